@@ -1,0 +1,12 @@
+//! Reads of kernel structures, at offsets that user space took from the kernel's BTF.
+
+/// Reads a field of a structure the verifier knows by type (an argument of a BTF tracepoint or
+/// what such a field points to): one load instruction, checked when the program is loaded.
+///
+/// # Safety
+/// `base` must be a pointer the verifier tracks; `offset` a constant of [`crate::maps::CONFIG`].
+#[inline(always)]
+pub(crate) unsafe fn field<T: Copy>(base: *const u8, offset: u32) -> T {
+    // SAFETY: the verifier refuses the program unless a `T` lies there.
+    unsafe { base.add(offset as usize).cast::<T>().read_volatile() }
+}

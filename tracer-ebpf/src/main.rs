@@ -1,0 +1,28 @@
+//! The programs that run in the kernel, one file a hook family:
+//!
+//! - [`syscalls`]: `sys_enter`, the hot path and what a new observation does;
+//! - [`processes`]: fork, exec and exit, which give each task its executable;
+//! - [`cgroups`]: which cgroups are recorded, and who moves between them.
+//!
+//! [`tasks`] finds the row of marks of the running task, [`maps`] holds the state of all of them.
+#![no_std]
+#![no_main]
+#![feature(asm_experimental_arch)]
+
+mod cgroups;
+mod counters;
+mod kernel;
+mod maps;
+mod processes;
+mod syscalls;
+mod tasks;
+
+/// Some helpers, `bpf_probe_read_kernel` among them, are for GPL-compatible programs only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

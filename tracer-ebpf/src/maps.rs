@@ -1,0 +1,96 @@
+//! The state of the kernel side. User space looks the maps up by the names in
+//! [`tracer_ebpf::maps`] and sets their sizes when it loads them.
+
+use core::cell::UnsafeCell;
+
+use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
+    macros::map,
+    maps::{Array, HashMap, PerCpuArray, Queue, RingBuf},
+};
+use tracer_ebpf::{
+    CgroupEntry, Config, Control, Counters, ExecutablePath, ExoticKey, Row, RowKey, slot,
+};
+
+#[map]
+pub(crate) static CGROUPS: HashMap<u64, CgroupEntry> = HashMap::with_max_entries(1024, 0);
+
+#[map]
+pub(crate) static ROWS: HashMap<RowKey, u32> = HashMap::with_max_entries(1024, 0);
+
+#[map]
+pub(crate) static MARKS: Array<Row> = Array::with_max_entries(1024, 0);
+
+#[map]
+pub(crate) static FREE_ROWS: Queue<u32> = Queue::with_max_entries(1024, 0);
+
+#[map]
+pub(crate) static EXOTIC: HashMap<ExoticKey, u32> = HashMap::with_max_entries(1024, 0);
+
+#[map]
+pub(crate) static PROCESSES: HashMap<u32, u64> = HashMap::with_max_entries(1024, 0);
+
+#[map]
+pub(crate) static EXECUTABLES: HashMap<u64, ExecutablePath> = HashMap::with_max_entries(1024, 0);
+
+/// Where a path is put together: too large for the 512 bytes of a program's stack.
+#[map]
+pub(crate) static SCRATCH: PerCpuArray<ExecutablePath> = PerCpuArray::with_max_entries(1, 0);
+
+#[map]
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
+
+#[map]
+pub(crate) static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
+
+#[map]
+pub(crate) static CONTROL: Array<Control> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// Where the slots and a task's registers lie; see [`crate::tasks`].
+#[repr(C)]
+pub(crate) struct Geometry {
+    /// The address of [`SLOTS`], as a number.
+    pub(crate) slots: u64,
+    /// `pt_regs` relative to `task_struct.stack`: one constant for all tasks of a kernel.
+    pub(crate) regs_offset: u64,
+}
+
+#[map]
+pub(crate) static GEOMETRY: Array<Geometry> = Array::with_max_entries(1, 0);
+
+/// The per-task cache. A global and not a map of one element: its address is then a constant of
+/// the program, and reaching a slot takes no lookup.
+#[repr(transparent)]
+pub(crate) struct Slots(UnsafeCell<[u64; slot::SLOTS]>);
+
+// SAFETY: slots are read and written as whole words, by volatile accesses only.
+unsafe impl Sync for Slots {}
+
+impl Slots {
+    pub(crate) const fn as_ptr(&self) -> *mut u64 {
+        self.0.get().cast()
+    }
+}
+
+#[unsafe(no_mangle)]
+pub(crate) static SLOTS: Slots = Slots(UnsafeCell::new([0; slot::SLOTS]));
+
+/// Offsets and choices for this kernel; frozen by user space before the programs are loaded.
+#[unsafe(no_mangle)]
+pub(crate) static CONFIG: Config = Config::EMPTY;
+
+/// Reads a frozen global: a volatile read, so that the compiler does not take the value that stands
+/// in the object file for the value at run time.
+#[inline(always)]
+pub(crate) fn frozen<T: Copy>(field: &T) -> T {
+    // SAFETY: a valid reference.
+    unsafe { core::ptr::from_ref(field).read_volatile() }
+}
+
+/// One field of [`CONFIG`].
+macro_rules! config {
+    ($($field:tt)+) => {
+        $crate::maps::frozen(&$crate::maps::CONFIG.$($field)+)
+    };
+}
+pub(crate) use config;

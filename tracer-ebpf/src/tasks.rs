@@ -1,0 +1,228 @@
+//! From the running task to its row of marks.
+//!
+//! The answer costs a few helper calls, so it is kept in a slot that the address of the task's
+//! registers names ([`tracer_ebpf::slot`]). What a slot says is right because everything that
+//! changes a task's row takes the slot away first:
+//!
+//! | what changes the row | what drops the slot |
+//! | --- | --- |
+//! | the stack gets a new owner | fork: the child's slot is cleared before the child can run |
+//! | another executable | exec: the task clears its own slot |
+//! | another cgroup, by a write to `cgroup.procs` | `cgroup_attach_task`: a new epoch, for all threads |
+//! | another cgroup, by `clone3(CLONE_INTO_CGROUP)` | fork, as above: there is no attach |
+//! | user space begins or ends a recording | a new epoch |
+//!
+//! Only the task itself writes a word with its tag, and never after its last system call, so
+//! clearing needs no lock. The epoch is read before the row is looked up: when the task is moved in
+//! between, the slot is written with an epoch that is already over.
+
+use aya_ebpf::{
+    bindings::{BPF_ANY, BPF_NOEXIST},
+    helpers::{
+        bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_get_current_task,
+        bpf_probe_read_kernel,
+    },
+};
+use tracer_ebpf::{
+    Control, EXE_OVERFLOW, EXE_UNKNOWN, FIRST_ROW, MAX_ROWS, Phase, RowKey, UNRECORDED_ROW, slot,
+};
+
+use crate::{
+    counters::count,
+    maps::{self, Geometry, config},
+};
+
+/// The row of the running task, whose registers are at `regs`; [`UNRECORDED_ROW`] when nobody
+/// asked about it.
+#[inline(always)]
+pub(crate) fn row_of_current(regs: *const u8) -> u32 {
+    if config!(slot_cache) == 0 {
+        return look_up();
+    }
+    let offset = relative_to_slots(regs);
+    let Some(control) = maps::CONTROL.get_ptr(0) else {
+        return UNRECORDED_ROW;
+    };
+    let place = slot::place(offset, epoch(control));
+    // SAFETY: `place.index` is below the number of slots.
+    let word = unsafe { maps::SLOTS.as_ptr().add(place.index).read_volatile() };
+    match slot::row(word, place.stamp) {
+        Some(row) => row,
+        None => look_up_and_keep(offset, place.index, place.stamp),
+    }
+}
+
+/// The address of the registers as a number, relative to the table of slots.
+///
+/// The verifier lets no arithmetic touch the address of a typed pointer, except one: the
+/// difference of two pointers is a number (`adjust_reg_min_max_vals`, kernel/bpf/verifier.c). In
+/// assembly, so that the compiler does not turn the difference into the sum with a negated base.
+#[inline(always)]
+fn relative_to_slots(regs: *const u8) -> u64 {
+    let mut offset = regs as u64;
+    // SAFETY: arithmetic on a register.
+    unsafe {
+        core::arch::asm!(
+            "{offset} -= {slots}",
+            offset = inout(reg) offset,
+            slots = in(reg) maps::SLOTS.as_ptr(),
+            options(pure, nomem, nostack),
+        );
+    }
+    offset
+}
+
+#[inline(always)]
+fn epoch(control: *const Control) -> u64 {
+    // SAFETY: an aligned word in a map, which others only ever add to.
+    unsafe { (&raw const (*control).epoch).read_volatile() }
+}
+
+/// Out of line: the hot path is then short enough to stay in a few cache lines.
+#[inline(never)]
+fn look_up_and_keep(offset: u64, index: usize, stamp: u64) -> u32 {
+    count!(misses);
+    let row = look_up();
+    if registers_are_at_the_usual_place(offset) {
+        let index = index & (slot::SLOTS - 1);
+        // SAFETY: `index` is below the number of slots.
+        unsafe {
+            maps::SLOTS
+                .as_ptr()
+                .add(index)
+                .write_volatile(slot::word(stamp, row));
+        }
+    } else {
+        count!(slots_refused);
+    }
+    row
+}
+
+/// Fork and exec find a task's slot from `task_struct.stack`, so a slot may only be used when the
+/// registers lie at the same distance from it for every task. Learned at the first miss, checked at
+/// each.
+#[inline(always)]
+fn registers_are_at_the_usual_place(offset: u64) -> bool {
+    let Some(geometry) = maps::GEOMETRY.get_ptr_mut(0) else {
+        return false;
+    };
+    // SAFETY: the address of the running task.
+    let task = unsafe { bpf_get_current_task() } as *const u8;
+    let stack = task.wrapping_add(config!(task_stack) as usize).cast::<u64>();
+    // SAFETY: a checked read of kernel memory.
+    let Ok(stack) = (unsafe { bpf_probe_read_kernel(stack) }) else {
+        return false;
+    };
+    // SAFETY: aligned words in a map; every writer writes the same values.
+    unsafe {
+        // The verifier keeps a pointer's value from arithmetic, but not from being stored in a map
+        // by a privileged program; what is read back is a number.
+        (&raw mut (*geometry).slots).write_volatile(maps::SLOTS.as_ptr() as u64);
+        let slots = (&raw const (*geometry).slots).read_volatile();
+        let regs_offset = offset.wrapping_add(slots).wrapping_sub(stack);
+        let known = (&raw const (*geometry).regs_offset).read_volatile();
+        if known == 0 {
+            (&raw mut (*geometry).regs_offset).write_volatile(regs_offset);
+        }
+        known == 0 || known == regs_offset
+    }
+}
+
+/// Clears the slot of the task whose kernel stack begins at `stack`.
+#[inline(always)]
+pub(crate) fn drop_slot(stack: u64) {
+    if config!(slot_cache) == 0 {
+        return;
+    }
+    let Some(geometry) = maps::GEOMETRY.get_ptr(0) else {
+        return;
+    };
+    // SAFETY: a map element.
+    let Geometry { slots, regs_offset } = unsafe { geometry.read_volatile() };
+    if regs_offset == 0 {
+        // Nothing was ever kept.
+        return;
+    }
+    let offset = stack.wrapping_add(regs_offset).wrapping_sub(slots);
+    let place = slot::place(offset, 0);
+    // SAFETY: `place.index` is below the number of slots.
+    unsafe { maps::SLOTS.as_ptr().add(place.index).write_volatile(0) };
+}
+
+/// Begins a new epoch: no slot written before is believed.
+#[inline(always)]
+pub(crate) fn drop_all_slots() {
+    if let Some(control) = maps::CONTROL.get_ptr_mut(0) {
+        // The plain atomic add, which every supported kernel has; Rust's atomics have no
+        // read-modify-write on this target.
+        // SAFETY: an aligned word in a map.
+        unsafe {
+            core::arch::asm!(
+                "lock *(u64 *)({epoch} + 0) += {one}",
+                epoch = in(reg) &raw mut (*control).epoch,
+                one = in(reg) 1_u64,
+                options(nostack),
+            );
+        }
+    }
+}
+
+/// The instance that the running task belongs to, if it is recorded.
+#[inline(always)]
+pub(crate) fn instance_of_current() -> Option<u64> {
+    // SAFETY: a helper without arguments.
+    let cgroup = unsafe { bpf_get_current_cgroup_id() };
+    // SAFETY: entries are removed only when their cgroup is gone, so no task can be reading one.
+    unsafe { maps::CGROUPS.get(cgroup) }.map(|entry| entry.instance)
+}
+
+/// The row of the running task, from the maps.
+#[inline(always)]
+fn look_up() -> u32 {
+    let Some(instance) = instance_of_current() else {
+        return UNRECORDED_ROW;
+    };
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    // SAFETY: an entry is removed when its process is gone.
+    let exe = unsafe { maps::PROCESSES.get(tgid) }
+        .copied()
+        .unwrap_or(EXE_UNKNOWN);
+    let mut key = RowKey {
+        instance,
+        exe,
+        phase: Phase::Run as u32,
+        pad: 0,
+    };
+    if let Some(row) = existing_or_new(&key) {
+        return row;
+    }
+    count!(rows_full);
+    key.exe = EXE_OVERFLOW;
+    // SAFETY: rows are never removed while programs run.
+    match unsafe { maps::ROWS.get(&key) } {
+        Some(&row) => row,
+        None => {
+            count!(calls_lost);
+            UNRECORDED_ROW
+        }
+    }
+}
+
+#[inline(always)]
+fn existing_or_new(key: &RowKey) -> Option<u32> {
+    // SAFETY: rows are never removed while programs run.
+    if let Some(&row) = unsafe { maps::ROWS.get(key) } {
+        return Some(row);
+    }
+    let row = maps::FREE_ROWS.pop().ok().flatten()?;
+    if !(FIRST_ROW..MAX_ROWS).contains(&row) {
+        return None;
+    }
+    if maps::ROWS.insert(key, row, u64::from(BPF_NOEXIST)).is_ok() {
+        return Some(row);
+    }
+    // Another CPU was first, or the map is full: either way this row is not needed.
+    let _ = maps::FREE_ROWS.push(row, u64::from(BPF_ANY));
+    // SAFETY: rows are never removed while programs run.
+    unsafe { maps::ROWS.get(key) }.copied()
+}
