@@ -1,0 +1,14 @@
+//! tracer watches a workload with eBPF, writes down every system call it makes, and turns that into
+//! the smallest profile that still lets it run.
+//!
+//! Data flows one way; each module uses only those before it:
+//!
+//! | module | does | touches |
+//! | --- | --- | --- |
+//! | [`syscall`] | ABIs, numbers, names, what is known of each call | nothing |
+//! | [`recording`] | observations, evidence, coverage; the file format | files in [`recording::store`] |
+//! | [`profile`] | the model of a profile, and a renderer a format | nothing |
+//! | [`report`] | what a reviewer reads | nothing |
+
+pub mod recording;
+pub mod syscall;

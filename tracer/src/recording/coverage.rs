@@ -1,0 +1,112 @@
+//! What a recording can claim. "Complete" is earned: it is the absence of every reason against it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Whether a recording holds all there was to observe, and if not, why not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Coverage {
+    /// True when there is no reason against it.
+    pub complete: bool,
+    /// Why the recording is a lower bound, by code.
+    pub reasons: Vec<Reason>,
+    /// What was counted as lost.
+    pub losses: Losses,
+}
+
+impl Coverage {
+    /// The coverage that follows from `reasons` and `losses`.
+    pub fn new(mut reasons: Vec<Reason>, losses: Losses) -> Self {
+        reasons.extend(losses.reasons());
+        reasons.sort();
+        reasons.dedup();
+        Self {
+            complete: reasons.is_empty(),
+            reasons,
+            losses,
+        }
+    }
+}
+
+/// One reason why a recording is not complete.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// For programs.
+    pub code: ReasonCode,
+    /// For people: what happened, to what, and what to do.
+    pub text: String,
+}
+
+/// The kinds of reason.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReasonCode {
+    /// The workload ran before the recording began.
+    StartNotObserved,
+    /// The recording ended while the workload ran.
+    StillRunning,
+    /// The cgroup was removed while it was recorded.
+    CgroupVanished,
+    /// The workload used io_uring, which works without system calls.
+    IoUring,
+    /// A seccomp filter was in place: what it stopped was not seen.
+    FilterInPlace,
+    /// A table of the kernel side was full and observations were lost.
+    ObservationsLost,
+    /// The kernel did not run a program of ours.
+    ProgramSkipped,
+}
+
+/// Everything that was lost, each by its own counter. All zero is the ordinary case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Losses {
+    /// Events that did not fit into the ring: who made a call first, and with which arguments, is
+    /// not known for that many observations. The observations themselves are kept.
+    pub events: u64,
+    /// Calls that could not be filed under their executable.
+    pub executables: u64,
+    /// Calls that no table had room for.
+    pub calls: u64,
+    /// Child cgroups that could not be followed.
+    pub cgroups: u64,
+    /// Runs of a kernel program that the kernel skipped.
+    pub program_runs: u64,
+}
+
+impl Losses {
+    /// The reasons that follow: lost evidence is told but is no lost observation.
+    fn reasons(&self) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        if self.calls > 0 || self.cgroups > 0 {
+            reasons.push(Reason {
+                code: ReasonCode::ObservationsLost,
+                text: format!(
+                    "{} calls and {} child cgroups found the kernel's tables full; record again with a larger --max-rows",
+                    self.calls, self.cgroups
+                ),
+            });
+        }
+        if self.program_runs > 0 {
+            reasons.push(Reason {
+                code: ReasonCode::ProgramSkipped,
+                text: format!(
+                    "the kernel skipped {} runs of tracer's programs; another tracing tool may be interfering, record again without it",
+                    self.program_runs
+                ),
+            });
+        }
+        reasons
+    }
+
+    /// Whether nothing at all was lost.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}

@@ -1,0 +1,249 @@
+//! The types of a recording.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, SeqAccess, Visitor},
+};
+
+use super::Coverage;
+use crate::syscall::Abi;
+
+/// The `schema` of the recordings that this version reads and writes.
+pub const SCHEMA: &str = "tracer.recording/v1";
+
+/// Everything observed of a workload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recording {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// What was recorded.
+    pub workload: Workload,
+    /// Where.
+    pub host: Host,
+    /// The runs of the workload; evidence refers to them by index.
+    pub instances: Vec<Instance>,
+    /// Which provider served each kind of observation, and what it cannot see. A kind that is not
+    /// listed was not observed.
+    pub providers: Vec<Provider>,
+    /// Every (ABI, number) that was seen, in that order, once each.
+    #[serde(deserialize_with = "unique_syscalls")]
+    pub syscalls: Vec<Syscall>,
+    /// How sure all this is.
+    pub coverage: Coverage,
+}
+
+/// What gets one profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    /// The name of its folder.
+    pub name: String,
+    /// The command and its arguments; empty when a running cgroup was recorded.
+    pub command: Vec<String>,
+}
+
+/// The machine a recording was made on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// `uname -r`.
+    pub kernel: String,
+    /// `uname -m`.
+    pub machine: String,
+    /// The version of tracer that recorded.
+    pub tracer: String,
+}
+
+/// One run of the workload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Instance {
+    /// How it was recorded.
+    pub source: Source,
+    /// Path of its cgroup below the v2 mount.
+    pub cgroup: String,
+    /// When the recording began, RFC 3339.
+    pub began: String,
+    /// When it ended, RFC 3339.
+    pub ended: String,
+    /// Whether it was recorded from its first call.
+    pub start_observed: bool,
+    /// Calls counted.
+    pub calls: u64,
+}
+
+/// How an instance came to be recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// tracer ran the command.
+    Command,
+    /// tracer attached to a cgroup.
+    Cgroup,
+}
+
+/// What served a kind of observation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The kind: `syscalls`, …
+    pub kind: String,
+    /// The mechanism.
+    pub provider: String,
+    /// What it cannot see by its nature.
+    pub cannot_see: Vec<String>,
+}
+
+/// A system call that was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Syscall {
+    /// The calling convention.
+    pub abi: Abi,
+    /// The number as the kernel got it.
+    pub nr: u32,
+    /// Its name; `null` when it has none in tracer's tables.
+    pub name: Option<String>,
+    /// Where in the workload's life it was seen.
+    pub phases: BTreeSet<Phase>,
+    /// Attempted, and stopped by a filter that was already in place.
+    pub blocked: bool,
+    /// Recorded argument values; none so far.
+    pub arguments: Vec<Argument>,
+    /// Who made it: one entry for each (instance, phase, executable), in that order.
+    pub evidence: Vec<Evidence>,
+}
+
+impl Syscall {
+    /// What it is called in a sentence: its name, or its number.
+    pub fn label(&self) -> String {
+        self.name
+            .clone()
+            .unwrap_or_else(|| format!("number {}", self.nr))
+    }
+
+    /// The (ABI, number) it is known by.
+    pub fn call(&self) -> Call {
+        Call {
+            abi: self.abi,
+            nr: self.nr,
+        }
+    }
+}
+
+/// What names a system call: its number means nothing without its ABI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Call {
+    /// The calling convention.
+    pub abi: Abi,
+    /// The number as the kernel got it.
+    pub nr: u32,
+}
+
+/// A recorded argument value. Not filled yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Argument {
+    /// Which of the six, from 0.
+    pub index: u8,
+    /// The value.
+    pub value: u64,
+}
+
+/// Where in the life of a workload a call was made.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The runtime prepares the container.
+    Setup,
+    /// Between filter load and exec: these calls must be in the profile.
+    Window,
+    /// The workload.
+    Run,
+    /// A process put into the container later.
+    Exec,
+}
+
+/// Who made a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// Index into `instances`.
+    pub instance: u32,
+    /// The phase.
+    pub phase: Phase,
+    /// The executable.
+    pub executable: Executable,
+    /// The first such call; `null` when the ring was full at that moment.
+    pub first: Option<FirstSeen>,
+}
+
+/// The executable a process was running.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Executable {
+    /// The path it was started by.
+    Path(String),
+    /// The beginning of a path that was too long to keep.
+    Truncated(String),
+    /// What starts the workload: the call was made before the first exec.
+    Launcher,
+    /// It is not known.
+    Unknown,
+}
+
+/// The first time a call was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FirstSeen {
+    /// Nanoseconds since the recording began.
+    pub after_ns: u64,
+    /// Process id, in the host's pid namespace.
+    pub pid: u32,
+    /// Thread id, in the host's pid namespace.
+    pub tid: u32,
+    /// The thread's command name.
+    pub comm: String,
+    /// The six argument registers.
+    pub args: [u64; 6],
+}
+
+/// Refuses two entries for one call where the second one stands, so that the error has its line
+/// and column.
+fn unique_syscalls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Syscall>, D::Error> {
+    struct Unique;
+
+    impl<'de> Visitor<'de> for Unique {
+        type Value = Vec<Syscall>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list of system calls")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut seen = BTreeSet::new();
+            let mut syscalls = Vec::new();
+            while let Some(syscall) = seq.next_element::<Syscall>()? {
+                if !seen.insert(syscall.call()) {
+                    return Err(de::Error::custom(format_args!(
+                        "duplicate system call {} {}",
+                        syscall.abi, syscall.nr
+                    )));
+                }
+                syscalls.push(syscall);
+            }
+            syscalls.sort_by_key(Syscall::call);
+            Ok(syscalls)
+        }
+    }
+
+    deserializer.deserialize_seq(Unique)
+}

@@ -1,0 +1,100 @@
+//! From single observations to the list of a recording.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Call, Evidence, Executable, FirstSeen, Phase, Syscall};
+
+/// One thing that was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// The call.
+    pub call: Call,
+    /// Index of the instance.
+    pub instance: u32,
+    /// The phase.
+    pub phase: Phase,
+    /// The executable.
+    pub executable: Executable,
+    /// The first time, if it is known.
+    pub first: Option<FirstSeen>,
+}
+
+/// A set of observations: adding is commutative, associative and idempotent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observations {
+    calls: BTreeMap<Call, BTreeMap<(u32, Phase, Executable), Option<FirstSeen>>>,
+}
+
+impl Observations {
+    /// Adds one. Of two first times the earlier one stays; a known one stays before an unknown.
+    /// Returns whether the call (whoever made it) is new.
+    pub fn add(&mut self, observation: Observation) -> bool {
+        let new = !self.calls.contains_key(&observation.call);
+        let who = (
+            observation.instance,
+            observation.phase,
+            observation.executable,
+        );
+        let first = self
+            .calls
+            .entry(observation.call)
+            .or_default()
+            .entry(who)
+            .or_default();
+        *first = match (first.take(), observation.first) {
+            (Some(a), Some(b)) => Some(if order(&b) < order(&a) { b } else { a }),
+            (a, b) => a.or(b),
+        };
+        new
+    }
+
+    /// How many different calls there are.
+    pub fn len(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// Whether nothing was seen.
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// Whether a call was seen, by anyone.
+    pub fn contains(&self, call: Call) -> bool {
+        self.calls.contains_key(&call)
+    }
+
+    /// The list for a recording, in the order of (ABI, number).
+    pub fn into_syscalls(self) -> Vec<Syscall> {
+        self.calls
+            .into_iter()
+            .map(|(call, who)| Syscall {
+                abi: call.abi,
+                nr: call.nr,
+                name: call.abi.syscall_name(call.nr).map(str::to_owned),
+                phases: who.keys().map(|(_, phase, _)| *phase).collect::<BTreeSet<_>>(),
+                blocked: false,
+                arguments: Vec::new(),
+                evidence: who
+                    .into_iter()
+                    .map(|((instance, phase, executable), first)| Evidence {
+                        instance,
+                        phase,
+                        executable,
+                        first,
+                    })
+                    .collect(),
+            })
+            .collect()
+    }
+}
+
+/// Total, so that the result does not depend on the order of adding.
+fn order(first: &FirstSeen) -> (u64, u32, u32, &str, &[u64; 6]) {
+    (
+        first.after_ns,
+        first.pid,
+        first.tid,
+        &first.comm,
+        &first.args,
+    )
+}
