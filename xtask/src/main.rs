@@ -1,1 +1,47 @@
-fn main() {}
+//! `cargo xtask`: the one door to building, running and checking tracer.
+//!
+//! [`commands`] holds one file a subcommand. The other modules are what the commands share: how to
+//! run a program ([`cmd`]), where things are ([`workspace`], [`toolchain`]), and what has to be
+//! installed ([`linker`], [`packages`]).
+//!
+//! The product goes to stdout, everything else to stderr.
+
+mod cmd;
+mod commands;
+mod files;
+mod licences;
+mod linker;
+mod packages;
+mod tally;
+mod toolchain;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::commands::Command;
+use crate::workspace::Workspace;
+
+/// Sets up, builds, runs, tests, measures and checks tracer.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match Workspace::find().and_then(|workspace| cli.command.run(&workspace)) {
+        Ok(code) => code,
+        Err(error) => {
+            cmd::say(format_args!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}

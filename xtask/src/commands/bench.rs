@@ -1,0 +1,44 @@
+//! `cargo xtask bench overhead|scale`: builds what is measured, then becomes the bench.
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::cmd;
+use crate::commands::build::{self, Object, Progress};
+use crate::commands::setup;
+use crate::workspace::{self, Workspace};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What the bench gets: `overhead` or `scale`, and its options
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    args: Vec<OsString>,
+}
+
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let tools = setup::ensure(workspace)?;
+    let object = build::kernel_object(workspace, &tools, Object::Tracer)?;
+    let bench_object = build::kernel_object(workspace, &tools, Object::Bench)?;
+    let tracer = build::tracer(workspace, &object, Progress::Shown)?;
+    cmd::run(
+        workspace
+            .cargo()
+            .args([
+                "build",
+                "--release",
+                "-p",
+                "tracer-tests",
+                "--bin",
+                "tracer-bench",
+            ])
+            .env("TRACER_EBPF_OBJECT", &object),
+    )?;
+    let mut bench = Command::new(workspace.release("tracer-bench"));
+    workspace::without_toolchain(&mut bench)
+        .args(&args.args)
+        .env("TRACER_BIN", tracer)
+        .env("TRACER_BENCH_OBJECT", bench_object);
+    Err(cmd::exec_as_root("the bench", &mut bench))
+}

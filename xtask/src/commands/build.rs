@@ -1,0 +1,153 @@
+//! `cargo xtask build`: the kernel object, then tracer with it inside.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::commands::setup::{self, Tools};
+use crate::workspace::Workspace;
+use crate::{cmd, files};
+
+/// The BPF target of the machines that tracer runs on.
+const TARGET: &str = "bpfel-unknown-none";
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Optimizes, as `run`, `test` and `dist` do
+    #[arg(long)]
+    release: bool,
+}
+
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    let tools = setup::ensure(workspace)?;
+    let object = kernel_object(workspace, &tools, Object::Tracer)?;
+    let mut cargo = workspace.cargo();
+    cargo
+        .args(["build", "-p", "tracer"])
+        .env("TRACER_EBPF_OBJECT", object);
+    if args.release {
+        cargo.arg("--release");
+    }
+    cmd::run(&mut cargo)
+}
+
+/// An object file for the kernel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Object {
+    /// tracer's own programs.
+    Tracer,
+    /// What the bench compares them with.
+    Bench,
+}
+
+impl Object {
+    pub(crate) fn binary(self) -> &'static str {
+        match self {
+            Self::Tracer => "tracer-kernel",
+            Self::Bench => "tracer-bench-kernel",
+        }
+    }
+
+    fn feature(self) -> &'static str {
+        match self {
+            Self::Tracer => "kernel",
+            Self::Bench => "bench",
+        }
+    }
+
+    fn file(self) -> &'static str {
+        match self {
+            Self::Tracer => "tracer.bpf.o",
+            Self::Bench => "bench.bpf.o",
+        }
+    }
+}
+
+/// How much cargo says of a build.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// What it compiles, and that it is done.
+    Shown,
+    /// Warnings and errors only.
+    Quiet,
+}
+
+impl Progress {
+    /// Shows the first build, which takes long; after it, silence is what a user of `run` wants.
+    pub(crate) fn of(product: &Path) -> Self {
+        if product.exists() {
+            Self::Quiet
+        } else {
+            Self::Shown
+        }
+    }
+
+    fn apply(self, cargo: &mut Command) {
+        if self == Self::Quiet {
+            cargo.arg("--quiet");
+        }
+    }
+}
+
+/// Builds an object for the kernel and returns its path.
+pub(crate) fn kernel_object(
+    workspace: &Workspace,
+    tools: &Tools,
+    object: Object,
+) -> Result<PathBuf> {
+    let product = workspace.target.join("ebpf").join(object.file());
+    let mut cargo = kernel_cargo(workspace, tools, object, "build");
+    Progress::of(&product).apply(&mut cargo);
+    cmd::run(&mut cargo)?;
+    let built = kernel_target(workspace)
+        .join(TARGET)
+        .join("release")
+        .join(object.binary());
+    files::copy_if_changed(&built, &product)?;
+    Ok(product)
+}
+
+/// The cargo command that works on an object for the kernel: the only one that gets
+/// `RUSTC_BOOTSTRAP`, for `build-std` and the few unstable features that BPF needs.
+pub(crate) fn kernel_cargo(
+    workspace: &Workspace,
+    tools: &Tools,
+    object: Object,
+    subcommand: &str,
+) -> Command {
+    let mut cargo = workspace.cargo();
+    // Profile settings from the environment are meant for the host's programs.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PROFILE_") {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", &tools.linker)
+        // Set, though empty: it keeps out RUSTFLAGS and those of the user's cargo configuration.
+        .env("CARGO_ENCODED_RUSTFLAGS", "")
+        // Build scripts look at RUSTC_BOOTSTRAP, so in one folder each of the two builds would
+        // compile the other's macros again.
+        .env("CARGO_TARGET_DIR", kernel_target(workspace))
+        .args([subcommand, "--release", "--package", "tracer-ebpf"])
+        .args(["--bin", object.binary(), "--features", object.feature()])
+        .args(["-Z", "build-std=core", "--target", TARGET]);
+    cargo
+}
+
+fn kernel_target(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("ebpf").join("build")
+}
+
+/// Builds tracer for release with the object inside and returns its path.
+pub(crate) fn tracer(workspace: &Workspace, object: &Path, progress: Progress) -> Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo
+        .args(["build", "--release", "-p", "tracer"])
+        .env("TRACER_EBPF_OBJECT", object);
+    progress.apply(&mut cargo);
+    cmd::run(&mut cargo)?;
+    Ok(workspace.release("tracer"))
+}

@@ -1,0 +1,109 @@
+//! `cargo xtask lint`: format, clippy for user space and for the kernel, licences.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use crate::cmd::{self, say};
+use crate::commands::build::{self, Object};
+use crate::commands::setup::{self, Tools};
+use crate::licences;
+use crate::workspace::Workspace;
+
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let tools = setup::ensure(workspace)?;
+    let kernel = |object| kernel_clippy(workspace, &tools, object);
+    // All of them, so that one run tells everything there is to mend.
+    let results = [
+        format(workspace),
+        kernel(Object::Tracer),
+        kernel(Object::Bench),
+        clippy(workspace, &tools),
+        dependencies(workspace),
+    ];
+    let failures: Vec<String> = results
+        .into_iter()
+        .filter_map(|result| Some(format!("{:#}", result.err()?)))
+        .collect();
+    if !failures.is_empty() {
+        bail!(
+            "{} of the checks failed:\n{}",
+            failures.len(),
+            failures.join("\n")
+        );
+    }
+    Ok(())
+}
+
+fn format(workspace: &Workspace) -> Result<()> {
+    say(format_args!("checks the format"));
+    cmd::run(workspace.cargo().args(["fmt", "--all", "--check"]))
+        .context("`cargo fmt --all` mends it")
+}
+
+fn kernel_clippy(workspace: &Workspace, tools: &Tools, object: Object) -> Result<()> {
+    say(format_args!("checks {} with clippy", object.binary()));
+    let mut cargo = build::kernel_cargo(workspace, tools, object, "clippy");
+    cmd::run(cargo.args(["--", "-D", "warnings"]))
+}
+
+fn clippy(workspace: &Workspace, tools: &Tools) -> Result<()> {
+    let object = build::kernel_object(workspace, tools, Object::Tracer)?;
+    say(format_args!("checks everything else with clippy"));
+    cmd::run(
+        workspace
+            .cargo()
+            .args([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ])
+            .env("TRACER_EBPF_OBJECT", object),
+    )
+}
+
+/// cargo-deny where it is installed; else our own reading of deny.toml, which needs no installation.
+fn dependencies(workspace: &Workspace) -> Result<()> {
+    if cmd::find("cargo-deny").is_none() {
+        let summary = licences::check(workspace)?;
+        say(format_args!(
+            "{summary} (built-in check of deny.toml; bans and advisories were not checked: \
+             cargo-deny is not installed)"
+        ));
+        return Ok(());
+    }
+    let mut checks = vec!["licenses", "bans", "sources"];
+    let advisories = advisory_database();
+    if advisories {
+        checks.push("advisories");
+    }
+    say(format_args!(
+        "checks with cargo-deny: {}",
+        checks.join(", ")
+    ));
+    cmd::run(
+        workspace
+            .cargo()
+            .args(["deny", "--offline", "check"])
+            .args(checks),
+    )?;
+    if !advisories {
+        say(format_args!(
+            "advisories were not checked: no copy of their database is here (cargo deny fetch)"
+        ));
+    }
+    Ok(())
+}
+
+/// Whether cargo-deny has fetched its database once: this check does not go to the network.
+fn advisory_database() -> bool {
+    std::env::var_os("CARGO_HOME").is_some_and(|home| {
+        let folder = Path::new(&home).join("advisory-dbs");
+        folder
+            .read_dir()
+            .is_ok_and(|mut entries| entries.next().is_some())
+    })
+}

@@ -1,0 +1,49 @@
+//! One file a subcommand, each with an `Args` and a `run`.
+
+pub(crate) mod bench;
+pub(crate) mod build;
+pub(crate) mod dist;
+pub(crate) mod lint;
+pub(crate) mod run;
+pub(crate) mod setup;
+pub(crate) mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::workspace::Workspace;
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Finds or installs what the build needs; the other commands do so by themselves
+    Setup,
+    /// Builds the kernel object and tracer with it inside
+    Build(build::Args),
+    /// Builds tracer and runs it: `cargo xtask run -- record -- ls -l /`
+    Run(run::Args),
+    /// Installs what the tests use and runs all of them
+    Test(test::Args),
+    /// Measures what tracer costs
+    Bench(bench::Args),
+    /// Checks format, lints and licences
+    Lint,
+    /// Makes one static binary with the kernel object inside, and prints its path
+    Dist,
+}
+
+impl Command {
+    pub(crate) fn run(self, workspace: &Workspace) -> Result<ExitCode> {
+        match self {
+            Self::Setup => setup::ensure(workspace).map(|_| ())?,
+            Self::Build(args) => build::run(workspace, &args)?,
+            Self::Run(args) => run::run(workspace, &args)?,
+            Self::Test(args) => return test::run(workspace, &args),
+            Self::Bench(args) => bench::run(workspace, &args)?,
+            Self::Lint => lint::run(workspace)?,
+            Self::Dist => dist::run(workspace)?,
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
