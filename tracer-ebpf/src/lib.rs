@@ -188,6 +188,9 @@ impl Config {
 pub struct CgroupEntry {
     /// Id of the cgroup that the instance was started with; children inherit it.
     pub instance: u64,
+    /// Executable id of its processes that have not been seen to exec: [`EXE_UNKNOWN`] or
+    /// [`EXE_LAUNCHER`].
+    pub first_exe: u64,
 }
 
 /// What a row of marks stands for.
@@ -210,6 +213,12 @@ pub const EXE_UNKNOWN: u64 = 0;
 /// Executable id of the row that takes over when no row is left: observations stay complete, only
 /// the executable behind them is lost.
 pub const EXE_OVERFLOW: u64 = 1;
+
+/// Executable id of what starts the workload, until it execs.
+pub const EXE_LAUNCHER: u64 = 2;
+
+/// The smallest executable id that stands for a path.
+pub const EXE_FIRST_PATH: u64 = 3;
 
 /// A seen call that has no byte in a row.
 #[repr(C)]
@@ -235,6 +244,43 @@ pub struct ExecutablePath {
     pub truncated: u32,
     /// The path.
     pub bytes: [u8; PATH_LEN],
+}
+
+impl ExecutablePath {
+    /// The value for a path, cut where the kernel side would cut it.
+    pub const fn new(path: &[u8]) -> Self {
+        let mut this = Self {
+            len: 0,
+            truncated: 0,
+            bytes: [0; PATH_LEN],
+        };
+        while (this.len as usize) < path.len() && (this.len as usize) < PATH_LEN - 1 {
+            this.bytes[this.len as usize] = path[this.len as usize];
+            this.len += 1;
+        }
+        this.truncated = (this.len as usize == PATH_LEN - 1) as u32;
+        this
+    }
+
+    /// The executable id of this path.
+    ///
+    /// It is a hash of the path as the program named it, not an inode: the same work gives the same
+    /// ids, and the applets of a multi-call binary stay apart. FNV-1a, 64 bits
+    /// (<http://www.isthe.com/chongo/tech/comp/fnv/>): two paths that collide would share evidence,
+    /// never lose an observation.
+    #[inline(always)]
+    pub fn id(&self) -> u64 {
+        let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+        // Over the whole array and not `..len`: a loop of fixed length needs no bounds check that
+        // the verifier would have to follow.
+        for (i, byte) in self.bytes.iter().enumerate() {
+            if i >= self.len as usize {
+                break;
+            }
+            hash = (hash ^ *byte as u64).wrapping_mul(0x0100_0000_01b3);
+        }
+        hash.max(EXE_FIRST_PATH)
+    }
 }
 
 /// One new observation: the first call of its (row, ABI, number).
@@ -298,7 +344,7 @@ pub struct Control {
 
 const _: () = {
     assert!(size_of::<Config>() == 32 * 4 && align_of::<Config>() == 4);
-    assert!(size_of::<CgroupEntry>() == 8);
+    assert!(size_of::<CgroupEntry>() == 16);
     assert!(size_of::<RowKey>() == 24 && align_of::<RowKey>() == 8);
     assert!(size_of::<ExoticKey>() == 16);
     assert!(size_of::<ExecutablePath>() == 8 + PATH_LEN);

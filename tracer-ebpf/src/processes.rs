@@ -8,7 +8,7 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use aya_log_ebpf::debug;
-use tracer_ebpf::{EXE_OVERFLOW, ExecutablePath, PATH_LEN};
+use tracer_ebpf::PATH_LEN;
 
 use crate::{
     counters::count,
@@ -57,7 +57,7 @@ pub(crate) fn exec(ctx: BtfTracePointContext) -> i32 {
         )
     };
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    if tasks::instance_of_current().is_none() {
+    if tasks::entry_of_current().is_none() {
         // It may carry an executable from a parent in a recorded cgroup; its own is another one.
         let _ = maps::PROCESSES.remove(tgid);
         return 0;
@@ -99,9 +99,6 @@ fn remember(tgid: u32, exe: u64) {
 }
 
 /// The id of an executable's path, which is kept with it.
-///
-/// The id is a hash of the path as the program named it, not an inode: the same work gives the
-/// same ids, and the applets of a multi-call binary stay apart.
 #[inline(always)]
 fn intern(filename: *const u8) -> Option<u64> {
     let path = maps::SCRATCH.get_ptr_mut(0)?;
@@ -113,7 +110,7 @@ fn intern(filename: *const u8) -> Option<u64> {
     path.len = len as u32;
     // The helper stops one byte short for the NUL: a full buffer means that there may be more.
     path.truncated = u32::from(len == PATH_LEN - 1);
-    let exe = hash(path);
+    let exe = path.id();
     // SAFETY: entries are never removed while programs run.
     if unsafe { maps::EXECUTABLES.get(exe) }.is_none()
         && maps::EXECUTABLES
@@ -125,19 +122,4 @@ fn intern(filename: *const u8) -> Option<u64> {
         count!(executables_full);
     }
     Some(exe)
-}
-
-/// FNV-1a, 64 bits (<http://www.isthe.com/chongo/tech/comp/fnv/>). Two paths that collide would
-/// share evidence, never lose an observation.
-#[inline(always)]
-fn hash(path: &ExecutablePath) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for (i, byte) in path.bytes.iter().enumerate() {
-        if i >= path.len as usize {
-            break;
-        }
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    // The small numbers have meanings of their own.
-    hash.max(EXE_OVERFLOW + 1)
 }

@@ -24,7 +24,7 @@ use aya_ebpf::{
     },
 };
 use tracer_ebpf::{
-    Control, EXE_OVERFLOW, EXE_UNKNOWN, FIRST_ROW, MAX_ROWS, Phase, RowKey, UNRECORDED_ROW, slot,
+    CgroupEntry, Control, EXE_OVERFLOW, FIRST_ROW, MAX_ROWS, Phase, RowKey, UNRECORDED_ROW, slot,
 };
 
 use crate::{
@@ -167,28 +167,28 @@ pub(crate) fn drop_all_slots() {
     }
 }
 
-/// The instance that the running task belongs to, if it is recorded.
+/// The entry of the running task's cgroup, if it is recorded.
 #[inline(always)]
-pub(crate) fn instance_of_current() -> Option<u64> {
+pub(crate) fn entry_of_current() -> Option<CgroupEntry> {
     // SAFETY: a helper without arguments.
     let cgroup = unsafe { bpf_get_current_cgroup_id() };
     // SAFETY: entries are removed only when their cgroup is gone, so no task can be reading one.
-    unsafe { maps::CGROUPS.get(cgroup) }.map(|entry| entry.instance)
+    unsafe { maps::CGROUPS.get(cgroup) }.copied()
 }
 
 /// The row of the running task, from the maps.
 #[inline(always)]
 fn look_up() -> u32 {
-    let Some(instance) = instance_of_current() else {
+    let Some(entry) = entry_of_current() else {
         return UNRECORDED_ROW;
     };
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     // SAFETY: an entry is removed when its process is gone.
     let exe = unsafe { maps::PROCESSES.get(tgid) }
         .copied()
-        .unwrap_or(EXE_UNKNOWN);
+        .unwrap_or(entry.first_exe);
     let mut key = RowKey {
-        instance,
+        instance: entry.instance,
         exe,
         phase: Phase::Run as u32,
         pad: 0,

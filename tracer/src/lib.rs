@@ -10,5 +10,11 @@
 //! | [`profile`] | the model of a profile, and a renderer a format | nothing |
 //! | [`report`] | what a reviewer reads | nothing |
 
+pub mod cgroup;
+pub mod cli;
+pub mod probe;
+pub mod profile;
+pub mod record;
 pub mod recording;
+pub mod report;
 pub mod syscall;

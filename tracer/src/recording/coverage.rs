@@ -51,8 +51,6 @@ pub enum ReasonCode {
     StartNotObserved,
     /// The recording ended while the workload ran.
     StillRunning,
-    /// The cgroup was removed while it was recorded.
-    CgroupVanished,
     /// The workload used io_uring, which works without system calls.
     IoUring,
     /// A seccomp filter was in place: what it stopped was not seen.

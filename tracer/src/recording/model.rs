@@ -72,8 +72,9 @@ pub struct Instance {
     pub ended: String,
     /// Whether it was recorded from its first call.
     pub start_observed: bool,
-    /// Calls counted.
-    pub calls: u64,
+    /// Calls counted; `null` when several instances were recorded at once, which are not counted
+    /// apart.
+    pub calls: Option<u64>,
 }
 
 /// How an instance came to be recorded.

@@ -1,1 +1,190 @@
-//! Reading and writing of recordings.
+//! Recordings and profiles as files: read with every check, written whole or not at all.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use tempfile::NamedTempFile;
+use thiserror::Error;
+
+use super::{Recording, SCHEMA};
+
+/// The largest file that is read as a recording. A recording of a thousand calls by a hundred
+/// executables is below 20 MB; a file that is larger is something else, and is not read into memory
+/// to find that out.
+pub const MAX_BYTES: u64 = 64 << 20;
+
+/// Name of the recording in a workload's folder.
+pub const RECORDING: &str = "recording.json";
+
+/// Why a file could not be read or written.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// It cannot be opened or read.
+    #[error("cannot read {}: {source}", .path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is too large.
+    #[error("{} has {size} bytes, more than any recording ({limit}); give a recording.json that tracer wrote", .path.display(), limit = MAX_BYTES)]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// Its size.
+        size: u64,
+    },
+    /// It is no recording.
+    #[error("{} is no valid recording: {source}; record again, or restore the file", .path.display())]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// What and where, with line and column.
+        source: serde_json::Error,
+    },
+    /// Its schema is another one.
+    #[error("{} has the schema {found:?}, this tracer reads {SCHEMA:?}; use the version of tracer that wrote it, or a newer one", .path.display())]
+    Schema {
+        /// Which file.
+        path: PathBuf,
+        /// What it says.
+        found: String,
+    },
+    /// The output folder cannot be used.
+    #[error("cannot write to the output folder {}: {source}; choose another one with --output", .path.display())]
+    Folder {
+        /// Which folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write {}: {source}; what stood there before is untouched", .path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Reads a recording. A folder stands for the `recording.json` in it.
+///
+/// # Errors
+/// [`StoreError`]; nothing is guessed or left out.
+pub fn read(path: &Path) -> Result<Recording, StoreError> {
+    let path = if path.is_dir() {
+        path.join(RECORDING)
+    } else {
+        path.to_owned()
+    };
+    let failed = |source| StoreError::Read {
+        path: path.clone(),
+        source,
+    };
+    let file = File::open(&path).map_err(failed)?;
+    let size = file.metadata().map_err(failed)?.len();
+    if size > MAX_BYTES {
+        return Err(StoreError::TooLarge { path, size });
+    }
+    let mut bytes = Vec::new();
+    // The limit again, for what is no regular file.
+    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    parse(&bytes, &path)
+}
+
+/// Reads the bytes of a recording; `path` is for messages.
+///
+/// # Errors
+/// [`StoreError::Malformed`], [`StoreError::Schema`].
+pub fn parse(bytes: &[u8], path: &Path) -> Result<Recording, StoreError> {
+    #[derive(Deserialize)]
+    struct AnySchema {
+        schema: String,
+    }
+
+    // The schema first and alone: a newer one may hold fields that would be refused as unknown.
+    let found = serde_json::from_slice::<AnySchema>(bytes).map(|any| any.schema);
+    let malformed = |source| StoreError::Malformed {
+        path: path.to_owned(),
+        source,
+    };
+    match found {
+        Ok(schema) if schema != SCHEMA => Err(StoreError::Schema {
+            path: path.to_owned(),
+            found: schema,
+        }),
+        Ok(_) => serde_json::from_slice(bytes).map_err(malformed),
+        Err(source) => Err(malformed(source)),
+    }
+}
+
+/// The text of a recording: the same value always gives the same bytes.
+pub fn to_json(recording: &Recording) -> String {
+    // Plain structs, strings and numbers: there is nothing that JSON cannot say.
+    let mut text = serde_json::to_string_pretty(recording).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Makes the folder, and makes sure that it can be written to, before any work is done for it.
+///
+/// # Errors
+/// [`StoreError::Folder`].
+pub fn prepare(folder: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Folder {
+        path: folder.to_owned(),
+        source,
+    };
+    fs::create_dir_all(folder).map_err(failed)?;
+    NamedTempFile::new_in(folder).map_err(failed)?;
+    Ok(())
+}
+
+/// Writes several files into a folder: all of them are complete and on disk under temporary names
+/// before the first one gets its own.
+///
+/// # Errors
+/// [`StoreError::Write`]; what stood there before is untouched, unless the renames themselves fail.
+pub fn write(folder: &Path, files: &[(&str, String)]) -> Result<(), StoreError> {
+    let written = files
+        .iter()
+        .map(|(name, text)| {
+            let path = folder.join(name);
+            temporary(folder, text)
+                .map(|file| (file, path.clone()))
+                .map_err(|source| StoreError::Write { path, source })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    for (file, path) in written {
+        file.persist(&path).map_err(|error| StoreError::Write {
+            path,
+            source: error.error,
+        })?;
+    }
+    // The names are on disk when the folder is.
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|source| StoreError::Write {
+            path: folder.to_owned(),
+            source,
+        })
+}
+
+fn temporary(folder: &Path, text: &str) -> io::Result<NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mut file = tempfile::Builder::new()
+        .prefix(".tracer-")
+        // Profiles are made to be committed and reviewed: as readable as any file, by the umask.
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}

@@ -5,6 +5,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use syscall_numbers as numbers;
+use tracer_ebpf::AbiClass;
+
+use super::amend::amend;
 
 /// A calling convention: the same number means different calls in different ABIs.
 #[derive(
@@ -68,16 +71,16 @@ impl Abi {
     ///
     /// `nr` is the number as the kernel got it: for x32 with bit 30.
     pub fn syscall_name(self, nr: u32) -> Option<&'static str> {
-        let nr = nr.into();
-        match self {
-            Self::X86_64 => numbers::x86_64::sys_call_name(nr),
-            Self::I386 => numbers::x86::sys_call_name(nr),
-            Self::X32 => numbers::x32::sys_call_name(nr),
-            Self::Aarch64 => numbers::aarch64::sys_call_name(nr),
-            Self::Arm => numbers::arm::sys_call_name(nr),
-            Self::Riscv64 => numbers::riscv64::sys_call_name(nr),
-        }
-        .filter(|name| !name.is_empty())
+        let index = nr.into();
+        let name = match self {
+            Self::X86_64 => numbers::x86_64::sys_call_name(index),
+            Self::I386 => numbers::x86::sys_call_name(index),
+            Self::X32 => numbers::x32::sys_call_name(index),
+            Self::Aarch64 => numbers::aarch64::sys_call_name(index),
+            Self::Arm => numbers::arm::sys_call_name(index),
+            Self::Riscv64 => numbers::riscv64::sys_call_name(index),
+        };
+        amend(self, nr, name.filter(|name| !name.is_empty()))
     }
 
     /// Every call of this ABI: number and name, by number.
@@ -111,6 +114,32 @@ pub struct Machine {
 }
 
 impl Machine {
+    /// The ABI that a class of the kernel side means on this machine.
+    pub const fn abi(self, class: AbiClass) -> Abi {
+        match (class, self.compat) {
+            (AbiClass::Native, _) | (AbiClass::Compat, None) => self.native,
+            (AbiClass::Compat, Some(compat)) => compat,
+            (AbiClass::X32, _) => Abi::X32,
+        }
+    }
+
+    /// The ABIs that its kernel may offer, x32 aside.
+    pub fn abis(self) -> impl IntoIterator<Item = Abi> {
+        [Some(self.native), self.compat].into_iter().flatten()
+    }
+
+    /// The 64-bit ABI of the machine that calls itself `machine` (`uname -m`).
+    ///
+    /// Under a 32-bit personality (setarch(8)) a 64-bit kernel tells a 32-bit name.
+    pub fn native_abi(machine: &str) -> Option<Abi> {
+        match machine {
+            "x86_64" | "i386" | "i486" | "i586" | "i686" => Some(Abi::X86_64),
+            "aarch64" | "armv8l" | "armv8b" => Some(Abi::Aarch64),
+            "riscv64" => Some(Abi::Riscv64),
+            _ => None,
+        }
+    }
+
     /// The machine that this program was built for; `None` where no ABI table exists.
     pub const fn this() -> Option<Self> {
         if cfg!(target_arch = "x86_64") {

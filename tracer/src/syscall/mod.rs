@@ -1,5 +1,10 @@
 //! System calls: ABIs, numbers and names, and what is known about them. Pure data and functions.
 
 mod abi;
+mod amend;
+pub mod errno;
+pub mod essential;
+pub mod risk;
+pub mod window;
 
 pub use abi::{Abi, Machine};

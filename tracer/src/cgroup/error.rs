@@ -1,0 +1,55 @@
+//! What can go wrong with cgroups, each with its remedy.
+
+use std::{io, path::PathBuf};
+
+use thiserror::Error;
+
+/// Why a cgroup cannot be used.
+#[derive(Debug, Error)]
+pub enum CgroupError {
+    /// No v2 hierarchy can be reached.
+    #[error(
+        "no cgroup v2 hierarchy is mounted, and a private mount failed: {0}; run as root on a kernel with CONFIG_CGROUPS, or mount one: mount -t cgroup2 none /sys/fs/cgroup/unified"
+    )]
+    NoHierarchy(io::Error),
+    /// The process' own cgroup is not known.
+    #[error("cannot tell tracer's own cgroup from /proc/self/cgroup: {0}")]
+    Own(String),
+    /// A cgroup could not be made.
+    #[error("cannot make a cgroup for the command at {}: {source}; run tracer as root, or raise cgroup.max.descendants there", .path.display())]
+    Create {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A process could not be moved.
+    #[error("cannot move process {pid} into the cgroup {}: {source}", .path.display())]
+    Move {
+        /// Which process.
+        pid: i32,
+        /// Where to.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no such cgroup.
+    #[error("there is no cgroup {0} in the v2 hierarchy{hint}", hint = v1_hint(.0))]
+    NotFound(String),
+    /// A file of the cgroup could not be read.
+    #[error("cannot read {}: {source}", .path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn v1_hint(path: &str) -> &'static str {
+    if path.starts_with("/sys/fs/cgroup/") {
+        "; when that is a v1 hierarchy, give the path of the v2 one (it is in /proc/PID/cgroup, on the line that begins with 0::)"
+    } else {
+        "; give its directory, or its path as in /proc/PID/cgroup on the line that begins with 0::"
+    }
+}

@@ -1,0 +1,244 @@
+//! The v2 hierarchy and the cgroups in it.
+
+use std::{
+    fs, io,
+    os::{
+        fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+        unix::fs::MetadataExt as _,
+    },
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use procfs::process::Process;
+
+use super::CgroupError;
+
+/// A way to the v2 hierarchy.
+#[derive(Clone, Debug)]
+pub struct Hierarchy {
+    root: PathBuf,
+    /// Keeps a private mount alive; it goes away with the last clone.
+    _mount: Option<Arc<OwnedFd>>,
+}
+
+impl Hierarchy {
+    /// The mounted v2 hierarchy, else a mount that only this process can reach.
+    ///
+    /// # Errors
+    /// [`CgroupError::NoHierarchy`] when there is neither.
+    pub fn open() -> Result<Self, CgroupError> {
+        match mounted() {
+            Some(root) => Ok(Self { root, _mount: None }),
+            None => Self::private(),
+        }
+    }
+
+    /// A detached mount of the hierarchy: it stands in no mount namespace, so neither the command
+    /// nor anyone else sees a difference, and it ends with its file descriptor (fsmount(2)).
+    ///
+    /// # Errors
+    /// [`CgroupError::NoHierarchy`].
+    pub fn private() -> Result<Self, CgroupError> {
+        let fd = private_mount().map_err(CgroupError::NoHierarchy)?;
+        Ok(Self {
+            root: PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd())),
+            _mount: Some(Arc::new(fd)),
+        })
+    }
+
+    /// Its root directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether it is tracer's private mount.
+    pub fn is_private(&self) -> bool {
+        self._mount.is_some()
+    }
+
+    /// The cgroup that this process is in.
+    ///
+    /// # Errors
+    /// [`CgroupError::Own`].
+    pub fn own(&self) -> Result<Cgroup, CgroupError> {
+        let own = Process::myself()
+            .and_then(|process| process.cgroups())
+            .map_err(|error| CgroupError::Own(error.to_string()))?;
+        let path = own
+            .into_iter()
+            .find(|cgroup| cgroup.hierarchy == 0)
+            .ok_or_else(|| CgroupError::Own("it has no v2 line (0::)".to_owned()))?
+            .pathname;
+        self.at(Path::new(&path))
+            // In a cgroup namespace the path may lie outside of what is mounted.
+            .or_else(|_| self.at(Path::new("/")))
+    }
+
+    /// The cgroup that a user named: a directory of the mounted hierarchy, or a path below its
+    /// root.
+    ///
+    /// # Errors
+    /// [`CgroupError::NotFound`].
+    pub fn find(&self, given: &str) -> Result<Cgroup, CgroupError> {
+        let not_found = || CgroupError::NotFound(given.to_owned());
+        let path = Path::new(given);
+        if let (Ok(directory), Ok(root)) = (path.canonicalize(), self.root.canonicalize())
+            && let Ok(below) = directory.strip_prefix(&root)
+            && directory.join("cgroup.procs").exists()
+        {
+            return self.at(below).map_err(|_| not_found());
+        }
+        self.at(path).map_err(|_| not_found())
+    }
+
+    /// The cgroup at `path` below the root.
+    pub(super) fn at(&self, path: &Path) -> Result<Cgroup, CgroupError> {
+        let below = path.strip_prefix("/").unwrap_or(path);
+        let directory = self.root.join(below);
+        let read = |source| CgroupError::Read {
+            path: directory.clone(),
+            source,
+        };
+        let id = fs::metadata(&directory).map_err(read)?.ino();
+        fs::metadata(directory.join("cgroup.procs")).map_err(read)?;
+        Ok(Cgroup {
+            id,
+            path: Path::new("/").join(below),
+            directory,
+        })
+    }
+}
+
+/// A cgroup that exists, or existed when it was looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cgroup {
+    /// The id by which the kernel side knows it.
+    pub id: u64,
+    /// Its path below the root of the hierarchy.
+    pub path: PathBuf,
+    /// Its directory.
+    pub directory: PathBuf,
+}
+
+impl Cgroup {
+    /// The processes in it and in the cgroups below it.
+    ///
+    /// # Errors
+    /// When the directory is gone.
+    pub fn processes(&self) -> io::Result<Vec<i32>> {
+        let mut processes = Vec::new();
+        for directory in self.subtree()? {
+            // A cgroup below may go away at any moment; the one that was asked for may not.
+            match fs::read_to_string(directory.join("cgroup.procs")) {
+                Ok(text) => processes.extend(text.lines().filter_map(|pid| pid.parse::<i32>().ok())),
+                Err(error) if directory == self.directory => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(processes)
+    }
+
+    /// The ids of the cgroups below it.
+    ///
+    /// # Errors
+    /// When the directory is gone.
+    pub fn descendants(&self) -> io::Result<Vec<u64>> {
+        Ok(self
+            .subtree()?
+            .into_iter()
+            .filter(|directory| *directory != self.directory)
+            .filter_map(|directory| Some(fs::metadata(directory).ok()?.ino()))
+            .collect())
+    }
+
+    /// Its directory and all below it, parents first.
+    pub(super) fn subtree(&self) -> io::Result<Vec<PathBuf>> {
+        fs::metadata(&self.directory)?;
+        let mut found = vec![self.directory.clone()];
+        let mut next = 0;
+        while let Some(directory) = found.get(next).cloned() {
+            next += 1;
+            if let Ok(entries) = fs::read_dir(&directory) {
+                found.extend(
+                    entries
+                        .flatten()
+                        .filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir()))
+                        .map(|entry| entry.path()),
+                );
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether there are processes in it or below it.
+    ///
+    /// # Errors
+    /// When the directory is gone.
+    pub fn is_populated(&self) -> io::Result<bool> {
+        // The root cgroup has no such file, and is never empty.
+        match fs::read_to_string(self.directory.join("cgroup.events")) {
+            Ok(events) => Ok(!events.lines().any(|line| line == "populated 0")),
+            Err(_) if self.path == Path::new("/") => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it is still the cgroup that was looked up, and not gone or made anew.
+    pub fn exists(&self) -> bool {
+        fs::metadata(&self.directory).is_ok_and(|metadata| metadata.ino() == self.id)
+    }
+}
+
+fn mounted() -> Option<PathBuf> {
+    let mounts = Process::myself().and_then(|process| process.mountinfo());
+    mounts
+        .ok()?
+        .into_iter()
+        // A bind mount of a part of the hierarchy has another root.
+        .find(|mount| mount.fs_type == "cgroup2" && mount.root == "/")
+        .map(|mount| mount.mount_point)
+}
+
+/// `fsopen`, `fsconfig`, `fsmount` (Linux 5.2): no crate in use wraps them.
+fn private_mount() -> io::Result<OwnedFd> {
+    const FSOPEN_CLOEXEC: libc::c_uint = 1;
+    const FSCONFIG_CMD_CREATE: libc::c_uint = 6;
+    const FSMOUNT_CLOEXEC: libc::c_uint = 1;
+
+    fn fd(result: libc::c_long) -> io::Result<OwnedFd> {
+        let fd = RawFd::try_from(result).map_err(io::Error::other)?;
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: a new descriptor that the kernel just returned.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    // SAFETY: system calls with a NUL-terminated string and integers only.
+    unsafe {
+        let context = fd(libc::syscall(
+            libc::SYS_fsopen,
+            c"cgroup2".as_ptr(),
+            FSOPEN_CLOEXEC,
+        ))?;
+        let null = std::ptr::null::<libc::c_char>();
+        if libc::syscall(
+            libc::SYS_fsconfig,
+            context.as_raw_fd(),
+            FSCONFIG_CMD_CREATE,
+            null,
+            null,
+            0,
+        ) != 0
+        {
+            return Err(io::Error::last_os_error());
+        }
+        fd(libc::syscall(
+            libc::SYS_fsmount,
+            context.as_raw_fd(),
+            FSMOUNT_CLOEXEC,
+            0,
+        ))
+    }
+}

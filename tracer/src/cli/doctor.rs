@@ -1,0 +1,160 @@
+//! `tracer doctor`: what this host offers, and what cannot be seen here.
+
+use std::io::{self, Write};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Exit, Failure};
+use crate::{
+    cgroup::Hierarchy,
+    probe::support::{self, kernel_release, machine_name},
+};
+
+/// Shows what this host's kernel offers, and what cannot be seen here and why.
+///
+/// Exits with 3 when recording is not possible.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// What was found.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Report {
+    kernel: String,
+    machine: String,
+    can_record: bool,
+    checks: Vec<Check>,
+    observations: Vec<Observation>,
+}
+
+/// One thing that recording rests on.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Check {
+    name: &'static str,
+    ok: bool,
+    /// What was found; or what is missing, and the remedy.
+    text: String,
+}
+
+/// A kind of observation, and what serves it.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Observation {
+    kind: &'static str,
+    /// `null` when nothing can observe it.
+    provider: Option<&'static str>,
+    note: &'static str,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let report = examine();
+    let mut stdout = io::stdout().lock();
+    match args.format {
+        Format::Text => print(&report, &mut stdout)?,
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut stdout, &report)?;
+            writeln!(stdout)?;
+        }
+    }
+    Ok(if report.can_record {
+        Exit::Fine
+    } else {
+        Exit::No
+    })
+}
+
+fn examine() -> Report {
+    let mut checks: Vec<_> = support::requirements()
+        .into_iter()
+        .map(|requirement| check(requirement.name, requirement.result))
+        .collect();
+    checks.push(check(
+        "cgroup v2 hierarchy",
+        Hierarchy::open().map(|hierarchy| {
+            if hierarchy.is_private() {
+                "not mounted; tracer uses a private mount".to_owned()
+            } else {
+                hierarchy.root().display().to_string()
+            }
+        }),
+    ));
+    let can_record = checks.iter().all(|check| check.ok);
+    Report {
+        kernel: kernel_release(),
+        machine: machine_name(),
+        can_record,
+        checks,
+        observations: vec![
+            Observation {
+                kind: "system calls",
+                provider: can_record.then_some("BTF tracepoint sys_enter"),
+                note: "all of them, of every ABI; not those that a seccomp filter stops, nor what io_uring does",
+            },
+            Observation {
+                kind: "executables",
+                provider: can_record.then_some("BTF tracepoint sched_process_exec"),
+                note: "as evidence for each system call",
+            },
+            Observation {
+                kind: "files, capabilities, sockets",
+                provider: None,
+                note: "this version does not record them",
+            },
+        ],
+    }
+}
+
+fn check<E: std::fmt::Display>(name: &'static str, result: Result<String, E>) -> Check {
+    match result {
+        Ok(text) => Check {
+            name,
+            ok: true,
+            text,
+        },
+        Err(error) => Check {
+            name,
+            ok: false,
+            text: error.to_string(),
+        },
+    }
+}
+
+fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "Linux {} on {}", report.kernel, report.machine)?;
+    writeln!(out)?;
+    for check in &report.checks {
+        let mark = if check.ok { "ok     " } else { "MISSING" };
+        writeln!(out, "  {mark}  {:<31}  {}", check.name, check.text)?;
+    }
+    writeln!(out)?;
+    for observation in &report.observations {
+        writeln!(
+            out,
+            "  {:<29}  {}: {}",
+            observation.kind,
+            observation.provider.unwrap_or("not observed"),
+            observation.note
+        )?;
+    }
+    writeln!(out)?;
+    writeln!(
+        out,
+        "{}",
+        if report.can_record {
+            "tracer can record on this host."
+        } else {
+            "tracer cannot record on this host: see what is MISSING."
+        }
+    )
+}

@@ -1,0 +1,77 @@
+//! `tracer generate`: profiles from recordings.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use anyhow::Context as _;
+
+use super::{
+    Exit, Failure, name,
+    output::{self, Format},
+};
+use crate::recording::{Recording, store};
+
+/// Renders profiles from recordings.
+///
+/// Recordings of the same workload make one profile that allows what any of them observed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = concat!(
+    "Examples:\n",
+    "  tracer generate profiles-out/nginx\n",
+    "  tracer generate run-1/recording.json run-2/recording.json --output profiles",
+))]
+pub(super) struct Args {
+    /// Recordings: recording.json files, or folders that hold one
+    #[arg(required = true, value_name = "RECORDING")]
+    recordings: Vec<PathBuf>,
+
+    /// What to render
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Format::Seccomp, Format::Review], value_name = "FORMAT")]
+    format: Vec<Format>,
+
+    /// The folder that holds a folder for each workload
+    #[arg(long, short, default_value = output::FOLDER, value_name = "DIR")]
+    output: PathBuf,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let mut workloads: BTreeMap<String, Vec<Recording>> = BTreeMap::new();
+    for path in &args.recordings {
+        let recording = store::read(path)?;
+        // A recording is input like any other: its name must not lead out of the output folder.
+        name::parse(&recording.workload.name)
+            .map_err(anyhow::Error::msg)
+            .with_context(|| {
+                format!(
+                    "{}: the workload's name {:?} cannot be used",
+                    path.display(),
+                    recording.workload.name
+                )
+            })?;
+        workloads
+            .entry(recording.workload.name.clone())
+            .or_default()
+            .push(recording);
+    }
+    // All of it is rendered before the first file is written.
+    let rendered = workloads
+        .into_iter()
+        .map(|(name, recordings)| {
+            let files = output::render(&recordings, &args.format)
+                .with_context(|| format!("cannot make a profile for {name}"))?;
+            Ok((args.output.join(name), files))
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    let mut stdout = io::stdout().lock();
+    for (folder, files) in rendered {
+        store::prepare(&folder)?;
+        store::write(&folder, &files)?;
+        for (name, _) in files {
+            writeln!(stdout, "{}", folder.join(name).display())?;
+        }
+    }
+    Ok(Exit::Fine)
+}

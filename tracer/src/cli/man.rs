@@ -1,0 +1,40 @@
+//! `tracer man`.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use anyhow::Context as _;
+use clap::CommandFactory as _;
+
+use super::{Cli, Exit, Failure};
+
+/// Prints the manual page, or writes the pages of all commands.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  tracer man | man -l -\n  tracer man --output /usr/local/share/man/man1")]
+pub(super) struct Args {
+    /// Write tracer.1 and a page for each command into this folder
+    #[arg(long, short, value_name = "DIR")]
+    output: Option<PathBuf>,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let command = Cli::command();
+    match &args.output {
+        None => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(command).render(&mut page)?;
+            io::stdout().write_all(&page)?;
+        }
+        Some(folder) => {
+            fs::create_dir_all(folder)
+                .and_then(|()| clap_mangen::generate_to(command, folder))
+                .with_context(|| {
+                    format!("cannot write the manual pages to {}", folder.display())
+                })?;
+        }
+    }
+    Ok(Exit::Fine)
+}

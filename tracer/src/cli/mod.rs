@@ -1,0 +1,107 @@
+//! The command line: one file a subcommand, each of which parses, calls and prints.
+
+mod attach;
+mod completions;
+mod doctor;
+mod exit;
+mod generate;
+mod live;
+mod man;
+mod name;
+mod output;
+mod record;
+
+use std::{io, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+pub use exit::Exit;
+
+/// Records what a workload does, and writes the smallest profile that still lets it run.
+///
+/// tracer watches a workload with eBPF, writes down every system call it makes, and turns that into
+/// a seccomp profile with the evidence for each rule, for a person to review.
+#[derive(Debug, Parser)]
+#[command(name = "tracer", version, propagate_version = true, after_help = exit::HELP)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Record(record::Args),
+    Generate(generate::Args),
+    Doctor(doctor::Args),
+    Completions(completions::Args),
+    Man(man::Args),
+}
+
+/// Runs the command line and says how the process should end.
+pub fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn"))
+        .format_timestamp(None)
+        .format_target(false)
+        .init();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let result = match cli.command {
+        Command::Record(args) => record::run(args),
+        Command::Generate(args) => generate::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+    };
+    match result {
+        Ok(exit) => exit.into(),
+        // Whoever read our output has seen enough.
+        Err(failure) if is_closed_pipe(&failure.error) => Exit::Fine.into(),
+        Err(failure) => {
+            eprintln!("tracer: {:#}", failure.error);
+            failure.exit.into()
+        }
+    }
+}
+
+/// Help and version go to standard output and are fine; everything else is wrong usage.
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed pipe is no error here either.
+    let _ = error.print();
+    if error.use_stderr() {
+        Exit::Usage.into()
+    } else {
+        Exit::Fine.into()
+    }
+}
+
+/// Why a subcommand failed, and how the process ends for it.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    error: anyhow::Error,
+}
+
+impl Failure {
+    fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            exit,
+            error: error.into(),
+        }
+    }
+}
+
+/// What a subcommand may return by `?`: it could not be done.
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(Exit::Failed, error)
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,73 @@
+//! The name of a workload, which becomes the name of a folder and of files in other systems.
+
+use std::path::Path;
+
+/// Longest name; Kubernetes object names may have 253 bytes, folders 255.
+const MAX: usize = 200;
+
+/// Checks a name that a user gave.
+pub(super) fn parse(name: &str) -> Result<String, String> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._+@-".contains(c);
+    if name.is_empty() || name.len() > MAX {
+        Err(format!("a name has 1 to {MAX} characters"))
+    } else if !name.chars().all(fine) || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        Err("a name becomes a folder's name: use letters, digits and . _ + @ - only, and begin with a letter or digit".to_owned())
+    } else {
+        Ok(name.to_owned())
+    }
+}
+
+/// The name that a command or a cgroup gets by itself: the last part of its path, with whatever a
+/// name cannot hold replaced.
+pub(super) fn of(path: &str) -> String {
+    let last = Path::new(path)
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let name: String = last
+        .chars()
+        .map(|c| {
+            if parse(&format!("a{c}")).is_ok() {
+                c
+            } else {
+                '_'
+            }
+        })
+        .skip_while(|c| !c.is_ascii_alphanumeric())
+        .take(MAX)
+        .collect();
+    if name.is_empty() {
+        "workload".to_owned()
+    } else {
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_are_refused() {
+        for name in ["", ".", "..", "a/b", "a\nb", "-a", "a b", "\u{202e}x", &"a".repeat(201)] {
+            assert!(parse(name).is_err(), "{name:?}");
+        }
+        for name in ["nginx", "redis-server", "a.b_c+d@1"] {
+            assert_eq!(parse(name).as_deref(), Ok(name));
+        }
+    }
+
+    #[test]
+    fn every_command_has_a_name_that_is_accepted() {
+        for (path, name) in [
+            ("/usr/bin/ls", "ls"),
+            ("./run me.sh", "run_me.sh"),
+            ("/", "workload"),
+            ("..", "workload"),
+            ("/sys/fs/cgroup/unified/..\n", "workload"),
+            ("-[", "workload"),
+        ] {
+            assert_eq!(of(path), name, "{path:?}");
+            assert!(parse(&of(path)).is_ok());
+        }
+    }
+}

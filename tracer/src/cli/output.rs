@@ -1,0 +1,98 @@
+//! What is written to a workload's folder, and what is said about it.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::live;
+use crate::{
+    profile::seccomp::{Options, SeccompProfile, oci::OciSeccomp},
+    recording::{Recording, store},
+    report,
+};
+
+/// The default `--output`.
+pub(super) const FOLDER: &str = "profiles-out";
+
+const SECCOMP: &str = "seccomp.json";
+const REVIEW: &str = "REVIEW.md";
+
+/// A file that can be rendered from recordings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub(super) enum Format {
+    /// seccomp.json: the OCI runtime's seccomp profile (Docker, containerd, CRI-O, Podman)
+    Seccomp,
+    /// REVIEW.md: every rule with its reason and its evidence, for a person
+    Review,
+}
+
+impl Format {
+    const ALL: [Self; 2] = [Self::Seccomp, Self::Review];
+}
+
+/// Renders the files of `formats` from the recordings of one workload.
+pub(super) fn render(
+    recordings: &[Recording],
+    formats: &[Format],
+) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let profile = SeccompProfile::from_recordings(recordings, &Options::default())?;
+    formats
+        .iter()
+        .map(|format| {
+            Ok(match format {
+                Format::Seccomp => (SECCOMP, OciSeccomp::from(&profile).to_json()?),
+                Format::Review => (REVIEW, report::review(recordings, &profile)),
+            })
+        })
+        .collect()
+}
+
+/// Writes a new recording and all that is rendered from it.
+pub(super) fn write(folder: &Path, recording: &Recording) -> anyhow::Result<()> {
+    let rendered = render(std::slice::from_ref(recording), &Format::ALL)
+        .context("cannot make a profile from the recording");
+    let mut files = vec![(store::RECORDING, store::to_json(recording))];
+    match rendered {
+        Ok(rendered) => files.extend(rendered),
+        Err(error) => {
+            // The recording itself is the dearer part: never lose it to a profile's trouble.
+            store::write(folder, &files)?;
+            return Err(error);
+        }
+    }
+    Ok(store::write(folder, &files)?)
+}
+
+/// Tells on standard error what came of a recording. What makes it incomplete is told even when
+/// `quiet`.
+pub(super) fn summary(folder: &Path, recording: &Recording, quiet: bool) {
+    let coverage = &recording.coverage;
+    if !quiet {
+        let executables = recording
+            .syscalls
+            .iter()
+            .flat_map(|syscall| &syscall.evidence)
+            .map(|evidence| &evidence.executable)
+            .collect::<std::collections::BTreeSet<_>>()
+            .len();
+        eprintln!(
+            "tracer: recorded {} system calls by {executables} executables; {}",
+            recording.syscalls.len(),
+            if coverage.complete {
+                "the recording is complete"
+            } else {
+                "the recording is NOT complete"
+            }
+        );
+    }
+    for reason in &coverage.reasons {
+        eprintln!("tracer: not complete: {}", reason.text);
+    }
+    if !coverage.losses.is_none() {
+        eprintln!("tracer: losses: {}", live::losses(&coverage.losses));
+    }
+    if !quiet {
+        eprintln!("tracer: profile  {}", folder.join(SECCOMP).display());
+        eprintln!("tracer: review   {}", folder.join(REVIEW).display());
+    }
+}

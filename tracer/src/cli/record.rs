@@ -1,0 +1,193 @@
+//! `tracer record`: record a command from its first call, or a cgroup that runs already.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+
+use super::{Exit, Failure, attach, live::Live, name, output};
+use crate::{
+    probe::Settings,
+    record::{RecordError, RunAs, command, signals::Signals},
+    recording::{Recording, store},
+};
+
+/// Records a command or a running cgroup, and writes its profile.
+///
+/// Runs the command in a cgroup of its own and records it from its very first call, with everything
+/// it starts; or records a cgroup that runs already. Writes recording.json, seccomp.json and
+/// REVIEW.md to OUTPUT/NAME. The command's standard output, input, signals and exit status are its
+/// own.
+#[derive(Debug, clap::Args)]
+#[command(after_help = concat!(
+    "Examples:\n",
+    "  tracer record -- ls -l /\n",
+    "  tracer record --name web --output profiles -- nginx -g 'daemon off;'\n",
+    "  tracer record --user nobody --follow -- ./start-daemon\n",
+    "  tracer record --cgroup /system.slice/redis.service --duration 10m\n\n",
+    "Exit status:\n",
+    "  that of the command, 128+N when signal N ended it; 0 for a cgroup; 125 tracer failed,\n",
+    "  126 the command could not be run, 127 it could not be found, 2 wrong usage,\n",
+    "  3 the recording is incomplete and --require-complete was given",
+))]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["cgroup", "command"]))]
+pub(super) struct Args {
+    /// The workload's name, which is the name of its folder [default: the command's or cgroup's]
+    #[arg(long, value_parser = name::parse)]
+    pub(super) name: Option<String>,
+
+    /// The folder that holds a folder for each workload
+    #[arg(long, short, default_value = output::FOLDER, value_name = "DIR")]
+    pub(super) output: PathBuf,
+
+    /// End after this time (90s, 10m, 1h30m); a command gets SIGTERM, ten seconds later SIGKILL
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub(super) duration: Option<Duration>,
+
+    /// Record this cgroup: its directory, or its path as in /proc/PID/cgroup
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["user", "follow"])]
+    pub(super) cgroup: Option<String>,
+
+    /// Run the command as this user: a name, a uid, or uid:gid
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+
+    /// Go on until everything the command started has ended, daemons too
+    #[arg(long)]
+    follow: bool,
+
+    /// Exit with 3 when the recording cannot be called complete
+    #[arg(long)]
+    pub(super) require_complete: bool,
+
+    /// No progress and no summary; warnings and errors only
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+
+    /// Size in bytes of the ring that carries evidence: a power of two, at least a page
+    #[arg(long, value_name = "BYTES", default_value_t = Settings::default().ring_bytes)]
+    ring_size: u32,
+
+    /// How many (workload, executable) pairs can be told apart
+    #[arg(long, value_name = "N", default_value_t = Settings::default().max_rows)]
+    max_rows: u32,
+
+    /// Print the kernel programs' own diagnostics to standard error
+    #[arg(long)]
+    kernel_log: bool,
+
+    /// The command to record, and its arguments
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+impl Args {
+    pub(super) fn settings(&self) -> Settings {
+        Settings {
+            ring_bytes: self.ring_size,
+            max_rows: self.max_rows,
+            kernel_log: self.kernel_log,
+            ..Settings::default()
+        }
+    }
+}
+
+pub(super) fn run(args: Args) -> Result<Exit, Failure> {
+    if args.kernel_log {
+        log::set_max_level(log::LevelFilter::Trace);
+    }
+    // One thread: what is recorded gets the other processors.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")
+        .map_err(failed)?;
+    runtime.block_on(async {
+        let mut signals = Signals::catch()
+            .context("cannot catch signals")
+            .map_err(failed)?;
+        match args.cgroup.clone() {
+            Some(cgroup) => attach::record(&args, &cgroup, &mut signals).await,
+            None => record_command(args, &mut signals).await,
+        }
+    })
+}
+
+async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failure> {
+    let settings = args.settings();
+    let name = args
+        .name
+        .unwrap_or_else(|| name::of(args.command.first().map_or("", String::as_str)));
+    let folder = args.output.join(&name);
+    let user = args
+        .user
+        .as_deref()
+        .map(RunAs::resolve)
+        .transpose()
+        .map_err(|error| Failure::new(Exit::Usage, error))?;
+    store::prepare(&folder).map_err(failed)?;
+
+    let mut live = Live::new(args.quiet);
+    let request = command::Request {
+        name,
+        command: args.command,
+        user,
+        follow: args.follow,
+        duration: args.duration,
+        settings,
+    };
+    let (recording, status) = command::run(request, signals, &mut live)
+        .await
+        .map_err(record_failure)?;
+    live.clear();
+    output::write(&folder, &recording).map_err(failed)?;
+    output::summary(&folder, &recording, args.quiet);
+    Ok(verdict(&recording, args.require_complete, Exit::of(status)))
+}
+
+/// The exit that a recording earns, when everything else went well.
+pub(super) fn verdict(recording: &Recording, require_complete: bool, otherwise: Exit) -> Exit {
+    if require_complete && !recording.coverage.complete {
+        Exit::No
+    } else {
+        otherwise
+    }
+}
+
+pub(super) fn failed(error: impl Into<anyhow::Error>) -> Failure {
+    Failure::new(Exit::RecordFailed, error)
+}
+
+pub(super) fn record_failure(error: RecordError) -> Failure {
+    let exit = match &error {
+        RecordError::NotFound(_) => Exit::NotFound,
+        RecordError::NotExecutable { .. } => Exit::NotExecutable,
+        _ => Exit::RecordFailed,
+    };
+    Failure::new(exit, error)
+}
+
+/// A span as people write it: `90s`, `10m`, `1h 30m`, `2d`; a bare number is refused, since nothing
+/// says whether it means seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    const SENTENCE: &str = "give a time such as 90s, 10m or 1h30m";
+    let span: jiff::SignedDuration = text.parse().map_err(|_| SENTENCE.to_owned())?;
+    Duration::try_from(span)
+        .ok()
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| SENTENCE.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
+        for wrong in ["", "10", "-5s", "0s", "5 parsecs"] {
+            assert!(duration(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

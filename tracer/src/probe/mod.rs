@@ -1,0 +1,16 @@
+//! The kernel side, as user space sees it: load, attach, read the ring, read the maps. The only
+//! place that names aya.
+
+mod control;
+mod decode;
+mod error;
+mod events;
+mod load;
+mod offsets;
+mod read;
+pub mod support;
+
+pub use error::ProbeError;
+pub use events::Events;
+pub use load::{Probe, Settings};
+pub use read::{RowExecutable, SeenRow};

@@ -1,0 +1,222 @@
+//! Reading the maps: the truth that a recording is reconciled with.
+
+use std::{fs, os::fd::AsFd as _, os::fd::AsRawFd as _};
+
+use anyhow::Context as _;
+use aya::{
+    Pod,
+    maps::{Array, HashMap, PerCpuArray},
+};
+use tracer_ebpf::{
+    ABI_SLOTS, AbiClass, Counters, EXE_LAUNCHER, EXE_OVERFLOW, EXE_UNKNOWN, ExecutablePath,
+    ExoticKey, PATH_LEN, ROW_LEN, RowKey, maps as names, slot::SLOTS,
+};
+
+use super::{Probe, ProbeError, decode};
+
+/// A row of marks and what it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeenRow {
+    /// Its number, as events carry it.
+    pub number: u32,
+    /// Instance and executable.
+    pub key: RowKey,
+}
+
+/// The executable that a row stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowExecutable {
+    /// It was seen to start: the path's bytes, and whether they are only its beginning.
+    Path {
+        /// The path as it was given to exec.
+        bytes: Vec<u8>,
+        /// It was longer than what is kept.
+        truncated: bool,
+    },
+    /// What starts the workload.
+    Launcher,
+    /// Not known.
+    Unknown,
+}
+
+/// Several map values at once are read one system call each; this struct only makes 1,024 bytes a
+/// plain value for aya.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct MarkBytes([u8; ROW_LEN]);
+
+// SAFETY: bytes.
+unsafe impl Pod for MarkBytes {}
+
+/// The table of slots, as one value of the `.bss` map.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct AllSlots([u64; SLOTS]);
+
+// SAFETY: integers.
+unsafe impl Pod for AllSlots {}
+
+impl Probe {
+    /// Every row that is in use.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the map cannot be read.
+    pub fn rows(&mut self) -> Result<Vec<SeenRow>, ProbeError> {
+        let rows: HashMap<_, RowKey, u32> = self.map_mut(names::ROWS)?;
+        rows.iter()
+            .map(|entry| entry.map(|(key, number)| SeenRow { number, key }))
+            .collect::<Result<_, _>>()
+            .context("while it changed")
+            .map_err(ProbeError::map("read", names::ROWS))
+    }
+
+    /// The calls that are marked in a row: ABI and number.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the map cannot be read.
+    pub fn marks(&mut self, row: u32) -> Result<Vec<(AbiClass, u32)>, ProbeError> {
+        let marks: Array<_, MarkBytes> = self.map_mut(names::MARKS)?;
+        let MarkBytes(bytes) = marks
+            .get(&row, 0)
+            .with_context(|| format!("row {row}"))
+            .map_err(ProbeError::map("read", names::MARKS))?;
+        let (native, compat) = bytes.split_at(ABI_SLOTS);
+        let seen = |class, bytes: &[u8]| {
+            (0..)
+                .zip(bytes)
+                .filter(|(_, mark)| **mark != 0)
+                .map(move |(nr, _)| (class, nr))
+                .collect::<Vec<_>>()
+        };
+        let mut calls = seen(AbiClass::Native, native);
+        calls.extend(seen(AbiClass::Compat, compat));
+        Ok(calls)
+    }
+
+    /// The calls without a mark: row, ABI and number.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the map cannot be read.
+    pub fn exotic(&mut self) -> Result<Vec<(u32, AbiClass, u32)>, ProbeError> {
+        let exotic: HashMap<_, ExoticKey, u32> = self.map_mut(names::EXOTIC)?;
+        exotic
+            .keys()
+            .map(|key| {
+                let key = key?;
+                Ok((key.row, decode::abi_class(key.abi)?, key.nr))
+            })
+            .collect::<anyhow::Result<_>>()
+            .map_err(ProbeError::map("read", names::EXOTIC))
+    }
+
+    /// What an executable id stands for.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the map cannot be read.
+    pub fn executable(&mut self, exe: u64) -> Result<RowExecutable, ProbeError> {
+        match exe {
+            EXE_UNKNOWN | EXE_OVERFLOW => return Ok(RowExecutable::Unknown),
+            EXE_LAUNCHER => return Ok(RowExecutable::Launcher),
+            _ => {}
+        }
+        let executables: HashMap<_, u64, ExecutablePath> = self.map_mut(names::EXECUTABLES)?;
+        match executables.get(&exe, 0) {
+            Ok(path) => Ok(RowExecutable::Path {
+                bytes: path
+                    .bytes
+                    .iter()
+                    .copied()
+                    .take((path.len as usize).min(PATH_LEN))
+                    .collect(),
+                truncated: path.truncated != 0,
+            }),
+            Err(aya::maps::MapError::KeyNotFound) => Ok(RowExecutable::Unknown),
+            Err(error) => Err(ProbeError::map("read", names::EXECUTABLES)(error.into())),
+        }
+    }
+
+    /// Files a running process under an executable, unless the kernel side knows better already.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when a map is full.
+    pub fn introduce(&mut self, pid: u32, path: &[u8]) -> Result<(), ProbeError> {
+        const NO_OVERWRITE: u64 = 1; // BPF_NOEXIST
+        let path = ExecutablePath::new(path);
+        let exe = path.id();
+        let mut executables: HashMap<_, u64, ExecutablePath> =
+            self.map_mut(names::EXECUTABLES)?;
+        ignore_existing(executables.insert(exe, path, NO_OVERWRITE))
+            .map_err(ProbeError::map("add to", names::EXECUTABLES))?;
+        let mut processes: HashMap<_, u32, u64> = self.map_mut(names::PROCESSES)?;
+        ignore_existing(processes.insert(pid, exe, NO_OVERWRITE))
+            .map_err(ProbeError::map("add to", names::PROCESSES))?;
+        self.control.new_epoch();
+        Ok(())
+    }
+
+    /// The counters of all CPUs together.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the map cannot be read.
+    pub fn counters(&mut self) -> Result<Counters, ProbeError> {
+        let counters: PerCpuArray<_, Counters> = self.map_mut(names::COUNTERS)?;
+        let each = counters
+            .get(&0, 0)
+            .context("the only element")
+            .map_err(ProbeError::map("read", names::COUNTERS))?;
+        Ok(each.iter().fold(Counters::default(), |sum, c| Counters {
+            calls: sum.calls + c.calls,
+            misses: sum.misses + c.misses,
+            events_dropped: sum.events_dropped + c.events_dropped,
+            rows_full: sum.rows_full + c.rows_full,
+            calls_lost: sum.calls_lost + c.calls_lost,
+            cgroups_full: sum.cgroups_full + c.cgroups_full,
+            processes_full: sum.processes_full + c.processes_full,
+            executables_full: sum.executables_full + c.executables_full,
+            exotic_full: sum.exotic_full + c.exotic_full,
+            slots_refused: sum.slots_refused + c.slots_refused,
+        }))
+    }
+
+    /// Runs of our programs that the kernel skipped because one was running on that CPU already
+    /// (`recursion_misses`, kernel/bpf/syscall.c, since Linux 5.12).
+    pub fn skipped_runs(&self) -> u64 {
+        self.ebpf
+            .programs()
+            .filter_map(|(_, program)| {
+                let fd = program.fd().ok()?.as_fd().as_raw_fd();
+                let info = fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+                info.lines()
+                    .find_map(|line| line.strip_prefix("recursion_misses:"))
+                    .and_then(|number| number.trim().parse::<u64>().ok())
+            })
+            .sum()
+    }
+
+    /// Keeps the cache sound over very long recordings; call it about once a second.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the table cannot be written.
+    pub fn maintain(&mut self) -> Result<(), ProbeError> {
+        if !self.control.wipe_is_due() {
+            return Ok(());
+        }
+        let mut slots: Array<_, AllSlots> = self.map_mut(".bss")?;
+        // Emptying a slot is right at any moment: its task looks its row up again.
+        slots
+            .set(0, Box::new(AllSlots([0; SLOTS])).as_ref(), 0)
+            .context("the table of slots")
+            .map_err(ProbeError::map("empty", ".bss"))
+    }
+}
+
+fn ignore_existing(result: Result<(), aya::maps::MapError>) -> anyhow::Result<()> {
+    match result {
+        Err(aya::maps::MapError::SyscallError(error))
+            if error.io_error.raw_os_error() == Some(libc::EEXIST) =>
+        {
+            Ok(())
+        }
+        other => Ok(other?),
+    }
+}

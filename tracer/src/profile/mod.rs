@@ -1,0 +1,6 @@
+//! Profiles: a model made from recordings, then one renderer a format. Pure.
+
+mod layer;
+pub mod seccomp;
+
+pub use layer::Layer;

@@ -1,0 +1,16 @@
+//! Why no profile can be made.
+
+use thiserror::Error;
+
+/// Why no profile can be made from some recordings.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum Error {
+    /// The list of recordings is empty.
+    #[error("there is no recording to make a profile from")]
+    NoRecording,
+    /// Neither the machine nor any call tells the ABI.
+    #[error(
+        "the recording was made on a {0:?} machine, and tracer has tables for x86_64, aarch64 and riscv64 only"
+    )]
+    UnknownMachine(String),
+}

@@ -1,0 +1,13 @@
+//! Seccomp: which system calls are allowed, and what the others return.
+//!
+//! [`SeccompProfile`] is the model; [`oci`] renders it for runtimes that read the OCI
+//! runtime-spec's form (Docker, containerd, CRI-O, Podman).
+
+mod error;
+mod model;
+pub mod oci;
+#[cfg(test)]
+mod properties;
+
+pub use error::Error;
+pub use model::{ErrnoPolicy, Options, Rule, SeccompProfile, Unnamed};

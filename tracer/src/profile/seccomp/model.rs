@@ -1,0 +1,266 @@
+//! The model of a seccomp profile, and how it follows from recordings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Error, oci::OciSeccomp};
+use crate::{
+    profile::Layer,
+    recording::{Call, Executable, Phase, Recording, Syscall},
+    syscall::{Abi, Machine, errno, essential, window},
+};
+
+/// What a profile is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whether to add what container runtimes call after they have loaded the filter.
+    pub window: bool,
+    /// Whether to add what staging hardly ever shows.
+    pub essential: bool,
+    /// What a denied call returns.
+    pub errno: ErrnoPolicy,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            window: true,
+            essential: true,
+            errno: ErrnoPolicy::default(),
+        }
+    }
+}
+
+/// What a call that is not allowed returns; see [`crate::syscall::errno`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrnoPolicy {
+    /// ENOSYS for what callers probe for and for unknown numbers, EPERM for old calls.
+    #[default]
+    Probed,
+    /// EPERM for everything.
+    Eperm,
+}
+
+/// Why and for whom a call is allowed. Never of no layer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    layers: BTreeSet<Layer>,
+    abis: BTreeSet<Abi>,
+    executables: BTreeSet<Executable>,
+    phases: BTreeSet<Phase>,
+}
+
+impl Rule {
+    /// The layers, in the order of output.
+    pub fn layers(&self) -> impl Iterator<Item = Layer> {
+        self.layers.iter().copied()
+    }
+
+    /// The layer that output shows the call in: the first that applies.
+    pub fn layer(&self) -> Option<Layer> {
+        self.layers.first().copied()
+    }
+
+    /// The ABIs in which it was observed.
+    pub fn abis(&self) -> impl Iterator<Item = Abi> {
+        self.abis.iter().copied()
+    }
+
+    /// The executables that were seen to make it.
+    pub fn executables(&self) -> &BTreeSet<Executable> {
+        &self.executables
+    }
+
+    /// The phases in which it was seen.
+    pub fn phases(&self) -> &BTreeSet<Phase> {
+        &self.phases
+    }
+
+    fn add_evidence(&mut self, syscall: &Syscall) {
+        self.abis.insert(syscall.abi);
+        self.phases.extend(&syscall.phases);
+        self.executables
+            .extend(syscall.evidence.iter().map(|who| who.executable.clone()));
+    }
+}
+
+/// A call that was observed and that a profile cannot name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unnamed {
+    /// The executables that were seen to make it.
+    pub executables: BTreeSet<Executable>,
+}
+
+/// Which system calls are allowed, why, and what the others return.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeccompProfile {
+    architectures: BTreeSet<Abi>,
+    rules: BTreeMap<&'static str, Rule>,
+    refused: BTreeSet<&'static str>,
+    blocked: BTreeSet<&'static str>,
+    unnamed: BTreeMap<Call, Unnamed>,
+    errno: ErrnoPolicy,
+}
+
+impl SeccompProfile {
+    /// The profile under which all of `recordings` could run again.
+    ///
+    /// Only what was observed decides, not who first did it, when or how often.
+    ///
+    /// # Errors
+    ///
+    /// When there is no recording, or when the ABI of its machine is not known.
+    pub fn from_recordings(recordings: &[Recording], options: &Options) -> Result<Self, Error> {
+        let natives = native_abis(recordings)?;
+        let mut profile = Self {
+            architectures: natives.clone(),
+            rules: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            blocked: BTreeSet::new(),
+            unnamed: BTreeMap::new(),
+            errno: options.errno,
+        };
+        for syscall in recordings.iter().flat_map(|recording| &recording.syscalls) {
+            profile.add_observed(syscall, options);
+        }
+        if options.window {
+            // The runtime is a native program, whatever the workload is.
+            for name in natives.iter().flat_map(|abi| window::names(*abi)) {
+                profile.add_layer(name, Layer::Window);
+            }
+        }
+        if options.essential {
+            for abi in profile.architectures.clone() {
+                for name in essential::names(abi) {
+                    profile.add_layer(name, Layer::Essential);
+                }
+            }
+        }
+        profile.blocked.retain(|name| !profile.rules.contains_key(name));
+        if options.errno == ErrnoPolicy::Probed {
+            profile.refused = profile
+                .architectures
+                .iter()
+                .flat_map(|abi| errno::old_calls(*abi))
+                .filter(|name| !profile.rules.contains_key(name))
+                .collect();
+        }
+        Ok(profile)
+    }
+
+    fn add_observed(&mut self, syscall: &Syscall, options: &Options) {
+        // The table's name, not the recording's: the number is what was observed, and a name from
+        // a file is not to be trusted with a grant.
+        let Some(name) = syscall.abi.syscall_name(syscall.nr) else {
+            let executables = syscall.evidence.iter().map(|who| who.executable.clone());
+            let unnamed = self.unnamed.entry(syscall.call()).or_default();
+            unnamed.executables.extend(executables);
+            return;
+        };
+        if syscall.blocked {
+            // The workload ran without it: what one filter forbade, the next one does not grant.
+            self.blocked.insert(name);
+            return;
+        }
+        let layer = if syscall
+            .phases
+            .iter()
+            .any(|phase| matches!(phase, Phase::Run | Phase::Exec))
+        {
+            Layer::Observed
+        } else if options.window && syscall.phases.contains(&Phase::Window) {
+            Layer::Window
+        } else {
+            // Setup alone: made before the filter is loaded, so nothing needs it.
+            return;
+        };
+        self.architectures.insert(syscall.abi);
+        self.add_layer(name, layer);
+        self.rules.entry(name).or_default().add_evidence(syscall);
+    }
+
+    /// The profile in the OCI runtime-spec's form, as text; see [`super::oci`].
+    ///
+    /// # Errors
+    ///
+    /// None in practice: every value has a form in JSON.
+    pub fn to_oci_json(&self) -> serde_json::Result<String> {
+        OciSeccomp::from(self).to_json()
+    }
+
+    fn add_layer(&mut self, name: &'static str, layer: Layer) {
+        self.rules.entry(name).or_default().layers.insert(layer);
+    }
+
+    /// The ABIs it is for, in the order of output: those of the machines recorded on, and those of
+    /// observed calls. Calls of any other ABI kill the process (libseccomp's default).
+    pub fn architectures(&self) -> impl Iterator<Item = Abi> {
+        self.architectures.iter().copied()
+    }
+
+    /// Every allowed call by name.
+    ///
+    /// A name holds for all architectures: the OCI form cannot tell them apart.
+    pub fn rules(&self) -> impl Iterator<Item = (&'static str, &Rule)> {
+        self.rules.iter().map(|(name, rule)| (*name, rule))
+    }
+
+    /// The rule of a call, if it is allowed.
+    pub fn rule(&self, name: &str) -> Option<&Rule> {
+        self.rules.get(name)
+    }
+
+    /// The allowed calls that output shows in `layer`: those of no earlier one.
+    pub fn names_in(&self, layer: Layer) -> impl Iterator<Item = &'static str> {
+        self.rules()
+            .filter(move |(_, rule)| rule.layer() == Some(layer))
+            .map(|(name, _)| name)
+    }
+
+    /// The calls that return EPERM by a rule of their own; all others that are not allowed return
+    /// [`default_errno`](Self::default_errno).
+    pub fn refused(&self) -> impl Iterator<Item = &'static str> {
+        self.refused.iter().copied()
+    }
+
+    /// What a call without a rule returns.
+    pub fn default_errno(&self) -> u32 {
+        match self.errno {
+            ErrnoPolicy::Probed => errno::ENOSYS,
+            ErrnoPolicy::Eperm => errno::EPERM,
+        }
+    }
+
+    /// The calls that were attempted while it was recorded, stopped by a filter already in place,
+    /// and are not allowed here either.
+    pub fn blocked(&self) -> impl Iterator<Item = &'static str> {
+        self.blocked.iter().copied()
+    }
+
+    /// The observed calls that no name stands for, so that the profile cannot allow them.
+    pub fn unnamed(&self) -> impl Iterator<Item = (Call, &Unnamed)> {
+        self.unnamed.iter().map(|(call, unnamed)| (*call, unnamed))
+    }
+}
+
+/// The native ABIs of the machines that were recorded on.
+fn native_abis(recordings: &[Recording]) -> Result<BTreeSet<Abi>, Error> {
+    if recordings.is_empty() {
+        return Err(Error::NoRecording);
+    }
+    recordings
+        .iter()
+        .map(|recording| {
+            let machine = &recording.host.machine;
+            Machine::native_abi(machine)
+                .or_else(|| {
+                    let seen = recording.syscalls.first()?;
+                    Some(match seen.abi {
+                        Abi::X86_64 | Abi::I386 | Abi::X32 => Abi::X86_64,
+                        Abi::Aarch64 | Abi::Arm => Abi::Aarch64,
+                        Abi::Riscv64 => Abi::Riscv64,
+                    })
+                })
+                .ok_or_else(|| Error::UnknownMachine(machine.clone()))
+        })
+        .collect()
+}

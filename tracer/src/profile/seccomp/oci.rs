@@ -1,0 +1,175 @@
+//! The OCI runtime-spec's form of a seccomp profile (config-linux.md, "Seccomp").
+//!
+//! JSON has no comments, and a key that the spec does not have would be lost or refused by some
+//! reader. So layers are told apart by the order of entries: `observed`, then `window`, then
+//! `essential`, each an entry of its own that allows its names, then the old calls that are refused
+//! with EPERM. An entry with no names is left out; a name is in one entry only.
+//!
+//! What runtimes do with it, checked on runc 1.1.5 and crun 1.8.1 with libseccomp 2.5.4:
+//! - A name that libseccomp does not know is skipped: by runc in silence, by crun with a warning on
+//!   stderr. The entry of refused calls therefore holds only names that libseccomp 2.5.4 knows (see
+//!   [`crate::syscall::errno`]); what is newer returns ENOSYS by default anyway.
+//! - runc's own ENOSYS stub is not added when `defaultErrnoRet` is ENOSYS
+//!   (libcontainer/seccomp/patchbpf/enosys_linux.go), crun has none: both do the same here.
+//! - `errnoRet` on an entry that allows is refused by crun: it is only on those that return it.
+
+use serde::{Deserialize, Serialize};
+
+use super::SeccompProfile;
+use crate::{profile::Layer, syscall::errno};
+
+/// A profile in the OCI runtime-spec's form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OciSeccomp {
+    /// What happens to a call without a rule.
+    pub default_action: Action,
+    /// The error that [`Action::Errno`] and [`Action::Trace`] return by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_errno_ret: Option<u32>,
+    /// `SCMP_ARCH_*`: the ABIs of which calls are filtered. Those of another kill.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub architectures: Vec<String>,
+    /// `SECCOMP_FILTER_FLAG_*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+    /// Where to send the descriptor for [`Action::Notify`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener_path: Option<String>,
+    /// Handed to the listener.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener_metadata: Option<String>,
+    /// The rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub syscalls: Vec<Entry>,
+}
+
+/// One rule for a number of calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Entry {
+    /// The calls; at least one.
+    pub names: Vec<String>,
+    /// What happens to them.
+    pub action: Action,
+    /// The error that [`Action::Errno`] and [`Action::Trace`] return.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errno_ret: Option<u32>,
+    /// Conditions on arguments, all of which must hold.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<Condition>,
+}
+
+/// A condition on an argument.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Condition {
+    /// Which of the six, from 0.
+    pub index: u32,
+    /// To compare with, or the mask of [`Operator::MaskedEq`].
+    pub value: u64,
+    /// What the masked argument must be, for [`Operator::MaskedEq`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub value_two: u64,
+    /// How to compare.
+    pub op: Operator,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+/// What happens to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the spec's own names")]
+pub enum Action {
+    #[serde(rename = "SCMP_ACT_KILL")]
+    Kill,
+    #[serde(rename = "SCMP_ACT_KILL_PROCESS")]
+    KillProcess,
+    #[serde(rename = "SCMP_ACT_KILL_THREAD")]
+    KillThread,
+    #[serde(rename = "SCMP_ACT_TRAP")]
+    Trap,
+    #[serde(rename = "SCMP_ACT_ERRNO")]
+    Errno,
+    #[serde(rename = "SCMP_ACT_TRACE")]
+    Trace,
+    #[serde(rename = "SCMP_ACT_ALLOW")]
+    Allow,
+    #[serde(rename = "SCMP_ACT_LOG")]
+    Log,
+    #[serde(rename = "SCMP_ACT_NOTIFY")]
+    Notify,
+}
+
+/// How an argument is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the spec's own names")]
+pub enum Operator {
+    #[serde(rename = "SCMP_CMP_NE")]
+    Ne,
+    #[serde(rename = "SCMP_CMP_LT")]
+    Lt,
+    #[serde(rename = "SCMP_CMP_LE")]
+    Le,
+    #[serde(rename = "SCMP_CMP_EQ")]
+    Eq,
+    #[serde(rename = "SCMP_CMP_GE")]
+    Ge,
+    #[serde(rename = "SCMP_CMP_GT")]
+    Gt,
+    #[serde(rename = "SCMP_CMP_MASKED_EQ")]
+    MaskedEq,
+}
+
+impl From<&SeccompProfile> for OciSeccomp {
+    fn from(profile: &SeccompProfile) -> Self {
+        let entry = |names: Vec<&str>, action, errno_ret| {
+            (!names.is_empty()).then(|| Entry {
+                names: names.into_iter().map(str::to_owned).collect(),
+                action,
+                errno_ret,
+                args: Vec::new(),
+            })
+        };
+        let allowed = Layer::ALL
+            .iter()
+            .map(|layer| entry(profile.names_in(*layer).collect(), Action::Allow, None));
+        let refused = entry(profile.refused().collect(), Action::Errno, Some(errno::EPERM));
+        Self {
+            default_action: Action::Errno,
+            default_errno_ret: Some(profile.default_errno()),
+            architectures: profile
+                .architectures()
+                .map(|abi| abi.scmp_arch().to_owned())
+                .collect(),
+            flags: Vec::new(),
+            listener_path: None,
+            listener_metadata: None,
+            syscalls: allowed.chain([refused]).flatten().collect(),
+        }
+    }
+}
+
+impl OciSeccomp {
+    /// The profile as JSON, for people too: indented, with a newline at the end.
+    ///
+    /// # Errors
+    ///
+    /// None in practice: every value has a form in JSON.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+
+    /// Reads a profile in plain OCI form.
+    ///
+    /// # Errors
+    ///
+    /// When it is not JSON, lacks or repeats a field, or has one that the spec does not; the error
+    /// has the line and column.
+    pub fn from_json(json: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(json)
+    }
+}

@@ -1,0 +1,235 @@
+//! `record -- CMD`: from the command's first call to its end, or to the end of all it started.
+
+use std::{
+    io,
+    os::fd::{FromRawFd as _, OwnedFd, RawFd},
+    process::{Child, ExitStatus},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use procfs::process::Process;
+use tokio::{
+    io::unix::AsyncFd,
+    time::{self, Instant},
+};
+use tracer_ebpf::EXE_LAUNCHER;
+
+use super::{
+    RecordError, RunAs, Session, Subject, Watcher, program,
+    signals::{Arrived, Signals},
+    spawn,
+};
+use crate::{
+    cgroup::{Cgroup, Hierarchy, OwnCgroup},
+    probe::Settings,
+    recording::{Reason, ReasonCode, Recording, Source, Workload},
+};
+
+/// How long a command may take to end after `--duration` asked it to.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How often the marks are read back while the command runs.
+const CHECKPOINT: Duration = Duration::from_secs(5);
+
+/// What to run, and until when.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The workload's name.
+    pub name: String,
+    /// The command and its arguments.
+    pub command: Vec<String>,
+    /// Who runs it; `None` for who runs tracer.
+    pub user: Option<RunAs>,
+    /// Go on until the cgroup is empty, not only until the command ends.
+    pub follow: bool,
+    /// When to end the command.
+    pub duration: Option<Duration>,
+    /// For the kernel side.
+    pub settings: Settings,
+}
+
+/// Runs the command, records it, and returns the recording with the command's exit status.
+///
+/// # Errors
+/// [`RecordError`]: the command did not run, or what it did cannot be told.
+pub async fn run(
+    request: Request,
+    signals: &mut Signals,
+    watcher: &mut dyn Watcher,
+) -> Result<(Recording, ExitStatus), RecordError> {
+    let name = request.command.first().cloned().unwrap_or_default();
+    let path = program::find(&name)?;
+    let mut session = Session::start(&request.settings)?;
+    let hierarchy = Hierarchy::open()?;
+    let own = OwnCgroup::create(&hierarchy)?;
+    let subject = Subject {
+        source: Source::Command,
+        cgroup: own.cgroup().path.display().to_string(),
+        start_observed: true,
+    };
+    session.watch(own.cgroup(), subject, EXE_LAUNCHER)?;
+    let mut reasons: Vec<Reason> = filter_in_place().into_iter().collect();
+
+    let mut child = spawn::spawn(
+        &path,
+        &request.command,
+        request.user.as_ref(),
+        signals.inherited,
+        &own,
+    )?;
+    watcher.began(&format!("`{name}`"));
+    let status = follow(&mut session, &mut child, &own, &request, signals, watcher).await?;
+    reasons.extend(still_running(own.cgroup(), request.follow));
+
+    let recording = session.finish(
+        Workload {
+            name: request.name,
+            command: request.command,
+        },
+        reasons,
+    )?;
+    Ok((recording, status))
+}
+
+/// Until the command has ended and, when asked to, its cgroup is empty.
+async fn follow(
+    session: &mut Session,
+    child: &mut Child,
+    own: &OwnCgroup,
+    request: &Request,
+    signals: &mut Signals,
+    watcher: &mut dyn Watcher,
+) -> Result<ExitStatus, RecordError> {
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let exited = pidfd(pid).map_err(RecordError::process("watch the command"))?;
+    let mut deadline = Deadline::new(request.duration);
+    let mut checkpoint = time::interval(CHECKPOINT);
+    let mut status = None;
+    loop {
+        tokio::select! {
+            waited = session.wait() => waited?,
+            _ = checkpoint.tick() => session.reconcile()?,
+            ended = exited.readable(), if status.is_none() => {
+                // Ready for good: nothing to clear.
+                let _ = ended.map_err(RecordError::process("watch the command"))?;
+                status = Some(child.wait().map_err(RecordError::process("wait for the command"))?);
+            }
+            arrived = signals.next() => {
+                let arrived = arrived.map_err(RecordError::process("read signals"))?;
+                if status.is_none() {
+                    pass_on(arrived, pid);
+                } else if arrived.signal != Signal::SIGUSR1 && arrived.signal != Signal::SIGUSR2 {
+                    // Only --follow waits on: this ends it.
+                    break;
+                }
+            }
+            () = deadline.reached() => deadline.act(pid, status.is_none(), own.cgroup()),
+        }
+        session.drain()?;
+        watcher.progress(&session.progress()?);
+        let waits = request.follow && own.cgroup().is_populated().unwrap_or(false);
+        if status.is_some() && !waits {
+            break;
+        }
+    }
+    // `break` comes only after the command ended.
+    status.map_or_else(
+        || child.wait().map_err(RecordError::process("wait for the command")),
+        Ok,
+    )
+}
+
+/// A signal from the terminal reached the command as well: it is in the same process group.
+fn pass_on(arrived: Arrived, pid: Pid) {
+    if !arrived.from_terminal {
+        // The command may be gone; its end is seen next.
+        let _ = kill(pid, arrived.signal);
+    }
+}
+
+/// `--duration`: first a request, then, when it is not met, force.
+struct Deadline {
+    at: Option<Instant>,
+    asked: bool,
+}
+
+impl Deadline {
+    fn new(duration: Option<Duration>) -> Self {
+        Self {
+            at: duration.and_then(|duration| Instant::now().checked_add(duration)),
+            asked: false,
+        }
+    }
+
+    async fn reached(&self) {
+        match self.at {
+            Some(at) => time::sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn act(&mut self, command: Pid, runs: bool, cgroup: &Cgroup) {
+        let everyone = || {
+            cgroup
+                .processes()
+                .unwrap_or_default()
+                .into_iter()
+                .map(Pid::from_raw)
+                .collect::<Vec<_>>()
+        };
+        if self.asked {
+            for pid in everyone() {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+            self.at = None;
+            return;
+        }
+        let asked = if runs { vec![command] } else { everyone() };
+        for pid in asked {
+            let _ = kill(pid, Signal::SIGTERM);
+        }
+        self.asked = true;
+        self.at = Some(Instant::now() + GRACE);
+    }
+}
+
+/// Becomes readable when the process ends (pidfd_open(2), Linux 5.3).
+fn pidfd(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: integers only; the descriptor that comes back is new.
+    let fd = unsafe {
+        let fd = libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0);
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        OwnedFd::from_raw_fd(RawFd::try_from(fd).map_err(io::Error::other)?)
+    };
+    // SAFETY: `OwnedFd` owns its descriptor, and it is neither replaced nor closed while the
+    // `AsyncFd` owns it.
+    Ok(unsafe { AsyncFd::register(fd) }?)
+}
+
+/// The command inherits a filter that tracer itself runs under.
+fn filter_in_place() -> Option<Reason> {
+    const SECCOMP_MODE_FILTER: u32 = 2;
+    let status = Process::myself().and_then(|process| process.status()).ok()?;
+    (status.seccomp == Some(SECCOMP_MODE_FILTER)).then(|| Reason {
+        code: ReasonCode::FilterInPlace,
+        text: "tracer itself runs under a seccomp filter, which the command inherited: what it stopped was not seen; run tracer outside of it".to_owned(),
+    })
+}
+
+fn still_running(cgroup: &Cgroup, followed: bool) -> Option<Reason> {
+    let left = cgroup.processes().unwrap_or_default().len();
+    (left > 0).then(|| Reason {
+        code: ReasonCode::StillRunning,
+        text: if followed {
+            "the recording was ended while processes of the workload were running; what they did later was not seen".to_owned()
+        } else {
+            "the command ended and left processes running; what they did later was not seen; record with --follow to wait for them".to_owned()
+        },
+    })
+}

@@ -1,0 +1,46 @@
+//! Why a recording could not be made.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::{cgroup::CgroupError, probe::ProbeError};
+
+/// Why a recording could not be made.
+#[derive(Debug, Error)]
+pub enum RecordError {
+    /// The kernel side.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The cgroup.
+    #[error(transparent)]
+    Cgroup(#[from] CgroupError),
+    /// The command does not exist.
+    #[error("cannot find the command {0}; give its path, or check PATH")]
+    NotFound(String),
+    /// The command is there, and cannot be run.
+    #[error("cannot run {command}: {source}; make it an executable file")]
+    NotExecutable {
+        /// The command as given.
+        command: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no such user.
+    #[error("there is no user {0}; give a name, a uid or uid:gid")]
+    User(String),
+    /// A process of ours could not be made or watched.
+    #[error("cannot {action}: {source}")]
+    Process {
+        /// What was tried.
+        action: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl RecordError {
+    pub(super) fn process(action: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Process { action, source }
+    }
+}

@@ -1,0 +1,77 @@
+//! Finding the program of a command, before anything else is done.
+
+use std::{
+    env, io,
+    path::{Path, PathBuf},
+};
+
+use nix::unistd::{AccessFlags, access};
+
+use super::RecordError;
+
+/// The file that `command` names, found as the shell would: with a slash as it stands, else in the
+/// folders of PATH.
+///
+/// It is looked up here and not by `execvp`, which tries one `execve` after another inside the
+/// recorded cgroup.
+pub(super) fn find(command: &str) -> Result<PathBuf, RecordError> {
+    if command.contains('/') {
+        return executable(Path::new(command)).map_err(|source| refused(command, source));
+    }
+    let mut refusal = None;
+    let folders = env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    for folder in env::split_paths(&folders) {
+        // An empty entry is the current folder (POSIX, 8.3).
+        let folder = if folder.as_os_str().is_empty() {
+            PathBuf::from(".")
+        } else {
+            folder
+        };
+        match executable(&folder.join(command)) {
+            Ok(path) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => refusal = Some(error),
+        }
+    }
+    Err(refusal.map_or_else(
+        || RecordError::NotFound(command.to_owned()),
+        |source| refused(command, source),
+    ))
+}
+
+/// The refusal of a command that could not be started.
+pub(super) fn refused(command: &str, source: io::Error) -> RecordError {
+    match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            RecordError::NotFound(command.to_owned())
+        }
+        _ => RecordError::NotExecutable {
+            command: command.to_owned(),
+            source,
+        },
+    }
+}
+
+fn executable(path: &Path) -> io::Result<PathBuf> {
+    let metadata = path.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::Error::from(io::ErrorKind::IsADirectory));
+    }
+    access(path, AccessFlags::X_OK)?;
+    Ok(path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_as_a_shell_finds_them() {
+        assert!(find("sh").unwrap().ends_with("sh"));
+        assert_eq!(find("/bin/sh").unwrap(), Path::new("/bin/sh"));
+        assert!(matches!(find("no-such-program"), Err(RecordError::NotFound(_))));
+        assert!(matches!(find("/no/such/program"), Err(RecordError::NotFound(_))));
+        assert!(matches!(find("/etc/passwd"), Err(RecordError::NotExecutable { .. })));
+        assert!(matches!(find("/etc"), Err(RecordError::NotExecutable { .. })));
+    }
+}

@@ -1,0 +1,398 @@
+//! One recording in the making: what the ring announces, reconciled with what the marks say.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use nix::time::{ClockId, clock_gettime};
+use tracer_ebpf::{AbiClass, Counters, Event};
+
+use super::RecordError;
+use crate::{
+    cgroup::Cgroup,
+    probe::{Events, Probe, ProbeError, RowExecutable, Settings, support},
+    recording::{
+        Call, Coverage, Executable, FirstSeen, Host, Instance, Losses, Observation, Observations,
+        Phase, Provider, Reason, ReasonCode, Recording, SCHEMA, Source, Workload,
+    },
+    syscall::{Abi, Machine},
+};
+
+/// The window of "new in the last minute".
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What is recorded, for the instance's entry in the recording.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// How it came to be recorded.
+    pub source: Source,
+    /// Path of the cgroup below the hierarchy's root.
+    pub cgroup: String,
+    /// Whether it is recorded from its first call.
+    pub start_observed: bool,
+}
+
+/// How a recording goes, for the live line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Different calls so far.
+    pub distinct: usize,
+    /// Calls so far.
+    pub calls: u64,
+    /// Different calls that came up in the last minute.
+    pub new_in_last_minute: usize,
+    /// Since the last one came up; `None` before the first.
+    pub since_last_new: Option<Duration>,
+    /// Everything lost so far.
+    pub losses: Losses,
+}
+
+/// Who is told how a recording goes.
+pub trait Watcher {
+    /// The recording has begun: `what` is recorded from now on.
+    fn began(&mut self, what: &str);
+    /// Called about ten times a second.
+    fn progress(&mut self, progress: &Progress);
+}
+
+/// What a row of marks means to a recording.
+#[derive(Clone, Debug)]
+struct Meaning {
+    instance: u32,
+    executable: Executable,
+}
+
+/// A running recording.
+pub struct Session {
+    probe: Probe,
+    events: Events,
+    machine: Machine,
+    began: Timestamp,
+    /// The kernel's clock at the beginning, in nanoseconds.
+    began_ns: u64,
+    /// Instance ids, in the order of the recording's list.
+    instances: Vec<(u64, Subject)>,
+    rows: HashMap<u32, Meaning>,
+    observations: Observations,
+    /// Events of rows that were not known when they came.
+    waiting: Vec<(Event, AbiClass)>,
+    /// When calls came up, within the last minute.
+    new: VecDeque<Instant>,
+    last_new: Option<Instant>,
+}
+
+impl Session {
+    /// Loads the kernel side. Nothing is recorded yet.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`].
+    pub fn start(settings: &Settings) -> Result<Self, RecordError> {
+        let machine = Machine::this().ok_or(ProbeError::Machine(std::env::consts::ARCH))?;
+        let (probe, events) = Probe::load(settings)?;
+        Ok(Self {
+            probe,
+            events,
+            machine,
+            began: Timestamp::now(),
+            began_ns: monotonic_ns(),
+            instances: Vec::new(),
+            rows: HashMap::new(),
+            observations: Observations::default(),
+            waiting: Vec::new(),
+            new: VecDeque::new(),
+            last_new: None,
+        })
+    }
+
+    /// Records a cgroup and everything below it as one instance.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when the kernel side has no room for it.
+    pub fn watch(
+        &mut self,
+        cgroup: &Cgroup,
+        subject: Subject,
+        first_exe: u64,
+    ) -> Result<(), RecordError> {
+        self.instances.push((cgroup.id, subject));
+        self.probe.watch(cgroup.id, cgroup.id, first_exe)?;
+        // Children that are made from now on inherit in the kernel; these are here already. One
+        // that is made while this list is read is either in it or inherits.
+        for child in cgroup.descendants().unwrap_or_default() {
+            self.probe.watch(child, cgroup.id, first_exe)?;
+        }
+        Ok(())
+    }
+
+    /// Tells the kernel side which executable a running process is.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when a map is full.
+    pub fn introduce(&mut self, pid: u32, executable: &[u8]) -> Result<(), RecordError> {
+        Ok(self.probe.introduce(pid, executable)?)
+    }
+
+    /// Waits until there may be something new, at most a tenth of a second. Safe to drop while it
+    /// waits.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when the ring cannot be polled.
+    pub async fn wait(&mut self) -> Result<(), RecordError> {
+        Ok(self.events.ready().await?)
+    }
+
+    /// Takes in what the ring holds.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when a map cannot be read.
+    pub fn drain(&mut self) -> Result<(), RecordError> {
+        let waiting = &mut self.waiting;
+        self.events.drain(|event, abi| waiting.push((event, abi)));
+        if let Some(logger) = &mut self.probe.logger {
+            logger.flush();
+        }
+        self.probe.maintain()?;
+        if self
+            .waiting
+            .iter()
+            .any(|(event, _)| !self.rows.contains_key(&event.row))
+        {
+            self.learn_rows()?;
+        }
+        for (event, class) in std::mem::take(&mut self.waiting) {
+            // A row's key is written before any event that carries its number.
+            let Some(meaning) = self.rows.get(&event.row).cloned() else {
+                log::warn!("an event names row {}, which does not exist", event.row);
+                continue;
+            };
+            let first = FirstSeen {
+                after_ns: event.time.saturating_sub(self.began_ns),
+                pid: event.pid,
+                tid: event.tid,
+                comm: text(event.comm.split(|byte| *byte == 0).next().unwrap_or(&[])),
+                args: event.args,
+            };
+            self.observe(meaning, class, event.nr, Some(first));
+        }
+        Ok(())
+    }
+
+    /// Reads the marks back: what the ring had no room for is taken in now, without its evidence.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when a map cannot be read.
+    pub fn reconcile(&mut self) -> Result<(), RecordError> {
+        self.drain()?;
+        self.learn_rows()?;
+        let rows: Vec<_> = self
+            .rows
+            .iter()
+            .map(|(number, meaning)| (*number, meaning.clone()))
+            .collect();
+        for (number, meaning) in rows {
+            for (class, nr) in self.probe.marks(number)? {
+                self.observe(meaning.clone(), class, nr, None);
+            }
+        }
+        for (row, class, nr) in self.probe.exotic()? {
+            if let Some(meaning) = self.rows.get(&row).cloned() {
+                self.observe(meaning, class, nr, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// How it goes.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when a map cannot be read.
+    pub fn progress(&mut self) -> Result<Progress, RecordError> {
+        let now = Instant::now();
+        while self
+            .new
+            .front()
+            .is_some_and(|at| now.duration_since(*at) > MINUTE)
+        {
+            self.new.pop_front();
+        }
+        let counters = self.probe.counters()?;
+        Ok(Progress {
+            distinct: self.observations.len(),
+            calls: counters.calls,
+            new_in_last_minute: self.new.len(),
+            since_last_new: self.last_new.map(|at| now.duration_since(at)),
+            losses: self.losses(&counters),
+        })
+    }
+
+    /// Ends the recording. `reasons` are those against its completeness that only the caller knows.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when a map cannot be read.
+    pub fn finish(
+        mut self,
+        workload: Workload,
+        mut reasons: Vec<Reason>,
+    ) -> Result<Recording, RecordError> {
+        // Stop first, so that the counters and the marks speak of the same calls.
+        for (id, _) in self.instances.clone() {
+            self.probe.unwatch(id)?;
+        }
+        self.reconcile()?;
+        let counters = self.probe.counters()?;
+        let losses = self.losses(&counters);
+        let native = self.machine.native;
+        if self
+            .machine
+            .abis()
+            .into_iter()
+            .filter_map(|abi| {
+                Some(Call {
+                    abi,
+                    nr: abi.syscall_number("io_uring_setup")?,
+                })
+            })
+            .any(|call| self.observations.contains(call))
+        {
+            reasons.push(Reason {
+                code: ReasonCode::IoUring,
+                text: "the workload set up io_uring, which works without system calls: what it did there was not seen and is not bound by seccomp either".to_owned(),
+            });
+        }
+        let ended = Timestamp::now();
+        let alone = self.instances.len() == 1;
+        Ok(Recording {
+            schema: SCHEMA.to_owned(),
+            workload,
+            host: Host {
+                kernel: support::kernel_release(),
+                machine: support::machine_name(),
+                tracer: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            instances: self
+                .instances
+                .iter()
+                .map(|(_, subject)| Instance {
+                    source: subject.source,
+                    cgroup: subject.cgroup.clone(),
+                    began: self.began.to_string(),
+                    ended: ended.to_string(),
+                    start_observed: subject.start_observed,
+                    calls: alone.then_some(counters.calls),
+                })
+                .collect(),
+            providers: vec![syscall_provider(native)],
+            syscalls: self.observations.into_syscalls(),
+            coverage: Coverage::new(reasons, losses),
+        })
+    }
+
+    fn losses(&self, counters: &Counters) -> Losses {
+        Losses {
+            events: counters.events_dropped + self.events.malformed(),
+            executables: counters.rows_full + counters.processes_full + counters.executables_full,
+            calls: counters.calls_lost + counters.exotic_full,
+            cgroups: counters.cgroups_full,
+            program_runs: self.probe.skipped_runs(),
+        }
+    }
+
+    fn observe(&mut self, who: Meaning, class: AbiClass, nr: u32, first: Option<FirstSeen>) {
+        let new = self.observations.add(Observation {
+            call: Call {
+                abi: self.machine.abi(class),
+                nr,
+            },
+            instance: who.instance,
+            phase: Phase::Run,
+            executable: who.executable,
+            first,
+        });
+        if new {
+            let now = Instant::now();
+            self.new.push_back(now);
+            self.last_new = Some(now);
+        }
+    }
+
+    fn learn_rows(&mut self) -> Result<(), RecordError> {
+        for row in self.probe.rows()? {
+            if self.rows.contains_key(&row.number) {
+                continue;
+            }
+            let instance = self
+                .instances
+                .iter()
+                .position(|(id, _)| *id == row.key.instance)
+                .and_then(|index| u32::try_from(index).ok());
+            let Some(instance) = instance else {
+                log::warn!("row {} belongs to no instance", row.number);
+                continue;
+            };
+            let executable = executable(self.probe.executable(row.key.exe)?);
+            self.rows.insert(
+                row.number,
+                Meaning {
+                    instance,
+                    executable,
+                },
+            );
+        }
+        Ok(())
+    }
+}
+
+fn executable(row: RowExecutable) -> Executable {
+    match row {
+        RowExecutable::Path {
+            bytes,
+            truncated: false,
+        } => Executable::Path(text(&bytes)),
+        RowExecutable::Path {
+            bytes,
+            truncated: true,
+        } => Executable::Truncated(text(&bytes)),
+        RowExecutable::Launcher => Executable::Launcher,
+        RowExecutable::Unknown => Executable::Unknown,
+    }
+}
+
+/// Bytes that a workload chose, as text: those that are no UTF-8 are escaped, none are dropped.
+fn text(bytes: &[u8]) -> String {
+    bytes
+        .utf8_chunks()
+        .flat_map(|chunk| {
+            [
+                chunk.valid().to_owned(),
+                chunk.invalid().escape_ascii().to_string(),
+            ]
+        })
+        .collect()
+}
+
+fn syscall_provider(native: Abi) -> Provider {
+    let mut cannot_see = vec![
+        "calls that a seccomp filter stopped".to_owned(),
+        "what io_uring does".to_owned(),
+    ];
+    if native == Abi::X86_64 {
+        cannot_see.push(
+            "that a call was 32-bit, when a 64-bit program forges the registers of a 64-bit one"
+                .to_owned(),
+        );
+    }
+    Provider {
+        kind: "syscalls".to_owned(),
+        provider: "BTF tracepoint sys_enter".to_owned(),
+        cannot_see,
+    }
+}
+
+fn monotonic_ns() -> u64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .ok()
+        .and_then(|time| u64::try_from(Duration::from(time).as_nanos()).ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,7 @@
+//! What people read. Pure: text from recordings and profiles.
+
+pub mod escape;
+mod markdown;
+mod review;
+
+pub use review::review;

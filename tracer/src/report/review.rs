@@ -1,0 +1,303 @@
+//! `REVIEW.md`: what a reviewer reads before a profile is put into force.
+//!
+//! It depends on what was observed only. Pids, times, counts of calls, the order of arrival, the
+//! kernel's version and cgroup paths are not in it, so that recording the same work again gives the
+//! same bytes and a difference in version control is a difference in behaviour.
+
+use std::collections::BTreeSet;
+
+use super::{
+    escape::{code, command_line, prose},
+    markdown::{Document, count},
+};
+use crate::{
+    profile::{Layer, seccomp::{Rule, SeccompProfile}},
+    recording::{Executable, Phase, Recording, Source},
+    syscall::{errno, essential, risk, window},
+};
+
+/// Most executables that are named for one call.
+const NAMED_EXECUTABLES: usize = 6;
+
+/// The review of `profile`, which was made from `recordings`.
+pub fn review(recordings: &[Recording], profile: &SeccompProfile) -> String {
+    let mut doc = Document::default();
+    let names: BTreeSet<_> = recordings
+        .iter()
+        .map(|recording| code(&recording.workload.name))
+        .collect();
+    doc.heading(1, &format!("Seccomp profile of {}", list(names)));
+    summary(&mut doc, profile);
+    coverage(&mut doc, recordings);
+    origin(&mut doc, recordings);
+    risks(&mut doc, profile);
+    unnamed(&mut doc, profile);
+    blocked(&mut doc, profile);
+    rules(&mut doc, profile);
+    window_layer(&mut doc, profile);
+    essential_layer(&mut doc, profile);
+    denied(&mut doc, profile);
+    how_to_apply(&mut doc);
+    doc.into_text()
+}
+
+fn summary(doc: &mut Document, profile: &SeccompProfile) {
+    let in_layer = |layer| profile.names_in(layer).count();
+    let abis: Vec<_> = profile
+        .architectures()
+        .map(|abi| abi.as_str().to_owned())
+        .collect();
+    let several = if abis.len() > 1 {
+        " A rule holds for all of them: this form of profile cannot allow a call in one ABI only."
+    } else {
+        ""
+    };
+    doc.paragraph(&format!(
+        "The workload was observed to make {}. {} more are allowed because a container runtime needs them to start it (layer `window`), and {} because staging hardly ever shows them (layer `essential`). The profile is for {}; a call of any other ABI kills the process.{several}",
+        count(in_layer(Layer::Observed), "system call", "different system calls"),
+        in_layer(Layer::Window),
+        in_layer(Layer::Essential),
+        list(abis),
+    ));
+}
+
+fn coverage(doc: &mut Document, recordings: &[Recording]) {
+    doc.heading(2, "Coverage");
+    let reasons: BTreeSet<_> = recordings
+        .iter()
+        .flat_map(|recording| &recording.coverage.reasons)
+        .map(|reason| prose(&reason.text))
+        .collect();
+    if recordings.iter().all(|recording| recording.coverage.complete) {
+        doc.paragraph("**Complete**: everything that the workload did while it was recorded is in this profile. What it did not do then is not.");
+    } else {
+        doc.paragraph("**Not complete**: the workload may have done more than this profile shows, and may be denied it.");
+        doc.list(reasons);
+    }
+    let lost = |count: fn(&Recording) -> u64| {
+        recordings
+            .iter()
+            .map(count)
+            .fold(0_u64, u64::saturating_add)
+    };
+    let losses = [
+        (lost(|r| r.coverage.losses.calls), "calls found no room in the kernel's tables"),
+        (lost(|r| r.coverage.losses.cgroups), "child cgroups were not followed"),
+        (lost(|r| r.coverage.losses.program_runs), "runs of a kernel program were skipped"),
+        (lost(|r| r.coverage.losses.executables), "calls are kept without the executable that made them"),
+        (lost(|r| r.coverage.losses.events), "first sightings were lost; the calls themselves are kept"),
+    ];
+    doc.list(
+        losses
+            .iter()
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, what)| format!("Lost: {number} {what}.")),
+    );
+}
+
+fn origin(doc: &mut Document, recordings: &[Recording]) {
+    doc.heading(2, "How it was recorded");
+    let mut items = BTreeSet::new();
+    for recording in recordings {
+        if !recording.workload.command.is_empty() {
+            items.insert(format!("Command: {}", command_line(&recording.workload.command)));
+        }
+        for instance in &recording.instances {
+            items.insert(
+                match (instance.source, instance.start_observed) {
+                    (Source::Command, true) => "tracer ran the command and recorded it from its first call.",
+                    (Source::Command, false) => "tracer ran the command; its first calls were not recorded.",
+                    (Source::Cgroup, true) => "tracer recorded a cgroup from its first process on.",
+                    (Source::Cgroup, false) => "tracer attached to a cgroup whose processes ran already.",
+                }
+                .to_owned(),
+            );
+        }
+        for provider in &recording.providers {
+            let mut item = format!("{}: {}.", code(&provider.kind), prose(&provider.provider));
+            for blind in &provider.cannot_see {
+                item.push_str(&format!(" It cannot see {}.", prose(blind)));
+            }
+            items.insert(item);
+        }
+    }
+    doc.list(items);
+}
+
+fn risks(doc: &mut Document, profile: &SeccompProfile) {
+    doc.heading(2, "Worth a second look");
+    let risky: Vec<_> = profile
+        .names_in(Layer::Observed)
+        .filter_map(|name| Some((risk::risk(name)?, profile.rule(name)?)))
+        .map(|(risk, rule)| [code(risk.name), made_by(rule), risk.sentence.to_owned()])
+        .collect();
+    if risky.is_empty() {
+        doc.paragraph("None of the observed calls is known to be dangerous in itself.");
+    } else {
+        doc.table(["Call", "Made by", "Why"], risky);
+    }
+    let open: Vec<_> = risk::OPEN_BY_ARGUMENT
+        .iter()
+        .filter(|(name, _)| profile.rule(name).is_some())
+        .map(|(name, what)| format!("{}: {what}.", code(name)))
+        .collect();
+    if !open.is_empty() {
+        doc.paragraph("Arguments are not restricted. These calls do very different things by their arguments:");
+        doc.list(open);
+    }
+}
+
+fn unnamed(doc: &mut Document, profile: &SeccompProfile) {
+    let rows: Vec<_> = profile
+        .unnamed()
+        .map(|(call, unnamed)| {
+            [call.abi.to_string(), call.nr.to_string(), executables(&unnamed.executables)]
+        })
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    doc.heading(2, "Observed, and not in the profile");
+    doc.paragraph("These numbers have no name in tracer's tables (Linux 6.18), and a profile can only allow names. Most are numbers that no kernel has: they fail with or without a profile.");
+    doc.table(["ABI", "Number", "Made by"], rows);
+}
+
+fn blocked(doc: &mut Document, profile: &SeccompProfile) {
+    let names: Vec<_> = profile.blocked().map(code).collect();
+    if names.is_empty() {
+        return;
+    }
+    doc.heading(2, "Attempted, and blocked");
+    doc.paragraph(&format!(
+        "A filter that was in place stopped these calls while the workload was recorded. The workload ran without them, so the profile does not allow them: {}.",
+        list(names)
+    ));
+}
+
+fn rules(doc: &mut Document, profile: &SeccompProfile) {
+    doc.heading(2, "Every rule");
+    if profile.architectures().nth(1).is_some() {
+        let rows = profile.rules().map(|(name, rule)| {
+            let abis = list(rule.abis().map(|abi| abi.to_string()));
+            [code(name), layers(rule), or_dash(abis), made_by(rule), phases(rule)]
+        });
+        doc.table(["Call", "Layers", "ABI", "Made by", "Phase"], rows);
+    } else {
+        let rows = profile
+            .rules()
+            .map(|(name, rule)| [code(name), layers(rule), made_by(rule), phases(rule)]);
+        doc.table(["Call", "Layers", "Made by", "Phase"], rows);
+    }
+    let newer: Vec<_> = profile
+        .rules()
+        .map(|(name, _)| name)
+        .filter(|name| errno::is_newer_than_libseccomp_2_5_4(name))
+        .map(code)
+        .collect();
+    if !newer.is_empty() {
+        doc.paragraph(&format!(
+            "A runtime whose libseccomp is 2.5.4 or older may not know {}: it leaves the rule out, the call returns ENOSYS, and its callers fall back.",
+            list(newer)
+        ));
+    }
+}
+
+fn window_layer(doc: &mut Document, profile: &SeccompProfile) {
+    let united = window::united();
+    let rows: Vec<_> = profile
+        .names_in(Layer::Window)
+        .map(|name| {
+            let needed_by = united.get(name).map(|rows| window::in_words(rows).join(", "));
+            [code(name), needed_by.unwrap_or_else(|| "seen while it was recorded".to_owned())]
+        })
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    doc.heading(2, "Added: `window`");
+    doc.paragraph("A container runtime makes these calls after it has loaded the profile and before it starts the workload, so it cannot start the workload without them.");
+    doc.table(["Call", "Needed by"], rows);
+}
+
+fn essential_layer(doc: &mut Document, profile: &SeccompProfile) {
+    let added: BTreeSet<_> = profile.names_in(Layer::Essential).collect();
+    let rows: Vec<_> = essential::GROUPS
+        .iter()
+        .filter_map(|group| {
+            let names: Vec<_> = group.calls.iter().filter(|name| added.contains(*name)).collect();
+            let calls = list(names.into_iter().map(|name| code(name)));
+            (!calls.is_empty()).then(|| [group.title.to_owned(), calls, group.reason.to_owned()])
+        })
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    doc.heading(2, "Added: `essential`");
+    doc.paragraph("A test run hardly ever shows these calls, and the workload needs them sooner or later.");
+    doc.table(["For", "Calls", "Why"], rows);
+}
+
+fn denied(doc: &mut Document, profile: &SeccompProfile) {
+    doc.heading(2, "What is denied, and how");
+    let refused = profile.refused().count();
+    doc.paragraph(&if profile.default_errno() == errno::ENOSYS {
+        format!(
+            "The other {refused} calls that Linux has had for long return EPERM, the error that their callers expect from a refusal. Calls that libc and others probe for (clone3, openat2, statx and the like), and numbers that nobody knows yet, return ENOSYS, on which their callers fall back to what is allowed."
+        )
+    } else {
+        "Every other call returns EPERM. A libc that probes for a new call (clone3, statx and the like) may give up on that instead of falling back.".to_owned()
+    });
+}
+
+fn how_to_apply(doc: &mut Document) {
+    doc.heading(2, "How to apply it");
+    doc.paragraph("With Docker or Podman:");
+    doc.code_block("sh", "docker run --security-opt seccomp=seccomp.json IMAGE\npodman run --security-opt seccomp=seccomp.json IMAGE");
+    doc.paragraph("In Kubernetes, put the file below `/var/lib/kubelet/seccomp/` on each node and name it in the container's security context:");
+    doc.code_block("yaml", "securityContext:\n  seccompProfile:\n    type: Localhost\n    localhostProfile: profiles/seccomp.json");
+}
+
+fn layers(rule: &Rule) -> String {
+    list(rule.layers().map(|layer| layer.as_str().to_owned()))
+}
+
+fn made_by(rule: &Rule) -> String {
+    or_dash(executables(rule.executables()))
+}
+
+fn phases(rule: &Rule) -> String {
+    or_dash(list(rule.phases().iter().map(|phase| {
+        match phase {
+            Phase::Setup => "setup",
+            Phase::Window => "window",
+            Phase::Run => "run",
+            Phase::Exec => "exec",
+        }
+        .to_owned()
+    })))
+}
+
+fn executables(executables: &BTreeSet<Executable>) -> String {
+    let mut shown: Vec<_> = executables
+        .iter()
+        .take(NAMED_EXECUTABLES)
+        .map(|executable| match executable {
+            Executable::Path(path) => code(path),
+            Executable::Truncated(beginning) => format!("{} (cut off)", code(beginning)),
+            Executable::Launcher => "the launcher, before the first exec".to_owned(),
+            Executable::Unknown => "unknown".to_owned(),
+        })
+        .collect();
+    if let Some(more) = executables.len().checked_sub(NAMED_EXECUTABLES).filter(|more| *more > 0) {
+        shown.push(format!("and {more} more"));
+    }
+    list(shown)
+}
+
+fn or_dash(text: String) -> String {
+    if text.is_empty() { "-".to_owned() } else { text }
+}
+
+fn list(items: impl IntoIterator<Item = String>) -> String {
+    items.into_iter().collect::<Vec<_>>().join(", ")
+}
