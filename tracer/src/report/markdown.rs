@@ -32,7 +32,10 @@ impl Document {
             format!("| {} |", titles.join(" | ")),
             format!("| {} |", ["---"; N].join(" | ")),
         ];
-        lines.extend(rows.into_iter().map(|row| format!("| {} |", row.join(" | "))));
+        lines.extend(
+            rows.into_iter()
+                .map(|row| format!("| {} |", row.join(" | "))),
+        );
         self.block(&lines.join("\n"));
     }
 

@@ -179,7 +179,10 @@ mod tests {
             for (nr, name) in abi.syscalls() {
                 // Since 403 (Linux 5.1) the number is the same in every ABI; x32's own begin at 512.
                 if (403..512).contains(&(nr & !(1 << 30))) {
-                    assert!(is_probed(name), "{abi} {nr} {name}: judge it and add it to PROBED");
+                    assert!(
+                        is_probed(name),
+                        "{abi} {nr} {name}: judge it and add it to PROBED"
+                    );
                 }
             }
         }
@@ -191,7 +194,9 @@ mod tests {
         assert_eq!(names.len(), names.iter().collect::<BTreeSet<_>>().len());
         for name in names {
             assert!(
-                Abi::ALL.iter().any(|abi| abi.syscall_number(name).is_some()),
+                Abi::ALL
+                    .iter()
+                    .any(|abi| abi.syscall_number(name).is_some()),
                 "{name}"
             );
         }
@@ -199,7 +204,16 @@ mod tests {
 
     #[test]
     fn old_calls_are_refused() {
-        for name in ["mount", "ptrace", "bpf", "keyctl", "open", "init_module", "setns", "reboot"] {
+        for name in [
+            "mount",
+            "ptrace",
+            "bpf",
+            "keyctl",
+            "open",
+            "init_module",
+            "setns",
+            "reboot",
+        ] {
             assert!(!is_probed(name), "{name}");
         }
         assert!(old_calls(Abi::I386).any(|name| name == "socketcall"));
@@ -214,7 +228,12 @@ mod tests {
                 assert!(!is_newer_than_libseccomp_2_5_4(name), "{abi} {name}");
             }
         }
-        for (name, newer) in [("mseal", true), ("cachestat", true), ("clone3", false), ("read", false)] {
+        for (name, newer) in [
+            ("mseal", true),
+            ("cachestat", true),
+            ("clone3", false),
+            ("read", false),
+        ] {
             assert_eq!(is_newer_than_libseccomp_2_5_4(name), newer, "{name}");
         }
     }

@@ -61,7 +61,15 @@ pub const GROUPS: &[Essential] = &[
         title: "abort",
         // Measured on glibc 2.36: abort(3), a smashed stack and a double free all end this way.
         reason: "glibc's abort, stack-smashing and double-free reports end with them; denied, a crash is not reported and may not end the process.",
-        calls: &["getpid", "gettid", "mmap", "mmap2", "rt_sigprocmask", "tgkill", "writev"],
+        calls: &[
+            "getpid",
+            "gettid",
+            "mmap",
+            "mmap2",
+            "rt_sigprocmask",
+            "tgkill",
+            "writev",
+        ],
     },
     Essential {
         title: "vDSO fallback",
@@ -96,7 +104,9 @@ pub fn names(abi: Abi) -> impl Iterator<Item = &'static str> {
 
 /// Why a call is essential: every group that has it.
 pub fn groups_of(name: &str) -> impl Iterator<Item = &'static Essential> {
-    GROUPS.iter().filter(move |group| group.calls.contains(&name))
+    GROUPS
+        .iter()
+        .filter(move |group| group.calls.contains(&name))
 }
 
 #[cfg(test)]
@@ -109,7 +119,13 @@ mod tests {
         let i386: Vec<_> = names(Abi::I386).collect();
         let aarch64: Vec<_> = names(Abi::Aarch64).collect();
         assert!(x86_64.contains(&"time") && !x86_64.contains(&"mmap2"));
-        for name in ["mmap2", "sigreturn", "futex_time64", "clock_gettime64", "clock_gettime"] {
+        for name in [
+            "mmap2",
+            "sigreturn",
+            "futex_time64",
+            "clock_gettime64",
+            "clock_gettime",
+        ] {
             assert!(i386.contains(&name), "{name}");
         }
         assert!(!aarch64.contains(&"time") && aarch64.contains(&"getcpu"));
@@ -119,7 +135,9 @@ mod tests {
     fn every_call_exists_somewhere() {
         for name in GROUPS.iter().flat_map(|group| group.calls) {
             assert!(
-                Abi::ALL.iter().any(|abi| abi.syscall_number(name).is_some()),
+                Abi::ALL
+                    .iter()
+                    .any(|abi| abi.syscall_number(name).is_some()),
                 "{name}"
             );
         }

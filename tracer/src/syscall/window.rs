@@ -272,10 +272,7 @@ mod tests {
     #[test]
     fn the_union_tells_who_needs_a_call() {
         let united = united();
-        assert_eq!(
-            in_words(&united["execve"]),
-            ["runc 1.1.5", "crun 1.8.1"]
-        );
+        assert_eq!(in_words(&united["execve"]), ["runc 1.1.5", "crun 1.8.1"]);
         assert_eq!(
             in_words(&united["openat2"]),
             ["runc 1.2.8 to before 1.3.0", "runc 1.3.3 and later"]

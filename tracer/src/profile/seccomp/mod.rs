@@ -4,10 +4,14 @@
 //! runtime-spec's form (Docker, containerd, CRI-O, Podman).
 
 mod error;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod model;
 pub mod oci;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod tests;
 
 pub use error::Error;
 pub use model::{ErrnoPolicy, Options, Rule, SeccompProfile, Unnamed};

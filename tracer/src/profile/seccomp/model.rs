@@ -135,7 +135,9 @@ impl SeccompProfile {
                 }
             }
         }
-        profile.blocked.retain(|name| !profile.rules.contains_key(name));
+        profile
+            .blocked
+            .retain(|name| !profile.rules.contains_key(name));
         if options.errno == ErrnoPolicy::Probed {
             profile.refused = profile
                 .architectures

@@ -137,7 +137,11 @@ impl From<&SeccompProfile> for OciSeccomp {
         let allowed = Layer::ALL
             .iter()
             .map(|layer| entry(profile.names_in(*layer).collect(), Action::Allow, None));
-        let refused = entry(profile.refused().collect(), Action::Errno, Some(errno::EPERM));
+        let refused = entry(
+            profile.refused().collect(),
+            Action::Errno,
+            Some(errno::EPERM),
+        );
         Self {
             default_action: Action::Errno,
             default_errno_ret: Some(profile.default_errno()),

@@ -1,0 +1,167 @@
+//! What holds for every recording.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::{
+    ErrnoPolicy, Options, SeccompProfile,
+    fixture::{Seen, path, recording},
+    oci::{Action, OciSeccomp},
+};
+use crate::{
+    profile::Layer,
+    recording::{Executable, Phase},
+    report::review,
+    syscall::{Abi, errno},
+};
+
+fn seen() -> impl Strategy<Value = Vec<Seen>> {
+    let abi = select(vec![Abi::X86_64, Abi::I386, Abi::X32]);
+    let nr = prop_oneof![0_u32..480, Just(999), Just(u32::MAX)];
+    let phase = select(vec![
+        Phase::Run,
+        Phase::Run,
+        Phase::Exec,
+        Phase::Window,
+        Phase::Setup,
+    ]);
+    let executable = prop_oneof![
+        "[a-z/|`\n]{0,8}".prop_map(|name| path(&name)),
+        Just(Executable::Launcher),
+        Just(Executable::Unknown),
+    ];
+    let one = (abi, nr, phase, executable).prop_map(|(abi, nr, phase, executable)| {
+        let bit = if abi == Abi::X32 { 1 << 30 } else { 0 };
+        (abi, nr | bit, phase, executable)
+    });
+    vec(one, 0..60)
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    (
+        any::<bool>(),
+        any::<bool>(),
+        select(vec![ErrnoPolicy::Probed, ErrnoPolicy::Eperm]),
+    )
+        .prop_map(|(window, essential, errno)| Options {
+            window,
+            essential,
+            errno,
+        })
+}
+
+fn shuffled() -> impl Strategy<Value = (Vec<Seen>, Vec<Seen>)> {
+    seen().prop_flat_map(|seen| (Just(seen.clone()), Just(seen).prop_shuffle()))
+}
+
+/// How often each name is in an entry, by action.
+fn counts(oci: &OciSeccomp) -> BTreeMap<(&str, bool), usize> {
+    let mut counts = BTreeMap::new();
+    for entry in &oci.syscalls {
+        for name in &entry.names {
+            *counts
+                .entry((name.as_str(), entry.action == Action::Allow))
+                .or_default() += 1;
+        }
+    }
+    counts
+}
+
+proptest! {
+    #[test]
+    fn what_ran_is_allowed_once(seen in seen(), options in options()) {
+        let profile = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
+        let oci = OciSeccomp::from(&profile);
+        let counts = counts(&oci);
+        let unnamed: BTreeSet<_> = profile.unnamed().map(|(call, _)| (call.abi, call.nr)).collect();
+        for (abi, nr, phase, _) in seen {
+            match abi.syscall_name(nr) {
+                Some(name) if matches!(phase, Phase::Run | Phase::Exec) => {
+                    prop_assert_eq!(counts.get(&(name, true)), Some(&1));
+                    prop_assert!(oci.architectures.iter().any(|arch| arch == abi.scmp_arch()));
+                }
+                Some(_) => {}
+                None => prop_assert!(unnamed.contains(&(abi, nr))),
+            }
+        }
+    }
+
+    #[test]
+    fn allowed_and_refused_are_disjoint_and_cover_the_old_calls(seen in seen(), options in options()) {
+        let profile = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
+        let refused: BTreeSet<_> = profile.refused().collect();
+        let oci = OciSeccomp::from(&profile);
+        for ((name, allows), count) in counts(&oci) {
+            prop_assert_eq!(count, 1);
+            prop_assert_eq!(!allows, refused.contains(name));
+            prop_assert!(allows || !errno::is_probed(name));
+        }
+        if options.errno == ErrnoPolicy::Probed {
+            for name in profile.architectures().flat_map(errno::old_calls) {
+                prop_assert!(profile.rule(name).is_some() != refused.contains(name));
+            }
+        }
+    }
+
+    #[test]
+    fn every_rule_is_in_one_layer_of_the_output(seen in seen(), options in options()) {
+        let profile = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
+        let shown: usize = Layer::ALL.iter().map(|layer| profile.names_in(*layer).count()).sum();
+        prop_assert_eq!(shown, profile.rules().count());
+    }
+
+    #[test]
+    fn who_came_first_changes_nothing((seen, shuffled) in shuffled()) {
+        let mut later = recording(&shuffled);
+        later.host.kernel = "6.1.0".to_owned();
+        later.instances[0].cgroup = "/elsewhere".to_owned();
+        later.instances[0].calls = Some(1);
+        let before = [recording(&seen)];
+        let after = [later];
+        let options = Options::default();
+        let a = SeccompProfile::from_recordings(&before, &options).unwrap();
+        let b = SeccompProfile::from_recordings(&after, &options).unwrap();
+        prop_assert_eq!(a.to_oci_json().unwrap(), b.to_oci_json().unwrap());
+        prop_assert_eq!(review(&before, &a), review(&after, &b));
+    }
+
+    #[test]
+    fn two_recordings_make_what_one_of_both_makes(one in seen(), two in seen()) {
+        let options = Options::default();
+        let both: Vec<_> = one.iter().chain(&two).cloned().collect();
+        let apart = SeccompProfile::from_recordings(&[recording(&one), recording(&two)], &options);
+        let together = SeccompProfile::from_recordings(&[recording(&both)], &options);
+        prop_assert_eq!(
+            apart.unwrap().to_oci_json().unwrap(),
+            together.unwrap().to_oci_json().unwrap()
+        );
+    }
+
+    #[test]
+    fn oci_json_is_read_back(seen in seen(), options in options()) {
+        let profile = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
+        let oci = OciSeccomp::from(&profile);
+        prop_assert_eq!(OciSeccomp::from_json(&oci.to_json().unwrap()).unwrap(), oci);
+    }
+
+    #[test]
+    fn a_review_is_plain_text_whatever_the_names(seen in seen()) {
+        let recordings = [recording(&seen)];
+        let profile = SeccompProfile::from_recordings(&recordings, &Options::default()).unwrap();
+        let text = review(&recordings, &profile);
+        prop_assert!(text.chars().all(|c| c == '\n' || c == ' ' || c.is_ascii_graphic()));
+        // A table row has as many cells as its heading, so no name has added one.
+        let mut width = 0;
+        for line in text.lines() {
+            let cells = line.matches(" | ").count();
+            if !line.starts_with('|') {
+                width = 0;
+            } else if width == 0 {
+                width = cells;
+            } else {
+                prop_assert_eq!(cells, width, "{}", line);
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The model by examples, and the OCI form.
+
+use super::{
+    ErrnoPolicy, Error, Options, SeccompProfile,
+    fixture::{mixed, path, recording},
+    oci::{Action, Condition, Entry, OciSeccomp, Operator},
+};
+use crate::{
+    profile::Layer,
+    recording::{Executable, Phase},
+    syscall::Abi,
+};
+
+const BARE: Options = Options {
+    window: false,
+    essential: false,
+    errno: ErrnoPolicy::Probed,
+};
+
+fn profile(seen: &[super::fixture::Seen], options: &Options) -> SeccompProfile {
+    SeccompProfile::from_recordings(&[recording(seen)], options).unwrap()
+}
+
+fn run(abi: Abi, name: &str) -> super::fixture::Seen {
+    (
+        abi,
+        abi.syscall_number(name).unwrap(),
+        Phase::Run,
+        path("/bin/x"),
+    )
+}
+
+#[test]
+fn only_seen_abis_are_listed_and_the_native_one_always() {
+    for (seen, architectures) in [
+        (vec![], vec![Abi::X86_64]),
+        (vec![run(Abi::X86_64, "read")], vec![Abi::X86_64]),
+        (vec![run(Abi::I386, "read")], vec![Abi::X86_64, Abi::I386]),
+        (vec![run(Abi::X32, "read")], vec![Abi::X86_64, Abi::X32]),
+        // A number that means nothing does not open an ABI.
+        (
+            vec![(Abi::I386, 999, Phase::Run, path("/bin/x"))],
+            vec![Abi::X86_64],
+        ),
+    ] {
+        let profile = profile(&seen, &Options::default());
+        assert_eq!(profile.architectures().collect::<Vec<_>>(), architectures);
+    }
+}
+
+#[test]
+fn essential_follows_the_abis() {
+    let without = profile(&[run(Abi::X86_64, "read")], &Options::default());
+    let with = profile(&[run(Abi::I386, "read")], &Options::default());
+    assert!(without.rule("mmap2").is_none());
+    assert_eq!(with.rule("mmap2").unwrap().layer(), Some(Layer::Essential));
+}
+
+#[test]
+fn a_name_is_shown_in_its_first_layer_and_keeps_the_others() {
+    let profile = profile(&[run(Abi::X86_64, "futex")], &Options::default());
+    let rule = profile.rule("futex").unwrap();
+    assert_eq!(
+        rule.layers().collect::<Vec<_>>(),
+        [Layer::Observed, Layer::Window, Layer::Essential]
+    );
+    assert_eq!(
+        profile.names_in(Layer::Observed).collect::<Vec<_>>(),
+        ["futex"]
+    );
+    assert!(profile.names_in(Layer::Window).any(|name| name == "execve"));
+    assert!(
+        profile
+            .names_in(Layer::Essential)
+            .any(|name| name == "exit_group")
+    );
+}
+
+#[test]
+fn layers_can_be_left_out() {
+    let profile = profile(&[run(Abi::X86_64, "read")], &BARE);
+    assert_eq!(
+        profile.rules().map(|(name, _)| name).collect::<Vec<_>>(),
+        ["read"]
+    );
+}
+
+#[test]
+fn phases_decide_the_layer() {
+    let at = |phase| [(Abi::X86_64, 165, phase, path("/bin/x"))];
+    assert!(profile(&at(Phase::Setup), &BARE).rule("mount").is_none());
+    assert!(profile(&at(Phase::Window), &BARE).rule("mount").is_none());
+    let window = profile(&at(Phase::Window), &Options::default());
+    assert_eq!(window.rule("mount").unwrap().layer(), Some(Layer::Window));
+    for phase in [Phase::Run, Phase::Exec] {
+        assert!(profile(&at(phase), &BARE).rule("mount").is_some());
+    }
+}
+
+#[test]
+fn what_a_filter_blocked_is_not_granted() {
+    let mut blocked = recording(&[run(Abi::X86_64, "mount")]);
+    blocked.syscalls[0].blocked = true;
+    let profile = SeccompProfile::from_recordings(&[blocked.clone()], &BARE).unwrap();
+    assert!(profile.rule("mount").is_none());
+    assert_eq!(profile.blocked().collect::<Vec<_>>(), ["mount"]);
+
+    let allowed = recording(&[run(Abi::X86_64, "mount")]);
+    let profile = SeccompProfile::from_recordings(&[blocked, allowed], &BARE).unwrap();
+    assert!(profile.rule("mount").is_some());
+    assert_eq!(profile.blocked().count(), 0);
+}
+
+#[test]
+fn a_number_without_a_name_is_kept() {
+    let profile = SeccompProfile::from_recordings(&[mixed()], &Options::default()).unwrap();
+    let unnamed: Vec<_> = profile.unnamed().collect();
+    assert_eq!((unnamed[0].0.abi, unnamed[0].0.nr), (Abi::X86_64, 999));
+    assert!(unnamed[0].1.executables.contains(&Executable::Unknown));
+}
+
+#[test]
+fn the_name_in_a_recording_grants_nothing() {
+    let mut forged = recording(&[run(Abi::X86_64, "read")]);
+    forged.syscalls[0].name = Some("mount".to_owned());
+    let profile = SeccompProfile::from_recordings(&[forged], &BARE).unwrap();
+    assert!(profile.rule("mount").is_none() && profile.rule("read").is_some());
+}
+
+#[test]
+fn new_calls_return_enosys_and_old_ones_eperm() {
+    let profile = profile(&[run(Abi::X86_64, "read")], &BARE);
+    let refused: Vec<_> = profile.refused().collect();
+    for name in ["mount", "ptrace", "open", "bpf", "exit_group"] {
+        assert!(refused.contains(&name), "{name}");
+    }
+    for name in [
+        "read",
+        "clone3",
+        "statx",
+        "io_uring_setup",
+        "listns",
+        "socketcall",
+    ] {
+        assert!(!refused.contains(&name), "{name}");
+    }
+    assert_eq!(profile.default_errno(), 38);
+    let eperm = Options {
+        errno: ErrnoPolicy::Eperm,
+        ..BARE
+    };
+    let profile = self::profile(&[run(Abi::X86_64, "read")], &eperm);
+    assert_eq!((profile.refused().count(), profile.default_errno()), (0, 1));
+}
+
+#[test]
+fn nothing_to_go_by_is_an_error() {
+    let none = SeccompProfile::from_recordings(&[], &BARE);
+    assert_eq!(none, Err(Error::NoRecording));
+    let mut unknown = recording(&[]);
+    unknown.host.machine = "s390x".to_owned();
+    let none = SeccompProfile::from_recordings(&[unknown], &BARE);
+    assert_eq!(none, Err(Error::UnknownMachine("s390x".to_owned())));
+}
+
+#[test]
+fn oci_json() {
+    let profile = SeccompProfile::from_recordings(&[mixed()], &Options::default()).unwrap();
+    insta::assert_snapshot!(profile.to_oci_json().unwrap());
+}
+
+#[test]
+fn the_limits_of_kep_6061_hold_for_the_largest_profile() {
+    let everything: Vec<_> = [Abi::X86_64, Abi::I386, Abi::X32]
+        .into_iter()
+        .flat_map(|abi| {
+            abi.syscalls()
+                .map(move |(nr, _)| (abi, nr, Phase::Run, path("/bin/x")))
+        })
+        .collect();
+    for seen in [&everything[..], &[]] {
+        let profile = profile(seen, &Options::default());
+        assert!(OciSeccomp::from(&profile).syscalls.len() <= 128);
+        assert!(profile.to_oci_json().unwrap().len() <= 1 << 20);
+    }
+}
+
+#[test]
+fn all_that_oci_can_say_survives() {
+    let oci = OciSeccomp {
+        default_action: Action::KillProcess,
+        default_errno_ret: None,
+        architectures: vec!["SCMP_ARCH_S390X".to_owned()],
+        flags: vec!["SECCOMP_FILTER_FLAG_LOG".to_owned()],
+        listener_path: Some("/run/listener".to_owned()),
+        listener_metadata: Some("x".to_owned()),
+        syscalls: vec![Entry {
+            names: vec!["socket".to_owned()],
+            action: Action::Trace,
+            errno_ret: Some(2),
+            args: vec![Condition {
+                index: 0,
+                value: u64::MAX,
+                value_two: 1,
+                op: Operator::MaskedEq,
+            }],
+        }],
+    };
+    assert_eq!(OciSeccomp::from_json(&oci.to_json().unwrap()).unwrap(), oci);
+}
+
+#[test]
+fn unknown_and_repeated_fields_are_refused_with_their_place() {
+    for json in [
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","archMap":[]}"#,
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","defaultAction":"SCMP_ACT_ALLOW"}"#,
+        r#"{"defaultAction":"ALLOW"}"#,
+    ] {
+        let error = OciSeccomp::from_json(json).unwrap_err();
+        assert!(error.line() == 1 && error.column() > 1, "{error}");
+    }
+}
