@@ -192,7 +192,7 @@ fn unnamed(doc: &mut Document, profile: &SeccompProfile) {
         return;
     }
     doc.heading(2, "Observed, and not in the profile");
-    doc.paragraph("These numbers have no name in tracer's tables (Linux 6.18), and a profile can only allow names. Most are numbers that no kernel has: they fail with or without a profile.");
+    doc.paragraph("These numbers have no name in tracer's tables (Linux 6.18), and a profile can only allow names. Under the profile they return its default error. Most are numbers that no kernel has, and fail without a profile too.");
     doc.table(["ABI", "Number", "Made by"], rows);
 }
 

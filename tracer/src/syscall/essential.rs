@@ -22,7 +22,7 @@ pub const GROUPS: &[Essential] = &[
     Essential {
         title: "exit",
         // kubernetes/kubernetes#85191: a process that may not exit spins in libc's exit loop.
-        reason: "Every thread and process ends with one of them; a process killed before it was seen to end would later spin in exit, using a whole CPU.",
+        reason: "Every thread and process that is not killed ends with one of them, after a recording too; denied, libc's exit spins and uses a whole CPU.",
         calls: &["exit", "exit_group"],
     },
     Essential {

@@ -37,10 +37,18 @@ fn only_seen_abis_are_listed_and_the_native_one_always() {
         (vec![run(Abi::X86_64, "read")], vec![Abi::X86_64]),
         (vec![run(Abi::I386, "read")], vec![Abi::X86_64, Abi::I386]),
         (vec![run(Abi::X32, "read")], vec![Abi::X86_64, Abi::X32]),
-        // A number that means nothing does not open an ABI.
+        // A number that means nothing fails, and must not kill.
+        (
+            vec![(Abi::X86_64, u32::MAX - 4, Phase::Run, path("/bin/x"))],
+            vec![Abi::X86_64, Abi::X32],
+        ),
+        (
+            vec![(Abi::X86_64, u32::MAX, Phase::Run, path("/bin/x"))],
+            vec![Abi::X86_64],
+        ),
         (
             vec![(Abi::I386, 999, Phase::Run, path("/bin/x"))],
-            vec![Abi::X86_64],
+            vec![Abi::X86_64, Abi::I386],
         ),
     ] {
         let profile = profile(&seen, &Options::default());
