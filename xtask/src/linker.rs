@@ -97,6 +97,8 @@ fn install(workspace: &Workspace, toolchain: &Toolchain, folder: &Path) -> Resul
             // Else cargo advises to add this temporary folder to PATH.
             .env("PATH", path_with(root.join("bin"))?)
             .env("CARGO_TARGET_DIR", folder.join("build"))
+            // Its release profile asks for debug information, which costs time and serves nobody.
+            .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
             .env("LLVM_PREFIX", &prefix)
             .env("CARGO_ENCODED_RUSTFLAGS", flags),
     )

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::cmd::{self, say};
 use crate::workspace::Workspace;
@@ -126,20 +126,12 @@ fn apt_install(packages: &[&str], log: &Path) -> Result<()> {
             refused.push(*package);
         }
     }
-    if refused.len() == packages.len() {
-        bail!(
-            "apt could install none of {}; the last lines of {} say why:\n{}\nmend that, or leave \
-             out the tests that need them: cargo xtask test --no-install",
-            refused.join(" "),
-            log.display(),
-            last_lines(log, 12)
-        );
-    }
     if !refused.is_empty() {
         say(format_args!(
-            "apt does not install {} ({} says why); tests that need it skip",
+            "apt does not install {}; tests that need it skip. {} says:\n{}",
             refused.join(" "),
-            log.display()
+            log.display(),
+            errors(log)
         ));
     }
     Ok(())
@@ -185,11 +177,21 @@ fn disable_services(installed: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn last_lines(file: &Path, count: usize) -> String {
-    let text = fs::read(file).unwrap_or_default();
+/// What apt complained of, each complaint once; failing that, its last words.
+fn errors(log: &Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(count)..].join("\n")
+    let mut errors: Vec<&str> = Vec::new();
+    for line in text.lines().filter(|line| line.starts_with("E: ")) {
+        if !errors.contains(&line) {
+            errors.push(line);
+        }
+    }
+    if errors.is_empty() {
+        errors = text.lines().rev().take(12).collect();
+        errors.reverse();
+    }
+    errors.join("\n")
 }
 
 #[cfg(test)]
