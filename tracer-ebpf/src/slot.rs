@@ -70,7 +70,7 @@ pub const fn row(word: u64, stamp: u64) -> Option<u32> {
     let difference = word ^ stamp;
     // One comparison for both: equal above the row's bits, and a row that is not 0.
     if difference.wrapping_sub(1) < (1 << ROW_BITS) - 1 {
-        Some(difference as u32)
+        Some((difference & 0xffff) as u32)
     } else {
         None
     }

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{HashMap, MapData, Queue},
+    maps::{HashMap, MapData, MapError, Queue},
     programs::BtfTracePoint,
 };
 use aya_log::EbpfLogger;
@@ -154,18 +154,32 @@ impl Probe {
         Ok(())
     }
 
-    /// Stops recording a cgroup.
+    /// Stops recording an instance: the cgroup it began with, and all that inherited from it.
     ///
     /// # Errors
-    /// [`ProbeError::Map`] when the kernel refuses for a reason other than that it is gone already.
-    pub fn unwatch(&mut self, cgroup: u64) -> Result<(), ProbeError> {
+    /// [`ProbeError::Map`] when the kernel refuses.
+    pub fn unwatch(&mut self, instance: u64) -> Result<(), ProbeError> {
         let mut cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
-        match cgroups.remove(&cgroup) {
-            Ok(()) | Err(aya::maps::MapError::KeyNotFound) => {}
-            Err(error) => {
-                return Err(ProbeError::map("remove from", names::CGROUPS)(
-                    error.into(),
-                ));
+        loop {
+            // A child may be made while its parent is still in the map: look until none is left.
+            let members: Vec<u64> = cgroups
+                .iter()
+                .flatten()
+                .filter(|(_, entry)| entry.instance == instance)
+                .map(|(cgroup, _)| cgroup)
+                .collect();
+            if members.is_empty() {
+                break;
+            }
+            for cgroup in members {
+                match cgroups.remove(&cgroup) {
+                    Ok(()) | Err(MapError::KeyNotFound) => {}
+                    Err(error) => {
+                        return Err(ProbeError::map("remove from", names::CGROUPS)(
+                            error.into(),
+                        ));
+                    }
+                }
             }
         }
         self.control.new_epoch();
@@ -198,7 +212,7 @@ impl Probe {
 
     pub(super) fn map_mut<'a, M>(&'a mut self, name: &'static str) -> Result<M, ProbeError>
     where
-        M: TryFrom<&'a mut aya::maps::Map, Error = aya::maps::MapError>,
+        M: TryFrom<&'a mut aya::maps::Map, Error = MapError>,
     {
         self.ebpf
             .map_mut(name)

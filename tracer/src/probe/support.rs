@@ -45,7 +45,8 @@ pub struct Requirement {
 
 /// Everything that recording rests on, in the order in which it is needed.
 pub fn requirements() -> Vec<Requirement> {
-    let all: [(&'static str, fn() -> Result<String, ProbeError>); 6] = [
+    type Question = fn() -> Result<String, ProbeError>;
+    let all: [(&'static str, Question); 6] = [
         ("machine", machine),
         ("privilege", privilege),
         ("kernel lockdown", lockdown),

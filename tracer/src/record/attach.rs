@@ -137,6 +137,11 @@ async fn follow(
 
 /// Processes that exec'ed before the recording began are known by what /proc says of them.
 fn introduce_processes(session: &mut Session, cgroup: &Cgroup) -> Result<(), RecordError> {
+    // The kernel side counts pids as the initial namespace does; in another one these numbers
+    // would name other processes. Their executables then stay unknown.
+    if !in_initial_pid_namespace() {
+        return Ok(());
+    }
     for pid in cgroup.processes().unwrap_or_default() {
         let (Ok(executable), Ok(pid)) =
             (fs::read_link(format!("/proc/{pid}/exe")), u32::try_from(pid))
@@ -146,6 +151,11 @@ fn introduce_processes(session: &mut Session, cgroup: &Cgroup) -> Result<(), Rec
         session.introduce(pid, executable.as_os_str().as_bytes())?;
     }
     Ok(())
+}
+
+/// The initial pid namespace has a fixed inode number (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
+fn in_initial_pid_namespace() -> bool {
+    fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]")
 }
 
 fn filters_in_place(cgroup: &Cgroup) -> Option<Reason> {

@@ -1,7 +1,7 @@
 //! One recording in the making: what the ring announces, reconciled with what the marks say.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -117,13 +117,25 @@ impl Session {
         first_exe: u64,
     ) -> Result<(), RecordError> {
         self.instances.push((cgroup.id, subject));
+        let mut watched = HashSet::from([cgroup.id]);
         self.probe.watch(cgroup.id, cgroup.id, first_exe)?;
         // Children that are made from now on inherit in the kernel; these are here already. One
-        // that is made while this list is read is either in it or inherits.
-        for child in cgroup.descendants().unwrap_or_default() {
-            self.probe.watch(child, cgroup.id, first_exe)?;
+        // that is made below a child before that child is watched inherits nothing, so look again
+        // until nothing is new.
+        loop {
+            let new: Vec<_> = cgroup
+                .descendants()
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|id| watched.insert(*id))
+                .collect();
+            if new.is_empty() {
+                return Ok(());
+            }
+            for id in new {
+                self.probe.watch(id, cgroup.id, first_exe)?;
+            }
         }
-        Ok(())
     }
 
     /// Tells the kernel side which executable a running process is.

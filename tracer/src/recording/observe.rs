@@ -19,10 +19,13 @@ pub struct Observation {
     pub first: Option<FirstSeen>,
 }
 
+/// Who made a call: instance, phase, executable.
+type Who = (u32, Phase, Executable);
+
 /// A set of observations: adding is commutative, associative and idempotent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observations {
-    calls: BTreeMap<Call, BTreeMap<(u32, Phase, Executable), Option<FirstSeen>>>,
+    calls: BTreeMap<Call, BTreeMap<Who, Option<FirstSeen>>>,
 }
 
 impl Observations {
