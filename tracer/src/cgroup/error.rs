@@ -23,12 +23,10 @@ pub enum CgroupError {
         /// Why.
         source: io::Error,
     },
-    /// A process could not be moved.
-    #[error("cannot move process {pid} into the cgroup {}: {source}", .path.display())]
-    Move {
-        /// Which process.
-        pid: i32,
-        /// Where to.
+    /// The command could not be moved into its cgroup.
+    #[error("the command cannot enter its cgroup {}: {source}; tracer needs the right to move processes there (root, or a delegated subtree), and with --user a kernel that asks whoever opened the file (5.17, or a stable series with that fix)", .path.display())]
+    Enter {
+        /// The cgroup.
         path: PathBuf,
         /// Why.
         source: io::Error,

@@ -1,7 +1,8 @@
 //! A cgroup made for one command, and taken away again.
 
 use std::{
-    fs, io,
+    fs::{self, File, OpenOptions},
+    io,
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU32, Ordering},
@@ -57,16 +58,23 @@ impl OwnCgroup {
         &self.cgroup
     }
 
-    /// Moves a process into it, with all its threads.
+    /// The file by which a process moves itself in, by writing "0".
     ///
     /// # Errors
-    /// [`CgroupError::Move`].
-    pub fn admit(&self, pid: i32) -> Result<(), CgroupError> {
-        move_to(&self.cgroup.directory, pid).map_err(|source| CgroupError::Move {
-            pid,
+    /// [`CgroupError::Enter`].
+    pub fn door(&self) -> Result<File, CgroupError> {
+        OpenOptions::new()
+            .write(true)
+            .open(self.cgroup.directory.join("cgroup.procs"))
+            .map_err(|source| self.refused(source))
+    }
+
+    /// The error of a process that could not move itself in.
+    pub fn refused(&self, source: io::Error) -> CgroupError {
+        CgroupError::Enter {
             path: self.cgroup.path.clone(),
             source,
-        })
+        }
     }
 
     fn clear(&self) -> io::Result<()> {

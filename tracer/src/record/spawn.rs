@@ -1,24 +1,23 @@
 //! Starting the command inside its cgroup.
 
 use std::{
+    fs::File,
     io::{self, Read as _, Write as _},
-    os::{
-        fd::{AsRawFd as _, RawFd},
-        unix::process::CommandExt as _,
-    },
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{self, Child},
-    thread,
 };
 
 use super::{RecordError, RunAs, program, signals::Inherited};
-use crate::cgroup::{CgroupError, OwnCgroup};
+use crate::cgroup::OwnCgroup;
 
 /// Starts `command`, whose file is `path`.
 ///
-/// The child does all its preparation outside of the cgroup, says that it is ready, and waits;
-/// tracer moves it in and lets it go on. So its first call in there is the `execve` of the command,
-/// and no call of tracer's own is recorded.
+/// The child does all its preparation outside of the cgroup, and moves itself in as the very last
+/// thing. The write that moves it was entered outside, so the first call in there is the `execve`
+/// of the command, and no call of tracer's own is ever recorded. The file it writes to was opened
+/// by tracer, whose rights decide then, also after a change of user (Linux 5.17, and the stable
+/// series before it: "cgroup: Use open-time credentials for process migraton perm checks").
 pub(super) fn spawn(
     path: &Path,
     command: &[String],
@@ -27,55 +26,62 @@ pub(super) fn spawn(
     cgroup: &OwnCgroup,
 ) -> Result<Child, RecordError> {
     let name = command.first().map_or("", String::as_str);
-    let failed = || RecordError::process("start the command");
-    let (mut ready, ready_to_child) = io::pipe().map_err(failed())?;
-    let (go_in_child, mut go) = io::pipe().map_err(failed())?;
+    let door = cgroup.door()?;
+    let (mut failure, failure_in_child) =
+        io::pipe().map_err(RecordError::process("start the command"))?;
 
     let mut child = process::Command::new(path);
     child.arg0(name).args(command.iter().skip(1));
     let user = user.cloned();
-    let parents_end = go.as_raw_fd();
     let prepare = move || {
-        // Its own copy of tracer's end would keep the pipe open when tracer gives up.
-        close(parents_end);
-        inherited.restore()?;
+        let stage = |stage: Stage, result: io::Result<()>| {
+            result.inspect_err(|error| {
+                let errno = error.raw_os_error().unwrap_or(libc::EIO);
+                let [a, b, c, d] = errno.to_ne_bytes();
+                let _ = (&failure_in_child).write_all(&[stage as u8, a, b, c, d]);
+            })
+        };
+        stage(Stage::Prepare, inherited.restore())?;
         if let Some(user) = &user {
-            become_user(user)?;
+            stage(Stage::User, become_user(user))?;
         }
-        (&ready_to_child).write_all(&process::id().to_ne_bytes())?;
-        let mut signal = [0];
-        (&go_in_child).read_exact(&mut signal)
+        stage(Stage::Enter, enter(&door))
     };
     // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor
     // takes locks.
     unsafe { child.pre_exec(prepare) };
 
-    thread::scope(|scope| {
-        // `spawn` returns only after the child's exec, so someone else must let it go on.
-        let mover = scope.spawn(move || -> Result<(), CgroupError> {
-            let mut pid = [0; 4];
-            if ready.read_exact(&mut pid).is_ok() {
-                cgroup.admit(i32::from_ne_bytes(pid))?;
-                // When the child is gone by now, `spawn` tells.
-                let _ = go.write_all(&[1]);
-            }
-            Ok(())
-        });
-        let spawned = child.spawn();
-        // With it the pipe's other end, so that the mover does not wait for a child that never was.
-        drop(child);
-        let moved = mover.join().unwrap_or(Ok(()));
-        match (spawned, moved) {
-            (Ok(child), _) => Ok(child),
-            (Err(_), Err(error)) => Err(error.into()),
-            (Err(error), Ok(())) => Err(program::refused(name, error)),
+    let spawned = child.spawn();
+    // With it this process' writing end of the pipe, so that reading it ends.
+    drop(child);
+    spawned.map_err(|error| {
+        let mut told = [0; 5];
+        if failure.read_exact(&mut told).is_err() {
+            return program::refused(name, error);
+        }
+        let [stage, errno @ ..] = told;
+        let source = io::Error::from_raw_os_error(i32::from_ne_bytes(errno));
+        if stage == Stage::Enter as u8 {
+            cgroup.refused(source).into()
+        } else if stage == Stage::User as u8 {
+            RecordError::process("become the user that --user names")(source)
+        } else {
+            RecordError::process("prepare the command")(source)
         }
     })
 }
 
-fn close(fd: RawFd) {
-    // SAFETY: in the child after fork; the descriptor is the child's own copy and no longer used.
-    unsafe { libc::close(fd) };
+/// What the child was doing when it failed; tells its failures from those of exec.
+#[derive(Clone, Copy)]
+enum Stage {
+    Prepare = 1,
+    User = 2,
+    Enter = 3,
+}
+
+/// "0" stands for the process that writes it.
+fn enter(mut door: &File) -> io::Result<()> {
+    door.write_all(b"0")
 }
 
 /// Groups first, uid last: without root nothing more can be changed.
