@@ -355,9 +355,7 @@ const _: () = {
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{
-        CgroupEntry, Config, Control, Counters, Event, ExecutablePath, ExoticKey, RowKey,
-    };
+    use super::{CgroupEntry, Config, Control, Counters, Event, ExecutablePath, ExoticKey, RowKey};
 
     macro_rules! pod {
         ($($name:ty),*) => {

@@ -108,7 +108,9 @@ fn registers_are_at_the_usual_place(offset: u64) -> bool {
     };
     // SAFETY: the address of the running task.
     let task = unsafe { bpf_get_current_task() } as *const u8;
-    let stack = task.wrapping_add(config!(task_stack) as usize).cast::<u64>();
+    let stack = task
+        .wrapping_add(config!(task_stack) as usize)
+        .cast::<u64>();
     // SAFETY: a checked read of kernel memory.
     let Ok(stack) = (unsafe { bpf_probe_read_kernel(stack) }) else {
         return false;

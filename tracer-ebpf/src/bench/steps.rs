@@ -134,7 +134,10 @@ fn mark_in_map(row: u32, nr: u64) {
 fn mark_in_global(row: u32, nr: u64) {
     let row = (row & 7) as usize;
     // SAFETY: within the rows.
-    mark(unsafe { STEPS_ROWS.0.get().cast::<u8>().add(row * 1024) }, nr);
+    mark(
+        unsafe { STEPS_ROWS.0.get().cast::<u8>().add(row * 1024) },
+        nr,
+    );
 }
 
 macro_rules! step {

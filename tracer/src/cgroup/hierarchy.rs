@@ -131,7 +131,9 @@ impl Cgroup {
         for directory in self.subtree()? {
             // A cgroup below may go away at any moment; the one that was asked for may not.
             match fs::read_to_string(directory.join("cgroup.procs")) {
-                Ok(text) => processes.extend(text.lines().filter_map(|pid| pid.parse::<i32>().ok())),
+                Ok(text) => {
+                    processes.extend(text.lines().filter_map(|pid| pid.parse::<i32>().ok()))
+                }
                 Err(error) if directory == self.directory => return Err(error),
                 Err(_) => {}
             }

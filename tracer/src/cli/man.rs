@@ -13,7 +13,9 @@ use super::{Cli, Exit, Failure};
 
 /// Prints the manual page, or writes the pages of all commands.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  tracer man | man -l -\n  tracer man --output /usr/local/share/man/man1")]
+#[command(
+    after_help = "Examples:\n  tracer man | man -l -\n  tracer man --output /usr/local/share/man/man1"
+)]
 pub(super) struct Args {
     /// Write tracer.1 and a page for each command into this folder
     #[arg(long, short, value_name = "DIR")]

@@ -59,7 +59,9 @@ pub enum ProbeError {
     )]
     Lockdown,
     /// A size that the kernel would refuse.
-    #[error("--ring-size {0}: the ring's size must be a power of two and at least one page ({1} bytes)")]
+    #[error(
+        "--ring-size {0}: the ring's size must be a power of two and at least one page ({1} bytes)"
+    )]
     RingSize(u32, u32),
     /// More rows than a slot can name.
     #[error("--max-rows {0}: give a number from 16 to {1}")]

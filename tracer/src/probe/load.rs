@@ -8,9 +8,7 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use nix::unistd::{SysconfVar, sysconf};
-use tracer_ebpf::{
-    CgroupEntry, EXE_OVERFLOW, FIRST_ROW, MAX_ROWS, Phase, RowKey, maps as names,
-};
+use tracer_ebpf::{CgroupEntry, EXE_OVERFLOW, FIRST_ROW, MAX_ROWS, Phase, RowKey, maps as names};
 
 use super::{Events, ProbeError, control::Control, offsets, support};
 
@@ -175,9 +173,7 @@ impl Probe {
                 match cgroups.remove(&cgroup) {
                     Ok(()) | Err(MapError::KeyNotFound) => {}
                     Err(error) => {
-                        return Err(ProbeError::map("remove from", names::CGROUPS)(
-                            error.into(),
-                        ));
+                        return Err(ProbeError::map("remove from", names::CGROUPS)(error.into()));
                     }
                 }
             }

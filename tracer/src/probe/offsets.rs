@@ -3,12 +3,7 @@
 //! rustc emits no CO-RE relocations, so the offsets are looked up here and handed to the programs
 //! as constants. A field that is missing is a refusal, not a wrong read.
 
-use std::{
-    collections::HashMap,
-    fs::File,
-    io,
-    os::fd::AsRawFd as _,
-};
+use std::{collections::HashMap, fs::File, io, os::fd::AsRawFd as _};
 
 use btf_rs::{Backend, Btf, Member, Struct, Type};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -32,10 +27,7 @@ fn read() -> Result<Btf, btf_rs::Error> {
     let copy = memfd_create(c"btf", MFdFlags::MFD_CLOEXEC).map_err(io::Error::from)?;
     let mut copy = File::from(copy);
     io::copy(&mut File::open(BTF_PATH)?, &mut copy)?;
-    Btf::from_file_with_backend(
-        format!("/proc/self/fd/{}", copy.as_raw_fd()),
-        Backend::Mmap,
-    )
+    Btf::from_file_with_backend(format!("/proc/self/fd/{}", copy.as_raw_fd()), Backend::Mmap)
 }
 
 fn config(structs: &mut Structs<'_>) -> Result<Config, ProbeError> {
@@ -70,7 +62,14 @@ fn config(structs: &mut Structs<'_>) -> Result<Config, ProbeError> {
         // x0 holds the return value by the time of a restart; the first argument is kept aside
         // (`orig_x0`, arch/arm64/include/asm/ptrace.h).
         let x = at("pt_regs.regs")?;
-        let args = [at("pt_regs.orig_x0")?, x + 8, x + 16, x + 24, x + 32, x + 40];
+        let args = [
+            at("pt_regs.orig_x0")?,
+            x + 8,
+            x + 16,
+            x + 24,
+            x + 32,
+            x + 40,
+        ];
         config.native_args = args;
         config.compat_args = args;
     }
@@ -174,7 +173,12 @@ mod tests {
             // uapi: struct pt_regs is ABI (arch/x86/include/uapi/asm/ptrace.h).
             assert_eq!(config.native_args, [112, 104, 96, 56, 72, 64]);
             assert_eq!(
-                (config.regs_abi_a, config.regs_abi_b, config.regs_abi_c, config.regs_abi_d),
+                (
+                    config.regs_abi_a,
+                    config.regs_abi_b,
+                    config.regs_abi_c,
+                    config.regs_abi_d
+                ),
                 (88, 128, 48, 144)
             );
         }

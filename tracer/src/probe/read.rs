@@ -143,8 +143,7 @@ impl Probe {
         const NO_OVERWRITE: u64 = 1; // BPF_NOEXIST
         let path = ExecutablePath::new(path);
         let exe = path.id();
-        let mut executables: HashMap<_, u64, ExecutablePath> =
-            self.map_mut(names::EXECUTABLES)?;
+        let mut executables: HashMap<_, u64, ExecutablePath> = self.map_mut(names::EXECUTABLES)?;
         ignore_existing(executables.insert(exe, path, NO_OVERWRITE))
             .map_err(ProbeError::map("add to", names::EXECUTABLES))?;
         let mut processes: HashMap<_, u32, u64> = self.map_mut(names::PROCESSES)?;

@@ -1,10 +1,6 @@
 //! `record --cgroup PATH`: from now until it ends, time is up, or a signal says so.
 
-use std::{
-    fs,
-    os::unix::ffi::OsStrExt as _,
-    time::Duration,
-};
+use std::{fs, os::unix::ffi::OsStrExt as _, time::Duration};
 
 use nix::sys::signal::Signal;
 use procfs::process::Process;
@@ -143,9 +139,10 @@ fn introduce_processes(session: &mut Session, cgroup: &Cgroup) -> Result<(), Rec
         return Ok(());
     }
     for pid in cgroup.processes().unwrap_or_default() {
-        let (Ok(executable), Ok(pid)) =
-            (fs::read_link(format!("/proc/{pid}/exe")), u32::try_from(pid))
-        else {
+        let (Ok(executable), Ok(pid)) = (
+            fs::read_link(format!("/proc/{pid}/exe")),
+            u32::try_from(pid),
+        ) else {
             continue; // It ended in the meantime, or it is a kernel thread.
         };
         session.introduce(pid, executable.as_os_str().as_bytes())?;
@@ -160,11 +157,15 @@ fn in_initial_pid_namespace() -> bool {
 
 fn filters_in_place(cgroup: &Cgroup) -> Option<Reason> {
     const SECCOMP_MODE_FILTER: u32 = 2;
-    let filtered = cgroup.processes().unwrap_or_default().into_iter().any(|pid| {
-        Process::new(pid)
-            .and_then(|process| process.status())
-            .is_ok_and(|status| status.seccomp == Some(SECCOMP_MODE_FILTER))
-    });
+    let filtered = cgroup
+        .processes()
+        .unwrap_or_default()
+        .into_iter()
+        .any(|pid| {
+            Process::new(pid)
+                .and_then(|process| process.status())
+                .is_ok_and(|status| status.seccomp == Some(SECCOMP_MODE_FILTER))
+        });
     filtered.then(|| Reason {
         code: ReasonCode::FilterInPlace,
         text: "a seccomp filter was in place: calls that it stopped were not seen; record the workload without the filter".to_owned(),

@@ -138,7 +138,11 @@ async fn follow(
     }
     // `break` comes only after the command ended.
     status.map_or_else(
-        || child.wait().map_err(RecordError::process("wait for the command")),
+        || {
+            child
+                .wait()
+                .map_err(RecordError::process("wait for the command"))
+        },
         Ok,
     )
 }
@@ -215,7 +219,9 @@ fn pidfd(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
 /// The command inherits a filter that tracer itself runs under.
 fn filter_in_place() -> Option<Reason> {
     const SECCOMP_MODE_FILTER: u32 = 2;
-    let status = Process::myself().and_then(|process| process.status()).ok()?;
+    let status = Process::myself()
+        .and_then(|process| process.status())
+        .ok()?;
     (status.seccomp == Some(SECCOMP_MODE_FILTER)).then(|| Reason {
         code: ReasonCode::FilterInPlace,
         text: "tracer itself runs under a seccomp filter, which the command inherited: what it stopped was not seen; run tracer outside of it".to_owned(),

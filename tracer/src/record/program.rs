@@ -69,9 +69,21 @@ mod tests {
     fn programs_are_found_as_a_shell_finds_them() {
         assert!(find("sh").unwrap().ends_with("sh"));
         assert_eq!(find("/bin/sh").unwrap(), Path::new("/bin/sh"));
-        assert!(matches!(find("no-such-program"), Err(RecordError::NotFound(_))));
-        assert!(matches!(find("/no/such/program"), Err(RecordError::NotFound(_))));
-        assert!(matches!(find("/etc/passwd"), Err(RecordError::NotExecutable { .. })));
-        assert!(matches!(find("/etc"), Err(RecordError::NotExecutable { .. })));
+        assert!(matches!(
+            find("no-such-program"),
+            Err(RecordError::NotFound(_))
+        ));
+        assert!(matches!(
+            find("/no/such/program"),
+            Err(RecordError::NotFound(_))
+        ));
+        assert!(matches!(
+            find("/etc/passwd"),
+            Err(RecordError::NotExecutable { .. })
+        ));
+        assert!(matches!(
+            find("/etc"),
+            Err(RecordError::NotExecutable { .. })
+        ));
     }
 }

@@ -74,7 +74,10 @@ impl Observations {
                 abi: call.abi,
                 nr: call.nr,
                 name: call.abi.syscall_name(call.nr).map(str::to_owned),
-                phases: who.keys().map(|(_, phase, _)| *phase).collect::<BTreeSet<_>>(),
+                phases: who
+                    .keys()
+                    .map(|(_, phase, _)| *phase)
+                    .collect::<BTreeSet<_>>(),
                 blocked: false,
                 arguments: Vec::new(),
                 evidence: who
@@ -100,4 +103,60 @@ fn order(first: &FirstSeen) -> (u64, u32, u32, &str, &[u64; 6]) {
         &first.comm,
         &first.args,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::syscall::Abi;
+
+    fn observation() -> impl Strategy<Value = Observation> {
+        let first = (0u64..4, 0u32..3).prop_map(|(after_ns, pid)| FirstSeen {
+            after_ns,
+            pid,
+            tid: pid,
+            comm: "c".to_owned(),
+            args: [0; 6],
+        });
+        (0u32..3, 0u32..2, 0u8..3, proptest::option::of(first)).prop_map(
+            |(nr, instance, exe, first)| Observation {
+                call: Call {
+                    abi: Abi::X86_64,
+                    nr,
+                },
+                instance,
+                phase: Phase::Run,
+                executable: match exe {
+                    0 => Executable::Launcher,
+                    1 => Executable::Unknown,
+                    _ => Executable::Path("/bin/x".to_owned()),
+                },
+                first,
+            },
+        )
+    }
+
+    fn all(observations: impl IntoIterator<Item = Observation>) -> Observations {
+        let mut all = Observations::default();
+        for observation in observations {
+            all.add(observation);
+        }
+        all
+    }
+
+    proptest! {
+        /// The ring and the marks tell the same things in any order, and more than once.
+        #[test]
+        fn adding_is_commutative_and_idempotent(
+            observations in proptest::collection::vec(observation(), 0..20)
+        ) {
+            let forward = all(observations.clone());
+            let backward = all(observations.iter().rev().cloned());
+            let twice = all(observations.iter().chain(&observations).cloned());
+            prop_assert_eq!(&forward, &backward);
+            prop_assert_eq!(forward, twice);
+        }
+    }
 }

@@ -94,7 +94,9 @@ pub fn read(path: &Path) -> Result<Recording, StoreError> {
     }
     let mut bytes = Vec::new();
     // The limit again, for what is no regular file.
-    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    file.take(MAX_BYTES)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
     parse(&bytes, &path)
 }
 
@@ -188,3 +190,7 @@ fn temporary(folder: &Path, text: &str) -> io::Result<NamedTempFile> {
     file.as_file().sync_all()?;
     Ok(file)
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;
