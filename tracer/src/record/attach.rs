@@ -124,7 +124,7 @@ async fn follow(
             () = &mut deadline => return Ok(Ended::Asked),
         }
         session.drain()?;
-        watcher.progress(&session.progress()?);
+        session.tell(watcher)?;
         if !request.cgroup.exists() {
             return Ok(Ended::Removed);
         }

@@ -130,7 +130,7 @@ async fn follow(
             () = deadline.reached() => deadline.act(pid, status.is_none(), own.cgroup()),
         }
         session.drain()?;
-        watcher.progress(&session.progress()?);
+        session.tell(watcher)?;
         let waits = request.follow && own.cgroup().is_populated().unwrap_or(false);
         if status.is_some() && !waits {
             break;

@@ -20,6 +20,9 @@ use crate::{
     syscall::{Abi, Machine},
 };
 
+/// How often the watcher is told; more would only flicker.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
 /// The window of "new in the last minute".
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -81,6 +84,10 @@ pub struct Session {
     /// When calls came up, within the last minute.
     new: VecDeque<Instant>,
     last_new: Option<Instant>,
+    /// When the watcher was last told.
+    told: Instant,
+    /// Program runs that the kernel skipped, as of the last checkpoint.
+    skipped_runs: u64,
 }
 
 impl Session {
@@ -103,6 +110,8 @@ impl Session {
             waiting: Vec::new(),
             new: VecDeque::new(),
             last_new: None,
+            told: Instant::now(),
+            skipped_runs: 0,
         })
     }
 
@@ -197,6 +206,7 @@ impl Session {
     /// [`RecordError::Probe`] when a map cannot be read.
     pub fn reconcile(&mut self) -> Result<(), RecordError> {
         self.drain()?;
+        self.skipped_runs = self.probe.skipped_runs();
         self.learn_rows()?;
         let rows: Vec<_> = self
             .rows
@@ -216,11 +226,19 @@ impl Session {
         Ok(())
     }
 
-    /// How it goes.
+    /// Tells the watcher how it goes, when it is time again.
     ///
     /// # Errors
     /// [`RecordError::Probe`] when a map cannot be read.
-    pub fn progress(&mut self) -> Result<Progress, RecordError> {
+    pub fn tell(&mut self, watcher: &mut dyn Watcher) -> Result<(), RecordError> {
+        if self.told.elapsed() >= TELL_EVERY {
+            watcher.progress(&self.progress()?);
+            self.told = Instant::now();
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self) -> Result<Progress, RecordError> {
         let now = Instant::now();
         while self
             .new
@@ -307,7 +325,7 @@ impl Session {
             executables: counters.rows_full + counters.processes_full + counters.executables_full,
             calls: counters.calls_lost + counters.exotic_full,
             cgroups: counters.cgroups_full,
-            program_runs: self.probe.skipped_runs(),
+            program_runs: self.skipped_runs,
         }
     }
 
