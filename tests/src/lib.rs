@@ -1,1 +1,23 @@
-//! What the end-to-end tests share.
+//! What the end-to-end tests share: one concern a file.
+//!
+//! A test drives the built `tracer` like a user does and judges it by other programs' word:
+//! `strace`, the container runtimes, or what the recorded program says of itself. So nothing here
+//! uses the `tracer` crate, not even for reading what it wrote.
+
+pub mod cgroup;
+pub mod oci;
+pub mod process;
+pub mod programs;
+pub mod pty;
+pub mod recording;
+pub mod requires;
+pub mod scratch;
+pub mod seccomp;
+pub mod servers;
+pub mod strace;
+pub mod tracer;
+pub mod wait;
+pub mod work;
+
+/// What a test returns.
+pub type Outcome = anyhow::Result<()>;

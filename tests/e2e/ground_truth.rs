@@ -1,0 +1,134 @@
+//! What tracer records is what strace sees of the same work, call by call and executable by
+//! executable: nothing less, nothing more.
+//!
+//! There is no list of exceptions: the work is written so that it makes the same calls every time.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use anyhow::ensure;
+use tracer_tests::{
+    Outcome,
+    programs::Build,
+    recording::{Call, Executable, Recording},
+    requires::{self, Need, program},
+    scratch::Scratch,
+    servers::Server,
+    strace::{self, Seen},
+    tracer::Record,
+    work::Work,
+};
+
+const EXECVE: u32 = 59;
+
+/// Does `work` once under strace and once under tracer, and compares.
+fn agrees(test: &str, work: Work) -> Outcome {
+    let mut needed = vec![Need::Root, Need::Cgroup2, Need::X86, program::STRACE];
+    needed.extend(work.needs());
+    if !requires::met(test, &needed)? {
+        return Ok(());
+    }
+    let scratch = Scratch::new()?;
+
+    let dir = scratch.dir("strace")?;
+    let log = scratch.join("strace.log");
+    let mut line = strace::command_line(&log);
+    line.extend(work.prepare(&dir)?);
+    let by_strace = work.run(&dir, &line, None)?;
+    let truth = strace::calls(&log)?;
+
+    let dir = scratch.dir("tracer")?;
+    let record = Record::new(&scratch.join("out"), "work")?.of(work.prepare(&dir)?);
+    let (line, recorded) = record.into_command_line();
+    let by_tracer = work.run(&dir, &line, None)?;
+    let recording = recorded.recording()?;
+
+    ensure!(by_tracer.code == 0, "the work failed: {by_tracer:?}");
+    ensure!(
+        (by_strace.code, &by_strace.said) == (by_tracer.code, &by_tracer.said),
+        "the work went differently: {by_strace:?} under strace, {by_tracer:?} under tracer"
+    );
+    ensure!(
+        recording.coverage.complete && recording.coverage.losses.executables == 0,
+        "the recording is not complete: {:?}",
+        recording.coverage
+    );
+    // strace begins with the command's own execve. So does tracer, and nothing else is before it.
+    let launcher = recording.calls_by(|who| *who == Executable::Launcher);
+    ensure!(
+        launcher == BTreeSet::from([Call::x86_64(EXECVE)]),
+        "tracer's own child left traces: {launcher:?}"
+    );
+    let calls = |seen: &BTreeSet<Seen>| seen.iter().map(|s| s.call.clone()).collect();
+    compare::<Call>(&calls(&truth), &recording.calls())?;
+    if !work.names_its_threads() {
+        compare(&truth, &by_name(&recording))?;
+    }
+    Ok(())
+}
+
+/// The recording as strace would tell it: each executable by the name that its exec gives a thread.
+fn by_name(recording: &Recording) -> BTreeSet<Seen> {
+    /// `TASK_COMM_LEN` without the terminating NUL (include/linux/sched.h).
+    const COMM: usize = 15;
+    let comm = |executable: &Executable| match executable {
+        Executable::Path(path) => {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            name.chars().take(COMM).collect()
+        }
+        Executable::Launcher => strace::OWN_CHILD.to_owned(),
+        other => format!("{other:?}"),
+    };
+    recording
+        .syscalls
+        .iter()
+        .flat_map(|call| {
+            call.evidence.iter().map(move |who| Seen {
+                comm: comm(&who.executable),
+                call: Call::new(&call.abi, call.nr),
+            })
+        })
+        .collect()
+}
+
+fn compare<T: Ord + std::fmt::Debug>(truth: &BTreeSet<T>, recorded: &BTreeSet<T>) -> Outcome {
+    ensure!(truth.len() > 5, "strace saw next to nothing: {truth:?}");
+    let mut complaint = String::new();
+    for missing in truth.difference(recorded) {
+        writeln!(complaint, "only strace saw {missing:?}")?;
+    }
+    for extra in recorded.difference(truth) {
+        writeln!(complaint, "only tracer saw {extra:?}")?;
+    }
+    ensure!(complaint.is_empty(), "{complaint}");
+    Ok(())
+}
+
+macro_rules! agree {
+    ($($name:ident: $work:expr;)*) => {
+        $(
+            #[test]
+            fn $name() -> Outcome {
+                agrees(tracer_tests::test_name!(), $work)
+            }
+        )*
+    };
+}
+
+agree! {
+    ls: Work::Command(&["ls", "-laR", "/etc/apt"]);
+    cp: Work::Command(&["cp", "-a", "/etc/apt", "DIR/copy"]);
+    sort: Work::Command(&["sort", "-r", "/etc/passwd"]);
+    find_exec: Work::Command(&["find", "/etc/apt", "-type", "f", "-exec", "wc", "-l", "{}", ";"]);
+    tar: Work::Command(&["tar", "-C", "/etc", "-czf", "DIR/apt.tar.gz", "apt"]);
+    bash: Work::Script(program::BASH, "work.bash");
+    python: Work::Script(program::PYTHON, "work.py");
+    perl: Work::Script(program::PERL, "work.pl");
+    nginx: Work::Server(Server::Nginx);
+    redis: Work::Server(Server::Redis);
+    threads: Work::Program("threads", Build::Dynamic);
+    forks: Work::Program("forks", Build::Dynamic);
+    static_busybox: Work::Busybox;
+    i386: Work::Program("i386", Build::StaticI386);
+    int80_from_64_bit: Work::Program("int80", Build::Dynamic);
+    unknown_numbers: Work::Program("unknown", Build::Dynamic);
+}

@@ -1,0 +1,11 @@
+//! End-to-end tests: one binary, a module a promise.
+//!
+//! | module | promise |
+//! | --- | --- |
+//! | [`ground_truth`] | what is recorded is what strace sees, in both directions |
+//! | [`races`] | no call is lost, however many are made at one moment |
+//! | [`attribution`] | every call is filed under the cgroup it was made in |
+
+mod attribution;
+mod ground_truth;
+mod races;

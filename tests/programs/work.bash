@@ -1,0 +1,15 @@
+# Pipelines, substitutions, a here-document, a background job, a function; prints what came of them.
+set -euo pipefail
+folder=$1
+
+shout() { tr '[:lower:]' '[:upper:]'; }
+
+seq 100 | sort -rn | sed -n 1,3p
+cat <<END | shout | tee "$folder/loud"
+$(printf 'one\ntwo\n' | sort -r)
+END
+cat "$folder/loud" & wait $!
+while read -r line; do echo "read $line"; done < <(sort "$folder/loud")
+(cd / && pwd) | cat
+grep -c O "$folder/loud" || true
+rm "$folder/loud"

@@ -1,0 +1,192 @@
+//! Containers: the machine's own programs, under a seccomp profile, in an OCI runtime.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::{
+    cgroup, process,
+    requires::{Need, program},
+    scratch::{Scratch, unique},
+};
+
+/// An OCI runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    /// The reference implementation.
+    Runc,
+    /// The one in C.
+    Crun,
+}
+
+impl Runtime {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Runc => "runc",
+            Self::Crun => "crun",
+        }
+    }
+
+    /// What it needs of the machine.
+    pub fn need(self) -> Need {
+        match self {
+            Self::Runc => program::RUNC,
+            Self::Crun => program::CRUN,
+        }
+    }
+}
+
+/// A container that can be run once: its root is the machine's own, read-only but for one folder.
+#[derive(Debug)]
+pub struct Container {
+    runtime: Runtime,
+    id: String,
+    scratch: Scratch,
+}
+
+impl Container {
+    /// Describes a container that runs `argv` in `writable`, with `seccomp` as its profile.
+    ///
+    /// # Errors
+    /// When the bundle cannot be written.
+    pub fn new(
+        runtime: Runtime,
+        argv: &[PathBuf],
+        writable: &Path,
+        seccomp: &Value,
+        no_new_privileges: bool,
+    ) -> Result<Self> {
+        let scratch = Scratch::new()?;
+        let root = scratch.dir("root")?;
+        let bundle = scratch.dir("bundle")?;
+        let spec = spec(&root, argv, writable, seccomp, no_new_privileges);
+        fs::write(
+            bundle.join("config.json"),
+            serde_json::to_vec_pretty(&spec)?,
+        )?;
+        Ok(Self {
+            runtime,
+            id: unique("tracer-e2e"),
+            scratch,
+        })
+    }
+
+    /// The command line that runs it and ends with its status.
+    ///
+    /// Everything is mounted in a mount namespace of its own and goes away with it. crun runs on v2
+    /// only (crun 1.8, `libcrun/cgroup.c`), so on a hybrid machine it is shown nothing else.
+    ///
+    /// # Errors
+    /// When the mount table cannot be read.
+    pub fn command_line(&self) -> Result<Vec<PathBuf>> {
+        let only_v2 = if self.runtime == Runtime::Crun && cgroup::is_hybrid()? {
+            "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup;"
+        } else {
+            ""
+        };
+        let manager = match self.runtime {
+            Runtime::Runc => "",
+            Runtime::Crun => "--cgroup-manager=cgroupfs",
+        };
+        let script = format!(
+            "set -e; {only_v2} mount --bind / \"$1/root\";
+             exec {runtime} {manager} --root \"$1/state\" run --pid-file \"$1/pid\" -b \"$1/bundle\" {id}",
+            runtime = self.runtime.name(),
+            id = self.id,
+        );
+        Ok(["unshare", "-m", "sh", "-c", &script, "sh"]
+            .into_iter()
+            .map(PathBuf::from)
+            .chain([self.scratch.path().to_owned()])
+            .collect())
+    }
+
+    /// Where the runtime writes the process id, as seen from outside.
+    pub fn pid_file(&self) -> PathBuf {
+        self.scratch.join("pid")
+    }
+}
+
+impl Drop for Container {
+    /// Deletes what the runtime left of it: nothing, unless the test gave up on it.
+    fn drop(&mut self) {
+        if self.scratch.join("state").join(&self.id).exists() {
+            let _ = process::run(
+                Command::new(self.runtime.name())
+                    .arg("--root")
+                    .arg(self.scratch.join("state"))
+                    .args(["delete", "--force", &self.id]),
+            );
+        }
+    }
+}
+
+/// A `config.json` like `runc spec` writes it, without resource limits (raising one needs a
+/// capability that test machines lack) and without a network namespace, and with the capabilities of
+/// a server that changes its user.
+fn spec(
+    root: &Path,
+    argv: &[PathBuf],
+    writable: &Path,
+    seccomp: &Value,
+    no_new_privileges: bool,
+) -> Value {
+    let capabilities = [
+        "CAP_AUDIT_WRITE",
+        "CAP_CHOWN",
+        "CAP_DAC_OVERRIDE",
+        "CAP_KILL",
+        "CAP_NET_BIND_SERVICE",
+        "CAP_SETGID",
+        "CAP_SETUID",
+    ];
+    json!({
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": false,
+            "user": { "uid": 0, "gid": 0 },
+            "args": argv,
+            "env": [format!("PATH={}", crate::tracer::PATH), "HOME=/", "LANG=C"],
+            "cwd": writable,
+            "capabilities": {
+                "bounding": capabilities,
+                "effective": capabilities,
+                "permitted": capabilities,
+            },
+            "noNewPrivileges": no_new_privileges,
+        },
+        "root": { "path": root, "readonly": true },
+        "hostname": "tracer-e2e",
+        "mounts": [
+            { "destination": "/proc", "type": "proc", "source": "proc" },
+            {
+                "destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+                "options": ["nosuid", "strictatime", "mode=755", "size=65536k"],
+            },
+            {
+                "destination": "/dev/pts", "type": "devpts", "source": "devpts",
+                "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
+            },
+            {
+                "destination": "/dev/shm", "type": "tmpfs", "source": "shm",
+                "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
+            },
+            {
+                "destination": writable, "type": "none", "source": writable,
+                "options": ["rbind", "rw"],
+            },
+        ],
+        "linux": {
+            "namespaces": [
+                { "type": "pid" }, { "type": "ipc" }, { "type": "uts" }, { "type": "mount" },
+            ],
+            "seccomp": seccomp,
+        },
+    })
+}

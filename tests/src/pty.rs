@@ -1,0 +1,101 @@
+//! A terminal for a program that wants one.
+
+use std::{
+    fs::File,
+    io::{ErrorKind, Read, Write},
+    os::{fd::OwnedFd, unix::process::CommandExt},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
+    pty::openpty,
+};
+
+use crate::{process::Running, wait};
+
+/// A program on a terminal of its own, and the other end of that terminal.
+#[derive(Debug)]
+pub struct OnTerminal {
+    /// The program.
+    pub running: Running,
+    keyboard: File,
+    screen: String,
+}
+
+impl OnTerminal {
+    /// Starts `command` as the leader of a session whose controlling terminal is a new one.
+    ///
+    /// # Errors
+    /// When there is no terminal to be had, or the command cannot be started.
+    pub fn spawn(command: &mut Command) -> Result<Self> {
+        let pair = openpty(None, None).context("opening a terminal")?;
+        let end = |fd: &OwnedFd| -> Result<Stdio> { Ok(fd.try_clone()?.into()) };
+        command
+            .stdin(end(&pair.slave)?)
+            .stdout(end(&pair.slave)?)
+            .stderr(end(&pair.slave)?);
+        // SAFETY: setsid and ioctl are async-signal-safe, and nothing else happens in there.
+        unsafe {
+            command.pre_exec(|| {
+                if libc::setsid() < 0 || libc::ioctl(0, libc::TIOCSCTTY, 0) < 0 {
+                    return Err(std::io::Error::last_os_error());
+                }
+                Ok(())
+            });
+        }
+        let running = Running::spawn_unredirected(command)?;
+        // `command` keeps its ends open: the screen never ends, so that reading must not wait.
+        fcntl(&pair.master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+        Ok(Self {
+            running,
+            keyboard: File::from(pair.master),
+            screen: String::new(),
+        })
+    }
+
+    /// Types.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn type_(&mut self, keys: &str) -> Result<()> {
+        Ok(self.keyboard.write_all(keys.as_bytes())?)
+    }
+
+    /// Everything that was written on the screen so far.
+    ///
+    /// # Errors
+    /// When the terminal cannot be read.
+    pub fn screen(&mut self) -> Result<&str> {
+        let mut buffer = [0; 4096];
+        loop {
+            match self.keyboard.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => self.screen += &String::from_utf8_lossy(&buffer[..n]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                // All other ends are closed (drivers/tty/pty.c): as good as an end of file.
+                Err(error) if error.raw_os_error() == Some(libc::EIO) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(&self.screen)
+    }
+
+    /// Waits until the screen shows `text`.
+    ///
+    /// # Errors
+    /// When the program ends, or too much time goes by, before that.
+    pub fn until(&mut self, text: &str) -> Result<()> {
+        let what = format!("{text:?} on the terminal");
+        let outcome = wait::until(&what, || {
+            let ended = self.running.ended()?;
+            if self.screen()?.contains(text) {
+                return Ok(Some(()));
+            }
+            ensure!(ended.is_none(), "the program ended with {ended:?}");
+            Ok(None)
+        });
+        outcome.with_context(|| self.screen.clone())
+    }
+}

@@ -1,0 +1,186 @@
+//! Reading of `recording.json` as its documentation describes it, by other code than wrote it.
+
+use std::{collections::BTreeSet, fmt, fs, path::Path};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+/// A system call: which number, in which ABI.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Call {
+    /// The ABI's name.
+    pub abi: String,
+    /// The number as the kernel got it.
+    pub nr: u32,
+}
+
+impl Call {
+    /// A call of the 64-bit ABI.
+    pub fn x86_64(nr: u32) -> Self {
+        Self::new("x86_64", nr)
+    }
+
+    /// A call of the 32-bit ABI.
+    pub fn i386(nr: u32) -> Self {
+        Self::new("i386", nr)
+    }
+
+    /// A call of any ABI.
+    pub fn new(abi: &str, nr: u32) -> Self {
+        Self {
+            abi: abi.to_owned(),
+            nr,
+        }
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.abi, self.nr)
+    }
+}
+
+/// The parts of a recording that tests ask about.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Recording {
+    /// The format's name.
+    pub schema: String,
+    /// What was recorded.
+    pub workload: Workload,
+    /// The runs.
+    pub instances: Vec<Instance>,
+    /// What was seen.
+    pub syscalls: Vec<Syscall>,
+    /// How sure that is.
+    pub coverage: Coverage,
+}
+
+/// What was recorded.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Workload {
+    /// The name of its folder.
+    pub name: String,
+    /// The command and its arguments.
+    pub command: Vec<String>,
+}
+
+/// One run.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Instance {
+    /// Path of its cgroup.
+    pub cgroup: String,
+    /// Whether it was recorded from its first call.
+    pub start_observed: bool,
+    /// Calls counted.
+    pub calls: u64,
+}
+
+/// A call that was seen.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Syscall {
+    /// The ABI's name.
+    pub abi: String,
+    /// The number.
+    pub nr: u32,
+    /// The call's name.
+    pub name: Option<String>,
+    /// Who made it.
+    pub evidence: Vec<Evidence>,
+}
+
+/// Who made a call.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Evidence {
+    /// The executable.
+    pub executable: Executable,
+    /// The first time; `null` when it was lost.
+    pub first: Option<FirstSeen>,
+}
+
+/// An executable.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Executable {
+    /// The path it was started by.
+    Path(String),
+    /// The beginning of that path.
+    Truncated(String),
+    /// tracer's own child before its exec.
+    Launcher,
+    /// Not known.
+    Unknown,
+}
+
+/// The first time a call was seen.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FirstSeen {
+    /// Process id.
+    pub pid: u32,
+    /// Thread id.
+    pub tid: u32,
+    /// The thread's name.
+    pub comm: String,
+    /// The six arguments.
+    pub args: [u64; 6],
+}
+
+/// How sure a recording is.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Coverage {
+    /// Whether nothing speaks against it.
+    pub complete: bool,
+    /// What does.
+    pub reasons: Vec<Reason>,
+    /// What was counted as lost.
+    pub losses: Losses,
+}
+
+/// One reason.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Reason {
+    /// For programs.
+    pub code: String,
+    /// For people.
+    pub text: String,
+}
+
+/// What was lost.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Losses {
+    /// Evidence.
+    pub events: u64,
+    /// Executables behind the evidence.
+    pub executables: u64,
+    /// Observations.
+    pub calls: u64,
+    /// Child cgroups.
+    pub cgroups: u64,
+    /// Runs of kernel programs.
+    pub program_runs: u64,
+}
+
+impl Recording {
+    /// Reads one.
+    ///
+    /// # Errors
+    /// When the file is missing or not of the format.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text =
+            fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("parsing {}", path.display()))
+    }
+
+    /// All calls that were seen.
+    pub fn calls(&self) -> BTreeSet<Call> {
+        self.calls_by(|_| true)
+    }
+
+    /// The calls that an executable made which `wanted` accepts.
+    pub fn calls_by(&self, wanted: impl Fn(&Executable) -> bool) -> BTreeSet<Call> {
+        self.syscalls
+            .iter()
+            .filter(|call| call.evidence.iter().any(|who| wanted(&who.executable)))
+            .map(|call| Call::new(&call.abi, call.nr))
+            .collect()
+    }
+}

@@ -1,0 +1,141 @@
+//! What a test needs of the machine, and what happens where it is missing: the test is skipped by
+//! name where everybody sees it, or fails where the machine was promised to have everything.
+
+use std::{
+    env,
+    fs::OpenOptions,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Result, bail};
+
+use crate::{cgroup, programs, tracer};
+
+/// Set to `1` where nothing may be missing: a skip is then a failure.
+const REQUIRE_ALL: &str = "TRACER_REQUIRE_ALL";
+
+/// Names a file that gets a line for each skipped test.
+const SKIP_LOG: &str = "TRACER_SKIP_LOG";
+
+/// Something that not every machine has.
+#[derive(Clone, Copy, Debug)]
+pub enum Need {
+    /// Effective user id 0.
+    Root,
+    /// A program on the `PATH`, and the Debian package that has it.
+    Program(&'static str, &'static str),
+    /// A kernel that runs i386 programs, and a compiler that makes them.
+    I386,
+    /// A mounted cgroup v2 hierarchy.
+    Cgroup2,
+    /// The x86-64 machine, whose system call numbers the test names.
+    X86,
+}
+
+/// Often needed programs.
+pub mod program {
+    use super::Need;
+
+    /// The C compiler.
+    pub const CC: Need = Need::Program("cc", "gcc libc6-dev");
+    /// strace.
+    pub const STRACE: Need = Need::Program("strace", "strace");
+    /// nginx.
+    pub const NGINX: Need = Need::Program("nginx", "nginx-light");
+    /// The redis server.
+    pub const REDIS: Need = Need::Program("redis-server", "redis-server");
+    /// The redis client programs.
+    pub const REDIS_TOOLS: Need = Need::Program("redis-benchmark", "redis-tools");
+    /// Python.
+    pub const PYTHON: Need = Need::Program("python3", "python3");
+    /// Perl.
+    pub const PERL: Need = Need::Program("perl", "perl");
+    /// Bash.
+    pub const BASH: Need = Need::Program("bash", "bash");
+    /// busybox, statically linked.
+    pub const BUSYBOX: Need = Need::Program("busybox", "busybox-static");
+    /// runc.
+    pub const RUNC: Need = Need::Program("runc", "runc");
+    /// crun.
+    pub const CRUN: Need = Need::Program("crun", "crun");
+    /// unshare(1).
+    pub const UNSHARE: Need = Need::Program("unshare", "util-linux");
+    /// setpriv(1).
+    pub const SETPRIV: Need = Need::Program("setpriv", "util-linux");
+}
+
+impl Need {
+    /// What is missing, with the command that mends it; `None` when nothing is.
+    fn missing(self) -> Option<String> {
+        match self {
+            Self::Root => {
+                (!nix::unistd::geteuid().is_root()).then(|| "root: run the tests as root".into())
+            }
+            Self::Program(name, package) => which(name)
+                .is_none()
+                .then(|| format!("{name}: apt-get install {package}")),
+            Self::I386 => programs::i386_works()
+                .err()
+                .map(|_| "programs for i386: apt-get install gcc-multilib".into()),
+            Self::Cgroup2 => cgroup::v2_mount()
+                .is_err()
+                .then(|| "cgroup v2: mount it with `mount -t cgroup2 none /sys/fs/cgroup`".into()),
+            Self::X86 => {
+                (!cfg!(target_arch = "x86_64")).then(|| "an x86-64 machine: none here".into())
+            }
+        }
+    }
+}
+
+/// The file of a program.
+pub fn which(name: &str) -> Option<PathBuf> {
+    env::split_paths(tracer::PATH)
+        .map(|dir| dir.join(name))
+        .find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok() && path.is_file()
+}
+
+/// Whether `test` can run here. Says so when it cannot.
+///
+/// # Errors
+/// When something is missing and the environment promised that nothing is.
+pub fn met(test: &str, needs: &[Need]) -> Result<bool> {
+    let Some(missing) = needs.iter().find_map(|need| need.missing()) else {
+        return Ok(true);
+    };
+    if env::var(REQUIRE_ALL).as_deref() == Ok("1") {
+        bail!("{test} needs {missing}");
+    }
+    // Not `eprintln!`: the test harness keeps what a passing test prints by that to itself.
+    writeln!(io::stderr(), "SKIPPED {test}: needs {missing}")?;
+    if let Some(log) = env::var_os(SKIP_LOG) {
+        let mut log = OpenOptions::new().create(true).append(true).open(log)?;
+        log.write_all(format!("{test}: needs {missing}\n").as_bytes())?;
+    }
+    Ok(false)
+}
+
+/// Leaves the test, visibly, unless everything it needs is here.
+#[macro_export]
+macro_rules! needs {
+    ($($need:expr),+ $(,)?) => {
+        if !$crate::requires::met($crate::test_name!(), &[$($need),+])? {
+            return Ok(());
+        }
+    };
+}
+
+/// The path of the function it stands in, without the crate.
+#[macro_export]
+macro_rules! test_name {
+    () => {{
+        fn here() {}
+        let name = ::std::any::type_name_of_val(&here);
+        let name = name.strip_suffix("::here").unwrap_or(name);
+        name.split_once("::").map_or(name, |(_, name)| name)
+    }};
+}

@@ -1,0 +1,217 @@
+//! Servers to record, and the clients that give them work from outside.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    os::unix::{fs::PermissionsExt, net::UnixStream},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
+
+use crate::{process, process::Running, requires, wait};
+
+/// A server that listens on a unix socket in a folder of the test's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// One master and one worker.
+    Nginx,
+    /// In memory only.
+    Redis,
+}
+
+impl Server {
+    /// Writes the server's files into `dir` and tells the command that runs it, in the foreground.
+    ///
+    /// # Errors
+    /// When a file cannot be written or the server is not installed.
+    pub fn prepare(self, dir: &Path) -> Result<Vec<PathBuf>> {
+        match self {
+            Self::Nginx => prepare_nginx(dir),
+            Self::Redis => prepare_redis(dir),
+        }
+    }
+
+    /// Where the server in `dir` writes its process id.
+    pub fn pid_file(self, dir: &Path) -> PathBuf {
+        dir.join("server.pid")
+    }
+
+    /// The signal that asks it to finish its work and end with status 0.
+    pub fn stop_signal(self) -> Signal {
+        match self {
+            Self::Nginx => Signal::SIGQUIT,
+            Self::Redis => Signal::SIGTERM,
+        }
+    }
+
+    /// Waits for the server and gives it work; tells what it answered.
+    ///
+    /// # Errors
+    /// When the server ends, or does not answer, or not as it should.
+    pub fn exercise(self, dir: &Path, server: &mut Running) -> Result<String> {
+        let socket = dir.join("socket");
+        wait::until("a server that accepts connections", || {
+            let stderr = server.stderr()?;
+            ensure!(server.ended()?.is_none(), "the server ended:\n{stderr}");
+            Ok(UnixStream::connect(&socket).ok())
+        })?;
+        match self {
+            Self::Nginx => exercise_nginx(&socket),
+            Self::Redis => exercise_redis(&socket),
+        }
+    }
+}
+
+fn prepare_nginx(dir: &Path) -> Result<Vec<PathBuf>> {
+    let folder = dir.display();
+    let config = dir.join("nginx.conf");
+    fs::write(
+        &config,
+        format!(
+            "daemon off;
+             master_process on;
+             worker_processes 1;
+             pid {folder}/server.pid;
+             error_log {folder}/error.log;
+             events {{ worker_connections 64; }}
+             http {{
+                 access_log {folder}/access.log;
+                 client_body_temp_path {folder}/body;
+                 proxy_temp_path {folder}/proxy;
+                 fastcgi_temp_path {folder}/fastcgi;
+                 uwsgi_temp_path {folder}/uwsgi;
+                 scgi_temp_path {folder}/scgi;
+                 sendfile on;
+                 types {{ text/html html; }}
+                 server {{
+                     listen unix:{folder}/socket;
+                     root {folder}/html;
+                     location /moved {{ return 302 /index.html; }}
+                 }}
+             }}"
+        ),
+    )?;
+    let html = dir.join("html");
+    fs::create_dir_all(&html)?;
+    fs::write(html.join("index.html"), "<p>hello\n")?;
+    fs::write(html.join("large.html"), "0123456789abcdef".repeat(1 << 16))?;
+    // The worker is another user.
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o755))?;
+    let nginx = requires::which("nginx").context("nginx is not installed")?;
+    Ok(vec![
+        nginx,
+        "-e".into(),
+        dir.join("error.log"),
+        "-p".into(),
+        dir.into(),
+        "-c".into(),
+        config,
+    ])
+}
+
+/// Files small and large, a file that is not there, a redirection, a method that is not allowed,
+/// two requests on one connection.
+fn exercise_nginx(socket: &Path) -> Result<String> {
+    let mut answers = String::new();
+    for (method, path) in [
+        ("GET", "/"),
+        ("GET", "/large.html"),
+        ("HEAD", "/index.html"),
+        ("GET", "/missing"),
+        ("GET", "/moved"),
+        ("POST", "/index.html"),
+    ] {
+        let response = http(socket, &format!("{method} {path} HTTP/1.0\r\n\r\n"))?;
+        answers += &format!("{method} {path}: {}\n", summary(&response));
+    }
+    let twice =
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let response = http(socket, twice)?;
+    let hellos = String::from_utf8_lossy(&response)
+        .matches("<p>hello")
+        .count();
+    answers += &format!("kept alive: {hellos} answers\n");
+    Ok(answers)
+}
+
+fn http(socket: &Path, request: &str) -> Result<Vec<u8>> {
+    let mut stream = UnixStream::connect(socket).context("connecting to nginx")?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.write_all(request.as_bytes())?;
+    let mut response = Vec::new();
+    stream
+        .read_to_end(&mut response)
+        .with_context(|| format!("reading the answer to {request:?}"))?;
+    Ok(response)
+}
+
+/// Status line and length of the body: what does not depend on the date.
+fn summary(response: &[u8]) -> String {
+    let text = String::from_utf8_lossy(response);
+    let status = text.lines().next().unwrap_or("no answer");
+    let body = text
+        .split_once("\r\n\r\n")
+        .map_or(0, |(_, body)| body.len());
+    format!("{status}, {body} bytes")
+}
+
+fn prepare_redis(dir: &Path) -> Result<Vec<PathBuf>> {
+    let config = dir.join("redis.conf");
+    fs::write(
+        &config,
+        format!(
+            "port 0\nunixsocket {0}/socket\npidfile {0}/server.pid\ndir {0}\nlogfile {0}/log\n\
+             save \"\"\nappendonly no\ndaemonize no\n",
+            dir.display()
+        ),
+    )?;
+    let redis = requires::which("redis-server").context("redis-server is not installed")?;
+    Ok(vec![redis, config])
+}
+
+/// The benchmark's own mix of commands, then a few whose answers are known.
+fn exercise_redis(socket: &Path) -> Result<String> {
+    client(
+        "redis-benchmark",
+        socket,
+        &[
+            "-q",
+            "-n",
+            "2000",
+            "-c",
+            "8",
+            "-t",
+            "set,get,incr,lpush,lpop,sadd,mset",
+        ],
+    )?;
+    let mut answers = String::new();
+    for command in [
+        &["set", "greeting", "hello"][..],
+        &["get", "greeting"],
+        &["append", "greeting", ", world"],
+        &["get", "greeting"],
+        &["rpush", "list", "a", "b", "c"],
+        &["lrange", "list", "0", "-1"],
+        &["expire", "greeting", "100"],
+        &["flushall"],
+    ] {
+        answers += &format!("{command:?}: {}\n", client("redis-cli", socket, command)?);
+    }
+    Ok(answers)
+}
+
+fn client(program: &str, socket: &Path, args: &[&str]) -> Result<String> {
+    let finished = process::run(
+        Command::new(program)
+            .arg("-s")
+            .arg(socket)
+            .args(args)
+            .stdin(Stdio::null()),
+    )?
+    .success()?;
+    Ok(finished.text().trim().replace('\n', " "))
+}

@@ -1,0 +1,40 @@
+//! Waiting for an event, never for a time.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+/// How long anything may take that takes a moment on an idle machine.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks `poll` until it has an answer.
+///
+/// # Errors
+/// What `poll` fails with, or a sentence that names `what` after [`PATIENCE`].
+pub fn until<T>(what: &str, poll: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    within(PATIENCE, what, poll)
+}
+
+/// [`until`] with a patience of its own.
+///
+/// # Errors
+/// As [`until`].
+pub fn within<T>(
+    patience: Duration,
+    what: &str,
+    mut poll: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let begin = Instant::now();
+    loop {
+        if let Some(answer) = poll()? {
+            return Ok(answer);
+        }
+        if begin.elapsed() > patience {
+            bail!("waited {patience:?} for {what}");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
