@@ -57,6 +57,7 @@ fn clippy(workspace: &Workspace, tools: &Tools) -> Result<()> {
                 "clippy",
                 "--workspace",
                 "--all-targets",
+                "--keep-going",
                 "--",
                 "-D",
                 "warnings",
