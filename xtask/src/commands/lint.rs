@@ -76,27 +76,22 @@ fn dependencies(workspace: &Workspace) -> Result<()> {
         ));
         return Ok(());
     }
-    let mut checks = vec!["licenses", "bans", "sources"];
-    let advisories = advisory_database();
-    if advisories {
-        checks.push("advisories");
+    say(format_args!(
+        "checks licences, bans and sources with cargo-deny"
+    ));
+    let deny = |args: &[&str]| cmd::run(workspace.cargo().arg("deny").args(args));
+    // Not --offline: cargo may have to download crates of other platforms to read their licences.
+    deny(&["check", "licenses", "bans", "sources"])?;
+    if !advisory_database() {
+        say(format_args!(
+            "advisories were not checked: no copy of their database is here (`cargo deny fetch`)"
+        ));
+        return Ok(());
     }
     say(format_args!(
-        "checks with cargo-deny: {}",
-        checks.join(", ")
+        "checks advisories with cargo-deny's copy of their database"
     ));
-    cmd::run(
-        workspace
-            .cargo()
-            .args(["deny", "--offline", "check"])
-            .args(checks),
-    )?;
-    if !advisories {
-        say(format_args!(
-            "advisories were not checked: no copy of their database is here (cargo deny fetch)"
-        ));
-    }
-    Ok(())
+    deny(&["--offline", "check", "advisories"])
 }
 
 /// Whether cargo-deny has fetched its database once: this check does not go to the network.
