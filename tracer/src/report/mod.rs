@@ -3,5 +3,6 @@
 pub mod escape;
 mod markdown;
 mod review;
+mod rules;
 
 pub use review::review;
