@@ -1,5 +1,6 @@
 /* For gcc -m32 -static: files, a child, and an exec from the 32-bit ABI into the 64-bit one. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -12,8 +13,10 @@ int main(void)
 	int status;
 	pid_t child;
 
-	if (fd < 0 || fstat(fd, &st) || lseek(fd, 1, SEEK_SET) != 1)
+	if (fd < 0 || fstat(fd, &st) || lseek(fd, 1, SEEK_SET) != 1) {
+		perror("/etc/passwd");
 		return 1;
+	}
 	close(fd);
 	child = fork();
 	if (child == 0) {

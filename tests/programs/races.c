@@ -1,12 +1,13 @@
 /*
- * 64 threads in two processes, each with a call that none of the others makes, all at one moment.
+ * Calls that are made once, at one moment. A program's name that has not run before gets a fresh row
+ * of marks, so each of DIR/0000 … DIR/<N-1> is a trial of its own.
  *
- *   races list            prints the 64 calls, one a line: ABI and number
- *   races drive DIR N     runs DIR/0000 … DIR/<N-1>, links to this program: each twice at once
- *   NAME member K         (by the driver) one of the two processes, with 32 threads
- *
- * A name that has not run before gets a fresh row of marks, and its two processes begin at the
- * same time on different CPUs, so that they race for the row as well.
+ *   races drive DIR N     runs links to this program, each twice at once: 64 threads in two
+ *                         processes, each with a call that none of the others makes
+ *   NAME member K         (by drive) one of the two
+ *   races list            prints those 64 calls, one a line: ABI and number
+ *   races begin DIR N     runs links to begin.c, each twice at once: two processes race for the row
+ *                         itself, by calls FIRST and FIRST + 1
  */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -30,6 +31,8 @@ enum {
 	PAIRS = CALLS / MEMBERS,
 	SHARED_FD = 100,
 	SPINS = 3000,
+	FIRST = 480,
+	HEAD_START = 4000000,	/* cycles; an exec takes a tenth of it */
 };
 
 struct call {
@@ -52,10 +55,10 @@ static struct call call_at(int i)
 		return (struct call){ 0, known[i] };
 	i -= known_count;
 	if (i < 28)
-		return (struct call){ 0, 480 + i };	/* in no table, with a mark of its own */
+		return (struct call){ 0, FIRST + i };	/* in no table, with a mark of its own */
 	i -= 28;
 	if (i < 12)
-		return (struct call){ 1, 480 + i };	/* the same, by the 32-bit entry */
+		return (struct call){ 1, FIRST + i };	/* the same, by the 32-bit entry */
 	return (struct call){ 0, 600 + i - 12 };	/* beyond all tables: no mark of its own */
 }
 
@@ -142,7 +145,20 @@ static int be_member(void)
 	return 0;
 }
 
-static int start(const char *path, int k)
+static int reap(const char *path, const int *children)
+{
+	for (int k = 0; k < MEMBERS; k++) {
+		int status;
+
+		if (waitpid(children[k], &status, 0) < 0 || status) {
+			fprintf(stderr, "%s failed\n", path);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int start_member(const char *path, int k)
 {
 	char number[] = { (char)('0' + k), 0 };
 	int child = fork();
@@ -169,15 +185,33 @@ static int drive(const char *folder, int rounds)
 		snprintf(path, sizeof path, "%s/%04d", folder, round);
 		memset(shared, 0, sizeof *shared);
 		for (int k = 0; k < MEMBERS; k++)
-			children[k] = start(path, k);
-		for (int k = 0; k < MEMBERS; k++) {
-			int status;
+			children[k] = start_member(path, k);
+		if (reap(path, children))
+			return 1;
+	}
+	return 0;
+}
 
-			if (waitpid(children[k], &status, 0) < 0 || status) {
-				fprintf(stderr, "%s failed\n", path);
-				return 1;
-			}
+static int begin(const char *folder, int rounds)
+{
+	for (int round = 0; round < rounds; round++) {
+		unsigned long time = __builtin_ia32_rdtsc() + HEAD_START;
+		char path[PATH_MAX], when[24], nr[16];
+		int children[MEMBERS];
+
+		snprintf(path, sizeof path, "%s/%04d", folder, round);
+		snprintf(when, sizeof when, "%lu", time);
+		for (int k = 0; k < MEMBERS; k++) {
+			children[k] = fork();
+			if (children[k])
+				continue;
+			pin(k);
+			snprintf(nr, sizeof nr, "%d", FIRST + k);
+			execl(path, path, when, nr, (char *)0);
+			_exit(127);
 		}
+		if (reap(path, children))
+			return 1;
 	}
 	return 0;
 }
@@ -191,6 +225,8 @@ int main(int argc, char **argv)
 	}
 	if (argc == 4 && !strcmp(argv[1], "drive"))
 		return drive(argv[2], atoi(argv[3]));
+	if (argc == 4 && !strcmp(argv[1], "begin"))
+		return begin(argv[2], atoi(argv[3]));
 	if (argc == 3 && !strcmp(argv[1], "member")) {
 		member = atoi(argv[2]);
 		return be_member();

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Reads a profile.
 ///
@@ -14,7 +14,10 @@ pub fn read(path: &Path) -> Result<Value> {
     serde_json::from_slice(&text).with_context(|| format!("parsing {}", path.display()))
 }
 
-/// The profile without the permission for one call.
+/// An error that no call returns by itself on Linux, and what the C library says of it.
+pub const DENIED: (u32, &str) = (118, "Not a XENIX named type file");
+
+/// The profile without the permission for one call, which fails with [`DENIED`] instead.
 ///
 /// # Errors
 /// When there was no such permission.
@@ -34,12 +37,15 @@ pub fn without(profile: &Value, call: &str) -> Result<Value> {
             removed += before - names.len();
         }
     }
+    ensure!(removed > 0, "the profile does not allow {call}");
     // Runtimes refuse an entry without names.
     entries.retain(|entry| {
         entry["names"]
             .as_array()
             .is_none_or(|names| !names.is_empty())
     });
-    ensure!(removed > 0, "the profile does not allow {call}");
+    entries.push(json!({
+        "names": [call], "action": "SCMP_ACT_ERRNO", "errnoRet": DENIED.0,
+    }));
     Ok(profile)
 }

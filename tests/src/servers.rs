@@ -76,7 +76,7 @@ fn prepare_nginx(dir: &Path) -> Result<Vec<PathBuf>> {
              master_process on;
              worker_processes 1;
              pid {folder}/server.pid;
-             error_log {folder}/error.log;
+             error_log {folder}/log;
              events {{ worker_connections 64; }}
              http {{
                  access_log {folder}/access.log;
@@ -105,7 +105,7 @@ fn prepare_nginx(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(vec![
         nginx,
         "-e".into(),
-        dir.join("error.log"),
+        dir.join("log"),
         "-p".into(),
         dir.into(),
         "-c".into(),

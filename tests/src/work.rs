@@ -104,6 +104,11 @@ impl Work {
         })
     }
 
+    /// What a server wrote of itself in `dir`.
+    pub fn log(self, dir: &Path) -> String {
+        fs::read_to_string(dir.join("log")).unwrap_or_default()
+    }
+
     /// Does it by `command_line`: what [`Self::prepare`] told, behind whatever is to watch it.
     /// `pid_file` tells where a server's process id is to be read when its work is done.
     ///
