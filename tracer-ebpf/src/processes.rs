@@ -12,7 +12,7 @@ use tracer_ebpf::PATH_LEN;
 
 use crate::{
     counters::count,
-    kernel::field,
+    kernel::{field, low},
     maps::{self, config},
     tasks,
 };
@@ -31,7 +31,7 @@ pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
     };
     tasks::drop_slot(stack);
 
-    let parent_tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    let parent_tgid = low(bpf_get_current_pid_tgid() >> 32);
     if child_tgid == parent_tgid {
         return 0;
     }
@@ -56,7 +56,7 @@ pub(crate) fn exec(ctx: BtfTracePointContext) -> i32 {
             field::<u64>(bprm, config!(binprm_filename)) as *const u8,
         )
     };
-    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    let tgid = low(bpf_get_current_pid_tgid() >> 32);
     if tasks::entry_of_current().is_none() {
         // It may carry an executable from a parent in a recorded cgroup; its own is another one.
         let _ = maps::PROCESSES.remove(tgid);
@@ -99,6 +99,10 @@ fn remember(tgid: u32, exe: u64) {
 }
 
 /// The id of an executable's path, which is kept with it.
+#[expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "by value, a path would take half of the program's stack"
+)]
 #[inline(always)]
 fn intern(filename: *const u8) -> Option<u64> {
     let path = maps::SCRATCH.get_ptr_mut(0)?;
@@ -107,7 +111,7 @@ fn intern(filename: *const u8) -> Option<u64> {
     // SAFETY: a checked read of a string in kernel memory.
     let len = unsafe { bpf_probe_read_kernel_str_bytes(filename, &mut path.bytes) }
         .map_or(0, <[u8]>::len);
-    path.len = len as u32;
+    path.len = low(len as u64);
     // The helper stops one byte short for the NUL: a full buffer means that there may be more.
     path.truncated = u32::from(len == PATH_LEN - 1);
     let exe = path.id();

@@ -16,7 +16,7 @@ use tracer_ebpf::{
 
 use crate::{
     counters::count,
-    kernel::field,
+    kernel::{field, low},
     maps::{self, config},
     tasks,
 };
@@ -33,7 +33,8 @@ const PSR_MODE32_BIT: u64 = 0x10;
 #[btf_tracepoint(function = "sys_enter")]
 pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
     let regs: *const u8 = ctx.arg(0);
-    let nr = ctx.arg::<u64>(1) as u32;
+    // An `int` for the kernel: negative numbers arrive sign-extended, and seccomp sees 32 bits.
+    let nr = low(ctx.arg(1));
 
     let row = tasks::row_of_current(regs);
     if row == UNRECORDED_ROW {
@@ -74,7 +75,8 @@ fn abi_of(regs: *const u8, nr: u32) -> AbiClass {
     };
     if compat {
         AbiClass::Compat
-    } else if config!(abi_test) == AbiTest::X86 as u32 && nr & X32_BIT != 0 && (nr as i32) >= 0 {
+    } else if config!(abi_test) == AbiTest::X86 as u32 && nr & X32_BIT != 0 && nr.cast_signed() >= 0
+    {
         AbiClass::X32
     } else {
         AbiClass::Native
@@ -135,13 +137,13 @@ fn exotic(ctx: &BtfTracePointContext, regs: *const u8, row: u32, abi: AbiClass, 
         pad: 0,
     };
     // SAFETY: entries are never removed while programs run.
-    if unsafe { maps::EXOTIC.get(&key) }.is_some() {
+    if unsafe { maps::EXOTIC.get(key) }.is_some() {
         return;
     }
-    if maps::EXOTIC.insert(&key, 1, u64::from(BPF_NOEXIST)).is_ok() {
+    if maps::EXOTIC.insert(key, 1, u64::from(BPF_NOEXIST)).is_ok() {
         announce(ctx, regs, row, abi, nr);
         // SAFETY: entries are never removed while programs run.
-    } else if unsafe { maps::EXOTIC.get(&key) }.is_none() {
+    } else if unsafe { maps::EXOTIC.get(key) }.is_none() {
         count!(exotic_full);
     }
 }
@@ -165,8 +167,8 @@ fn announce(ctx: &BtfTracePointContext, regs: *const u8, row: u32, abi: AbiClass
         args: arguments(regs, abi),
         row,
         nr,
-        pid: (pid_tgid >> 32) as u32,
-        tid: pid_tgid as u32,
+        pid: low(pid_tgid >> 32),
+        tid: low(pid_tgid),
         comm: bpf_get_current_comm().unwrap_or_default(),
         abi: abi as u32,
         pad: 0,

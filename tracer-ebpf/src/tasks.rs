@@ -29,6 +29,7 @@ use tracer_ebpf::{
 
 use crate::{
     counters::count,
+    kernel::low,
     maps::{self, Geometry, config},
 };
 
@@ -60,12 +61,13 @@ pub(crate) fn row_of_current(regs: *const u8) -> u32 {
 #[inline(always)]
 fn relative_to_slots(regs: *const u8) -> u64 {
     let mut offset = regs as u64;
-    // SAFETY: arithmetic on a register.
+    let slots = maps::SLOTS.as_ptr() as u64;
+    // SAFETY: arithmetic on registers.
     unsafe {
         core::arch::asm!(
             "{offset} -= {slots}",
             offset = inout(reg) offset,
-            slots = in(reg) maps::SLOTS.as_ptr(),
+            slots = in(reg) slots,
             options(pure, nomem, nostack),
         );
     }
@@ -184,7 +186,7 @@ fn look_up() -> u32 {
     let Some(entry) = entry_of_current() else {
         return UNRECORDED_ROW;
     };
-    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    let tgid = low(bpf_get_current_pid_tgid() >> 32);
     // SAFETY: an entry is removed when its process is gone.
     let exe = unsafe { maps::PROCESSES.get(tgid) }
         .copied()
@@ -201,7 +203,7 @@ fn look_up() -> u32 {
     count!(rows_full);
     key.exe = EXE_OVERFLOW;
     // SAFETY: rows are never removed while programs run.
-    match unsafe { maps::ROWS.get(&key) } {
+    match unsafe { maps::ROWS.get(key) } {
         Some(&row) => row,
         None => {
             count!(calls_lost);

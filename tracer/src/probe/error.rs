@@ -37,7 +37,7 @@ pub enum ProbeError {
         /// Where it is.
         path: &'static str,
         /// Why.
-        source: btf_rs::Error,
+        source: anyhow::Error,
     },
     /// A field that tracer reads is not there.
     #[error(

@@ -1,6 +1,7 @@
 //! The kernel side, as user space sees it: load, attach, read the ring, read the maps. The only
 //! place that names aya.
 
+pub mod btf;
 mod control;
 mod decode;
 mod error;

@@ -3,35 +3,25 @@
 //! rustc emits no CO-RE relocations, so the offsets are looked up here and handed to the programs
 //! as constants. A field that is missing is a refusal, not a wrong read.
 
-use std::{collections::HashMap, fs::File, io, os::fd::AsRawFd as _};
+use std::fs;
 
-use btf_rs::{Backend, Btf, Member, Struct, Type};
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use tracer_ebpf::{AbiTest, Config};
 
-use super::{ProbeError, support::BTF_PATH};
+use super::{ProbeError, btf::Btf, support::BTF_PATH};
 
 /// The offsets of the running kernel; the choices in the [`Config`] are left at 0.
 pub(super) fn of_running_kernel() -> Result<Config, ProbeError> {
-    let btf = read().map_err(|source| ProbeError::BadBtf {
+    let bad = |source: anyhow::Error| ProbeError::BadBtf {
         path: BTF_PATH,
         source,
-    })?;
-    config(&mut Structs::new(&btf))
+    };
+    let bytes = fs::read(BTF_PATH).map_err(|error| bad(error.into()))?;
+    let btf = Btf::parse(&bytes).map_err(|error| bad(error.into()))?;
+    config(&btf)
 }
 
-/// The kernel's BTF, looked at where it lies and not parsed whole: 20 ms of start-up instead of 100.
-///
-/// The file itself can be mapped only since Linux 6.16; a copy in memory can be always.
-fn read() -> Result<Btf, btf_rs::Error> {
-    let copy = memfd_create(c"btf", MFdFlags::MFD_CLOEXEC).map_err(io::Error::from)?;
-    let mut copy = File::from(copy);
-    io::copy(&mut File::open(BTF_PATH)?, &mut copy)?;
-    Btf::from_file_with_backend(format!("/proc/self/fd/{}", copy.as_raw_fd()), Backend::Mmap)
-}
-
-fn config(structs: &mut Structs<'_>) -> Result<Config, ProbeError> {
-    let mut at = |path: &str| structs.offset(path);
+fn config(btf: &Btf<'_>) -> Result<Config, ProbeError> {
+    let at = |path: &str| offset(btf, path);
     let mut config = Config {
         task_stack: at("task_struct.stack")?,
         task_tgid: at("task_struct.tgid")?,
@@ -54,8 +44,8 @@ fn config(structs: &mut Structs<'_>) -> Result<Config, ProbeError> {
         config.regs_abi_c = at("pt_regs.r11")?;
         config.regs_abi_d = at("pt_regs.flags")?;
         // System V ABI, and the 32-bit entries' (arch/x86/entry/entry_64.S, entry_64_compat.S).
-        config.native_args = registers(structs, ["di", "si", "dx", "r10", "r8", "r9"])?;
-        config.compat_args = registers(structs, ["bx", "cx", "dx", "si", "di", "bp"])?;
+        config.native_args = registers(btf, ["di", "si", "dx", "r10", "r8", "r9"])?;
+        config.compat_args = registers(btf, ["bx", "cx", "dx", "si", "di", "bp"])?;
     } else if cfg!(target_arch = "aarch64") {
         config.abi_test = AbiTest::Arm64 as u32;
         config.regs_abi_a = at("pt_regs.pstate")?;
@@ -76,84 +66,18 @@ fn config(structs: &mut Structs<'_>) -> Result<Config, ProbeError> {
     Ok(config)
 }
 
-fn registers(structs: &mut Structs<'_>, names: [&str; 6]) -> Result<[u32; 6], ProbeError> {
+fn registers(btf: &Btf<'_>, names: [&str; 6]) -> Result<[u32; 6], ProbeError> {
     let mut offsets = [0; 6];
     for (offset, name) in offsets.iter_mut().zip(names) {
-        *offset = structs.offset(&format!("pt_regs.{name}"))?;
+        *offset = self::offset(btf, &format!("pt_regs.{name}"))?;
     }
     Ok(offsets)
 }
 
-/// The structures looked up so far: finding one by name goes through all types.
-struct Structs<'a> {
-    btf: &'a Btf,
-    known: HashMap<String, Vec<Struct>>,
-}
-
-impl<'a> Structs<'a> {
-    fn new(btf: &'a Btf) -> Self {
-        Self {
-            btf,
-            known: HashMap::new(),
-        }
-    }
-
-    /// Byte offset of `struct.field[.field…]`.
-    fn offset(&mut self, path: &str) -> Result<u32, ProbeError> {
-        let mut names = path.split('.');
-        let root = names.next().unwrap_or_default();
-        let fields: Vec<_> = names.collect();
-        let btf = self.btf;
-        // A name may belong to several types: a forward declaration, a typedef, another struct.
-        self.known
-            .entry(root.to_owned())
-            .or_insert_with(|| {
-                btf.resolve_types_by_name(root)
-                    .unwrap_or_default()
-                    .into_iter()
-                    .filter_map(|t| match t {
-                        Type::Struct(s) => Some(s),
-                        _ => None,
-                    })
-                    .collect()
-            })
-            .iter()
-            .find_map(|s| follow(btf, s, &fields))
-            .filter(|bits| bits % 8 == 0)
-            .map(|bits| bits / 8)
-            .ok_or_else(|| ProbeError::NoField {
-                field: path.to_owned(),
-            })
-    }
-}
-
-/// Bit offset of a member path in `s`, looking through anonymous members.
-fn follow(btf: &Btf, s: &Struct, path: &[&str]) -> Option<u32> {
-    let (name, rest) = path.split_first()?;
-    s.members.iter().find_map(|member| {
-        let named = btf.resolve_name(member).ok()?;
-        if named == *name && rest.is_empty() {
-            return Some(member.bit_offset());
-        }
-        let inner = if named == *name {
-            rest
-        } else if named.is_empty() {
-            path
-        } else {
-            return None;
-        };
-        Some(member.bit_offset() + follow(btf, &structure(btf, member)?, inner)?)
+fn offset(btf: &Btf<'_>, path: &str) -> Result<u32, ProbeError> {
+    btf.offset(path).ok_or_else(|| ProbeError::NoField {
+        field: path.to_owned(),
     })
-}
-
-/// The structure that a member holds by value, through typedefs and qualifiers.
-fn structure(btf: &Btf, member: &Member) -> Option<Struct> {
-    btf.chained_type_iter(member)
-        .take_while(|t| !matches!(t, Type::Ptr(_) | Type::Array(_)))
-        .find_map(|t| match t {
-            Type::Struct(s) | Type::Union(s) => Some(s),
-            _ => None,
-        })
 }
 
 #[cfg(test)]
@@ -190,10 +114,9 @@ mod tests {
             eprintln!("SKIPPED a_missing_field_is_named: needs {BTF_PATH}");
             return;
         }
-        let btf = read().unwrap();
-        let error = Structs::new(&btf)
-            .offset("task_struct.no_such_field")
-            .unwrap_err();
+        let bytes = fs::read(BTF_PATH).unwrap();
+        let btf = Btf::parse(&bytes).unwrap();
+        let error = offset(&btf, "task_struct.no_such_field").unwrap_err();
         assert!(error.to_string().contains("task_struct.no_such_field"));
     }
 }
