@@ -9,7 +9,11 @@ use aya_ebpf::{
 };
 use tracer_ebpf::Row;
 
-use crate::{frozen, kernel::field, mark};
+use crate::{
+    frozen,
+    kernel::{field, low},
+    mark,
+};
 
 /// `task_struct.cgroups`.
 #[unsafe(no_mangle)]
@@ -24,7 +28,7 @@ static CGROUP_KN: u32 = 0;
 #[unsafe(no_mangle)]
 static KERNFS_ID: u32 = 0;
 
-const PLACES: u64 = 4096;
+const PLACES: u32 = 4096;
 
 /// A cgroup id, and its row.
 #[repr(C)]
@@ -34,7 +38,7 @@ struct Place {
 }
 
 #[map]
-static LOADS_TABLE: Array<Place> = Array::with_max_entries(PLACES as u32, 0);
+static LOADS_TABLE: Array<Place> = Array::with_max_entries(PLACES, 0);
 
 #[map]
 static LOADS_MARKS: Array<Row> = Array::with_max_entries(16, 0);
@@ -49,13 +53,13 @@ pub(crate) fn loads(ctx: BtfTracePointContext) -> i32 {
         let kn = field::<*const u8>(cgroup, frozen(&CGROUP_KN));
         field::<u64>(kn, frozen(&KERNFS_ID))
     };
-    let Some(place) = LOADS_TABLE.get((cgroup % PLACES) as u32) else {
+    let Some(place) = LOADS_TABLE.get(low(cgroup % u64::from(PLACES))) else {
         return 0;
     };
     if place.cgroup != cgroup {
         return 0;
     }
-    let Some(marks) = LOADS_MARKS.get_ptr_mut(place.row as u32) else {
+    let Some(marks) = LOADS_MARKS.get_ptr_mut(low(place.row)) else {
         return 0;
     };
     mark(marks.cast(), ctx.arg(1));

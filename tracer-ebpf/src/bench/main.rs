@@ -42,7 +42,7 @@ fn mark(row: *mut u8, nr: u64) {
     if nr < ABI_SLOTS as u64 {
         // SAFETY: a row is longer.
         unsafe {
-            let mark = row.add(nr as usize);
+            let mark = row.add(kernel::low(nr) as usize);
             if mark.read_volatile() == 0 {
                 mark.write_volatile(1);
             }

@@ -1,7 +1,8 @@
 //! The tracer's own hot path, one step more in each program, so that each step has a price.
 //!
-//! A copy of `syscalls.rs` and `tasks.rs` without what happens on a miss and at a new mark: here a
-//! task is recorded when its cgroup is [`STEPS_CGROUP`].
+//! A copy of `syscalls.rs` and `tasks.rs` without what happens on a miss, at a new mark and
+//! at a fork: here a task is recorded when its cgroup is [`STEPS_CGROUP`], and user space begins a new
+//! epoch before each sample.
 
 use core::{arch::asm, cell::UnsafeCell};
 
@@ -24,22 +25,13 @@ static STEPS_CGROUP: u64 = 0;
 static STEPS_REGS: [u32; 4] = [0; 4];
 
 #[repr(transparent)]
-struct Words<const N: usize>(UnsafeCell<[u64; N]>);
+struct Slots(UnsafeCell<[u64; slot::SLOTS]>);
 
 // SAFETY: read and written as whole words, by volatile accesses only.
-unsafe impl<const N: usize> Sync for Words<N> {}
+unsafe impl Sync for Slots {}
 
 #[unsafe(no_mangle)]
-static STEPS_SLOTS: Words<{ slot::SLOTS }> = Words(UnsafeCell::new([0; slot::SLOTS]));
-
-#[unsafe(no_mangle)]
-static STEPS_EPOCH: Words<8> = Words(UnsafeCell::new([0; 8]));
-
-#[unsafe(no_mangle)]
-static STEPS_CALLS: Words<1024> = Words(UnsafeCell::new([0; 1024]));
-
-#[unsafe(no_mangle)]
-static STEPS_ROWS: Words<{ 8 * 128 }> = Words(UnsafeCell::new([0; 8 * 128]));
+static STEPS_SLOTS: Slots = Slots(UnsafeCell::new([0; slot::SLOTS]));
 
 #[map]
 static STEPS_CONTROL: Array<Control> = Array::with_max_entries(1, 0);
@@ -48,22 +40,22 @@ static STEPS_CONTROL: Array<Control> = Array::with_max_entries(1, 0);
 static STEPS_COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
 
 #[map]
-static STEPS_MARKS: Array<Row> = Array::with_max_entries(1024, 0);
+static STEPS_MARKS: Array<Row> = Array::with_max_entries(16, 0);
 
 #[inline(always)]
-fn row_of_current(regs: *const u8, epoch: u64) -> u32 {
-    let slots = STEPS_SLOTS.0.get().cast::<u64>();
+fn row_of_current(regs: *const u8) -> u32 {
+    let slots: *mut u64 = STEPS_SLOTS.0.get().cast();
     let mut offset = regs as u64;
     // SAFETY: arithmetic on a register.
     unsafe {
         asm!(
             "{offset} -= {slots}",
             offset = inout(reg) offset,
-            slots = in(reg) slots,
+            slots = in(reg) slots as u64,
             options(pure, nomem, nostack),
         );
     }
-    let place = slot::place(offset, epoch);
+    let place = slot::place(offset, epoch());
     // SAFETY: `place.index` is below the number of slots.
     let word = unsafe { slots.add(place.index).read_volatile() };
     match slot::row(word, place.stamp) {
@@ -80,7 +72,7 @@ fn look_up_and_keep(index: usize, stamp: u64) -> u32 {
     } else {
         UNRECORDED_ROW
     };
-    let slots = STEPS_SLOTS.0.get().cast::<u64>();
+    let slots: *mut u64 = STEPS_SLOTS.0.get().cast();
     // SAFETY: the index is below the number of slots.
     unsafe {
         slots
@@ -91,7 +83,7 @@ fn look_up_and_keep(index: usize, stamp: u64) -> u32 {
 }
 
 #[inline(always)]
-fn epoch_in_map() -> u64 {
+fn epoch() -> u64 {
     match STEPS_CONTROL.get_ptr(0) {
         // SAFETY: an aligned word in a map.
         Some(control) => unsafe { (&raw const (*control).epoch).read_volatile() },
@@ -100,13 +92,7 @@ fn epoch_in_map() -> u64 {
 }
 
 #[inline(always)]
-fn epoch_in_global() -> u64 {
-    // SAFETY: an aligned word.
-    unsafe { STEPS_EPOCH.0.get().cast::<u64>().read_volatile() }
-}
-
-#[inline(always)]
-fn count_in_map() {
+fn count() {
     if let Some(counters) = STEPS_COUNTERS.get_ptr_mut(0) {
         // SAFETY: this CPU's element.
         unsafe { (*counters).calls += 1 }
@@ -123,112 +109,45 @@ fn registers_of_syscall(regs: *const u8) -> bool {
     }
 }
 
-#[inline(always)]
-fn mark_in_map(row: u32, nr: u64) {
-    if let Some(marks) = STEPS_MARKS.get_ptr_mut(row) {
-        mark(marks.cast(), nr);
-    }
+/// The task's row, from its slot: all that a task which is not recorded pays.
+#[btf_tracepoint(function = "sys_enter")]
+pub(crate) fn step_1_slot(ctx: BtfTracePointContext) -> i32 {
+    i32::from(row_of_current(ctx.arg(0)) != UNRECORDED_ROW)
 }
 
-#[inline(always)]
-fn mark_in_global(row: u32, nr: u64) {
-    let row = (row & 7) as usize;
-    // SAFETY: within the rows.
-    mark(
-        unsafe { STEPS_ROWS.0.get().cast::<u8>().add(row * 1024) },
-        nr,
-    );
+/// And the counter of calls.
+#[btf_tracepoint(function = "sys_enter")]
+pub(crate) fn step_2_count(ctx: BtfTracePointContext) -> i32 {
+    if row_of_current(ctx.arg(0)) != UNRECORDED_ROW {
+        count();
+    }
+    0
 }
 
-macro_rules! step {
-    ($name:ident, |$regs:ident, $nr:ident| $body:block) => {
-        #[btf_tracepoint(function = "sys_enter")]
-        pub(crate) fn $name(ctx: BtfTracePointContext) -> i32 {
-            let $regs: *const u8 = ctx.arg(0);
-            let $nr = ctx.arg::<u64>(1);
-            let _ = $nr;
-            $body;
-            0
-        }
-    };
+/// And the question whether the call is a 64-bit one.
+#[btf_tracepoint(function = "sys_enter")]
+pub(crate) fn step_3_abi(ctx: BtfTracePointContext) -> i32 {
+    let regs: *const u8 = ctx.arg(0);
+    if row_of_current(regs) == UNRECORDED_ROW {
+        return 0;
+    }
+    count();
+    i32::from(registers_of_syscall(regs))
 }
 
-step!(step_slot, |regs, nr| {
-    if row_of_current(regs, 0) == UNRECORDED_ROW {
-        return 0;
-    }
-});
-step!(step_epoch_map, |regs, nr| {
-    if row_of_current(regs, epoch_in_map()) == UNRECORDED_ROW {
-        return 0;
-    }
-});
-step!(step_epoch_global, |regs, nr| {
-    if row_of_current(regs, epoch_in_global()) == UNRECORDED_ROW {
-        return 0;
-    }
-});
-step!(step_m_count, |regs, nr| {
-    if row_of_current(regs, epoch_in_map()) == UNRECORDED_ROW {
-        return 0;
-    }
-    count_in_map();
-});
-step!(step_m_count_abi, |regs, nr| {
-    if row_of_current(regs, epoch_in_map()) == UNRECORDED_ROW {
-        return 0;
-    }
-    count_in_map();
-    if !registers_of_syscall(regs) {
-        return 1;
-    }
-});
-step!(step_m_abi_marks, |regs, nr| {
-    let row = row_of_current(regs, epoch_in_map());
+/// And the mark: all that a task which is recorded pays.
+#[btf_tracepoint(function = "sys_enter")]
+pub(crate) fn step_4_mark(ctx: BtfTracePointContext) -> i32 {
+    let regs: *const u8 = ctx.arg(0);
+    let row = row_of_current(regs);
     if row == UNRECORDED_ROW {
         return 0;
     }
-    if !registers_of_syscall(regs) {
-        return 1;
+    count();
+    if registers_of_syscall(regs)
+        && let Some(marks) = STEPS_MARKS.get_ptr_mut(row)
+    {
+        mark(marks.cast(), ctx.arg(1));
     }
-    mark_in_map(row, nr);
-});
-step!(step_m_all, |regs, nr| {
-    let row = row_of_current(regs, epoch_in_map());
-    if row == UNRECORDED_ROW {
-        return 0;
-    }
-    count_in_map();
-    if !registers_of_syscall(regs) {
-        return 1;
-    }
-    mark_in_map(row, nr);
-});
-step!(step_g_count, |regs, nr| {
-    if row_of_current(regs, epoch_in_global()) == UNRECORDED_ROW {
-        return 0;
-    }
-    count_in_map();
-});
-step!(step_g_all, |regs, nr| {
-    let row = row_of_current(regs, epoch_in_global());
-    if row == UNRECORDED_ROW {
-        return 0;
-    }
-    count_in_map();
-    if !registers_of_syscall(regs) {
-        return 1;
-    }
-    mark_in_map(row, nr);
-});
-step!(step_g_marks_global, |regs, nr| {
-    let row = row_of_current(regs, epoch_in_global());
-    if row == UNRECORDED_ROW {
-        return 0;
-    }
-    count_in_map();
-    if !registers_of_syscall(regs) {
-        return 1;
-    }
-    mark_in_global(row, nr);
-});
+    0
+}
