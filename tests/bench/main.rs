@@ -1,2 +1,79 @@
-//! Benchmarks.
-fn main() {}
+//! `cargo xtask bench`: what recording costs, beside no tracer, an empty program and other designs.
+//!
+//! [`overhead`] measures the cost of one call, [`scale`] how that cost and the tracer's memory grow
+//! with the number of cgroups. Both compare within one run only: conditions take turns, so that a
+//! machine that gets slower gets slower for all of them.
+
+mod cgroups;
+mod condition;
+mod interrupt;
+mod kernel;
+mod load;
+mod machine;
+mod offsets;
+mod overhead;
+mod proc;
+mod results;
+mod sampler;
+mod scale;
+mod startup;
+mod stats;
+mod table;
+mod tracer;
+mod visit;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+/// Benchmarks of tracer; `cargo xtask bench` builds what they need and starts them.
+#[derive(Parser)]
+#[command(name = "tracer-bench")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The cost of a call, under each condition in turn.
+    Overhead(overhead::Options),
+    /// What a call costs, and what the tracer takes, as cgroups grow in number.
+    Scale(scale::Options),
+    /// Serves one load process (internal).
+    #[command(hide = true)]
+    Load {
+        /// CPU to stay on.
+        #[arg(long)]
+        cpu: usize,
+        /// Files that the macro workload visits.
+        #[arg(long)]
+        tree: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Overhead(options) => run(|| overhead::run(&options)),
+        Command::Scale(options) => run(|| scale::run(&options)),
+        Command::Load { cpu, tree } => load::serve(cpu, &tree),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tracer-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs a benchmark where one can run, and says why where none can.
+fn run(bench: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: benchmarks load BPF programs and make cgroups: run them as root");
+        return Ok(());
+    }
+    interrupt::catch()?;
+    let _precedence = load::Precedence::take();
+    bench()
+}

@@ -1,0 +1,279 @@
+//! The process that makes the calls. It is started once a round and serves every condition of it,
+//! so that no two conditions differ in where its code and its stack happen to lie.
+
+use std::{
+    fs::File,
+    hint::black_box,
+    io::{BufRead, BufReader, Write},
+    os::{fd::AsRawFd, unix::process::CommandExt},
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
+    unistd::Pid,
+};
+
+use crate::cgroups;
+
+/// What the load process does again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// The shortest call there is.
+    Getppid,
+    /// A call that does a little: one byte from /dev/zero.
+    ReadZero,
+    /// The shortest call, after other work has taken the processor's caches. Only the call is timed.
+    Cold,
+    /// Fork, exec, exit and all they take: `find … -exec true {} ;`.
+    Find,
+}
+
+impl Work {
+    pub(crate) const ALL: [Self; 4] = [Self::Getppid, Self::ReadZero, Self::Cold, Self::Find];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Getppid => "getppid",
+            Self::ReadZero => "read",
+            Self::Cold => "cold",
+            Self::Find => "find",
+        }
+    }
+
+    pub(crate) const fn title(self) -> &'static str {
+        match self {
+            Self::Getppid => "getppid",
+            Self::ReadZero => "read of one byte from /dev/zero",
+            Self::Cold => "getppid after work that takes the caches",
+            Self::Find => "find TREE -exec true {} ; (a process for each file)",
+        }
+    }
+
+    /// Whether one call is timed, and not work that makes many.
+    pub(crate) const fn is_one_call(self) -> bool {
+        !matches!(self, Self::Find)
+    }
+
+    fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|work| work.name() == name)
+    }
+}
+
+/// Files that [`Work::Find`] visits, each with one process.
+pub(crate) const FILES: u64 = 100;
+
+/// A load process, ended when dropped.
+pub(crate) struct Load {
+    child: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    calls: u64,
+}
+
+impl Load {
+    /// Starts a load process in a cgroup, on one CPU.
+    pub(crate) fn start(cgroup: &Path, cpu: usize, tree: &Path) -> Result<Self> {
+        let mut command = Command::new("/proc/self/exe");
+        command
+            .arg("load")
+            .arg("--cpu")
+            .arg(cpu.to_string())
+            .arg("--tree")
+            .arg(tree)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        // SAFETY: prctl is async-signal-safe.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                Ok(())
+            });
+        }
+        let mut child = command.spawn().context("cannot start a load process")?;
+        let (Some(requests), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+            bail!("the load process has no pipes");
+        };
+        let load = Self {
+            child,
+            requests,
+            answers: BufReader::new(answers),
+            calls: 0,
+        };
+        cgroups::add(cgroup, load.pid())?;
+        Ok(load)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// System calls that it has made so far, at the least.
+    pub(crate) const fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// Nanoseconds that `times` rounds of `work` took.
+    pub(crate) fn run(&mut self, work: Work, times: u64) -> Result<u64> {
+        writeln!(self.requests, "{} {times}", work.name())
+            .context("cannot reach the load process")?;
+        self.calls += times;
+        let mut answer = String::new();
+        self.answers
+            .read_line(&mut answer)
+            .context("cannot read from the load process")?;
+        answer
+            .trim()
+            .parse()
+            .with_context(|| format!("the load process ended or said {answer:?}"))
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Keeps the calling thread, and what it starts, on one CPU.
+pub(crate) fn pin(cpu: usize) -> Result<()> {
+    let mut set = CpuSet::new();
+    set.set(cpu)
+        .and_then(|()| sched_setaffinity(Pid::from_raw(0), &set))
+        .with_context(|| format!("cannot stay on CPU {cpu}"))
+}
+
+/// Where the scheduler keeps the priority of our session against other sessions (sched(7), "The
+/// autogroup feature"); absent where the feature is off.
+const AUTOGROUP: &str = "/proc/self/autogroup";
+
+/// The highest priority for us and what we start, so that other work on the machine disturbs
+/// little. Without it the figures are only less steady.
+pub(crate) struct Precedence(());
+
+impl Precedence {
+    pub(crate) fn take() -> Self {
+        // SAFETY: plain numbers.
+        let raised = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) } == 0;
+        let raised_session =
+            !Path::new(AUTOGROUP).exists() || std::fs::write(AUTOGROUP, "-20").is_ok();
+        if !raised || !raised_session {
+            eprintln!("cannot raise our priority: other work will show more in the figures");
+        }
+        Self(())
+    }
+}
+
+impl Drop for Precedence {
+    fn drop(&mut self) {
+        // Our shell may share the session.
+        let _ = std::fs::write(AUTOGROUP, "0");
+    }
+}
+
+/// Starts a command on one CPU.
+pub(crate) fn start_on(command: &mut Command, cpu: usize) -> Result<Child> {
+    // SAFETY: sched_setaffinity is async-signal-safe, and the set lies on the stack.
+    unsafe {
+        command.pre_exec(move || {
+            let mut set = CpuSet::new();
+            set.set(cpu)?;
+            sched_setaffinity(Pid::from_raw(0), &set)?;
+            Ok(())
+        });
+    }
+    Ok(command.spawn()?)
+}
+
+/// The CPUs for user space and for the load: the first and the last that we may use.
+pub(crate) fn cpus() -> Result<(usize, usize)> {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).context("cannot read the CPU affinity")?;
+    let mut allowed = (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu).unwrap_or(false));
+    let first = allowed.next().context("no CPU to run on")?;
+    Ok((first, allowed.next_back().unwrap_or(first)))
+}
+
+/// The load process itself: one line in, one line out.
+pub(crate) fn serve(cpu: usize, tree: &Path) -> Result<()> {
+    pin(cpu)?;
+    let mut server = Server {
+        zero: File::open("/dev/zero").context("cannot open /dev/zero")?,
+        tree,
+        memory: vec![1; COLD_BYTES],
+    };
+    let mut out = std::io::stdout().lock();
+    for line in std::io::stdin().lock().lines() {
+        let line = line.context("cannot read a request")?;
+        let (work, times) = line
+            .split_once(' ')
+            .and_then(|(work, times)| Some((Work::parse(work)?, times.parse::<u64>().ok()?)))
+            .with_context(|| format!("not a request: {line:?}"))?;
+        let took = server.time(work, times)?.as_nanos();
+        writeln!(out, "{took}")
+            .and_then(|()| out.flush())
+            .context("cannot answer")?;
+    }
+    Ok(())
+}
+
+/// Memory that [`Work::Cold`] walks through: more than a core has of its own.
+const COLD_BYTES: usize = 2 << 20;
+
+struct Server<'a> {
+    zero: File,
+    tree: &'a Path,
+    memory: Vec<u8>,
+}
+
+impl Server<'_> {
+    fn time(&mut self, work: Work, times: u64) -> Result<Duration> {
+        let start = Instant::now();
+        match work {
+            Work::Getppid => (0..times).for_each(|_| getppid()),
+            Work::ReadZero => (0..times).for_each(|_| read_byte(&self.zero)),
+            Work::Find => {
+                for _ in 0..times {
+                    find(self.tree)?;
+                }
+            }
+            Work::Cold => return Ok((0..times).map(|_| self.cold()).sum()),
+        }
+        Ok(start.elapsed())
+    }
+
+    fn cold(&mut self) -> Duration {
+        for line in self.memory.iter_mut().step_by(64) {
+            *line = black_box(line.wrapping_add(1));
+        }
+        let start = Instant::now();
+        getppid();
+        start.elapsed()
+    }
+}
+
+#[inline(always)]
+fn getppid() {
+    // SAFETY: a call without arguments.
+    black_box(unsafe { libc::getppid() });
+}
+
+#[inline(always)]
+fn read_byte(file: &File) {
+    let mut byte = 0_u8;
+    // SAFETY: one byte is what the buffer holds.
+    black_box(unsafe { libc::read(file.as_raw_fd(), (&raw mut byte).cast(), 1) });
+}
+
+fn find(tree: &Path) -> Result<()> {
+    let status = Command::new("find")
+        .arg(tree)
+        .args(["-type", "f", "-exec", "true", "{}", ";"])
+        .status()
+        .context("cannot start find (package findutils)")?;
+    ensure!(status.success(), "find: {status}");
+    Ok(())
+}
