@@ -5,9 +5,15 @@
 //! | [`ground_truth`] | what is recorded is what strace sees, in both directions |
 //! | [`races`] | no call is lost, however many are made at one moment |
 //! | [`attribution`] | every call is filed under the cgroup it was made in |
+//! | [`command`] | the recorded command cannot tell that it is recorded |
 //! | [`enforcement`] | the profile runs the workload, and without one of its calls does not |
+//! | [`output`] | what is written, where, and that it is the same each time |
+//! | [`bad_input`] | one sentence, the documented status, nothing damaged |
 
 mod attribution;
+mod bad_input;
+mod command;
 mod enforcement;
 mod ground_truth;
+mod output;
 mod races;

@@ -136,6 +136,27 @@ impl Running {
         })
     }
 
+    /// Waits until stdout contains `text`.
+    ///
+    /// # Errors
+    /// When it ends or [`wait::PATIENCE`] does before that.
+    pub fn until_stdout(&mut self, text: &str) -> Result<()> {
+        let what = format!("{text:?} on stdout of {}", self.label);
+        wait::until(&what, || {
+            let ended = self.ended()?;
+            if String::from_utf8_lossy(&self.stdout()?).contains(text) {
+                return Ok(Some(()));
+            }
+            ensure!(
+                ended.is_none(),
+                "{} ended with {ended:?}:\n{}",
+                self.label,
+                self.stderr()?
+            );
+            Ok(None)
+        })
+    }
+
     /// Waits for its end.
     ///
     /// # Errors

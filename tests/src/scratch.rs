@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use tempfile::TempDir;
 
 /// A folder of the test's own, open to every user.
@@ -68,4 +69,46 @@ pub fn unique(prefix: &str) -> String {
         process::id(),
         COUNT.fetch_add(1, Ordering::Relaxed)
     )
+}
+
+/// Something mounted for the test.
+#[derive(Debug)]
+pub struct Mounted(PathBuf);
+
+impl Mounted {
+    /// A file system in memory; `options` as in mount(8).
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn tmpfs(path: &Path, options: &str) -> Result<Self> {
+        mount(
+            Some("tmpfs"),
+            path,
+            Some("tmpfs"),
+            MsFlags::empty(),
+            Some(options),
+        )
+        .with_context(|| format!("mounting a tmpfs on {}", path.display()))?;
+        Ok(Self(path.to_owned()))
+    }
+
+    /// A folder that cannot be written to, not even by root.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn read_only(path: &Path) -> Result<Self> {
+        let none = None::<&str>;
+        let refused = || format!("making {} read-only", path.display());
+        mount(Some(path), path, none, MsFlags::MS_BIND, none).with_context(refused)?;
+        let mounted = Self(path.to_owned());
+        let read_only = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+        mount(none, path, none, read_only, none).with_context(refused)?;
+        Ok(mounted)
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
+    }
 }

@@ -1,0 +1,337 @@
+//! What is written, where, and that it is the same each time.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use tracer_tests::{
+    Outcome, needs,
+    process::{self, Finished},
+    programs::{self, Build},
+    requires::{self, Need, program},
+    scratch::Scratch,
+    seccomp,
+    servers::Server,
+    tracer::{self, Record, Recorded},
+    work::Work,
+};
+
+/// Everything in a folder, by name.
+pub(crate) fn files(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+    fs::read_dir(folder)
+        .with_context(|| format!("reading {}", folder.display()))?
+        .map(|entry| {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            Ok((name, fs::read(entry.path())?))
+        })
+        .collect()
+}
+
+pub(crate) fn tracer(args: &[&str]) -> Result<Finished> {
+    process::run(tracer::command()?.args(args))
+}
+
+/// Recording the same work again leaves everything that is reviewed as it was.
+fn stays_the_same(test: &str, work: Work) -> Outcome {
+    let mut needed = vec![Need::Root, Need::Cgroup2];
+    needed.extend(work.needs());
+    if !requires::met(test, &needed)? {
+        return Ok(());
+    }
+    let scratch = Scratch::new()?;
+    let out = scratch.join("out");
+    let mut before: Option<(Vec<u8>, Vec<u8>)> = None;
+    for _ in 0..3 {
+        // The command line is part of the review, so the folder has to be the same.
+        let dir = scratch.dir("work")?;
+        let (line, recorded) = Record::new(&out, "work")?
+            .of(work.prepare(&dir)?)
+            .into_command_line();
+        let done = work.run(&dir, &line, None)?;
+        ensure!(done.code == 0, "{done:?}");
+        let mut files = files(&recorded.folder)?;
+        let mut take = |name: &str| files.remove(name).with_context(|| format!("no {name}"));
+        let now = (take("seccomp.json")?, take("REVIEW.md")?);
+        if let Some(before) = &before {
+            for (before, now) in [(&before.0, &now.0), (&before.1, &now.1)] {
+                ensure!(
+                    before == now,
+                    "before:\n{}\nnow:\n{}",
+                    String::from_utf8_lossy(before),
+                    String::from_utf8_lossy(now)
+                );
+            }
+        }
+        before = Some(now);
+        fs::remove_dir_all(&dir)?;
+    }
+    Ok(())
+}
+
+macro_rules! the_same {
+    ($($name:ident: $work:expr;)*) => {
+        mod the_same_each_time {
+            use super::*;
+            $(
+                #[test]
+                fn $name() -> Outcome {
+                    stays_the_same(tracer_tests::test_name!(), $work)
+                }
+            )*
+        }
+    };
+}
+
+the_same! {
+    bash: Work::Script(program::BASH, "work.bash");
+    redis: Work::Server(Server::Redis);
+    threads: Work::Program("threads", Build::Dynamic);
+    unknown_numbers: Work::Program("unknown", Build::Dynamic);
+}
+
+/// `generate` renders what `record` rendered, from the recording alone.
+#[test]
+fn generate_agrees_with_record() -> Outcome {
+    needs!(
+        Need::Root,
+        Need::Cgroup2,
+        Need::X86,
+        Need::I386,
+        program::CC
+    );
+    let scratch = Scratch::new()?;
+    let (_, recorded) = Record::new(&scratch.join("out"), "work")?
+        .of([programs::compiled("i386", Build::StaticI386)?])
+        .run()?;
+    let again = scratch.join("again");
+    tracer(&[
+        "generate",
+        "--output",
+        &again.to_string_lossy(),
+        &recorded.folder.join("recording.json").to_string_lossy(),
+    ])?
+    .success()?;
+    let (expected, generated) = (files(&recorded.folder)?, files(&again.join("work"))?);
+    for name in ["seccomp.json", "REVIEW.md"] {
+        ensure!(
+            generated.get(name) == expected.get(name) && expected.contains_key(name),
+            "{name} differs"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn default_folder_and_name() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2);
+    let scratch = Scratch::new()?;
+    process::run(
+        tracer::command()?
+            .args(["record", "--", "/usr/bin/env", "true"])
+            .current_dir(scratch.path()),
+    )?
+    .success()?;
+    let names = files(&scratch.join("profiles-out/env"))?.into_keys();
+    ensure!(names.collect::<Vec<_>>() == ["REVIEW.md", "recording.json", "seccomp.json"]);
+    Ok(())
+}
+
+fn record(program: &str, build: Build) -> Result<(Finished, Recorded, Scratch)> {
+    let scratch = Scratch::new()?;
+    let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
+        .of([programs::compiled(program, build)?])
+        .run()?;
+    Ok((finished, recorded, scratch))
+}
+
+fn review(recorded: &Recorded) -> Result<String> {
+    Ok(fs::read_to_string(recorded.folder.join("REVIEW.md"))?)
+}
+
+/// The profile has the ABIs that were seen and no other.
+#[test]
+fn architectures_are_those_seen() -> Outcome {
+    needs!(
+        Need::Root,
+        Need::Cgroup2,
+        Need::X86,
+        Need::I386,
+        program::CC
+    );
+    for (program, build, expected) in [
+        ("threads", Build::Dynamic, &["SCMP_ARCH_X86_64"][..]),
+        (
+            "i386",
+            Build::StaticI386,
+            &["SCMP_ARCH_X86", "SCMP_ARCH_X86_64"],
+        ),
+        (
+            "int80",
+            Build::Dynamic,
+            &["SCMP_ARCH_X86", "SCMP_ARCH_X86_64"],
+        ),
+    ] {
+        let (_, recorded, _scratch) = record(program, build)?;
+        let profile = seccomp::read(&recorded.profile())?;
+        let mut seen = profile["architectures"]
+            .as_array()
+            .context("no architectures")?
+            .iter()
+            .filter_map(Value::as_str)
+            .collect::<Vec<_>>();
+        seen.sort_unstable();
+        ensure!(seen == expected, "{program}: {seen:?}");
+        ensure!(profile["defaultErrnoRet"] == 38, "{program}: {profile}");
+    }
+    Ok(())
+}
+
+/// A number without a name cannot stand in a profile; that it was seen is not kept from the reviewer.
+#[test]
+fn unknown_numbers_are_told() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
+    let (_, recorded, _scratch) = record("unknown", Build::Dynamic)?;
+    let review = review(&recorded)?;
+    for number in ["999", "511", "4294967291"] {
+        ensure!(review.contains(number), "no word of {number} in:\n{review}");
+    }
+    Ok(())
+}
+
+/// What works past system calls makes a recording incomplete: in the file, the review, on stderr and
+/// in the exit status.
+#[test]
+fn io_uring_makes_a_recording_incomplete() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, program::CC);
+    let scratch = Scratch::new()?;
+    let uring = programs::compiled("uring", Build::Dynamic)?;
+    for (option, code) in [("--quiet", 0), ("--require-complete", 3)] {
+        let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
+            .option(option)
+            .of([&uring])
+            .run()?;
+        ensure!(finished.code() == code, "{option}: {finished:?}");
+        let coverage = recorded.recording()?.coverage;
+        ensure!(
+            !coverage.complete
+                && coverage
+                    .reasons
+                    .iter()
+                    .any(|reason| reason.code == "io-uring"),
+            "{coverage:?}"
+        );
+        ensure!(finished.stderr.contains("io_uring"), "{finished:?}");
+        let review = review(&recorded)?;
+        ensure!(
+            review.contains("io_uring") && !review.contains("**Complete**"),
+            "{review}"
+        );
+    }
+    Ok(())
+}
+
+/// A program's path is whatever somebody chose: it must not write a review of its own.
+#[test]
+fn hostile_paths_do_not_write_the_review() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2);
+    let scratch = Scratch::new()?;
+    let hostile = "a`|\n## Approved by security\n| `mount` | observed |<b>";
+    let program = scratch.dir("programs")?.join(hostile.replace('/', ""));
+    fs::copy("/bin/true", &program)?;
+    let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
+        .of([&program])
+        .run()?;
+    let finished = finished.success()?;
+    for text in [review(&recorded)?, finished.stderr] {
+        ensure!(
+            !text
+                .lines()
+                .any(|line| line.starts_with("## Approved") || line.starts_with("| `mount`")),
+            "{text}"
+        );
+    }
+    // The recording itself is read back like any other.
+    let recording = recorded.recording()?;
+    ensure!(recording.workload.command[0].contains("## Approved"));
+    Ok(())
+}
+
+#[test]
+fn doctor_says_that_this_machine_can_record() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2);
+    tracer(&["doctor"])?.success()?;
+    let json = tracer(&["doctor", "--format", "json"])?.success()?.text();
+    let report: Value = serde_json::from_str(&json)?;
+    ensure!(report.is_object(), "{json}");
+    Ok(())
+}
+
+/// What is printed is for other programs: they accept it.
+#[test]
+fn completions_and_manual_are_well_formed() -> Outcome {
+    needs!(program::BASH);
+    let scratch = Scratch::new()?;
+    for shell in ["bash", "zsh", "fish"] {
+        let script = tracer(&["completions", shell])?.success()?.stdout;
+        ensure!(!script.is_empty(), "no completions for {shell}");
+        let file = scratch.file(shell, script)?;
+        if requires::which(shell).is_some() {
+            process::run(Command::new(shell).arg("-n").arg(file))?.success()?;
+        }
+    }
+    let manual = tracer(&["man"])?.success()?.text();
+    ensure!(
+        manual.contains("\n.TH tracer 1") || manual.starts_with(".TH tracer 1"),
+        "{manual}"
+    );
+    Ok(())
+}
+
+/// `tracer … | head -1` is nobody's error; a full disk is.
+#[test]
+fn stdout_may_be_closed_but_not_lost() -> Outcome {
+    needs!(program::BASH);
+    for args in [
+        &["man"][..],
+        &["completions", "bash"],
+        &["doctor"],
+        &["--help"],
+    ] {
+        let (reader, writer) = std::io::pipe()?;
+        drop(reader);
+        let mut child = tracer::command()?
+            .args(args)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut stderr = String::new();
+        std::io::Read::read_to_string(&mut child.stderr.take().context("no stderr")?, &mut stderr)?;
+        let status = child.wait()?;
+        ensure!(stderr.is_empty(), "{args:?}: {stderr}");
+        ensure!(status.success() || args == ["doctor"], "{args:?}: {status}");
+
+        if args == ["--help"] {
+            // clap prints it and does not look back.
+            continue;
+        }
+        let full = fs::OpenOptions::new().write(true).open("/dev/full")?;
+        let output = tracer::command()?
+            .args(args)
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .output()?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            output.status.code() == Some(1) && stderr.lines().count() == 1,
+            "{args:?} into a full device: {}: {stderr}",
+            output.status
+        );
+    }
+    Ok(())
+}
