@@ -10,9 +10,9 @@ use crate::{
     tasks,
 };
 
-/// `hierarchy_id` of the one v2 hierarchy: it is made first, and ids start at 1
-/// (`cgroup_init`, kernel/cgroup/cgroup.c).
-const V2_HIERARCHY: u32 = 1;
+/// `hierarchy_id` of the one v2 hierarchy, which is made first: ids start at 0
+/// (`cgroup_init_root_id`, kernel/cgroup/cgroup.c), as the `0::` of /proc/PID/cgroup shows.
+const V2_HIERARCHY: u32 = 0;
 
 /// `(struct cgroup *cgrp, const char *path)` (include/trace/events/cgroup.h). `cgroup_mkdir`
 /// calls it before the directory can be seen, so no task is in the new cgroup yet.

@@ -136,7 +136,7 @@ pub struct Config {
     pub cgroup_parent: u32,
     /// `cgroup_subsys_state.cgroup`.
     pub css_cgroup: u32,
-    /// `cgroup_root.hierarchy_id`: 1 for the v2 hierarchy, larger for v1 ones.
+    /// `cgroup_root.hierarchy_id`: 0 for the v2 hierarchy, larger for v1 ones.
     pub root_hierarchy_id: u32,
     /// `kernfs_node.id`.
     pub kernfs_id: u32,

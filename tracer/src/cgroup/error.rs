@@ -16,31 +16,31 @@ pub enum CgroupError {
     #[error("cannot tell tracer's own cgroup from /proc/self/cgroup: {0}")]
     Own(String),
     /// A cgroup could not be made.
-    #[error("cannot make a cgroup for the command at {}: {source}; run tracer as root, or raise cgroup.max.descendants there", .path.display())]
+    #[error("cannot make a cgroup for the command at {}: {cause}; run tracer as root, or raise cgroup.max.descendants there", .path.display())]
     Create {
         /// Where.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The command could not be moved into its cgroup.
-    #[error("the command cannot enter its cgroup {}: {source}; tracer needs the right to move processes there (root, or a delegated subtree), and with --user a kernel that asks whoever opened the file (5.17, or a stable series with that fix)", .path.display())]
+    #[error("the command cannot enter its cgroup {}: {cause}; tracer needs the right to move processes there (root, or a delegated subtree), and with --user a kernel that asks whoever opened the file (5.17, or a stable series with that fix)", .path.display())]
     Enter {
         /// The cgroup.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// There is no such cgroup.
-    #[error("there is no cgroup {0} in the v2 hierarchy{hint}", hint = v1_hint(.0))]
+    #[error("there is no cgroup {0:?} in the v2 hierarchy{hint}", hint = v1_hint(.0))]
     NotFound(String),
     /// A file of the cgroup could not be read.
-    #[error("cannot read {}: {source}", .path.display())]
+    #[error("cannot read {}: {cause}", .path.display())]
     Read {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 

@@ -96,9 +96,9 @@ impl Hierarchy {
     pub(super) fn at(&self, path: &Path) -> Result<Cgroup, CgroupError> {
         let below = path.strip_prefix("/").unwrap_or(path);
         let directory = self.root.join(below);
-        let read = |source| CgroupError::Read {
+        let read = |cause| CgroupError::Read {
             path: directory.clone(),
-            source,
+            cause,
         };
         let id = fs::metadata(&directory).map_err(read)?.ino();
         fs::metadata(directory.join("cgroup.procs")).map_err(read)?;

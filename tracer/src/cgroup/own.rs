@@ -34,9 +34,9 @@ impl OwnCgroup {
         );
         let path = parent.path.join(&name);
         let directory = parent.directory.join(&name);
-        let create = |source| CgroupError::Create {
+        let create = |cause| CgroupError::Create {
             path: path.clone(),
-            source,
+            cause,
         };
         match fs::create_dir(&directory) {
             Ok(()) => {}
@@ -66,14 +66,14 @@ impl OwnCgroup {
         OpenOptions::new()
             .write(true)
             .open(self.cgroup.directory.join("cgroup.procs"))
-            .map_err(|source| self.refused(source))
+            .map_err(|cause| self.refused(cause))
     }
 
     /// The error of a process that could not move itself in.
-    pub fn refused(&self, source: io::Error) -> CgroupError {
+    pub fn refused(&self, cause: io::Error) -> CgroupError {
         CgroupError::Enter {
             path: self.cgroup.path.clone(),
-            source,
+            cause,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::{Exit, Failure, attach, live::Live, name, output};
 use crate::{
@@ -44,7 +45,8 @@ pub(super) struct Args {
     pub(super) duration: Option<Duration>,
 
     /// Record this cgroup: its directory, or its path as in /proc/PID/cgroup
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["user", "follow"])]
+    // Not empty: an unset variable in a script must not mean the root of the hierarchy.
+    #[arg(long, value_name = "PATH", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["user", "follow"])]
     pub(super) cgroup: Option<String>,
 
     /// Run the command as this user: a name, a uid, or uid:gid

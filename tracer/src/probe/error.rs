@@ -32,12 +32,12 @@ pub enum ProbeError {
         path: &'static str,
     },
     /// The type information cannot be used.
-    #[error("the kernel's BTF at {path} cannot be read: {source}")]
+    #[error("the kernel's BTF at {path} cannot be read: {cause}")]
     BadBtf {
         /// Where it is.
         path: &'static str,
         /// Why.
-        source: anyhow::Error,
+        cause: anyhow::Error,
     },
     /// A field that tracer reads is not there.
     #[error(
@@ -68,26 +68,24 @@ pub enum ProbeError {
     MaxRows(u32, u32),
     /// aya could not load the object.
     #[error("cannot load the kernel program: {0:#}")]
-    Load(#[source] anyhow::Error),
+    Load(anyhow::Error),
     /// aya could not load or attach one program.
-    #[error("cannot attach to the kernel's `{program}` tracepoint: {source:#}")]
+    #[error("cannot attach to the kernel's `{program}` tracepoint: {cause:#}")]
     Attach {
         /// The tracepoint.
         program: &'static str,
         /// Why.
-        #[source]
-        source: anyhow::Error,
+        cause: anyhow::Error,
     },
     /// A map did not do what was asked.
-    #[error("cannot {action} the kernel's map {map}: {source:#}")]
+    #[error("cannot {action} the kernel's map {map}: {cause:#}")]
     Map {
         /// What was tried.
         action: &'static str,
         /// The map.
         map: &'static str,
         /// Why.
-        #[source]
-        source: anyhow::Error,
+        cause: anyhow::Error,
     },
 }
 
@@ -96,10 +94,6 @@ impl ProbeError {
         action: &'static str,
         map: &'static str,
     ) -> impl FnOnce(anyhow::Error) -> Self {
-        move |source| Self::Map {
-            action,
-            map,
-            source,
-        }
+        move |cause| Self::Map { action, map, cause }
     }
 }

@@ -246,9 +246,9 @@ fn attach(ebpf: &mut Ebpf) -> Result<(), ProbeError> {
             program.attach()?;
             Ok(())
         };
-        attach().map_err(|source| ProbeError::Attach {
+        attach().map_err(|cause| ProbeError::Attach {
             program: tracepoint,
-            source,
+            cause,
         })?;
     }
     Ok(())

@@ -11,9 +11,9 @@ use super::{ProbeError, btf::Btf, support::BTF_PATH};
 
 /// The offsets of the running kernel; the choices in the [`Config`] are left at 0.
 pub(super) fn of_running_kernel() -> Result<Config, ProbeError> {
-    let bad = |source: anyhow::Error| ProbeError::BadBtf {
+    let bad = |cause: anyhow::Error| ProbeError::BadBtf {
         path: BTF_PATH,
-        source,
+        cause,
     };
     let bytes = fs::read(BTF_PATH).map_err(|error| bad(error.into()))?;
     let btf = Btf::parse(&bytes).map_err(|error| bad(error.into()))?;

@@ -79,7 +79,7 @@ pub async fn run(
     }
     reasons.extend(filters_in_place(&request.cgroup));
 
-    watcher.began(&format!("cgroup {path}"));
+    watcher.began(&format!("cgroup {}", path.escape_debug()));
     let ended = follow(&mut session, &request, signals, watcher).await?;
     if ended == Ended::Asked && request.cgroup.is_populated().unwrap_or(false) {
         reasons.push(Reason {

@@ -81,7 +81,7 @@ pub async fn run(
         signals.inherited,
         &own,
     )?;
-    watcher.began(&format!("`{name}`"));
+    watcher.began(&format!("`{}`", name.escape_debug()));
     let status = follow(&mut session, &mut child, &own, &request, signals, watcher).await?;
     reasons.extend(still_running(own.cgroup(), request.follow));
 

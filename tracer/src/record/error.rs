@@ -16,31 +16,31 @@ pub enum RecordError {
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
     /// The command does not exist.
-    #[error("cannot find the command {0}; give its path, or check PATH")]
+    #[error("cannot find the command {0:?}; give its path, or check PATH")]
     NotFound(String),
     /// The command is there, and cannot be run.
-    #[error("cannot run {command}: {source}; make it an executable file")]
+    #[error("cannot run {command:?}: {cause}; make it an executable file")]
     NotExecutable {
         /// The command as given.
         command: String,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// There is no such user.
-    #[error("there is no user {0}; give a name, a uid or uid:gid")]
+    #[error("there is no user {0:?}; give a name, a uid or uid:gid")]
     User(String),
     /// A process of ours could not be made or watched.
-    #[error("cannot {action}: {source}")]
+    #[error("cannot {action}: {cause}")]
     Process {
         /// What was tried.
         action: &'static str,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
 impl RecordError {
     pub(super) fn process(action: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Process { action, source }
+        move |cause| Self::Process { action, cause }
     }
 }

@@ -16,7 +16,7 @@ use super::RecordError;
 /// recorded cgroup.
 pub(super) fn find(command: &str) -> Result<PathBuf, RecordError> {
     if command.contains('/') {
-        return executable(Path::new(command)).map_err(|source| refused(command, source));
+        return executable(Path::new(command)).map_err(|cause| refused(command, cause));
     }
     let mut refusal = None;
     let folders = env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
@@ -35,19 +35,19 @@ pub(super) fn find(command: &str) -> Result<PathBuf, RecordError> {
     }
     Err(refusal.map_or_else(
         || RecordError::NotFound(command.to_owned()),
-        |source| refused(command, source),
+        |cause| refused(command, cause),
     ))
 }
 
 /// The refusal of a command that could not be started.
-pub(super) fn refused(command: &str, source: io::Error) -> RecordError {
-    match source.kind() {
+pub(super) fn refused(command: &str, cause: io::Error) -> RecordError {
+    match cause.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             RecordError::NotFound(command.to_owned())
         }
         _ => RecordError::NotExecutable {
             command: command.to_owned(),
-            source,
+            cause,
         },
     }
 }

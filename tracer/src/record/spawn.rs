@@ -60,13 +60,13 @@ pub(super) fn spawn(
             return program::refused(name, error);
         }
         let [stage, errno @ ..] = told;
-        let source = io::Error::from_raw_os_error(i32::from_ne_bytes(errno));
+        let cause = io::Error::from_raw_os_error(i32::from_ne_bytes(errno));
         if stage == Stage::Enter as u8 {
-            cgroup.refused(source).into()
+            cgroup.refused(cause).into()
         } else if stage == Stage::User as u8 {
-            RecordError::process("become the user that --user names")(source)
+            RecordError::process("become the user that --user names")(cause)
         } else {
-            RecordError::process("prepare the command")(source)
+            RecordError::process("prepare the command")(cause)
         }
     })
 }

@@ -24,12 +24,12 @@ pub const RECORDING: &str = "recording.json";
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// It cannot be opened or read.
-    #[error("cannot read {}: {source}", .path.display())]
+    #[error("cannot read {}: {cause}; give a recording.json that tracer wrote, or its folder", .path.display())]
     Read {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// It is too large.
     #[error("{} has {size} bytes, more than any recording ({limit}); give a recording.json that tracer wrote", .path.display(), limit = MAX_BYTES)]
@@ -40,12 +40,12 @@ pub enum StoreError {
         size: u64,
     },
     /// It is no recording.
-    #[error("{} is no valid recording: {source}; record again, or restore the file", .path.display())]
+    #[error("{} is no valid recording: {cause}; record again, or restore the file", .path.display())]
     Malformed {
         /// Which file.
         path: PathBuf,
         /// What and where, with line and column.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// Its schema is another one.
     #[error("{} has the schema {found:?}, this tracer reads {SCHEMA:?}; use the version of tracer that wrote it, or a newer one", .path.display())]
@@ -56,20 +56,20 @@ pub enum StoreError {
         found: String,
     },
     /// The output folder cannot be used.
-    #[error("cannot write to the output folder {}: {source}; choose another one with --output", .path.display())]
+    #[error("cannot write to the output folder {}: {cause}; choose another one with --output", .path.display())]
     Folder {
         /// Which folder.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file could not be written.
-    #[error("cannot write {}: {source}; what stood there before is untouched", .path.display())]
+    #[error("cannot write {}: {cause}; what stood there before is untouched", .path.display())]
     Write {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        cause: io::Error,
     },
 }
 
@@ -83,9 +83,9 @@ pub fn read(path: &Path) -> Result<Recording, StoreError> {
     } else {
         path.to_owned()
     };
-    let failed = |source| StoreError::Read {
+    let failed = |cause| StoreError::Read {
         path: path.clone(),
-        source,
+        cause,
     };
     let file = File::open(&path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
@@ -112,9 +112,9 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Recording, StoreError> {
 
     // The schema first and alone: a newer one may hold fields that would be refused as unknown.
     let found = serde_json::from_slice::<AnySchema>(bytes).map(|any| any.schema);
-    let malformed = |source| StoreError::Malformed {
+    let malformed = |cause| StoreError::Malformed {
         path: path.to_owned(),
-        source,
+        cause,
     };
     match found {
         Ok(schema) if schema != SCHEMA => Err(StoreError::Schema {
@@ -122,7 +122,7 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Recording, StoreError> {
             found: schema,
         }),
         Ok(_) => serde_json::from_slice(bytes).map_err(malformed),
-        Err(source) => Err(malformed(source)),
+        Err(cause) => Err(malformed(cause)),
     }
 }
 
@@ -139,9 +139,9 @@ pub fn to_json(recording: &Recording) -> String {
 /// # Errors
 /// [`StoreError::Folder`].
 pub fn prepare(folder: &Path) -> Result<(), StoreError> {
-    let failed = |source| StoreError::Folder {
+    let failed = |cause| StoreError::Folder {
         path: folder.to_owned(),
-        source,
+        cause,
     };
     fs::create_dir_all(folder).map_err(failed)?;
     NamedTempFile::new_in(folder).map_err(failed)?;
@@ -160,21 +160,21 @@ pub fn write(folder: &Path, files: &[(&str, String)]) -> Result<(), StoreError> 
             let path = folder.join(name);
             temporary(folder, text)
                 .map(|file| (file, path.clone()))
-                .map_err(|source| StoreError::Write { path, source })
+                .map_err(|cause| StoreError::Write { path, cause })
         })
         .collect::<Result<Vec<_>, _>>()?;
     for (file, path) in written {
         file.persist(&path).map_err(|error| StoreError::Write {
             path,
-            source: error.error,
+            cause: error.error,
         })?;
     }
     // The names are on disk when the folder is.
     File::open(folder)
         .and_then(|folder| folder.sync_all())
-        .map_err(|source| StoreError::Write {
+        .map_err(|cause| StoreError::Write {
             path: folder.to_owned(),
-            source,
+            cause,
         })
 }
 
