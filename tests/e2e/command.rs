@@ -697,12 +697,14 @@ fn attaching_to_a_cgroup() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
     let scratch = Scratch::new()?;
     let cgroup = cgroup::Cgroup::new("attach")?;
+    // The workload is further down, where it was before the recording began.
+    let inner = cgroup.child("inner")?;
     let pipe = scratch.join("pipe");
     mkfifo(&pipe, Mode::S_IRWXU)?;
     let unknown = programs::compiled("unknown", Build::Dynamic)?;
     let script = format!(
         "echo 0 > {}; echo ready; read line < {}; exec {}",
-        cgroup.procs().display(),
+        inner.procs().display(),
         pipe.display(),
         unknown.display()
     );
@@ -718,7 +720,8 @@ fn attaching_to_a_cgroup() -> Outcome {
     let path = path
         .lines()
         .find_map(|line| line.strip_prefix("0::"))
-        .context("no v2 cgroup")?;
+        .and_then(|path| path.strip_suffix("/inner"))
+        .context("not in the cgroup it moved to")?;
     let mut by_removal = Record::new(&scratch.join("out"), "by-removal")?
         .of_cgroup(Path::new(path))
         .start()?;
@@ -744,6 +747,7 @@ fn attaching_to_a_cgroup() -> Outcome {
     by_signal.running.signal(Signal::SIGINT)?;
     let (finished, by_signal) = by_signal.finish()?;
     finished.success()?;
+    inner.remove()?;
     cgroup.remove()?;
     let (finished, by_removal) = by_removal.finish()?;
     finished.success()?;

@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -252,6 +253,42 @@ static void execs(struct worker *w)
 					      0, 0));
 		reap(w, child);
 		atomic_store(&shared->said[w->place][i386][HELPER], 1);
+	}
+}
+
+/* Into cgroups below A and B that are made for one visit and taken away after it. */
+static void nests(struct worker *w)
+{
+	for (unsigned round = 0; !over(); round++) {
+		enum place to = dice(w, C);
+		char name[32], path[64];
+		int door;
+
+		/* In C, where nothing is counted. */
+		snprintf(name, sizeof name, "%d-%u", getpid(), round);
+		snprintf(path, sizeof path, "%s/cgroup.procs", name);
+		if (mkdirat(folders[to], name, 0755))
+			fail("mkdir", errno);
+		door = openat(folders[to], path, O_WRONLY | O_CLOEXEC);
+		if (door < 0 || write(door, "0", 1) != 1)
+			fail("nest", errno);
+		atomic_fetch_add(&shared->moves, 1);
+		w->place = to;
+		say(w);
+		if (dice(w, 2)) {
+			long child = make(w->place, SYS_fork, 0, 0, 0, 0, 0);
+
+			if (child == 0) {
+				w->random++;
+				say(w);
+				leave(w->place);
+			}
+			reap(w, child);
+		}
+		move(w, C);
+		close(door);
+		if (unlinkat(folders[to], name, AT_REMOVEDIR))
+			fail("rmdir", errno);
 	}
 }
 
@@ -526,9 +563,9 @@ static void wait_for(int workers, unsigned long moves, long seconds)
 int main(int argc, char **argv)
 {
 	static void (*const all[])(struct worker *) = {
-		alone,	       alone,	      forks,	    forks,	    born_elsewhere,
-		execs,	       makes_threads, led_by_leader, led_by_thread, led_by_process,
-		led_while_busy,
+		alone,	       alone,	      forks,	      forks,	     born_elsewhere,
+		execs,	       nests,	      makes_threads,  led_by_leader, led_by_thread,
+		led_by_process, led_while_busy,
 	};
 	int workers = sizeof all / sizeof *all;
 
