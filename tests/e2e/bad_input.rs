@@ -189,7 +189,7 @@ fn cgroup_does_not_exist() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let earlier = Earlier::new(&scratch.join("out"))?;
-    for path in ["/no/such/cgroup", "/tmp", "../..", ""] {
+    for path in ["/no/such/cgroup", "/tmp", "../..", "."] {
         let (finished, _) = Record::new(&scratch.join("out"), "work")?
             .of_cgroup(Path::new(path))
             .run()?;
@@ -243,6 +243,7 @@ fn wrong_usage() -> Outcome {
     for args in [
         &["record"][..],
         &["record", "--cgroup", "/x", "--", "true"],
+        &["record", "--cgroup", ""],
         &["record", "--user", "no-such-user", "--", "true"],
         &["record", "--duration", "10", "--", "true"],
         &["record", "--no-such-option", "--", "true"],

@@ -286,6 +286,70 @@ fn process_state_is_passed_through() -> Outcome {
     Ok(())
 }
 
+/// The script that shows what a process is in: mounts and namespaces.
+const SURROUNDINGS: &str =
+    "cat /proc/self/mountinfo; readlink /proc/self/ns/*; readlink /proc/self/root";
+
+#[test]
+fn mounts_and_namespaces_are_the_same() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2);
+    let (bare, recorded) = both(["sh", "-c", SURROUNDINGS], |_| {})?;
+    let lines = |finished: &Finished| {
+        let text = finished.text();
+        // Other tests mount and unmount meanwhile.
+        let lines = text.lines().filter(|line| !line.contains("tracer-e2e"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    ensure!(lines(&bare).len() > 10, "{bare:?}");
+    ensure!(
+        lines(&bare) == lines(&recorded),
+        "{bare:?}, recorded {recorded:?}"
+    );
+    Ok(())
+}
+
+/// Where nobody has mounted the v2 hierarchy tracer finds its own way, and nobody else sees it.
+#[test]
+fn records_where_cgroup2_is_not_mounted() -> Outcome {
+    needs!(
+        Need::Root,
+        Need::Cgroup2,
+        Need::X86,
+        program::CC,
+        program::UNSHARE
+    );
+    let scratch = Scratch::new()?;
+    let (line, recorded) = Record::new(&scratch.join("out"), "work")?
+        .of([programs::compiled("unknown", Build::Dynamic)?])
+        .into_command_line();
+    let script = format!(
+        "umount {} && cat /proc/self/mountinfo && \"$@\"; echo status $?; cat /proc/self/mountinfo",
+        cgroup::v2_mount()?.display()
+    );
+    let finished = process::run(
+        tracer::plain_environment(&mut Command::new("unshare"))
+            .args(["-m", "sh", "-c", &script, "sh"])
+            .args(line),
+    )?
+    .success()?;
+    let said = finished.text();
+    let (before, after) = said
+        .split_once("status 0\n")
+        .with_context(|| format!("{finished:?}"))?;
+    ensure!(
+        !before.contains(" - cgroup2 "),
+        "it is still mounted: {before}"
+    );
+    ensure!(
+        !after.contains(" - cgroup2 "),
+        "a mount was left behind: {after}"
+    );
+    let recording = recorded.recording()?;
+    ensure!(recording.calls().contains(&Call::x86_64(UNKNOWN)));
+    ensure!(recording.coverage.complete, "{:?}", recording.coverage);
+    Ok(())
+}
+
 #[test]
 fn environment_folder_and_descriptors_are_passed_through() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);

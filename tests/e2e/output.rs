@@ -13,6 +13,7 @@ use tracer_tests::{
     Outcome, needs,
     process::{self, Finished},
     programs::{self, Build},
+    recording::{Call, Executable},
     requires::{self, Need, program},
     scratch::Scratch,
     seccomp,
@@ -201,6 +202,57 @@ fn unknown_numbers_are_told() -> Outcome {
     for number in ["999", "511", "4294967291"] {
         ensure!(review.contains(number), "no word of {number} in:\n{review}");
     }
+    Ok(())
+}
+
+/// Somebody makes up more numbers than anybody keeps: what is lost is told, what was seen first is
+/// kept.
+#[test]
+fn a_flood_of_unknown_numbers_makes_a_recording_incomplete() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
+    let scratch = Scratch::new()?;
+    let unknown = programs::compiled("unknown", Build::Dynamic)?;
+    let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
+        .option("--require-complete")
+        .of([unknown.as_os_str(), "100000".as_ref()])
+        .run()?;
+    ensure!(finished.code() == 3, "{finished:?}");
+    let recording = recorded.recording()?;
+    let codes = recording.coverage.reasons.iter();
+    ensure!(
+        codes.map(|reason| reason.code.as_str()).collect::<Vec<_>>() == ["observations-lost"]
+            && recording.coverage.losses.calls > 0,
+        "{:?}",
+        recording.coverage
+    );
+    let calls = recording.calls();
+    for nr in [511, 512, 999, 231] {
+        ensure!(calls.contains(&Call::x86_64(nr)), "{nr} is missing");
+    }
+    Ok(())
+}
+
+/// Two programs whose paths differ only beyond what is kept: nothing is lost, and the review says
+/// that the path goes on.
+#[test]
+fn long_paths_are_marked_as_cut() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2);
+    let scratch = Scratch::new()?;
+    let deep = scratch.dir(&["x".repeat(200), "y".repeat(200)].join("/"))?;
+    for name in ["true", "false"] {
+        fs::copy(Path::new("/bin").join(name), deep.join(name))?;
+    }
+    let script = format!("{0}/true; {0}/false", deep.display());
+    let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
+        .of(["sh", "-c", &script])
+        .run()?;
+    ensure!(finished.code() == 1, "{finished:?}");
+    let recording = recorded.recording()?;
+    let beginning = deep.to_string_lossy().chars().take(255).collect::<String>();
+    let cut = recording.calls_by(|who| *who == Executable::Truncated(beginning.clone()));
+    ensure!(cut.contains(&Call::x86_64(231)), "{cut:?}");
+    let review = review(&recorded)?;
+    ensure!(review.contains("(cut off)"), "{review}");
     Ok(())
 }
 

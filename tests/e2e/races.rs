@@ -87,6 +87,30 @@ fn no_first_call_of_two_processes_is_lost() -> Outcome {
     )
 }
 
+/// With fewer rows than executables it is no longer known who made each call; but that it was made
+/// is.
+#[test]
+fn no_call_is_lost_when_rows_run_out() -> Outcome {
+    needs!(
+        Need::Root,
+        Need::Cgroup2,
+        Need::X86,
+        Need::I386,
+        program::CC
+    );
+    let races = programs::compiled("races", Build::Static)?;
+    let recording = Links::to(&races)?.record("drive", &["--max-rows", "16"])?;
+    ensure!(
+        recording.coverage.losses.executables > 0,
+        "16 rows were enough for {ROUNDS} executables: {:?}",
+        recording.coverage
+    );
+    let seen = recording.calls();
+    let lost = said(&races)?.difference(&seen).cloned().collect::<Vec<_>>();
+    ensure!(lost.is_empty(), "lost: {lost:?}");
+    Ok(())
+}
+
 fn record_threads(options: &[&str]) -> Result<Recording> {
     let races = programs::compiled("races", Build::Static)?;
     let links = Links::to(&races)?;
@@ -133,7 +157,7 @@ impl Links {
         finished.success()?;
         let recording = recorded.recording()?;
         ensure!(
-            recording.coverage.complete && recording.coverage.losses.executables == 0,
+            recording.coverage.complete,
             "observations were lost: {:?}",
             recording.coverage
         );
