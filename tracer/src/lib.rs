@@ -12,6 +12,7 @@
 
 pub mod cgroup;
 pub mod cli;
+pub mod container;
 pub mod probe;
 pub mod profile;
 pub mod record;

@@ -50,101 +50,227 @@ pub struct Identity {
     pub engine: Engine,
     /// The driver.
     pub driver: Driver,
-    /// The container's id; for a systemd unit, the unit's name.
+    /// The container's id, as the path has it: text that nothing has checked; for a systemd unit,
+    /// the unit's name.
     pub id: String,
     /// The pod's uid, with dashes.
     pub pod_uid: Option<String>,
     /// The path of the container's own cgroup: nested ones belong to it.
     pub cgroup: String,
+    /// The user whose systemd made the cgroup. That user may name cgroups there at will, so such a
+    /// container is never taken for one of the system's.
+    pub user: Option<u32>,
 }
 
-/// The container that a cgroup belongs to, by its path below the v2 mount; `None` when it belongs
-/// to none.
+/// What one part of a path is.
+enum Part<'a> {
+    Container(Engine, Driver, &'a str),
+    /// A container's monitor: neither it nor anything below it is a container.
+    Monitor,
+    Other,
+}
+
+/// The container that a cgroup belongs to, by its path below the v2 mount; `None` when the path
+/// tells of none.
 ///
 /// The outermost container on the path is the answer: what a container makes below its own cgroup
-/// (crun's `container`, systemd inside, Docker in Docker) is part of it.
+/// (crun's `container`, systemd inside, Docker or Kubernetes inside) is part of it.
 pub fn identify(path: &str) -> Option<Identity> {
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let parts = parts(path);
     let mut pod_uid = None;
     let mut in_pods = false;
     for (at, part) in parts.iter().enumerate() {
-        let cgroup = || format!("/{}", parts.get(..=at).unwrap_or_default().join("/"));
-        if part.starts_with("kubepods") {
+        if let Some(uid) = pods(part) {
             in_pods = true;
-            if let Some(uid) = systemd_pod(part) {
-                pod_uid = Some(uid);
-            }
+            pod_uid = uid.or(pod_uid);
             continue;
         }
         if in_pods && pod_uid.is_none() {
-            if let Some(uid) = part.strip_prefix("pod") {
-                pod_uid = Some(uid.to_owned());
-            }
             // Else the quality of service: `burstable`, `besteffort`.
+            pod_uid = part
+                .strip_prefix("pod")
+                .filter(|uid| !uid.is_empty())
+                .map(str::to_owned);
             continue;
         }
-        if let Some((engine, driver, id)) = container(part, parts.get(at.wrapping_sub(1)).copied(), in_pods) {
-            return Some(Identity {
-                engine,
-                driver,
-                id: id.to_owned(),
-                pod_uid,
-                cgroup: cgroup(),
-            });
+        let parent = at.checked_sub(1).and_then(|at| parts.get(at)).copied();
+        match part_of(part, parent, in_pods) {
+            Part::Container(engine, driver, id) => {
+                return Some(Identity {
+                    engine,
+                    driver,
+                    id: id.to_owned(),
+                    pod_uid,
+                    cgroup: format!("/{}", parts.get(..=at)?.join("/")),
+                    user: user(path),
+                });
+            }
+            Part::Monitor => return None,
+            Part::Other => {}
         }
     }
     None
 }
 
-/// `kubepods[-<qos>]-pod<uid with _>.slice` → uid (kubelet, pkg/kubelet/cm/cgroup_manager_linux.go).
-fn systemd_pod(part: &str) -> Option<String> {
-    let name = part.strip_suffix(".slice")?;
-    let (_, uid) = name.rsplit_once("-pod")?;
-    Some(uid.replace('_', "-"))
+/// The systemd unit that a cgroup belongs to; within a user's systemd, the unit there
+/// (systemd, src/basic/cgroup-util.c: cg_path_get_unit, cg_path_get_user_unit).
+pub fn unit(path: &str) -> Option<Identity> {
+    const KINDS: [&str; 5] = [".service", ".scope", ".socket", ".mount", ".swap"];
+    let parts = parts(path);
+    let mut manager = None;
+    for (at, part) in parts.iter().enumerate() {
+        // A name that looks like a file of the kernel's is escaped by an underscore.
+        let name = part.strip_prefix('_').unwrap_or(part);
+        if name.ends_with(".slice") {
+            continue;
+        }
+        if !KINDS.iter().any(|kind| name.ends_with(kind)) {
+            break;
+        }
+        manager = Some((at, name));
+        if !name.starts_with("user@") {
+            break;
+        }
+    }
+    let (at, name) = manager?;
+    Some(Identity {
+        engine: Engine::Systemd,
+        driver: Driver::Systemd,
+        id: name.to_owned(),
+        pod_uid: None,
+        cgroup: format!("/{}", parts.get(..=at)?.join("/")),
+        user: user(path),
+    })
 }
 
-/// What one part of a path says by itself.
-fn container<'a>(
-    part: &'a str,
-    parent: Option<&str>,
-    in_pod: bool,
-) -> Option<(Engine, Driver, &'a str)> {
-    if let Some(name) = part.strip_suffix(".scope") {
-        // CRI-O's monitor lives in a scope of its own next to the container: it is no container.
-        if name.starts_with("crio-conmon-") || name.starts_with("libpod-conmon-") {
-            return None;
-        }
-        return [
-            ("cri-containerd-", Engine::Containerd),
-            ("nerdctl-", Engine::Containerd),
-            ("crio-", Engine::CriO),
-            ("docker-", Engine::Docker),
-            ("libpod-", Engine::Podman),
-        ]
-        .into_iter()
-        .find_map(|(prefix, engine)| {
-            let id = name.strip_prefix(prefix)?;
-            is_id(id).then_some((engine, Driver::Systemd, id))
-        });
+/// The user below whose systemd the path lies: `/user.slice/user-<uid>.slice/user@<uid>.service`.
+pub fn user(path: &str) -> Option<u32> {
+    let mut parts = path.split('/').filter(|part| !part.is_empty());
+    (parts.next()? == "user.slice").then_some(())?;
+    let slice = parts
+        .next()?
+        .strip_prefix("user-")?
+        .strip_suffix(".slice")?;
+    let manager = parts
+        .next()?
+        .strip_prefix("user@")?
+        .strip_suffix(".service")?;
+    // Root is nobody to be kept apart from the system.
+    let user = slice.parse().ok().filter(|user| *user != 0)?;
+    (manager == slice).then_some(user)
+}
+
+/// The v2 path that `linux.cgroupsPath` of a bundle means: a path, or `slice:prefix:name` for
+/// systemd (runc, docs/systemd.md). `None` for a relative one, which lies below wherever the
+/// runtime was.
+pub fn cgroups_path(text: &str) -> Option<String> {
+    if text.starts_with('/') {
+        let parts = parts(text);
+        return (!parts.is_empty() && !parts.iter().any(|part| matches!(*part, "." | "..")))
+            .then(|| format!("/{}", parts.join("/")));
     }
-    if part.starts_with("crio-conmon-") || part.starts_with("libpod-conmon-") {
+    let mut fields = text.split(':');
+    let (slice, prefix, name) = (fields.next()?, fields.next()?, fields.next()?);
+    let whole = [slice, prefix, name]
+        .iter()
+        .all(|field| !field.contains('/'));
+    if fields.next().is_some() || !whole || name.is_empty() {
         return None;
     }
-    if let Some(id) = part.strip_prefix("crio-").filter(|id| is_id(id)) {
-        return Some((Engine::CriO, Driver::Cgroupfs, id));
+    // runc's own default.
+    let slice = if slice.is_empty() {
+        "system.slice"
+    } else {
+        slice
+    };
+    let mut path = String::new();
+    let stem = slice.strip_suffix(".slice")?;
+    // The root slice is the root itself; elsewhere a dash is a level: a-b.slice is in a.slice
+    // (systemd.slice(5)).
+    if stem != "-" {
+        for (at, _) in stem.match_indices('-') {
+            path.push_str(&format!("/{}.slice", stem.get(..at)?));
+        }
+        path.push_str(&format!("/{slice}"));
     }
-    if let Some(id) = part.strip_prefix("libpod-").filter(|id| is_id(id)) {
-        return Some((Engine::Podman, Driver::Cgroupfs, id));
+    let scope = match (name.ends_with(".slice"), prefix) {
+        (true, _) => name.to_owned(),
+        (false, "") => format!("{name}.scope"),
+        (false, prefix) => format!("{prefix}-{name}.scope"),
+    };
+    Some(format!("{path}/{scope}"))
+}
+
+/// Whether `path` is `outer` or lies below it.
+pub fn is_within(path: &str, outer: &str) -> bool {
+    path.strip_prefix(outer)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn parts(path: &str) -> Vec<&str> {
+    path.split('/').filter(|part| !part.is_empty()).collect()
+}
+
+/// `Some` for kubelet's slices and its root: `kubepods`, `kubepods-<qos>.slice`,
+/// `kubepods[-<qos>]-pod<uid with _>.slice`, the same below a root that was given to kubelet
+/// (`kubelet-kubepods-…`); with the pod's uid when it names one
+/// (kubelet, pkg/kubelet/cm/cgroup_manager_linux.go).
+fn pods(part: &str) -> Option<Option<String>> {
+    if part == "kubepods" {
+        return Some(None);
+    }
+    let stem = part.strip_suffix(".slice")?;
+    stem.split('-').any(|word| word == "kubepods").then(|| {
+        let (_, uid) = stem.rsplit_once("-pod")?;
+        (!uid.is_empty()).then(|| uid.replace('_', "-"))
+    })
+}
+
+fn part_of<'a>(part: &'a str, parent: Option<&str>, in_pod: bool) -> Part<'a> {
+    let (name, driver) = match part.strip_suffix(".scope") {
+        Some(name) => (name, Driver::Systemd),
+        None => (part, Driver::Cgroupfs),
+    };
+    // The monitor lives next to the container.
+    if name.starts_with("crio-conmon-") || name.starts_with("libpod-conmon-") {
+        return Part::Monitor;
+    }
+    let named = [
+        ("cri-containerd-", Engine::Containerd),
+        ("nerdctl-", Engine::Containerd),
+        ("crio-", Engine::CriO),
+        ("docker-", Engine::Docker),
+        // `--cgroups=split`, the default of quadlets.
+        ("libpod-payload-", Engine::Podman),
+        ("libpod-", Engine::Podman),
+    ];
+    for (prefix, engine) in named {
+        if let Some(id) = name.strip_prefix(prefix).filter(|id| is_id(id)) {
+            return Part::Container(engine, driver, id);
+        }
+    }
+    if driver == Driver::Systemd {
+        // What runc and crun call their scopes when nobody tells them.
+        return match name.strip_prefix("runc-").or(name.strip_prefix("crun-")) {
+            Some(id) if !id.is_empty() => Part::Container(Engine::Unknown, driver, id),
+            _ => Part::Other,
+        };
     }
     if is_id(part) {
-        let engine = match parent {
-            Some("docker") => Engine::Docker,
-            _ => Engine::Unknown,
+        return match parent {
+            // Podman's pods have ids too.
+            Some("libpod_parent") => Part::Other,
+            Some("docker") => Part::Container(Engine::Docker, driver, part),
+            // containerd's CRI without a parent cgroup.
+            Some("k8s.io") => Part::Container(Engine::Containerd, driver, part),
+            _ => Part::Container(Engine::Unknown, driver, part),
         };
-        return Some((engine, Driver::Cgroupfs, part));
     }
     // In a pod's cgroup only containers have cgroups, whatever they are called.
-    in_pod.then_some((Engine::Unknown, Driver::Cgroupfs, part))
+    if in_pod && !part.ends_with(".slice") && !part.ends_with(".service") {
+        return Part::Container(Engine::Unknown, driver, part);
+    }
+    Part::Other
 }
 
 /// The ids of Docker, containerd's CRI, CRI-O and Podman: 64 hexadecimal digits.
@@ -153,72 +279,4 @@ fn is_id(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-    const UID: &str = "5a3b8b3e-1a2b-4c5d-8e9f-001122334455";
-
-    fn check(path: &str, engine: Engine, driver: Driver, pod: Option<&str>) {
-        let path = path
-            .replace("ID", ID)
-            .replace("U_ID", &UID.replace('-', "_"))
-            .replace("UID", UID);
-        let identity = identify(&path).unwrap_or_else(|| panic!("{path} is a container"));
-        assert_eq!((identity.engine, identity.driver), (engine, driver), "{path}");
-        assert_eq!(identity.id, ID, "{path}");
-        assert_eq!(identity.pod_uid.as_deref(), pod, "{path}");
-        // What is below belongs to it.
-        for below in ["container", "init.scope", "system.slice/ssh.service"] {
-            assert_eq!(identify(&format!("{path}/{below}")).as_ref(), Some(&identity));
-        }
-    }
-
-    #[test]
-    fn every_layout_is_understood() {
-        let uid = UID.replace('-', "_");
-        let systemd = |qos: &str, scope: &str| {
-            let (outer, inner) = if qos.is_empty() {
-                (String::new(), format!("kubepods-pod{uid}.slice"))
-            } else {
-                (
-                    format!("/kubepods-{qos}.slice"),
-                    format!("kubepods-{qos}-pod{uid}.slice"),
-                )
-            };
-            format!("/kubepods.slice{outer}/{inner}/{scope}-{ID}.scope")
-        };
-        for qos in ["", "burstable", "besteffort"] {
-            check(&systemd(qos, "cri-containerd"), Engine::Containerd, Driver::Systemd, Some(UID));
-            check(&systemd(qos, "crio"), Engine::CriO, Driver::Systemd, Some(UID));
-            check(&systemd(qos, "docker"), Engine::Docker, Driver::Systemd, Some(UID));
-        }
-        check(&format!("/kubepods/burstable/pod{UID}/{ID}"), Engine::Unknown, Driver::Cgroupfs, Some(UID));
-        check(&format!("/kubepods/pod{UID}/{ID}"), Engine::Unknown, Driver::Cgroupfs, Some(UID));
-        check(&format!("/kubepods/pod{UID}/crio-{ID}"), Engine::CriO, Driver::Cgroupfs, Some(UID));
-        check(&format!("/system.slice/docker-{ID}.scope"), Engine::Docker, Driver::Systemd, None);
-        check(&format!("/docker/{ID}"), Engine::Docker, Driver::Cgroupfs, None);
-        check(&format!("/machine.slice/libpod-{ID}.scope"), Engine::Podman, Driver::Systemd, None);
-        check(&format!("/libpod_parent/libpod-{ID}"), Engine::Podman, Driver::Cgroupfs, None);
-        check(&format!("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{ID}.scope"), Engine::Podman, Driver::Systemd, None);
-    }
-
-    #[test]
-    fn what_is_no_container_is_not_taken_for_one() {
-        for path in [
-            "/",
-            "/system.slice/nginx.service",
-            "/kubepods.slice",
-            "/kubepods.slice/kubepods-burstable.slice",
-            "/kubepods/burstable",
-            &format!("/kubepods/burstable/pod{UID}"),
-            &format!("/kubepods.slice/kubepods-pod{}.slice", UID.replace('-', "_")),
-            &format!("/kubepods.slice/kubepods-pod1.slice/crio-conmon-{ID}.scope"),
-            &format!("/machine.slice/libpod-conmon-{ID}.scope"),
-            "/docker/not-an-id",
-            "/docker/0123",
-        ] {
-            assert_eq!(identify(path), None, "{path}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,121 @@
+use super::*;
+use crate::container::{Files, cri::Snapshot};
+
+/// Two containers whose ids begin alike, one of them in a pod, and one of plain crun.
+fn machine() -> (tempfile::TempDir, tempfile::TempDir, Sources) {
+    let (cgroups, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (a, b) = (
+        format!("ab{}", "0".repeat(62)),
+        format!("ab{}", "1".repeat(62)),
+    );
+    for path in [
+        format!("docker/{a}/init.scope/x"),
+        format!("kubepods/pod1/{b}"),
+        "t/c1/container".to_owned(),
+        "system.slice/nginx.service".to_owned(),
+    ] {
+        fs::create_dir_all(cgroups.path().join(path)).unwrap();
+    }
+    for (file, text) in [
+        (
+            "run/crun/ab/status".to_owned(),
+            r#"{"cgroup-path":"/t/c1","bundle":"/b"}"#.to_owned(),
+        ),
+        (
+            format!("var/lib/docker/containers/{a}/config.v2.json"),
+            r#"{"Name":"/web"}"#.to_owned(),
+        ),
+        (
+            format!("run/containerd/io.containerd.runtime.v2.task/k8s.io/{b}/config.json"),
+            r#"{"annotations":{"io.kubernetes.cri.container-name":"web","io.kubernetes.cri.sandbox-name":"p",
+            "io.kubernetes.cri.sandbox-namespace":"n"}}"#
+                .to_owned(),
+        ),
+    ] {
+        let path = files.path().join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    let sources = Sources {
+        files: Files::new(files.path()),
+        cri: Snapshot::default(),
+        node: None,
+        problems: Vec::new(),
+    };
+    (cgroups, files, sources)
+}
+
+#[test]
+fn each_selector_means_what_it_should() {
+    let (cgroups, _files, sources) = machine();
+    let all = walk(cgroups.path(), &sources).unwrap().found;
+    let ids: Vec<&str> = all
+        .iter()
+        .map(|found| &found.container.id[..3.min(found.container.id.len())])
+        .collect();
+    assert_eq!(ids, ["ab0", "ab1", "ab"]);
+    for found in &all {
+        assert_eq!(
+            found.cgroup.path.to_str(),
+            Some(found.container.cgroup.as_str())
+        );
+        assert_eq!(
+            found.cgroup.id,
+            fs::metadata(&found.cgroup.directory).unwrap().ino()
+        );
+    }
+    let chosen = |selector: Selector| choose(all.clone(), &selector).len();
+    assert_eq!(chosen(Selector::All), 3);
+    assert_eq!(chosen(Selector::Id("ab0".to_owned())), 1);
+    // A whole id counts more than the beginning of others.
+    assert_eq!(chosen(Selector::container("ab").unwrap()), 1);
+    assert_eq!(chosen(Selector::container("a").unwrap()), 3);
+    assert_eq!(chosen(Selector::Name("web".to_owned())), 2);
+    assert_eq!(chosen(Selector::pod("n/p").unwrap()), 1);
+    assert_eq!(chosen(Selector::pod("n/q").unwrap()), 0);
+    assert_eq!(chosen(Selector::container("../../etc").unwrap()), 0);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_told() {
+    let (cgroups, files, sources) = machine();
+    fs::write(files.path().join("run/crun/ab/status"), "{").unwrap();
+    let search = walk(cgroups.path(), &sources).unwrap();
+    assert_eq!((search.found.len(), search.problems.len()), (2, 1));
+}
+
+#[test]
+fn selectors_of_nothing_are_refused() {
+    for text in ["", "n", "/p", "n/", "a/b/c"] {
+        assert!(Selector::pod(text).is_err(), "{text}");
+    }
+    assert!(Selector::container("").is_err());
+    let error = Selector::container(&"\u{1b}".repeat(300))
+        .unwrap_err()
+        .to_string();
+    assert!(!error.contains('\u{1b}'), "{error:?}");
+}
+
+#[test]
+fn a_hierarchy_that_is_not_there_is_an_error() {
+    let (_cgroups, _files, sources) = machine();
+    assert!(walk(Path::new("/nonexistent"), &sources).is_err());
+}
+
+/// Prints every container of this machine, as `record --all` sees it.
+#[test]
+#[ignore = "needs containers: cargo test -p tracer --lib container::find -- --ignored --nocapture"]
+fn a_real_machine_is_searched() {
+    let mut sources = Sources::local();
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(sources.refresh_cri(None));
+    eprintln!("problems: {:?}", sources.problems);
+    let hierarchy = Hierarchy::open().unwrap();
+    for found in walk(hierarchy.root(), &sources).unwrap().found {
+        eprintln!("{found:#?}");
+        assert!(found.cgroup.exists());
+    }
+}

@@ -1,0 +1,43 @@
+//! crun's `status` (src/libcrun/status.c: libcrun_write_container_status).
+
+use std::path::PathBuf;
+
+use super::{OciRuntime, State, of_users, pid, v2_path};
+use crate::container::{
+    ContainerError,
+    files::{Files, Id, text},
+};
+
+fn roots(files: &Files) -> Vec<(PathBuf, Option<u32>)> {
+    let mut roots = vec![(PathBuf::from("/run/crun"), None)];
+    roots.extend(of_users(files, "crun"));
+    roots
+}
+
+pub(super) fn list(files: &Files) -> Vec<Id> {
+    roots(files)
+        .iter()
+        .flat_map(|(root, _)| files.ids(root))
+        .collect()
+}
+
+pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>> {
+    let mut found = Vec::new();
+    for (root, user) in roots(files) {
+        let file = root.join(id.as_str()).join("status");
+        found.extend(files.json(&file, user).transpose().map(|status| {
+            status.map(|status| State {
+                runtime: Some(OciRuntime::Crun),
+                // It may name the sub-cgroup that crun puts the process in.
+                cgroup: text(&status, "/cgroup-path")
+                    .map(|path| path.strip_suffix("/container").unwrap_or(path))
+                    .and_then(v2_path),
+                pid: pid(status.pointer("/pid")),
+                bundle: text(&status, "/bundle").map(PathBuf::from),
+                user,
+                ..State::new(id)
+            })
+        }));
+    }
+    found
+}

@@ -1,0 +1,82 @@
+//! runc's `state.json` (libcontainer/container_linux.go: State).
+
+use std::path::{Path, PathBuf};
+
+use super::{OciRuntime, State, of_users, pid, v2_path};
+use crate::container::{
+    ContainerError,
+    files::{Files, Id, text},
+    path::Engine,
+};
+
+/// The folders of containers, each with the engine whose it is and the user.
+fn roots(files: &Files) -> Vec<(PathBuf, Option<Engine>, Option<u32>)> {
+    let mut roots = vec![(PathBuf::from("/run/runc"), None, None)];
+    for (parent, engine) in [
+        ("/run/containerd/runc", Engine::Containerd),
+        ("/run/docker/runtime-runc", Engine::Docker),
+    ] {
+        for namespace in files.ids(Path::new(parent)) {
+            // Docker's own containers in containerd's hands.
+            let engine = if namespace.as_str() == "moby" {
+                Engine::Docker
+            } else {
+                engine
+            };
+            roots.push((
+                Path::new(parent).join(namespace.as_str()),
+                Some(engine),
+                None,
+            ));
+        }
+    }
+    roots.extend(
+        of_users(files, "runc")
+            .into_iter()
+            .map(|(root, user)| (root, None, user)),
+    );
+    roots
+}
+
+pub(super) fn list(files: &Files) -> Vec<Id> {
+    roots(files)
+        .iter()
+        .flat_map(|(root, ..)| files.ids(root))
+        .collect()
+}
+
+pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>> {
+    let mut found = Vec::new();
+    for (root, engine, user) in roots(files) {
+        let file = root.join(id.as_str()).join("state.json");
+        let state = match files.json(&file, user) {
+            Ok(Some(state)) => state,
+            Ok(None) => continue,
+            Err(error) => {
+                found.push(Err(error));
+                continue;
+            }
+        };
+        let labels = state
+            .pointer("/config/labels")
+            .and_then(serde_json::Value::as_array);
+        let bundle = labels
+            .into_iter()
+            .flatten()
+            .filter_map(|label| label.as_str()?.strip_prefix("bundle="))
+            // runc appends its own after the annotations, so that none of them can be taken for it
+            // (libcontainer/specconv/spec_linux.go).
+            .next_back();
+        found.push(Ok(State {
+            engine,
+            runtime: Some(OciRuntime::Runc),
+            // "" is the v2 hierarchy.
+            cgroup: text(&state, "/cgroup_paths/").and_then(v2_path),
+            pid: pid(state.pointer("/init_process_pid")),
+            bundle: bundle.map(PathBuf::from),
+            user,
+            ..State::new(id)
+        }));
+    }
+    found
+}
