@@ -129,8 +129,9 @@ fn wander(busy: bool) -> Result<Vec<(&'static str, Said, Recording)>> {
     .wait_within(PATIENCE)?
     .success()?
     .text();
-    let (moves, mut said) = parse(&report)?;
+    let (moves, reborn, mut said) = parse(&report)?;
     ensure!(moves >= FEWEST_MOVES, "only {moves} moves were made");
+    ensure!(reborn > 0, "no process id was used again");
 
     let belongs = said
         .values()
@@ -215,13 +216,14 @@ fn check_executables(recording: &Recording, helpers: &[PathBuf; 2], said: &Said)
     Ok(())
 }
 
-/// `moves N`, `calls PLACE N`, `said PLACE ABI NUMBER`.
-fn parse(report: &str) -> Result<(u64, BTreeMap<String, Said>)> {
-    let mut moves = 0;
+/// `moves N`, `reborn N`, `calls PLACE N`, `said PLACE ABI NUMBER`.
+fn parse(report: &str) -> Result<(u64, u64, BTreeMap<String, Said>)> {
+    let (mut moves, mut reborn) = (0, 0);
     let mut places = BTreeMap::<String, Said>::new();
     for line in report.lines() {
         match line.split(' ').collect::<Vec<_>>()[..] {
             ["moves", n] => moves = n.parse()?,
+            ["reborn", n] => reborn = n.parse()?,
             ["calls", place, n] => places.entry(place.to_owned()).or_default().calls = n.parse()?,
             ["said", place, abi, nr] => {
                 let call = Call::new(abi, nr.parse()?);
@@ -234,5 +236,5 @@ fn parse(report: &str) -> Result<(u64, BTreeMap<String, Said>)> {
             _ => bail!("movers says {line:?}"),
         }
     }
-    Ok((moves, places))
+    Ok((moves, reborn, places))
 }

@@ -51,6 +51,7 @@ enum {
 static struct {
 	atomic_ulong calls[PLACES];
 	atomic_ulong moves;
+	atomic_ulong reborn;
 	atomic_uint unique[PLACES];
 	atomic_uchar said[PLACES][2][FAMILY]; /* by place, ABI (1: i386), member */
 	atomic_int over;
@@ -233,24 +234,70 @@ static void born_elsewhere(struct worker *w)
 	}
 }
 
+/* Becomes the place's helper: three calls there, the execve among them. */
+static void exec_helper(enum place place, int i386)
+{
+	char number[16];
+	char *argv[] = { helpers[i386], number, 0 };
+	char *none[] = { 0 };
+
+	snprintf(number, sizeof number, "%d", member_nr(place, HELPER));
+	count(place, 3);
+	fail("execve", call64(SYS_execve, (long)argv[0], (long)argv, (long)none, 0, 0, 0));
+}
+
+/*
+ * A child that became another program, and at once another child with the same process id, which did
+ * not: what is known of the first must not be taken for the second. Stays in C itself.
+ */
+static void reborn(struct worker *w)
+{
+	while (!over()) {
+		enum place to = dice(w, C);
+		int i386 = (int)dice(w, 2);
+		struct clone_args args = {
+			.flags = CLONE_INTO_CGROUP,
+			.exit_signal = SIGCHLD,
+			.cgroup = (uint64_t)folders[to],
+			.set_tid_size = 1,
+		};
+		long first = call64(SYS_fork, 0, 0, 0, 0, 0, 0);
+		long again;
+
+		if (first == 0) {
+			write_to(C, to, "0");
+			exec_helper(to, i386);
+		}
+		reap(w, first);
+		atomic_store(&shared->said[to][i386][HELPER], 1);
+		args.set_tid = (uint64_t)&first;
+		again = call64(SYS_clone3, (long)&args, sizeof args, 0, 0, 0, 0);
+		if (again == 0) {
+			w->random++;
+			say_in(w, to);
+			leave(to);
+		}
+		/* Somebody else may have got the id. */
+		if (again == -EEXIST)
+			continue;
+		reap(w, again);
+		atomic_fetch_add(&shared->moves, 1);
+		atomic_fetch_add(&shared->reborn, 1);
+	}
+}
+
 /* Children that become another program, of either ABI, by fork and by vfork. */
 static void execs(struct worker *w)
 {
 	while (!over()) {
 		int i386 = (int)dice(w, 2);
-		char number[16];
-		char *argv[] = { helpers[i386], number, 0 };
-		char *none[] = { 0 };
 		long child;
 
 		move_anywhere(w);
-		snprintf(number, sizeof number, "%d", member_nr(w->place, HELPER));
-		/* The one that makes the child, its execve, and the two calls of the helper. */
-		count(w->place, 4);
+		count(w->place, 1);
 		child = dice(w, 2) ? vfork() : call64(SYS_fork, 0, 0, 0, 0, 0, 0);
 		if (child == 0)
-			fail("execve", call64(SYS_execve, (long)argv[0], (long)argv, (long)none, 0,
-					      0, 0));
+			exec_helper(w->place, i386);
 		reap(w, child);
 		atomic_store(&shared->said[w->place][i386][HELPER], 1);
 	}
@@ -525,6 +572,7 @@ static void report(void)
 	static const char *const abis[] = { "x86_64", "i386" };
 
 	printf("moves %lu\n", atomic_load(&shared->moves));
+	printf("reborn %lu\n", atomic_load(&shared->reborn));
 	for (int place = 0; place < PLACES; place++) {
 		unsigned unique = atomic_load(&shared->unique[place]);
 
@@ -564,8 +612,8 @@ int main(int argc, char **argv)
 {
 	static void (*const all[])(struct worker *) = {
 		alone,	       alone,	      forks,	      forks,	     born_elsewhere,
-		execs,	       nests,	      makes_threads,  led_by_leader, led_by_thread,
-		led_by_process, led_while_busy,
+		execs,	       reborn,	      nests,	      makes_threads, led_by_leader,
+		led_by_thread, led_by_process, led_while_busy,
 	};
 	int workers = sizeof all / sizeof *all;
 

@@ -73,6 +73,7 @@ pub fn compiled(name: &str, build: Build) -> Result<PathBuf> {
     }
     let dir = target_dir().join("test-programs");
     fs::create_dir_all(&dir).with_context(|| format!("making {}", dir.display()))?;
+    let dir = dir.canonicalize()?;
     let program = dir.join(format!("{name}-{:016x}", hasher.finish()));
     if !program.exists() {
         // Several tests may want it at once: each compiles to a name of its own, the last one
