@@ -85,13 +85,11 @@ impl Facts {
         let json =
             |key: &str| -> Option<Labels> { serde_json::from_str(annotations.get(key)?).ok() };
         let has = |prefix: &str| annotations.keys().any(|key| key.starts_with(prefix));
-        let engine = if has("io.kubernetes.cri-o.")
-            && annotations.contains_key("io.kubernetes.cri-o.SandboxID")
-        {
-            // Podman writes some of CRI-O's keys for `generate kube`, but no sandbox of its own.
-            Some(Engine::CriO)
-        } else if has("io.podman.annotations.") || has("io.container.manager") {
+        // Podman uses some of CRI-O's keys, so its own count first.
+        let engine = if has("io.podman.annotations.") || has("io.container.manager") {
             Some(Engine::Podman)
+        } else if has("io.kubernetes.cri-o.") {
+            Some(Engine::CriO)
         } else if has("io.kubernetes.cri.") || has("nerdctl/") {
             Some(Engine::Containerd)
         } else {
@@ -178,7 +176,11 @@ mod tests {
         assert_eq!(crio.labels.unwrap().len(), 1);
         assert_eq!(read(&[("nerdctl/name", "n")]).name.as_deref(), Some("n"));
         assert_eq!(
-            read(&[("io.podman.annotations.init", "FALSE")]).engine,
+            read(&[
+                ("io.container.manager", "libpod"),
+                ("io.kubernetes.cri-o.SandboxID", "s")
+            ])
+            .engine,
             Some(Engine::Podman)
         );
     }

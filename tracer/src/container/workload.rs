@@ -124,8 +124,8 @@ pub enum Role {
 
 /// What a container is in its pod, by what kubelet and others left in labels and annotations:
 ///
-/// - label `io.kubernetes.container.type` (INIT, REGULAR, EPHEMERAL; kubelet 1.9 to 1.15 and some
-///   others);
+/// - label `io.kubernetes.container.type` (INIT, REGULAR, EPHEMERAL), of older kubelets and some
+///   others;
 /// - the pod's annotation `kubectl.kubernetes.io/last-applied-configuration`, the whole pod as it was
 ///   applied, when a bare pod was;
 /// - the pod's annotation `sidecar.istio.io/status`, the names that Istio put in.
