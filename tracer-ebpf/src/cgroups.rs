@@ -62,12 +62,32 @@ pub(crate) fn release(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Fires after a move, once for a whole thread group and with its leader only
-/// (`cgroup_attach_task`, kernel/cgroup/cgroup.c): so not one slot, but all of them, are dropped.
+/// `(struct cgroup *dst_cgrp, const char *path, struct task_struct *task, bool threadgroup)`. Fires
+/// after a move, once for a whole thread group and with its leader only (`cgroup_attach_task`,
+/// kernel/cgroup/cgroup.c): so not one slot, but all of them, are dropped.
 #[btf_tracepoint(function = "cgroup_attach_task")]
-pub(crate) fn attach_task(_ctx: BtfTracePointContext) -> i32 {
+pub(crate) fn attach_task(ctx: BtfTracePointContext) -> i32 {
     tasks::drop_all_slots();
+    let (cgroup, task): (*const u8, *const u8) = (ctx.arg(0), ctx.arg(2));
+    // SAFETY: the tracepoint's typed arguments.
+    let left = unsafe {
+        let tgid = field::<u32>(task, config!(task_tgid));
+        is_v2(cgroup) && maps::PROCESSES.get(tgid).is_some() && !is_recorded(cgroup)
+    };
+    if left {
+        count!(left);
+    }
     0
+}
+
+/// Whether the calls of a cgroup's tasks are recorded.
+///
+/// # Safety
+/// `cgroup` must be a `struct cgroup` of the v2 hierarchy that the verifier tracks.
+#[inline(always)]
+pub(crate) unsafe fn is_recorded(cgroup: *const u8) -> bool {
+    // SAFETY: as the caller says; entries of living cgroups stay.
+    unsafe { maps::CGROUPS.get(id(cgroup)) }.is_some()
 }
 
 /// # Safety

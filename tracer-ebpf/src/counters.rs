@@ -6,8 +6,12 @@ use crate::maps::COUNTERS;
 macro_rules! count {
     ($field:ident) => {
         if let Some(counters) = $crate::counters::this_cpu() {
-            // SAFETY: the element of this CPU, which no other writes; programs of one CPU do not
-            // interrupt one another on it (tracepoint programs run with preemption off).
+            // SAFETY: the element of this CPU, which no other writes. Programs of one CPU do not
+            // interrupt one another: tracepoints run them with preemption off (`__DO_TRACE` and,
+            // for system calls, `__BPF_DECLARE_TRACE_SYSCALL`, include/trace/bpf_probe.h, up to
+            // Linux 6.18), and a program that is running on a CPU is not run there again
+            // (`__bpf_trace_run`, kernel/trace/bpf_trace.c), which user space reads as
+            // `recursion_misses`.
             unsafe { (*counters).$field += 1 }
         }
     };

@@ -24,8 +24,11 @@ pub const ROW_LEN: usize = 2 * ABI_SLOTS;
 /// A byte written by a plain store cannot lose another CPU's mark; a bit in a shared word could.
 pub type Row = [u8; ROW_LEN];
 
-/// The row that stands for "this task is not recorded". Row 0 is what an empty slot holds, so it is
-/// not used at all.
+/// The row of a call that no row could be had for. An empty slot holds it too, so it is never kept:
+/// such a call is looked up, and counted, each time.
+pub const NO_ROW: u32 = 0;
+
+/// The row that stands for "this task is not recorded".
 pub const UNRECORDED_ROW: u32 = 1;
 
 /// The first row that holds marks.
@@ -81,7 +84,7 @@ pub enum AbiClass {
     X32 = 2,
 }
 
-/// What a task is doing when it makes a call; see DESIGN's words.
+/// What a task is doing when it makes a call. One so far; the row's key has room for more.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
@@ -124,6 +127,12 @@ pub struct Config {
     pub task_signal: u32,
     /// `task_struct.thread_info.status` (x86).
     pub task_status: u32,
+    /// `task_struct.cgroups`.
+    pub task_cgroups: u32,
+    /// `task_struct.seccomp.mode`.
+    pub task_seccomp_mode: u32,
+    /// `css_set.dfl_cgrp`.
+    pub css_set_dfl_cgrp: u32,
     /// `signal_struct.live`.
     pub signal_live: u32,
     /// `linux_binprm.filename`.
@@ -165,6 +174,9 @@ impl Config {
         task_tgid: 0,
         task_signal: 0,
         task_status: 0,
+        task_cgroups: 0,
+        task_seccomp_mode: 0,
+        css_set_dfl_cgrp: 0,
         signal_live: 0,
         binprm_filename: 0,
         cgroup_kn: 0,
@@ -317,7 +329,7 @@ pub struct Counters {
     pub misses: u64,
     /// Events that found the ring full: evidence lost, the observation is in the marks.
     pub events_dropped: u64,
-    /// Rows that could not be had: the overflow row of the instance took the call.
+    /// Look-ups that found no row free: the overflow row of the instance takes the task's calls.
     pub rows_full: u64,
     /// Calls that found no row at all: observations lost.
     pub calls_lost: u64,
@@ -329,33 +341,43 @@ pub struct Counters {
     pub executables_full: u64,
     /// Calls that found [`maps::EXOTIC`] full: observations lost.
     pub exotic_full: u64,
-    /// Tasks whose registers were not where the cache expects them: looked up each time.
+    /// Look-ups of tasks whose registers were not where the cache expects them. Not a loss: such a
+    /// task is looked up each time.
     pub slots_refused: u64,
+    /// Recorded processes that were moved to a cgroup that is not recorded, or whose child was made
+    /// there: what they did then was not seen.
+    pub left: u64,
+    /// Look-ups of tasks that run under a seccomp filter: what it stops is not seen.
+    pub filtered: u64,
 }
 
-/// What user space writes while the programs run.
+/// What user space maps, and both sides write while the programs run: whole words only.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Control {
     /// Grows whenever a task may have changed its row otherwise than by fork or exec; a slot of an
     /// older epoch is not believed.
     pub epoch: u64,
+    /// Keeps the slots off the epoch's cache line.
+    pub pad: [u64; 7],
+    /// The per-task cache, see [`slot`].
+    pub slots: [u64; slot::SLOTS],
 }
 
 const _: () = {
-    assert!(size_of::<Config>() == 32 * 4 && align_of::<Config>() == 4);
+    assert!(size_of::<Config>() == 35 * 4 && align_of::<Config>() == 4);
     assert!(size_of::<CgroupEntry>() == 16);
     assert!(size_of::<RowKey>() == 24 && align_of::<RowKey>() == 8);
     assert!(size_of::<ExoticKey>() == 16);
     assert!(size_of::<ExecutablePath>() == 8 + PATH_LEN);
     assert!(size_of::<Event>() == 96 && align_of::<Event>() == 8);
-    assert!(size_of::<Counters>() == 80);
-    assert!(size_of::<Control>() == 8);
+    assert!(size_of::<Counters>() == 96);
+    assert!(size_of::<Control>() == 64 + 8 * slot::SLOTS);
 };
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{CgroupEntry, Config, Control, Counters, Event, ExecutablePath, ExoticKey, RowKey};
+    use super::{CgroupEntry, Config, Counters, Event, ExecutablePath, ExoticKey, RowKey};
 
     macro_rules! pod {
         ($($name:ty),*) => {
@@ -369,7 +391,6 @@ mod pod {
     pod!(
         CgroupEntry,
         Config,
-        Control,
         Counters,
         Event,
         ExecutablePath,

@@ -1,16 +1,12 @@
 //! The state of the kernel side. User space looks the maps up by the names in
 //! [`tracer_ebpf::maps`] and sets their sizes when it loads them.
 
-use core::cell::UnsafeCell;
-
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
     macros::map,
     maps::{Array, HashMap, PerCpuArray, Queue, RingBuf},
 };
-use tracer_ebpf::{
-    CgroupEntry, Config, Control, Counters, ExecutablePath, ExoticKey, Row, RowKey, slot,
-};
+use tracer_ebpf::{CgroupEntry, Config, Control, Counters, ExecutablePath, ExoticKey, Row, RowKey};
 
 #[map]
 pub(crate) static CGROUPS: HashMap<u64, CgroupEntry> = HashMap::with_max_entries(1024, 0);
@@ -49,31 +45,14 @@ pub(crate) static CONTROL: Array<Control> = Array::with_max_entries(1, BPF_F_MMA
 /// Where the slots and a task's registers lie; see [`crate::tasks`].
 #[repr(C)]
 pub(crate) struct Geometry {
-    /// The address of [`SLOTS`], as a number.
-    pub(crate) slots: u64,
+    /// The address of [`CONTROL`]'s element, as a number.
+    pub(crate) control: u64,
     /// `pt_regs` relative to `task_struct.stack`: one constant for all tasks of a kernel.
     pub(crate) regs_offset: u64,
 }
 
 #[map]
 pub(crate) static GEOMETRY: Array<Geometry> = Array::with_max_entries(1, 0);
-
-/// The per-task cache. A global and not a map of one element: its address is then a constant of
-/// the program, and reaching a slot takes no lookup.
-#[repr(transparent)]
-pub(crate) struct Slots(UnsafeCell<[u64; slot::SLOTS]>);
-
-// SAFETY: slots are read and written as whole words, by volatile accesses only.
-unsafe impl Sync for Slots {}
-
-impl Slots {
-    pub(crate) const fn as_ptr(&self) -> *mut u64 {
-        self.0.get().cast()
-    }
-}
-
-#[unsafe(no_mangle)]
-pub(crate) static SLOTS: Slots = Slots(UnsafeCell::new([0; slot::SLOTS]));
 
 /// Offsets and choices for this kernel; frozen by user space before the programs are loaded.
 #[unsafe(no_mangle)]

@@ -11,6 +11,7 @@ use aya_log_ebpf::debug;
 use tracer_ebpf::PATH_LEN;
 
 use crate::{
+    cgroups,
     counters::count,
     kernel::{field, low},
     maps::{self, config},
@@ -40,6 +41,16 @@ pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
         return 0;
     };
     remember(child_tgid, exe);
+    // `clone3(CLONE_INTO_CGROUP)` puts a child elsewhere without any move.
+    // SAFETY: pointer fields of the tracepoint's typed argument.
+    let cgroup = unsafe {
+        let set = field::<*const u8>(child, config!(task_cgroups));
+        field::<*const u8>(set, config!(css_set_dfl_cgrp))
+    };
+    // SAFETY: what it points to is a cgroup.
+    if !unsafe { cgroups::is_recorded(cgroup) } {
+        count!(left);
+    }
     0
 }
 

@@ -2,16 +2,13 @@
 
 use aya_ebpf::{
     bindings::{BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    helpers::{
-        bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_current_task, bpf_ktime_get_ns,
-        bpf_probe_read_kernel,
-    },
+    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns},
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
 use aya_log_ebpf::debug;
 use tracer_ebpf::{
-    ABI_SLOTS, AbiClass, AbiTest, Event, ExoticKey, ROW_LEN, UNRECORDED_ROW, X32_BIT,
+    ABI_SLOTS, AbiClass, AbiTest, Event, ExoticKey, NO_ROW, ROW_LEN, UNRECORDED_ROW, X32_BIT,
 };
 
 use crate::{
@@ -41,6 +38,9 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     count!(calls);
+    if row == NO_ROW {
+        return 0;
+    }
 
     let abi = abi_of(regs, nr);
     let Some(index) = index_in_row(abi, nr) else {
@@ -102,14 +102,8 @@ fn registers_of_syscall(regs: *const u8) -> bool {
 
 #[inline(never)]
 fn in_compat_entry() -> bool {
-    // SAFETY: the address of the running task, and a checked read.
-    let status = unsafe {
-        let task = bpf_get_current_task() as *const u8;
-        bpf_probe_read_kernel(
-            task.wrapping_add(config!(task_status) as usize)
-                .cast::<u32>(),
-        )
-    };
+    // SAFETY: the offset of that field.
+    let status = unsafe { tasks::of_current::<u32>(config!(task_status)) };
     status.is_ok_and(|status| status & TS_COMPAT != 0)
 }
 

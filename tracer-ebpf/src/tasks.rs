@@ -24,7 +24,8 @@ use aya_ebpf::{
     },
 };
 use tracer_ebpf::{
-    CgroupEntry, Control, EXE_OVERFLOW, FIRST_ROW, MAX_ROWS, Phase, RowKey, UNRECORDED_ROW, slot,
+    CgroupEntry, Control, EXE_OVERFLOW, FIRST_ROW, MAX_ROWS, NO_ROW, Phase, RowKey, UNRECORDED_ROW,
+    slot,
 };
 
 use crate::{
@@ -33,41 +34,44 @@ use crate::{
     maps::{self, Geometry, config},
 };
 
+/// `SECCOMP_MODE_FILTER` (include/uapi/linux/seccomp.h).
+const SECCOMP_MODE_FILTER: u32 = 2;
+
 /// The row of the running task, whose registers are at `regs`; [`UNRECORDED_ROW`] when nobody
-/// asked about it.
+/// asked about it, [`NO_ROW`] when there is none to be had.
 #[inline(always)]
 pub(crate) fn row_of_current(regs: *const u8) -> u32 {
     if config!(slot_cache) == 0 {
         return look_up();
     }
-    let offset = relative_to_slots(regs);
-    let Some(control) = maps::CONTROL.get_ptr(0) else {
+    let Some(control) = maps::CONTROL.get_ptr_mut(0) else {
         return UNRECORDED_ROW;
     };
+    let offset = relative(regs, control);
     let place = slot::place(offset, epoch(control));
     // SAFETY: `place.index` is below the number of slots.
-    let word = unsafe { maps::SLOTS.as_ptr().add(place.index).read_volatile() };
+    let word = unsafe { slot_at(control, place.index).read_volatile() };
     match slot::row(word, place.stamp) {
         Some(row) => row,
         None => look_up_and_keep(offset, place.index, place.stamp),
     }
 }
 
-/// The address of the registers as a number, relative to the table of slots.
+/// The address of the registers as a number, relative to that of the control element.
 ///
 /// The verifier lets no arithmetic touch the address of a typed pointer, except one: the
 /// difference of two pointers is a number (`adjust_reg_min_max_vals`, kernel/bpf/verifier.c). In
 /// assembly, so that the compiler does not turn the difference into the sum with a negated base.
 #[inline(always)]
-fn relative_to_slots(regs: *const u8) -> u64 {
+fn relative(regs: *const u8, control: *mut Control) -> u64 {
     let mut offset = regs as u64;
-    let slots = maps::SLOTS.as_ptr() as u64;
+    let control = control as u64;
     // SAFETY: arithmetic on registers.
     unsafe {
         core::arch::asm!(
-            "{offset} -= {slots}",
+            "{offset} -= {control}",
             offset = inout(reg) offset,
-            slots = in(reg) slots,
+            control = in(reg) control,
             options(pure, nomem, nostack),
         );
     }
@@ -80,20 +84,27 @@ fn epoch(control: *const Control) -> u64 {
     unsafe { (&raw const (*control).epoch).read_volatile() }
 }
 
+/// # Safety
+/// `index` must be below the number of slots.
+#[inline(always)]
+unsafe fn slot_at(control: *mut Control, index: usize) -> *mut u64 {
+    // SAFETY: as the caller says.
+    unsafe { (&raw mut (*control).slots).cast::<u64>().add(index) }
+}
+
 /// Out of line: the hot path is then short enough to stay in a few cache lines.
 #[inline(never)]
 fn look_up_and_keep(offset: u64, index: usize, stamp: u64) -> u32 {
     count!(misses);
     let row = look_up();
-    if registers_are_at_the_usual_place(offset) {
-        let index = index & (slot::SLOTS - 1);
-        // SAFETY: `index` is below the number of slots.
+    let Some(control) = maps::CONTROL.get_ptr_mut(0) else {
+        return row;
+    };
+    if registers_are_at_the_usual_place(offset, control) {
+        // SAFETY: the index is below the number of slots.
         unsafe {
-            maps::SLOTS
-                .as_ptr()
-                .add(index)
-                .write_volatile(slot::word(stamp, row));
-        }
+            slot_at(control, index & (slot::SLOTS - 1)).write_volatile(slot::word(stamp, row))
+        };
     } else {
         count!(slots_refused);
     }
@@ -104,31 +115,39 @@ fn look_up_and_keep(offset: u64, index: usize, stamp: u64) -> u32 {
 /// registers lie at the same distance from it for every task. Learned at the first miss, checked at
 /// each.
 #[inline(always)]
-fn registers_are_at_the_usual_place(offset: u64) -> bool {
+fn registers_are_at_the_usual_place(offset: u64, control: *mut Control) -> bool {
     let Some(geometry) = maps::GEOMETRY.get_ptr_mut(0) else {
         return false;
     };
-    // SAFETY: the address of the running task.
-    let task = unsafe { bpf_get_current_task() } as *const u8;
-    let stack = task
-        .wrapping_add(config!(task_stack) as usize)
-        .cast::<u64>();
-    // SAFETY: a checked read of kernel memory.
-    let Ok(stack) = (unsafe { bpf_probe_read_kernel(stack) }) else {
+    // SAFETY: a checked read of the running task.
+    let Ok(stack) = (unsafe { of_current::<u64>(config!(task_stack)) }) else {
         return false;
     };
     // SAFETY: aligned words in a map; every writer writes the same values.
     unsafe {
         // The verifier keeps a pointer's value from arithmetic, but not from being stored in a map
         // by a privileged program; what is read back is a number.
-        (&raw mut (*geometry).slots).write_volatile(maps::SLOTS.as_ptr() as u64);
-        let slots = (&raw const (*geometry).slots).read_volatile();
-        let regs_offset = offset.wrapping_add(slots).wrapping_sub(stack);
+        (&raw mut (*geometry).control).write_volatile(control as u64);
+        let control = (&raw const (*geometry).control).read_volatile();
+        let regs_offset = offset.wrapping_add(control).wrapping_sub(stack);
         let known = (&raw const (*geometry).regs_offset).read_volatile();
         if known == 0 {
             (&raw mut (*geometry).regs_offset).write_volatile(regs_offset);
         }
         known == 0 || known == regs_offset
+    }
+}
+
+/// Reads a field of the running task, by a helper.
+///
+/// # Safety
+/// `offset` must be that of a `T` in `task_struct`; a wrong one reads other bytes of the kernel.
+#[inline(always)]
+pub(crate) unsafe fn of_current<T>(offset: u32) -> Result<T, i32> {
+    // SAFETY: the address of the running task, and a checked read.
+    unsafe {
+        let task = bpf_get_current_task() as *const u8;
+        bpf_probe_read_kernel(task.wrapping_add(offset as usize).cast::<T>())
     }
 }
 
@@ -138,19 +157,23 @@ pub(crate) fn drop_slot(stack: u64) {
     if config!(slot_cache) == 0 {
         return;
     }
-    let Some(geometry) = maps::GEOMETRY.get_ptr(0) else {
+    let (Some(geometry), Some(control)) = (maps::GEOMETRY.get_ptr(0), maps::CONTROL.get_ptr_mut(0))
+    else {
         return;
     };
     // SAFETY: a map element.
-    let Geometry { slots, regs_offset } = unsafe { geometry.read_volatile() };
+    let Geometry {
+        control: base,
+        regs_offset,
+    } = unsafe { geometry.read_volatile() };
     if regs_offset == 0 {
         // Nothing was ever kept.
         return;
     }
-    let offset = stack.wrapping_add(regs_offset).wrapping_sub(slots);
+    let offset = stack.wrapping_add(regs_offset).wrapping_sub(base);
     let place = slot::place(offset, 0);
     // SAFETY: `place.index` is below the number of slots.
-    unsafe { maps::SLOTS.as_ptr().add(place.index).write_volatile(0) };
+    unsafe { slot_at(control, place.index).write_volatile(0) };
 }
 
 /// Begins a new epoch: no slot written before is believed.
@@ -197,6 +220,10 @@ fn look_up() -> u32 {
         phase: Phase::Run as u32,
         pad: 0,
     };
+    // SAFETY: the offset of that field.
+    if unsafe { of_current::<u32>(config!(task_seccomp_mode)) } == Ok(SECCOMP_MODE_FILTER) {
+        count!(filtered);
+    }
     if let Some(row) = existing_or_new(&key) {
         return row;
     }
@@ -207,7 +234,7 @@ fn look_up() -> u32 {
         Some(&row) => row,
         None => {
             count!(calls_lost);
-            UNRECORDED_ROW
+            NO_ROW
         }
     }
 }

@@ -6,7 +6,7 @@ use std::{
         fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
         unix::fs::MetadataExt as _,
     },
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 
@@ -75,8 +75,8 @@ impl Hierarchy {
             .or_else(|_| self.at(Path::new("/")))
     }
 
-    /// The cgroup that a user named: a directory of the mounted hierarchy, or a path below its
-    /// root.
+    /// The cgroup that a user named: a directory of the mounted hierarchy, relative to where the
+    /// user is like any path; else a path below the hierarchy's root, which begins with a slash.
     ///
     /// # Errors
     /// [`CgroupError::NotFound`].
@@ -85,9 +85,12 @@ impl Hierarchy {
         let path = Path::new(given);
         if let (Ok(directory), Ok(root)) = (path.canonicalize(), self.root.canonicalize())
             && let Ok(below) = directory.strip_prefix(&root)
-            && directory.join("cgroup.procs").exists()
         {
             return self.at(below).map_err(|_| not_found());
+        }
+        let plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
+        if !path.has_root() || !path.components().all(plain) {
+            return Err(not_found());
         }
         self.at(path).map_err(|_| not_found())
     }
@@ -131,9 +134,7 @@ impl Cgroup {
         for directory in self.subtree()? {
             // A cgroup below may go away at any moment; the one that was asked for may not.
             match fs::read_to_string(directory.join("cgroup.procs")) {
-                Ok(text) => {
-                    processes.extend(text.lines().filter_map(|pid| pid.parse::<i32>().ok()))
-                }
+                Ok(text) => processes.extend(text.lines().filter_map(visible_pid)),
                 Err(error) if directory == self.directory => return Err(error),
                 Err(_) => {}
             }
@@ -190,6 +191,12 @@ impl Cgroup {
     pub fn exists(&self) -> bool {
         fs::metadata(&self.directory).is_ok_and(|metadata| metadata.ino() == self.id)
     }
+}
+
+/// A process outside of the reader's pid namespace is listed as 0, which names no process here; as
+/// an argument of kill(2) it would even name tracer's own process group.
+fn visible_pid(line: &str) -> Option<i32> {
+    line.parse().ok().filter(|pid| *pid > 0)
 }
 
 fn mounted() -> Option<PathBuf> {

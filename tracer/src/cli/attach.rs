@@ -5,6 +5,7 @@ use super::{
     live::Live,
     name, output,
     record::{Args, failed, record_failure, verdict},
+    say::say,
 };
 use crate::{
     record::{
@@ -23,11 +24,11 @@ pub(super) async fn record(
     let name = args
         .name
         .clone()
-        .unwrap_or_else(|| name::of(&cgroup.path.to_string_lossy()));
+        .unwrap_or_else(|| name::of(cgroup.path.as_os_str()));
     let folder = args.output.join(&name);
     store::prepare(&folder).map_err(failed)?;
 
-    let mut live = Live::new(args.quiet);
+    let mut live = Live::new(args.quiet, true);
     let request = attach::Request {
         name,
         cgroup,
@@ -40,7 +41,7 @@ pub(super) async fn record(
         .map_err(record_failure)?;
     live.clear();
     if ended == Ended::Removed {
-        eprintln!("tracer: the cgroup {path} was removed, so the recording ended");
+        say!("the cgroup {path} was removed, so the recording ended");
     }
     output::write(&folder, &recording).map_err(failed)?;
     output::summary(&folder, &recording, args.quiet);

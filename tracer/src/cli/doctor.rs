@@ -7,8 +7,11 @@ use serde::Serialize;
 
 use super::{Exit, Failure};
 use crate::{
-    cgroup::Hierarchy,
-    probe::support::{self, kernel_release, machine_name},
+    cgroup::{Hierarchy, OwnCgroup},
+    probe::{
+        Probe, Settings,
+        support::{self, kernel_release, machine_name},
+    },
 };
 
 /// Shows what this host's kernel offers, and what cannot be seen here and why.
@@ -63,8 +66,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     match args.format {
         Format::Text => print(&report, &mut stdout)?,
         Format::Json => {
-            serde_json::to_writer_pretty(&mut stdout, &report)?;
-            writeln!(stdout)?;
+            let text = serde_json::to_string_pretty(&report)?;
+            writeln!(stdout, "{text}")?;
         }
     }
     Ok(if report.can_record {
@@ -89,6 +92,19 @@ fn examine() -> Report {
             }
         }),
     ));
+    checks.push(check(
+        "a cgroup for a command",
+        Hierarchy::open()
+            .and_then(|hierarchy| OwnCgroup::create(&hierarchy))
+            .map(|_| "can be made".to_owned()),
+    ));
+    // Only asked when nothing else is missing, so that the first cause is the one that is shown.
+    if checks.iter().all(|check| check.ok) {
+        checks.push(check(
+            "kernel programs",
+            Probe::load(&Settings::default()).map(|_| "loaded and attached".to_owned()),
+        ));
+    }
     let can_record = checks.iter().all(|check| check.ok);
     Report {
         kernel: kernel_release(),

@@ -65,13 +65,15 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             Ok((args.output.join(name), files))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let mut stdout = io::stdout().lock();
+    let mut written = String::new();
     for (folder, files) in rendered {
         store::prepare(&folder)?;
         store::write(&folder, &files)?;
         for (name, _) in files {
-            writeln!(stdout, "{}", folder.join(name).display())?;
+            written += &format!("{}\n", folder.join(name).display());
         }
     }
+    // Last: whoever reads the list may have gone, the files are there all the same.
+    io::stdout().write_all(written.as_bytes())?;
     Ok(Exit::Fine)
 }

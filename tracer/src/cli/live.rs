@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::say::say;
 use crate::{
     record::{Progress, Watcher},
     recording::Losses,
@@ -16,8 +17,9 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn new(quiet: bool) -> Self {
-        let target = if quiet {
+    /// `shown` says whether there may be a line at all.
+    pub(super) fn new(quiet: bool, shown: bool) -> Self {
+        let target = if quiet || !shown {
             ProgressDrawTarget::hidden()
         } else {
             // indicatif itself draws nothing when standard error is no terminal.
@@ -45,7 +47,7 @@ impl Drop for Live {
 impl Watcher for Live {
     fn began(&mut self, what: &str) {
         if !self.quiet {
-            eprintln!("tracer: recording {what}");
+            say!("recording {what}");
         }
     }
 
@@ -77,7 +79,7 @@ pub(super) fn losses(losses: &Losses) -> String {
         (losses.cgroups, "cgroups lost"),
         (losses.program_runs, "program runs skipped"),
         (losses.events, "without first-seen evidence"),
-        (losses.executables, "without executable"),
+        (losses.executables, "times without executable"),
     ];
     parts
         .into_iter()

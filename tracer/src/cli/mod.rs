@@ -10,12 +10,14 @@ mod man;
 mod name;
 mod output;
 mod record;
+mod say;
 
 use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
 pub use exit::Exit;
+use say::say;
 
 /// Records what a workload does, and writes the smallest profile that still lets it run.
 ///
@@ -39,14 +41,18 @@ enum Command {
 
 /// Runs the command line and says how the process should end.
 pub fn main() -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn"))
-        .format_timestamp(None)
-        .format_target(false)
-        .init();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    let filter = match &cli.command {
+        Command::Record(args) => args.log_filter(),
+        _ => "warn",
+    };
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter))
+        .format_timestamp(None)
+        .format_target(false)
+        .init();
     let result = match cli.command {
         Command::Record(args) => record::run(args),
         Command::Generate(args) => generate::run(&args),
@@ -59,7 +65,7 @@ pub fn main() -> ExitCode {
         // Whoever read our output has seen enough.
         Err(failure) if is_closed_pipe(&failure.error) => Exit::Fine.into(),
         Err(failure) => {
-            eprintln!("tracer: {:#}", failure.error);
+            say!("{:#}", failure.error);
             failure.exit.into()
         }
     }

@@ -1,6 +1,6 @@
 //! The name of a workload, which becomes the name of a folder and of files in other systems.
 
-use std::path::Path;
+use std::{ffi::OsStr, path::Path};
 
 /// Longest name; Kubernetes object names may have 253 bytes, folders 255.
 const MAX: usize = 200;
@@ -19,7 +19,7 @@ pub(super) fn parse(name: &str) -> Result<String, String> {
 
 /// The name that a command or a cgroup gets by itself: the last part of its path, with whatever a
 /// name cannot hold replaced.
-pub(super) fn of(path: &str) -> String {
+pub(super) fn of(path: &OsStr) -> String {
     let last = Path::new(path)
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -76,8 +76,8 @@ mod tests {
             ("/sys/fs/cgroup/unified/..\n", "workload"),
             ("-[", "workload"),
         ] {
-            assert_eq!(of(path), name, "{path:?}");
-            assert!(parse(&of(path)).is_ok());
+            assert_eq!(of(path.as_ref()), name, "{path:?}");
+            assert!(parse(&of(path.as_ref())).is_ok());
         }
     }
 }

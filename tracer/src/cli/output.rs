@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::live;
+use super::{live, say::say};
 use crate::{
     profile::seccomp::{Options, SeccompProfile, oci::OciSeccomp},
-    recording::{Recording, store},
+    recording::{Executable, Recording, store},
     report,
 };
 
@@ -73,11 +73,19 @@ pub(super) fn summary(folder: &Path, recording: &Recording, quiet: bool) {
             .iter()
             .flat_map(|syscall| &syscall.evidence)
             .map(|evidence| &evidence.executable)
+            .filter(|executable| {
+                matches!(executable, Executable::Path(_) | Executable::Truncated(_))
+            })
             .collect::<std::collections::BTreeSet<_>>()
             .len();
-        eprintln!(
-            "tracer: recorded {} system calls by {executables} executables; {}",
+        say!(
+            "recorded {} system calls by {executables} {}; {}",
             recording.syscalls.len(),
+            if executables == 1 {
+                "executable"
+            } else {
+                "executables"
+            },
             if coverage.complete {
                 "the recording is complete"
             } else {
@@ -86,13 +94,13 @@ pub(super) fn summary(folder: &Path, recording: &Recording, quiet: bool) {
         );
     }
     for reason in &coverage.reasons {
-        eprintln!("tracer: not complete: {}", reason.text);
+        say!("not complete: {}", reason.text);
     }
     if !coverage.losses.is_none() {
-        eprintln!("tracer: losses: {}", live::losses(&coverage.losses));
+        say!("losses: {}", live::losses(&coverage.losses));
     }
     if !quiet {
-        eprintln!("tracer: profile  {}", folder.join(SECCOMP).display());
-        eprintln!("tracer: review   {}", folder.join(REVIEW).display());
+        say!("profile  {}", folder.join(SECCOMP).display());
+        say!("review   {}", folder.join(REVIEW).display());
     }
 }

@@ -1,6 +1,11 @@
 //! `tracer record`: record a command from its first call, or a cgroup that runs already.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
@@ -73,13 +78,21 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_rows)]
     max_rows: u32,
 
+    /// How many cgroups can be followed: the recorded one and those below it
+    #[arg(long, value_name = "N", default_value_t = Settings::default().max_cgroups)]
+    max_cgroups: u32,
+
+    /// Show the live line although the command writes to this terminal too
+    #[arg(long, conflicts_with = "quiet")]
+    live: bool,
+
     /// Print the kernel programs' own diagnostics to standard error
     #[arg(long)]
     kernel_log: bool,
 
     /// The command to record, and its arguments
     #[arg(last = true, value_name = "CMD")]
-    command: Vec<String>,
+    command: Vec<OsString>,
 }
 
 impl Args {
@@ -87,16 +100,23 @@ impl Args {
         Settings {
             ring_bytes: self.ring_size,
             max_rows: self.max_rows,
+            max_cgroups: self.max_cgroups,
             kernel_log: self.kernel_log,
-            ..Settings::default()
+        }
+    }
+
+    /// What is logged when RUST_LOG does not say. The kernel programs' messages carry the name of
+    /// their crate.
+    pub(super) const fn log_filter(&self) -> &'static str {
+        if self.kernel_log {
+            "warn,tracer_kernel=debug"
+        } else {
+            "warn"
         }
     }
 }
 
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
-    if args.kernel_log {
-        log::set_max_level(log::LevelFilter::Trace);
-    }
     // One thread: what is recorded gets the other processors.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -118,7 +138,7 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
     let settings = args.settings();
     let name = args
         .name
-        .unwrap_or_else(|| name::of(args.command.first().map_or("", String::as_str)));
+        .unwrap_or_else(|| name::of(&args.command.first().cloned().unwrap_or_default()));
     let folder = args.output.join(&name);
     let user = args
         .user
@@ -128,7 +148,8 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         .map_err(|error| Failure::new(Exit::Usage, error))?;
     store::prepare(&folder).map_err(failed)?;
 
-    let mut live = Live::new(args.quiet);
+    // A line that is drawn over and over would spoil what the command prints on the same terminal.
+    let mut live = Live::new(args.quiet, args.live || !io::stdout().is_terminal());
     let request = command::Request {
         name,
         command: args.command,
@@ -162,7 +183,7 @@ pub(super) fn failed(error: impl Into<anyhow::Error>) -> Failure {
 pub(super) fn record_failure(error: RecordError) -> Failure {
     let exit = match &error {
         RecordError::NotFound(_) => Exit::NotFound,
-        RecordError::NotExecutable { .. } => Exit::NotExecutable,
+        RecordError::NotExecutable { .. } | RecordError::NoInterpreter(_) => Exit::NotExecutable,
         _ => Exit::RecordFailed,
     };
     Failure::new(exit, error)

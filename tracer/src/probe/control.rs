@@ -10,12 +10,15 @@ use std::{
 use anyhow::Context as _;
 use aya::{Ebpf, maps::Map};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
-use tracer_ebpf::{maps as names, slot::EPOCHS_BEFORE_WIPE};
+use tracer_ebpf::{
+    maps as names,
+    slot::{EPOCHS_BEFORE_WIPE, SLOTS},
+};
 
 use super::ProbeError;
 
-/// The mapped `CONTROL` array. Mapped and not written by system call, because the programs add to
-/// the same word: only an atomic add loses no one's.
+/// The mapped `CONTROL` array. Mapped and not written by system calls, because the programs write
+/// the same words: an atomic add loses no one's, and an atomic store is never seen in halves.
 pub(super) struct Control {
     page: NonNull<tracer_ebpf::Control>,
     wiped_at: u64,
@@ -63,14 +66,22 @@ impl Control {
         self.epoch().fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Whether the table of slots must be emptied before epochs come round again.
-    pub(super) fn wipe_is_due(&mut self) -> bool {
+    /// Empties the table of slots, when it is due before epochs come round again. That is right at
+    /// any moment: a task whose slot is empty looks its row up again.
+    pub(super) fn wipe_if_due(&mut self) {
         let now = self.epoch().load(Ordering::SeqCst);
-        let due = now.wrapping_sub(self.wiped_at) >= EPOCHS_BEFORE_WIPE;
-        if due {
-            self.wiped_at = now;
+        if now.wrapping_sub(self.wiped_at) < EPOCHS_BEFORE_WIPE {
+            return;
         }
-        due
+        self.wiped_at = now;
+        for index in 0..SLOTS {
+            // SAFETY: as in `epoch`; the index is below the array's length.
+            let slot = unsafe {
+                let slots = (&raw mut (*self.page.as_ptr()).slots).cast::<u64>();
+                AtomicU64::from_ptr(slots.add(index))
+            };
+            slot.store(0, Ordering::Relaxed);
+        }
     }
 }
 

@@ -21,6 +21,11 @@ pub enum ProbeError {
         /// Names of the missing capabilities.
         missing: String,
     },
+    /// The process' capabilities are those of a user namespace.
+    #[error(
+        "tracer runs in a user namespace, where it cannot load eBPF programs; run it as root of the host"
+    )]
+    UserNamespace,
     /// The kernel has no type information.
     #[error(
         "this kernel ({kernel}) has no BTF at {path}; use a kernel built with CONFIG_DEBUG_INFO_BTF=y (the default of Debian 11, Ubuntu 20.10, RHEL 8.2 and later)"

@@ -7,7 +7,10 @@ use aya::{
     programs::BtfTracePoint,
 };
 use aya_log::EbpfLogger;
-use nix::unistd::{SysconfVar, sysconf};
+use nix::{
+    sys::resource::{Resource, getrlimit, setrlimit},
+    unistd::{SysconfVar, sysconf},
+};
 use tracer_ebpf::{CgroupEntry, EXE_OVERFLOW, FIRST_ROW, MAX_ROWS, Phase, RowKey, maps as names};
 
 use super::{Events, ProbeError, control::Control, offsets, support};
@@ -93,6 +96,7 @@ impl Probe {
         config.wakeup_bytes = settings.ring_bytes / 4;
         let log_level: u8 = if settings.kernel_log { 4 } else { 0 };
 
+        let limit = MemlockLimit::of_now();
         let mut ebpf = EbpfLoader::new()
             .override_global(names::CONFIG, &config, true)
             .override_global(aya_log::LEVEL, &log_level, true)
@@ -118,6 +122,7 @@ impl Probe {
         let events = Events::new(&mut ebpf)?;
         fill_free_rows(&mut ebpf, settings.max_rows)?;
         attach(&mut ebpf)?;
+        limit.restore();
         Ok((
             Self {
                 ebpf,
@@ -150,6 +155,19 @@ impl Probe {
             .map_err(ProbeError::map("add to", names::CGROUPS))?;
         self.control.new_epoch();
         Ok(())
+    }
+
+    /// Whether the kernel side records the cgroup with this id.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the map cannot be read.
+    pub fn is_watched(&mut self, cgroup: u64) -> Result<bool, ProbeError> {
+        let cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
+        match cgroups.get(&cgroup, 0) {
+            Ok(_) => Ok(true),
+            Err(MapError::KeyNotFound) => Ok(false),
+            Err(error) => Err(ProbeError::map("read", names::CGROUPS)(error.into())),
+        }
     }
 
     /// Stops recording an instance: the cgroup it began with, and all that inherited from it.
@@ -215,6 +233,25 @@ impl Probe {
             .context("it is not in the object")
             .and_then(|map| M::try_from(map).map_err(Into::into))
             .map_err(ProbeError::map("open", name))
+    }
+}
+
+/// The limit on locked memory. Before Linux 5.11 BPF memory counts against it, and aya raises it
+/// for that; the command must inherit what tracer was started with.
+struct MemlockLimit(Option<(u64, u64)>);
+
+impl MemlockLimit {
+    fn of_now() -> Self {
+        Self(getrlimit(Resource::RLIMIT_MEMLOCK).ok())
+    }
+
+    fn restore(self) {
+        if let Self(Some((soft, hard))) = self
+            && getrlimit(Resource::RLIMIT_MEMLOCK).ok() != Some((soft, hard))
+            && let Err(error) = setrlimit(Resource::RLIMIT_MEMLOCK, soft, hard)
+        {
+            log::warn!("the command gets another limit of locked memory than tracer had: {error}");
+        }
     }
 }
 

@@ -5,11 +5,11 @@ use std::{fs, os::fd::AsFd as _, os::fd::AsRawFd as _};
 use anyhow::Context as _;
 use aya::{
     Pod,
-    maps::{Array, HashMap, PerCpuArray},
+    maps::{Array, HashMap, MapError, PerCpuArray},
 };
 use tracer_ebpf::{
     ABI_SLOTS, AbiClass, Counters, EXE_LAUNCHER, EXE_OVERFLOW, EXE_UNKNOWN, ExecutablePath,
-    ExoticKey, PATH_LEN, ROW_LEN, RowKey, maps as names, slot::SLOTS,
+    ExoticKey, PATH_LEN, ROW_LEN, RowKey, maps as names,
 };
 
 use super::{Probe, ProbeError, decode};
@@ -47,14 +47,6 @@ struct MarkBytes([u8; ROW_LEN]);
 
 // SAFETY: bytes.
 unsafe impl Pod for MarkBytes {}
-
-/// The table of slots, as one value of the `.bss` map.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-struct AllSlots([u64; SLOTS]);
-
-// SAFETY: integers.
-unsafe impl Pod for AllSlots {}
 
 impl Probe {
     /// Every row that is in use.
@@ -130,27 +122,28 @@ impl Probe {
                     .collect(),
                 truncated: path.truncated != 0,
             }),
-            Err(aya::maps::MapError::KeyNotFound) => Ok(RowExecutable::Unknown),
+            Err(MapError::KeyNotFound) => Ok(RowExecutable::Unknown),
             Err(error) => Err(ProbeError::map("read", names::EXECUTABLES)(error.into())),
         }
     }
 
     /// Files a running process under an executable, unless the kernel side knows better already.
+    /// Returns whether there was room: else the executable stays unknown.
     ///
     /// # Errors
-    /// [`ProbeError::Map`] when a map is full.
-    pub fn introduce(&mut self, pid: u32, path: &[u8]) -> Result<(), ProbeError> {
+    /// [`ProbeError::Map`] when the kernel refuses for another reason.
+    pub fn introduce(&mut self, pid: u32, path: &[u8]) -> Result<bool, ProbeError> {
         const NO_OVERWRITE: u64 = 1; // BPF_NOEXIST
         let path = ExecutablePath::new(path);
         let exe = path.id();
         let mut executables: HashMap<_, u64, ExecutablePath> = self.map_mut(names::EXECUTABLES)?;
-        ignore_existing(executables.insert(exe, path, NO_OVERWRITE))
+        let named = inserted(executables.insert(exe, path, NO_OVERWRITE))
             .map_err(ProbeError::map("add to", names::EXECUTABLES))?;
         let mut processes: HashMap<_, u32, u64> = self.map_mut(names::PROCESSES)?;
-        ignore_existing(processes.insert(pid, exe, NO_OVERWRITE))
+        let filed = inserted(processes.insert(pid, exe, NO_OVERWRITE))
             .map_err(ProbeError::map("add to", names::PROCESSES))?;
         self.control.new_epoch();
-        Ok(())
+        Ok(named && filed)
     }
 
     /// The counters of all CPUs together.
@@ -174,6 +167,8 @@ impl Probe {
             executables_full: sum.executables_full + c.executables_full,
             exotic_full: sum.exotic_full + c.exotic_full,
             slots_refused: sum.slots_refused + c.slots_refused,
+            left: sum.left + c.left,
+            filtered: sum.filtered + c.filtered,
         }))
     }
 
@@ -193,29 +188,20 @@ impl Probe {
     }
 
     /// Keeps the cache sound over very long recordings; call it about once a second.
-    ///
-    /// # Errors
-    /// [`ProbeError::Map`] when the table cannot be written.
-    pub fn maintain(&mut self) -> Result<(), ProbeError> {
-        if !self.control.wipe_is_due() {
-            return Ok(());
-        }
-        let mut slots: Array<_, AllSlots> = self.map_mut(".bss")?;
-        // Emptying a slot is right at any moment: its task looks its row up again.
-        slots
-            .set(0, Box::new(AllSlots([0; SLOTS])).as_ref(), 0)
-            .context("the table of slots")
-            .map_err(ProbeError::map("empty", ".bss"))
+    pub fn maintain(&mut self) {
+        self.control.wipe_if_due();
     }
 }
 
-fn ignore_existing(result: Result<(), aya::maps::MapError>) -> anyhow::Result<()> {
+/// Whether it is in the map now: it may have been before, or the map may be full.
+fn inserted(result: Result<(), MapError>) -> anyhow::Result<bool> {
     match result {
-        Err(aya::maps::MapError::SyscallError(error))
-            if error.io_error.raw_os_error() == Some(libc::EEXIST) =>
-        {
-            Ok(())
-        }
-        other => Ok(other?),
+        Ok(()) => Ok(true),
+        Err(MapError::SyscallError(error)) => match error.io_error.raw_os_error() {
+            Some(libc::EEXIST) => Ok(true),
+            Some(libc::E2BIG) => Ok(false),
+            _ => Err(error.into()),
+        },
+        Err(error) => Err(error.into()),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use aya::{maps::MapType, programs::ProgramType, sys};
+use aya::{maps::MapType, sys};
 use nix::sys::utsname::uname;
 use procfs::process::Process;
 
@@ -100,6 +100,12 @@ fn privilege() -> Result<String, ProbeError> {
         .filter(|(capability, _)| !has(*capability) && !has(CAP_SYS_ADMIN))
         .map(|(_, name)| name)
         .collect();
+    // In another user namespace capabilities hold there only (`bpf_capable`, kernel/bpf/syscall.c);
+    // the initial one has a fixed inode number (`PROC_USER_INIT_INO`, include/linux/proc_ns.h).
+    if fs::read_link("/proc/self/ns/user").is_ok_and(|link| link.as_os_str() != "user:[4026531837]")
+    {
+        return Err(ProbeError::UserNamespace);
+    }
     if missing.is_empty() {
         Ok("CAP_BPF and CAP_PERFMON".to_owned())
     } else {
@@ -138,17 +144,11 @@ fn ring_buffer() -> Result<String, ProbeError> {
         Ok(false) => Err(ProbeError::NoRingBuffer {
             kernel: kernel_release(),
         }),
-        Ok(true) | Err(_) => Ok("yes".to_owned()),
+        Ok(true) => Ok("yes".to_owned()),
+        Err(error) => Ok(format!("could not be asked for ({error})")),
     }
 }
 
 fn structures() -> Result<String, ProbeError> {
     super::offsets::of_running_kernel().map(|_| "all fields found".to_owned())
-}
-
-/// Whether the kernel takes BPF LSM programs: not needed yet, shown by `doctor`.
-pub fn lsm_programs() -> bool {
-    sys::is_program_supported(ProgramType::Lsm(aya::programs::LsmAttachType::Mac)).unwrap_or(false)
-        && fs::read_to_string("/sys/kernel/security/lsm")
-            .is_ok_and(|list| list.split(',').any(|lsm| lsm.trim() == "bpf"))
 }

@@ -2,8 +2,6 @@
 
 use std::{fs, os::unix::ffi::OsStrExt as _, time::Duration};
 
-use nix::sys::signal::Signal;
-use procfs::process::Process;
 use tokio::time;
 use tracer_ebpf::EXE_UNKNOWN;
 
@@ -60,24 +58,25 @@ pub async fn run(
 ) -> Result<(Recording, Ended), RecordError> {
     let mut session = Session::start(&request.settings)?;
     let path = request.cgroup.path.display().to_string();
-    introduce_processes(&mut session, &request.cgroup)?;
     let subject = Subject {
         source: Source::Cgroup,
         cgroup: path.clone(),
-        start_observed: !request.cgroup.is_populated().unwrap_or(true),
+        // Until it is known better.
+        start_observed: false,
     };
-    let start_observed = subject.start_observed;
     session.watch(&request.cgroup, subject, EXE_UNKNOWN)?;
-    // Again for those that came in between; whoever execs from now on is known to the kernel side.
+    // Only now: who came in before the cgroup was watched is in it, whoever comes later is seen.
+    let start_observed = !request.cgroup.is_populated().unwrap_or(true);
+    session.start_observed(start_observed);
+    // Only now, too: who execs from now on is known to the kernel side, and stays so.
     introduce_processes(&mut session, &request.cgroup)?;
     let mut reasons = Vec::new();
     if !start_observed {
         reasons.push(Reason {
             code: ReasonCode::StartNotObserved,
-            text: "the workload was running before the recording began: what it did at its start was not seen; record it from its start, or merge with a recording that was".to_owned(),
+            text: "the workload was running before the recording began: what it did at its start was not seen; record it from its start".to_owned(),
         });
     }
-    reasons.extend(filters_in_place(&request.cgroup));
 
     watcher.began(&format!("cgroup {}", path.escape_debug()));
     let ended = follow(&mut session, &request, signals, watcher).await?;
@@ -117,7 +116,7 @@ async fn follow(
             _ = checkpoint.tick() => session.reconcile()?,
             arrived = signals.next() => {
                 let arrived = arrived.map_err(RecordError::process("read signals"))?;
-                if !matches!(arrived.signal, Signal::SIGUSR1 | Signal::SIGUSR2) {
+                if arrived.asks_to_end() {
                     return Ok(Ended::Asked);
                 }
             }
@@ -153,21 +152,4 @@ fn introduce_processes(session: &mut Session, cgroup: &Cgroup) -> Result<(), Rec
 /// The initial pid namespace has a fixed inode number (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
 fn in_initial_pid_namespace() -> bool {
     fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]")
-}
-
-fn filters_in_place(cgroup: &Cgroup) -> Option<Reason> {
-    const SECCOMP_MODE_FILTER: u32 = 2;
-    let filtered = cgroup
-        .processes()
-        .unwrap_or_default()
-        .into_iter()
-        .any(|pid| {
-            Process::new(pid)
-                .and_then(|process| process.status())
-                .is_ok_and(|status| status.seccomp == Some(SECCOMP_MODE_FILTER))
-        });
-    filtered.then(|| Reason {
-        code: ReasonCode::FilterInPlace,
-        text: "a seccomp filter was in place: calls that it stopped were not seen; record the workload without the filter".to_owned(),
-    })
 }

@@ -1,17 +1,20 @@
 //! `record -- CMD`: from the command's first call to its end, or to the end of all it started.
 
 use std::{
+    ffi::OsString,
     io,
-    os::fd::{FromRawFd as _, OwnedFd, RawFd},
+    os::{
+        fd::{FromRawFd as _, OwnedFd, RawFd},
+        unix::ffi::OsStrExt as _,
+    },
     process::{Child, ExitStatus},
     time::Duration,
 };
 
 use nix::{
     sys::signal::{Signal, kill},
-    unistd::Pid,
+    unistd::{Pid, getpgid, getpgrp},
 };
-use procfs::process::Process;
 use tokio::{
     io::unix::AsyncFd,
     time::{self, Instant},
@@ -20,11 +23,12 @@ use tracer_ebpf::EXE_LAUNCHER;
 
 use super::{
     RecordError, RunAs, Session, Subject, Watcher, program,
+    session::text,
     signals::{Arrived, Signals},
     spawn,
 };
 use crate::{
-    cgroup::{Cgroup, Hierarchy, OwnCgroup},
+    cgroup::{Cgroup, CgroupError, Hierarchy, OwnCgroup},
     probe::Settings,
     recording::{Reason, ReasonCode, Recording, Source, Workload},
 };
@@ -40,8 +44,8 @@ const CHECKPOINT: Duration = Duration::from_secs(5);
 pub struct Request {
     /// The workload's name.
     pub name: String,
-    /// The command and its arguments.
-    pub command: Vec<String>,
+    /// The command and its arguments: any bytes, as the kernel takes them.
+    pub command: Vec<OsString>,
     /// Who runs it; `None` for who runs tracer.
     pub user: Option<RunAs>,
     /// Go on until the cgroup is empty, not only until the command ends.
@@ -61,19 +65,19 @@ pub async fn run(
     signals: &mut Signals,
     watcher: &mut dyn Watcher,
 ) -> Result<(Recording, ExitStatus), RecordError> {
-    let name = request.command.first().cloned().unwrap_or_default();
-    let path = program::find(&name)?;
+    let program = request.command.first().cloned().unwrap_or_default();
+    let path = program::find(&program)?;
     let mut session = Session::start(&request.settings)?;
-    let hierarchy = Hierarchy::open()?;
-    let own = OwnCgroup::create(&hierarchy)?;
+    let own = own_cgroup()?;
     let subject = Subject {
         source: Source::Command,
         cgroup: own.cgroup().path.display().to_string(),
         start_observed: true,
     };
     session.watch(own.cgroup(), subject, EXE_LAUNCHER)?;
-    let mut reasons: Vec<Reason> = filter_in_place().into_iter().collect();
-
+    if let Some(arrived) = signals.pending().filter(|arrived| arrived.asks_to_end()) {
+        return Err(RecordError::Interrupted(arrived.signal));
+    }
     let mut child = spawn::spawn(
         &path,
         &request.command,
@@ -81,18 +85,44 @@ pub async fn run(
         signals.inherited,
         &own,
     )?;
-    watcher.began(&format!("`{}`", name.escape_debug()));
-    let status = follow(&mut session, &mut child, &own, &request, signals, watcher).await?;
-    reasons.extend(still_running(own.cgroup(), request.follow));
-
+    watcher.began(&format!("`{}`", text(program.as_bytes()).escape_debug()));
+    let followed = follow(&mut session, &mut child, &own, &request, signals, watcher).await;
+    let status = match followed {
+        Ok(status) => status,
+        Err(error) => {
+            // The recording is lost, the command's work is not.
+            let _ = child.wait();
+            return Err(error);
+        }
+    };
+    let reasons = still_running(own.cgroup(), request.follow);
+    let command = request
+        .command
+        .iter()
+        .map(|argument| text(argument.as_bytes()))
+        .collect();
     let recording = session.finish(
         Workload {
             name: request.name,
-            command: request.command,
+            command,
         },
-        reasons,
+        reasons.into_iter().collect(),
     )?;
     Ok((recording, status))
+}
+
+/// A cgroup for the command, in a mount of our own where the mounted hierarchy is read-only, as in
+/// most containers.
+fn own_cgroup() -> Result<OwnCgroup, RecordError> {
+    let hierarchy = Hierarchy::open()?;
+    Ok(match OwnCgroup::create(&hierarchy) {
+        Err(CgroupError::Create { cause, .. })
+            if cause.kind() == io::ErrorKind::ReadOnlyFilesystem =>
+        {
+            OwnCgroup::create(&Hierarchy::private()?)?
+        }
+        created => created?,
+    })
 }
 
 /// Until the command has ended and, when asked to, its cgroup is empty.
@@ -122,7 +152,7 @@ async fn follow(
                 let arrived = arrived.map_err(RecordError::process("read signals"))?;
                 if status.is_none() {
                     pass_on(arrived, pid);
-                } else if arrived.signal != Signal::SIGUSR1 && arrived.signal != Signal::SIGUSR2 {
+                } else if arrived.asks_to_end() {
                     // Only --follow waits on: this ends it.
                     break;
                 }
@@ -147,9 +177,11 @@ async fn follow(
     )
 }
 
-/// A signal from the terminal reached the command as well: it is in the same process group.
+/// Passes a signal on, unless the command got it as well: the terminal sends to the whole process
+/// group in the foreground.
 fn pass_on(arrived: Arrived, pid: Pid) {
-    if !arrived.from_terminal {
+    let same_group = getpgid(Some(pid)).is_ok_and(|group| group == getpgrp());
+    if !(arrived.from_terminal && same_group) {
         // The command may be gone; its end is seen next.
         let _ = kill(pid, arrived.signal);
     }
@@ -214,18 +246,6 @@ fn pidfd(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: `OwnedFd` owns its descriptor, and it is neither replaced nor closed while the
     // `AsyncFd` owns it.
     Ok(unsafe { AsyncFd::register(fd) }?)
-}
-
-/// The command inherits a filter that tracer itself runs under.
-fn filter_in_place() -> Option<Reason> {
-    const SECCOMP_MODE_FILTER: u32 = 2;
-    let status = Process::myself()
-        .and_then(|process| process.status())
-        .ok()?;
-    (status.seccomp == Some(SECCOMP_MODE_FILTER)).then(|| Reason {
-        code: ReasonCode::FilterInPlace,
-        text: "tracer itself runs under a seccomp filter, which the command inherited: what it stopped was not seen; run tracer outside of it".to_owned(),
-    })
 }
 
 fn still_running(cgroup: &Cgroup, followed: bool) -> Option<Reason> {

@@ -1,7 +1,8 @@
 //! Why a recording could not be made.
 
-use std::io;
+use std::{ffi::OsString, io};
 
+use nix::sys::signal::Signal;
 use thiserror::Error;
 
 use crate::{cgroup::CgroupError, probe::ProbeError};
@@ -17,15 +18,23 @@ pub enum RecordError {
     Cgroup(#[from] CgroupError),
     /// The command does not exist.
     #[error("cannot find the command {0:?}; give its path, or check PATH")]
-    NotFound(String),
+    NotFound(OsString),
     /// The command is there, and cannot be run.
     #[error("cannot run {command:?}: {cause}; make it an executable file")]
     NotExecutable {
         /// The command as given.
-        command: String,
+        command: OsString,
         /// Why.
         cause: io::Error,
     },
+    /// A script is there, its interpreter is not.
+    #[error(
+        "cannot run {0:?}: the interpreter that its first line names does not exist; install it, or mend the line"
+    )]
+    NoInterpreter(OsString),
+    /// A signal came before the command was started.
+    #[error("interrupted by {0} before the command was started; nothing was recorded")]
+    Interrupted(Signal),
     /// There is no such user.
     #[error("there is no user {0:?}; give a name, a uid or uid:gid")]
     User(String),

@@ -1,7 +1,10 @@
 //! Finding the program of a command, before anything else is done.
 
 use std::{
-    env, io,
+    env,
+    ffi::OsStr,
+    io,
+    os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
 };
 
@@ -14,8 +17,8 @@ use super::RecordError;
 ///
 /// It is looked up here and not by `execvp`, which tries one `execve` after another inside the
 /// recorded cgroup.
-pub(super) fn find(command: &str) -> Result<PathBuf, RecordError> {
-    if command.contains('/') {
+pub(super) fn find(command: &OsStr) -> Result<PathBuf, RecordError> {
+    if command.as_bytes().contains(&b'/') {
         return executable(Path::new(command)).map_err(|cause| refused(command, cause));
     }
     let mut refusal = None;
@@ -40,7 +43,7 @@ pub(super) fn find(command: &str) -> Result<PathBuf, RecordError> {
 }
 
 /// The refusal of a command that could not be started.
-pub(super) fn refused(command: &str, cause: io::Error) -> RecordError {
+pub(super) fn refused(command: &OsStr, cause: io::Error) -> RecordError {
     match cause.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
             RecordError::NotFound(command.to_owned())
@@ -67,22 +70,22 @@ mod tests {
 
     #[test]
     fn programs_are_found_as_a_shell_finds_them() {
-        assert!(find("sh").unwrap().ends_with("sh"));
-        assert_eq!(find("/bin/sh").unwrap(), Path::new("/bin/sh"));
+        assert!(find("sh".as_ref()).unwrap().ends_with("sh"));
+        assert_eq!(find("/bin/sh".as_ref()).unwrap(), Path::new("/bin/sh"));
         assert!(matches!(
-            find("no-such-program"),
+            find("no-such-program".as_ref()),
             Err(RecordError::NotFound(_))
         ));
         assert!(matches!(
-            find("/no/such/program"),
+            find("/no/such/program".as_ref()),
             Err(RecordError::NotFound(_))
         ));
         assert!(matches!(
-            find("/etc/passwd"),
+            find("/etc/passwd".as_ref()),
             Err(RecordError::NotExecutable { .. })
         ));
         assert!(matches!(
-            find("/etc"),
+            find("/etc".as_ref()),
             Err(RecordError::NotExecutable { .. })
         ));
     }

@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
-use tracer_ebpf::{AbiClass, Counters, Event};
+use tracer_ebpf::{AbiClass, Counters, EXE_UNKNOWN, Event};
 
 use super::RecordError;
 use crate::{
@@ -75,8 +75,14 @@ pub struct Session {
     began: Timestamp,
     /// The kernel's clock at the beginning, in nanoseconds.
     began_ns: u64,
-    /// Instance ids, in the order of the recording's list.
-    instances: Vec<(u64, Subject)>,
+    /// In the order of the recording's list.
+    instances: Vec<(Cgroup, Subject)>,
+    /// Every cgroup that user space has told the kernel side of.
+    watched: HashSet<u64>,
+    /// Child cgroups that inherited nothing, found at a checkpoint.
+    late_cgroups: u64,
+    /// Running processes that there was no room to introduce.
+    not_introduced: u64,
     rows: HashMap<u32, Meaning>,
     observations: Observations,
     /// Events of rows that were not known when they came.
@@ -105,6 +111,9 @@ impl Session {
             began: Timestamp::now(),
             began_ns: monotonic_ns(),
             instances: Vec::new(),
+            watched: HashSet::new(),
+            late_cgroups: 0,
+            not_introduced: 0,
             rows: HashMap::new(),
             observations: Observations::default(),
             waiting: Vec::new(),
@@ -125,26 +134,33 @@ impl Session {
         subject: Subject,
         first_exe: u64,
     ) -> Result<(), RecordError> {
-        self.instances.push((cgroup.id, subject));
-        let mut watched = HashSet::from([cgroup.id]);
+        self.instances.push((cgroup.clone(), subject));
+        self.watched.insert(cgroup.id);
         self.probe.watch(cgroup.id, cgroup.id, first_exe)?;
         // Children that are made from now on inherit in the kernel; these are here already. One
         // that is made below a child before that child is watched inherits nothing, so look again
         // until nothing is new.
-        loop {
-            let new: Vec<_> = cgroup
-                .descendants()
-                .unwrap_or_default()
-                .into_iter()
-                .filter(|id| watched.insert(*id))
-                .collect();
-            if new.is_empty() {
-                return Ok(());
-            }
-            for id in new {
+        while self.watch_descendants(cgroup, first_exe)? > 0 {}
+        Ok(())
+    }
+
+    /// Says of the last instance whether it is recorded from its first call.
+    pub fn start_observed(&mut self, observed: bool) {
+        if let Some((_, subject)) = self.instances.last_mut() {
+            subject.start_observed = observed;
+        }
+    }
+
+    /// Watches the cgroups below that the kernel side does not know; returns how many there were.
+    fn watch_descendants(&mut self, cgroup: &Cgroup, first_exe: u64) -> Result<u64, RecordError> {
+        let mut new = 0;
+        for id in cgroup.descendants().unwrap_or_default() {
+            if self.watched.insert(id) && !self.probe.is_watched(id)? {
                 self.probe.watch(id, cgroup.id, first_exe)?;
+                new += 1;
             }
         }
+        Ok(new)
     }
 
     /// Tells the kernel side which executable a running process is.
@@ -152,7 +168,10 @@ impl Session {
     /// # Errors
     /// [`RecordError::Probe`] when a map is full.
     pub fn introduce(&mut self, pid: u32, executable: &[u8]) -> Result<(), RecordError> {
-        Ok(self.probe.introduce(pid, executable)?)
+        if !self.probe.introduce(pid, executable)? {
+            self.not_introduced += 1;
+        }
+        Ok(())
     }
 
     /// Waits until there may be something new, at most a tenth of a second. Safe to drop while it
@@ -174,7 +193,7 @@ impl Session {
         if let Some(logger) = &mut self.probe.logger {
             logger.flush();
         }
-        self.probe.maintain()?;
+        self.probe.maintain();
         if self
             .waiting
             .iter()
@@ -207,6 +226,7 @@ impl Session {
     pub fn reconcile(&mut self) -> Result<(), RecordError> {
         self.drain()?;
         self.skipped_runs = self.probe.skipped_runs();
+        self.find_late_cgroups()?;
         self.learn_rows()?;
         let rows: Vec<_> = self
             .rows
@@ -221,6 +241,17 @@ impl Session {
         for (row, class, nr) in self.probe.exotic()? {
             if let Some(meaning) = self.rows.get(&row).cloned() {
                 self.observe(meaning, class, nr, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// A cgroup whose making was under way at the very moment its parent began to be watched may
+    /// have inherited nothing and not have been visible yet. It is followed from now on, and counted.
+    fn find_late_cgroups(&mut self) -> Result<(), RecordError> {
+        for (cgroup, _) in self.instances.clone() {
+            if cgroup.exists() {
+                self.late_cgroups += self.watch_descendants(&cgroup, EXE_UNKNOWN)?;
             }
         }
         Ok(())
@@ -266,31 +297,15 @@ impl Session {
         workload: Workload,
         mut reasons: Vec<Reason>,
     ) -> Result<Recording, RecordError> {
+        self.find_late_cgroups()?;
         // Stop first, so that the counters and the marks speak of the same calls.
-        for (id, _) in self.instances.clone() {
-            self.probe.unwatch(id)?;
+        for (cgroup, _) in &self.instances {
+            self.probe.unwatch(cgroup.id)?;
         }
         self.reconcile()?;
         let counters = self.probe.counters()?;
         let losses = self.losses(&counters);
-        let native = self.machine.native;
-        if self
-            .machine
-            .abis()
-            .into_iter()
-            .filter_map(|abi| {
-                Some(Call {
-                    abi,
-                    nr: abi.syscall_number("io_uring_setup")?,
-                })
-            })
-            .any(|call| self.observations.contains(call))
-        {
-            reasons.push(Reason {
-                code: ReasonCode::IoUring,
-                text: "the workload set up io_uring, which works without system calls: what it did there was not seen and is not bound by seccomp either".to_owned(),
-            });
-        }
+        reasons.extend(self.reasons(&counters));
         let ended = Timestamp::now();
         let alone = self.instances.len() == 1;
         Ok(Recording {
@@ -313,18 +328,51 @@ impl Session {
                     calls: alone.then_some(counters.calls),
                 })
                 .collect(),
-            providers: vec![syscall_provider(native)],
+            providers: vec![syscall_provider(self.machine.native)],
             syscalls: self.observations.into_syscalls(),
             coverage: Coverage::new(reasons, losses),
         })
     }
 
+    /// What the observations themselves say against the recording's completeness.
+    fn reasons(&self, counters: &Counters) -> Vec<Reason> {
+        let mut reasons = Vec::new();
+        let io_uring = self.machine.abis().into_iter().any(|abi| {
+            ["io_uring_setup", "io_uring_enter", "io_uring_register"]
+                .into_iter()
+                .filter_map(|name| abi.syscall_number(name))
+                .any(|nr| self.observations.contains(Call { abi, nr }))
+        });
+        if io_uring {
+            reasons.push(Reason {
+                code: ReasonCode::IoUring,
+                text: "the workload used io_uring or tried to: what it does there is done without system calls, was not seen, and is not bound by seccomp either".to_owned(),
+            });
+        }
+        if counters.filtered > 0 {
+            reasons.push(Reason {
+                code: ReasonCode::FilterInPlace,
+                text: "a seccomp filter was in place: calls that it stopped were not seen; record the workload without the filter".to_owned(),
+            });
+        }
+        if counters.left > 0 {
+            reasons.push(Reason {
+                code: ReasonCode::LeftCgroup,
+                text: "a process of the workload went to another cgroup, where it was not seen any more; record that cgroup, or run the command without what moves it (sudo, systemd-run, a container runtime)".to_owned(),
+            });
+        }
+        reasons
+    }
+
     fn losses(&self, counters: &Counters) -> Losses {
         Losses {
             events: counters.events_dropped + self.events.malformed(),
-            executables: counters.rows_full + counters.processes_full + counters.executables_full,
+            executables: counters.rows_full
+                + counters.processes_full
+                + counters.executables_full
+                + self.not_introduced,
             calls: counters.calls_lost + counters.exotic_full,
-            cgroups: counters.cgroups_full,
+            cgroups: counters.cgroups_full + self.late_cgroups,
             program_runs: self.skipped_runs,
         }
     }
@@ -355,7 +403,7 @@ impl Session {
             let instance = self
                 .instances
                 .iter()
-                .position(|(id, _)| *id == row.key.instance)
+                .position(|(cgroup, _)| cgroup.id == row.key.instance)
                 .and_then(|index| u32::try_from(index).ok());
             let Some(instance) = instance else {
                 log::warn!("row {} belongs to no instance", row.number);
@@ -390,7 +438,7 @@ fn executable(row: RowExecutable) -> Executable {
 }
 
 /// Bytes that a workload chose, as text: those that are no UTF-8 are escaped, none are dropped.
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     bytes
         .utf8_chunks()
         .flat_map(|chunk| {

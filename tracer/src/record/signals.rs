@@ -1,41 +1,60 @@
 //! Signals to tracer, and the signal state that the command inherits.
 
-use std::{io, sync::OnceLock};
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use nix::sys::{
     signal::{SigSet, Signal},
-    signalfd::{SfdFlags, SignalFd},
+    signalfd::{SfdFlags, SignalFd, siginfo},
 };
 use tokio::io::unix::AsyncFd;
 
 /// What ends a recording, or is passed on to the command.
-const HANDLED: [Signal; 6] = [
+const HANDLED: [Signal; 7] = [
     Signal::SIGINT,
     Signal::SIGTERM,
     Signal::SIGHUP,
     Signal::SIGQUIT,
     Signal::SIGUSR1,
     Signal::SIGUSR2,
+    Signal::SIGWINCH,
 ];
 
-/// Whether SIGPIPE was ignored when tracer started. Rust's runtime ignores it before `main`, and
-/// gives a child the default; the command must get what tracer got.
-static SIGPIPE_IGNORED: OnceLock<bool> = OnceLock::new();
+/// The signals that were ignored when tracer started, as bits. Rust's runtime ignores SIGPIPE
+/// before `main`, and gives a child the default; the command must get what tracer got. And a signal
+/// that `nohup` or a shell's `&` had ignored must stay ignored: a blocked signal never is.
+static IGNORED: AtomicU64 = AtomicU64::new(0);
 
 #[used]
 #[unsafe(link_section = ".init_array")]
 static BEFORE_RUNTIME: extern "C" fn() = {
     extern "C" fn look() {
-        // SAFETY: asks for the disposition and changes nothing; the struct is plain data.
-        let ignored = unsafe {
-            let mut action = std::mem::zeroed::<libc::sigaction>();
-            libc::sigaction(libc::SIGPIPE, std::ptr::null(), &raw mut action) == 0
-                && action.sa_sigaction == libc::SIG_IGN
-        };
-        let _ = SIGPIPE_IGNORED.set(ignored);
+        let mut ignored = 0;
+        for signal in HANDLED.into_iter().chain([Signal::SIGPIPE]) {
+            // SAFETY: asks for the disposition and changes nothing; the struct is plain data.
+            let is_ignored = unsafe {
+                let mut action = std::mem::zeroed::<libc::sigaction>();
+                libc::sigaction(signal as i32, std::ptr::null(), &raw mut action) == 0
+                    && action.sa_sigaction == libc::SIG_IGN
+            };
+            if is_ignored {
+                ignored |= bit(signal);
+            }
+        }
+        IGNORED.store(ignored, Ordering::Relaxed);
     }
     look
 };
+
+const fn bit(signal: Signal) -> u64 {
+    1 << (signal as u32)
+}
+
+fn was_ignored(signal: Signal) -> bool {
+    IGNORED.load(Ordering::Relaxed) & bit(signal) != 0
+}
 
 /// The signal state that tracer was started with.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +85,16 @@ pub struct Arrived {
     pub from_terminal: bool,
 }
 
+impl Arrived {
+    /// Whether it asks tracer to end; the others are only passed on.
+    pub fn asks_to_end(self) -> bool {
+        matches!(
+            self.signal,
+            Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP | Signal::SIGQUIT
+        )
+    }
+}
+
 /// The signals that are sent to tracer, as a stream. They are blocked from here on and read from a
 /// descriptor, which tells who sent them.
 pub struct Signals {
@@ -80,7 +109,10 @@ impl Signals {
     /// # Errors
     /// When the kernel refuses.
     pub fn catch() -> io::Result<Self> {
-        let handled: SigSet = HANDLED.into_iter().collect();
+        let handled: SigSet = HANDLED
+            .into_iter()
+            .filter(|signal| !was_ignored(*signal))
+            .collect();
         let mask = handled.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
         let fd = SignalFd::with_flags(&handled, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
         // SAFETY: `SignalFd` owns its descriptor, and it is neither replaced nor closed while the
@@ -90,9 +122,19 @@ impl Signals {
             fd,
             inherited: Inherited {
                 mask,
-                sigpipe_ignored: SIGPIPE_IGNORED.get().copied().unwrap_or(false),
+                sigpipe_ignored: was_ignored(Signal::SIGPIPE),
             },
         })
+    }
+
+    /// One that has come already, if there is any.
+    pub fn pending(&mut self) -> Option<Arrived> {
+        self.fd
+            .get_mut()
+            .read_signal()
+            .ok()
+            .flatten()
+            .and_then(arrived)
     }
 
     /// The next one. Safe to drop while it waits.
@@ -104,18 +146,20 @@ impl Signals {
             let mut guard = self.fd.readable_mut().await?;
             match guard.get_inner_mut().read_signal()? {
                 Some(info) => {
-                    let signal = i32::try_from(info.ssi_signo)
-                        .ok()
-                        .and_then(|number| Signal::try_from(number).ok());
-                    if let Some(signal) = signal {
-                        return Ok(Arrived {
-                            signal,
-                            from_terminal: info.ssi_code == libc::SI_KERNEL,
-                        });
+                    if let Some(arrived) = arrived(info) {
+                        return Ok(arrived);
                     }
                 }
                 None => guard.clear_ready(),
             }
         }
     }
+}
+
+fn arrived(info: siginfo) -> Option<Arrived> {
+    let number = i32::try_from(info.ssi_signo).ok()?;
+    Some(Arrived {
+        signal: Signal::try_from(number).ok()?,
+        from_terminal: info.ssi_code == libc::SI_KERNEL,
+    })
 }

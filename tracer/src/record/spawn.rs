@@ -1,6 +1,7 @@
 //! Starting the command inside its cgroup.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs::File,
     io::{self, Read as _, Write as _},
     os::unix::process::CommandExt as _,
@@ -20,12 +21,12 @@ use crate::cgroup::OwnCgroup;
 /// series before it: "cgroup: Use open-time credentials for process migraton perm checks").
 pub(super) fn spawn(
     path: &Path,
-    command: &[String],
+    command: &[OsString],
     user: Option<&RunAs>,
     inherited: Inherited,
     cgroup: &OwnCgroup,
 ) -> Result<Child, RecordError> {
-    let name = command.first().map_or("", String::as_str);
+    let name = command.first().map_or(OsStr::new(""), OsString::as_os_str);
     let door = cgroup.door()?;
     let (mut failure, failure_in_child) =
         io::pipe().map_err(RecordError::process("start the command"))?;
@@ -57,7 +58,11 @@ pub(super) fn spawn(
     spawned.map_err(|error| {
         let mut told = [0; 5];
         if failure.read_exact(&mut told).is_err() {
-            return program::refused(name, error);
+            // The file itself was found before: what does not exist is what its first line names.
+            return match error.kind() {
+                io::ErrorKind::NotFound if path.exists() => RecordError::NoInterpreter(name.into()),
+                _ => program::refused(name, error),
+            };
         }
         let [stage, errno @ ..] = told;
         let cause = io::Error::from_raw_os_error(i32::from_ne_bytes(errno));

@@ -53,6 +53,8 @@ pub enum ReasonCode {
     IoUring,
     /// A seccomp filter was in place: what it stopped was not seen.
     FilterInPlace,
+    /// A process left the recorded cgroup.
+    LeftCgroup,
     /// A table of the kernel side was full and observations were lost.
     ObservationsLost,
     /// The kernel did not run a program of ours.
@@ -66,11 +68,12 @@ pub struct Losses {
     /// Events that did not fit into the ring: who made a call first, and with which arguments, is
     /// not known for that many observations. The observations themselves are kept.
     pub events: u64,
-    /// Calls that could not be filed under their executable.
+    /// How often a task or process could not be filed under its executable, or the executable's path
+    /// could not be kept. What they did is kept, under an unknown executable.
     pub executables: u64,
     /// Calls that no table had room for.
     pub calls: u64,
-    /// Child cgroups that could not be followed.
+    /// Child cgroups that could not be followed from their start.
     pub cgroups: u64,
     /// Runs of a kernel program that the kernel skipped.
     pub program_runs: u64,
@@ -80,12 +83,21 @@ impl Losses {
     /// The reasons that follow: lost evidence is told but is no lost observation.
     fn reasons(&self) -> Vec<Reason> {
         let mut reasons = Vec::new();
-        if self.calls > 0 || self.cgroups > 0 {
+        if self.calls > 0 {
             reasons.push(Reason {
                 code: ReasonCode::ObservationsLost,
                 text: format!(
-                    "{} calls and {} child cgroups found the kernel's tables full; record again with a larger --max-rows",
-                    self.calls, self.cgroups
+                    "{} calls found the kernel side's tables full; record again with a larger --max-rows",
+                    self.calls
+                ),
+            });
+        }
+        if self.cgroups > 0 {
+            reasons.push(Reason {
+                code: ReasonCode::ObservationsLost,
+                text: format!(
+                    "{} child cgroups could not be followed from their start; record again, with a larger --max-cgroups when there are many",
+                    self.cgroups
                 ),
             });
         }

@@ -12,10 +12,9 @@ use thiserror::Error;
 
 use super::{Recording, SCHEMA};
 
-/// The largest file that is read as a recording. A recording of a thousand calls by a hundred
-/// executables is below 20 MB; a file that is larger is something else, and is not read into memory
-/// to find that out.
-pub const MAX_BYTES: u64 = 64 << 20;
+/// The largest file that is read as a recording, and the largest that is written: see [`to_json`]. A
+/// file that is larger is something else, and is not read into memory to find that out.
+pub const MAX_BYTES: u64 = 160 << 20;
 
 /// Name of the recording in a workload's folder.
 pub const RECORDING: &str = "recording.json";
@@ -127,7 +126,29 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Recording, StoreError> {
 }
 
 /// The text of a recording: the same value always gives the same bytes.
+///
+/// A recording of so many executables that its file would be larger than [`MAX_BYTES`] is written
+/// without first-seen details, and counts them as lost: it can be read back, and still says who
+/// made which call.
 pub fn to_json(recording: &Recording) -> String {
+    let text = pretty(recording);
+    if text.len() as u64 <= MAX_BYTES {
+        return text;
+    }
+    let mut smaller = recording.clone();
+    let evidence = smaller
+        .syscalls
+        .iter_mut()
+        .flat_map(|syscall| &mut syscall.evidence);
+    for evidence in evidence {
+        if evidence.first.take().is_some() {
+            smaller.coverage.losses.events += 1;
+        }
+    }
+    pretty(&smaller)
+}
+
+fn pretty(recording: &Recording) -> String {
     // Plain structs, strings and numbers: there is nothing that JSON cannot say.
     let mut text = serde_json::to_string_pretty(recording).unwrap_or_default();
     text.push('\n');

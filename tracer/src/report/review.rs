@@ -51,7 +51,7 @@ fn summary(doc: &mut Document, profile: &SeccompProfile) {
         ""
     };
     doc.paragraph(&format!(
-        "The workload was observed to make {}. {} more are allowed because a container runtime needs them to start it (layer `window`), and {} because staging hardly ever shows them (layer `essential`). The profile is for {}; a call of any other ABI kills the process.{several}",
+        "The workload was observed to make {}. {} more are allowed because a container runtime needs them to start it (layer `window`), and {} because staging hardly ever shows them (layer `essential`). The profile is for {}; a call of any other ABI kills its caller.{several}",
         count(in_layer(Layer::Observed), "system call", "different system calls"),
         in_layer(Layer::Window),
         in_layer(Layer::Essential),
@@ -70,7 +70,7 @@ fn coverage(doc: &mut Document, recordings: &[Recording]) {
         .iter()
         .all(|recording| recording.coverage.complete)
     {
-        doc.paragraph("**Complete**: everything that the workload did while it was recorded is in this profile. What it did not do then is not.");
+        doc.paragraph("**Complete**: every system call that the workload made while it was recorded is below. What it did not do then is not in this profile.");
     } else {
         doc.paragraph("**Not complete**: the workload may have done more than this profile shows, and may be denied it.");
         doc.list(reasons);
@@ -96,7 +96,7 @@ fn coverage(doc: &mut Document, recordings: &[Recording]) {
         ),
         (
             lost(|r| r.coverage.losses.executables),
-            "calls are kept without the executable that made them",
+            "times a task or process could not be filed under its executable; what it did is kept",
         ),
         (
             lost(|r| r.coverage.losses.events),

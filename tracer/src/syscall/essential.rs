@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn the_measured_calls_are_in_it() {
-        // shared facts: "Calls staging never shows".
+        // Measured with glibc 2.36: abort, stack smashing and double free; a stopped and continued
+        // sleep; clocks that the vDSO does not serve.
         let names: Vec<_> = names(Abi::X86_64).collect();
         for name in "exit exit_group rt_sigreturn restart_syscall futex sigaltstack madvise munmap \
                      brk mmap mprotect rt_sigprocmask gettid getpid tgkill writev clock_gettime \

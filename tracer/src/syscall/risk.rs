@@ -56,6 +56,14 @@ pub const RISKS: &[Risk] = &[
         sentence: "Loads code into the kernel.",
     },
     Risk {
+        name: "io_uring_enter",
+        sentence: "Everything done through io_uring passes by this profile: no later operation is filtered, and none was recorded.",
+    },
+    Risk {
+        name: "io_uring_register",
+        sentence: "Everything done through io_uring passes by this profile: no later operation is filtered, and none was recorded.",
+    },
+    Risk {
         name: "io_uring_setup",
         sentence: "Everything done through io_uring passes by this profile: no later operation is filtered, and none was recorded.",
     },

@@ -194,7 +194,7 @@ impl SeccompProfile {
     }
 
     /// The ABIs it is for, in the order of output: those of the machines recorded on, and those of
-    /// observed calls, named or not. A call of any other ABI kills the process.
+    /// observed calls, named or not. A call of any other ABI kills its caller.
     pub fn architectures(&self) -> impl Iterator<Item = Abi> {
         self.architectures.iter().copied()
     }
@@ -246,7 +246,7 @@ impl SeccompProfile {
 
 /// The ABI that a filter takes a call for.
 ///
-/// Of an ABI that a profile does not list, every call kills the process (libseccomp's
+/// Of an ABI that a profile does not list, every call kills the calling thread (libseccomp's
 /// SCMP_FLTATR_ACT_BADARCH), so a probe that merely failed needs its ABI listed in order to fail
 /// again. libseccomp takes every x86-64 number from bit 30 up for x32, negative ones too, but for
 /// -1 (src/gen_bpf.c); measured: number -5 kills under a profile without x32.

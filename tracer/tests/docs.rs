@@ -1,0 +1,36 @@
+//! The documents say what is true: no placeholder is left, and what they link to is there.
+
+use std::{fs, path::Path};
+
+const DOCUMENTS: [&str; 8] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "docs/limits.md",
+    "docs/benchmarks.md",
+    "profiles-out/README.md",
+];
+
+#[test]
+fn documents_have_no_placeholders_and_no_dead_links() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for document in DOCUMENTS {
+        let path = root.join(document);
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{document}: {e}"));
+        for placeholder in ["BENCH_", "EXCERPT", "KERNELS_TRIED", "TODO"] {
+            assert!(!text.contains(placeholder), "{document}: {placeholder}");
+        }
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            if !link.starts_with("http") && !link.starts_with('#') {
+                let target = path.parent().unwrap().join(link.split('#').next().unwrap());
+                assert!(target.exists(), "{document} links to {link}");
+            }
+        }
+    }
+}
