@@ -60,6 +60,10 @@ impl Condition {
                     "floor_btf" => return "empty tp_btf".to_owned(),
                     "hash" => "cgroup helper + hash map",
                     "loads" => "cgroup by loads + table",
+                    "step_1_slot" => return "the row, from the slot".to_owned(),
+                    "step_2_count" => return "and the counter".to_owned(),
+                    "step_3_abi" => return "and the ABI, by registers".to_owned(),
+                    "step_4_mark" => return "and the mark".to_owned(),
                     other => other,
                 };
                 format!("{what}, {}recorded", if *recorded { "" } else { "not " })

@@ -23,7 +23,7 @@ use aya::{
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tracer_ebpf::{FIRST_ROW, ROW_LEN};
 
-use crate::offsets::Types;
+use crate::offsets::Offsets;
 
 /// All programs of the object, loaded; none attached.
 pub(crate) struct Programs {
@@ -47,21 +47,15 @@ pub(crate) enum Attached {
 
 impl Programs {
     pub(crate) fn load(object: &Path, cgroups: Cgroups) -> Result<Self> {
-        let types = Types::of_this_kernel()?;
-        let task_cgroups = types.offset("task_struct", "cgroups")?;
-        let css_set_cgroup = types.offset("css_set", "dfl_cgrp")?;
-        let cgroup_kn = types.offset("cgroup", "kn")?;
-        let kernfs_id = types.offset("kernfs_node", "id")?;
-        let regs = registers(&types);
-
+        let offsets = Offsets::of_this_kernel()?;
         let bytes = std::fs::read(object)
             .with_context(|| format!("cannot read the benchmark's BPF object {object:?}"))?;
         let mut ebpf = EbpfLoader::new()
-            .override_global("TASK_CGROUPS", &task_cgroups, true)
-            .override_global("CSS_SET_DFL_CGRP", &css_set_cgroup, true)
-            .override_global("CGROUP_KN", &cgroup_kn, true)
-            .override_global("KERNFS_ID", &kernfs_id, true)
-            .override_global("STEPS_REGS", &regs[..], true)
+            .override_global("TASK_CGROUPS", &offsets.task_cgroups, true)
+            .override_global("CSS_SET_DFL_CGRP", &offsets.css_set_dfl_cgrp, true)
+            .override_global("CGROUP_KN", &offsets.cgroup_kn, true)
+            .override_global("KERNFS_ID", &offsets.kernfs_id, true)
+            .override_global("STEPS_REGS", &offsets.registers[..], true)
             .override_global("STEPS_CGROUP", &cgroups.load, true)
             .load(&bytes)
             .with_context(|| format!("cannot load {object:?}"))?;
@@ -200,11 +194,6 @@ impl Programs {
     pub(crate) fn put_ring(&mut self, ring: RingBuf<MapData>) {
         self.ring = Some(ring);
     }
-}
-
-/// `pt_regs` members that the steps compare; none where the machine is not x86.
-fn registers(types: &Types) -> [u32; 4] {
-    ["cx", "ip", "r11", "flags"].map(|name| types.offset("pt_regs", name).unwrap_or(0))
 }
 
 /// A thread that reads a ring as long as this lives.

@@ -1,52 +1,37 @@
 //! Offsets of structure members, from the running kernel's BTF.
 
-use anyhow::{Context, Result, bail};
-use btf_rs::{Btf, BtfType, Struct, Type};
+use anyhow::{Context, Result};
+use tracer::probe::btf::Btf;
 
-/// The running kernel's types.
-pub(crate) struct Types(Btf);
+/// Where the kernel shows its types.
+const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
-impl Types {
+/// Offsets that the benchmark's programs need.
+pub(crate) struct Offsets {
+    pub(crate) task_cgroups: u32,
+    pub(crate) css_set_dfl_cgrp: u32,
+    pub(crate) cgroup_kn: u32,
+    pub(crate) kernfs_id: u32,
+    /// `pt_regs.cx`, `.ip`, `.r11`, `.flags`; zeros where the machine is not x86.
+    pub(crate) registers: [u32; 4],
+}
+
+impl Offsets {
     pub(crate) fn of_this_kernel() -> Result<Self> {
-        Btf::from_file("/sys/kernel/btf/vmlinux")
-            .map(Self)
-            .context("cannot read the kernel's BTF (/sys/kernel/btf/vmlinux)")
-    }
-
-    /// Bytes from the beginning of `structure` to `member`, anonymous structures and unions
-    /// looked into.
-    pub(crate) fn offset(&self, structure: &str, member: &str) -> Result<u32> {
-        for candidate in self
-            .0
-            .resolve_types_by_name(structure)
-            .with_context(|| format!("no type {structure} in the kernel's BTF"))?
-        {
-            if let Type::Struct(candidate) = candidate
-                && let Some(bits) = self.find(&candidate, member)?
-            {
-                return Ok(bits / 8);
-            }
-        }
-        bail!("this kernel's struct {structure} has no member {member}")
-    }
-
-    fn find(&self, structure: &Struct, name: &str) -> Result<Option<u32>> {
-        for member in &structure.members {
-            let own_name = match member.get_name_offset() {
-                Some(0) | None => String::new(),
-                Some(_) => self.0.resolve_name(member)?,
-            };
-            if own_name == name {
-                return Ok(Some(member.bit_offset()));
-            }
-            if own_name.is_empty()
-                && let Type::Struct(inner) | Type::Union(inner) =
-                    self.0.resolve_chained_type(member)?
-                && let Some(bits) = self.find(&inner, name)?
-            {
-                return Ok(Some(member.bit_offset() + bits));
-            }
-        }
-        Ok(None)
+        let bytes = std::fs::read(VMLINUX).with_context(|| format!("cannot read {VMLINUX}"))?;
+        let types = Btf::parse(&bytes).with_context(|| format!("cannot read {VMLINUX}"))?;
+        let offset = |path: &str| {
+            types
+                .offset(path)
+                .with_context(|| format!("this kernel has no {path}"))
+        };
+        Ok(Self {
+            task_cgroups: offset("task_struct.cgroups")?,
+            css_set_dfl_cgrp: offset("css_set.dfl_cgrp")?,
+            cgroup_kn: offset("cgroup.kn")?,
+            kernfs_id: offset("kernfs_node.id")?,
+            registers: ["cx", "ip", "r11", "flags"]
+                .map(|name| types.offset(&format!("pt_regs.{name}")).unwrap_or(0)),
+        })
     }
 }
