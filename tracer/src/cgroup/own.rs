@@ -16,6 +16,8 @@ use super::{Cgroup, CgroupError, Hierarchy};
 pub struct OwnCgroup {
     cgroup: Cgroup,
     parent: PathBuf,
+    /// Keeps a private mount, and with it the paths above, as long as the cgroup.
+    _hierarchy: Hierarchy,
 }
 
 impl OwnCgroup {
@@ -50,6 +52,7 @@ impl OwnCgroup {
         Ok(Self {
             cgroup: hierarchy.at(&path)?,
             parent: parent.directory,
+            _hierarchy: hierarchy.clone(),
         })
     }
 

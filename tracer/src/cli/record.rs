@@ -182,8 +182,9 @@ pub(super) fn failed(error: impl Into<anyhow::Error>) -> Failure {
 
 pub(super) fn record_failure(error: RecordError) -> Failure {
     let exit = match &error {
-        RecordError::NotFound(_) => Exit::NotFound,
-        RecordError::NotExecutable { .. } | RecordError::NoInterpreter(_) => Exit::NotExecutable,
+        // As `env` has it: the file that the kernel did not find is the interpreter.
+        RecordError::NotFound(_) | RecordError::NoInterpreter(_) => Exit::NotFound,
+        RecordError::NotExecutable { .. } => Exit::NotExecutable,
         _ => Exit::RecordFailed,
     };
     Failure::new(exit, error)
