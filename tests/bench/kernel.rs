@@ -21,9 +21,12 @@ use aya::{
     },
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tracer_ebpf::{FIRST_ROW, ROW_LEN};
+use tracer_ebpf::{Control, FIRST_ROW, ROW_LEN};
 
 use crate::offsets::Offsets;
+
+/// Words in a [`Control`]: the epoch and the slots.
+const CONTROL_WORDS: usize = size_of::<Control>() / size_of::<u64>();
 
 /// All programs of the object, loaded; none attached.
 pub(crate) struct Programs {
@@ -143,9 +146,8 @@ impl Programs {
         let places = u64::from(table.len());
         table.set(u32::try_from(off % places)?, [0, 0], 0)?;
         table.set(u32::try_from(on % places)?, [on, u64::from(FIRST_ROW)], 0)?;
-        let mut epoch: Array<_, u64> = self.map("STEPS_CONTROL")?;
-        let last = epoch.get(&0, 0)?;
-        epoch.set(0, last + 1, 0)?;
+        let mut slots: Array<_, [u64; CONTROL_WORDS]> = self.map("STEPS_CONTROL")?;
+        slots.set(0, Box::new([0; CONTROL_WORDS]), 0)?;
         for map in ["LOADS_MARKS", "STEPS_MARKS"] {
             let mut marks: Array<_, [u8; ROW_LEN]> = self.map(map)?;
             marks.set(FIRST_ROW, [0; ROW_LEN], 0)?;

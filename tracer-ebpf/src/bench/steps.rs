@@ -1,10 +1,10 @@
 //! The tracer's own hot path, one step more in each program, so that each step has a price.
 //!
 //! A copy of `syscalls.rs` and `tasks.rs` without what happens on a miss, at a new mark and
-//! at a fork: here a task is recorded when its cgroup is [`STEPS_CGROUP`], and user space begins a new
-//! epoch before each sample.
+//! at a fork: here a task is recorded when its cgroup is [`STEPS_CGROUP`], and user space empties
+//! the slots before each sample.
 
-use core::{arch::asm, cell::UnsafeCell};
+use core::arch::asm;
 
 use aya_ebpf::{
     helpers::bpf_get_current_cgroup_id,
@@ -24,15 +24,6 @@ static STEPS_CGROUP: u64 = 0;
 #[unsafe(no_mangle)]
 static STEPS_REGS: [u32; 4] = [0; 4];
 
-#[repr(transparent)]
-struct Slots(UnsafeCell<[u64; slot::SLOTS]>);
-
-// SAFETY: read and written as whole words, by volatile accesses only.
-unsafe impl Sync for Slots {}
-
-#[unsafe(no_mangle)]
-static STEPS_SLOTS: Slots = Slots(UnsafeCell::new([0; slot::SLOTS]));
-
 #[map]
 static STEPS_CONTROL: Array<Control> = Array::with_max_entries(1, 0);
 
@@ -44,24 +35,35 @@ static STEPS_MARKS: Array<Row> = Array::with_max_entries(16, 0);
 
 #[inline(always)]
 fn row_of_current(regs: *const u8) -> u32 {
-    let slots: *mut u64 = STEPS_SLOTS.0.get().cast();
+    let Some(control) = STEPS_CONTROL.get_ptr_mut(0) else {
+        return UNRECORDED_ROW;
+    };
     let mut offset = regs as u64;
-    // SAFETY: arithmetic on a register.
-    unsafe {
+    // SAFETY: arithmetic on a register, and an aligned word in a map.
+    let epoch = unsafe {
         asm!(
-            "{offset} -= {slots}",
+            "{offset} -= {control}",
             offset = inout(reg) offset,
-            slots = in(reg) slots as u64,
+            control = in(reg) control,
             options(pure, nomem, nostack),
         );
-    }
-    let place = slot::place(offset, epoch());
+        (&raw const (*control).epoch).read_volatile()
+    };
+    let place = slot::place(offset, epoch);
     // SAFETY: `place.index` is below the number of slots.
-    let word = unsafe { slots.add(place.index).read_volatile() };
+    let word = unsafe { slot_at(control, place.index).read_volatile() };
     match slot::row(word, place.stamp) {
         Some(row) => row,
         None => look_up_and_keep(place.index, place.stamp),
     }
+}
+
+/// # Safety
+/// `index` must be below the number of slots.
+#[inline(always)]
+unsafe fn slot_at(control: *mut Control, index: usize) -> *mut u64 {
+    // SAFETY: as the caller says.
+    unsafe { (&raw mut (*control).slots).cast::<u64>().add(index) }
 }
 
 #[inline(never)]
@@ -72,23 +74,13 @@ fn look_up_and_keep(index: usize, stamp: u64) -> u32 {
     } else {
         UNRECORDED_ROW
     };
-    let slots: *mut u64 = STEPS_SLOTS.0.get().cast();
-    // SAFETY: the index is below the number of slots.
-    unsafe {
-        slots
-            .add(index & (slot::SLOTS - 1))
-            .write_volatile(slot::word(stamp, row));
+    if let Some(control) = STEPS_CONTROL.get_ptr_mut(0) {
+        // SAFETY: the index is below the number of slots.
+        unsafe {
+            slot_at(control, index & (slot::SLOTS - 1)).write_volatile(slot::word(stamp, row))
+        };
     }
     row
-}
-
-#[inline(always)]
-fn epoch() -> u64 {
-    match STEPS_CONTROL.get_ptr(0) {
-        // SAFETY: an aligned word in a map.
-        Some(control) => unsafe { (&raw const (*control).epoch).read_volatile() },
-        None => 0,
-    }
 }
 
 #[inline(always)]
