@@ -61,7 +61,7 @@ fn every_call_is_counted_in_its_cgroup() -> Outcome {
         program::CC
     );
     for (place, said, recording) in wander(false)? {
-        let counted = recording.instances[0].calls;
+        let counted = recording.instances[0].calls.context("not counted")?;
         ensure!(
             counted == said.calls,
             "{} calls were made in {place}, {counted} were counted there",
@@ -83,7 +83,7 @@ fn calls_during_a_move_are_of_either_cgroup_and_those_after_it_of_the_new_one() 
         program::CC
     );
     for (place, said, recording) in wander(true)? {
-        let counted = recording.instances[0].calls;
+        let counted = recording.instances[0].calls.context("not counted")?;
         ensure!(
             counted >= said.calls,
             "{} calls were made in {place}, {counted} were counted there",

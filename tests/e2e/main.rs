@@ -7,12 +7,14 @@
 //! | [`attribution`] | every call is filed under the cgroup it was made in |
 //! | [`command`] | the recorded command cannot tell that it is recorded |
 //! | [`enforcement`] | the profile runs the workload, and without one of its calls does not |
+//! | [`containers`] | containers and pods are found by name and id, each a workload of its own |
 //! | [`output`] | what is written, where, and that it is the same each time |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
 
 mod attribution;
 mod bad_input;
 mod command;
+mod containers;
 mod enforcement;
 mod ground_truth;
 mod output;

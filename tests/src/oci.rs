@@ -48,6 +48,8 @@ pub struct Container {
     runtime: Runtime,
     id: String,
     scratch: Scratch,
+    /// Its state is where the runtime has it by default, for all to see.
+    public: bool,
 }
 
 impl Container {
@@ -74,7 +76,36 @@ impl Container {
             runtime,
             id: unique("tracer-e2e"),
             scratch,
+            public: false,
         })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Lets the runtime keep its state where others look for it.
+    #[must_use]
+    pub fn in_public(mut self) -> Self {
+        self.public = true;
+        self
+    }
+
+    /// Adds annotations, as a container engine does.
+    ///
+    /// # Errors
+    /// When the bundle cannot be written.
+    pub fn annotated(self, annotations: &[(&str, &str)]) -> Result<Self> {
+        let path = self.scratch.join("bundle").join("config.json");
+        let mut spec: Value = serde_json::from_slice(&fs::read(&path)?)?;
+        spec["annotations"] = annotations
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), json!(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
+        fs::write(path, serde_json::to_vec_pretty(&spec)?)?;
+        Ok(self)
     }
 
     /// The command line that runs it and ends with its status.
@@ -96,8 +127,13 @@ impl Container {
         };
         let script = format!(
             "set -e; {only_v2} mount --bind / \"$1/root\";
-             exec {runtime} {manager} --root \"$1/state\" run --pid-file \"$1/pid\" -b \"$1/bundle\" {id}",
+             exec {runtime} {manager} {state} run --pid-file \"$1/pid\" -b \"$1/bundle\" {id}",
             runtime = self.runtime.name(),
+            state = if self.public {
+                ""
+            } else {
+                "--root \"$1/state\""
+            },
             id = self.id,
         );
         Ok(["unshare", "-m", "sh", "-c", &script, "sh"]
@@ -116,11 +152,16 @@ impl Container {
 impl Drop for Container {
     /// Deletes what the runtime left of it: nothing, unless the test gave up on it.
     fn drop(&mut self) {
-        if self.scratch.join("state").join(&self.id).exists() {
+        let state = if self.public {
+            Path::new("/run").join(self.runtime.name())
+        } else {
+            self.scratch.join("state")
+        };
+        if state.join(&self.id).exists() {
             let _ = process::run(
                 Command::new(self.runtime.name())
                     .arg("--root")
-                    .arg(self.scratch.join("state"))
+                    .arg(state)
                     .args(["delete", "--force", &self.id]),
             );
         }

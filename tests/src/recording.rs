@@ -71,8 +71,30 @@ pub struct Instance {
     pub cgroup: String,
     /// Whether it was recorded from its first call.
     pub start_observed: bool,
-    /// Calls counted.
-    pub calls: u64,
+    /// The container that it is.
+    pub container: Option<Container>,
+    /// Calls counted, unless several instances were recorded at once.
+    pub calls: Option<u64>,
+}
+
+/// What is known of a container.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Container {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its pod, as NAMESPACE/NAME.
+    pub pod: Option<String>,
+    /// What a reader of its profile has to know.
+    pub warnings: Vec<Warning>,
+}
+
+/// A warning.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Warning {
+    /// Its code.
+    pub code: String,
 }
 
 /// A call that was seen.

@@ -1,4 +1,4 @@
-//! `tracer record`: record a command from its first call, or a cgroup that runs already.
+//! `tracer record`: record a command from its first call, or what runs already.
 
 use std::{
     ffi::OsString,
@@ -17,10 +17,11 @@ use crate::{
     recording::{Recording, store},
 };
 
-/// Records a command or a running cgroup, and writes its profile.
+/// Records a command, a container or a cgroup, and writes its profile.
 ///
 /// Runs the command in a cgroup of its own and records it from its very first call, with everything
-/// it starts; or records a cgroup that runs already. Writes recording.json, seccomp.json and
+/// it starts; or records containers, pods and cgroups that run already: those options can be
+/// repeated, and each workload gets a folder. Writes recording.json, seccomp.json and
 /// REVIEW.md to OUTPUT/NAME. The command's standard output, input, signals and exit status are its
 /// own.
 #[derive(Debug, clap::Args)]
@@ -29,13 +30,15 @@ use crate::{
     "  tracer record -- ls -l /\n",
     "  tracer record --name web --output profiles -- nginx -g 'daemon off;'\n",
     "  tracer record --user nobody --follow -- ./start-daemon\n",
-    "  tracer record --cgroup /system.slice/redis.service --duration 10m\n\n",
+    "  tracer record --cgroup /system.slice/redis.service --duration 10m\n",
+    "  tracer record --container web\n",
+    "  tracer record --pod shop/cart-7d4b9c6f5-x2x9k --duration 1h\n\n",
     "Exit status:\n",
-    "  that of the command, 128+N when signal N ended it; 0 for a cgroup; 125 tracer failed,\n",
+    "  that of the command, 128+N when signal N ended it; 0 for what ran already; 125 tracer failed,\n",
     "  126 the command could not be run, 127 it could not be found, 2 wrong usage,\n",
     "  3 the recording is incomplete and --require-complete was given",
 ))]
-#[command(group = clap::ArgGroup::new("what").required(true).args(["cgroup", "command"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["cgroup", "container", "pod", "command"]))]
 pub(super) struct Args {
     /// The workload's name, which is the name of its folder [default: the command's or cgroup's]
     #[arg(long, value_parser = name::parse)]
@@ -51,8 +54,16 @@ pub(super) struct Args {
 
     /// Record this cgroup: its directory, or its path as in /proc/PID/cgroup
     // Not empty: an unset variable in a script must not mean the root of the hierarchy.
-    #[arg(long, value_name = "PATH", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["user", "follow"])]
-    pub(super) cgroup: Option<String>,
+    #[arg(long, value_name = "PATH", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["user", "follow", "command"])]
+    pub(super) cgroup: Vec<String>,
+
+    /// Record this running container: its name, or the beginning of its id
+    #[arg(long, value_name = "ID|NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["user", "follow", "command"])]
+    pub(super) container: Vec<String>,
+
+    /// Record the running containers of this pod, each as a workload of its own
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["user", "follow", "command"])]
+    pub(super) pod: Vec<String>,
 
     /// Run the command as this user: a name, a uid, or uid:gid
     #[arg(long, value_name = "USER")]
@@ -127,9 +138,10 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         let mut signals = Signals::catch()
             .context("cannot catch signals")
             .map_err(failed)?;
-        match args.cgroup.clone() {
-            Some(cgroup) => attach::record(&args, &cgroup, &mut signals).await,
-            None => record_command(args, &mut signals).await,
+        if args.command.is_empty() {
+            attach::record(&args, &mut signals).await
+        } else {
+            record_command(args, &mut signals).await
         }
     })
 }

@@ -1,7 +1,7 @@
 //! Which of the containers that exist are meant.
 
 use std::{
-    fs,
+    fmt, fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
@@ -95,6 +95,20 @@ impl Selector {
                 container.id == *text || container.name.as_deref() == Some(text)
             }
             _ => true,
+        }
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "of id {id:?}"),
+            Self::Name(name) => write!(f, "named {name:?}"),
+            Self::Container(text) => write!(f, "named {text:?}, or has an id that begins so"),
+            Self::Pod { namespace, name } => {
+                write!(f, "in the pod {:?}", format!("{namespace}/{name}"))
+            }
+            Self::All => f.write_str("there"),
         }
     }
 }

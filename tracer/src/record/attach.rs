@@ -1,13 +1,15 @@
-//! `record --cgroup PATH`: from now until it ends, time is up, or a signal says so.
+//! `record --cgroup`, `--container`, `--pod`: from now until all of them end, time is up, or a
+//! signal says so.
 
-use std::{fs, os::unix::ffi::OsStrExt as _, time::Duration};
+use std::{collections::BTreeMap, fs, os::unix::ffi::OsStrExt as _, time::Duration};
 
 use tokio::time;
 use tracer_ebpf::EXE_UNKNOWN;
 
-use super::{RecordError, Session, Subject, Watcher, signals::Signals};
+use super::{Ending, RecordError, Session, Subject, Watcher, describe, signals::Signals};
 use crate::{
     cgroup::{Cgroup, Hierarchy},
+    container::{self, Container, Selector, Sources},
     probe::Settings,
     recording::{Reason, ReasonCode, Recording, Source, Workload},
 };
@@ -18,36 +20,91 @@ const CHECKPOINT: Duration = Duration::from_secs(5);
 /// What to attach to, and until when.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The workload's name.
-    pub name: String,
-    /// The cgroup.
-    pub cgroup: Cgroup,
+    /// The cgroups; those whose workload has one name are its instances.
+    pub targets: Vec<Target>,
     /// When to end.
     pub duration: Option<Duration>,
     /// For the kernel side.
     pub settings: Settings,
 }
 
-/// How a recording of a cgroup ended.
+/// One cgroup to attach to.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The workload's name.
+    pub name: String,
+    /// The cgroup.
+    pub cgroup: Cgroup,
+    /// The container in it, if it is one.
+    pub container: Option<Container>,
+}
+
+/// What a user asked for.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// A cgroup, by its directory or path.
+    Cgroup(String),
+    /// Containers.
+    Containers(Selector),
+}
+
+/// A cgroup that was found, and the container in it.
+pub type Found = (Cgroup, Option<Container>);
+
+/// How a recording of cgroups ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// By a signal or `--duration`.
     Asked,
-    /// The cgroup was removed.
+    /// All cgroups were removed.
     Removed,
 }
 
-/// Finds the cgroup that a user named.
+/// Finds what was asked for. Asks the container runtimes' sockets, which takes some seconds at most.
 ///
 /// # Errors
-/// [`RecordError::Cgroup`] when there is none.
-pub fn find(given: &str) -> Result<(Hierarchy, Cgroup), RecordError> {
+/// [`RecordError::Cgroup`], [`RecordError::NoContainer`] when something is not there.
+pub async fn find(wanted: &[Wanted]) -> Result<(Hierarchy, Vec<Found>), RecordError> {
     let hierarchy = Hierarchy::open()?;
-    let cgroup = hierarchy.find(given)?;
-    Ok((hierarchy, cgroup))
+    let mut sources = Sources::local();
+    if wanted
+        .iter()
+        .any(|wanted| matches!(wanted, Wanted::Containers(_)))
+    {
+        sources.refresh_cri(None).await;
+    }
+    let mut found: Vec<Found> = Vec::new();
+    for wanted in wanted {
+        let matches: Vec<Found> = match wanted {
+            Wanted::Cgroup(given) => vec![(hierarchy.find(given)?, None)],
+            Wanted::Containers(selector) => {
+                let search = container::find(selector, &hierarchy, &sources)?;
+                for problem in &search.problems {
+                    log::warn!("{problem}");
+                }
+                search
+                    .found
+                    .into_iter()
+                    .map(|found| (found.cgroup, Some(found.container)))
+                    .collect()
+            }
+        };
+        if matches.is_empty()
+            && let Wanted::Containers(selector) = wanted
+        {
+            return Err(RecordError::NoContainer(selector.to_string()));
+        }
+        for (cgroup, container) in matches {
+            // Asked for twice is recorded once.
+            if found.iter().all(|(known, _)| known.id != cgroup.id) {
+                found.push((cgroup, container));
+            }
+        }
+    }
+    Ok((hierarchy, found))
 }
 
-/// Records the cgroup until it is told to end.
+/// Records the cgroups until they are gone or it is told to end; one recording for each workload.
 ///
 /// # Errors
 /// [`RecordError`] when what happened cannot be told.
@@ -55,45 +112,59 @@ pub async fn run(
     request: Request,
     signals: &mut Signals,
     watcher: &mut dyn Watcher,
-) -> Result<(Recording, Ended), RecordError> {
+) -> Result<(Vec<Recording>, Ended), RecordError> {
     let mut session = Session::start(&request.settings)?;
-    let path = request.cgroup.path.display().to_string();
+    let mut endings: BTreeMap<&str, Ending> = BTreeMap::new();
+    for (index, target) in request.targets.iter().enumerate() {
+        let start_observed = begin(&mut session, target)?;
+        let ending = endings.entry(&target.name).or_insert_with(|| Ending {
+            workload: Workload {
+                name: target.name.clone(),
+                command: Vec::new(),
+            },
+            instances: Vec::new(),
+            reasons: Vec::new(),
+        });
+        ending.instances.push(index);
+        if !start_observed {
+            ending.reasons.push(Reason {
+                code: ReasonCode::StartNotObserved,
+                text: "the workload was running before the recording began: what it did at its start was not seen; record it from its start".to_owned(),
+            });
+        }
+        watcher.began(&subject(target));
+    }
+    let ended = follow(&mut session, &request, signals, watcher).await?;
+    for target in &request.targets {
+        let runs = target.cgroup.exists() && target.cgroup.is_populated().unwrap_or(false);
+        if runs && let Some(ending) = endings.get_mut(target.name.as_str()) {
+            ending.reasons.push(Reason {
+                code: ReasonCode::StillRunning,
+                text: "the recording ended while the workload was running: what it does later, at its end for one, was not seen".to_owned(),
+            });
+        }
+    }
+    let recordings = session.finish(endings.into_values().collect())?;
+    Ok((recordings, ended))
+}
+
+/// Begins to record one cgroup; returns whether it is recorded from its first call.
+fn begin(session: &mut Session, target: &Target) -> Result<bool, RecordError> {
+    let cgroup = &target.cgroup;
     let subject = Subject {
         source: Source::Cgroup,
-        cgroup: path.clone(),
+        cgroup: cgroup.path.display().to_string(),
         // Until it is known better.
         start_observed: false,
+        container: target.container.as_ref().map(describe::container),
     };
-    session.watch(&request.cgroup, subject, EXE_UNKNOWN)?;
+    session.watch(cgroup, subject, EXE_UNKNOWN)?;
     // Only now: who came in before the cgroup was watched is in it, whoever comes later is seen.
-    let start_observed = !request.cgroup.is_populated().unwrap_or(true);
+    let start_observed = !cgroup.is_populated().unwrap_or(true);
     session.start_observed(start_observed);
     // Only now, too: who execs from now on is known to the kernel side, and stays so.
-    introduce_processes(&mut session, &request.cgroup)?;
-    let mut reasons = Vec::new();
-    if !start_observed {
-        reasons.push(Reason {
-            code: ReasonCode::StartNotObserved,
-            text: "the workload was running before the recording began: what it did at its start was not seen; record it from its start".to_owned(),
-        });
-    }
-
-    watcher.began(&format!("cgroup {}", path.escape_debug()));
-    let ended = follow(&mut session, &request, signals, watcher).await?;
-    if ended == Ended::Asked && request.cgroup.is_populated().unwrap_or(false) {
-        reasons.push(Reason {
-            code: ReasonCode::StillRunning,
-            text: "the recording ended while the workload was running: what it does later, at its end for one, was not seen".to_owned(),
-        });
-    }
-    let recording = session.finish(
-        Workload {
-            name: request.name,
-            command: Vec::new(),
-        },
-        reasons,
-    )?;
-    Ok((recording, ended))
+    introduce_processes(session, cgroup)?;
+    Ok(start_observed)
 }
 
 async fn follow(
@@ -124,9 +195,25 @@ async fn follow(
         }
         session.drain()?;
         session.tell(watcher)?;
-        if !request.cgroup.exists() {
+        if !request.targets.iter().any(|target| target.cgroup.exists()) {
             return Ok(Ended::Removed);
         }
+    }
+}
+
+fn subject(target: &Target) -> String {
+    let path = target.cgroup.path.display().to_string();
+    match &target.container {
+        Some(container) => format!(
+            "container {} as {}",
+            container
+                .name
+                .as_deref()
+                .unwrap_or(&container.id)
+                .escape_debug(),
+            target.name
+        ),
+        None => format!("cgroup {}", path.escape_debug()),
     }
 }
 

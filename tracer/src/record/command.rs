@@ -22,7 +22,7 @@ use tokio::{
 use tracer_ebpf::EXE_LAUNCHER;
 
 use super::{
-    RecordError, RunAs, Session, Subject, Watcher, program,
+    Ending, RecordError, RunAs, Session, Subject, Watcher, program,
     session::text,
     signals::{Arrived, Signals},
     spawn,
@@ -73,6 +73,7 @@ pub async fn run(
         source: Source::Command,
         cgroup: own.cgroup().path.display().to_string(),
         start_observed: true,
+        container: None,
     };
     session.watch(own.cgroup(), subject, EXE_LAUNCHER)?;
     if let Some(arrived) = signals.pending().filter(|arrived| arrived.asks_to_end()) {
@@ -101,13 +102,19 @@ pub async fn run(
         .iter()
         .map(|argument| text(argument.as_bytes()))
         .collect();
-    let recording = session.finish(
-        Workload {
+    let recordings = session.finish(vec![Ending {
+        workload: Workload {
             name: request.name,
             command,
         },
-        reasons.into_iter().collect(),
-    )?;
+        instances: vec![0],
+        reasons: reasons.into_iter().collect(),
+    }])?;
+    // One ending, one recording.
+    let recording = recordings.into_iter().next().ok_or(RecordError::Process {
+        action: "end the recording",
+        cause: io::Error::other("it is not there"),
+    })?;
     Ok((recording, status))
 }
 

@@ -5,7 +5,7 @@ use std::{ffi::OsString, io};
 use nix::sys::signal::Signal;
 use thiserror::Error;
 
-use crate::{cgroup::CgroupError, probe::ProbeError};
+use crate::{cgroup::CgroupError, container::ContainerError, probe::ProbeError};
 
 /// Why a recording could not be made.
 #[derive(Debug, Error)]
@@ -16,6 +16,12 @@ pub enum RecordError {
     /// The cgroup.
     #[error(transparent)]
     Cgroup(#[from] CgroupError),
+    /// The search for containers.
+    #[error(transparent)]
+    Container(#[from] ContainerError),
+    /// Nothing that runs is the container that was asked for.
+    #[error("no running container is {0}; `docker ps`, `crictl ps` or `runc list` show what runs")]
+    NoContainer(String),
     /// The command does not exist.
     #[error("cannot find the command {0:?}; give its path, or check PATH")]
     NotFound(OsString),

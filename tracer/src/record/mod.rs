@@ -6,6 +6,7 @@
 
 pub mod attach;
 pub mod command;
+mod describe;
 mod error;
 mod program;
 mod session;
@@ -14,5 +15,5 @@ mod spawn;
 mod user;
 
 pub use error::RecordError;
-pub use session::{Progress, Session, Subject, Watcher};
+pub use session::{Ending, Progress, Session, Subject, Watcher};
 pub use user::RunAs;

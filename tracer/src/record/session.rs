@@ -14,8 +14,8 @@ use crate::{
     cgroup::Cgroup,
     probe::{Events, Probe, ProbeError, RowExecutable, Settings, support},
     recording::{
-        Call, Coverage, Executable, FirstSeen, Host, Instance, Losses, Observation, Observations,
-        Phase, Provider, Reason, ReasonCode, Recording, SCHEMA, Source, Workload,
+        Call, Container, Coverage, Executable, FirstSeen, Host, Instance, Losses, Observation,
+        Observations, Phase, Provider, Reason, ReasonCode, Recording, SCHEMA, Source, Workload,
     },
     syscall::{Abi, Machine},
 };
@@ -35,6 +35,19 @@ pub struct Subject {
     pub cgroup: String,
     /// Whether it is recorded from its first call.
     pub start_observed: bool,
+    /// The container that it is.
+    pub container: Option<Container>,
+}
+
+/// A workload to make a recording of, when a session ends.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// What was recorded.
+    pub workload: Workload,
+    /// Its instances, by the order in which they were watched.
+    pub instances: Vec<usize>,
+    /// The reasons against its completeness that only the caller knows.
+    pub reasons: Vec<Reason>,
 }
 
 /// How a recording goes, for the live line.
@@ -144,7 +157,7 @@ impl Session {
         Ok(())
     }
 
-    /// Says of the last instance whether it is recorded from its first call.
+    /// Says of the instance that was watched last whether it is recorded from its first call.
     pub fn start_observed(&mut self, observed: bool) {
         if let Some((_, subject)) = self.instances.last_mut() {
             subject.start_observed = observed;
@@ -288,15 +301,11 @@ impl Session {
         })
     }
 
-    /// Ends the recording. `reasons` are those against its completeness that only the caller knows.
+    /// Ends the session, and makes a recording of each workload.
     ///
     /// # Errors
     /// [`RecordError::Probe`] when a map cannot be read.
-    pub fn finish(
-        mut self,
-        workload: Workload,
-        mut reasons: Vec<Reason>,
-    ) -> Result<Recording, RecordError> {
+    pub fn finish(mut self, endings: Vec<Ending>) -> Result<Vec<Recording>, RecordError> {
         self.find_late_cgroups()?;
         // Stop first, so that the counters and the marks speak of the same calls.
         for (cgroup, _) in &self.instances {
@@ -304,44 +313,62 @@ impl Session {
         }
         self.reconcile()?;
         let counters = self.probe.counters()?;
-        let losses = self.losses(&counters);
-        reasons.extend(self.reasons(&counters));
         let ended = Timestamp::now();
+        Ok(endings
+            .into_iter()
+            .map(|ending| self.recording(ending, &counters, ended))
+            .collect())
+    }
+
+    fn recording(&self, ending: Ending, counters: &Counters, ended: Timestamp) -> Recording {
         let alone = self.instances.len() == 1;
-        Ok(Recording {
+        let numbers: Vec<_> = ending
+            .instances
+            .iter()
+            .filter_map(|index| u32::try_from(*index).ok())
+            .collect();
+        let observations = self.observations.of_instances(&numbers);
+        let mut reasons = ending.reasons;
+        reasons.extend(self.reasons(&observations, counters));
+        Recording {
             schema: SCHEMA.to_owned(),
-            workload,
+            workload: ending.workload,
             host: Host {
                 kernel: support::kernel_release(),
                 machine: support::machine_name(),
                 tracer: env!("CARGO_PKG_VERSION").to_owned(),
             },
-            instances: self
+            instances: ending
                 .instances
                 .iter()
+                .filter_map(|index| self.instances.get(*index))
                 .map(|(_, subject)| Instance {
                     source: subject.source,
                     cgroup: subject.cgroup.clone(),
                     began: self.began.to_string(),
                     ended: ended.to_string(),
                     start_observed: subject.start_observed,
+                    container: subject.container.clone(),
                     calls: alone.then_some(counters.calls),
                 })
                 .collect(),
             providers: vec![syscall_provider(self.machine.native)],
-            syscalls: self.observations.into_syscalls(),
-            coverage: Coverage::new(reasons, losses),
-        })
+            syscalls: observations.into_syscalls(),
+            coverage: Coverage::new(reasons, self.losses(counters)),
+        }
     }
 
     /// What the observations themselves say against the recording's completeness.
-    fn reasons(&self, counters: &Counters) -> Vec<Reason> {
+    ///
+    /// A filter or a process that left is known of the session, not of the workload: of several
+    /// that are recorded at once, each may be the one.
+    fn reasons(&self, observations: &Observations, counters: &Counters) -> Vec<Reason> {
         let mut reasons = Vec::new();
         let io_uring = self.machine.abis().into_iter().any(|abi| {
             ["io_uring_setup", "io_uring_enter", "io_uring_register"]
                 .into_iter()
                 .filter_map(|name| abi.syscall_number(name))
-                .any(|nr| self.observations.contains(Call { abi, nr }))
+                .any(|nr| observations.contains(Call { abi, nr }))
         });
         if io_uring {
             reasons.push(Reason {

@@ -11,7 +11,7 @@ pub mod store;
 
 pub use coverage::{Coverage, Losses, Reason, ReasonCode};
 pub use model::{
-    Call, Evidence, Executable, FirstSeen, Host, Instance, Phase, Provider, Recording, SCHEMA,
-    Source, Syscall, Workload,
+    Call, Container, Evidence, Executable, FirstSeen, Host, Instance, Phase, Provider, Recording,
+    SCHEMA, Source, Syscall, Warning, Workload,
 };
 pub use observe::{Observation, Observations};

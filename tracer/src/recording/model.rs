@@ -72,9 +72,43 @@ pub struct Instance {
     pub ended: String,
     /// Whether it was recorded from its first call.
     pub start_observed: bool,
+    /// The container that it is; `null` when it is none, or nothing said so.
+    pub container: Option<Container>,
     /// Calls counted; `null` when several instances were recorded at once, which are not counted
     /// apart.
     pub calls: Option<u64>,
+}
+
+/// What is known of the container that an instance is. Names are what others wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Container {
+    /// The engine that made it: docker, containerd, …
+    pub engine: String,
+    /// Its id.
+    pub id: String,
+    /// Its name in its pod or engine.
+    pub name: Option<String>,
+    /// Its pod, as NAMESPACE/NAME.
+    pub pod: Option<String>,
+    /// The image as it was asked for.
+    pub image: Option<String>,
+    /// The image's digest, or its id.
+    pub image_digest: Option<String>,
+    /// What a reader of its profile has to know.
+    pub warnings: Vec<Warning>,
+    /// What could not be found out, and why.
+    pub unresolved: Vec<String>,
+}
+
+/// What a reader of a container's profile has to know.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Warning {
+    /// For programs.
+    pub code: String,
+    /// For people.
+    pub text: String,
 }
 
 /// How an instance came to be recorded.

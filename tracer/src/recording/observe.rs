@@ -66,6 +66,27 @@ impl Observations {
         self.calls.contains_key(&call)
     }
 
+    /// Those of some instances only, which are numbered from 0 in the order given.
+    pub fn of_instances(&self, instances: &[u32]) -> Self {
+        let mut part = Self::default();
+        for (call, who) in &self.calls {
+            for ((instance, phase, executable), first) in who {
+                let place = instances.iter().position(|wanted| wanted == instance);
+                let Some(instance) = place.and_then(|place| u32::try_from(place).ok()) else {
+                    continue;
+                };
+                part.add(Observation {
+                    call: *call,
+                    instance,
+                    phase: *phase,
+                    executable: executable.clone(),
+                    first: first.clone(),
+                });
+            }
+        }
+        part
+    }
+
     /// The list for a recording, in the order of (ABI, number).
     pub fn into_syscalls(self) -> Vec<Syscall> {
         self.calls
@@ -157,6 +178,22 @@ mod tests {
             let twice = all(observations.iter().chain(&observations).cloned());
             prop_assert_eq!(&forward, &backward);
             prop_assert_eq!(forward, twice);
+        }
+
+        /// Parts hold what their instances did, and nothing else.
+        #[test]
+        fn parts_make_the_whole(observations in proptest::collection::vec(observation(), 0..20)) {
+            let whole = all(observations);
+            let mut again = Observations::default();
+            for instance in [0, 1] {
+                for (call, who) in whole.of_instances(&[instance]).calls {
+                    for ((zero, phase, executable), first) in who {
+                        prop_assert_eq!(zero, 0);
+                        again.add(Observation { call, instance, phase, executable, first });
+                    }
+                }
+            }
+            prop_assert_eq!(whole, again);
         }
     }
 }

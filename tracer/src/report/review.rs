@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     profile::{Layer, seccomp::SeccompProfile},
-    recording::{Recording, Source},
+    recording::{Container, Recording, Source},
     syscall::{errno, risk},
 };
 
@@ -137,6 +137,9 @@ fn origin(doc: &mut Document, recordings: &[Recording]) {
                 }
                 .to_owned(),
             );
+            if let Some(container) = &instance.container {
+                items.extend(described(container));
+            }
         }
         for provider in &recording.providers {
             let mut item = format!("{}: {}.", code(&provider.kind), prose(&provider.provider));
@@ -147,6 +150,24 @@ fn origin(doc: &mut Document, recordings: &[Recording]) {
         }
     }
     doc.list(items);
+}
+
+/// What holds for every instance of a container. Not its id, nor its pod's name: replicas differ in
+/// them, and so does each run.
+fn described(container: &Container) -> Vec<String> {
+    let image = container.image.as_ref().map(|image| {
+        let digest = container.image_digest.as_ref().map(|digest| code(digest));
+        format!(
+            "Image: {}{}",
+            code(image),
+            digest.map_or_else(String::new, |digest| format!(" ({digest})"))
+        )
+    });
+    let warnings = container
+        .warnings
+        .iter()
+        .map(|warning| format!("**Warning**: {}.", prose(&warning.text)));
+    image.into_iter().chain(warnings).collect()
 }
 
 fn risks(doc: &mut Document, profile: &SeccompProfile) {

@@ -61,6 +61,7 @@ pub(crate) fn recording(seen: &[Seen]) -> Recording {
             began: "2026-01-01T00:00:00Z".to_owned(),
             ended: "2026-01-01T00:01:00Z".to_owned(),
             start_observed: true,
+            container: None,
             calls: Some(12345),
         }],
         providers: vec![Provider {
