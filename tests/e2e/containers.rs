@@ -101,7 +101,7 @@ fn found_by_id(runtime: Runtime) -> Outcome {
     let working = Working::start(runtime, &folders, FOLDERS, &[])?;
     let other = Working::start(runtime, &links, LINKS, &[])?;
     let id = working.container.id();
-    for (place, given) in [("whole", id), ("beginning", &id[..id.len() - 1])] {
+    for (place, given) in [("whole", id), ("beginning", &id[..id.len() - 3])] {
         let recordings = record(&scratch.join(place), &["--container", given], 1)?;
         let recording = &recordings[0];
         let container = recording.instances[0]
@@ -128,6 +128,16 @@ fn found_by_id(runtime: Runtime) -> Outcome {
             recording.coverage
         );
     }
+    // Both begin like this: which one is meant is not for tracer to say.
+    let finished = tracer_tests::process::run(
+        tracer::command()?
+            .args(["record", "--container", "tracer-e2e", "--output"])
+            .arg(scratch.join("ambiguous")),
+    )?;
+    ensure!(
+        finished.code() == 125 && finished.stderr.contains(id),
+        "{finished:?}"
+    );
     working.stop()?;
     other.stop()
 }

@@ -74,7 +74,8 @@ impl Container {
         )?;
         Ok(Self {
             runtime,
-            id: unique("tracer-e2e"),
+            // So that a beginning of it can be as unique as the whole.
+            id: unique("tracer-e2e") + "-container",
             scratch,
             public: false,
         })

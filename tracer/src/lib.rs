@@ -9,6 +9,11 @@
 //! | [`recording`] | observations, evidence, coverage; the file format | files in [`recording::store`] |
 //! | [`profile`] | the model of a profile, and a renderer a format | nothing |
 //! | [`report`] | what a reviewer reads | nothing |
+//! | [`cgroup`] | the v2 hierarchy, and a cgroup of our own | the cgroup file system |
+//! | [`container`] | which container, pod and workload a cgroup is | what runtimes keep, the CRI socket |
+//! | [`probe`] | the kernel side: load, attach, read | the kernel, by aya |
+//! | [`record`] | makes recordings: brings the ones above together | processes, signals |
+//! | [`cli`] | the command line | the terminal |
 
 pub mod cgroup;
 pub mod cli;

@@ -94,6 +94,9 @@ pub async fn find(wanted: &[Wanted]) -> Result<(Hierarchy, Vec<Found>), RecordEr
         {
             return Err(RecordError::NoContainer(selector.to_string()));
         }
+        if let Wanted::Containers(Selector::Container(text)) = wanted {
+            refuse_ambiguous(text, &matches)?;
+        }
         for (cgroup, container) in matches {
             // Asked for twice is recorded once.
             if found.iter().all(|(known, _)| known.id != cgroup.id) {
@@ -102,6 +105,24 @@ pub async fn find(wanted: &[Wanted]) -> Result<(Hierarchy, Vec<Found>), RecordEr
         }
     }
     Ok((hierarchy, found))
+}
+
+/// Several containers may have one name: they are replicas. But the beginning of several ids means
+/// one of them, and which one is not for tracer to say.
+fn refuse_ambiguous(text: &str, matches: &[Found]) -> Result<(), RecordError> {
+    let by_beginning: Vec<_> = matches
+        .iter()
+        .filter_map(|(_, container)| container.as_ref())
+        .filter(|container| container.id != text && container.name.as_deref() != Some(text))
+        .map(|container| format!("{:?}", container.id))
+        .collect();
+    if matches.len() > 1 && !by_beginning.is_empty() {
+        return Err(RecordError::Ambiguous {
+            given: text.to_owned(),
+            ids: by_beginning.join(", "),
+        });
+    }
+    Ok(())
 }
 
 /// Records the cgroups until they are gone or it is told to end; one recording for each workload.

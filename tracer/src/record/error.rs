@@ -22,6 +22,16 @@ pub enum RecordError {
     /// Nothing that runs is the container that was asked for.
     #[error("no running container is {0}; `docker ps`, `crictl ps` or `runc list` show what runs")]
     NoContainer(String),
+    /// The beginning of several ids was given.
+    #[error(
+        "several containers have an id that begins with {given:?}: {ids}; give more of the one you mean"
+    )]
+    Ambiguous {
+        /// What was given.
+        given: String,
+        /// Whose ids begin so.
+        ids: String,
+    },
     /// The command does not exist.
     #[error("cannot find the command {0:?}; give its path, or check PATH")]
     NotFound(OsString),
