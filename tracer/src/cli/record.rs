@@ -38,9 +38,13 @@ use crate::{
     "  126 the command could not be run, 127 it could not be found, 2 wrong usage,\n",
     "  3 the recording is incomplete and --require-complete was given",
 ))]
+#[command(override_usage = concat!(
+    "tracer record [OPTIONS] -- CMD [ARG]...\n",
+    "       tracer record [OPTIONS] <--container <ID|NAME>|--pod <NAMESPACE/NAME>|--cgroup <PATH>>...",
+))]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["cgroup", "container", "pod", "command"]))]
 pub(super) struct Args {
-    /// The workload's name, which is the name of its folder [default: the command's or cgroup's]
+    /// The workload's name, which is the name of its folder [default: the command's, the container's or the cgroup's]
     #[arg(long, value_parser = name::parse)]
     pub(super) name: Option<String>,
 
