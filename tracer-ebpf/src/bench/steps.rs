@@ -44,7 +44,7 @@ fn row_of_current(regs: *const u8) -> u32 {
         asm!(
             "{offset} -= {control}",
             offset = inout(reg) offset,
-            control = in(reg) control,
+            control = in(reg) control as u64,
             options(pure, nomem, nostack),
         );
         (&raw const (*control).epoch).read_volatile()
