@@ -123,6 +123,7 @@ impl Probe {
         fill_free_rows(&mut ebpf, settings.max_rows)?;
         attach(&mut ebpf)?;
         limit.restore();
+        give_memory_back();
         Ok((
             Self {
                 ebpf,
@@ -252,6 +253,16 @@ impl MemlockLimit {
         {
             log::warn!("the command gets another limit of locked memory than tracer had: {error}");
         }
+    }
+}
+
+/// The kernel's BTF takes some 20 MB while it is read, in pieces that glibc keeps for later; a
+/// recorder that runs for days has no later. musl gives freed memory back by itself.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: no arguments that point anywhere.
+    unsafe {
+        libc::malloc_trim(0);
     }
 }
 
