@@ -44,6 +44,7 @@ const GOAL_RATIO: f64 = 1.3;
 const GOAL_STARTUP: f64 = 150.0;
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    results::prepare(&options.json)?;
     let machine = Machine::this();
     println!("{}\n", machine.sentence());
     let (cpu, load_cpu) = load::cpus()?;

@@ -104,12 +104,23 @@ pub(crate) fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
     a.iter().zip(b).map(|(a, b)| a - b).collect()
 }
 
-/// Writes results as JSON.
-pub(crate) fn write(results: &impl Serialize, path: &Path) -> Result<()> {
+/// Finds out before a long run, and not after it, whether results can be kept at `path`.
+pub(crate) fn prepare(path: &Path) -> Result<()> {
     let context = || format!("cannot write the results to {path:?}");
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).with_context(context)?;
     }
+    fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .with_context(context)?;
+    Ok(())
+}
+
+/// Writes results as JSON.
+pub(crate) fn write(results: &impl Serialize, path: &Path) -> Result<()> {
+    let context = || format!("cannot write the results to {path:?}");
     let mut text = serde_json::to_string_pretty(results).with_context(context)?;
     text.push('\n');
     fs::write(path, text).with_context(context)

@@ -56,7 +56,8 @@ impl Tracer {
 
     /// The same with more options.
     pub(crate) fn record_with(cgroup: &Path, output: &Path, options: &[String]) -> Result<Self> {
-        let mut child = Command::new(binary()?)
+        let binary = binary()?;
+        let mut child = Command::new(&binary)
             .args(["record", "--name", NAME, "--output"])
             .arg(output)
             .arg("--cgroup")
@@ -66,7 +67,7 @@ impl Tracer {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .context("cannot start the tracer")?;
+            .with_context(|| format!("cannot start the tracer {binary:?}"))?;
         let stderr = child.stderr.take().context("the tracer has no stderr")?;
         let (attached, when_attached) = mpsc::channel();
         let stderr = std::thread::spawn(move || {
@@ -148,7 +149,7 @@ impl Tracer {
             .with_context(|| format!("{:?} is no recording", self.recording))?;
         Ok(Finished {
             calls: recording.instances.iter().map(|run| run.calls).sum(),
-            losses: recording.coverage.losses.values().sum(),
+            losses: recording.coverage.losses,
             peak_kib: self.peak_kib,
         })
     }
@@ -158,8 +159,8 @@ impl Tracer {
 pub(crate) struct Finished {
     /// Calls that were counted.
     pub(crate) calls: u64,
-    /// Sum of all counters of losses.
-    pub(crate) losses: u64,
+    /// What was lost, by kind.
+    pub(crate) losses: BTreeMap<String, u64>,
     /// The most memory that was resident, writing included.
     pub(crate) peak_kib: Option<u64>,
 }

@@ -1,6 +1,7 @@
 //! What the tracer takes: memory of its own and of its maps, and time.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -39,8 +40,8 @@ pub(super) struct Footprint {
     pub(super) cpu_visits_ms: f64,
     /// Milliseconds that took.
     pub(super) visits_ms: f64,
-    /// Sum of all counters of losses in the recording.
-    pub(super) losses: u64,
+    /// What the recording lost, by kind.
+    pub(super) losses: BTreeMap<String, u64>,
 }
 
 /// What runs in the cgroups.

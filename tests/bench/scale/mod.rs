@@ -32,7 +32,7 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',', default_values_t = [1, 100, 1_000, 10_000])]
     cgroups: Vec<usize>,
     /// Rounds; in each, every number has its turn.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 15)]
     rounds: usize,
     /// Where all samples are kept.
     #[arg(long, default_value = "target/bench/scale.json")]
@@ -53,6 +53,7 @@ struct Scale {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    results::prepare(&options.json)?;
     let machine = Machine::this();
     println!("{}\n", machine.sentence());
     let (cpu, load_cpu) = load::cpus()?;

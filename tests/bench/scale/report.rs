@@ -1,5 +1,7 @@
 //! Results as text.
 
+use std::collections::BTreeMap;
+
 use super::{Scale, footprint::Executables};
 use crate::{
     stats::Summary,
@@ -63,7 +65,7 @@ pub(super) fn print(results: &Scale) {
             format!("{:.2}", f.cpu_steady),
             format!("{:.0}", f.cpu_visits_ms),
             format!("{:.0}", f.visits_ms),
-            f.losses.to_string(),
+            losses(&f.losses),
         ]);
     }
     println!("{}", footprints.render());
@@ -105,6 +107,20 @@ fn goals(results: &Scale) {
             "{}",
             table::goal(&what, GOAL_RESIDENT, "MiB", mib(f.peak_kib))
         );
+    }
+}
+
+/// `5 events`, or `none`.
+fn losses(losses: &BTreeMap<String, u64>) -> String {
+    let some: Vec<_> = losses
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    if some.is_empty() {
+        "none".to_owned()
+    } else {
+        some.join(", ")
     }
 }
 
