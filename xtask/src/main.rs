@@ -2,15 +2,17 @@
 //!
 //! [`commands`] holds one file a subcommand. The other modules are what the commands share: how to
 //! run a program ([`cmd`]), where things are ([`workspace`], [`toolchain`]), and what has to be
-//! installed ([`linker`], [`packages`]).
+//! installed ([`linker`], [`packages`]). [`machine`] runs a command on another of the [`kernels`].
 //!
 //! The product goes to stdout, everything else to stderr.
 
 mod cmd;
 mod commands;
 mod files;
+mod kernels;
 mod licences;
 mod linker;
+mod machine;
 mod packages;
 mod tally;
 mod toolchain;

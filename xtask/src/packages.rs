@@ -10,7 +10,7 @@ use crate::cmd::{self, say};
 use crate::workspace::Workspace;
 
 /// What the tests use.
-const PACKAGES: [&str; 15] = [
+pub(crate) const TESTS: [&str; 15] = [
     "busybox-static",
     "crun",
     "gcc",
@@ -51,8 +51,12 @@ fi
 "#;
 
 /// Installs what is missing, where this may be done. Returns what is still missing.
-pub(crate) fn ensure(workspace: &Workspace, install: bool) -> Result<Vec<&'static str>> {
-    let missing = missing()?;
+pub(crate) fn ensure(
+    workspace: &Workspace,
+    packages: &[&'static str],
+    install: bool,
+) -> Result<Vec<&'static str>> {
+    let missing = missing(packages)?;
     if missing.is_empty() || !install {
         return Ok(missing);
     }
@@ -79,32 +83,33 @@ pub(crate) fn ensure(workspace: &Workspace, install: bool) -> Result<Vec<&'stati
     ));
     apt_install(&missing, &log)?;
     disable_services(&missing)?;
-    self::missing()
+    self::missing(packages)
 }
 
 /// Which of the packages are not installed; all of them where dpkg is not in use.
-fn missing() -> Result<Vec<&'static str>> {
+fn missing(packages: &[&'static str]) -> Result<Vec<&'static str>> {
     if cmd::find("dpkg-query").is_none() {
-        return Ok(PACKAGES.to_vec());
+        return Ok(packages.to_vec());
     }
     let mut query = Command::new("dpkg-query");
     query
         .args(["-W", "-f", "${Package} ${db:Status-Status}\n"])
-        .args(PACKAGES);
+        .args(packages);
     // Its status is 1 when it does not know one of them, which is what we ask for.
     let output = query.output().with_context(|| cmd::not_started(&query))?;
     let known = String::from_utf8_lossy(&output.stdout);
-    Ok(not_installed(&known))
+    Ok(not_installed(packages, &known))
 }
 
-fn not_installed(known: &str) -> Vec<&'static str> {
+fn not_installed(packages: &[&'static str], known: &str) -> Vec<&'static str> {
     let installed = |package: &str| {
         known
             .lines()
             .any(|line| line.strip_prefix(package) == Some(" installed"))
     };
-    PACKAGES
-        .into_iter()
+    packages
+        .iter()
+        .copied()
         .filter(|package| !installed(package))
         .collect()
 }
@@ -200,7 +205,7 @@ mod tests {
 
     #[test]
     fn only_what_is_installed_counts_as_installed() {
-        let known: String = PACKAGES
+        let known: String = TESTS
             .iter()
             .filter(|package| **package != "perl")
             .map(|package| match *package {
@@ -208,11 +213,11 @@ mod tests {
                 package => format!("{package} installed\n"),
             })
             .collect();
-        assert_eq!(not_installed(&known), ["perl", "runc"]);
+        assert_eq!(not_installed(&TESTS, &known), ["perl", "runc"]);
     }
 
     #[test]
     fn a_name_that_begins_like_another_is_not_taken_for_it() {
-        assert!(not_installed("gcc-multilib installed\n").contains(&"gcc"));
+        assert!(not_installed(&TESTS, "gcc-multilib installed\n").contains(&"gcc"));
     }
 }

@@ -3,6 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// How one test ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Passed,
+    Failed,
+    /// With the reason.
+    Skipped(String),
+}
+
 /// The sum of libtest's result lines.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -56,11 +65,26 @@ impl Tally {
         }
     }
 
+    /// Takes a test into account that is none of libtest's.
+    pub(crate) fn add(&mut self, name: &str, verdict: Verdict) {
+        match verdict {
+            Verdict::Passed => self.passed += 1,
+            Verdict::Failed => self.failed += 1,
+            Verdict::Skipped(reason) => {
+                self.skipped.insert(name.to_owned(), reason);
+            }
+        }
+    }
+
     /// The tests that did not run, and why, by name.
     pub(crate) fn skipped(&self) -> impl Iterator<Item = (&str, &str)> {
         self.skipped
             .iter()
             .map(|(name, reason)| (name.as_str(), reason.as_str()))
+    }
+
+    pub(crate) fn passed(&self) -> usize {
+        self.passed
     }
 
     pub(crate) fn failed(&self) -> usize {
@@ -164,6 +188,15 @@ mod tests {
             skipped,
             [("a::two", "takes an hour"), ("b::one", "needs root")]
         );
+    }
+
+    #[test]
+    fn a_test_of_another_kind_counts_too() {
+        let mut tally = tally(TWO_PROGRAMS, "");
+        tally.add("c::one", Verdict::Passed);
+        tally.add("c::two", Verdict::Failed);
+        tally.add("c::three", Verdict::Skipped("no network".into()));
+        assert_eq!(tally.to_string(), "3 passed, 2 failed, 2 skipped");
     }
 
     #[test]

@@ -3,21 +3,27 @@
 //! Its path is the only line on stdout: `cp "$(cargo xtask dist)" …`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::commands::build::{self, Object};
-use crate::commands::setup;
+use crate::commands::setup::{self, Tools};
 use crate::workspace::Workspace;
 use crate::{cmd, files};
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let tools = setup::ensure(workspace)?;
+    println!("{}", build(workspace, &tools)?.display());
+    Ok(())
+}
+
+/// Builds the static binary and returns its path.
+pub(crate) fn build(workspace: &Workspace, tools: &Tools) -> Result<PathBuf> {
     let triple = tools.toolchain.musl();
     setup::target(workspace, &tools.toolchain, &triple)?;
-    let object = build::kernel_object(workspace, &tools, Object::Tracer)?;
+    let object = build::kernel_object(workspace, tools, Object::Tracer)?;
     cmd::run(
         workspace
             .cargo()
@@ -28,8 +34,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     verify(&built)?;
     let product = workspace.target.join("dist/tracer");
     files::copy_if_changed(&built, &product)?;
-    println!("{}", product.display());
-    Ok(())
+    Ok(product)
 }
 
 /// A binary that needs a loader would not start in a container or on a node with another libc.

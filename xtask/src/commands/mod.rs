@@ -7,6 +7,7 @@ pub(crate) mod lint;
 pub(crate) mod run;
 pub(crate) mod setup;
 pub(crate) mod test;
+pub(crate) mod vm;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Run(run::Args),
     /// Installs what the tests use and runs all of them
     Test(test::Args),
+    /// Runs a command on other kernels, each in a virtual machine over this one's files
+    Vm(vm::Args),
     /// Measures what tracer costs
     Bench(bench::Args),
     /// Checks format, lints and licences
@@ -40,6 +43,7 @@ impl Command {
             Self::Build(args) => build::run(workspace, &args)?,
             Self::Run(args) => run::run(workspace, &args)?,
             Self::Test(args) => return test::run(workspace, &args),
+            Self::Vm(args) => return vm::run(workspace, &args),
             Self::Bench(args) => bench::run(workspace, &args)?,
             Self::Lint => lint::run(workspace)?,
             Self::Dist => dist::run(workspace)?,

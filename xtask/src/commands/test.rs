@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use crate::cmd::{self, say};
 use crate::commands::build::{self, Object, Progress};
 use crate::commands::setup;
+use crate::commands::vm::{self, Checks};
 use crate::packages;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
@@ -22,6 +23,9 @@ pub(crate) struct Args {
     /// Installs no packages: tests that miss a program skip
     #[arg(long)]
     no_install: bool,
+    /// Leaves out the test that boots another kernel in a virtual machine
+    #[arg(long)]
+    no_vm: bool,
     /// Runs only the tests whose names contain one of these; after `--`, options of the test
     /// programs such as `--nocapture`
     filter: Vec<String>,
@@ -29,29 +33,50 @@ pub(crate) struct Args {
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let tools = setup::ensure(workspace)?;
-    let missing = packages::ensure(workspace, !args.no_install)?;
+    let missing = packages::ensure(workspace, &packages::TESTS, !args.no_install)?;
     let object = build::kernel_object(workspace, &tools, Object::Tracer)?;
     let bench_object = build::kernel_object(workspace, &tools, Object::Bench)?;
     let tracer = build::tracer(workspace, &object, Progress::Shown)?;
 
     let skip_log = SkipLog::new(workspace)?;
-    let mut cargo = workspace.cargo();
-    cargo
+    let must_run_all = must_run_all(args, &missing);
+    let cargo = || {
+        let mut cargo = workspace.cargo();
+        cargo
+            .env("TRACER_EBPF_OBJECT", &object)
+            .env("TRACER_BENCH_OBJECT", &bench_object);
+        cargo
+    };
+    let mut tests = cargo();
+    tests
         .args(["test", "--workspace", "--no-fail-fast", "--"])
         .args(&args.filter)
-        .env("TRACER_EBPF_OBJECT", object)
-        .env("TRACER_BENCH_OBJECT", bench_object)
-        .env("TRACER_BIN", tracer)
+        .env("TRACER_BIN", &tracer)
         .env("TRACER_SKIP_LOG", &skip_log.path);
-    if must_run_all(args, &missing) {
-        cargo.env("TRACER_REQUIRE_ALL", "1");
+    if must_run_all {
+        tests.env("TRACER_REQUIRE_ALL", "1");
     }
 
     let mut tally = Tally::default();
-    let status = stream(&mut cargo, |line| tally.line(line))?;
+    let status = stream(&mut tests, |line| tally.line(line))?;
     tally.end();
     tally.skips(&skip_log.read()?);
+    if wants_vm(args) {
+        let checks = Checks {
+            tracer,
+            tests: vm::end_to_end(&mut cargo())?,
+            must_run_all,
+        };
+        tally.add(vm::TEST, vm::test(workspace, &checks, !args.no_install)?);
+    }
     report(&tally, status)
+}
+
+/// Without root, tests record nothing on any kernel.
+fn wants_vm(args: &Args) -> bool {
+    let mut filters = args.filter.iter().filter(|word| !word.starts_with('-'));
+    let chosen = filters.clone().count() == 0 || filters.any(|filter| vm::TEST.contains(filter));
+    chosen && !args.no_vm && cmd::is_root()
 }
 
 /// Where everything is there, a test that cannot run is a failure; so it is in CI, always.

@@ -1,0 +1,249 @@
+//! `cargo xtask vm [--kernel …] [-- COMMAND…]`: other kernels than this machine's own.
+//!
+//! Without a command, it is a part of the end-to-end tests: what tracer records there is what
+//! strace sees there.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::cmd::{self, say};
+use crate::commands::build::{self, Object};
+use crate::commands::{dist, setup};
+use crate::kernels::{Kernel, Release};
+use crate::tally::{Tally, Verdict};
+use crate::workspace::Workspace;
+use crate::{machine, packages};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The kernels, one machine after the other
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "debian12")]
+    kernel: Vec<Release>,
+    /// Installs no packages
+    #[arg(long)]
+    no_install: bool,
+    /// How long each machine may run
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    timeout: u64,
+    /// What runs there as root, from this folder; a part of the end-to-end tests when none is named
+    #[arg(last = true)]
+    command: Vec<OsString>,
+}
+
+/// The tests that run there, each for something that differs between kernels: how programs are
+/// loaded and attached, where the registers of a call lie in each ABI, how cgroups and their
+/// children are followed, and that no mark is lost when CPUs meet.
+const TESTS: [&str; 11] = [
+    "command::attaching_to_a_cgroup",
+    "command::cgroups_that_the_command_makes_are_recorded",
+    "command::nothing_is_left_behind",
+    "ground_truth::cp",
+    "ground_truth::forks",
+    "ground_truth::i386",
+    "ground_truth::int80_from_64_bit",
+    "ground_truth::ls",
+    "ground_truth::threads",
+    "ground_truth::unknown_numbers",
+    "races::no_first_call_of_two_processes_is_lost",
+];
+
+pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    let missing = packages::ensure(workspace, &machine::PACKAGES, !args.no_install)?;
+    ensure!(
+        missing.is_empty(),
+        "a virtual machine needs: apt-get install --no-install-recommends {}",
+        missing.join(" ")
+    );
+    let work = match args.command.split_first() {
+        Some((program, arguments)) => {
+            let here = std::env::current_dir().context("this folder is gone")?;
+            Work::Command(in_folder(&here, Command::new(program).args(arguments)))
+        }
+        None => Work::Checks(Checks::build(workspace)?),
+    };
+    let patience = Duration::from_secs(args.timeout);
+    let mut worst = 0;
+    for release in &args.kernel {
+        let kernel = Kernel::of(workspace, *release)?;
+        let start = Instant::now();
+        let status = match &work {
+            Work::Command(command) => machine::run(workspace, &kernel, command, patience, print)?,
+            Work::Checks(checks) => checks.run(workspace, &kernel, patience)?,
+        };
+        say(format_args!(
+            "Linux {}: exit status {status} after {} s",
+            kernel.version,
+            start.elapsed().as_secs()
+        ));
+        worst = worst.max(status);
+    }
+    Ok(ExitCode::from(worst))
+}
+
+enum Work {
+    /// As a shell reads it.
+    Command(String),
+    Checks(Checks),
+}
+
+/// The name by which `cargo xtask test` counts [`test`].
+pub(crate) const TEST: &str = "vm::debian12_records_and_agrees_with_strace";
+
+/// Runs the checks on Debian 12's kernel. Where that cannot be had, they skip with the reason.
+pub(crate) fn test(workspace: &Workspace, checks: &Checks, install: bool) -> Result<Verdict> {
+    let missing = packages::ensure(workspace, &machine::PACKAGES, install)?;
+    if !missing.is_empty() {
+        let missing = missing.join(" ");
+        return Ok(Verdict::Skipped(format!("needs apt-get install {missing}")));
+    }
+    let kernel = match Kernel::of(workspace, Release::Debian12) {
+        Ok(kernel) => kernel,
+        Err(error) => {
+            let reason = format!("{error:#}").replace('\n', "; ");
+            return Ok(Verdict::Skipped(reason));
+        }
+    };
+    say(format_args!(
+        "boots Linux {} for {} of the tests",
+        kernel.version,
+        TESTS.len()
+    ));
+    Ok(match checks.run(workspace, &kernel, PATIENCE) {
+        Ok(0) => Verdict::Passed,
+        Ok(_) => Verdict::Failed,
+        Err(error) => {
+            say(format_args!("{error:#}"));
+            Verdict::Failed
+        }
+    })
+}
+
+/// How long a machine may run; with emulation on two slow CPUs it takes a tenth of that.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+fn print(line: &[u8]) -> Result<()> {
+    std::io::stdout()
+        .write_all(line)
+        .context("cannot write to stdout")
+}
+
+/// What runs in a machine that is to be checked.
+pub(crate) struct Checks {
+    /// The program under test.
+    pub(crate) tracer: PathBuf,
+    /// The program of the end-to-end tests.
+    pub(crate) tests: PathBuf,
+    /// Whether a test that cannot run there is a failure.
+    pub(crate) must_run_all: bool,
+}
+
+impl Checks {
+    /// With the static binary: the one that goes to other machines.
+    fn build(workspace: &Workspace) -> Result<Self> {
+        let tools = setup::ensure(workspace)?;
+        let object = build::kernel_object(workspace, &tools, Object::Tracer)?;
+        let bench_object = build::kernel_object(workspace, &tools, Object::Bench)?;
+        let mut cargo = workspace.cargo();
+        cargo
+            .env("TRACER_EBPF_OBJECT", object)
+            .env("TRACER_BENCH_OBJECT", bench_object);
+        Ok(Self {
+            tracer: dist::build(workspace, &tools)?,
+            tests: end_to_end(&mut cargo)?,
+            must_run_all: false,
+        })
+    }
+
+    /// Runs them and returns a status that is 0 when all of them ran and succeeded.
+    fn run(&self, workspace: &Workspace, kernel: &Kernel, patience: Duration) -> Result<u8> {
+        let mut tally = Tally::default();
+        let status = machine::run(
+            workspace,
+            kernel,
+            &self.command(workspace),
+            patience,
+            |line| {
+                tally.line(String::from_utf8_lossy(line).trim_end());
+                print(line)
+            },
+        )?;
+        tally.end();
+        // A name that no longer is one would leave its test out in silence.
+        ensure!(
+            status != 0 || tally.passed() == TESTS.len(),
+            "{} tests were to run in the machine, but it told of {tally}: see TESTS in \
+             xtask/src/commands/vm.rs",
+            TESTS.len()
+        );
+        Ok(status)
+    }
+
+    /// As a shell reads it.
+    fn command(&self, workspace: &Workspace) -> String {
+        let mut tests = Command::new(&self.tests);
+        tests
+            .args(["--exact", "--test-threads=2"])
+            .args(TESTS)
+            .env("TRACER_BIN", &self.tracer)
+            .env("CARGO_TARGET_DIR", &workspace.target);
+        if self.must_run_all {
+            tests.env("TRACER_REQUIRE_ALL", "1");
+        }
+        let doctor = cmd::describe(Command::new(&self.tracer).arg("doctor"));
+        format!(
+            "uname -sr && {doctor} && {}",
+            in_folder(&workspace.root, &tests)
+        )
+    }
+}
+
+fn in_folder(folder: &Path, command: &Command) -> String {
+    let enter = cmd::describe(Command::new("cd").arg(folder));
+    format!("{enter} && {}", cmd::describe(command))
+}
+
+/// The program of the end-to-end tests, which `cargo test` builds as it does for all tests.
+pub(crate) fn end_to_end(cargo: &mut Command) -> Result<PathBuf> {
+    let messages = cmd::read(cargo.args([
+        "test",
+        "--quiet",
+        "--workspace",
+        "--no-run",
+        "--message-format=json",
+    ]))?;
+    executable(&messages, "e2e").context("`cargo test` did not build the end-to-end tests")
+}
+
+fn executable(messages: &str, target: &str) -> Option<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == target)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_test_program_is_the_one_of_that_name() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"e2e-not"},"executable":"/a"}
+{"reason":"compiler-artifact","target":{"name":"e2e"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"e2e"},"executable":"/target/debug/deps/e2e-1"}
+{"reason":"build-finished","success":true}"#;
+        let found = executable(messages, "e2e");
+        assert_eq!(found, Some(PathBuf::from("/target/debug/deps/e2e-1")));
+    }
+
+    #[test]
+    fn the_command_runs_where_the_user_stands() {
+        let text = in_folder(Path::new("/a b"), Command::new("ls").arg("c d"));
+        assert_eq!(text, "cd '/a b' && ls 'c d'");
+    }
+}
