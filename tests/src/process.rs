@@ -6,6 +6,7 @@ use std::{
     fs::{self, File},
     os::unix::{fs::FileExt, process::ExitStatusExt},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::Once,
     time::Duration,
 };
 
@@ -38,6 +39,18 @@ pub struct Finished {
     pub stderr: String,
 }
 
+/// Undoes what `nohup`, or a shell's `&`, did to whoever runs the tests: a signal that is ignored
+/// stays so in every child, and the tests send them.
+fn heed_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTERM] {
+            // SAFETY: sets a disposition without a handler.
+            unsafe { libc::signal(signal, libc::SIG_DFL) };
+        }
+    });
+}
+
 impl Running {
     /// Starts `command` with its output going to files, so that nobody has to read along. Its
     /// stdin is empty unless the caller set it.
@@ -63,6 +76,7 @@ impl Running {
 
     fn spawn_as_is(command: &mut Command, stdout: File, stderr: File) -> Result<Self> {
         let label = format!("{command:?}");
+        heed_signals();
         let child = command
             .spawn()
             .with_context(|| format!("starting {label}"))?;

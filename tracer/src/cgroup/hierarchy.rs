@@ -142,16 +142,23 @@ impl Cgroup {
         Ok(processes)
     }
 
-    /// The ids of the cgroups below it.
+    /// The cgroups below it.
     ///
     /// # Errors
     /// When the directory is gone.
-    pub fn descendants(&self) -> io::Result<Vec<u64>> {
+    pub fn descendants(&self) -> io::Result<Vec<Self>> {
         Ok(self
             .subtree()?
             .into_iter()
             .filter(|directory| *directory != self.directory)
-            .filter_map(|directory| Some(fs::metadata(directory).ok()?.ino()))
+            .filter_map(|directory| {
+                let below = directory.strip_prefix(&self.directory).ok()?;
+                Some(Self {
+                    id: fs::metadata(&directory).ok()?.ino(),
+                    path: self.path.join(below),
+                    directory,
+                })
+            })
             .collect())
     }
 

@@ -167,9 +167,12 @@ impl Session {
     /// Watches the cgroups below that the kernel side does not know; returns how many there were.
     fn watch_descendants(&mut self, cgroup: &Cgroup, first_exe: u64) -> Result<u64, RecordError> {
         let mut new = 0;
-        for id in cgroup.descendants().unwrap_or_default() {
-            if self.watched.insert(id) && !self.probe.is_watched(id)? {
-                self.probe.watch(id, cgroup.id, first_exe)?;
+        for child in cgroup.descendants().unwrap_or_default() {
+            // One that is gone by now has taken its entry with it: only one that is still there
+            // after the question was really not known.
+            if self.watched.insert(child.id) && !self.probe.is_watched(child.id)? && child.exists()
+            {
+                self.probe.watch(child.id, cgroup.id, first_exe)?;
                 new += 1;
             }
         }
