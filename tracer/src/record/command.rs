@@ -22,8 +22,9 @@ use tokio::{
 use tracer_ebpf::EXE_LAUNCHER;
 
 use super::{
-    Ending, RecordError, RunAs, Session, Subject, Watcher, program,
-    session::text,
+    Ending, RecordError, RunAs, Session, Subject, Watcher,
+    describe::text,
+    program,
     signals::{Arrived, Signals},
     spawn,
 };

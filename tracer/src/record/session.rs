@@ -9,15 +9,15 @@ use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
 use tracer_ebpf::{AbiClass, Counters, EXE_UNKNOWN, Event};
 
-use super::RecordError;
+use super::{RecordError, describe};
 use crate::{
     cgroup::Cgroup,
-    probe::{Events, Probe, ProbeError, RowExecutable, Settings, support},
+    probe::{Events, Probe, ProbeError, Settings, support},
     recording::{
         Call, Container, Coverage, Executable, FirstSeen, Host, Instance, Losses, Observation,
-        Observations, Phase, Provider, Reason, ReasonCode, Recording, SCHEMA, Source, Workload,
+        Observations, Phase, Reason, ReasonCode, Recording, SCHEMA, Source, Workload,
     },
-    syscall::{Abi, Machine},
+    syscall::Machine,
 };
 
 /// How often the watcher is told; more would only flicker.
@@ -227,7 +227,7 @@ impl Session {
                 after_ns: event.time.saturating_sub(self.began_ns),
                 pid: event.pid,
                 tid: event.tid,
-                comm: text(event.comm.split(|byte| *byte == 0).next().unwrap_or(&[])),
+                comm: describe::text(event.comm.split(|byte| *byte == 0).next().unwrap_or(&[])),
                 args: event.args,
             };
             self.observe(meaning, class, event.nr, Some(first));
@@ -355,7 +355,7 @@ impl Session {
                     calls: alone.then_some(counters.calls),
                 })
                 .collect(),
-            providers: vec![syscall_provider(self.machine.native)],
+            providers: vec![describe::syscall_provider(self.machine.native)],
             syscalls: observations.into_syscalls(),
             coverage: Coverage::new(reasons, self.losses(counters)),
         }
@@ -439,7 +439,7 @@ impl Session {
                 log::warn!("row {} belongs to no instance", row.number);
                 continue;
             };
-            let executable = executable(self.probe.executable(row.key.exe)?);
+            let executable = describe::executable(self.probe.executable(row.key.exe)?);
             self.rows.insert(
                 row.number,
                 Meaning {
@@ -449,52 +449,6 @@ impl Session {
             );
         }
         Ok(())
-    }
-}
-
-fn executable(row: RowExecutable) -> Executable {
-    match row {
-        RowExecutable::Path {
-            bytes,
-            truncated: false,
-        } => Executable::Path(text(&bytes)),
-        RowExecutable::Path {
-            bytes,
-            truncated: true,
-        } => Executable::Truncated(text(&bytes)),
-        RowExecutable::Launcher => Executable::Launcher,
-        RowExecutable::Unknown => Executable::Unknown,
-    }
-}
-
-/// Bytes that a workload chose, as text: those that are no UTF-8 are escaped, none are dropped.
-pub(super) fn text(bytes: &[u8]) -> String {
-    bytes
-        .utf8_chunks()
-        .flat_map(|chunk| {
-            [
-                chunk.valid().to_owned(),
-                chunk.invalid().escape_ascii().to_string(),
-            ]
-        })
-        .collect()
-}
-
-fn syscall_provider(native: Abi) -> Provider {
-    let mut cannot_see = vec![
-        "calls that a seccomp filter stopped".to_owned(),
-        "what io_uring does".to_owned(),
-    ];
-    if native == Abi::X86_64 {
-        cannot_see.push(
-            "that a call was 32-bit, when a 64-bit program forges the registers of a 64-bit one"
-                .to_owned(),
-        );
-    }
-    Provider {
-        kind: "syscalls".to_owned(),
-        provider: "BTF tracepoint sys_enter".to_owned(),
-        cannot_see,
     }
 }
 
