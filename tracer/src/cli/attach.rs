@@ -19,6 +19,7 @@ use crate::{
 };
 
 pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, Failure> {
+    let options = args.profile.options()?;
     let wanted = wanted(args).map_err(|error| Failure::new(Exit::Usage, error))?;
     let (_hierarchy, found) = attach::find(&wanted).await.map_err(record_failure)?;
     let targets = name_workloads(args, found)?;
@@ -48,7 +49,7 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
     let mut exit = Exit::Fine;
     for recording in &recordings {
         let folder = args.output.join(&recording.workload.name);
-        output::write(&folder, recording).map_err(failed)?;
+        output::write(&folder, recording, &options).map_err(failed)?;
         output::summary(&folder, recording, args.quiet);
         exit = verdict(recording, args.require_complete, exit);
     }

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use super::{
     Exit, Failure, name,
     output::{self, Format},
+    profile::ProfileArgs,
 };
 use crate::recording::{Recording, store};
 
@@ -21,7 +22,8 @@ use crate::recording::{Recording, store};
 #[command(after_help = concat!(
     "Examples:\n",
     "  tracer generate profiles-out/nginx\n",
-    "  tracer generate run-1/recording.json run-2/recording.json --output profiles",
+    "  tracer generate run-1/recording.json run-2/recording.json --output profiles\n",
+    "  tracer generate --runtime runc@1.1,crun profiles-out/nginx",
 ))]
 pub(super) struct Args {
     /// Recordings: recording.json files, or folders that hold one
@@ -35,9 +37,13 @@ pub(super) struct Args {
     /// The folder that holds a folder for each workload
     #[arg(long, short, default_value = output::FOLDER, value_name = "DIR")]
     output: PathBuf,
+
+    #[command(flatten)]
+    profile: ProfileArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let options = args.profile.options()?;
     let mut workloads: BTreeMap<String, Vec<Recording>> = BTreeMap::new();
     for path in &args.recordings {
         let recording = store::read(path)?;
@@ -60,7 +66,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let rendered = workloads
         .into_iter()
         .map(|(name, recordings)| {
-            let files = output::render(&recordings, &args.format)
+            let files = output::render(&recordings, &args.format, &options)
                 .with_context(|| format!("cannot make a profile for {name}"))?;
             Ok((args.output.join(name), files))
         })

@@ -9,6 +9,7 @@ mod live;
 mod man;
 mod name;
 mod output;
+mod profile;
 mod record;
 mod say;
 

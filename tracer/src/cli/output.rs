@@ -34,8 +34,9 @@ impl Format {
 pub(super) fn render(
     recordings: &[Recording],
     formats: &[Format],
+    options: &Options,
 ) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let profile = SeccompProfile::from_recordings(recordings, &Options::default())?;
+    let profile = SeccompProfile::from_recordings(recordings, options)?;
     formats
         .iter()
         .map(|format| {
@@ -48,8 +49,8 @@ pub(super) fn render(
 }
 
 /// Writes a new recording and all that is rendered from it.
-pub(super) fn write(folder: &Path, recording: &Recording) -> anyhow::Result<()> {
-    let rendered = render(std::slice::from_ref(recording), &Format::ALL)
+pub(super) fn write(folder: &Path, recording: &Recording, options: &Options) -> anyhow::Result<()> {
+    let rendered = render(std::slice::from_ref(recording), &Format::ALL, options)
         .context("cannot make a profile from the recording");
     let mut files = vec![(store::RECORDING, store::to_json(recording))];
     match rendered {

@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 
-use super::{Exit, Failure, attach, live::Live, name, output};
+use super::{Exit, Failure, attach, live::Live, name, output, profile::ProfileArgs};
 use crate::{
     probe::Settings,
     record::{RecordError, RunAs, command, signals::Signals},
@@ -80,6 +80,9 @@ pub(super) struct Args {
     /// Exit with 3 when the recording cannot be called complete
     #[arg(long)]
     pub(super) require_complete: bool,
+
+    #[command(flatten)]
+    pub(super) profile: ProfileArgs,
 
     /// No progress and no summary; warnings and errors only
     #[arg(long, short)]
@@ -152,6 +155,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
 
 async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failure> {
     let settings = args.settings();
+    let options = args.profile.options()?;
     let name = args
         .name
         .unwrap_or_else(|| name::of(&args.command.first().cloned().unwrap_or_default()));
@@ -178,7 +182,7 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         .await
         .map_err(record_failure)?;
     live.clear();
-    output::write(&folder, &recording).map_err(failed)?;
+    output::write(&folder, &recording, &options).map_err(failed)?;
     output::summary(&folder, &recording, args.quiet);
     Ok(verdict(&recording, args.require_complete, Exit::of(status)))
 }

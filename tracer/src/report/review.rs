@@ -242,6 +242,32 @@ mod tests {
     }
 
     #[test]
+    fn the_runtimes_of_the_window_are_named() {
+        let recordings = [recording(&[(Abi::X86_64, 0, Phase::Run, path("/bin/cat"))])];
+        for (runtimes, expected) in [
+            (
+                "all",
+                "It covers every runtime that tracer knows: runc 1.1.5, ",
+            ),
+            (
+                "crun@1.8",
+                "**Only for some runtimes**, chosen by `--runtime crun@1.8`: crun 1.8.1. ",
+            ),
+            ("none", "For no runtime, by `--runtime none`"),
+        ] {
+            let options = Options {
+                window: runtimes.parse().unwrap(),
+                ..Options::default()
+            };
+            let profile = SeccompProfile::from_recordings(&recordings, &options).unwrap();
+            assert!(
+                review(&recordings, &profile).contains(expected),
+                "{runtimes}"
+            );
+        }
+    }
+
+    #[test]
     fn complete_is_said_plainly() {
         let recordings = [recording(&[(Abi::X86_64, 0, Phase::Run, path("/bin/cat"))])];
         let profile = SeccompProfile::from_recordings(&recordings, &Options::default()).unwrap();

@@ -69,7 +69,7 @@ pub(super) fn rules(doc: &mut Document, profile: &SeccompProfile) {
 }
 
 pub(super) fn window_layer(doc: &mut Document, profile: &SeccompProfile) {
-    let united = window::united();
+    let united = profile.window().united();
     let rows: Vec<_> = profile
         .names_in(Layer::Window)
         .map(|name| {
@@ -82,12 +82,29 @@ pub(super) fn window_layer(doc: &mut Document, profile: &SeccompProfile) {
             ]
         })
         .collect();
+    doc.heading(2, "Added: `window`");
     if rows.is_empty() {
+        doc.paragraph(&covered(profile.window()));
         return;
     }
-    doc.heading(2, "Added: `window`");
     doc.paragraph("A container runtime makes these calls after it has loaded the profile and before it starts the workload, so it cannot start the workload without them.");
+    doc.paragraph(&covered(profile.window()));
     doc.table(["Call", "Needed by"], rows);
+}
+
+/// Which runtimes may start the workload.
+fn covered(choice: &window::Choice) -> String {
+    let rows: Vec<_> = choice.rows().collect();
+    let known = list(window::in_words(&rows));
+    match choice {
+        window::Choice::All => format!(
+            "It covers every runtime that tracer knows: {known}. A version between two of them most likely needs no more than they do."
+        ),
+        window::Choice::None => "For no runtime, by `--runtime none`: none can start the workload under this profile. A process can load it by itself.".to_owned(),
+        window::Choice::Only(_) => format!(
+            "**Only for some runtimes**, chosen by `--runtime {choice}`: {known}. Another one, or another version, may not be able to start the workload under this profile."
+        ),
+    }
 }
 
 pub(super) fn essential_layer(doc: &mut Document, profile: &SeccompProfile) {

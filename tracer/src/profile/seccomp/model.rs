@@ -10,10 +10,10 @@ use crate::{
 };
 
 /// What a profile is to hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Whether to add what container runtimes call after they have loaded the filter.
-    pub window: bool,
+    /// Whose calls to add: container runtimes make some after they have loaded the filter.
+    pub window: window::Choice,
     /// Whether to add what staging hardly ever shows.
     pub essential: bool,
     /// What a denied call returns.
@@ -23,7 +23,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            window: true,
+            window: window::Choice::All,
             essential: true,
             errno: ErrnoPolicy::default(),
         }
@@ -98,6 +98,7 @@ pub struct SeccompProfile {
     refused: BTreeSet<&'static str>,
     blocked: BTreeSet<&'static str>,
     unnamed: BTreeMap<Call, Unnamed>,
+    window: window::Choice,
     errno: ErrnoPolicy,
 }
 
@@ -117,16 +118,15 @@ impl SeccompProfile {
             refused: BTreeSet::new(),
             blocked: BTreeSet::new(),
             unnamed: BTreeMap::new(),
+            window: options.window.clone(),
             errno: options.errno,
         };
         for syscall in recordings.iter().flat_map(|recording| &recording.syscalls) {
             profile.add_observed(syscall, options);
         }
-        if options.window {
-            // The runtime is a native program, whatever the workload is.
-            for name in natives.iter().flat_map(|abi| window::names(*abi)) {
-                profile.add_layer(name, Layer::Window);
-            }
+        // The runtime is a native program, whatever the workload is.
+        for name in natives.iter().flat_map(|abi| options.window.names(*abi)) {
+            profile.add_layer(name, Layer::Window);
         }
         if options.essential {
             for abi in profile.architectures.clone() {
@@ -170,7 +170,8 @@ impl SeccompProfile {
             .any(|phase| matches!(phase, Phase::Run | Phase::Exec))
         {
             Layer::Observed
-        } else if options.window && syscall.phases.contains(&Phase::Window) {
+        } else if options.window != window::Choice::None && syscall.phases.contains(&Phase::Window)
+        {
             Layer::Window
         } else {
             // Setup alone: made before the filter is loaded, so nothing needs it.
@@ -216,6 +217,11 @@ impl SeccompProfile {
         self.rules()
             .filter(move |(_, rule)| rule.layer() == Some(layer))
             .map(|(name, _)| name)
+    }
+
+    /// The container runtimes that the layer `window` is for.
+    pub fn window(&self) -> &window::Choice {
+        &self.window
     }
 
     /// The calls that return EPERM by a rule of their own; all others that are not allowed return

@@ -40,12 +40,12 @@ fn seen() -> impl Strategy<Value = Vec<Seen>> {
 
 fn options() -> impl Strategy<Value = Options> {
     (
-        any::<bool>(),
+        select(vec!["all", "none", "runc", "runc@1.1,crun@1.8"]),
         any::<bool>(),
         select(vec![ErrnoPolicy::Probed, ErrnoPolicy::Eperm]),
     )
         .prop_map(|(window, essential, errno)| Options {
-            window,
+            window: window.parse().unwrap(),
             essential,
             errno,
         })

@@ -8,11 +8,11 @@ use super::{
 use crate::{
     profile::Layer,
     recording::{Executable, Phase},
-    syscall::Abi,
+    syscall::{Abi, window},
 };
 
 const BARE: Options = Options {
-    window: false,
+    window: window::Choice::None,
     essential: false,
     errno: ErrnoPolicy::Probed,
 };

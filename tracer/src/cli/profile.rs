@@ -1,0 +1,66 @@
+//! What `record` and `generate` are told about the profile they write.
+
+use super::{Exit, Failure};
+use crate::{profile::seccomp::Options, syscall::window::Choice};
+
+/// What a profile is to hold, as it was typed.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Profile options")]
+pub(super) struct ProfileArgs {
+    /// The container runtimes that are to start the workload under the profile: runc, crun@1.21,
+    /// several with commas between them, or none [default: all]
+    #[arg(long, value_name = "RUNTIME[@VERSION]")]
+    runtime: Vec<Choice>,
+}
+
+impl ProfileArgs {
+    /// What was typed, resolved.
+    ///
+    /// # Errors
+    ///
+    /// Wrong usage, when one thing rules out another.
+    pub(super) fn options(&self) -> Result<Options, Failure> {
+        Ok(Options {
+            window: Choice::union(self.runtime.iter().cloned())
+                .map_err(|error| Failure::new(Exit::Usage, error))?,
+            ..Options::default()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        profile: ProfileArgs,
+    }
+
+    fn options(arguments: &[&str]) -> Result<Options, String> {
+        let arguments = ["tracer"].iter().chain(arguments);
+        let cli = Cli::try_parse_from(arguments).map_err(|error| error.to_string())?;
+        let options = cli.profile.options();
+        options.map_err(|failure| failure.error.to_string())
+    }
+
+    #[test]
+    fn without_a_word_it_is_the_default() {
+        assert_eq!(options(&[]), Ok(Options::default()));
+    }
+
+    #[test]
+    fn runtimes_are_repeated_or_listed() {
+        let window = |arguments: &[&str]| options(arguments).map(|it| it.window.to_string());
+        let both = Ok("runc@1.1,crun".to_owned());
+        assert_eq!(window(&["--runtime", "crun,runc@1.1"]), both);
+        assert_eq!(window(&["--runtime=crun", "--runtime=runc@1.1"]), both);
+        assert_eq!(window(&["--runtime=none"]), Ok("none".to_owned()));
+        assert!(window(&["--runtime=none", "--runtime=runc"]).is_err());
+        let wrong = window(&["--runtime=docker"]).unwrap_err();
+        assert!(wrong.contains("no runtime \"docker\" is known"), "{wrong}");
+    }
+}
