@@ -1,13 +1,21 @@
-//! Which cgroups are recorded: children inherit, tasks move, directories go away.
+//! Which cgroups are recorded: new ones are found, children inherit, tasks move, directories go away.
 
-use aya_ebpf::{bindings::BPF_NOEXIST, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel_str_bytes},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
 use aya_log_ebpf::debug;
+use tracer_ebpf::{
+    CGROUP_PATH_LEN, CgroupEntry, EXE_LAUNCHER, EXE_OVERFLOW, NoticeKind, Phase, RowKey, kind,
+};
 
 use crate::{
     counters::count,
-    kernel::field,
+    kernel::{field, low},
     maps::{self, config},
-    tasks,
+    notices, processes, slots, tasks,
 };
 
 /// `hierarchy_id` of the one v2 hierarchy, which is made first: ids start at 0
@@ -30,23 +38,103 @@ pub(crate) fn mkdir(ctx: BtfTracePointContext) -> i32 {
         (id(cgroup), id(parent))
     };
     // SAFETY: the parent is alive, so its entry stays.
-    let Some(&entry) = (unsafe { maps::CGROUPS.get(parent) }) else {
-        return 0;
+    match unsafe { maps::CGROUPS.get(parent) }.copied() {
+        Some(entry) if !is_only_a_folder(&entry, parent) => {
+            let child = CgroupEntry {
+                populated: 0,
+                ..entry
+            };
+            if maps::CGROUPS
+                .insert(id, child, u64::from(BPF_NOEXIST))
+                .is_err()
+            {
+                count!(cgroups_full);
+            }
+            debug!(&ctx, "cgroup {} inherits from {}", id, parent);
+        }
+        _ if config!(discover) != 0 => found(id, ctx.arg(1)),
+        _ => {}
+    }
+    0
+}
+
+/// Whether a cgroup that may be a container is, so far, only where others lie: a pod's slice, and
+/// crun's cgroup above the one it uses. No process was ever in it.
+#[inline(always)]
+fn is_only_a_folder(entry: &CgroupEntry, id: u64) -> bool {
+    config!(discover) != 0
+        && entry.kind == kind::CONTAINER
+        && entry.instance == id
+        && entry.started == 0
+        && entry.populated == 0
+}
+
+/// Begins to record a cgroup that nobody asked about by its id: which container it is, and whether
+/// it is wanted, only user space can find out, and not before its first call.
+#[inline(always)]
+fn found(id: u64, path: *const u8) {
+    let entry = CgroupEntry {
+        instance: id,
+        first_exe: EXE_LAUNCHER,
+        kind: kind::CONTAINER,
+        populated: 0,
+        started: 0,
+        filtered: 0,
+        blind: 0,
+        pad: 0,
     };
     if maps::CGROUPS
         .insert(id, entry, u64::from(BPF_NOEXIST))
         .is_err()
     {
         count!(cgroups_full);
+        return;
     }
-    debug!(&ctx, "cgroup {} inherits from {}", id, parent);
-    0
+    // So that its calls find a row even when all others are taken by then.
+    let overflow = RowKey {
+        instance: id,
+        exe: EXE_OVERFLOW,
+        phase: Phase::Run as u32,
+        blocked: 0,
+    };
+    if tasks::existing_or_new(&overflow).is_none() {
+        count!(rows_full);
+    }
+    keep_path(id, path);
+    notices::send(id, NoticeKind::Made, low(bpf_get_current_pid_tgid() >> 32));
 }
 
-/// `(struct cgroup *cgrp, const char *path)`: the last reference is gone, no task can be in it.
+#[expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "by value, a path would not fit on the program's stack"
+)]
+#[inline(always)]
+fn keep_path(id: u64, path: *const u8) {
+    let Some(kept) = maps::CGROUP_SCRATCH.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: this CPU's scratch element, see `counters`.
+    let kept = unsafe { &mut *kept };
+    // SAFETY: a checked read of a string in kernel memory.
+    let len =
+        unsafe { bpf_probe_read_kernel_str_bytes(path, &mut kept.bytes) }.map_or(0, <[u8]>::len);
+    kept.len = low(len as u64);
+    kept.truncated = u32::from(len == CGROUP_PATH_LEN - 1);
+    if maps::CGROUP_PATHS
+        .insert(id, &*kept, u64::from(BPF_NOEXIST))
+        .is_err()
+    {
+        count!(paths_full);
+    }
+}
+
+/// `(struct cgroup *cgrp, const char *path)`: the directory was removed, which it cannot be while a
+/// living task is in it (`cgroup_destroy_locked`), and none can come in any more. Not
+/// `cgroup_release`: that waits for the last reference, which a page of memory may hold for hours.
+///
 /// The root of an instance stays until user space has read it.
-#[btf_tracepoint(function = "cgroup_release")]
-pub(crate) fn release(ctx: BtfTracePointContext) -> i32 {
+#[btf_tracepoint(function = "cgroup_rmdir")]
+pub(crate) fn rmdir(ctx: BtfTracePointContext) -> i32 {
     let cgroup: *const u8 = ctx.arg(0);
     if !is_v2(cgroup) {
         return 0;
@@ -54,10 +142,16 @@ pub(crate) fn release(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's typed argument.
     let id = unsafe { id(cgroup) };
     // SAFETY: the cgroup is gone: nobody else reads or removes its entry.
-    if let Some(entry) = unsafe { maps::CGROUPS.get(id) }
-        && entry.instance != id
-    {
-        let _ = maps::CGROUPS.remove(id);
+    if let Some(entry) = unsafe { maps::CGROUPS.get(id) } {
+        if entry.instance == id {
+            notices::send(
+                id,
+                NoticeKind::Removed,
+                low(bpf_get_current_pid_tgid() >> 32),
+            );
+        } else {
+            let _ = maps::CGROUPS.remove(id);
+        }
     }
     0
 }
@@ -67,27 +161,45 @@ pub(crate) fn release(ctx: BtfTracePointContext) -> i32 {
 /// kernel/cgroup/cgroup.c): so not one slot, but all of them, are dropped.
 #[btf_tracepoint(function = "cgroup_attach_task")]
 pub(crate) fn attach_task(ctx: BtfTracePointContext) -> i32 {
-    tasks::drop_all_slots();
+    slots::drop_all_slots();
     let (cgroup, task): (*const u8, *const u8) = (ctx.arg(0), ctx.arg(2));
+    if !is_v2(cgroup) {
+        return 0;
+    }
     // SAFETY: the tracepoint's typed arguments.
-    let left = unsafe {
-        let tgid = field::<u32>(task, config!(task_tgid));
-        is_v2(cgroup) && maps::PROCESSES.get(tgid).is_some() && !is_recorded(cgroup)
+    let (tgid, filter, entry) = unsafe {
+        (
+            field::<u32>(task, config!(task_tgid)),
+            field::<u64>(task, config!(task_seccomp_filter)),
+            entry_of(cgroup),
+        )
     };
-    if left {
-        count!(left);
+    // SAFETY: an entry is removed when its process is gone.
+    let process = unsafe { maps::PROCESSES.get(tgid) }.copied();
+    match entry {
+        Some(entry) => {
+            // SAFETY: words are written whole; the entry of a living cgroup stays.
+            unsafe { (&raw mut (*entry).populated).write_volatile(1) };
+            // SAFETY: as above.
+            processes::enter(tgid, unsafe { &*entry }, filter, process);
+        }
+        None => {
+            if process.is_some_and(|process| tasks::is_loss_to_leave(&process)) {
+                count!(left);
+            }
+        }
     }
     0
 }
 
-/// Whether the calls of a cgroup's tasks are recorded.
+/// The entry of a cgroup, if its tasks' calls are recorded.
 ///
 /// # Safety
 /// `cgroup` must be a `struct cgroup` of the v2 hierarchy that the verifier tracks.
 #[inline(always)]
-pub(crate) unsafe fn is_recorded(cgroup: *const u8) -> bool {
-    // SAFETY: as the caller says; entries of living cgroups stay.
-    unsafe { maps::CGROUPS.get(id(cgroup)) }.is_some()
+pub(crate) unsafe fn entry_of(cgroup: *const u8) -> Option<*mut CgroupEntry> {
+    // SAFETY: as the caller says.
+    maps::CGROUPS.get_ptr_mut(unsafe { id(cgroup) })
 }
 
 /// # Safety

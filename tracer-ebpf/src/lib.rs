@@ -6,7 +6,15 @@
 //! on the host.
 #![no_std]
 
+mod config;
+mod counts;
+mod message;
+pub mod outcome;
 pub mod slot;
+
+pub use config::{AbiTest, Config};
+pub use counts::Counters;
+pub use message::{Event, Notice, NoticeKind};
 
 use core::mem::{align_of, size_of};
 
@@ -34,8 +42,11 @@ pub const UNRECORDED_ROW: u32 = 1;
 /// The first row that holds marks.
 pub const FIRST_ROW: u32 = 2;
 
-/// Most rows there can be: a row number has 16 bits in a slot.
-pub const MAX_ROWS: u32 = 1 << 16;
+/// Most rows there can be: of a slot's 16 bits, one is [`FILTERED_BIT`].
+pub const MAX_ROWS: u32 = 1 << 15;
+
+/// Set in what a slot says of a task that runs under a seccomp filter, beside its row.
+pub const FILTERED_BIT: u32 = 1 << 15;
 
 /// Longest executable path that is kept, terminating NUL included.
 pub const PATH_LEN: usize = 256;
@@ -50,6 +61,9 @@ pub const X32_BIT: u32 = 0x4000_0000;
 pub mod maps {
     /// cgroup id → [`CgroupEntry`](super::CgroupEntry): which cgroups are recorded.
     pub const CGROUPS: &str = "CGROUPS";
+    /// cgroup id → [`CgroupPath`](super::CgroupPath), of those that the kernel side found by itself
+    /// and user space has not read yet.
+    pub const CGROUP_PATHS: &str = "CGROUP_PATHS";
     /// [`RowKey`](super::RowKey) → row number.
     pub const ROWS: &str = "ROWS";
     /// Row number → [`Row`](super::Row): the truth about what was seen.
@@ -58,11 +72,14 @@ pub mod maps {
     pub const FREE_ROWS: &str = "FREE_ROWS";
     /// Seen calls whose number has no byte in a row: [`ExoticKey`](super::ExoticKey) → 1.
     pub const EXOTIC: &str = "EXOTIC";
-    /// Process id (tgid) → executable id.
+    /// Process id (tgid) → [`ProcessEntry`](super::ProcessEntry).
     pub const PROCESSES: &str = "PROCESSES";
+    /// Thread id → where a thread under a filter is: [`OUT_OF_CALL`](super::OUT_OF_CALL) or
+    /// [`IN_CALL`](super::IN_CALL).
+    pub const THREADS: &str = "THREADS";
     /// Executable id → [`ExecutablePath`](super::ExecutablePath).
     pub const EXECUTABLES: &str = "EXECUTABLES";
-    /// Ring buffer of [`Event`](super::Event).
+    /// Ring buffer of [`Event`](super::Event) and [`Notice`](super::Notice).
     pub const EVENTS: &str = "EVENTS";
     /// Per-CPU [`Counters`](super::Counters).
     pub const COUNTERS: &str = "COUNTERS";
@@ -84,117 +101,59 @@ pub enum AbiClass {
     X32 = 2,
 }
 
-/// What a task is doing when it makes a call. One so far; the row's key has room for more.
+/// Where in the life of its container a task is when it makes a call.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Phase {
     /// The workload itself.
     Run = 0,
+    /// A runtime's process prepares the container, or its own entry into one that runs.
+    Setup = 1,
+    /// The same, on a thread that has loaded a filter since it came in.
+    Window = 2,
+    /// A program that was put into the running container.
+    Exec = 3,
+    /// The same, with a controlling terminal when it was started: somebody's session.
+    Terminal = 4,
 }
 
-/// How the kernel side tells the ABI of a call.
-#[repr(u32)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AbiTest {
-    /// There is only one ABI on this kernel.
-    None = 0,
-    /// x86-64: registers first, `thread_info.status & TS_COMPAT` when they do not settle it.
-    X86 = 1,
-    /// arm64: `pt_regs.pstate & PSR_MODE32_BIT`.
-    Arm64 = 2,
+impl Phase {
+    /// Whether a runtime is at work: such a task's row may change with any call.
+    pub const fn is_runtime(self) -> bool {
+        matches!(self, Self::Setup | Self::Window)
+    }
+
+    /// The phase of that number; a number that stands for none is [`Phase::Run`], which hides
+    /// nothing.
+    pub const fn of(number: u32) -> Self {
+        match number {
+            1 => Self::Setup,
+            2 => Self::Window,
+            3 => Self::Exec,
+            4 => Self::Terminal,
+            _ => Self::Run,
+        }
+    }
 }
 
-/// Offsets and choices that user space derives from the running kernel's BTF.
-///
-/// It becomes a frozen read-only global: constants to the verifier, so that an offset is never
-/// compiled in and a branch that this kernel does not need is never there.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Config {
-    /// An [`AbiTest`].
-    pub abi_test: u32,
-    /// 1: keep the row of each task in a slot; 0: look it up at each call.
-    pub slot_cache: u32,
-    /// 1: announce a new observation in the ring; 0: marks only.
-    pub ring: u32,
-    /// Bytes waiting in the ring that make a wake-up worth its cost.
-    pub wakeup_bytes: u32,
-    /// `task_struct.stack`.
-    pub task_stack: u32,
-    /// `task_struct.tgid`.
-    pub task_tgid: u32,
-    /// `task_struct.signal`.
-    pub task_signal: u32,
-    /// `task_struct.thread_info.status` (x86).
-    pub task_status: u32,
-    /// `task_struct.cgroups`.
-    pub task_cgroups: u32,
-    /// `task_struct.seccomp.mode`.
-    pub task_seccomp_mode: u32,
-    /// `css_set.dfl_cgrp`.
-    pub css_set_dfl_cgrp: u32,
-    /// `signal_struct.live`.
-    pub signal_live: u32,
-    /// `linux_binprm.filename`.
-    pub binprm_filename: u32,
-    /// `cgroup.kn`.
-    pub cgroup_kn: u32,
-    /// `cgroup.root`.
-    pub cgroup_root: u32,
-    /// `cgroup.self.parent`.
-    pub cgroup_parent: u32,
-    /// `cgroup_subsys_state.cgroup`.
-    pub css_cgroup: u32,
-    /// `cgroup_root.hierarchy_id`: 0 for the v2 hierarchy, larger for v1 ones.
-    pub root_hierarchy_id: u32,
-    /// `kernfs_node.id`.
-    pub kernfs_id: u32,
-    /// x86: `pt_regs.cx`; arm64: `pt_regs.pstate`.
-    pub regs_abi_a: u32,
-    /// x86: `pt_regs.ip`.
-    pub regs_abi_b: u32,
-    /// x86: `pt_regs.r11`.
-    pub regs_abi_c: u32,
-    /// x86: `pt_regs.flags`.
-    pub regs_abi_d: u32,
-    /// `pt_regs` offsets of a native call's six arguments.
-    pub native_args: [u32; 6],
-    /// `pt_regs` offsets of a 32-bit call's six arguments.
-    pub compat_args: [u32; 6],
+/// What a recorded cgroup is taken for.
+pub mod kind {
+    /// All that happens in it is the workload: a command's cgroup, or one that was asked for.
+    pub const PLAIN: u32 = 0;
+    /// A container, or what may turn out to be one: what enters it is a runtime's process first.
+    pub const CONTAINER: u32 = 1;
 }
 
-impl Config {
-    /// All zero: what stands in the object file until user space sets the real one.
-    pub const EMPTY: Self = Self {
-        abi_test: 0,
-        slot_cache: 0,
-        ring: 0,
-        wakeup_bytes: 0,
-        task_stack: 0,
-        task_tgid: 0,
-        task_signal: 0,
-        task_status: 0,
-        task_cgroups: 0,
-        task_seccomp_mode: 0,
-        css_set_dfl_cgrp: 0,
-        signal_live: 0,
-        binprm_filename: 0,
-        cgroup_kn: 0,
-        cgroup_root: 0,
-        cgroup_parent: 0,
-        css_cgroup: 0,
-        root_hierarchy_id: 0,
-        kernfs_id: 0,
-        regs_abi_a: 0,
-        regs_abi_b: 0,
-        regs_abi_c: 0,
-        regs_abi_d: 0,
-        native_args: [0; 6],
-        compat_args: [0; 6],
-    };
-}
+/// A thread under a filter is not in a call: an exit now is that of a call that was stopped.
+pub const OUT_OF_CALL: u32 = 0;
+
+/// A thread under a filter is in a call that was seen to begin.
+pub const IN_CALL: u32 = 1;
 
 /// A recorded cgroup: which instance its tasks belong to.
+///
+/// The four words at the end are the instance's, and kept in the entry of the cgroup that the
+/// instance began with; `populated` is each cgroup's own. Each is only ever set, by a plain store.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CgroupEntry {
@@ -203,6 +162,56 @@ pub struct CgroupEntry {
     /// Executable id of its processes that have not been seen to exec: [`EXE_UNKNOWN`] or
     /// [`EXE_LAUNCHER`].
     pub first_exe: u64,
+    /// One of [`kind`].
+    pub kind: u32,
+    /// 1 once a process has been put into this cgroup.
+    pub populated: u32,
+    /// 1 once the workload was started: what enters later is another program.
+    pub started: u32,
+    /// 1 once a task of it was seen under a filter.
+    pub filtered: u32,
+    /// 1 when a task came under a filter while [`Control::exits`] was 0: what the filter stopped then
+    /// was not seen.
+    pub blind: u32,
+    /// Always 0.
+    pub pad: u32,
+}
+
+/// Longest path of a cgroup that is kept, terminating NUL included. In Kubernetes they have some
+/// 200 bytes; a node that is itself a container doubles that.
+pub const CGROUP_PATH_LEN: usize = 1024;
+
+/// The path of a cgroup that the kernel side found, below the root of its hierarchy.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct CgroupPath {
+    /// Bytes used in `bytes`, without a terminating NUL.
+    pub len: u32,
+    /// 1 when the path was longer than [`CGROUP_PATH_LEN`] - 1 bytes.
+    pub truncated: u32,
+    /// The path.
+    pub bytes: [u8; CGROUP_PATH_LEN],
+}
+
+/// A process of a recorded cgroup.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProcessEntry {
+    /// Executable id.
+    pub exe: u64,
+    /// The instance it came into last.
+    pub instance: u64,
+    /// Address of the seccomp filter that it came in with, 0 for none: a thread that has another
+    /// one has loaded it since.
+    pub filter: u64,
+    /// A [`Phase`]: [`Phase::Setup`] until its program is started.
+    pub phase: u32,
+    /// 1 when it came into a container that ran already.
+    pub late: u32,
+    /// 1 once it was seen under a filter.
+    pub filtered: u32,
+    /// Always 0.
+    pub pad: u32,
 }
 
 /// What a row of marks stands for.
@@ -215,8 +224,8 @@ pub struct RowKey {
     pub exe: u64,
     /// A [`Phase`].
     pub phase: u32,
-    /// Always 0: keys are compared as bytes.
-    pub pad: u32,
+    /// 1 for the calls that a filter stopped, 0 for those that were made.
+    pub blocked: u32,
 }
 
 /// Executable id of a process whose exec was not seen.
@@ -295,62 +304,6 @@ impl ExecutablePath {
     }
 }
 
-/// One new observation: the first call of its (row, ABI, number).
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// Nanoseconds on the monotonic clock (`bpf_ktime_get_ns`).
-    pub time: u64,
-    /// The six argument registers, as they were at entry.
-    pub args: [u64; 6],
-    /// The row that was marked.
-    pub row: u32,
-    /// The number as the kernel got it.
-    pub nr: u32,
-    /// Process id (tgid) in the initial pid namespace.
-    pub pid: u32,
-    /// Thread id in the initial pid namespace.
-    pub tid: u32,
-    /// The thread's command name, padded with NULs.
-    pub comm: [u8; COMM_LEN],
-    /// An [`AbiClass`].
-    pub abi: u32,
-    /// Always 0.
-    pub pad: u32,
-}
-
-/// What one CPU counted. Every way to lose something has a counter of its own.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Calls of recorded tasks.
-    pub calls: u64,
-    /// Calls whose task was not in its slot. Not a loss: it tells how well the cache does.
-    pub misses: u64,
-    /// Events that found the ring full: evidence lost, the observation is in the marks.
-    pub events_dropped: u64,
-    /// Look-ups that found no row free: the overflow row of the instance takes the task's calls.
-    pub rows_full: u64,
-    /// Calls that found no row at all: observations lost.
-    pub calls_lost: u64,
-    /// Child cgroups that found [`maps::CGROUPS`] full: their calls are lost.
-    pub cgroups_full: u64,
-    /// Processes that found [`maps::PROCESSES`] full: their executable is unknown.
-    pub processes_full: u64,
-    /// Paths that found [`maps::EXECUTABLES`] full: the executable has no name.
-    pub executables_full: u64,
-    /// Calls that found [`maps::EXOTIC`] full: observations lost.
-    pub exotic_full: u64,
-    /// Look-ups of tasks whose registers were not where the cache expects them. Not a loss: such a
-    /// task is looked up each time.
-    pub slots_refused: u64,
-    /// Recorded processes that were moved to a cgroup that is not recorded, or whose child was made
-    /// there: what they did then was not seen.
-    pub left: u64,
-    /// Look-ups of tasks that run under a seccomp filter: what it stops is not seen.
-    pub filtered: u64,
-}
-
 /// What user space maps, and both sides write while the programs run: whole words only.
 #[repr(C)]
 #[derive(Debug)]
@@ -358,26 +311,34 @@ pub struct Control {
     /// Grows whenever a task may have changed its row otherwise than by fork or exec; a slot of an
     /// older epoch is not believed.
     pub epoch: u64,
-    /// Keeps the slots off the epoch's cache line.
-    pub pad: [u64; 7],
+    /// 1 while the exits of calls are watched.
+    pub exits: u64,
+    /// Keeps the slots off these words' cache line.
+    pub pad: [u64; 6],
     /// The per-task cache, see [`slot`].
     pub slots: [u64; slot::SLOTS],
 }
 
 const _: () = {
-    assert!(size_of::<Config>() == 35 * 4 && align_of::<Config>() == 4);
-    assert!(size_of::<CgroupEntry>() == 16);
+    assert!(size_of::<Config>() == 46 * 4 && align_of::<Config>() == 4);
+    assert!(size_of::<CgroupEntry>() == 40 && align_of::<CgroupEntry>() == 8);
+    assert!(size_of::<CgroupPath>() == 8 + CGROUP_PATH_LEN);
+    assert!(size_of::<ProcessEntry>() == 40 && align_of::<ProcessEntry>() == 8);
     assert!(size_of::<RowKey>() == 24 && align_of::<RowKey>() == 8);
     assert!(size_of::<ExoticKey>() == 16);
     assert!(size_of::<ExecutablePath>() == 8 + PATH_LEN);
     assert!(size_of::<Event>() == 96 && align_of::<Event>() == 8);
-    assert!(size_of::<Counters>() == 96);
+    assert!(size_of::<Notice>() == 24 && align_of::<Notice>() == 8);
+    assert!(size_of::<Counters>() == 112);
     assert!(size_of::<Control>() == 64 + 8 * slot::SLOTS);
 };
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{CgroupEntry, Config, Counters, Event, ExecutablePath, ExoticKey, RowKey};
+    use super::{
+        CgroupEntry, CgroupPath, Config, Counters, Event, ExecutablePath, ExoticKey, Notice,
+        ProcessEntry, RowKey,
+    };
 
     macro_rules! pod {
         ($($name:ty),*) => {
@@ -390,11 +351,14 @@ mod pod {
     }
     pod!(
         CgroupEntry,
+        CgroupPath,
         Config,
         Counters,
         Event,
         ExecutablePath,
         ExoticKey,
+        Notice,
+        ProcessEntry,
         RowKey
     );
 }

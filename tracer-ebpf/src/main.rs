@@ -1,19 +1,25 @@
 //! The programs that run in the kernel, one file a hook family:
 //!
-//! - [`syscalls`]: `sys_enter`, the hot path and what a new observation does;
-//! - [`processes`]: fork, exec and exit, which give each task its executable;
+//! - [`syscalls`]: `sys_enter`, the hot path;
+//! - [`blocked`]: `sys_exit`, and what a filter stopped;
+//! - [`processes`]: fork, exec and exit, which give each task its executable and its phase;
 //! - [`cgroups`]: which cgroups are recorded, and who moves between them.
 //!
-//! [`tasks`] finds the row of marks of the running task, [`maps`] holds the state of all of them.
+//! [`tasks`] finds the row of marks of the running task, [`slots`] keeps it; [`events`] does what a
+//! new observation does, [`notices`] tells of containers; [`maps`] holds the state of all of them.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod blocked;
 mod cgroups;
 mod counters;
+mod events;
 mod kernel;
 mod maps;
+mod notices;
 mod processes;
+mod slots;
 mod syscalls;
 mod tasks;
 

@@ -2,14 +2,26 @@
 //! [`tracer_ebpf::maps`] and sets their sizes when it loads them.
 
 use aya_ebpf::{
-    bindings::BPF_F_MMAPABLE,
+    bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     macros::map,
     maps::{Array, HashMap, PerCpuArray, Queue, RingBuf},
 };
-use tracer_ebpf::{CgroupEntry, Config, Control, Counters, ExecutablePath, ExoticKey, Row, RowKey};
+use tracer_ebpf::{
+    CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath, ExoticKey, ProcessEntry,
+    Row, RowKey,
+};
 
 #[map]
 pub(crate) static CGROUPS: HashMap<u64, CgroupEntry> = HashMap::with_max_entries(1024, 0);
+
+/// Paths wait here only until user space has read them, so their memory is taken when it is needed.
+#[map]
+pub(crate) static CGROUP_PATHS: HashMap<u64, CgroupPath> =
+    HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+
+/// Where a cgroup's path is put together.
+#[map]
+pub(crate) static CGROUP_SCRATCH: PerCpuArray<CgroupPath> = PerCpuArray::with_max_entries(1, 0);
 
 #[map]
 pub(crate) static ROWS: HashMap<RowKey, u32> = HashMap::with_max_entries(1024, 0);
@@ -24,7 +36,11 @@ pub(crate) static FREE_ROWS: Queue<u32> = Queue::with_max_entries(1024, 0);
 pub(crate) static EXOTIC: HashMap<ExoticKey, u32> = HashMap::with_max_entries(1024, 0);
 
 #[map]
-pub(crate) static PROCESSES: HashMap<u32, u64> = HashMap::with_max_entries(1024, 0);
+pub(crate) static PROCESSES: HashMap<u32, ProcessEntry> = HashMap::with_max_entries(1024, 0);
+
+/// Only threads under a filter are in it, so its memory is taken when there are any.
+#[map]
+pub(crate) static THREADS: HashMap<u32, u32> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
 
 #[map]
 pub(crate) static EXECUTABLES: HashMap<u64, ExecutablePath> = HashMap::with_max_entries(1024, 0);
@@ -42,7 +58,7 @@ pub(crate) static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entrie
 #[map]
 pub(crate) static CONTROL: Array<Control> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// Where the slots and a task's registers lie; see [`crate::tasks`].
+/// Where the slots and a task's registers lie; see [`crate::slots`].
 #[repr(C)]
 pub(crate) struct Geometry {
     /// The address of [`CONTROL`]'s element, as a number.

@@ -1,5 +1,5 @@
-//! Fork, exec and exit: they give each process the executable its calls are filed under, and take
-//! away the slots that no longer hold.
+//! Fork, exec and exit: they give each process the executable and the phase that its calls are filed
+//! under, and take away the slots that no longer hold.
 
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_NOEXIST},
@@ -8,14 +8,16 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use aya_log_ebpf::debug;
-use tracer_ebpf::PATH_LEN;
+use tracer_ebpf::{
+    CgroupEntry, EXE_LAUNCHER, ExecutablePath, NoticeKind, PATH_LEN, Phase, ProcessEntry, kind,
+};
 
 use crate::{
-    cgroups,
+    blocked, cgroups,
     counters::count,
     kernel::{field, low},
     maps::{self, config},
-    tasks,
+    notices, slots, tasks,
 };
 
 /// `(struct task_struct *parent, struct task_struct *child)` (include/trace/events/sched.h).
@@ -24,34 +26,86 @@ use crate::{
 pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
     let child: *const u8 = ctx.arg(1);
     // SAFETY: the tracepoint's typed argument.
-    let (stack, child_tgid) = unsafe {
+    let (stack, tgid, tid, filter) = unsafe {
         (
             field::<u64>(child, config!(task_stack)),
             field::<u32>(child, config!(task_tgid)),
+            field::<u32>(child, config!(task_pid)),
+            field::<u64>(child, config!(task_seccomp_filter)),
         )
     };
-    tasks::drop_slot(stack);
+    slots::drop_slot(stack);
 
     let parent_tgid = low(bpf_get_current_pid_tgid() >> 32);
-    if child_tgid == parent_tgid {
+    let is_thread = tgid == parent_tgid;
+    if is_thread && filter == 0 {
+        return 0;
+    }
+    // Not the parent's cgroup: `clone3(CLONE_INTO_CGROUP)` puts a child elsewhere without any move.
+    // SAFETY: pointer fields of the tracepoint's typed argument.
+    let entry = unsafe {
+        let set = field::<*const u8>(child, config!(task_cgroups));
+        let cgroup = field::<*const u8>(set, config!(css_set_dfl_cgrp));
+        cgroups::entry_of(cgroup)
+    };
+    if filter != 0 && entry.is_some() {
+        blocked::born(tid);
+    }
+    if is_thread {
         return 0;
     }
     // SAFETY: the entry of the running process stays.
-    let Some(&exe) = (unsafe { maps::PROCESSES.get(parent_tgid) }) else {
-        return 0;
-    };
-    remember(child_tgid, exe);
-    // `clone3(CLONE_INTO_CGROUP)` puts a child elsewhere without any move.
-    // SAFETY: pointer fields of the tracepoint's typed argument.
-    let cgroup = unsafe {
-        let set = field::<*const u8>(child, config!(task_cgroups));
-        field::<*const u8>(set, config!(css_set_dfl_cgrp))
-    };
-    // SAFETY: what it points to is a cgroup.
-    if !unsafe { cgroups::is_recorded(cgroup) } {
-        count!(left);
+    let parent = unsafe { maps::PROCESSES.get(parent_tgid) }.copied();
+    match (entry, parent) {
+        (None, None) => {}
+        (None, Some(parent)) => {
+            if tasks::is_loss_to_leave(&parent) {
+                remember(tgid, &parent);
+                count!(left);
+            }
+        }
+        (Some(entry), parent) => {
+            // SAFETY: words are written whole; the entry of a living cgroup stays.
+            let entry = unsafe {
+                (&raw mut (*entry).populated).write_volatile(1);
+                &*entry
+            };
+            match parent {
+                Some(parent) if parent.instance == entry.instance => remember(tgid, &parent),
+                parent => enter(tgid, entry, filter, parent),
+            }
+        }
     }
     0
+}
+
+/// Files a process that came into a recorded cgroup, unless it only moved within its instance.
+#[inline(always)]
+pub(crate) fn enter(tgid: u32, entry: &CgroupEntry, filter: u64, process: Option<ProcessEntry>) {
+    if process.is_some_and(|process| process.instance == entry.instance) {
+        return;
+    }
+    let (exe, phase) = if entry.kind == kind::CONTAINER {
+        (EXE_LAUNCHER, Phase::Setup)
+    } else {
+        // Whoever comes into a plain cgroup takes part, under the executable that it is known by.
+        match process {
+            Some(process) => (process.exe, Phase::Run),
+            None => return,
+        }
+    };
+    remember(
+        tgid,
+        &ProcessEntry {
+            exe,
+            instance: entry.instance,
+            filter,
+            phase: phase as u32,
+            late: u32::from(tasks::is_started(entry)),
+            filtered: 0,
+            pad: 0,
+        },
+    );
 }
 
 /// `(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`; runs in the task that
@@ -60,25 +114,114 @@ pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
 pub(crate) fn exec(ctx: BtfTracePointContext) -> i32 {
     let task: *const u8 = ctx.arg(0);
     let bprm: *const u8 = ctx.arg(2);
+    let old_tid = low(ctx.arg(1));
     // SAFETY: the tracepoint's typed arguments.
-    let (stack, filename) = unsafe {
+    let (stack, filename, filter) = unsafe {
         (
             field::<u64>(task, config!(task_stack)),
             field::<u64>(bprm, config!(binprm_filename)) as *const u8,
+            field::<u64>(task, config!(task_seccomp_filter)),
         )
     };
     let tgid = low(bpf_get_current_pid_tgid() >> 32);
-    if tasks::entry_of_current().is_none() {
+    let Some(entry) = tasks::entry_of_current() else {
         // It may carry an executable from a parent in a recorded cgroup; its own is another one.
         let _ = maps::PROCESSES.remove(tgid);
         return 0;
+    };
+    slots::drop_slot(stack);
+    if filter != 0 {
+        blocked::execed(tgid, old_tid);
     }
-    tasks::drop_slot(stack);
-    if let Some(exe) = intern(filename) {
-        remember(tgid, exe);
-        debug!(&ctx, "exec: pid {} exe {:x}", tgid, exe);
+    let Some(path) = read_path(filename) else {
+        return 0;
+    };
+    // SAFETY: an entry is removed when its process is gone.
+    let known = unsafe { maps::PROCESSES.get(tgid) }.copied();
+    let mut process = known.unwrap_or(ProcessEntry {
+        exe: EXE_LAUNCHER,
+        instance: entry.instance,
+        filter: 0,
+        phase: Phase::Run as u32,
+        late: 0,
+        filtered: 0,
+        pad: 0,
+    });
+    let mut started = false;
+    if entry.kind == kind::CONTAINER {
+        if known.is_none() && !tasks::is_started(&entry) {
+            process.phase = Phase::Setup as u32;
+        }
+        if process.phase == Phase::Setup as u32 {
+            let in_window = filter != process.filter;
+            if !in_window && is_own_handle(path) {
+                // The runtime executes a sealed copy of itself (runc's nsexec.c and dmz, against
+                // CVE-2019-5736): still the runtime.
+                return 0;
+            }
+            // SAFETY: the tracepoint's typed argument.
+            if !unsafe { is_hook(task, tgid, entry.instance) } {
+                process.phase = program_phase(task, process.late != 0) as u32;
+                started = process.late == 0;
+            }
+        }
     }
+    process.exe = intern(path);
+    remember(tgid, &process);
+    if started {
+        if let Some(root) = tasks::root_of(&entry) {
+            // SAFETY: the root's entry stays as long as any of its instance; written whole.
+            unsafe { (&raw mut (*root).started).write_volatile(1) };
+        }
+        notices::send(entry.instance, NoticeKind::Started, tgid);
+    }
+    debug!(&ctx, "exec: pid {} exe {:x}", tgid, process.exe);
     0
+}
+
+/// The phase of a program that a runtime has just put into a container.
+#[inline(always)]
+fn program_phase(task: *const u8, late: bool) -> Phase {
+    if !late {
+        return Phase::Run;
+    }
+    // SAFETY: the tracepoint's typed argument, and a pointer field of it.
+    let tty = unsafe {
+        let signal = field::<*const u8>(task, config!(task_signal));
+        field::<u64>(signal, config!(signal_tty))
+    };
+    if tty == 0 {
+        Phase::Exec
+    } else {
+        Phase::Terminal
+    }
+}
+
+/// Whether what a runtime's process executes is one of its own open files, and no program of the
+/// container: `/proc/self/exe`, `/proc/self/fd/N`, and `/dev/fd/N`, by which the kernel calls what
+/// fexecve(3) was given (`alloc_bprm`, fs/exec.c).
+#[inline(always)]
+fn is_own_handle(path: &ExecutablePath) -> bool {
+    path.bytes.starts_with(b"/proc/") || path.bytes.starts_with(b"/dev/fd/")
+}
+
+/// Whether the task was forked by another process of the same container: then it is a hook that the
+/// runtime runs in there (OCI runtime-spec: createContainer, startContainer). The container's own
+/// first process is a child of the runtime outside: runc's by CLONE_PARENT (nsexec.c), crun's by its
+/// clone (linux.c).
+///
+/// # Safety
+/// `task` must be the tracepoint's typed argument.
+#[inline(always)]
+unsafe fn is_hook(task: *const u8, tgid: u32, instance: u64) -> bool {
+    // SAFETY: as the caller says, and a pointer field of it.
+    let parent = unsafe {
+        let parent = field::<*const u8>(task, config!(task_real_parent));
+        field::<u32>(parent, config!(task_tgid))
+    };
+    // SAFETY: a parent is not gone before its children have another one.
+    let process = unsafe { maps::PROCESSES.get(parent) };
+    parent != tgid && process.is_some_and(|process| process.instance == instance)
 }
 
 /// `(struct task_struct *p, …)`: `do_exit` has already counted the thread off `signal->live`.
@@ -86,13 +229,20 @@ pub(crate) fn exec(ctx: BtfTracePointContext) -> i32 {
 pub(crate) fn exit(ctx: BtfTracePointContext) -> i32 {
     let task: *const u8 = ctx.arg(0);
     // SAFETY: the tracepoint's typed argument, and a pointer field of it.
-    let (tgid, live) = unsafe {
+    let (tgid, tid, stack, code, filter, live) = unsafe {
         let signal = field::<*const u8>(task, config!(task_signal));
         (
             field::<u32>(task, config!(task_tgid)),
+            field::<u32>(task, config!(task_pid)),
+            field::<u64>(task, config!(task_stack)),
+            field::<u32>(task, config!(task_exit_code)),
+            field::<u64>(task, config!(task_seccomp_filter)),
             field::<u32>(signal, config!(signal_live)),
         )
     };
+    if filter != 0 {
+        blocked::exited(&ctx, tid, stack, code);
+    }
     if live == 0 {
         let _ = maps::PROCESSES.remove(tgid);
     }
@@ -100,22 +250,18 @@ pub(crate) fn exit(ctx: BtfTracePointContext) -> i32 {
 }
 
 #[inline(always)]
-fn remember(tgid: u32, exe: u64) {
+fn remember(tgid: u32, process: &ProcessEntry) {
     if maps::PROCESSES
-        .insert(tgid, exe, u64::from(BPF_ANY))
+        .insert(tgid, process, u64::from(BPF_ANY))
         .is_err()
     {
         count!(processes_full);
     }
 }
 
-/// The id of an executable's path, which is kept with it.
-#[expect(
-    clippy::needless_borrows_for_generic_args,
-    reason = "by value, a path would take half of the program's stack"
-)]
+/// The path at `filename`, in this CPU's scratch element.
 #[inline(always)]
-fn intern(filename: *const u8) -> Option<u64> {
+fn read_path(filename: *const u8) -> Option<&'static mut ExecutablePath> {
     let path = maps::SCRATCH.get_ptr_mut(0)?;
     // SAFETY: this CPU's scratch element, see `counters`.
     let path = unsafe { &mut *path };
@@ -125,16 +271,22 @@ fn intern(filename: *const u8) -> Option<u64> {
     path.len = low(len as u64);
     // The helper stops one byte short for the NUL: a full buffer means that there may be more.
     path.truncated = u32::from(len == PATH_LEN - 1);
+    Some(path)
+}
+
+/// The id of an executable's path, which is kept with it.
+#[inline(always)]
+fn intern(path: &ExecutablePath) -> u64 {
     let exe = path.id();
     // SAFETY: entries are never removed while programs run.
     if unsafe { maps::EXECUTABLES.get(exe) }.is_none()
         && maps::EXECUTABLES
-            .insert(exe, &*path, u64::from(BPF_NOEXIST))
+            .insert(exe, path, u64::from(BPF_NOEXIST))
             .is_err()
         // SAFETY: as above; another CPU may have been first.
         && unsafe { maps::EXECUTABLES.get(exe) }.is_none()
     {
         count!(executables_full);
     }
-    Some(exe)
+    exe
 }

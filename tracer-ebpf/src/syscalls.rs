@@ -1,21 +1,15 @@
-//! `sys_enter`: the hot path, and what a new observation does.
+//! `sys_enter`: the hot path.
 
-use aya_ebpf::{
-    bindings::{BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns},
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
-};
-use aya_log_ebpf::debug;
-use tracer_ebpf::{
-    ABI_SLOTS, AbiClass, AbiTest, Event, ExoticKey, NO_ROW, ROW_LEN, UNRECORDED_ROW, X32_BIT,
-};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use tracer_ebpf::{AbiClass, AbiTest, FILTERED_BIT, NO_ROW, UNRECORDED_ROW, X32_BIT, outcome};
 
 use crate::{
+    blocked,
     counters::count,
+    events::{self, Seen},
     kernel::{field, low},
     maps::{self, config},
-    tasks,
+    slots, tasks,
 };
 
 /// `TS_COMPAT` in `thread_info.status` (arch/x86/include/asm/thread_info.h): the current system
@@ -33,18 +27,34 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
     // An `int` for the kernel: negative numbers arrive sign-extended, and seccomp sees 32 bits.
     let nr = low(ctx.arg(1));
 
-    let row = tasks::row_of_current(regs);
+    let row = slots::row_of_current(regs);
     if row == UNRECORDED_ROW {
         return 0;
     }
     count!(calls);
+    let row = if row & FILTERED_BIT == 0 {
+        row
+    } else {
+        blocked::entered();
+        row & !FILTERED_BIT
+    };
     if row == NO_ROW {
         return 0;
     }
 
     let abi = abi_of(regs, nr);
-    let Some(index) = index_in_row(abi, nr) else {
-        exotic(&ctx, regs, row, abi, nr);
+    let Some(index) = events::index_in_row(abi, nr) else {
+        let outcome = outcome::MADE;
+        events::exotic(
+            &ctx,
+            regs,
+            &Seen {
+                row,
+                nr,
+                abi,
+                outcome,
+            },
+        );
         return 0;
     };
     let Some(marks) = maps::MARKS.get_ptr_mut(row) else {
@@ -54,17 +64,46 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: `index` is below `ROW_LEN`.
     unsafe {
         let mark = marks.cast::<u8>().add(index);
-        if mark.read_volatile() == 0 {
-            // A plain store of one byte: it cannot undo what another CPU marks.
-            mark.write_volatile(1);
-            announce(&ctx, regs, row, abi, nr);
+        match mark.read_volatile() {
+            outcome::MADE => {}
+            seen => {
+                let outcome = if may_load_a_filter(nr) {
+                    slots::drop_own_slot(regs);
+                    outcome::MADE_MAY_FILTER
+                } else {
+                    outcome::MADE
+                };
+                if seen == 0 {
+                    // A plain store of one byte: it cannot undo what another CPU marks.
+                    mark.write_volatile(outcome);
+                    events::announce(
+                        &ctx,
+                        regs,
+                        &Seen {
+                            row,
+                            nr,
+                            abi,
+                            outcome,
+                        },
+                    );
+                }
+            }
         }
     }
     0
 }
 
+/// Whether it is `prctl` or `seccomp`, in either ABI: after it, the thread may be under a filter.
 #[inline(always)]
-fn abi_of(regs: *const u8, nr: u32) -> AbiClass {
+fn may_load_a_filter(nr: u32) -> bool {
+    nr == config!(filter_calls[0])
+        || nr == config!(filter_calls[1])
+        || nr == config!(filter_calls[2])
+        || nr == config!(filter_calls[3])
+}
+
+#[inline(always)]
+pub(crate) fn abi_of(regs: *const u8, nr: u32) -> AbiClass {
     let compat = match config!(abi_test) {
         x if x == AbiTest::X86 as u32 => !registers_of_syscall(regs) && in_compat_entry(),
         x if x == AbiTest::Arm64 as u32 => {
@@ -73,6 +112,20 @@ fn abi_of(regs: *const u8, nr: u32) -> AbiClass {
         }
         _ => false,
     };
+    class(compat, nr)
+}
+
+/// The same for a task whose registers cannot be asked: it is at its end.
+#[inline(always)]
+pub(crate) fn abi_of_current(nr: u32) -> AbiClass {
+    class(
+        config!(abi_test) == AbiTest::X86 as u32 && in_compat_entry(),
+        nr,
+    )
+}
+
+#[inline(always)]
+fn class(compat: bool, nr: u32) -> AbiClass {
     if compat {
         AbiClass::Compat
     } else if config!(abi_test) == AbiTest::X86 as u32 && nr & X32_BIT != 0 && nr.cast_signed() >= 0
@@ -105,89 +158,4 @@ fn in_compat_entry() -> bool {
     // SAFETY: the offset of that field.
     let status = unsafe { tasks::of_current::<u32>(config!(task_status)) };
     status.is_ok_and(|status| status & TS_COMPAT != 0)
-}
-
-#[inline(always)]
-fn index_in_row(abi: AbiClass, nr: u32) -> Option<usize> {
-    let nr = nr as usize;
-    if nr >= ABI_SLOTS {
-        return None;
-    }
-    let index = match abi {
-        AbiClass::Native => nr,
-        AbiClass::Compat => ABI_SLOTS + nr,
-        AbiClass::X32 => return None,
-    };
-    (index < ROW_LEN).then_some(index)
-}
-
-/// A number that no byte in a row stands for: unknown to every kernel so far, or x32.
-#[inline(never)]
-fn exotic(ctx: &BtfTracePointContext, regs: *const u8, row: u32, abi: AbiClass, nr: u32) {
-    let key = ExoticKey {
-        row,
-        nr,
-        abi: abi as u32,
-        pad: 0,
-    };
-    // SAFETY: entries are never removed while programs run.
-    if unsafe { maps::EXOTIC.get(key) }.is_some() {
-        return;
-    }
-    if maps::EXOTIC.insert(key, 1, u64::from(BPF_NOEXIST)).is_ok() {
-        announce(ctx, regs, row, abi, nr);
-        // SAFETY: entries are never removed while programs run.
-    } else if unsafe { maps::EXOTIC.get(key) }.is_none() {
-        count!(exotic_full);
-    }
-}
-
-/// Tells user space of a new observation. What does not fit into the ring is counted; the mark
-/// stays.
-#[inline(never)]
-fn announce(ctx: &BtfTracePointContext, regs: *const u8, row: u32, abi: AbiClass, nr: u32) {
-    if config!(ring) == 0 {
-        return;
-    }
-    debug!(ctx, "new: row {} abi {} nr {}", row, abi as u32, nr);
-    let Some(mut entry) = maps::EVENTS.reserve::<Event>(0) else {
-        count!(events_dropped);
-        return;
-    };
-    let pid_tgid = bpf_get_current_pid_tgid();
-    entry.write(Event {
-        // SAFETY: a helper without arguments.
-        time: unsafe { bpf_ktime_get_ns() },
-        args: arguments(regs, abi),
-        row,
-        nr,
-        pid: low(pid_tgid >> 32),
-        tid: low(pid_tgid),
-        comm: bpf_get_current_comm().unwrap_or_default(),
-        abi: abi as u32,
-        pad: 0,
-    });
-    // A wake-up costs the workload several hundred nanoseconds; user space looks by itself often
-    // enough, so it is woken only before the ring gets full.
-    let waiting = maps::EVENTS.query(u64::from(BPF_RB_AVAIL_DATA));
-    let wakeup = if waiting >= u64::from(config!(wakeup_bytes)) {
-        BPF_RB_FORCE_WAKEUP
-    } else {
-        BPF_RB_NO_WAKEUP
-    };
-    entry.submit(u64::from(wakeup));
-}
-
-#[inline(always)]
-fn arguments(regs: *const u8, abi: AbiClass) -> [u64; 6] {
-    macro_rules! read {
-        ($offsets:ident, $($n:literal)*) => {
-            // SAFETY: `regs` is the tracepoint's typed argument.
-            unsafe { [$(field::<u64>(regs, config!($offsets[$n]))),*] }
-        };
-    }
-    match abi {
-        AbiClass::Compat => read!(compat_args, 0 1 2 3 4 5),
-        AbiClass::Native | AbiClass::X32 => read!(native_args, 0 1 2 3 4 5),
-    }
 }

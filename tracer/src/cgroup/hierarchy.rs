@@ -1,10 +1,11 @@
 //! The v2 hierarchy and the cgroups in it.
 
 use std::{
+    ffi::OsStr,
     fs, io,
     os::{
         fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
-        unix::fs::MetadataExt as _,
+        unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     },
     path::{Component, Path, PathBuf},
     sync::Arc,
@@ -55,6 +56,24 @@ impl Hierarchy {
     /// Whether it is tracer's private mount.
     pub fn is_private(&self) -> bool {
         self._mount.is_some()
+    }
+
+    /// Whether the machine's processes are in v1 hierarchies alone: nothing has mounted v2 here, nobody
+    /// has made a cgroup in it, and v1 is there.
+    pub fn is_v1_only(&self) -> bool {
+        let has_children = || {
+            fs::read_dir(&self.root).is_ok_and(|entries| {
+                entries
+                    .flatten()
+                    .any(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            })
+        };
+        let has_v1 = || {
+            Process::myself()
+                .and_then(|process| process.mountinfo())
+                .is_ok_and(|mounts| mounts.into_iter().any(|mount| mount.fs_type == "cgroup"))
+        };
+        self.is_private() && !has_children() && has_v1()
     }
 
     /// The cgroup that this process is in.
@@ -125,6 +144,16 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
+    /// One that somebody else saw being made, below the hierarchy's `root`. It may be gone by now.
+    pub fn found(id: u64, root: &Path, path: &[u8]) -> Self {
+        let path = Path::new(OsStr::from_bytes(path));
+        Self {
+            id,
+            path: path.to_owned(),
+            directory: root.join(path.strip_prefix("/").unwrap_or(path)),
+        }
+    }
+
     /// The processes in it and in the cgroups below it.
     ///
     /// # Errors

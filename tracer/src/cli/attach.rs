@@ -1,6 +1,4 @@
-//! `tracer record --cgroup`, `--container`, `--pod`.
-
-use anyhow::anyhow;
+//! `tracer record --cgroup`, `--container`, `--pod`, `--all`.
 
 use super::{
     Exit, Failure,
@@ -12,7 +10,7 @@ use super::{
 use crate::{
     container::Selector,
     record::{
-        attach::{self, Ended, Found, Target, Wanted},
+        attach::{Attachment, Ended, Naming, Request, Wanted},
         signals::Signals,
     },
     recording::store,
@@ -21,37 +19,47 @@ use crate::{
 pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, Failure> {
     let options = args.profile.options()?;
     let wanted = wanted(args).map_err(|error| Failure::new(Exit::Usage, error))?;
-    let (_hierarchy, found) = attach::find(&wanted).await.map_err(record_failure)?;
-    let targets = name_workloads(args, found)?;
-    for target in &targets {
-        store::prepare(&args.output.join(&target.name)).map_err(failed)?;
-        for warning in target.container.iter().flat_map(|c| &c.warnings) {
-            say!("{}: {warning}", target.name);
-        }
-        for problem in target.container.iter().flat_map(|c| &c.unresolved) {
-            say!("{}: {}", target.name, problem.escape_debug());
-        }
-    }
-
-    let mut live = Live::new(args.quiet, true);
-    let request = attach::Request {
-        targets,
+    let request = Request {
+        wanted,
+        wait: args.wait,
         duration: args.duration,
+        naming: Naming {
+            given: args.name.clone(),
+            clean: name::of,
+        },
         settings: args.settings(),
     };
-    let (recordings, ended) = attach::run(request, signals, &mut live)
+    let mut live = Live::new(args.quiet, true);
+    let attachment = Attachment::begin(request, &mut live)
+        .await
+        .map_err(record_failure)?;
+    // What cannot be written is said now and not after an hour.
+    store::prepare(&args.output).map_err(failed)?;
+    for name in attachment.names() {
+        store::prepare(&args.output.join(name)).map_err(failed)?;
+    }
+    let (recordings, ended) = attachment
+        .run(signals, &mut live)
         .await
         .map_err(record_failure)?;
     live.clear();
-    if ended == Ended::Removed {
+    if ended == Ended::Removed && !args.quiet {
         say!("what was recorded is gone, so the recording ended");
+    }
+    if recordings.is_empty() {
+        say!("no container was recorded: none that was asked for was there");
     }
     let mut exit = Exit::Fine;
     for recording in &recordings {
         let folder = args.output.join(&recording.workload.name);
+        store::prepare(&folder).map_err(failed)?;
         output::write(&folder, recording, &options).map_err(failed)?;
         output::summary(&folder, recording, args.quiet);
         exit = verdict(recording, args.require_complete, exit);
+    }
+    // Nothing is not complete.
+    if recordings.is_empty() && args.require_complete {
+        exit = Exit::No;
     }
     Ok(exit)
 }
@@ -64,39 +72,8 @@ fn wanted(args: &Args) -> anyhow::Result<Vec<Wanted>> {
     for text in &args.pod {
         wanted.push(Wanted::Containers(Selector::pod(text)?));
     }
-    Ok(wanted)
-}
-
-/// Gives each cgroup the name of its workload: the one that was asked for, the container's, or the
-/// cgroup's.
-fn name_workloads(args: &Args, found: Vec<Found>) -> Result<Vec<Target>, Failure> {
-    let targets: Vec<_> = found
-        .into_iter()
-        .map(|(cgroup, container)| {
-            let own = match &container {
-                Some(container) => container.workload.folder(|text| name::of(text.as_ref())),
-                None => name::of(cgroup.path.as_os_str()),
-            };
-            Target {
-                name: args.name.clone().unwrap_or(own),
-                cgroup,
-                container,
-            }
-        })
-        .collect();
-    let kinds: std::collections::BTreeSet<_> = targets
-        .iter()
-        .filter_map(|target| target.container.as_ref())
-        .map(|container| format!("{:?}", container.workload))
-        .collect();
-    if args.name.is_some() && kinds.len() > 1 {
-        return Err(Failure::new(
-            Exit::Usage,
-            anyhow!(
-                "--name names one workload, and {} different ones were found; leave it out, or select one",
-                kinds.len()
-            ),
-        ));
+    if args.all {
+        wanted.push(Wanted::Containers(Selector::All));
     }
-    Ok(targets)
+    Ok(wanted)
 }

@@ -51,6 +51,10 @@ impl Watcher for Live {
         }
     }
 
+    fn note(&mut self, text: &str) {
+        say!("{text}");
+    }
+
     fn progress(&mut self, progress: &Progress) {
         self.bar.set_message(line(progress));
     }
@@ -78,6 +82,7 @@ pub(super) fn losses(losses: &Losses) -> String {
         (losses.calls, "calls lost"),
         (losses.cgroups, "cgroups lost"),
         (losses.program_runs, "program runs skipped"),
+        (losses.threads, "threads without blocked calls"),
         (losses.events, "without first-seen evidence"),
         (losses.executables, "times without executable"),
     ];

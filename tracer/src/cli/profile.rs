@@ -1,7 +1,10 @@
 //! What `record` and `generate` are told about the profile they write.
 
 use super::{Exit, Failure};
-use crate::{profile::seccomp::Options, syscall::window::Choice};
+use crate::{
+    profile::seccomp::{ExecPolicy, Options},
+    syscall::window::Choice,
+};
 
 /// What a profile is to hold, as it was typed.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -11,6 +14,26 @@ pub(super) struct ProfileArgs {
     /// several with commas between them, or none [default: all]
     #[arg(long, value_name = "RUNTIME[@VERSION]")]
     runtime: Vec<Choice>,
+
+    /// Which programs that were put into a running container count: those without a terminal
+    /// (probes, hooks), all, or none
+    #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
+    exec: Exec,
+
+    /// Allow the calls too that a filter stopped while they were recorded
+    #[arg(long)]
+    allow_blocked: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Exec {
+    /// Those without a terminal: probes and the like; interactive sessions are reported only
+    #[default]
+    Probes,
+    /// Interactive sessions too
+    All,
+    /// None: what `exec` does is then refused under the profile
+    None,
 }
 
 impl ProfileArgs {
@@ -23,6 +46,12 @@ impl ProfileArgs {
         Ok(Options {
             window: Choice::union(self.runtime.iter().cloned())
                 .map_err(|error| Failure::new(Exit::Usage, error))?,
+            exec: match self.exec {
+                Exec::Probes => ExecPolicy::Probes,
+                Exec::All => ExecPolicy::All,
+                Exec::None => ExecPolicy::None,
+            },
+            allow_blocked: self.allow_blocked,
             ..Options::default()
         })
     }

@@ -20,8 +20,8 @@ use crate::{
 /// Records a command, a container or a cgroup, and writes its profile.
 ///
 /// Runs the command in a cgroup of its own and records it from its very first call, with everything
-/// it starts; or records containers, pods and cgroups that run already: those options can be
-/// repeated, and each workload gets a folder. Writes recording.json, seccomp.json and
+/// it starts; or records containers, pods and cgroups: those options can be repeated, and each workload
+/// gets a folder, with all its replicas and restarts in it. Writes recording.json, seccomp.json and
 /// REVIEW.md to OUTPUT/NAME. The command's standard output, input, signals and exit status are its
 /// own.
 #[derive(Debug, clap::Args)]
@@ -32,7 +32,9 @@ use crate::{
     "  tracer record --user nobody --follow -- ./start-daemon\n",
     "  tracer record --cgroup /system.slice/redis.service --duration 10m\n",
     "  tracer record --container web\n",
-    "  tracer record --pod shop/cart-7d4b9c6f5-x2x9k --duration 1h\n\n",
+    "  tracer record --container web --wait     # then: docker run --name web ...\n",
+    "  tracer record --pod shop/cart-7d4b9c6f5-x2x9k --duration 1h\n",
+    "  tracer record --all --duration 1h\n\n",
     "Exit status:\n",
     "  that of the command, 128+N when signal N ended it; 0 for what ran already; 125 tracer failed,\n",
     "  126 the command could not be run, 127 it could not be found, 2 wrong usage,\n",
@@ -40,9 +42,9 @@ use crate::{
 ))]
 #[command(override_usage = concat!(
     "tracer record [OPTIONS] -- CMD [ARG]...\n",
-    "       tracer record [OPTIONS] <--container <ID|NAME>|--pod <NAMESPACE/NAME>|--cgroup <PATH>>...",
+    "       tracer record [OPTIONS] <--container <ID|NAME>|--pod <NAMESPACE/NAME>|--cgroup <PATH>|--all>...",
 ))]
-#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["cgroup", "container", "pod", "command"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["cgroup", "container", "pod", "all", "command"]))]
 pub(super) struct Args {
     /// The workload's name, which is the name of its folder [default: the command's, the container's or the cgroup's]
     #[arg(long, value_parser = name::parse)]
@@ -61,13 +63,22 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["user", "follow", "command"])]
     pub(super) cgroup: Vec<String>,
 
-    /// Record this running container: its name, or the beginning of its id
+    /// Record this container: its name, or the beginning of its id
     #[arg(long, value_name = "ID|NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["user", "follow", "command"])]
     pub(super) container: Vec<String>,
 
-    /// Record the running containers of this pod, each as a workload of its own
+    /// Record the containers of this pod, each as a workload of its own
     #[arg(long, value_name = "NAMESPACE/NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["user", "follow", "command"])]
     pub(super) pod: Vec<String>,
+
+    /// Record all containers, those that run and those that are started later, until it is ended
+    #[arg(long, conflicts_with_all = ["user", "follow", "command", "name"])]
+    pub(super) all: bool,
+
+    /// Wait for containers and pods that do not run yet, and record them from their first call; ends
+    /// when they are gone, or with --duration then, so that restarts are recorded too
+    #[arg(long, conflicts_with_all = ["user", "follow", "command", "cgroup"])]
+    pub(super) wait: bool,
 
     /// Run the command as this user: a name, a uid, or uid:gid
     #[arg(long, value_name = "USER")]
@@ -119,6 +130,7 @@ impl Args {
             ring_bytes: self.ring_size,
             max_rows: self.max_rows,
             max_cgroups: self.max_cgroups,
+            discover: false,
             kernel_log: self.kernel_log,
         }
     }

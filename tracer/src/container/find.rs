@@ -89,7 +89,7 @@ impl Selector {
 
     /// How well it means this one: a whole id or name before the beginning of an id, as `docker`
     /// and `podman` have it.
-    fn is_exact(&self, container: &Container) -> bool {
+    pub fn is_exact(&self, container: &Container) -> bool {
         match self {
             Self::Id(text) | Self::Container(text) => {
                 container.id == *text || container.name.as_deref() == Some(text)

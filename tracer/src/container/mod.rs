@@ -31,7 +31,7 @@ pub use self::{
     files::{Files, Id},
     find::{Found, Search, Selector, find},
     owner::{Kind, Owner},
-    path::{Driver, Engine},
+    path::{Driver, Engine, is_unit},
     resolve::{Sources, resolve},
     state::OciRuntime,
     warning::Warning,
@@ -76,6 +76,8 @@ pub struct Container {
     pub user: Option<u32>,
     /// The workload that it is an instance of.
     pub workload: Key,
+    /// Whether a runtime's files know it: if not, it is known by its cgroup's path alone.
+    pub known: bool,
     /// What could not be found out, and why: sentences on one line each.
     pub unresolved: Vec<String>,
 }

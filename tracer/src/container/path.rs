@@ -201,6 +201,16 @@ pub fn cgroups_path(text: &str) -> Option<String> {
     Some(format!("{path}/{scope}"))
 }
 
+/// Whether a cgroup is a unit of systemd's that is no container, by its own name: a service, a slice.
+/// Scopes are left open: plain runc and crun have theirs, and so has a login.
+pub fn is_unit(path: &str) -> bool {
+    const KINDS: [&str; 6] = [
+        ".service", ".slice", ".socket", ".mount", ".swap", ".device",
+    ];
+    let name = path.rsplit('/').next().unwrap_or_default();
+    identify(path).is_none() && KINDS.iter().any(|kind| name.ends_with(kind))
+}
+
 /// Whether `path` is `outer` or lies below it.
 pub fn is_within(path: &str, outer: &str) -> bool {
     path.strip_prefix(outer)

@@ -9,7 +9,7 @@ use super::{
     facts::Facts,
     files::{Files, Id},
     owner::{Labels, owner},
-    path::{Engine, Identity, identify},
+    path::{Engine, Identity, identify, is_within},
     state::{self, Scan, State},
     workload::{plain, role},
 };
@@ -58,8 +58,24 @@ impl Sources {
 pub fn resolve(path: &str, sources: &Sources) -> Option<Container> {
     match identify(path) {
         Some(identity) => Some(identified(&identity, sources)),
-        None => scanned(path, sources, &Scan::of(&sources.files)),
+        None => {
+            named_by_id(path, sources).or_else(|| scanned(path, sources, &Scan::of(&sources.files)))
+        }
     }
+}
+
+/// The container that lies where plain runc and crun put it by default: in a cgroup of its id. One
+/// look instead of one at each container's files.
+fn named_by_id(path: &str, sources: &Sources) -> Option<Container> {
+    let parts = path.split('/').filter(|part| !part.is_empty());
+    let state = parts
+        .filter_map(|part| Id::new(part).ok())
+        .find_map(|id| state::by_id(&sources.files, &id, path).state)?;
+    let cgroup = state
+        .cgroup
+        .clone()
+        .filter(|known| is_within(path, known))?;
+    Some(identified(&of_state(&state, cgroup), sources))
 }
 
 /// The same, where the files were read already.
@@ -72,15 +88,19 @@ pub(super) fn resolve_in(path: &str, sources: &Sources, scan: &Scan) -> Option<C
 
 fn scanned(path: &str, sources: &Sources, scan: &Scan) -> Option<Container> {
     let state = scan.outermost(path)?;
-    let identity = Identity {
+    let cgroup = state.cgroup.clone()?;
+    Some(identified(&of_state(state, cgroup), sources))
+}
+
+fn of_state(state: &State, cgroup: String) -> Identity {
+    Identity {
         engine: state.engine.unwrap_or(Engine::Unknown),
         driver: super::Driver::Cgroupfs,
         id: state.id.as_str().to_owned(),
         pod_uid: None,
-        cgroup: state.cgroup.clone()?,
-        user: super::path::user(path),
-    };
-    Some(identified(&identity, sources))
+        user: super::path::user(&cgroup),
+        cgroup,
+    }
 }
 
 fn identified(identity: &Identity, sources: &Sources) -> Container {
@@ -171,6 +191,7 @@ fn identified(identity: &Identity, sources: &Sources) -> Container {
         security,
         user: identity.user,
         workload,
+        known: state.is_some(),
         unresolved,
     }
 }

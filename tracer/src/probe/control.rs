@@ -61,6 +61,16 @@ impl Control {
         unsafe { AtomicU64::from_ptr(&raw mut (*self.page.as_ptr()).epoch) }
     }
 
+    fn exits(&self) -> &AtomicU64 {
+        // SAFETY: as in `epoch`.
+        unsafe { AtomicU64::from_ptr(&raw mut (*self.page.as_ptr()).exits) }
+    }
+
+    /// Tells the programs whether the exits of calls are watched.
+    pub(super) fn watch_exits(&self, watched: bool) {
+        self.exits().store(u64::from(watched), Ordering::SeqCst);
+    }
+
     /// Makes every task look its row up again.
     pub(super) fn new_epoch(&self) {
         self.epoch().fetch_add(1, Ordering::SeqCst);

@@ -1,19 +1,43 @@
-//! From the bytes of the ring to an event. Length first, then field by field.
+//! From the bytes of the ring to what they say. Length first, then field by field.
 
 use thiserror::Error;
-use tracer_ebpf::{AbiClass, COMM_LEN, Event};
+use tracer_ebpf::{AbiClass, COMM_LEN, Event, Notice, NoticeKind};
 
-/// Why bytes are no event.
+/// What the ring carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Message {
+    /// A new observation.
+    Event(Event, AbiClass),
+    /// News of a cgroup.
+    Notice(Notice, NoticeKind),
+}
+
+/// Why bytes are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(super) enum DecodeError {
-    #[error("an event has {expected} bytes, this one {0}", expected = size_of::<Event>())]
+    #[error(
+        "an event has {event} bytes and a notice {notice}, this has {0}",
+        event = size_of::<Event>(),
+        notice = size_of::<Notice>()
+    )]
     Length(usize),
     #[error("there is no ABI {0}")]
     Abi(u32),
+    #[error("there is no notice {0}")]
+    Notice(u32),
+}
+
+/// Reads one message.
+pub(super) fn message(bytes: &[u8]) -> Result<Message, DecodeError> {
+    match bytes.len() {
+        n if n == size_of::<Event>() => event(bytes).map(|(event, abi)| Message::Event(event, abi)),
+        n if n == size_of::<Notice>() => notice(bytes),
+        n => Err(DecodeError::Length(n)),
+    }
 }
 
 /// Reads one event.
-pub(super) fn event(bytes: &[u8]) -> Result<(Event, AbiClass), DecodeError> {
+fn event(bytes: &[u8]) -> Result<(Event, AbiClass), DecodeError> {
     if bytes.len() != size_of::<Event>() {
         return Err(DecodeError::Length(bytes.len()));
     }
@@ -27,9 +51,29 @@ pub(super) fn event(bytes: &[u8]) -> Result<(Event, AbiClass), DecodeError> {
         tid: u32::from_ne_bytes(take(&mut rest)),
         comm: take::<COMM_LEN>(&mut rest),
         abi: u32::from_ne_bytes(take(&mut rest)),
-        pad: u32::from_ne_bytes(take(&mut rest)),
+        outcome: u32::from_ne_bytes(take(&mut rest)),
     };
     Ok((event, abi_class(event.abi)?))
+}
+
+fn notice(bytes: &[u8]) -> Result<Message, DecodeError> {
+    let mut rest = bytes;
+    let notice = Notice {
+        time: u64::from_ne_bytes(take(&mut rest)),
+        instance: u64::from_ne_bytes(take(&mut rest)),
+        kind: u32::from_ne_bytes(take(&mut rest)),
+        pid: u32::from_ne_bytes(take(&mut rest)),
+    };
+    let kind = [
+        NoticeKind::Made,
+        NoticeKind::Started,
+        NoticeKind::Filtered,
+        NoticeKind::Removed,
+    ]
+    .into_iter()
+    .find(|kind| *kind as u32 == notice.kind)
+    .ok_or(DecodeError::Notice(notice.kind))?;
+    Ok(Message::Notice(notice, kind))
 }
 
 /// The ABI class that a number from the kernel side stands for.
@@ -64,7 +108,7 @@ mod tests {
         }
         bytes.extend(event.comm);
         bytes.extend(event.abi.to_ne_bytes());
-        bytes.extend(event.pad.to_ne_bytes());
+        bytes.extend(event.outcome.to_ne_bytes());
         bytes
     }
 
@@ -78,7 +122,7 @@ mod tests {
             tid: 11,
             comm: *b"comm\0\0\0\0\0\0\0\0\0\0\0\0",
             abi,
-            pad: 0,
+            outcome: 11,
         }
     }
 
@@ -89,20 +133,47 @@ mod tests {
             (1, AbiClass::Compat),
             (2, AbiClass::X32),
         ] {
-            assert_eq!(event(&bytes(&sample(abi))), Ok((sample(abi), class)));
+            assert_eq!(
+                message(&bytes(&sample(abi))),
+                Ok(Message::Event(sample(abi), class))
+            );
         }
     }
 
     #[test]
     fn an_unknown_abi_is_refused() {
-        assert_eq!(event(&bytes(&sample(3))), Err(DecodeError::Abi(3)));
+        assert_eq!(message(&bytes(&sample(3))), Err(DecodeError::Abi(3)));
+    }
+
+    #[test]
+    fn notices_come_back_and_unknown_ones_are_refused() {
+        let bytes = |kind: u32| {
+            let mut bytes = 1_u64.to_ne_bytes().to_vec();
+            bytes.extend(2_u64.to_ne_bytes());
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(3_u32.to_ne_bytes());
+            bytes
+        };
+        let notice = Notice {
+            time: 1,
+            instance: 2,
+            kind: 4,
+            pid: 3,
+        };
+        assert_eq!(
+            message(&bytes(4)),
+            Ok(Message::Notice(notice, NoticeKind::Removed))
+        );
+        for kind in [0, 5] {
+            assert_eq!(message(&bytes(kind)), Err(DecodeError::Notice(kind)));
+        }
     }
 
     proptest! {
         #[test]
         fn another_length_is_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            prop_assume!(bytes.len() != size_of::<Event>());
-            prop_assert_eq!(event(&bytes), Err(DecodeError::Length(bytes.len())));
+            prop_assume!(![size_of::<Event>(), size_of::<Notice>()].contains(&bytes.len()));
+            prop_assert_eq!(message(&bytes), Err(DecodeError::Length(bytes.len())));
         }
     }
 }

@@ -8,9 +8,12 @@ use aya::{
     maps::{MapData, RingBuf},
 };
 use tokio::{io::unix::AsyncFd, time};
-use tracer_ebpf::{AbiClass, Event, maps as names};
+use tracer_ebpf::{AbiClass, Event, Notice, NoticeKind, maps as names};
 
-use super::{ProbeError, decode};
+use super::{
+    ProbeError,
+    decode::{self, Message},
+};
 
 /// How long an event may lie in the ring. The programs do not wake user space for each one, only
 /// when the ring fills.
@@ -66,16 +69,21 @@ impl Events {
         Ok(())
     }
 
-    /// Hands every waiting event to `each`.
-    pub fn drain(&mut self, mut each: impl FnMut(Event, AbiClass)) {
+    /// Hands every waiting event to `each`, every notice to `news`, in the order of their coming.
+    pub fn drain(
+        &mut self,
+        mut each: impl FnMut(Event, AbiClass),
+        mut news: impl FnMut(Notice, NoticeKind),
+    ) {
         let ring = match &mut self.ring {
             Ring::Idle(Some(ring)) => ring,
             Ring::Idle(None) => return,
             Ring::Polled(ring) => ring.get_mut(),
         };
         while let Some(bytes) = ring.next() {
-            match decode::event(&bytes) {
-                Ok((event, abi)) => each(event, abi),
+            match decode::message(&bytes) {
+                Ok(Message::Event(event, abi)) => each(event, abi),
+                Ok(Message::Notice(notice, kind)) => news(notice, kind),
                 Err(error) => {
                     log::warn!("an event of the kernel side was skipped: {error}");
                     self.malformed += 1;

@@ -4,14 +4,14 @@ use anyhow::Context as _;
 use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::{HashMap, MapData, MapError, Queue},
-    programs::BtfTracePoint,
+    programs::{BtfTracePoint, tp_btf::BtfTracePointLinkId},
 };
 use aya_log::EbpfLogger;
 use nix::{
     sys::resource::{Resource, getrlimit, setrlimit},
     unistd::{SysconfVar, sysconf},
 };
-use tracer_ebpf::{CgroupEntry, EXE_OVERFLOW, FIRST_ROW, MAX_ROWS, Phase, RowKey, maps as names};
+use tracer_ebpf::{FIRST_ROW, MAX_ROWS, maps as names};
 
 use super::{Events, ProbeError, control::Control, offsets, support};
 
@@ -22,13 +22,16 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tr
 /// which they are attached: what keeps the state right comes before what uses it.
 const PROGRAMS: [(&str, &str); 7] = [
     ("mkdir", "cgroup_mkdir"),
-    ("release", "cgroup_release"),
+    ("rmdir", "cgroup_rmdir"),
     ("attach_task", "cgroup_attach_task"),
     ("fork", "sched_process_fork"),
     ("exec", "sched_process_exec"),
     ("exit", "sched_process_exit"),
     ("sys_enter", "sys_enter"),
 ];
+
+/// The program that sees what a filter stops, and its tracepoint: attached only while it is needed.
+const EXITS: (&str, &str) = ("sys_exit", "sys_exit");
 
 /// Sizes and choices, as resolved from the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,8 @@ pub struct Settings {
     pub max_rows: u32,
     /// Cgroups that can be recorded at once, children included.
     pub max_cgroups: u32,
+    /// Whether every cgroup that is made from now on is recorded, as what may be a container.
+    pub discover: bool,
     /// Whether the programs' own diagnostics are wanted.
     pub kernel_log: bool,
 }
@@ -49,6 +54,7 @@ impl Default for Settings {
             ring_bytes: 256 * 1024,
             max_rows: 4096,
             max_cgroups: 16 * 1024,
+            discover: false,
             kernel_log: false,
         }
     }
@@ -75,12 +81,15 @@ impl Settings {
 pub struct Probe {
     pub(super) ebpf: Ebpf,
     pub(super) control: Control,
+    /// The attachment of [`EXITS`].
+    exits: Option<BtfTracePointLinkId>,
     /// Drains the programs' diagnostics, when they were asked for.
     pub logger: Option<EbpfLogger<&'static dyn log::Log>>,
 }
 
 impl Probe {
-    /// Loads the programs and attaches them. Nothing is recorded until [`watch`](Self::watch).
+    /// Loads the programs and attaches them. Nothing is recorded until [`watch`](Self::watch), but
+    /// what [`Settings::discover`] finds.
     ///
     /// # Errors
     /// [`ProbeError`]: what is missing on this host, or what the kernel refused.
@@ -94,6 +103,7 @@ impl Probe {
         config.slot_cache = 1;
         config.ring = 1;
         config.wakeup_bytes = settings.ring_bytes / 4;
+        config.discover = u32::from(settings.discover);
         let log_level: u8 = if settings.kernel_log { 4 } else { 0 };
 
         let limit = MemlockLimit::of_now();
@@ -107,7 +117,9 @@ impl Probe {
             .map_max_entries(names::EXECUTABLES, settings.max_rows)
             .map_max_entries(names::EXOTIC, settings.max_rows.saturating_mul(4))
             .map_max_entries(names::CGROUPS, settings.max_cgroups)
+            .map_max_entries(names::CGROUP_PATHS, settings.max_cgroups)
             .map_max_entries(names::PROCESSES, settings.max_cgroups)
+            .map_max_entries(names::THREADS, settings.max_cgroups.saturating_mul(4))
             .load(OBJECT)
             .context("the kernel or aya refused the object")
             .map_err(ProbeError::Load)?;
@@ -128,101 +140,60 @@ impl Probe {
             Self {
                 ebpf,
                 control,
+                exits: None,
                 logger,
             },
             events,
         ))
     }
 
-    /// Begins to record the cgroup with this id, and every child it has from now on.
-    ///
-    /// `first_exe` stands for the executable of processes that were not seen to exec.
-    ///
-    /// # Errors
-    /// [`ProbeError::Map`] when a map is full.
-    pub fn watch(&mut self, cgroup: u64, instance: u64, first_exe: u64) -> Result<(), ProbeError> {
-        self.reserve_overflow_row(instance)?;
-        let mut cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
-        cgroups
-            .insert(
-                cgroup,
-                CgroupEntry {
-                    instance,
-                    first_exe,
-                },
-                0,
-            )
-            .context("a recorded cgroup")
-            .map_err(ProbeError::map("add to", names::CGROUPS))?;
-        self.control.new_epoch();
-        Ok(())
+    /// Whether the exits of calls are watched, by which calls that a filter stops are seen.
+    pub fn watches_exits(&self) -> bool {
+        self.exits.is_some()
     }
 
-    /// Whether the kernel side records the cgroup with this id.
+    /// Begins or ends to watch the exits of calls.
     ///
     /// # Errors
-    /// [`ProbeError::Map`] when the map cannot be read.
-    pub fn is_watched(&mut self, cgroup: u64) -> Result<bool, ProbeError> {
-        let cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
-        match cgroups.get(&cgroup, 0) {
-            Ok(_) => Ok(true),
-            Err(MapError::KeyNotFound) => Ok(false),
-            Err(error) => Err(ProbeError::map("read", names::CGROUPS)(error.into())),
-        }
-    }
-
-    /// Stops recording an instance: the cgroup it began with, and all that inherited from it.
-    ///
-    /// # Errors
-    /// [`ProbeError::Map`] when the kernel refuses.
-    pub fn unwatch(&mut self, instance: u64) -> Result<(), ProbeError> {
-        let mut cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
-        loop {
-            // A child may be made while its parent is still in the map: look until none is left.
-            let members: Vec<u64> = cgroups
-                .iter()
-                .flatten()
-                .filter(|(_, entry)| entry.instance == instance)
-                .map(|(cgroup, _)| cgroup)
-                .collect();
-            if members.is_empty() {
-                break;
-            }
-            for cgroup in members {
-                match cgroups.remove(&cgroup) {
-                    Ok(()) | Err(MapError::KeyNotFound) => {}
-                    Err(error) => {
-                        return Err(ProbeError::map("remove from", names::CGROUPS)(error.into()));
-                    }
-                }
-            }
-        }
-        self.control.new_epoch();
-        Ok(())
-    }
-
-    /// So that a call always finds a row to be marked in, even when all others are taken.
-    fn reserve_overflow_row(&mut self, instance: u64) -> Result<(), ProbeError> {
-        let key = RowKey {
-            instance,
-            exe: EXE_OVERFLOW,
-            phase: Phase::Run as u32,
-            pad: 0,
-        };
-        let rows: HashMap<_, RowKey, u32> = self.map_mut(names::ROWS)?;
-        if rows.get(&key, 0).is_ok() {
+    /// [`ProbeError::Attach`] when the kernel refuses.
+    pub fn watch_exits(&mut self, watch: bool) -> Result<(), ProbeError> {
+        if watch == self.watches_exits() {
             return Ok(());
         }
-        let row = {
-            let mut free: Queue<_, u32> = self.map_mut(names::FREE_ROWS)?;
-            free.pop(0)
-                .context("no row is free; use a larger --max-rows")
-                .map_err(ProbeError::map("take from", names::FREE_ROWS))?
+        // Beginning, the word comes first, so that no exit is taken for one whose entry was not
+        // noted; ending, it goes first too, and what is known of threads goes with it.
+        self.control.watch_exits(watch);
+        let mut change = || -> anyhow::Result<_> {
+            let program: &mut BtfTracePoint = self
+                .ebpf
+                .program_mut(EXITS.0)
+                .context("it is not in the object")?
+                .try_into()?;
+            Ok(match self.exits.take() {
+                None => Some(program.attach()?),
+                Some(link) => {
+                    program.detach(link)?;
+                    None
+                }
+            })
         };
-        let mut rows: HashMap<_, RowKey, u32> = self.map_mut(names::ROWS)?;
-        rows.insert(key, row, 0)
-            .context("the instance's overflow row")
-            .map_err(ProbeError::map("add to", names::ROWS))
+        self.exits = change().map_err(|cause| ProbeError::Attach {
+            program: EXITS.1,
+            cause,
+        })?;
+        if !watch {
+            self.forget_threads()?;
+        }
+        Ok(())
+    }
+
+    fn forget_threads(&mut self) -> Result<(), ProbeError> {
+        let mut threads: HashMap<_, u32, u32> = self.map_mut(names::THREADS)?;
+        for tid in threads.keys().flatten().collect::<Vec<_>>() {
+            // It may have ended in the meantime.
+            let _ = threads.remove(&tid);
+        }
+        Ok(())
     }
 
     pub(super) fn map_mut<'a, M>(&'a mut self, name: &'static str) -> Result<M, ProbeError>
@@ -284,14 +255,16 @@ fn attach(ebpf: &mut Ebpf) -> Result<(), ProbeError> {
     let btf = Btf::from_sys_fs()
         .context(support::BTF_PATH)
         .map_err(ProbeError::Load)?;
-    for (name, tracepoint) in PROGRAMS {
+    for (name, tracepoint) in PROGRAMS.into_iter().chain([EXITS]) {
         let mut attach = || -> anyhow::Result<()> {
             let program: &mut BtfTracePoint = ebpf
                 .program_mut(name)
                 .context("it is not in the object")?
                 .try_into()?;
             program.load(tracepoint, &btf)?;
-            program.attach()?;
+            if name != EXITS.0 {
+                program.attach()?;
+            }
             Ok(())
         };
         attach().map_err(|cause| ProbeError::Attach {

@@ -6,6 +6,7 @@ mod control;
 mod decode;
 mod error;
 mod events;
+mod instances;
 mod load;
 mod offsets;
 mod read;
@@ -13,5 +14,6 @@ pub mod support;
 
 pub use error::ProbeError;
 pub use events::Events;
+pub use instances::{InstanceState, Kind};
 pub use load::{Probe, Settings};
 pub use read::{RowExecutable, SeenRow};

@@ -8,6 +8,7 @@ use std::fs;
 use tracer_ebpf::{AbiTest, Config};
 
 use super::{ProbeError, btf::Btf, support::BTF_PATH};
+use crate::syscall::Abi;
 
 /// The offsets of the running kernel; the choices in the [`Config`] are left at 0.
 pub(super) fn of_running_kernel() -> Result<Config, ProbeError> {
@@ -25,11 +26,15 @@ fn config(btf: &Btf<'_>) -> Result<Config, ProbeError> {
     let mut config = Config {
         task_stack: at("task_struct.stack")?,
         task_tgid: at("task_struct.tgid")?,
+        task_pid: at("task_struct.pid")?,
+        task_real_parent: at("task_struct.real_parent")?,
+        task_exit_code: at("task_struct.exit_code")?,
         task_signal: at("task_struct.signal")?,
         task_cgroups: at("task_struct.cgroups")?,
-        task_seccomp_mode: at("task_struct.seccomp.mode")?,
+        task_seccomp_filter: at("task_struct.seccomp.filter")?,
         css_set_dfl_cgrp: at("css_set.dfl_cgrp")?,
         signal_live: at("signal_struct.live")?,
+        signal_tty: at("signal_struct.tty")?,
         binprm_filename: at("linux_binprm.filename")?,
         cgroup_kn: at("cgroup.kn")?,
         cgroup_root: at("cgroup.root")?,
@@ -46,6 +51,9 @@ fn config(btf: &Btf<'_>) -> Result<Config, ProbeError> {
         config.regs_abi_b = at("pt_regs.ip")?;
         config.regs_abi_c = at("pt_regs.r11")?;
         config.regs_abi_d = at("pt_regs.flags")?;
+        config.regs_nr = at("pt_regs.orig_ax")?;
+        config.regs_return = at("pt_regs.ax")?;
+        config.filter_calls = filter_calls(Abi::X86_64, Abi::I386);
         // System V ABI, and the 32-bit entries' (arch/x86/entry/entry_64.S, entry_64_compat.S).
         config.native_args = registers(btf, ["di", "si", "dx", "r10", "r8", "r9"])?;
         config.compat_args = registers(btf, ["bx", "cx", "dx", "si", "di", "bp"])?;
@@ -65,8 +73,23 @@ fn config(btf: &Btf<'_>) -> Result<Config, ProbeError> {
         ];
         config.native_args = args;
         config.compat_args = args;
+        config.regs_nr = at("pt_regs.syscallno")?;
+        config.regs_return = x;
+        config.filter_calls = filter_calls(Abi::Aarch64, Abi::Arm);
     }
     Ok(config)
+}
+
+/// The numbers of the calls by which a filter is loaded.
+fn filter_calls(native: Abi, compat: Abi) -> [u32; 4] {
+    // A number that no call has stands for one that an ABI lacks.
+    let number = |abi: Abi, name| abi.syscall_number(name).unwrap_or(u32::MAX);
+    [
+        number(native, "prctl"),
+        number(native, "seccomp"),
+        number(compat, "prctl"),
+        number(compat, "seccomp"),
+    ]
 }
 
 fn registers(btf: &Btf<'_>, names: [&str; 6]) -> Result<[u32; 6], ProbeError> {

@@ -9,7 +9,7 @@ use aya::{
 };
 use tracer_ebpf::{
     ABI_SLOTS, AbiClass, Counters, EXE_LAUNCHER, EXE_OVERFLOW, EXE_UNKNOWN, ExecutablePath,
-    ExoticKey, PATH_LEN, ROW_LEN, RowKey, maps as names,
+    ExoticKey, PATH_LEN, Phase, ProcessEntry, ROW_LEN, RowKey, maps as names,
 };
 
 use super::{Probe, ProbeError, decode};
@@ -43,7 +43,7 @@ pub enum RowExecutable {
 /// plain value for aya.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-struct MarkBytes([u8; ROW_LEN]);
+pub(super) struct MarkBytes(pub(super) [u8; ROW_LEN]);
 
 // SAFETY: bytes.
 unsafe impl Pod for MarkBytes {}
@@ -62,11 +62,11 @@ impl Probe {
             .map_err(ProbeError::map("read", names::ROWS))
     }
 
-    /// The calls that are marked in a row: ABI and number.
+    /// The calls that are marked in a row: ABI, number and mark.
     ///
     /// # Errors
     /// [`ProbeError::Map`] when the map cannot be read.
-    pub fn marks(&mut self, row: u32) -> Result<Vec<(AbiClass, u32)>, ProbeError> {
+    pub fn marks(&mut self, row: u32) -> Result<Vec<(AbiClass, u32, u8)>, ProbeError> {
         let marks: Array<_, MarkBytes> = self.map_mut(names::MARKS)?;
         let MarkBytes(bytes) = marks
             .get(&row, 0)
@@ -77,7 +77,7 @@ impl Probe {
             (0..)
                 .zip(bytes)
                 .filter(|(_, mark)| **mark != 0)
-                .map(move |(nr, _)| (class, nr))
+                .map(move |(nr, mark)| (class, nr, *mark))
                 .collect::<Vec<_>>()
         };
         let mut calls = seen(AbiClass::Native, native);
@@ -85,17 +85,18 @@ impl Probe {
         Ok(calls)
     }
 
-    /// The calls without a mark: row, ABI and number.
+    /// The calls that no byte stands for: row, ABI, number and mark.
     ///
     /// # Errors
     /// [`ProbeError::Map`] when the map cannot be read.
-    pub fn exotic(&mut self) -> Result<Vec<(u32, AbiClass, u32)>, ProbeError> {
+    pub fn exotic(&mut self) -> Result<Vec<(u32, AbiClass, u32, u8)>, ProbeError> {
         let exotic: HashMap<_, ExoticKey, u32> = self.map_mut(names::EXOTIC)?;
         exotic
-            .keys()
-            .map(|key| {
-                let key = key?;
-                Ok((key.row, decode::abi_class(key.abi)?, key.nr))
+            .iter()
+            .map(|entry| {
+                let (key, mark) = entry?;
+                let mark = u8::try_from(mark)?;
+                Ok((key.row, decode::abi_class(key.abi)?, key.nr, mark))
             })
             .collect::<anyhow::Result<_>>()
             .map_err(ProbeError::map("read", names::EXOTIC))
@@ -132,15 +133,25 @@ impl Probe {
     ///
     /// # Errors
     /// [`ProbeError::Map`] when the kernel refuses for another reason.
-    pub fn introduce(&mut self, pid: u32, path: &[u8]) -> Result<bool, ProbeError> {
+    pub fn introduce(&mut self, pid: u32, instance: u64, path: &[u8]) -> Result<bool, ProbeError> {
         const NO_OVERWRITE: u64 = 1; // BPF_NOEXIST
         let path = ExecutablePath::new(path);
         let exe = path.id();
         let mut executables: HashMap<_, u64, ExecutablePath> = self.map_mut(names::EXECUTABLES)?;
         let named = inserted(executables.insert(exe, path, NO_OVERWRITE))
             .map_err(ProbeError::map("add to", names::EXECUTABLES))?;
-        let mut processes: HashMap<_, u32, u64> = self.map_mut(names::PROCESSES)?;
-        let filed = inserted(processes.insert(pid, exe, NO_OVERWRITE))
+        let process = ProcessEntry {
+            exe,
+            instance,
+            // It runs already, so nothing of it is a runtime's any more.
+            filter: 0,
+            phase: Phase::Run as u32,
+            late: 0,
+            filtered: 0,
+            pad: 0,
+        };
+        let mut processes: HashMap<_, u32, ProcessEntry> = self.map_mut(names::PROCESSES)?;
+        let filed = inserted(processes.insert(pid, process, NO_OVERWRITE))
             .map_err(ProbeError::map("add to", names::PROCESSES))?;
         self.control.new_epoch();
         Ok(named && filed)
@@ -168,7 +179,9 @@ impl Probe {
             exotic_full: sum.exotic_full + c.exotic_full,
             slots_refused: sum.slots_refused + c.slots_refused,
             left: sum.left + c.left,
-            filtered: sum.filtered + c.filtered,
+            threads_full: sum.threads_full + c.threads_full,
+            paths_full: sum.paths_full + c.paths_full,
+            notices_dropped: sum.notices_dropped + c.notices_dropped,
         }))
     }
 

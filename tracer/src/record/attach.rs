@@ -1,42 +1,42 @@
-//! `record --cgroup`, `--container`, `--pod`: from now until all of them end, time is up, or a
-//! signal says so.
+//! `record --cgroup`, `--container`, `--pod`, `--all`: what runs already and what is started later,
+//! until all of it has ended, time is up, or a signal says so.
 
-use std::{collections::BTreeMap, fs, os::unix::ffi::OsStrExt as _, time::Duration};
+use std::{
+    collections::BTreeMap, ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::Path, time::Duration,
+};
 
+use procfs::process::Process;
 use tokio::time;
 use tracer_ebpf::EXE_UNKNOWN;
 
-use super::{Ending, RecordError, Session, Subject, Watcher, describe, signals::Signals};
+use super::{
+    Ending, RecordError, Session, Subject, Watcher, describe,
+    roster::{Roster, announce, source},
+    signals::Signals,
+};
 use crate::{
     cgroup::{Cgroup, Hierarchy},
-    container::{self, Container, Selector, Sources},
-    probe::Settings,
-    recording::{Reason, ReasonCode, Recording, Source, Workload},
+    container::{self, Container, Key, Selector, Sources},
+    probe::{Kind, Settings},
+    recording::{Reason, ReasonCode, Recording, Workload},
 };
 
 /// How often the marks are read back.
 const CHECKPOINT: Duration = Duration::from_secs(5);
 
-/// What to attach to, and until when.
+/// What to record, and until when.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The cgroups; those whose workload has one name are its instances.
-    pub targets: Vec<Target>,
+    /// What was asked for.
+    pub wanted: Vec<Wanted>,
+    /// Whether to wait for what does not run yet.
+    pub wait: bool,
     /// When to end.
     pub duration: Option<Duration>,
+    /// How workloads are called.
+    pub naming: Naming,
     /// For the kernel side.
     pub settings: Settings,
-}
-
-/// One cgroup to attach to.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// The workload's name.
-    pub name: String,
-    /// The cgroup.
-    pub cgroup: Cgroup,
-    /// The container in it, if it is one.
-    pub container: Option<Container>,
 }
 
 /// What a user asked for.
@@ -48,37 +48,347 @@ pub enum Wanted {
     Containers(Selector),
 }
 
-/// A cgroup that was found, and the container in it.
-pub type Found = (Cgroup, Option<Container>);
+/// How workloads are called.
+#[derive(Clone, Debug)]
+pub struct Naming {
+    /// The name that was given, for all.
+    pub given: Option<String>,
+    /// Makes a safe name of any text.
+    pub clean: fn(&OsStr) -> String,
+}
+
+impl Naming {
+    fn of_container(&self, container: &Container) -> String {
+        self.given.clone().unwrap_or_else(|| {
+            container
+                .workload
+                .folder(|text| (self.clean)(text.as_ref()))
+        })
+    }
+
+    fn of_cgroup(&self, path: &Path) -> String {
+        self.given
+            .clone()
+            .unwrap_or_else(|| (self.clean)(path.as_os_str()))
+    }
+
+    /// A container of which only the path is known: the whole path, as two containers may well have
+    /// the same last part.
+    fn of_unknown(&self, path: &Path) -> String {
+        self.given.clone().unwrap_or_else(|| {
+            Key::Cgroup(path.display().to_string()).folder(|text| (self.clean)(text.as_ref()))
+        })
+    }
+}
 
 /// How a recording of cgroups ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// By a signal or `--duration`.
     Asked,
-    /// All cgroups were removed.
+    /// All that was recorded is gone.
     Removed,
 }
 
-/// Finds what was asked for. Asks the container runtimes' sockets, which takes some seconds at most.
-///
-/// # Errors
-/// [`RecordError::Cgroup`], [`RecordError::NoContainer`] when something is not there.
-pub async fn find(wanted: &[Wanted]) -> Result<(Hierarchy, Vec<Found>), RecordError> {
-    let hierarchy = Hierarchy::open()?;
-    let mut sources = Sources::local();
-    if wanted
-        .iter()
-        .any(|wanted| matches!(wanted, Wanted::Containers(_)))
-    {
-        sources.refresh_cri(None).await;
+/// A cgroup that was found, and the container in it.
+type Found = (Cgroup, Option<Container>);
+
+/// Attached to what was asked for.
+pub struct Attachment {
+    request: Request,
+    session: Session,
+    roster: Roster,
+    /// Cgroups that are no containers.
+    plain: Vec<(u32, Cgroup)>,
+    /// Keeps a private mount as long as paths below it are used.
+    _hierarchy: Hierarchy,
+}
+
+impl Attachment {
+    /// Loads the kernel side, finds what was asked for and begins to record it. Asks the container
+    /// runtimes' sockets, which takes some seconds at most.
+    ///
+    /// # Errors
+    /// [`RecordError::Cgroup`], [`RecordError::NoContainer`] when something is not there.
+    pub async fn begin(request: Request, watcher: &mut dyn Watcher) -> Result<Self, RecordError> {
+        let hierarchy = Hierarchy::open()?;
+        if hierarchy.is_v1_only() {
+            return Err(RecordError::OnlyV1);
+        }
+        let selectors: Vec<_> = request
+            .wanted
+            .iter()
+            .filter_map(|wanted| match wanted {
+                Wanted::Containers(selector) => Some(selector.clone()),
+                Wanted::Cgroup(_) => None,
+            })
+            .collect();
+        let mut sources = Sources::local();
+        if !selectors.is_empty() {
+            sources.refresh_cri(None).await;
+        }
+        let settings = Settings {
+            discover: !selectors.is_empty(),
+            ..request.settings
+        };
+        // What can be refused is refused before anything is loaded.
+        if !request.wait {
+            find(&request, &hierarchy, &sources)?;
+        }
+        let session = Session::start(&settings, hierarchy.root())?;
+        let mut attachment = Self {
+            roster: Roster::new(selectors, sources),
+            request,
+            session,
+            plain: Vec::new(),
+            _hierarchy: hierarchy.clone(),
+        };
+        // Whatever is made from here on, the kernel side finds by itself.
+        let found = find(&attachment.request, &hierarchy, attachment.roster.sources())?;
+        attachment.refuse_one_name_for_several(&found)?;
+        for (cgroup, container) in found {
+            attachment.watch(cgroup, container, watcher)?;
+        }
+        if attachment.request.wait && attachment.is_idle() {
+            watcher.began("what is waited for, as soon as it starts");
+        }
+        Ok(attachment)
     }
+
+    /// The names of the workloads that are recorded so far.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.named().into_iter().map(|(name, _)| name).collect();
+        names.dedup();
+        names
+    }
+
+    fn is_idle(&self) -> bool {
+        self.plain.is_empty() && self.roster.wanted().next().is_none()
+    }
+
+    fn refuse_one_name_for_several(&self, found: &[Found]) -> Result<(), RecordError> {
+        let kinds: std::collections::BTreeSet<_> = found
+            .iter()
+            .filter_map(|(_, container)| container.as_ref())
+            .map(|container| &container.workload)
+            .collect();
+        if self.request.naming.given.is_some() && kinds.len() > 1 {
+            return Err(RecordError::OneNameForSeveral(kinds.len()));
+        }
+        Ok(())
+    }
+
+    /// Begins to record a cgroup that is there.
+    fn watch(
+        &mut self,
+        cgroup: Cgroup,
+        container: Option<Container>,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RecordError> {
+        if self.session.is_watched(cgroup.id)? {
+            // The kernel side found it: its notice is on the way.
+            return Ok(());
+        }
+        let kind = match container {
+            Some(_) => Kind::RunningContainer,
+            None => Kind::Plain,
+        };
+        if self.is_under_a_filter(&cgroup) {
+            self.session.watch_exits()?;
+        }
+        let subject = Subject {
+            source: source(container.as_ref()),
+            // Until it is known better.
+            start_observed: false,
+            container: container.as_ref().map(describe::container),
+        };
+        let number = self.session.watch(&cgroup, subject, EXE_UNKNOWN, kind)?;
+        // Only now: who came in before the cgroup was watched is in it, whoever comes later is seen.
+        let start_observed = !cgroup.is_populated().unwrap_or(true);
+        let filtered = self.is_under_a_filter(&cgroup);
+        if let Some(watched) = self.session.instance_mut(number) {
+            watched.subject.start_observed = start_observed;
+            watched.state.filtered |= filtered;
+        }
+        // Only now, too: who execs from now on is known to the kernel side, and stays so.
+        self.introduce_processes(number, &cgroup)?;
+        announce(
+            container.as_ref(),
+            &cgroup.path.display().to_string(),
+            watcher,
+        );
+        match container {
+            Some(container) => self.roster.add_running(number, container),
+            None => self.plain.push((number, cgroup)),
+        }
+        Ok(())
+    }
+
+    /// Whether a process of the cgroup runs under a seccomp filter (`Seccomp: 2` in its status).
+    fn is_under_a_filter(&self, cgroup: &Cgroup) -> bool {
+        cgroup
+            .processes()
+            .unwrap_or_default()
+            .into_iter()
+            .any(|pid| {
+                Process::new(pid)
+                    .and_then(|process| process.status())
+                    .is_ok_and(|status| status.seccomp == Some(2))
+            })
+    }
+
+    /// Processes that exec'ed before the recording began are known by what /proc says of them.
+    fn introduce_processes(&mut self, number: u32, cgroup: &Cgroup) -> Result<(), RecordError> {
+        // The kernel side counts pids as the initial namespace does; in another one these numbers
+        // would name other processes. Their executables then stay unknown.
+        if !in_initial_pid_namespace() {
+            return Ok(());
+        }
+        for pid in cgroup.processes().unwrap_or_default() {
+            let (Ok(executable), Ok(pid)) = (
+                fs::read_link(format!("/proc/{pid}/exe")),
+                u32::try_from(pid),
+            ) else {
+                continue; // It ended in the meantime, or it is a kernel thread.
+            };
+            self.session
+                .introduce(pid, number, executable.as_os_str().as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Records until all is gone or it is told to end; one recording for each workload.
+    ///
+    /// # Errors
+    /// [`RecordError`] when what happened cannot be told.
+    pub async fn run(
+        mut self,
+        signals: &mut Signals,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(Vec<Recording>, Ended), RecordError> {
+        let ended = self.follow(signals, watcher).await?;
+        self.hear(watcher)?;
+        self.roster.settle(&mut self.session, watcher)?;
+        let endings = self.endings();
+        Ok((self.session.finish(endings)?, ended))
+    }
+
+    async fn follow(
+        &mut self,
+        signals: &mut Signals,
+        watcher: &mut dyn Watcher,
+    ) -> Result<Ended, RecordError> {
+        let duration = self.request.duration;
+        let deadline = async {
+            match duration {
+                Some(duration) => time::sleep(duration).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(deadline);
+        let mut checkpoint = time::interval(CHECKPOINT);
+        loop {
+            tokio::select! {
+                waited = self.session.wait() => waited?,
+                _ = checkpoint.tick() => self.session.reconcile()?,
+                arrived = signals.next() => {
+                    let arrived = arrived.map_err(RecordError::process("read signals"))?;
+                    if arrived.asks_to_end() {
+                        return Ok(Ended::Asked);
+                    }
+                }
+                () = &mut deadline => return Ok(Ended::Asked),
+            }
+            self.session.drain()?;
+            self.hear(watcher)?;
+            self.roster.tick(&mut self.session, watcher).await?;
+            self.session.tell(watcher)?;
+            if self.is_over() {
+                return Ok(Ended::Removed);
+            }
+        }
+    }
+
+    fn hear(&mut self, watcher: &mut dyn Watcher) -> Result<(), RecordError> {
+        for news in self.session.news() {
+            self.roster.hear(news, &mut self.session, watcher)?;
+        }
+        Ok(())
+    }
+
+    /// What has a duration is recorded for that long when it may come again.
+    fn is_over(&self) -> bool {
+        let waits_for_time = self.request.wait && self.request.duration.is_some();
+        !waits_for_time
+            && !self.is_endless()
+            && self.roster.is_over()
+            && self.plain.iter().all(|(_, cgroup)| !cgroup.exists())
+    }
+
+    /// `--all` means what comes later as well.
+    fn is_endless(&self) -> bool {
+        let all = |wanted: &Wanted| matches!(wanted, Wanted::Containers(Selector::All));
+        self.request.wanted.iter().any(all)
+    }
+
+    /// The workloads, each with its name and instances.
+    fn named(&self) -> Vec<(String, u32)> {
+        let naming = &self.request.naming;
+        let plain = self
+            .plain
+            .iter()
+            .map(|(number, cgroup)| (naming.of_cgroup(&cgroup.path), *number));
+        let containers = self.roster.wanted().map(|(number, container)| {
+            let name = match (container, self.session.instance(number)) {
+                (Some(container), _) => naming.of_container(container),
+                (None, Some(watched)) => naming.of_unknown(&watched.cgroup.path),
+                (None, None) => String::new(),
+            };
+            (name, number)
+        });
+        let mut named: Vec<_> = plain.chain(containers).collect();
+        named.sort();
+        named
+    }
+
+    fn endings(&self) -> Vec<Ending> {
+        let mut endings: BTreeMap<String, Ending> = BTreeMap::new();
+        for (name, number) in self.named() {
+            let ending = endings.entry(name.clone()).or_insert_with(|| Ending {
+                workload: Workload {
+                    name,
+                    command: Vec::new(),
+                },
+                instances: Vec::new(),
+                reasons: Vec::new(),
+            });
+            ending.instances.push(number);
+            let runs = self.session.instance(number).is_some_and(|watched| {
+                watched.cgroup.exists() && watched.cgroup.is_populated().unwrap_or(false)
+            });
+            if runs {
+                ending.reasons.push(Reason {
+                    code: ReasonCode::StillRunning,
+                    text: "the recording ended while the workload was running: what it does later, at its end for one, was not seen".to_owned(),
+                });
+            }
+        }
+        endings.into_values().collect()
+    }
+}
+
+/// Finds what was asked for among what runs.
+fn find(
+    request: &Request,
+    hierarchy: &Hierarchy,
+    sources: &Sources,
+) -> Result<Vec<Found>, RecordError> {
     let mut found: Vec<Found> = Vec::new();
-    for wanted in wanted {
+    for wanted in &request.wanted {
         let matches: Vec<Found> = match wanted {
             Wanted::Cgroup(given) => vec![(hierarchy.find(given)?, None)],
             Wanted::Containers(selector) => {
-                let search = container::find(selector, &hierarchy, &sources)?;
+                let search = container::find(selector, hierarchy, sources)?;
                 for problem in &search.problems {
                     log::warn!("{problem}");
                 }
@@ -89,13 +399,14 @@ pub async fn find(wanted: &[Wanted]) -> Result<(Hierarchy, Vec<Found>), RecordEr
                     .collect()
             }
         };
-        if matches.is_empty()
-            && let Wanted::Containers(selector) = wanted
-        {
-            return Err(RecordError::NoContainer(selector.to_string()));
-        }
-        if let Wanted::Containers(Selector::Container(text)) = wanted {
-            refuse_ambiguous(text, &matches)?;
+        if let Wanted::Containers(selector) = wanted {
+            let may_come = request.wait || *selector == Selector::All;
+            if matches.is_empty() && !may_come {
+                return Err(RecordError::NoContainer(selector.to_string()));
+            }
+            if let Selector::Container(text) = selector {
+                refuse_ambiguous(text, &matches)?;
+            }
         }
         for (cgroup, container) in matches {
             // Asked for twice is recorded once.
@@ -104,7 +415,7 @@ pub async fn find(wanted: &[Wanted]) -> Result<(Hierarchy, Vec<Found>), RecordEr
             }
         }
     }
-    Ok((hierarchy, found))
+    Ok(found)
 }
 
 /// Several containers may have one name: they are replicas. But the beginning of several ids means
@@ -121,138 +432,6 @@ fn refuse_ambiguous(text: &str, matches: &[Found]) -> Result<(), RecordError> {
             given: text.to_owned(),
             ids: by_beginning.join(", "),
         });
-    }
-    Ok(())
-}
-
-/// Records the cgroups until they are gone or it is told to end; one recording for each workload.
-///
-/// # Errors
-/// [`RecordError`] when what happened cannot be told.
-pub async fn run(
-    request: Request,
-    signals: &mut Signals,
-    watcher: &mut dyn Watcher,
-) -> Result<(Vec<Recording>, Ended), RecordError> {
-    let mut session = Session::start(&request.settings)?;
-    let mut endings: BTreeMap<&str, Ending> = BTreeMap::new();
-    for (index, target) in request.targets.iter().enumerate() {
-        let start_observed = begin(&mut session, target)?;
-        let ending = endings.entry(&target.name).or_insert_with(|| Ending {
-            workload: Workload {
-                name: target.name.clone(),
-                command: Vec::new(),
-            },
-            instances: Vec::new(),
-            reasons: Vec::new(),
-        });
-        ending.instances.push(index);
-        if !start_observed {
-            ending.reasons.push(Reason {
-                code: ReasonCode::StartNotObserved,
-                text: "the workload was running before the recording began: what it did at its start was not seen; record it from its start".to_owned(),
-            });
-        }
-        watcher.began(&subject(target));
-    }
-    let ended = follow(&mut session, &request, signals, watcher).await?;
-    for target in &request.targets {
-        let runs = target.cgroup.exists() && target.cgroup.is_populated().unwrap_or(false);
-        if runs && let Some(ending) = endings.get_mut(target.name.as_str()) {
-            ending.reasons.push(Reason {
-                code: ReasonCode::StillRunning,
-                text: "the recording ended while the workload was running: what it does later, at its end for one, was not seen".to_owned(),
-            });
-        }
-    }
-    let recordings = session.finish(endings.into_values().collect())?;
-    Ok((recordings, ended))
-}
-
-/// Begins to record one cgroup; returns whether it is recorded from its first call.
-fn begin(session: &mut Session, target: &Target) -> Result<bool, RecordError> {
-    let cgroup = &target.cgroup;
-    let subject = Subject {
-        source: Source::Cgroup,
-        cgroup: cgroup.path.display().to_string(),
-        // Until it is known better.
-        start_observed: false,
-        container: target.container.as_ref().map(describe::container),
-    };
-    session.watch(cgroup, subject, EXE_UNKNOWN)?;
-    // Only now: who came in before the cgroup was watched is in it, whoever comes later is seen.
-    let start_observed = !cgroup.is_populated().unwrap_or(true);
-    session.start_observed(start_observed);
-    // Only now, too: who execs from now on is known to the kernel side, and stays so.
-    introduce_processes(session, cgroup)?;
-    Ok(start_observed)
-}
-
-async fn follow(
-    session: &mut Session,
-    request: &Request,
-    signals: &mut Signals,
-    watcher: &mut dyn Watcher,
-) -> Result<Ended, RecordError> {
-    let deadline = async {
-        match request.duration {
-            Some(duration) => time::sleep(duration).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::pin!(deadline);
-    let mut checkpoint = time::interval(CHECKPOINT);
-    loop {
-        tokio::select! {
-            waited = session.wait() => waited?,
-            _ = checkpoint.tick() => session.reconcile()?,
-            arrived = signals.next() => {
-                let arrived = arrived.map_err(RecordError::process("read signals"))?;
-                if arrived.asks_to_end() {
-                    return Ok(Ended::Asked);
-                }
-            }
-            () = &mut deadline => return Ok(Ended::Asked),
-        }
-        session.drain()?;
-        session.tell(watcher)?;
-        if !request.targets.iter().any(|target| target.cgroup.exists()) {
-            return Ok(Ended::Removed);
-        }
-    }
-}
-
-fn subject(target: &Target) -> String {
-    let path = target.cgroup.path.display().to_string();
-    match &target.container {
-        Some(container) => format!(
-            "container {} as {}",
-            container
-                .name
-                .as_deref()
-                .unwrap_or(&container.id)
-                .escape_debug(),
-            target.name
-        ),
-        None => format!("cgroup {}", path.escape_debug()),
-    }
-}
-
-/// Processes that exec'ed before the recording began are known by what /proc says of them.
-fn introduce_processes(session: &mut Session, cgroup: &Cgroup) -> Result<(), RecordError> {
-    // The kernel side counts pids as the initial namespace does; in another one these numbers
-    // would name other processes. Their executables then stay unknown.
-    if !in_initial_pid_namespace() {
-        return Ok(());
-    }
-    for pid in cgroup.processes().unwrap_or_default() {
-        let (Ok(executable), Ok(pid)) = (
-            fs::read_link(format!("/proc/{pid}/exe")),
-            u32::try_from(pid),
-        ) else {
-            continue; // It ended in the meantime, or it is a kernel thread.
-        };
-        session.introduce(pid, executable.as_os_str().as_bytes())?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::{
         fd::{FromRawFd as _, OwnedFd, RawFd},
         unix::ffi::OsStrExt as _,
     },
+    path::Path,
     process::{Child, ExitStatus},
     time::Duration,
 };
@@ -15,6 +16,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::{Pid, getpgid, getpgrp},
 };
+use procfs::process::Process;
 use tokio::{
     io::unix::AsyncFd,
     time::{self, Instant},
@@ -30,7 +32,7 @@ use super::{
 };
 use crate::{
     cgroup::{Cgroup, CgroupError, Hierarchy, OwnCgroup},
-    probe::Settings,
+    probe::{Kind, Settings},
     recording::{Reason, ReasonCode, Recording, Source, Workload},
 };
 
@@ -68,15 +70,18 @@ pub async fn run(
 ) -> Result<(Recording, ExitStatus), RecordError> {
     let program = request.command.first().cloned().unwrap_or_default();
     let path = program::find(&program)?;
-    let mut session = Session::start(&request.settings)?;
     let own = own_cgroup()?;
+    let mut session = Session::start(&request.settings, Path::new("/"))?;
+    if under_a_filter() {
+        // The command inherits it.
+        session.watch_exits()?;
+    }
     let subject = Subject {
         source: Source::Command,
-        cgroup: own.cgroup().path.display().to_string(),
         start_observed: true,
         container: None,
     };
-    session.watch(own.cgroup(), subject, EXE_LAUNCHER)?;
+    session.watch(own.cgroup(), subject, EXE_LAUNCHER, Kind::Plain)?;
     if let Some(arrived) = signals.pending().filter(|arrived| arrived.asks_to_end()) {
         return Err(RecordError::Interrupted(arrived.signal));
     }
@@ -117,6 +122,13 @@ pub async fn run(
         cause: io::Error::other("it is not there"),
     })?;
     Ok((recording, status))
+}
+
+/// Whether tracer itself runs under a seccomp filter (`Seccomp: 2` in /proc/self/status).
+fn under_a_filter() -> bool {
+    Process::myself()
+        .and_then(|myself| myself.status())
+        .is_ok_and(|status| status.seccomp == Some(2))
 }
 
 /// A cgroup for the command, in a mount of our own where the mounted hierarchy is read-only, as in

@@ -1,17 +1,25 @@
 //! What the kernel side and the runtimes tell, in a recording's words.
 
 use crate::{
-    container::Container,
+    container::{Container, OciRuntime, Role, Seccomp, Security},
     probe::RowExecutable,
-    recording::{self, Executable, Provider, Warning},
+    recording::{self, Blocked, Executable, Phase, Provider, Warning},
     syscall::Abi,
 };
+use tracer_ebpf::{Phase as KernelPhase, outcome};
 
 /// What a recording keeps of a container.
 pub(super) fn container(container: &Container) -> recording::Container {
     let image = container.image.clone().unwrap_or_default();
     recording::Container {
         engine: container.engine.as_str().to_owned(),
+        runtime: container.runtime.map(|runtime| {
+            match runtime {
+                OciRuntime::Runc => "runc",
+                OciRuntime::Crun => "crun",
+            }
+            .to_owned()
+        }),
         id: container.id.clone(),
         name: container.name.clone(),
         pod: container
@@ -19,8 +27,16 @@ pub(super) fn container(container: &Container) -> recording::Container {
             .as_ref()
             .filter(|pod| !pod.name.is_empty())
             .map(|pod| format!("{}/{}", pod.namespace, pod.name)),
+        owner: container
+            .pod
+            .as_ref()
+            .and_then(|pod| pod.owner.as_ref())
+            .map(|owner| format!("{}/{}", owner.kind.as_str(), owner.name)),
+        role: role(container.role),
+        labels: container.labels.clone(),
         image: image.name,
         image_digest: image.digest,
+        security: container.security.as_ref().map(security),
         warnings: container
             .warnings
             .iter()
@@ -30,6 +46,55 @@ pub(super) fn container(container: &Container) -> recording::Container {
             })
             .collect(),
         unresolved: container.unresolved.clone(),
+    }
+}
+
+fn role(role: Role) -> Option<String> {
+    let text = match role {
+        Role::Unknown => return None,
+        Role::Main => "main",
+        Role::Init => "init",
+        Role::Sidecar => "sidecar",
+        Role::Ephemeral => "ephemeral",
+        Role::Sandbox => "sandbox",
+    };
+    Some(text.to_owned())
+}
+
+fn security(security: &Security) -> recording::Security {
+    recording::Security {
+        uid: security.uid,
+        user_namespace: security.user_namespace,
+        no_new_privileges: security.no_new_privileges,
+        privileged: security.privileged.is_some(),
+        capabilities: security.capabilities.bounding.clone(),
+        seccomp: match &security.seccomp {
+            Seccomp::Filter { default_action, .. } => Some(default_action.clone()),
+            Seccomp::Unknown | Seccomp::Unconfined => None,
+        },
+        apparmor: security.apparmor.clone(),
+        read_only_root: security.read_only_root,
+    }
+}
+
+/// The phase that a row of marks stands for.
+pub(super) fn phase(number: u32) -> Phase {
+    match KernelPhase::of(number) {
+        KernelPhase::Run => Phase::Run,
+        KernelPhase::Setup => Phase::Setup,
+        KernelPhase::Window => Phase::Window,
+        KernelPhase::Exec => Phase::Exec,
+        KernelPhase::Terminal => Phase::Terminal,
+    }
+}
+
+/// What a mark in a row of blocked calls says.
+pub(super) fn blocked(mark: u8) -> Blocked {
+    match mark {
+        outcome::SIGNAL => Blocked::Signal,
+        outcome::VALUE => Blocked::Value,
+        errno if errno <= outcome::MAX_ERRNO => Blocked::Errno(errno.into()),
+        _ => Blocked::OtherErrno,
     }
 }
 
@@ -65,7 +130,7 @@ pub(super) fn text(bytes: &[u8]) -> String {
 /// The provider of system calls on this machine, and its blind spots.
 pub(super) fn syscall_provider(native: Abi) -> Provider {
     let mut cannot_see = vec![
-        "calls that a seccomp filter stopped".to_owned(),
+        "which argument values a filter that was in place stopped".to_owned(),
         "what io_uring does".to_owned(),
     ];
     if native == Abi::X86_64 {
@@ -76,7 +141,7 @@ pub(super) fn syscall_provider(native: Abi) -> Provider {
     }
     Provider {
         kind: "syscalls".to_owned(),
-        provider: "BTF tracepoint sys_enter".to_owned(),
+        provider: "BTF tracepoints sys_enter and sys_exit".to_owned(),
         cannot_see,
     }
 }

@@ -20,7 +20,9 @@ pub enum RecordError {
     #[error(transparent)]
     Container(#[from] ContainerError),
     /// Nothing that runs is the container that was asked for.
-    #[error("no running container is {0}; `docker ps`, `crictl ps` or `runc list` show what runs")]
+    #[error(
+        "no running container is {0}; `docker ps`, `crictl ps` or `runc list` show what runs, and --wait waits for what does not run yet"
+    )]
     NoContainer(String),
     /// The beginning of several ids was given.
     #[error(
@@ -32,6 +34,16 @@ pub enum RecordError {
         /// Whose ids begin so.
         ids: String,
     },
+    /// One name was given for several workloads.
+    #[error(
+        "--name names one workload, and {0} different ones were found; leave it out, or select one"
+    )]
+    OneNameForSeveral(usize),
+    /// There are no v2 cgroups, by which containers are told apart.
+    #[error(
+        "this host has cgroup v1 only, where containers cannot be told apart in the kernel; boot with systemd.unified_cgroup_hierarchy=1 (or mount cgroup2 and let the runtime use it), or record a command: tracer record -- CMD"
+    )]
+    OnlyV1,
     /// The command does not exist.
     #[error("cannot find the command {0:?}; give its path, or check PATH")]
     NotFound(OsString),

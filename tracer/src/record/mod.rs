@@ -1,19 +1,24 @@
 //! The work of `tracer record`: it brings together a command or a cgroup, the kernel side, and the
 //! recording that comes of them.
 //!
-//! [`Session`] turns what the kernel side saw into a recording; [`command`] and [`attach`] say what
-//! is recorded, and until when.
+//! [`Session`] takes in what the kernel side saw; [`command`] and [`attach`] say what is recorded, and
+//! until when; `roster` finds out which container each instance is; `assemble` makes the recordings.
 
+mod assemble;
 pub mod attach;
 pub mod command;
 mod describe;
 mod error;
+mod instance;
 mod program;
+mod roster;
 mod session;
 pub mod signals;
 mod spawn;
 mod user;
 
+pub use assemble::Ending;
 pub use error::RecordError;
-pub use session::{Ending, Progress, Session, Subject, Watcher};
+pub use instance::Subject;
+pub use session::{Progress, Session, Watcher};
 pub use user::RunAs;

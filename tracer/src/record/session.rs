@@ -2,21 +2,24 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
-use tracer_ebpf::{AbiClass, Counters, EXE_UNKNOWN, Event};
+use tracer_ebpf::{AbiClass, EXE_UNKNOWN, Event, NoticeKind};
 
-use super::{RecordError, describe};
+use super::{
+    RecordError,
+    assemble::{self, Ending},
+    describe,
+    instance::{Subject, Watched},
+};
 use crate::{
     cgroup::Cgroup,
-    probe::{Events, Probe, ProbeError, Settings, support},
-    recording::{
-        Call, Container, Coverage, Executable, FirstSeen, Host, Instance, Losses, Observation,
-        Observations, Phase, Reason, ReasonCode, Recording, SCHEMA, Source, Workload,
-    },
+    probe::{Events, Kind, Probe, ProbeError, Settings},
+    recording::{Call, Executable, FirstSeen, Losses, Observation, Observations, Phase, Recording},
     syscall::Machine,
 };
 
@@ -26,29 +29,12 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 /// The window of "new in the last minute".
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What is recorded, for the instance's entry in the recording.
-#[derive(Clone, Debug)]
-pub struct Subject {
-    /// How it came to be recorded.
-    pub source: Source,
-    /// Path of the cgroup below the hierarchy's root.
-    pub cgroup: String,
-    /// Whether it is recorded from its first call.
-    pub start_observed: bool,
-    /// The container that it is.
-    pub container: Option<Container>,
-}
+/// How long after an instance is no longer wanted its rows are given to others: longer than any run
+/// of a kernel program, one of which may hold such a row just now.
+const GRACE: Duration = Duration::from_millis(100);
 
-/// A workload to make a recording of, when a session ends.
-#[derive(Clone, Debug)]
-pub struct Ending {
-    /// What was recorded.
-    pub workload: Workload,
-    /// Its instances, by the order in which they were watched.
-    pub instances: Vec<usize>,
-    /// The reasons against its completeness that only the caller knows.
-    pub reasons: Vec<Reason>,
-}
+/// How long nobody must have needed the exits of calls before they are no longer watched.
+const EXITS_IDLE: Duration = Duration::from_secs(5);
 
 /// How a recording goes, for the live line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,27 +55,42 @@ pub struct Progress {
 pub trait Watcher {
     /// The recording has begun: `what` is recorded from now on.
     fn began(&mut self, what: &str);
+    /// Something that a user should know at once: one line, escaped.
+    fn note(&mut self, text: &str);
     /// Called about ten times a second.
     fn progress(&mut self, progress: &Progress);
+}
+
+/// What happened to an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct News {
+    /// Which.
+    pub(super) instance: u32,
+    /// What.
+    pub(super) kind: NoticeKind,
 }
 
 /// What a row of marks means to a recording.
 #[derive(Clone, Debug)]
 struct Meaning {
     instance: u32,
+    phase: Phase,
     executable: Executable,
+    blocked: bool,
 }
 
 /// A running recording.
 pub struct Session {
     probe: Probe,
     events: Events,
-    machine: Machine,
-    began: Timestamp,
+    pub(super) machine: Machine,
     /// The kernel's clock at the beginning, in nanoseconds.
     began_ns: u64,
-    /// In the order of the recording's list.
-    instances: Vec<(Cgroup, Subject)>,
+    /// By their numbers.
+    instances: Vec<Watched>,
+    by_id: HashMap<u64, u32>,
+    /// Below which directory found cgroups lie.
+    root: PathBuf,
     /// Every cgroup that user space has told the kernel side of.
     watched: HashSet<u64>,
     /// Child cgroups that inherited nothing, found at a checkpoint.
@@ -100,6 +101,11 @@ pub struct Session {
     observations: Observations,
     /// Events of rows that were not known when they came.
     waiting: Vec<(Event, AbiClass)>,
+    news: Vec<News>,
+    /// Instances that are not recorded any more, and since when.
+    to_release: VecDeque<(Instant, u64)>,
+    /// When exits were last needed.
+    exits_needed: Instant,
     /// When calls came up, within the last minute.
     new: VecDeque<Instant>,
     last_new: Option<Instant>,
@@ -110,26 +116,31 @@ pub struct Session {
 }
 
 impl Session {
-    /// Loads the kernel side. Nothing is recorded yet.
+    /// Loads the kernel side. Nothing is recorded yet, but what `settings.discover` finds: cgroups
+    /// below `root`.
     ///
     /// # Errors
     /// [`RecordError::Probe`].
-    pub fn start(settings: &Settings) -> Result<Self, RecordError> {
+    pub fn start(settings: &Settings, root: &Path) -> Result<Self, RecordError> {
         let machine = Machine::this().ok_or(ProbeError::Machine(std::env::consts::ARCH))?;
         let (probe, events) = Probe::load(settings)?;
         Ok(Self {
             probe,
             events,
             machine,
-            began: Timestamp::now(),
             began_ns: monotonic_ns(),
             instances: Vec::new(),
+            by_id: HashMap::new(),
+            root: root.to_owned(),
             watched: HashSet::new(),
             late_cgroups: 0,
             not_introduced: 0,
             rows: HashMap::new(),
             observations: Observations::default(),
             waiting: Vec::new(),
+            news: Vec::new(),
+            to_release: VecDeque::new(),
+            exits_needed: Instant::now(),
             new: VecDeque::new(),
             last_new: None,
             told: Instant::now(),
@@ -137,7 +148,7 @@ impl Session {
         })
     }
 
-    /// Records a cgroup and everything below it as one instance.
+    /// Records a cgroup and everything below it as one instance; returns its number.
     ///
     /// # Errors
     /// [`RecordError::Probe`] when the kernel side has no room for it.
@@ -146,46 +157,96 @@ impl Session {
         cgroup: &Cgroup,
         subject: Subject,
         first_exe: u64,
-    ) -> Result<(), RecordError> {
-        self.instances.push((cgroup.clone(), subject));
+        kind: Kind,
+    ) -> Result<u32, RecordError> {
+        let number = self.add(Watched::new(cgroup.clone(), subject, kind));
         self.watched.insert(cgroup.id);
-        self.probe.watch(cgroup.id, cgroup.id, first_exe)?;
+        self.probe.watch(cgroup.id, cgroup.id, first_exe, kind)?;
         // Children that are made from now on inherit in the kernel; these are here already. One
         // that is made below a child before that child is watched inherits nothing, so look again
         // until nothing is new.
-        while self.watch_descendants(cgroup, first_exe)? > 0 {}
-        Ok(())
+        while self.watch_descendants(cgroup, first_exe, kind)? > 0 {}
+        Ok(number)
     }
 
-    /// Says of the instance that was watched last whether it is recorded from its first call.
-    pub fn start_observed(&mut self, observed: bool) {
-        if let Some((_, subject)) = self.instances.last_mut() {
-            subject.start_observed = observed;
-        }
+    fn add(&mut self, watched: Watched) -> u32 {
+        // As many as memory holds; a number that does not fit would need 4 billion containers.
+        let number = u32::try_from(self.instances.len()).unwrap_or(u32::MAX);
+        self.by_id.insert(watched.cgroup.id, number);
+        self.instances.push(watched);
+        number
+    }
+
+    /// An instance by its number.
+    pub(super) fn instance(&self, number: u32) -> Option<&Watched> {
+        self.instances.get(number as usize)
+    }
+
+    pub(super) fn instance_mut(&mut self, number: u32) -> Option<&mut Watched> {
+        self.instances.get_mut(number as usize)
+    }
+
+    /// Whether the kernel side records the cgroup with this id already.
+    pub(super) fn is_watched(&mut self, cgroup: u64) -> Result<bool, RecordError> {
+        Ok(self.probe.is_watched(cgroup)?)
     }
 
     /// Watches the cgroups below that the kernel side does not know; returns how many there were.
-    fn watch_descendants(&mut self, cgroup: &Cgroup, first_exe: u64) -> Result<u64, RecordError> {
+    fn watch_descendants(
+        &mut self,
+        cgroup: &Cgroup,
+        first_exe: u64,
+        kind: Kind,
+    ) -> Result<u64, RecordError> {
         let mut new = 0;
         for child in cgroup.descendants().unwrap_or_default() {
             // One that is gone by now has taken its entry with it: only one that is still there
             // after the question was really not known.
             if self.watched.insert(child.id) && !self.probe.is_watched(child.id)? && child.exists()
             {
-                self.probe.watch(child.id, cgroup.id, first_exe)?;
+                self.probe.watch(child.id, cgroup.id, first_exe, kind)?;
                 new += 1;
             }
         }
         Ok(new)
     }
 
-    /// Tells the kernel side which executable a running process is.
+    /// Tells the kernel side which executable a running process of an instance is.
     ///
     /// # Errors
     /// [`RecordError::Probe`] when a map is full.
-    pub fn introduce(&mut self, pid: u32, executable: &[u8]) -> Result<(), RecordError> {
-        if !self.probe.introduce(pid, executable)? {
+    pub fn introduce(
+        &mut self,
+        pid: u32,
+        instance: u32,
+        executable: &[u8],
+    ) -> Result<(), RecordError> {
+        let id = self
+            .instance(instance)
+            .map_or(0, |watched| watched.cgroup.id);
+        if !self.probe.introduce(pid, id, executable)? {
             self.not_introduced += 1;
+        }
+        Ok(())
+    }
+
+    /// Watches the exits of calls from now on, as long as an instance needs it: by them, calls that a
+    /// filter stops are seen.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when the kernel refuses.
+    pub fn watch_exits(&mut self) -> Result<(), RecordError> {
+        self.exits_needed = Instant::now();
+        Ok(self.probe.watch_exits(true)?)
+    }
+
+    /// Exits are watched only while an instance is under a filter or may be about to be: every call
+    /// of the machine pays for it.
+    fn leave_exits_when_idle(&mut self) -> Result<(), RecordError> {
+        if self.instances.iter().any(Watched::needs_exits) {
+            self.watch_exits()?;
+        } else if self.probe.watches_exits() && self.exits_needed.elapsed() > EXITS_IDLE {
+            self.probe.watch_exits(false)?;
         }
         Ok(())
     }
@@ -205,11 +266,18 @@ impl Session {
     /// [`RecordError::Probe`] when a map cannot be read.
     pub fn drain(&mut self) -> Result<(), RecordError> {
         let waiting = &mut self.waiting;
-        self.events.drain(|event, abi| waiting.push((event, abi)));
+        let mut notices = Vec::new();
+        self.events.drain(
+            |event, abi| waiting.push((event, abi)),
+            |notice, kind| notices.push((notice.instance, kind)),
+        );
         if let Some(logger) = &mut self.probe.logger {
             logger.flush();
         }
         self.probe.maintain();
+        for (id, kind) in notices {
+            self.take_notice(id, kind)?;
+        }
         if self
             .waiting
             .iter()
@@ -218,9 +286,9 @@ impl Session {
             self.learn_rows()?;
         }
         for (event, class) in std::mem::take(&mut self.waiting) {
-            // A row's key is written before any event that carries its number.
+            // A row's key is written before any event that carries its number: this one is of an
+            // instance that is not recorded any more.
             let Some(meaning) = self.rows.get(&event.row).cloned() else {
-                log::warn!("an event names row {}, which does not exist", event.row);
                 continue;
             };
             let first = FirstSeen {
@@ -230,9 +298,52 @@ impl Session {
                 comm: describe::text(event.comm.split(|byte| *byte == 0).next().unwrap_or(&[])),
                 args: event.args,
             };
-            self.observe(meaning, class, event.nr, Some(first));
+            let mark = u8::try_from(event.outcome).unwrap_or(u8::MAX);
+            self.observe(meaning, class, event.nr, mark, Some(first));
         }
+        self.release_due()
+    }
+
+    fn take_notice(&mut self, id: u64, kind: NoticeKind) -> Result<(), RecordError> {
+        if kind == NoticeKind::Made {
+            return self.adopt(id);
+        }
+        let Some(&instance) = self.by_id.get(&id) else {
+            return Ok(());
+        };
+        match (kind, self.instance_mut(instance)) {
+            (NoticeKind::Filtered, Some(watched)) => {
+                watched.state.filtered = true;
+                self.watch_exits()?;
+            }
+            (NoticeKind::Started, Some(watched)) => watched.state.started = true,
+            _ => {}
+        }
+        self.news.push(News { instance, kind });
         Ok(())
+    }
+
+    /// Takes a cgroup that the kernel side found into the list.
+    fn adopt(&mut self, id: u64) -> Result<(), RecordError> {
+        if self.by_id.contains_key(&id) {
+            return Ok(());
+        }
+        // Before all else: its runtime may be about to load a filter.
+        self.watch_exits()?;
+        // A path that found no room, or not all of it, is told by the cgroup's id.
+        let path = match self.probe.take_path(id)? {
+            Some((path, false)) => path,
+            Some((_, true)) | None => format!("/cgroup-{id}").into_bytes(),
+        };
+        let instance = self.add(Watched::found(Cgroup::found(id, &self.root, &path)));
+        let kind = NoticeKind::Made;
+        self.news.push(News { instance, kind });
+        Ok(())
+    }
+
+    /// What has happened since it was last asked.
+    pub(super) fn news(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.news)
     }
 
     /// Reads the marks back: what the ring had no room for is taken in now, without its evidence.
@@ -243,20 +354,28 @@ impl Session {
         self.drain()?;
         self.skipped_runs = self.probe.skipped_runs();
         self.find_late_cgroups()?;
+        self.find_missed_notices()?;
         self.learn_rows()?;
+        self.read_rows(None)?;
+        self.leave_exits_when_idle()
+    }
+
+    /// Reads the marks of one instance, or of all.
+    fn read_rows(&mut self, instance: Option<u32>) -> Result<(), RecordError> {
         let rows: Vec<_> = self
             .rows
             .iter()
+            .filter(|(_, meaning)| instance.is_none_or(|wanted| meaning.instance == wanted))
             .map(|(number, meaning)| (*number, meaning.clone()))
             .collect();
-        for (number, meaning) in rows {
-            for (class, nr) in self.probe.marks(number)? {
-                self.observe(meaning.clone(), class, nr, None);
+        for (number, meaning) in &rows {
+            for (class, nr, mark) in self.probe.marks(*number)? {
+                self.observe(meaning.clone(), class, nr, mark, None);
             }
         }
-        for (row, class, nr) in self.probe.exotic()? {
-            if let Some(meaning) = self.rows.get(&row).cloned() {
-                self.observe(meaning, class, nr, None);
+        for (row, class, nr, mark) in self.probe.exotic()? {
+            if let Some((_, meaning)) = rows.iter().find(|(number, _)| *number == row) {
+                self.observe(meaning.clone(), class, nr, mark, None);
             }
         }
         Ok(())
@@ -265,12 +384,124 @@ impl Session {
     /// A cgroup whose making was under way at the very moment its parent began to be watched may
     /// have inherited nothing and not have been visible yet. It is followed from now on, and counted.
     fn find_late_cgroups(&mut self) -> Result<(), RecordError> {
-        for (cgroup, _) in self.instances.clone() {
+        let watched: Vec<_> = self
+            .instances
+            .iter()
+            .filter(|watched| watched.live && !watched.found)
+            .map(|watched| (watched.cgroup.clone(), watched.kind))
+            .collect();
+        for (cgroup, kind) in watched {
             if cgroup.exists() {
-                self.late_cgroups += self.watch_descendants(&cgroup, EXE_UNKNOWN)?;
+                self.late_cgroups += self.watch_descendants(&cgroup, EXE_UNKNOWN, kind)?;
             }
         }
         Ok(())
+    }
+
+    /// What notices tell is in the maps too: those that found no room in the ring come late, but they
+    /// come.
+    fn find_missed_notices(&mut self) -> Result<(), RecordError> {
+        for id in self.probe.found()? {
+            self.adopt(id)?;
+        }
+        for number in (0..).take(self.instances.len()) {
+            let Some(watched) = self.instance(number).filter(|watched| watched.live) else {
+                continue;
+            };
+            let (id, known, found) = (watched.cgroup.id, watched.state, watched.found);
+            let gone = found && !watched.cgroup.exists();
+            let Some(state) = self.probe.state(id)? else {
+                continue;
+            };
+            if state.started && !known.started {
+                self.take_notice(id, NoticeKind::Started)?;
+            }
+            if gone {
+                self.take_notice(id, NoticeKind::Removed)?;
+            }
+            if let Some(watched) = self.instance_mut(number) {
+                watched.state.merge(state);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the recording of an instance whose cgroup is gone: reads all there is, and gives its
+    /// place in the kernel's tables to others.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when a map cannot be read.
+    pub(super) fn retire(&mut self, number: u32) -> Result<(), RecordError> {
+        let Some(id) = self
+            .instance(number)
+            .filter(|watched| watched.live)
+            .map(|watched| watched.cgroup.id)
+        else {
+            return Ok(());
+        };
+        self.learn_rows()?;
+        self.read_rows(Some(number))?;
+        self.end(number)?;
+        self.probe.release(id)?;
+        Ok(())
+    }
+
+    /// Leaves an instance that nobody wants, and all that was seen of it.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when a map cannot be changed.
+    pub(super) fn forget(&mut self, number: u32) -> Result<(), RecordError> {
+        let Some(watched) = self.instance(number) else {
+            return Ok(());
+        };
+        let (id, live, seen) = (watched.cgroup.id, watched.live, watched.seen);
+        if live {
+            self.end(number)?;
+            self.probe.unwatch(id)?;
+            self.to_release.push_back((Instant::now(), id));
+        }
+        if seen {
+            self.observations.forget(number);
+        }
+        self.by_id.remove(&id);
+        Ok(())
+    }
+
+    fn end(&mut self, number: u32) -> Result<(), RecordError> {
+        self.rows.retain(|_, meaning| meaning.instance != number);
+        let id = self.instance(number).map_or(0, |watched| watched.cgroup.id);
+        let state = self.probe.state(id)?;
+        if let Some(watched) = self.instance_mut(number) {
+            watched.state.merge(state.unwrap_or_default());
+            watched.live = false;
+            watched.ended = Some(Timestamp::now());
+        }
+        Ok(())
+    }
+
+    fn release_due(&mut self) -> Result<(), RecordError> {
+        while let Some((since, id)) = self.to_release.front().copied() {
+            if since.elapsed() < GRACE {
+                break;
+            }
+            self.to_release.pop_front();
+            self.probe.release(id)?;
+        }
+        Ok(())
+    }
+
+    /// Whether an instance tried one of these calls.
+    pub(super) fn tried(&self, number: u32, names: &[&str]) -> bool {
+        let abis = self.machine.abis();
+        let calls = abis.into_iter().flat_map(|abi| {
+            let numbers = names
+                .iter()
+                .filter_map(move |name| abi.syscall_number(name));
+            numbers.map(move |nr| Call { abi, nr })
+        });
+        calls
+            .into_iter()
+            .any(|call| self.observations.tried(number, call))
     }
 
     /// Tells the watcher how it goes, when it is time again.
@@ -304,97 +535,7 @@ impl Session {
         })
     }
 
-    /// Ends the session, and makes a recording of each workload.
-    ///
-    /// # Errors
-    /// [`RecordError::Probe`] when a map cannot be read.
-    pub fn finish(mut self, endings: Vec<Ending>) -> Result<Vec<Recording>, RecordError> {
-        self.find_late_cgroups()?;
-        // Stop first, so that the counters and the marks speak of the same calls.
-        for (cgroup, _) in &self.instances {
-            self.probe.unwatch(cgroup.id)?;
-        }
-        self.reconcile()?;
-        let counters = self.probe.counters()?;
-        let ended = Timestamp::now();
-        Ok(endings
-            .into_iter()
-            .map(|ending| self.recording(ending, &counters, ended))
-            .collect())
-    }
-
-    fn recording(&self, ending: Ending, counters: &Counters, ended: Timestamp) -> Recording {
-        let alone = self.instances.len() == 1;
-        let numbers: Vec<_> = ending
-            .instances
-            .iter()
-            .filter_map(|index| u32::try_from(*index).ok())
-            .collect();
-        let observations = self.observations.of_instances(&numbers);
-        let mut reasons = ending.reasons;
-        reasons.extend(self.reasons(&observations, counters));
-        Recording {
-            schema: SCHEMA.to_owned(),
-            workload: ending.workload,
-            host: Host {
-                kernel: support::kernel_release(),
-                machine: support::machine_name(),
-                tracer: env!("CARGO_PKG_VERSION").to_owned(),
-            },
-            instances: ending
-                .instances
-                .iter()
-                .filter_map(|index| self.instances.get(*index))
-                .map(|(_, subject)| Instance {
-                    source: subject.source,
-                    cgroup: subject.cgroup.clone(),
-                    began: self.began.to_string(),
-                    ended: ended.to_string(),
-                    start_observed: subject.start_observed,
-                    container: subject.container.clone(),
-                    calls: alone.then_some(counters.calls),
-                })
-                .collect(),
-            providers: vec![describe::syscall_provider(self.machine.native)],
-            syscalls: observations.into_syscalls(),
-            coverage: Coverage::new(reasons, self.losses(counters)),
-        }
-    }
-
-    /// What the observations themselves say against the recording's completeness.
-    ///
-    /// A filter or a process that left is known of the session, not of the workload: of several
-    /// that are recorded at once, each may be the one.
-    fn reasons(&self, observations: &Observations, counters: &Counters) -> Vec<Reason> {
-        let mut reasons = Vec::new();
-        let io_uring = self.machine.abis().into_iter().any(|abi| {
-            ["io_uring_setup", "io_uring_enter", "io_uring_register"]
-                .into_iter()
-                .filter_map(|name| abi.syscall_number(name))
-                .any(|nr| observations.contains(Call { abi, nr }))
-        });
-        if io_uring {
-            reasons.push(Reason {
-                code: ReasonCode::IoUring,
-                text: "the workload used io_uring or tried to: what it does there is done without system calls, was not seen, and is not bound by seccomp either".to_owned(),
-            });
-        }
-        if counters.filtered > 0 {
-            reasons.push(Reason {
-                code: ReasonCode::FilterInPlace,
-                text: "a seccomp filter was in place: calls that it stopped were not seen; record the workload without the filter".to_owned(),
-            });
-        }
-        if counters.left > 0 {
-            reasons.push(Reason {
-                code: ReasonCode::LeftCgroup,
-                text: "a process of the workload went to another cgroup, where it was not seen any more; record that cgroup, or run the command without what moves it (sudo, systemd-run, a container runtime)".to_owned(),
-            });
-        }
-        reasons
-    }
-
-    fn losses(&self, counters: &Counters) -> Losses {
+    fn losses(&self, counters: &tracer_ebpf::Counters) -> Losses {
         Losses {
             events: counters.events_dropped + self.events.malformed(),
             executables: counters.rows_full
@@ -404,18 +545,85 @@ impl Session {
             calls: counters.calls_lost + counters.exotic_full,
             cgroups: counters.cgroups_full + self.late_cgroups,
             program_runs: self.skipped_runs,
+            threads: counters.threads_full,
         }
     }
 
-    fn observe(&mut self, who: Meaning, class: AbiClass, nr: u32, first: Option<FirstSeen>) {
+    /// Ends the recording of every instance. What the ring and the marks hold is taken in.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when a map cannot be read.
+    pub(super) fn stop(&mut self) -> Result<(), RecordError> {
+        self.find_late_cgroups()?;
+        self.find_missed_notices()?;
+        // Stop first, so that the counters and the marks speak of the same calls.
+        let live: Vec<_> = (0..)
+            .zip(&self.instances)
+            .filter(|(_, watched)| watched.live)
+            .map(|(number, watched)| (number, watched.cgroup.id))
+            .collect();
+        for (number, id) in &live {
+            let state = self.probe.state(*id)?;
+            if let Some(watched) = self.instance_mut(*number) {
+                watched.state.merge(state.unwrap_or_default());
+            }
+            self.probe.unwatch(*id)?;
+        }
+        self.drain()?;
+        self.learn_rows()?;
+        self.read_rows(None)?;
+        self.skipped_runs = self.probe.skipped_runs();
+        let now = Timestamp::now();
+        for (number, _) in live {
+            if let Some(watched) = self.instance_mut(number) {
+                watched.live = false;
+                watched.ended = Some(now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the session, and makes a recording of each workload.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when a map cannot be read.
+    pub fn finish(mut self, endings: Vec<Ending>) -> Result<Vec<Recording>, RecordError> {
+        self.stop()?;
+        let counters = self.probe.counters()?;
+        let losses = self.losses(&counters);
+        Ok(assemble::recordings(
+            endings,
+            &self.instances,
+            self.observations,
+            &assemble::Whole {
+                machine: self.machine,
+                calls: counters.calls,
+                left: counters.left > 0,
+                losses,
+            },
+        ))
+    }
+
+    fn observe(
+        &mut self,
+        who: Meaning,
+        class: AbiClass,
+        nr: u32,
+        mark: u8,
+        first: Option<FirstSeen>,
+    ) {
+        if let Some(watched) = self.instance_mut(who.instance) {
+            watched.seen = true;
+        }
         let new = self.observations.add(Observation {
             call: Call {
                 abi: self.machine.abi(class),
                 nr,
             },
             instance: who.instance,
-            phase: Phase::Run,
+            phase: who.phase,
             executable: who.executable,
+            blocked: who.blocked.then(|| describe::blocked(mark)),
             first,
         });
         if new {
@@ -430,13 +638,13 @@ impl Session {
             if self.rows.contains_key(&row.number) {
                 continue;
             }
-            let instance = self
-                .instances
-                .iter()
-                .position(|(cgroup, _)| cgroup.id == row.key.instance)
-                .and_then(|index| u32::try_from(index).ok());
+            let instance = self.by_id.get(&row.key.instance).copied();
+            let instance = instance.filter(|number| {
+                let watched = self.instance(*number);
+                watched.is_some_and(|watched| watched.ended.is_none())
+            });
+            // It may belong to one whose notice is still to come, or that is not wanted any more.
             let Some(instance) = instance else {
-                log::warn!("row {} belongs to no instance", row.number);
                 continue;
             };
             let executable = describe::executable(self.probe.executable(row.key.exe)?);
@@ -444,7 +652,9 @@ impl Session {
                 row.number,
                 Meaning {
                     instance,
+                    phase: describe::phase(row.key.phase),
                     executable,
+                    blocked: row.key.blocked != 0,
                 },
             );
         }

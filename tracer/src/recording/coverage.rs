@@ -53,6 +53,8 @@ pub enum ReasonCode {
     IoUring,
     /// A seccomp filter was in place: what it stopped was not seen.
     FilterInPlace,
+    /// A runtime put processes into the container, and none was seen to start a program.
+    NotStarted,
     /// A process left the recorded cgroup.
     LeftCgroup,
     /// A table of the kernel side was full and observations were lost.
@@ -77,6 +79,8 @@ pub struct Losses {
     pub cgroups: u64,
     /// Runs of a kernel program that the kernel skipped.
     pub program_runs: u64,
+    /// Threads under a filter whose blocked calls were not told, for want of room.
+    pub threads: u64,
 }
 
 impl Losses {
@@ -98,6 +102,15 @@ impl Losses {
                 text: format!(
                     "{} child cgroups could not be followed from their start; record again, with a larger --max-cgroups when there are many",
                     self.cgroups
+                ),
+            });
+        }
+        if self.threads > 0 {
+            reasons.push(Reason {
+                code: ReasonCode::ObservationsLost,
+                text: format!(
+                    "what a filter stopped was not seen of {} threads; record again with a larger --max-cgroups",
+                    self.threads
                 ),
             });
         }

@@ -11,7 +11,7 @@ pub mod store;
 
 pub use coverage::{Coverage, Losses, Reason, ReasonCode};
 pub use model::{
-    Call, Container, Evidence, Executable, FirstSeen, Host, Instance, Phase, Provider, Recording,
-    SCHEMA, Source, Syscall, Warning, Workload,
+    Blocked, Call, Container, Evidence, Executable, FirstSeen, Host, Instance, Phase, Provider,
+    Recording, SCHEMA, Security, Source, Syscall, Warning, Workload,
 };
 pub use observe::{Observation, Observations};

@@ -1,6 +1,6 @@
 //! The types of a recording.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{
@@ -66,9 +66,9 @@ pub struct Instance {
     pub source: Source,
     /// Path of its cgroup below the v2 mount.
     pub cgroup: String,
-    /// When the recording began, RFC 3339.
+    /// When its recording began, RFC 3339.
     pub began: String,
-    /// When it ended, RFC 3339.
+    /// When that ended, RFC 3339.
     pub ended: String,
     /// Whether it was recorded from its first call.
     pub start_observed: bool,
@@ -85,20 +85,52 @@ pub struct Instance {
 pub struct Container {
     /// The engine that made it: docker, containerd, …
     pub engine: String,
+    /// The OCI runtime that runs it: runc, crun.
+    pub runtime: Option<String>,
     /// Its id.
     pub id: String,
     /// Its name in its pod or engine.
     pub name: Option<String>,
     /// Its pod, as NAMESPACE/NAME.
     pub pod: Option<String>,
+    /// What owns the pod, as KIND/NAME.
+    pub owner: Option<String>,
+    /// What it is in its pod: main, init, sidecar, ephemeral.
+    pub role: Option<String>,
+    /// Labels: the pod's, else the engine's.
+    pub labels: BTreeMap<String, String>,
     /// The image as it was asked for.
     pub image: Option<String>,
     /// The image's digest, or its id.
     pub image_digest: Option<String>,
+    /// What it was allowed to do while it was recorded; `null` when its `config.json` was not found.
+    pub security: Option<Security>,
     /// What a reader of its profile has to know.
     pub warnings: Vec<Warning>,
     /// What could not be found out, and why.
     pub unresolved: Vec<String>,
+}
+
+/// What a container was allowed to do, by its `config.json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Security {
+    /// User id of its first process.
+    pub uid: Option<u32>,
+    /// Whether it has a user namespace: its root is not the host's.
+    pub user_namespace: bool,
+    /// `noNewPrivileges`.
+    pub no_new_privileges: Option<bool>,
+    /// Whether it is privileged.
+    pub privileged: bool,
+    /// The capabilities that its processes could have (the bounding set), `CAP_…`.
+    pub capabilities: BTreeSet<String>,
+    /// Default action of the seccomp filter that it ran under; `null` for none, or not known.
+    pub seccomp: Option<String>,
+    /// The AppArmor profile that it ran under.
+    pub apparmor: Option<String>,
+    /// Whether its root file system is read-only.
+    pub read_only_root: Option<bool>,
 }
 
 /// What a reader of a container's profile has to know.
@@ -119,6 +151,8 @@ pub enum Source {
     Command,
     /// tracer attached to a cgroup.
     Cgroup,
+    /// tracer recorded a container.
+    Container,
 }
 
 /// What served a kind of observation.
@@ -145,11 +179,12 @@ pub struct Syscall {
     pub name: Option<String>,
     /// Where in the workload's life it was seen.
     pub phases: BTreeSet<Phase>,
-    /// Attempted, and stopped by a filter that was already in place.
+    /// Whether it was attempted, at least once, and stopped by a filter that was already in place;
+    /// the evidence tells by whom, and whether it was let through for others.
     pub blocked: bool,
     /// Recorded argument values; none so far.
     pub arguments: Vec<Argument>,
-    /// Who made it: one entry for each (instance, phase, executable), in that order.
+    /// Who made it: one entry for each (instance, phase, executable, blocked), in that order.
     pub evidence: Vec<Evidence>,
 }
 
@@ -201,8 +236,26 @@ pub enum Phase {
     Window,
     /// The workload.
     Run,
-    /// A process put into the container later.
+    /// A process put into the container later: a probe, `kubectl exec`.
     Exec,
+    /// The same, with a terminal: somebody's interactive session.
+    Terminal,
+}
+
+/// What a program saw of a call that a filter stopped.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Blocked {
+    /// This error number.
+    Errno(u16),
+    /// An error number above 200.
+    OtherErrno,
+    /// SIGSYS: the filter traps or kills.
+    Signal,
+    /// A value: the filter has a supervisor that answered, or returns error 0.
+    Value,
 }
 
 /// Who made a call.
@@ -215,6 +268,8 @@ pub struct Evidence {
     pub phase: Phase,
     /// The executable.
     pub executable: Executable,
+    /// What the program saw, when a filter stopped the call; `null` when it was made.
+    pub blocked: Option<Blocked>,
     /// The first such call; `null` when the ring was full at that moment.
     pub first: Option<FirstSeen>,
 }

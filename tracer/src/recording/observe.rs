@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Call, Evidence, Executable, FirstSeen, Phase, Syscall};
+use super::{Blocked, Call, Evidence, Executable, FirstSeen, Phase, Syscall};
 
 /// One thing that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,12 +15,14 @@ pub struct Observation {
     pub phase: Phase,
     /// The executable.
     pub executable: Executable,
+    /// What the program saw, when a filter stopped the call.
+    pub blocked: Option<Blocked>,
     /// The first time, if it is known.
     pub first: Option<FirstSeen>,
 }
 
-/// Who made a call: instance, phase, executable.
-type Who = (u32, Phase, Executable);
+/// Who made a call, and whether a filter stopped it: instance, phase, executable, blocked.
+type Who = (u32, Phase, Executable, Option<Blocked>);
 
 /// A set of observations: adding is commutative, associative and idempotent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +39,7 @@ impl Observations {
             observation.instance,
             observation.phase,
             observation.executable,
+            observation.blocked,
         );
         let first = self
             .calls
@@ -66,25 +69,61 @@ impl Observations {
         self.calls.contains_key(&call)
     }
 
-    /// Those of some instances only, which are numbered from 0 in the order given.
-    pub fn of_instances(&self, instances: &[u32]) -> Self {
-        let mut part = Self::default();
-        for (call, who) in &self.calls {
-            for ((instance, phase, executable), first) in who {
-                let place = instances.iter().position(|wanted| wanted == instance);
-                let Some(instance) = place.and_then(|place| u32::try_from(place).ok()) else {
-                    continue;
-                };
-                part.add(Observation {
-                    call: *call,
-                    instance,
-                    phase: *phase,
-                    executable: executable.clone(),
-                    first: first.clone(),
-                });
+    /// Parts of it: `place` tells of an instance which part it belongs to and its number there;
+    /// what it does not place is left out.
+    pub fn split(self, parts: usize, place: impl Fn(u32) -> Option<(usize, u32)>) -> Vec<Self> {
+        let mut split = vec![Self::default(); parts];
+        for (call, who) in self.calls {
+            for ((instance, phase, executable, blocked), first) in who {
+                let placed = place(instance)
+                    .and_then(|(part, instance)| split.get_mut(part).map(|part| (part, instance)));
+                if let Some((part, instance)) = placed {
+                    part.add(Observation {
+                        call,
+                        instance,
+                        phase,
+                        executable,
+                        blocked,
+                        first,
+                    });
+                }
             }
         }
-        part
+        split
+    }
+
+    /// Takes out what an instance did.
+    pub fn forget(&mut self, instance: u32) {
+        self.calls.retain(|_, who| {
+            who.retain(|(of, ..), _| *of != instance);
+            !who.is_empty()
+        });
+    }
+
+    /// Keeps, of what runtimes did to prepare containers, only the first instance's evidence for
+    /// each call: it is in no profile, and the same each time.
+    pub fn fold_setup(&mut self) {
+        for who in self.calls.values_mut() {
+            let mut told = BTreeSet::new();
+            who.retain(|(_, phase, executable, blocked), _| {
+                *phase != Phase::Setup || told.insert((executable.clone(), *blocked))
+            });
+        }
+    }
+
+    /// Whether an instance did anything in a phase.
+    pub fn has(&self, instance: u32, phase: Phase) -> bool {
+        self.calls
+            .values()
+            .flat_map(BTreeMap::keys)
+            .any(|(of, in_phase, ..)| *of == instance && *in_phase == phase)
+    }
+
+    /// Whether an instance tried a call.
+    pub fn tried(&self, instance: u32, call: Call) -> bool {
+        self.calls
+            .get(&call)
+            .is_some_and(|who| who.keys().any(|(of, ..)| *of == instance))
     }
 
     /// The list for a recording, in the order of (ABI, number).
@@ -97,16 +136,17 @@ impl Observations {
                 name: call.abi.syscall_name(call.nr).map(str::to_owned),
                 phases: who
                     .keys()
-                    .map(|(_, phase, _)| *phase)
+                    .map(|(_, phase, ..)| *phase)
                     .collect::<BTreeSet<_>>(),
-                blocked: false,
+                blocked: who.keys().any(|(.., blocked)| blocked.is_some()),
                 arguments: Vec::new(),
                 evidence: who
                     .into_iter()
-                    .map(|((instance, phase, executable), first)| Evidence {
+                    .map(|((instance, phase, executable, blocked), first)| Evidence {
                         instance,
                         phase,
                         executable,
+                        blocked,
                         first,
                     })
                     .collect(),
@@ -154,6 +194,7 @@ mod tests {
                     1 => Executable::Unknown,
                     _ => Executable::Path("/bin/x".to_owned()),
                 },
+                blocked: (exe == 1).then_some(Blocked::Errno(1)),
                 first,
             },
         )
@@ -184,16 +225,22 @@ mod tests {
         #[test]
         fn parts_make_the_whole(observations in proptest::collection::vec(observation(), 0..20)) {
             let whole = all(observations);
+            let parts = whole.clone().split(2, |instance| Some((instance as usize, 0)));
             let mut again = Observations::default();
-            for instance in [0, 1] {
-                for (call, who) in whole.of_instances(&[instance]).calls {
-                    for ((zero, phase, executable), first) in who {
+            for (instance, part) in (0..).zip(parts) {
+                for (call, who) in part.calls {
+                    for ((zero, phase, executable, blocked), first) in who {
                         prop_assert_eq!(zero, 0);
-                        again.add(Observation { call, instance, phase, executable, first });
+                        again.add(Observation { call, instance, phase, executable, blocked, first });
                     }
                 }
             }
-            prop_assert_eq!(whole, again);
+            prop_assert_eq!(&whole, &again);
+            // And what is forgotten is as if it had never been.
+            let mut without = whole.clone();
+            without.forget(0);
+            let kept = whole.split(1, |instance| (instance == 1).then_some((0, 1)));
+            prop_assert_eq!(vec![without], kept);
         }
     }
 }

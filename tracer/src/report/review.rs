@@ -6,14 +6,16 @@
 
 use std::collections::BTreeSet;
 
+use nix::errno::Errno;
+
 use super::{
     escape::{code, command_line, prose},
     markdown::{Document, count},
-    rules::{essential_layer, list, made_by, rules, unnamed, window_layer},
+    rules::{essential_layer, executables, list, made_by, rules, unnamed, window_layer},
 };
 use crate::{
     profile::{Layer, seccomp::SeccompProfile},
-    recording::{Container, Recording, Source},
+    recording::{Blocked, Container, Recording, Source},
     syscall::{errno, risk},
 };
 
@@ -31,6 +33,7 @@ pub fn review(recordings: &[Recording], profile: &SeccompProfile) -> String {
     risks(&mut doc, profile);
     unnamed(&mut doc, profile);
     blocked(&mut doc, profile);
+    left_out(&mut doc, profile);
     rules(&mut doc, profile);
     window_layer(&mut doc, profile);
     essential_layer(&mut doc, profile);
@@ -95,6 +98,10 @@ fn coverage(doc: &mut Document, recordings: &[Recording]) {
             "runs of a kernel program were skipped",
         ),
         (
+            lost(|r| r.coverage.losses.threads),
+            "threads under a filter were not watched for what it stops",
+        ),
+        (
             lost(|r| r.coverage.losses.executables),
             "times a task or process could not be filed under its executable; what it did is kept",
         ),
@@ -129,6 +136,12 @@ fn origin(doc: &mut Document, recordings: &[Recording]) {
                     }
                     (Source::Command, false) => {
                         "tracer ran the command; its first calls were not recorded."
+                    }
+                    (Source::Container, true) => {
+                        "tracer recorded a container from the making of its cgroup on."
+                    }
+                    (Source::Container, false) => {
+                        "tracer attached to a container that ran already."
                     }
                     (Source::Cgroup, true) => "tracer recorded a cgroup from its first process on.",
                     (Source::Cgroup, false) => {
@@ -194,15 +207,54 @@ fn risks(doc: &mut Document, profile: &SeccompProfile) {
 }
 
 fn blocked(doc: &mut Document, profile: &SeccompProfile) {
-    let names: Vec<_> = profile.blocked().map(code).collect();
-    if names.is_empty() {
+    let rows: Vec<_> = profile
+        .blocked()
+        .map(|(name, stopped)| {
+            let allowed = if profile.rule(name).is_some() {
+                "yes"
+            } else {
+                "no"
+            };
+            [
+                code(name),
+                executables(&stopped.executables),
+                list(stopped.saw.iter().map(|blocked| saw(*blocked))),
+                allowed.to_owned(),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
         return;
     }
     doc.heading(2, "Attempted, and blocked");
-    doc.paragraph(&format!(
-        "A filter that was in place stopped these calls while the workload was recorded. The workload ran without them, so the profile does not allow them: {}.",
-        list(names)
-    ));
+    doc.paragraph("A filter that was in place stopped these calls while the workload was recorded. The workload ran without them, so being stopped is no reason to allow them; `--allow-blocked` does. What the workload would have done next is not known.");
+    doc.table(["Call", "Made by", "The program saw", "Allowed here"], rows);
+}
+
+/// What a program saw of a blocked call.
+fn saw(blocked: Blocked) -> String {
+    match blocked {
+        Blocked::Errno(errno) => match Errno::from_raw(errno.into()) {
+            Errno::UnknownErrno => format!("errno {errno}"),
+            known => format!("{known:?}"),
+        },
+        Blocked::OtherErrno => "an errno above 200".to_owned(),
+        Blocked::Signal => "SIGSYS".to_owned(),
+        Blocked::Value => "a value".to_owned(),
+    }
+}
+
+fn left_out(doc: &mut Document, profile: &SeccompProfile) {
+    let rows: Vec<_> = profile
+        .left_out()
+        .map(|(name, who)| [code(name), executables(who)])
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    doc.heading(2, "Seen, and left out");
+    doc.paragraph("Only programs made these calls that somebody put into the running container. With a terminal they are taken for a person's session, without one for a probe; `--exec` says which of them count.");
+    doc.table(["Call", "Made by"], rows);
 }
 
 fn denied(doc: &mut Document, profile: &SeccompProfile) {

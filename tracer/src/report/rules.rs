@@ -146,19 +146,20 @@ fn phases(rule: &Rule) -> String {
             Phase::Window => "window",
             Phase::Run => "run",
             Phase::Exec => "exec",
+            Phase::Terminal => "terminal",
         }
         .to_owned()
     })))
 }
 
-fn executables(executables: &BTreeSet<Executable>) -> String {
+pub(super) fn executables(executables: &BTreeSet<Executable>) -> String {
     let mut shown: Vec<_> = executables
         .iter()
         .take(NAMED_EXECUTABLES)
         .map(|executable| match executable {
             Executable::Path(path) => code(path),
             Executable::Truncated(beginning) => format!("{} (cut off)", code(beginning)),
-            Executable::Launcher => "the launcher, before the first exec".to_owned(),
+            Executable::Launcher => "what starts the workload, before the first exec".to_owned(),
             Executable::Unknown => "unknown".to_owned(),
         })
         .collect();

@@ -143,6 +143,11 @@ impl Snapshot {
         self.containers.get(id)
     }
 
+    /// Whether it knows a container.
+    pub fn knows(&self, id: &str) -> bool {
+        self.containers.contains_key(id)
+    }
+
     /// Adds what a later look said, which counts more. Containers that are gone since are kept, up
     /// to [`MAX_ENTRIES`] in all: one that is asked for late is still known, and an agent does not
     /// grow for ever.

@@ -35,6 +35,7 @@ pub(crate) fn recording(seen: &[Seen]) -> Recording {
             instance: 0,
             phase: *phase,
             executable: executable.clone(),
+            blocked: None,
             first: Some(FirstSeen {
                 after_ns: u64::from(at) * 1000,
                 pid: 100 + at,

@@ -14,4 +14,4 @@ mod properties;
 mod tests;
 
 pub use error::Error;
-pub use model::{ErrnoPolicy, Options, Rule, SeccompProfile, Unnamed};
+pub use model::{ErrnoPolicy, ExecPolicy, Options, Rule, SeccompProfile, Stopped, Unnamed};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Error, oci::OciSeccomp};
 use crate::{
     profile::Layer,
-    recording::{Call, Executable, Phase, Recording, Syscall},
+    recording::{Blocked, Call, Evidence, Executable, Phase, Recording, Syscall},
     syscall::{Abi, Machine, errno, essential, window},
 };
 
@@ -16,8 +16,36 @@ pub struct Options {
     pub window: window::Choice,
     /// Whether to add what staging hardly ever shows.
     pub essential: bool,
+    /// Which programs count that were put into a running container.
+    pub exec: ExecPolicy,
+    /// Whether to allow what a filter stopped while it was recorded.
+    pub allow_blocked: bool,
     /// What a denied call returns.
     pub errno: ErrnoPolicy,
+}
+
+/// Which programs count that were put into a running container (`kubectl exec`, probes).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExecPolicy {
+    /// Those without a terminal: a probe never has one, and a person's shell does.
+    #[default]
+    Probes,
+    /// All.
+    All,
+    /// None.
+    None,
+}
+
+impl ExecPolicy {
+    /// Whether what was done in a phase by such a program, or by anyone, counts.
+    fn counts(self, phase: Phase) -> bool {
+        match phase {
+            Phase::Run => true,
+            Phase::Exec => self != Self::None,
+            Phase::Terminal => self == Self::All,
+            Phase::Setup | Phase::Window => false,
+        }
+    }
 }
 
 impl Default for Options {
@@ -25,6 +53,8 @@ impl Default for Options {
         Self {
             window: window::Choice::All,
             essential: true,
+            exec: ExecPolicy::default(),
+            allow_blocked: false,
             errno: ErrnoPolicy::default(),
         }
     }
@@ -75,12 +105,21 @@ impl Rule {
         &self.phases
     }
 
-    fn add_evidence(&mut self, syscall: &Syscall) {
-        self.abis.insert(syscall.abi);
-        self.phases.extend(&syscall.phases);
-        self.executables
-            .extend(syscall.evidence.iter().map(|who| who.executable.clone()));
+    fn add(&mut self, layer: Layer, abi: Abi, who: &Evidence) {
+        self.layers.insert(layer);
+        self.abis.insert(abi);
+        self.phases.insert(who.phase);
+        self.executables.insert(who.executable.clone());
     }
+}
+
+/// A call that was attempted, and stopped by a filter that was in place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stopped {
+    /// The executables that attempted it.
+    pub executables: BTreeSet<Executable>,
+    /// What they saw of it.
+    pub saw: BTreeSet<Blocked>,
 }
 
 /// A call that was observed and that a profile cannot name.
@@ -96,7 +135,8 @@ pub struct SeccompProfile {
     architectures: BTreeSet<Abi>,
     rules: BTreeMap<&'static str, Rule>,
     refused: BTreeSet<&'static str>,
-    blocked: BTreeSet<&'static str>,
+    blocked: BTreeMap<&'static str, Stopped>,
+    left_out: BTreeMap<&'static str, BTreeSet<Executable>>,
     unnamed: BTreeMap<Call, Unnamed>,
     window: window::Choice,
     errno: ErrnoPolicy,
@@ -116,7 +156,8 @@ impl SeccompProfile {
             architectures: natives.clone(),
             rules: BTreeMap::new(),
             refused: BTreeSet::new(),
-            blocked: BTreeSet::new(),
+            blocked: BTreeMap::new(),
+            left_out: BTreeMap::new(),
             unnamed: BTreeMap::new(),
             window: options.window.clone(),
             errno: options.errno,
@@ -136,8 +177,8 @@ impl SeccompProfile {
             }
         }
         profile
-            .blocked
-            .retain(|name| !profile.rules.contains_key(name));
+            .left_out
+            .retain(|name, _| !profile.rules.contains_key(name));
         if options.errno == ErrnoPolicy::Probed {
             profile.refused = profile
                 .architectures
@@ -159,26 +200,36 @@ impl SeccompProfile {
             unnamed.executables.extend(executables);
             return;
         };
-        if syscall.blocked {
-            // The workload ran without it: what one filter forbade, the next one does not grant.
-            self.blocked.insert(name);
-            return;
+        for who in &syscall.evidence {
+            self.add_evidence(name, syscall.abi, who, options);
         }
-        let layer = if syscall
-            .phases
-            .iter()
-            .any(|phase| matches!(phase, Phase::Run | Phase::Exec))
-        {
+    }
+
+    fn add_evidence(&mut self, name: &'static str, abi: Abi, who: &Evidence, options: &Options) {
+        if let Some(blocked) = who.blocked {
+            let stopped = self.blocked.entry(name).or_default();
+            stopped.executables.insert(who.executable.clone());
+            stopped.saw.insert(blocked);
+            if !options.allow_blocked {
+                // The workload ran without it: what one filter forbade, the next does not grant.
+                return;
+            }
+        }
+        let layer = if options.exec.counts(who.phase) {
             Layer::Observed
-        } else if options.window != window::Choice::None && syscall.phases.contains(&Phase::Window)
-        {
-            Layer::Window
         } else {
-            // Setup alone: made before the filter is loaded, so nothing needs it.
-            return;
+            match who.phase {
+                Phase::Window if options.window != window::Choice::None => Layer::Window,
+                Phase::Exec | Phase::Terminal => {
+                    let left_out = self.left_out.entry(name).or_default();
+                    left_out.insert(who.executable.clone());
+                    return;
+                }
+                // Made before the filter is loaded: nothing needs it.
+                _ => return,
+            }
         };
-        self.add_layer(name, layer);
-        self.rules.entry(name).or_default().add_evidence(syscall);
+        self.rules.entry(name).or_default().add(layer, abi, who);
     }
 
     /// The profile in the OCI runtime-spec's form, as text; see [`super::oci`].
@@ -238,10 +289,15 @@ impl SeccompProfile {
         }
     }
 
-    /// The calls that were attempted while it was recorded, stopped by a filter already in place,
-    /// and are not allowed here either.
-    pub fn blocked(&self) -> impl Iterator<Item = &'static str> {
-        self.blocked.iter().copied()
+    /// The calls that were attempted while it was recorded, and stopped by a filter already in place.
+    pub fn blocked(&self) -> impl Iterator<Item = (&'static str, &Stopped)> {
+        self.blocked.iter().map(|(name, stopped)| (*name, stopped))
+    }
+
+    /// The calls that only programs made that do not count: which were put into the running container
+    /// by somebody.
+    pub fn left_out(&self) -> impl Iterator<Item = (&'static str, &BTreeSet<Executable>)> {
+        self.left_out.iter().map(|(name, who)| (*name, who))
     }
 
     /// The observed calls that no name stands for, so that the profile cannot allow them.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{
-    ErrnoPolicy, Options, SeccompProfile,
+    ErrnoPolicy, ExecPolicy, Options, SeccompProfile,
     fixture::{Seen, path, recording},
     oci::{Action, OciSeccomp},
 };
@@ -42,11 +42,15 @@ fn options() -> impl Strategy<Value = Options> {
     (
         select(vec!["all", "none", "runc", "runc@1.1,crun@1.8"]),
         any::<bool>(),
+        select(vec![ExecPolicy::Probes, ExecPolicy::All, ExecPolicy::None]),
+        any::<bool>(),
         select(vec![ErrnoPolicy::Probed, ErrnoPolicy::Eperm]),
     )
-        .prop_map(|(window, essential, errno)| Options {
+        .prop_map(|(window, essential, exec, allow_blocked, errno)| Options {
             window: window.parse().unwrap(),
             essential,
+            exec,
+            allow_blocked,
             errno,
         })
 }
@@ -77,7 +81,10 @@ proptest! {
         let unnamed: BTreeSet<_> = profile.unnamed().map(|(call, _)| (call.abi, call.nr)).collect();
         for (abi, nr, phase, _) in seen {
             match abi.syscall_name(nr) {
-                Some(name) if matches!(phase, Phase::Run | Phase::Exec) => {
+                Some(name)
+                    if phase == Phase::Run
+                        || (phase == Phase::Exec && options.exec != ExecPolicy::None) =>
+                {
                     prop_assert_eq!(counts.get(&(name, true)), Some(&1));
                     prop_assert!(oci.architectures.iter().any(|arch| arch == abi.scmp_arch()));
                 }

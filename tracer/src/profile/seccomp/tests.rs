@@ -1,19 +1,21 @@
 //! The model by examples, and the OCI form.
 
 use super::{
-    ErrnoPolicy, Error, Options, SeccompProfile,
+    ErrnoPolicy, Error, ExecPolicy, Options, SeccompProfile,
     fixture::{mixed, path, recording},
     oci::{Action, Condition, Entry, OciSeccomp, Operator},
 };
 use crate::{
     profile::Layer,
-    recording::{Executable, Phase},
+    recording::{Blocked, Executable, Phase},
     syscall::{Abi, window},
 };
 
 const BARE: Options = Options {
     window: window::Choice::None,
     essential: false,
+    exec: ExecPolicy::Probes,
+    allow_blocked: false,
     errno: ErrnoPolicy::Probed,
 };
 
@@ -106,17 +108,50 @@ fn phases_decide_the_layer() {
 }
 
 #[test]
+fn what_entered_later_counts_as_was_asked() {
+    let seen = [
+        (Abi::X86_64, 165, Phase::Terminal, path("/bin/bash")),
+        (Abi::X86_64, 1, Phase::Exec, path("/bin/probe")),
+        (Abi::X86_64, 0, Phase::Terminal, path("/bin/bash")),
+        (Abi::X86_64, 0, Phase::Run, path("/bin/x")),
+    ];
+    for (exec, mount, write, left_out) in [
+        (ExecPolicy::Probes, false, true, vec!["mount"]),
+        (ExecPolicy::All, true, true, vec![]),
+        (ExecPolicy::None, false, false, vec!["mount", "write"]),
+    ] {
+        let profile = profile(&seen, &Options { exec, ..BARE });
+        assert_eq!(profile.rule("mount").is_some(), mount, "{exec:?}");
+        assert_eq!(profile.rule("write").is_some(), write, "{exec:?}");
+        let names: Vec<_> = profile.left_out().map(|(name, _)| name).collect();
+        assert_eq!(names, left_out, "{exec:?}");
+        // Evidence that does not count is not shown for a rule.
+        let read: Vec<_> = profile.rule("read").unwrap().executables().iter().collect();
+        assert_eq!(read.contains(&&path("/bin/bash")), exec == ExecPolicy::All);
+    }
+}
+
+#[test]
 fn what_a_filter_blocked_is_not_granted() {
     let mut blocked = recording(&[run(Abi::X86_64, "mount")]);
     blocked.syscalls[0].blocked = true;
+    blocked.syscalls[0].evidence[0].blocked = Some(Blocked::Errno(1));
     let profile = SeccompProfile::from_recordings(&[blocked.clone()], &BARE).unwrap();
     assert!(profile.rule("mount").is_none());
-    assert_eq!(profile.blocked().collect::<Vec<_>>(), ["mount"]);
+    let names: Vec<_> = profile.blocked().map(|(name, _)| name).collect();
+    assert_eq!(names, ["mount"]);
+    let allow_blocked = Options {
+        allow_blocked: true,
+        ..BARE
+    };
+    let profile = SeccompProfile::from_recordings(&[blocked.clone()], &allow_blocked).unwrap();
+    assert!(profile.rule("mount").is_some());
 
     let allowed = recording(&[run(Abi::X86_64, "mount")]);
     let profile = SeccompProfile::from_recordings(&[blocked, allowed], &BARE).unwrap();
     assert!(profile.rule("mount").is_some());
-    assert_eq!(profile.blocked().count(), 0);
+    // What happened is told all the same.
+    assert_eq!(profile.blocked().count(), 1);
 }
 
 #[test]

@@ -1,0 +1,158 @@
+//! Calls that a seccomp filter stops: they reach `sys_exit` and never `sys_enter`, so an exit without
+//! an entry on the same thread is one (`syscall_trace_enter`, kernel/entry/common.c).
+//!
+//! For each thread under a filter a word says whether it is in a call that was seen to begin. What
+//! would look like a blocked call and is none:
+//!
+//! | exit without an entry | what is done about it |
+//! | --- | --- |
+//! | the child's return from fork, vfork, clone | [`born`]: it begins its life in a call |
+//! | a call in flight when the watching began, or when the thread came under the filter | a thread that is not known says nothing at its first exit |
+//! | execve of a thread that takes over its leader's id | [`execed`]: the id is in a call |
+//! | syscall user dispatch | none fires (`syscall_exit_work`) |
+//!
+//! And what stops a thread without an exit: SECCOMP_RET_KILL_THREAD among several threads, and any
+//! kill before Linux 5.16: [`exited`].
+
+use aya_ebpf::{
+    bindings::BPF_ANY,
+    helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
+use tracer_ebpf::{FILTERED_BIT, IN_CALL, OUT_OF_CALL, outcome};
+
+use crate::{
+    counters::count,
+    events::{self, Seen},
+    kernel::{field, low},
+    maps::{self, config},
+    slots, syscalls, tasks,
+};
+
+/// SIGSYS, the signal of a filter's verdict.
+const SIGSYS: u32 = 31;
+
+/// `ENOSYS`, which the entry code leaves as the return value until there is one
+/// (`PUSH_AND_CLEAR_REGS rax=$-ENOSYS`, arch/x86/entry/entry_64.S).
+const NOT_CALLED_YET: i64 = -38;
+
+/// The tracepoint's arguments are `(struct pt_regs *regs, long ret)`.
+#[btf_tracepoint(function = "sys_exit")]
+pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
+    let regs: *const u8 = ctx.arg(0);
+    if slots::row_of_current(regs) & FILTERED_BIT == 0 {
+        return 0;
+    }
+    let tid = low(bpf_get_current_pid_tgid());
+    match maps::THREADS.get_ptr_mut(tid) {
+        // SAFETY: only the thread itself writes its word.
+        Some(state) if unsafe { state.read_volatile() } == OUT_OF_CALL => {
+            // SAFETY: `regs` is the tracepoint's typed argument.
+            let nr = low(unsafe { field::<u64>(regs, config!(regs_nr)) });
+            let abi = syscalls::abi_of(regs, nr);
+            let outcome = outcome::blocked(ctx.arg::<u64>(1).cast_signed(), nr);
+            let row = tasks::row_of_blocked();
+            events::observe(
+                &ctx,
+                regs,
+                &Seen {
+                    row,
+                    nr,
+                    abi,
+                    outcome,
+                },
+            );
+        }
+        // SAFETY: as above.
+        Some(state) => unsafe { state.write_volatile(OUT_OF_CALL) },
+        None => set(tid, OUT_OF_CALL),
+    }
+    0
+}
+
+/// The running thread, which is under a filter, begins a call.
+#[inline(always)]
+pub(crate) fn entered() {
+    if !slots::exits_are_watched() {
+        return;
+    }
+    let tid = low(bpf_get_current_pid_tgid());
+    match maps::THREADS.get_ptr_mut(tid) {
+        // SAFETY: only the thread itself writes its word.
+        Some(state) => unsafe { state.write_volatile(IN_CALL) },
+        None => set(tid, IN_CALL),
+    }
+}
+
+/// A thread is made under a filter: the first that is seen of it is its return from the call that
+/// made it.
+#[inline(always)]
+pub(crate) fn born(tid: u32) {
+    if slots::exits_are_watched() {
+        set(tid, IN_CALL);
+    }
+}
+
+/// The running thread executed a program, perhaps taking over the id of its thread group's leader
+/// (`exchange_tids`, kernel/pid.c).
+#[inline(always)]
+pub(crate) fn execed(tid: u32, old_tid: u32) {
+    if slots::exits_are_watched() {
+        set(tid, IN_CALL);
+        if old_tid != tid {
+            let _ = maps::THREADS.remove(old_tid);
+        }
+    }
+}
+
+/// A thread ends, and with it what is known of it. When a filter's verdict ended it on its way into
+/// a call, that call was blocked, and there is no exit to tell.
+#[inline(always)]
+pub(crate) fn exited(ctx: &BtfTracePointContext, tid: u32, stack: u64, code: u32) {
+    if !slots::exits_are_watched() {
+        return;
+    }
+    // SAFETY: only the thread itself writes its word.
+    let out = maps::THREADS
+        .get_ptr(tid)
+        .is_some_and(|state| unsafe { state.read_volatile() } == OUT_OF_CALL);
+    let _ = maps::THREADS.remove(tid);
+    if !out || code & 0x7f != SIGSYS {
+        return;
+    }
+    let Some(regs) = slots::registers(stack) else {
+        return;
+    };
+    // SAFETY: checked reads.
+    let read = |offset: u32| unsafe {
+        bpf_probe_read_kernel(regs.wrapping_add(offset as usize).cast::<u64>())
+    };
+    let (Ok(nr), Ok(returned)) = (read(config!(regs_nr)), read(config!(regs_return))) else {
+        return;
+    };
+    let (nr, returned) = (low(nr), returned.cast_signed());
+    // Other threads of the process end with the same code, from wherever they were: in user mode
+    // (the number is then negative), or after a call that has returned something.
+    let stopped = returned == NOT_CALLED_YET || returned == i64::from(nr.cast_signed());
+    if nr.cast_signed() >= 0 && stopped {
+        let abi = syscalls::abi_of_current(nr);
+        let seen = Seen {
+            row: tasks::row_of_blocked(),
+            nr,
+            abi,
+            outcome: outcome::SIGNAL,
+        };
+        events::observe(ctx, core::ptr::null(), &seen);
+    }
+}
+
+#[inline(always)]
+fn set(tid: u32, state: u32) {
+    if maps::THREADS
+        .insert(tid, state, u64::from(BPF_ANY))
+        .is_err()
+    {
+        count!(threads_full);
+    }
+}

@@ -1,0 +1,127 @@
+//! What user space derives from the running kernel and hands to the programs.
+
+/// How the kernel side tells the ABI of a call.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AbiTest {
+    /// There is only one ABI on this kernel.
+    None = 0,
+    /// x86-64: registers first, `thread_info.status & TS_COMPAT` when they do not settle it.
+    X86 = 1,
+    /// arm64: `pt_regs.pstate & PSR_MODE32_BIT`.
+    Arm64 = 2,
+}
+
+/// Offsets and choices that user space derives from the running kernel's BTF.
+///
+/// It becomes a frozen read-only global: constants to the verifier, so that an offset is never
+/// compiled in and a branch that this kernel does not need is never there.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// An [`AbiTest`].
+    pub abi_test: u32,
+    /// 1: keep the row of each task in a slot; 0: look it up at each call.
+    pub slot_cache: u32,
+    /// 1: announce a new observation in the ring; 0: marks only.
+    pub ring: u32,
+    /// Bytes waiting in the ring that make a wake-up worth its cost.
+    pub wakeup_bytes: u32,
+    /// 1: record every cgroup that is made from now on, as what may be a container.
+    pub discover: u32,
+    /// The numbers of `prctl` and `seccomp`: native, native, 32-bit, 32-bit.
+    pub filter_calls: [u32; 4],
+    /// `task_struct.stack`.
+    pub task_stack: u32,
+    /// `task_struct.tgid`.
+    pub task_tgid: u32,
+    /// `task_struct.pid`.
+    pub task_pid: u32,
+    /// `task_struct.real_parent`.
+    pub task_real_parent: u32,
+    /// `task_struct.exit_code`.
+    pub task_exit_code: u32,
+    /// `task_struct.signal`.
+    pub task_signal: u32,
+    /// `task_struct.thread_info.status` (x86).
+    pub task_status: u32,
+    /// `task_struct.cgroups`.
+    pub task_cgroups: u32,
+    /// `task_struct.seccomp.filter`: null without a filter.
+    pub task_seccomp_filter: u32,
+    /// `css_set.dfl_cgrp`.
+    pub css_set_dfl_cgrp: u32,
+    /// `signal_struct.live`.
+    pub signal_live: u32,
+    /// `signal_struct.tty`: null without a controlling terminal.
+    pub signal_tty: u32,
+    /// `linux_binprm.filename`.
+    pub binprm_filename: u32,
+    /// `cgroup.kn`.
+    pub cgroup_kn: u32,
+    /// `cgroup.root`.
+    pub cgroup_root: u32,
+    /// `cgroup.self.parent`.
+    pub cgroup_parent: u32,
+    /// `cgroup_subsys_state.cgroup`.
+    pub css_cgroup: u32,
+    /// `cgroup_root.hierarchy_id`: 0 for the v2 hierarchy, larger for v1 ones.
+    pub root_hierarchy_id: u32,
+    /// `kernfs_node.id`.
+    pub kernfs_id: u32,
+    /// x86: `pt_regs.cx`; arm64: `pt_regs.pstate`.
+    pub regs_abi_a: u32,
+    /// x86: `pt_regs.ip`.
+    pub regs_abi_b: u32,
+    /// x86: `pt_regs.r11`.
+    pub regs_abi_c: u32,
+    /// x86: `pt_regs.flags`.
+    pub regs_abi_d: u32,
+    /// The call's number at its end: x86, `pt_regs.orig_ax`; arm64, `pt_regs.syscallno`.
+    pub regs_nr: u32,
+    /// What it returns: x86, `pt_regs.ax`; arm64, `pt_regs.regs[0]`.
+    pub regs_return: u32,
+    /// `pt_regs` offsets of a native call's six arguments.
+    pub native_args: [u32; 6],
+    /// `pt_regs` offsets of a 32-bit call's six arguments.
+    pub compat_args: [u32; 6],
+}
+
+impl Config {
+    /// All zero: what stands in the object file until user space sets the real one.
+    pub const EMPTY: Self = Self {
+        abi_test: 0,
+        slot_cache: 0,
+        ring: 0,
+        wakeup_bytes: 0,
+        discover: 0,
+        filter_calls: [0; 4],
+        task_stack: 0,
+        task_tgid: 0,
+        task_pid: 0,
+        task_real_parent: 0,
+        task_exit_code: 0,
+        task_signal: 0,
+        task_status: 0,
+        task_cgroups: 0,
+        task_seccomp_filter: 0,
+        css_set_dfl_cgrp: 0,
+        signal_live: 0,
+        signal_tty: 0,
+        binprm_filename: 0,
+        cgroup_kn: 0,
+        cgroup_root: 0,
+        cgroup_parent: 0,
+        css_cgroup: 0,
+        root_hierarchy_id: 0,
+        kernfs_id: 0,
+        regs_abi_a: 0,
+        regs_abi_b: 0,
+        regs_abi_c: 0,
+        regs_abi_d: 0,
+        regs_nr: 0,
+        regs_return: 0,
+        native_args: [0; 6],
+        compat_args: [0; 6],
+    };
+}

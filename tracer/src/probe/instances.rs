@@ -1,0 +1,235 @@
+//! Which cgroups the kernel side records, and as what.
+
+use anyhow::Context as _;
+use aya::maps::{Array, HashMap, MapError, Queue};
+use tracer_ebpf::{
+    CgroupEntry, CgroupPath, EXE_OVERFLOW, ExoticKey, Phase, ROW_LEN, RowKey, kind, maps as names,
+};
+
+use super::{Probe, ProbeError, read::MarkBytes};
+
+/// What a cgroup is recorded as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// All that happens in it is the workload.
+    Plain,
+    /// A container whose workload runs already: what enters it is another program.
+    RunningContainer,
+}
+
+/// What the kernel side knows of an instance.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InstanceState {
+    /// Whether a process was ever put into its own cgroup.
+    pub populated: bool,
+    /// Whether its workload was started.
+    pub started: bool,
+    /// Whether a task of it was seen under a filter.
+    pub filtered: bool,
+    /// Whether one came under a filter while exits were not watched.
+    pub blind: bool,
+}
+
+impl Probe {
+    /// Begins to record the cgroup with this id, and every child it has from now on.
+    ///
+    /// `first_exe` stands for the executable of processes that were not seen to exec.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when a map is full.
+    pub fn watch(
+        &mut self,
+        cgroup: u64,
+        instance: u64,
+        first_exe: u64,
+        kind: Kind,
+    ) -> Result<(), ProbeError> {
+        self.reserve_overflow_row(instance)?;
+        let mut cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
+        let entry = CgroupEntry {
+            instance,
+            first_exe,
+            kind: match kind {
+                Kind::Plain => kind::PLAIN,
+                Kind::RunningContainer => kind::CONTAINER,
+            },
+            populated: 1,
+            started: u32::from(kind == Kind::RunningContainer),
+            filtered: 0,
+            blind: 0,
+            pad: 0,
+        };
+        cgroups
+            .insert(cgroup, entry, 0)
+            .context("a recorded cgroup")
+            .map_err(ProbeError::map("add to", names::CGROUPS))?;
+        self.control.new_epoch();
+        Ok(())
+    }
+
+    /// Whether the kernel side records the cgroup with this id.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the map cannot be read.
+    pub fn is_watched(&mut self, cgroup: u64) -> Result<bool, ProbeError> {
+        Ok(self.entry(cgroup)?.is_some())
+    }
+
+    /// What is known of an instance; `None` when it is not recorded.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the map cannot be read.
+    pub fn state(&mut self, instance: u64) -> Result<Option<InstanceState>, ProbeError> {
+        Ok(self.entry(instance)?.map(|entry| InstanceState {
+            populated: entry.populated != 0,
+            started: entry.started != 0,
+            filtered: entry.filtered != 0,
+            blind: entry.blind != 0,
+        }))
+    }
+
+    fn entry(&mut self, cgroup: u64) -> Result<Option<CgroupEntry>, ProbeError> {
+        let cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
+        match cgroups.get(&cgroup, 0) {
+            Ok(entry) => Ok(Some(entry)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(ProbeError::map("read", names::CGROUPS)(error.into())),
+        }
+    }
+
+    /// The cgroups that the kernel side found and whose paths were not taken yet.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the map cannot be read.
+    pub fn found(&mut self) -> Result<Vec<u64>, ProbeError> {
+        let paths: HashMap<_, u64, CgroupPath> = self.map_mut(names::CGROUP_PATHS)?;
+        // A key that goes away while they are listed only begins the list anew.
+        Ok(paths.keys().flatten().collect())
+    }
+
+    /// Takes the path of a cgroup that the kernel side found; `None` when it is not there (any
+    /// more). Whether it is only the path's beginning is told with it.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the map cannot be read.
+    pub fn take_path(&mut self, cgroup: u64) -> Result<Option<(Vec<u8>, bool)>, ProbeError> {
+        let mut paths: HashMap<_, u64, CgroupPath> = self.map_mut(names::CGROUP_PATHS)?;
+        let path = match paths.get(&cgroup, 0) {
+            Ok(path) => path,
+            Err(MapError::KeyNotFound) => return Ok(None),
+            Err(error) => return Err(ProbeError::map("read", names::CGROUP_PATHS)(error.into())),
+        };
+        let _ = paths.remove(&cgroup);
+        let bytes = path.bytes.get(..path.len as usize).unwrap_or(&path.bytes);
+        Ok(Some((bytes.to_vec(), path.truncated != 0)))
+    }
+
+    /// Stops recording an instance: the cgroup it began with, and all that inherited from it.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the kernel refuses.
+    pub fn unwatch(&mut self, instance: u64) -> Result<(), ProbeError> {
+        let mut cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
+        loop {
+            // A child may be made while its parent is still in the map: look until none is left.
+            let members: Vec<u64> = cgroups
+                .iter()
+                .flatten()
+                .filter(|(_, entry)| entry.instance == instance)
+                .map(|(cgroup, _)| cgroup)
+                .collect();
+            if members.is_empty() {
+                break;
+            }
+            for cgroup in members {
+                remove(&mut cgroups, cgroup)?;
+            }
+        }
+        self.control.new_epoch();
+        Ok(())
+    }
+
+    /// Gives back what an instance took up, when no task of it can make a call any more: its
+    /// cgroups are gone, or [`unwatch`](Self::unwatch) was called. Its rows must have been read.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the kernel refuses.
+    pub fn release(&mut self, instance: u64) -> Result<(), ProbeError> {
+        let mut cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
+        remove(&mut cgroups, instance)?;
+        let mut paths: HashMap<_, u64, CgroupPath> = self.map_mut(names::CGROUP_PATHS)?;
+        let _ = paths.remove(&instance);
+        let of_instance: Vec<_> = self
+            .rows()?
+            .into_iter()
+            .filter(|row| row.key.instance == instance)
+            .collect();
+        // No slot may lead to a row that is about to be somebody else's.
+        self.control.new_epoch();
+        let exotic = self.exotic()?;
+        for row in of_instance {
+            let mut rows: HashMap<_, RowKey, u32> = self.map_mut(names::ROWS)?;
+            rows.remove(&row.key)
+                .map_err(|error| ProbeError::map("remove from", names::ROWS)(error.into()))?;
+            let of_row = exotic.iter().filter(|(number, ..)| *number == row.number);
+            for (number, abi, nr, _) in of_row {
+                let mut exotic: HashMap<_, ExoticKey, u32> = self.map_mut(names::EXOTIC)?;
+                let key = ExoticKey {
+                    row: *number,
+                    nr: *nr,
+                    abi: *abi as u32,
+                    pad: 0,
+                };
+                let _ = exotic.remove(&key);
+            }
+            let mut marks: Array<_, MarkBytes> = self.map_mut(names::MARKS)?;
+            marks
+                .set(row.number, MarkBytes([0; ROW_LEN]), 0)
+                .map_err(|error| ProbeError::map("empty", names::MARKS)(error.into()))?;
+            let mut free: Queue<_, u32> = self.map_mut(names::FREE_ROWS)?;
+            free.push(row.number, 0)
+                .map_err(|error| ProbeError::map("give back to", names::FREE_ROWS)(error.into()))?;
+        }
+        Ok(())
+    }
+
+    /// So that a call always finds a row to be marked in, even when all others are taken.
+    fn reserve_overflow_row(&mut self, instance: u64) -> Result<(), ProbeError> {
+        let key = RowKey {
+            instance,
+            exe: EXE_OVERFLOW,
+            phase: Phase::Run as u32,
+            blocked: 0,
+        };
+        let rows: HashMap<_, RowKey, u32> = self.map_mut(names::ROWS)?;
+        if rows.get(&key, 0).is_ok() {
+            return Ok(());
+        }
+        let row = {
+            let mut free: Queue<_, u32> = self.map_mut(names::FREE_ROWS)?;
+            free.pop(0)
+                .context("no row is free; use a larger --max-rows")
+                .map_err(ProbeError::map("take from", names::FREE_ROWS))?
+        };
+        let mut rows: HashMap<_, RowKey, u32> = self.map_mut(names::ROWS)?;
+        rows.insert(key, row, 0)
+            .context("the instance's overflow row")
+            .map_err(ProbeError::map("add to", names::ROWS))
+    }
+}
+
+/// Removes an entry that may be gone already.
+fn remove(
+    cgroups: &mut HashMap<&mut aya::maps::MapData, u64, CgroupEntry>,
+    cgroup: u64,
+) -> Result<(), ProbeError> {
+    match cgroups.remove(&cgroup) {
+        Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error))
+            if error.io_error.raw_os_error() == Some(libc::ENOENT) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(ProbeError::map("remove from", names::CGROUPS)(error.into())),
+    }
+}

@@ -1,0 +1,163 @@
+//! From what a session saw to the recordings of its workloads. Pure but for the host's name.
+
+use std::collections::HashMap;
+
+use super::{describe, instance::Watched};
+use crate::{
+    probe::support,
+    recording::{
+        Call, Coverage, Host, Instance, Losses, Observations, Phase, Reason, ReasonCode, Recording,
+        SCHEMA, Workload,
+    },
+    syscall::Machine,
+};
+
+/// A workload to make a recording of, when a session ends.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// What was recorded.
+    pub workload: Workload,
+    /// Its instances, by number.
+    pub instances: Vec<u32>,
+    /// The reasons against its completeness that only the caller knows.
+    pub reasons: Vec<Reason>,
+}
+
+/// What is known of the session and not of a workload.
+pub(super) struct Whole {
+    pub(super) machine: Machine,
+    /// Calls counted.
+    pub(super) calls: u64,
+    /// Whether a process left. Of several workloads that are recorded at once, each may be the one.
+    pub(super) left: bool,
+    pub(super) losses: Losses,
+}
+
+/// A recording of each workload.
+pub(super) fn recordings(
+    endings: Vec<Ending>,
+    instances: &[Watched],
+    mut observations: Observations,
+    whole: &Whole,
+) -> Vec<Recording> {
+    let places: HashMap<u32, (usize, u32)> = endings
+        .iter()
+        .enumerate()
+        .flat_map(|(part, ending)| {
+            let numbers = ending.instances.iter().zip(0..);
+            numbers.map(move |(of, number)| (*of, (part, number)))
+        })
+        .collect();
+    let alone = endings.len() == 1 && places.len() == 1;
+    let reasons: Vec<Vec<Reason>> = endings
+        .iter()
+        .map(|ending| {
+            ending
+                .instances
+                .iter()
+                .filter_map(|number| {
+                    let watched = instances.get(*number as usize)?;
+                    Some(instance_reasons(watched, *number, &observations))
+                })
+                .flatten()
+                .collect()
+        })
+        .collect();
+    if !alone {
+        observations.fold_setup();
+    }
+    let parts = observations.split(endings.len(), |number| places.get(&number).copied());
+    endings
+        .into_iter()
+        .zip(reasons)
+        .zip(parts)
+        .map(|((ending, of_instances), observations)| {
+            let mut reasons = ending.reasons;
+            reasons.extend(of_instances);
+            reasons.extend(workload_reasons(&observations, whole));
+            Recording {
+                schema: SCHEMA.to_owned(),
+                workload: ending.workload,
+                host: Host {
+                    kernel: support::kernel_release(),
+                    machine: support::machine_name(),
+                    tracer: env!("CARGO_PKG_VERSION").to_owned(),
+                },
+                instances: ending
+                    .instances
+                    .iter()
+                    .filter_map(|number| instances.get(*number as usize))
+                    .map(|watched| instance(watched, alone.then_some(whole.calls)))
+                    .collect(),
+                providers: vec![describe::syscall_provider(whole.machine.native)],
+                syscalls: observations.into_syscalls(),
+                coverage: Coverage::new(reasons, whole.losses),
+            }
+        })
+        .collect()
+}
+
+fn instance(watched: &Watched, calls: Option<u64>) -> Instance {
+    Instance {
+        source: watched.subject.source,
+        cgroup: watched.cgroup.path.display().to_string(),
+        began: watched.began.to_string(),
+        ended: watched.ended.unwrap_or(watched.began).to_string(),
+        start_observed: watched.subject.start_observed,
+        container: watched.subject.container.clone(),
+        calls,
+    }
+}
+
+/// What is known of an instance against its completeness.
+fn instance_reasons(watched: &Watched, number: u32, observations: &Observations) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if !watched.subject.start_observed {
+        reasons.push(Reason {
+            code: ReasonCode::StartNotObserved,
+            text: "the workload was running before the recording began: what it did at its start was not seen; record it from its start".to_owned(),
+        });
+    }
+    if watched.state.blind {
+        reasons.push(Reason {
+            code: ReasonCode::FilterInPlace,
+            text: "a seccomp filter was in place before tracer watched what it stops: calls that it stopped then were not seen; record the workload from its start, or without the filter".to_owned(),
+        });
+    }
+    // Restored from a checkpoint, or put there by hand: no program is ever started, and nothing
+    // tells the workload from a runtime.
+    if watched.found
+        && !watched.state.started
+        && (observations.has(number, Phase::Setup) || observations.has(number, Phase::Window))
+    {
+        reasons.push(Reason {
+            code: ReasonCode::NotStarted,
+            text: "processes were put into the container, and none was seen to start a program there: all they did is filed under the runtime (phase `setup`) and is not in the profile".to_owned(),
+        });
+    }
+    reasons
+}
+
+/// What the observations themselves say, and the session.
+fn workload_reasons(observations: &Observations, whole: &Whole) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let io_uring = whole.machine.abis().into_iter().any(|abi| {
+        ["io_uring_setup", "io_uring_enter", "io_uring_register"]
+            .into_iter()
+            .filter_map(|name| abi.syscall_number(name))
+            .any(|nr| observations.contains(Call { abi, nr }))
+    });
+    if io_uring {
+        reasons.push(Reason {
+            code: ReasonCode::IoUring,
+            text: "the workload used io_uring or tried to: what it does there is done without system calls, was not seen, and is not bound by seccomp either".to_owned(),
+        });
+    }
+    if whole.left {
+        reasons.push(Reason {
+            code: ReasonCode::LeftCgroup,
+            text: "a process of the workload went to another cgroup, where it was not seen any more; record that cgroup, or run the command without what moves it (sudo, systemd-run, a container runtime)".to_owned(),
+        });
+    }
+    reasons
+}

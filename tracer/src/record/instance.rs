@@ -1,0 +1,95 @@
+//! An instance while it is recorded.
+
+use jiff::Timestamp;
+
+use crate::{
+    cgroup::Cgroup,
+    probe::{InstanceState, Kind},
+    recording::{Container, Source},
+};
+
+/// What is recorded, for the instance's entry in the recording.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// How it came to be recorded.
+    pub source: Source,
+    /// Whether it is recorded from its first call.
+    pub start_observed: bool,
+    /// The container that it is.
+    pub container: Option<Container>,
+}
+
+/// An instance, and what is known of it.
+#[derive(Clone, Debug)]
+pub(super) struct Watched {
+    /// The cgroup it began with.
+    pub(super) cgroup: Cgroup,
+    /// What it is.
+    pub(super) subject: Subject,
+    /// What it is recorded as.
+    pub(super) kind: Kind,
+    /// Whether the kernel side found it when it was made.
+    pub(super) found: bool,
+    /// What the kernel side said of it last.
+    pub(super) state: InstanceState,
+    /// Whether it is recorded now.
+    pub(super) live: bool,
+    /// Whether anything was seen of it.
+    pub(super) seen: bool,
+    /// When its recording began.
+    pub(super) began: Timestamp,
+    /// When it ended.
+    pub(super) ended: Option<Timestamp>,
+}
+
+impl Watched {
+    /// One that user space watches.
+    pub(super) fn new(cgroup: Cgroup, subject: Subject, kind: Kind) -> Self {
+        let state = InstanceState {
+            populated: true,
+            started: kind == Kind::RunningContainer,
+            ..InstanceState::default()
+        };
+        Self {
+            cgroup,
+            subject,
+            kind,
+            found: false,
+            state,
+            live: true,
+            seen: false,
+            began: Timestamp::now(),
+            ended: None,
+        }
+    }
+
+    /// One that the kernel side found, before its first call.
+    pub(super) fn found(cgroup: Cgroup) -> Self {
+        let subject = Subject {
+            source: Source::Container,
+            start_observed: true,
+            container: None,
+        };
+        Self {
+            found: true,
+            state: InstanceState::default(),
+            ..Self::new(cgroup, subject, Kind::RunningContainer)
+        }
+    }
+
+    /// Whether a filter stops calls of it, or is about to: a runtime loads one before it starts the
+    /// program.
+    pub(super) fn needs_exits(&self) -> bool {
+        self.live && (self.state.filtered || (self.found && !self.state.started))
+    }
+}
+
+impl InstanceState {
+    /// Takes in what is known by now: everything is only ever set.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.populated |= other.populated;
+        self.started |= other.started;
+        self.filtered |= other.filtered;
+        self.blind |= other.blind;
+    }
+}

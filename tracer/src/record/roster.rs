@@ -1,0 +1,425 @@
+//! Which instances are recorded of all that the kernel side finds: each is looked up until it is
+//! known which container it is, then kept or left.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use tokio::task::JoinHandle;
+use tracer_ebpf::NoticeKind;
+
+use super::{RecordError, Session, Watcher, describe, session::News};
+use crate::{
+    container::{self, Container, Selector, Sources, is_unit},
+    recording::Source,
+};
+
+/// How long a container that was started may stay unknown before it is taken for none: runtimes write
+/// their files before they start the program.
+const KNOWN_WITHIN: Duration = Duration::from_secs(2);
+
+/// How often what is not known yet is looked up again.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// How often CRI is asked at most: it answers for all containers at once.
+const ASK_CRI: Duration = Duration::from_secs(2);
+
+/// What a runtime calls to give a container its own root: with none of these, a cgroup that no
+/// runtime knows is not taken for a container.
+const CHANGE_ROOT: [&str; 2] = ["pivot_root", "chroot"];
+
+/// What has become of an instance that the kernel side found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decision {
+    /// It is not known yet which container it is.
+    Open,
+    /// It is recorded.
+    Wanted,
+    /// It is not.
+    Left,
+}
+
+#[derive(Debug)]
+struct Member {
+    decision: Decision,
+    container: Option<Container>,
+    /// When its program was started.
+    started: Option<Instant>,
+    looked: Option<Instant>,
+    removed: bool,
+    /// Whether its beginning was told.
+    told: bool,
+}
+
+/// The instances, and who is meant.
+pub(super) struct Roster {
+    selectors: Vec<Selector>,
+    sources: Sources,
+    members: BTreeMap<u32, Member>,
+    /// Which selectors have meant a container so far.
+    met: Vec<bool>,
+    /// An answer of CRI that is under way: it may take seconds, and recording does not wait.
+    asking: Option<JoinHandle<Sources>>,
+    asked: Option<Instant>,
+}
+
+impl Roster {
+    pub(super) fn new(selectors: Vec<Selector>, sources: Sources) -> Self {
+        Self {
+            met: vec![false; selectors.len()],
+            selectors,
+            sources,
+            members: BTreeMap::new(),
+            asking: None,
+            asked: Some(Instant::now()),
+        }
+    }
+
+    pub(super) fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// Takes in a container that was there from the beginning.
+    pub(super) fn add_running(&mut self, instance: u32, container: Container) {
+        self.meet(&container);
+        self.members.insert(
+            instance,
+            Member {
+                decision: Decision::Wanted,
+                container: Some(container),
+                started: None,
+                looked: None,
+                removed: false,
+                told: true,
+            },
+        );
+    }
+
+    /// The instances that are recorded, with the container of each where it is known.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = (u32, Option<&Container>)> {
+        self.members
+            .iter()
+            .filter(|(_, member)| member.decision == Decision::Wanted)
+            .map(|(instance, member)| (*instance, member.container.as_ref()))
+    }
+
+    /// Whether everyone that was asked for has been there and is gone.
+    pub(super) fn is_over(&self) -> bool {
+        let waits_on = |member: &Member| !member.removed && member.decision == Decision::Wanted;
+        let open = |member: &Member| !member.removed && member.decision == Decision::Open;
+        self.met.iter().all(|met| *met)
+            && !self
+                .members
+                .values()
+                .any(|member| waits_on(member) || open(member))
+    }
+
+    /// Acts on what happened.
+    pub(super) fn hear(
+        &mut self,
+        news: News,
+        session: &mut Session,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RecordError> {
+        let News { instance, kind } = news;
+        match kind {
+            NoticeKind::Made => {
+                self.members.insert(
+                    instance,
+                    Member {
+                        decision: Decision::Open,
+                        container: None,
+                        started: None,
+                        looked: None,
+                        removed: false,
+                        told: false,
+                    },
+                );
+                if is_unit(&path_of(session, instance)) {
+                    self.leave(instance, session)?;
+                }
+            }
+            NoticeKind::Started => {
+                if let Some(member) = self.members.get_mut(&instance) {
+                    member.started = Some(Instant::now());
+                }
+                self.look_up(instance, session, watcher)?;
+            }
+            NoticeKind::Removed => self.gone(instance, session, watcher)?,
+            NoticeKind::Filtered => {}
+        }
+        Ok(())
+    }
+
+    /// Looks again for what is not known yet, and takes in what CRI said.
+    pub(super) async fn tick(
+        &mut self,
+        session: &mut Session,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RecordError> {
+        self.take_answer().await;
+        let due: Vec<_> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.is_due())
+            .map(|(instance, _)| *instance)
+            .collect();
+        for instance in due {
+            self.look_up(instance, session, watcher)?;
+            let overdue = self.members.get(&instance).is_some_and(|member| {
+                member.decision == Decision::Open
+                    && member.started.is_some_and(|at| at.elapsed() > KNOWN_WITHIN)
+            });
+            if overdue && !session.tried(instance, &CHANGE_ROOT) {
+                self.leave(instance, session)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// At the end: what is still open is decided by what is known now.
+    pub(super) fn settle(
+        &mut self,
+        session: &mut Session,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RecordError> {
+        let open: Vec<_> = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.decision == Decision::Open)
+            .map(|(instance, _)| *instance)
+            .collect();
+        for instance in open {
+            self.look_up(instance, session, watcher)?;
+            self.decide_unknown(instance, session, watcher)?;
+        }
+        Ok(())
+    }
+
+    /// Asks the runtimes' files which container it is.
+    fn look_up(
+        &mut self,
+        instance: u32,
+        session: &mut Session,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RecordError> {
+        let Some(member) = self.members.get_mut(&instance) else {
+            return Ok(());
+        };
+        member.looked = Some(Instant::now());
+        if member.decision == Decision::Left {
+            return Ok(());
+        }
+        let path = path_of(session, instance);
+        let Some(container) = container::resolve(&path, &self.sources) else {
+            return Ok(());
+        };
+        // What was known before is not forgotten because its files are gone by now.
+        if member.container.as_ref().is_some_and(|known| known.known) && !container.known {
+            return Ok(());
+        }
+        let wanted = self
+            .selectors
+            .iter()
+            .any(|wanted| wanted.matches(&container));
+        let asks_cri = container.pod.is_some() && !self.sources.cri.knows(&container.id);
+        let decided = if wanted {
+            self.meet(&container);
+            Decision::Wanted
+        } else if container.known {
+            Decision::Left
+        } else {
+            Decision::Open
+        };
+        if let Some(watched) = session.instance_mut(instance) {
+            watched.subject.container = Some(describe::container(&container));
+        }
+        if let Some(member) = self.members.get_mut(&instance) {
+            let begins = wanted && member.started.is_some() && !member.told;
+            member.told |= begins;
+            member.container = Some(container);
+            if begins {
+                announce(member.container.as_ref(), &path, watcher);
+            }
+        }
+        if asks_cri {
+            self.ask();
+        }
+        match decided {
+            Decision::Left => self.leave(instance, session),
+            decided => {
+                if let Some(member) = self.members.get_mut(&instance) {
+                    member.decision = decided;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn meet(&mut self, container: &Container) {
+        for (selector, met) in self.selectors.iter().zip(&mut self.met) {
+            *met |= selector.matches(container);
+        }
+    }
+
+    fn leave(&mut self, instance: u32, session: &mut Session) -> Result<(), RecordError> {
+        if let Some(member) = self.members.get_mut(&instance) {
+            member.decision = Decision::Left;
+            member.container = None;
+        }
+        session.forget(instance)?;
+        // Nothing more is heard of it.
+        self.members.remove(&instance);
+        Ok(())
+    }
+
+    fn gone(
+        &mut self,
+        instance: u32,
+        session: &mut Session,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RecordError> {
+        if !self.members.contains_key(&instance) {
+            return Ok(());
+        }
+        self.look_up(instance, session, watcher)?;
+        session.retire(instance)?;
+        if let Some(member) = self.members.get_mut(&instance) {
+            member.removed = true;
+        }
+        self.decide_unknown(instance, session, watcher)
+    }
+
+    /// Decides what no runtime told anything of: it stays under its cgroup's path when it was a
+    /// container, as far as its own calls tell, and all containers are recorded.
+    fn decide_unknown(
+        &mut self,
+        instance: u32,
+        session: &mut Session,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RecordError> {
+        let Some(member) = self.members.get(&instance) else {
+            return Ok(());
+        };
+        let seen = session
+            .instance(instance)
+            .is_some_and(|watched| watched.seen);
+        if member.decision == Decision::Wanted {
+            // A folder for others, as crun makes one, has no calls and is no instance.
+            return if seen {
+                Ok(())
+            } else {
+                self.leave(instance, session)
+            };
+        }
+        if !seen || !session.tried(instance, &CHANGE_ROOT) {
+            return self.leave(instance, session);
+        }
+        let path = path_of(session, instance);
+        if !self.selectors.contains(&Selector::All) {
+            watcher.note(&format!(
+                "a container came and went at {}, and nothing tells which one it was: it is not recorded; --all keeps such containers under their cgroup's path",
+                path.escape_debug()
+            ));
+            return self.leave(instance, session);
+        }
+        watcher.note(&format!(
+            "nothing tells which container was at {}: it is kept under that path",
+            path.escape_debug()
+        ));
+        if let Some(member) = self.members.get_mut(&instance) {
+            member.decision = Decision::Wanted;
+        }
+        Ok(())
+    }
+
+    /// Asks CRI in the background, unless that was done just now.
+    fn ask(&mut self) {
+        if self.asking.is_some() || self.asked.is_some_and(|at| at.elapsed() < ASK_CRI) {
+            return;
+        }
+        self.asked = Some(Instant::now());
+        let mut sources = self.sources.clone();
+        self.asking = Some(tokio::spawn(async move {
+            sources.refresh_cri(None).await;
+            sources
+        }));
+    }
+
+    async fn take_answer(&mut self) {
+        if self.asking.as_ref().is_some_and(JoinHandle::is_finished)
+            && let Some(asking) = self.asking.take()
+            && let Ok(sources) = asking.await
+        {
+            self.sources = sources;
+            for problem in &self.sources.problems {
+                log::debug!("{problem}");
+            }
+            // Those of pods may have labels now.
+            for member in self.members.values_mut() {
+                let of_pod = member.container.as_ref().is_some_and(|c| c.pod.is_some());
+                if of_pod && !member.removed {
+                    member.looked = None;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Roster {
+    fn drop(&mut self) {
+        if let Some(asking) = self.asking.take() {
+            asking.abort();
+        }
+    }
+}
+
+impl Member {
+    fn is_due(&self) -> bool {
+        let unknown = self.decision == Decision::Open && self.started.is_some();
+        let renew = self.decision == Decision::Wanted && self.looked.is_none() && self.told;
+        !self.removed
+            && self.decision != Decision::Left
+            && (renew || (unknown && self.looked.is_none_or(|at| at.elapsed() >= LOOK_AGAIN)))
+    }
+}
+
+fn path_of(session: &Session, instance: u32) -> String {
+    let watched = session.instance(instance);
+    watched.map_or_else(String::new, |watched| {
+        watched.cgroup.path.display().to_string()
+    })
+}
+
+/// Says that a container is recorded, and what its reader has to know.
+pub(super) fn announce(container: Option<&Container>, path: &str, watcher: &mut dyn Watcher) {
+    let Some(container) = container else {
+        watcher.began(&format!("cgroup {}", path.escape_debug()));
+        return;
+    };
+    let name = container.name.as_deref().unwrap_or(&container.id);
+    watcher.began(&format!(
+        "container {} of {}",
+        name.escape_debug(),
+        container.workload.to_string().escape_debug()
+    ));
+    for warning in &container.warnings {
+        watcher.note(&format!("{}: {warning}", name.escape_debug()));
+    }
+    for problem in &container.unresolved {
+        watcher.note(&format!(
+            "{}: {}",
+            name.escape_debug(),
+            problem.escape_debug()
+        ));
+    }
+}
+
+/// The source of an instance that is a container.
+pub(super) const fn source(container: Option<&Container>) -> Source {
+    match container {
+        Some(_) => Source::Container,
+        None => Source::Cgroup,
+    }
+}
