@@ -6,6 +6,7 @@
 //! | [`races`] | no call is lost, however many are made at one moment |
 //! | [`attribution`] | every call is filed under the cgroup it was made in |
 //! | [`command`] | the recorded command cannot tell that it is recorded |
+//! | [`blocked`] | what a filter stopped is told, all of it and nothing else |
 //! | [`enforcement`] | the profile runs the workload, and without one of its calls does not |
 //! | [`containers`] | containers and pods are found by name and id, each a workload of its own |
 //! | [`output`] | what is written, where, and that it is the same each time |
@@ -13,6 +14,7 @@
 
 mod attribution;
 mod bad_input;
+mod blocked;
 mod command;
 mod containers;
 mod enforcement;

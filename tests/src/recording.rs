@@ -113,10 +113,30 @@ pub struct Syscall {
 /// Who made a call.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Evidence {
+    /// Index of the instance.
+    pub instance: usize,
+    /// Where in its life.
+    pub phase: String,
+    /// What the program saw, when a filter stopped the call.
+    pub blocked: Option<Blocked>,
     /// The executable.
     pub executable: Executable,
     /// The first time; `null` when it was lost.
     pub first: Option<FirstSeen>,
+}
+
+/// What a program saw of a call that a filter stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Blocked {
+    /// An error number.
+    Errno(u16),
+    /// One above 200.
+    OtherErrno,
+    /// SIGSYS.
+    Signal,
+    /// A value.
+    Value,
 }
 
 /// An executable.
@@ -203,6 +223,32 @@ impl Recording {
             .iter()
             .filter(|call| call.evidence.iter().any(|who| wanted(&who.executable)))
             .map(|call| Call::new(&call.abi, call.nr))
+            .collect()
+    }
+
+    /// The calls that were made in a phase, by any instance.
+    pub fn made_in(&self, phase: &str) -> BTreeSet<Call> {
+        self.calls_where(|who| who.phase == phase && who.blocked.is_none())
+    }
+
+    /// The calls with evidence that is of a kind.
+    pub fn calls_where(&self, of_kind: impl Fn(&Evidence) -> bool) -> BTreeSet<Call> {
+        self.syscalls
+            .iter()
+            .filter(|call| call.evidence.iter().any(&of_kind))
+            .map(|call| Call::new(&call.abi, call.nr))
+            .collect()
+    }
+
+    /// The calls that a filter stopped, each with what the program saw, in any phase.
+    pub fn blocked(&self) -> BTreeSet<(Call, Blocked)> {
+        self.syscalls
+            .iter()
+            .flat_map(|call| {
+                let name = Call::new(&call.abi, call.nr);
+                let stopped = call.evidence.iter().filter_map(|who| who.blocked);
+                stopped.map(move |blocked| (name.clone(), blocked))
+            })
             .collect()
     }
 }

@@ -113,10 +113,12 @@ pub(crate) fn exited(ctx: &BtfTracePointContext, tid: u32, stack: u64, code: u32
     if !slots::exits_are_watched() {
         return;
     }
+    // Its filter does not tell that it had one: that is released first (`do_exit`, Linux 6.11).
+    let Some(state) = maps::THREADS.get_ptr(tid) else {
+        return;
+    };
     // SAFETY: only the thread itself writes its word.
-    let out = maps::THREADS
-        .get_ptr(tid)
-        .is_some_and(|state| unsafe { state.read_volatile() } == OUT_OF_CALL);
+    let out = unsafe { state.read_volatile() } == OUT_OF_CALL;
     let _ = maps::THREADS.remove(tid);
     if !out || code & 0x7f != SIGSYS {
         return;

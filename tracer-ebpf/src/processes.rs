@@ -229,20 +229,17 @@ unsafe fn is_hook(task: *const u8, tgid: u32, instance: u64) -> bool {
 pub(crate) fn exit(ctx: BtfTracePointContext) -> i32 {
     let task: *const u8 = ctx.arg(0);
     // SAFETY: the tracepoint's typed argument, and a pointer field of it.
-    let (tgid, tid, stack, code, filter, live) = unsafe {
+    let (tgid, tid, stack, code, live) = unsafe {
         let signal = field::<*const u8>(task, config!(task_signal));
         (
             field::<u32>(task, config!(task_tgid)),
             field::<u32>(task, config!(task_pid)),
             field::<u64>(task, config!(task_stack)),
             field::<u32>(task, config!(task_exit_code)),
-            field::<u64>(task, config!(task_seccomp_filter)),
             field::<u32>(signal, config!(signal_live)),
         )
     };
-    if filter != 0 {
-        blocked::exited(&ctx, tid, stack, code);
-    }
+    blocked::exited(&ctx, tid, stack, code);
     if live == 0 {
         let _ = maps::PROCESSES.remove(tgid);
     }

@@ -317,7 +317,7 @@ impl Attachment {
     }
 
     /// What has a duration is recorded for that long when it may come again.
-    fn is_over(&self) -> bool {
+    fn is_over(&mut self) -> bool {
         let waits_for_time = self.request.wait && self.request.duration.is_some();
         !waits_for_time
             && !self.is_endless()

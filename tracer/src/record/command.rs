@@ -70,8 +70,8 @@ pub async fn run(
 ) -> Result<(Recording, ExitStatus), RecordError> {
     let program = request.command.first().cloned().unwrap_or_default();
     let path = program::find(&program)?;
-    let own = own_cgroup()?;
     let mut session = Session::start(&request.settings, Path::new("/"))?;
+    let own = own_cgroup()?;
     if under_a_filter() {
         // The command inherits it.
         session.watch_exits()?;

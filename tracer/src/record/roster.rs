@@ -62,6 +62,10 @@ pub(super) struct Roster {
     /// An answer of CRI that is under way: it may take seconds, and recording does not wait.
     asking: Option<JoinHandle<Sources>>,
     asked: Option<Instant>,
+    /// Containers that came and went, and that nothing told the name of.
+    unidentified: u64,
+    /// Since when nothing that was asked for runs any more.
+    alone_since: Option<Instant>,
 }
 
 impl Roster {
@@ -73,6 +77,8 @@ impl Roster {
             members: BTreeMap::new(),
             asking: None,
             asked: Some(Instant::now()),
+            unidentified: 0,
+            alone_since: None,
         }
     }
 
@@ -104,15 +110,20 @@ impl Roster {
             .map(|(instance, member)| (*instance, member.container.as_ref()))
     }
 
-    /// Whether everyone that was asked for has been there and is gone.
-    pub(super) fn is_over(&self) -> bool {
-        let waits_on = |member: &Member| !member.removed && member.decision == Decision::Wanted;
-        let open = |member: &Member| !member.removed && member.decision == Decision::Open;
-        self.met.iter().all(|met| *met)
-            && !self
-                .members
-                .values()
-                .any(|member| waits_on(member) || open(member))
+    /// Whether everyone that was asked for has been there and is gone. One that has just started, and
+    /// is not known yet, may be who was asked for: that is waited for, but not for ever, since others
+    /// may come all the time.
+    pub(super) fn is_over(&mut self) -> bool {
+        let runs = |member: &Member| !member.removed && member.decision == Decision::Wanted;
+        if !self.met.iter().all(|met| *met) || self.members.values().any(runs) {
+            self.alone_since = None;
+            return false;
+        }
+        let since = *self.alone_since.get_or_insert_with(Instant::now);
+        let may_be_meant = |member: &Member| {
+            !member.removed && member.decision == Decision::Open && member.started.is_some()
+        };
+        since.elapsed() > KNOWN_WITHIN || !self.members.values().any(may_be_meant)
     }
 
     /// Acts on what happened.
@@ -193,6 +204,12 @@ impl Roster {
         for instance in open {
             self.look_up(instance, session, watcher)?;
             self.decide_unknown(instance, session, watcher)?;
+        }
+        if self.unidentified > 1 {
+            watcher.note(&format!(
+                "{} containers came and went that nothing tells the names of",
+                self.unidentified
+            ));
         }
         Ok(())
     }
@@ -318,10 +335,13 @@ impl Roster {
         }
         let path = path_of(session, instance);
         if !self.selectors.contains(&Selector::All) {
-            watcher.note(&format!(
-                "a container came and went at {}, and nothing tells which one it was: it is not recorded; --all keeps such containers under their cgroup's path",
-                path.escape_debug()
-            ));
+            self.unidentified += 1;
+            if self.unidentified == 1 {
+                watcher.note(&format!(
+                    "a container came and went at {}, and nothing tells which one it was: it is not recorded, nor are others like it; --all keeps them under their cgroup's path",
+                    path.escape_debug()
+                ));
+            }
             return self.leave(instance, session);
         }
         watcher.note(&format!(

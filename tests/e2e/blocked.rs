@@ -1,0 +1,161 @@
+//! Calls that a filter stopped, in a container that was under it from the beginning: each is told with
+//! what the program saw, in whichever way it was stopped, and no ordinary call is taken for one.
+
+use std::{process::Command, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tracer_tests::{
+    Outcome, needs,
+    oci::{Container, Runtime},
+    process::Running,
+    programs::{self, Build},
+    recording::{Blocked, Call, Recording},
+    requires::{Need, program},
+    scratch::Scratch,
+    tracer::{self, Record},
+};
+
+/// Thousands of ordinary calls in each of four threads: ten million in all.
+const ROUNDS: &str = "2500";
+
+/// The machine may be busy with other tests.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What `tests/programs/blocked.c` is stopped at: by name, by number, how, and what it sees.
+const STOPPED: [(&str, u32, &str, Option<u32>, Blocked); 8] = [
+    ("mkdir", 83, "ERRNO", Some(1), Blocked::Errno(1)),
+    ("rmdir", 84, "ERRNO", Some(38), Blocked::Errno(38)),
+    ("vhangup", 153, "ERRNO", Some(13), Blocked::Errno(13)),
+    ("acct", 163, "ERRNO", Some(250), Blocked::OtherErrno),
+    ("swapon", 167, "TRAP", None, Blocked::Signal),
+    ("swapoff", 168, "KILL_THREAD", None, Blocked::Signal),
+    ("reboot", 169, "KILL_PROCESS", None, Blocked::Signal),
+    ("setdomainname", 171, "ERRNO", Some(22), Blocked::Errno(22)),
+];
+
+/// The same `mkdir` by `int 0x80`.
+const MKDIR_I386: u32 = 39;
+
+fn filter() -> Value {
+    let entries: Vec<_> = STOPPED
+        .iter()
+        .map(|(name, _, action, errno, _)| {
+            let mut entry = json!({ "names": [name], "action": format!("SCMP_ACT_{action}") });
+            if let Some(errno) = errno {
+                entry["errnoRet"] = json!(errno);
+            }
+            entry
+        })
+        .collect();
+    json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
+        "syscalls": entries,
+    })
+}
+
+/// Records a container of `runtime` that runs the program under the filter.
+fn record(runtime: Runtime, scratch: &Scratch, rounds: &str) -> Result<Recording> {
+    let program = programs::compiled("blocked", Build::Static)?;
+    let dir = scratch.dir("work")?;
+    let container =
+        Container::new(runtime, &[program, rounds.into()], &dir, &filter(), true)?.in_public();
+    let mut recorder = Record::new(&scratch.join("out"), "blocked")?
+        .option("--wait")
+        .option("--container")
+        .option(container.id())
+        .start()?;
+    recorder.running.until_stderr("waited for")?;
+    let line = container.command_line()?;
+    let (program, args) = line.split_first().context("an empty command line")?;
+    let mut command = Command::new(program);
+    let work = Running::spawn(tracer::plain_environment(&mut command).args(args))?
+        .wait_within(PATIENCE)?;
+    ensure!(work.text() == "done\n", "the program failed: {work:?}");
+    let (finished, recorded) = recorder.finish()?;
+    finished.success()?;
+    recorded.recording()
+}
+
+fn all_and_nothing_else(test: &str, runtime: Runtime) -> Outcome {
+    let needs = [
+        Need::Root,
+        Need::Cgroup2,
+        Need::X86,
+        runtime.need(),
+        program::UNSHARE,
+        program::CC,
+    ];
+    if !tracer_tests::requires::met(test, &needs)? {
+        return Ok(());
+    }
+    let recording = record(runtime, &Scratch::new()?, ROUNDS)?;
+    let mut expected: std::collections::BTreeSet<_> = STOPPED
+        .iter()
+        .map(|(_, nr, _, _, saw)| (Call::x86_64(*nr), *saw))
+        .collect();
+    expected.insert((Call::i386(MKDIR_I386), Blocked::Errno(1)));
+    ensure!(
+        recording.blocked() == expected,
+        "blocked were {:?}, not {expected:?}",
+        recording.blocked()
+    );
+    ensure!(
+        recording.coverage.complete,
+        "not complete: {:?}",
+        recording.coverage
+    );
+    // They were not made, and 999, which nothing stopped, was.
+    let run = recording.made_in("run");
+    for (call, _) in &expected {
+        ensure!(!run.contains(call), "{call} was made");
+    }
+    ensure!(run.contains(&Call::x86_64(999)), "999 was not made");
+    Ok(())
+}
+
+#[test]
+fn in_a_container_of_runc() -> Outcome {
+    all_and_nothing_else(tracer_tests::test_name!(), Runtime::Runc)
+}
+
+#[test]
+fn in_a_container_of_crun() -> Outcome {
+    all_and_nothing_else(tracer_tests::test_name!(), Runtime::Crun)
+}
+
+/// They do not enter the profile, but by `--allow-blocked`; the review names them.
+#[test]
+fn they_are_allowed_only_when_asked() -> Outcome {
+    needs!(
+        Need::Root,
+        Need::Cgroup2,
+        Need::X86,
+        program::RUNC,
+        program::UNSHARE,
+        program::CC
+    );
+    let scratch = Scratch::new()?;
+    record(Runtime::Runc, &scratch, "1")?;
+    let folder = scratch.join("out").join("blocked");
+    let review = std::fs::read_to_string(folder.join("REVIEW.md"))?;
+    ensure!(
+        review.contains("Attempted, and blocked") && review.contains("| `vhangup` |"),
+        "the review does not tell: {review}"
+    );
+    let allows = |profile: &str| -> Result<bool> {
+        let profile = tracer_tests::seccomp::read(&scratch.join(profile).join("seccomp.json"))?;
+        Ok(tracer_tests::seccomp::without(&profile, "vhangup").is_ok())
+    };
+    ensure!(!allows("out/blocked")?, "what was blocked is allowed");
+    tracer_tests::process::run(
+        tracer::command()?
+            .args(["generate", "--allow-blocked", "--output"])
+            .arg(scratch.join("again"))
+            .arg(&folder),
+    )?
+    .success()?;
+    ensure!(allows("again/blocked")?, "--allow-blocked allows nothing");
+    Ok(())
+}
