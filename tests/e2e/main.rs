@@ -7,6 +7,7 @@
 //! | [`attribution`] | every call is filed under the cgroup it was made in |
 //! | [`command`] | the recorded command cannot tell that it is recorded |
 //! | [`blocked`] | what a filter stopped is told, all of it and nothing else |
+//! | [`churn`] | a thousand containers of a few milliseconds: each is there, with its own calls |
 //! | [`enforcement`] | the profile runs the workload, and without one of its calls does not |
 //! | [`containers`] | containers and pods are found by name and id, each a workload of its own |
 //! | [`output`] | what is written, where, and that it is the same each time |
@@ -15,6 +16,7 @@
 mod attribution;
 mod bad_input;
 mod blocked;
+mod churn;
 mod command;
 mod containers;
 mod enforcement;

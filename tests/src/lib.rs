@@ -5,6 +5,7 @@
 //! uses the `tracer` crate, not even for reading what it wrote.
 
 pub mod cgroup;
+pub mod churn;
 pub mod oci;
 pub mod process;
 pub mod programs;

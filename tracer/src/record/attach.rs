@@ -149,7 +149,9 @@ impl Attachment {
         for (cgroup, container) in found {
             attachment.watch(cgroup, container, watcher)?;
         }
-        if attachment.request.wait && attachment.is_idle() {
+        if attachment.is_endless() {
+            watcher.began("all containers, those that are started later too");
+        } else if attachment.request.wait && attachment.is_idle() {
             watcher.began("what is waited for, as soon as it starts");
         }
         Ok(attachment)
