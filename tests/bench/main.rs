@@ -1,10 +1,11 @@
 //! `cargo xtask bench`: what recording costs, beside no tracer, an empty program and other designs.
 //!
 //! [`overhead`] measures the cost of one call, [`scale`] how that cost and the tracer's memory grow
-//! with the number of cgroups. Both compare within one run only: conditions take turns, so that a
+//! with the number of cgroups, [`churn`] what containers of a few milliseconds ask of it. All compare within one run only: conditions take turns, so that a
 //! machine that gets slower gets slower for all of them.
 
 mod cgroups;
+mod churn;
 mod condition;
 mod interrupt;
 mod kernel;
@@ -40,6 +41,8 @@ enum Command {
     Overhead(overhead::Options),
     /// What a call costs, and what the tracer takes, as cgroups grow in number.
     Scale(scale::Options),
+    /// Containers that live for a few milliseconds: the tracer's time for each, and its memory.
+    Churn(churn::Options),
     /// Serves one load process (internal).
     #[command(hide = true)]
     Load {
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Overhead(options) => run(|| overhead::run(&options)),
         Command::Scale(options) => run(|| scale::run(&options)),
+        Command::Churn(options) => run(|| churn::run(&options)),
         Command::Load { cpu, tree } => load::serve(cpu, &tree),
     };
     match result {

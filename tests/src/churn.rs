@@ -67,7 +67,8 @@ impl Churn {
 
     /// Whether a container of that id is one of these: others may be there at the same time.
     pub fn has(&self, id: &str) -> bool {
-        id.rsplit_once('-').is_some_and(|(prefix, _)| prefix == self.prefix)
+        id.rsplit_once('-')
+            .is_some_and(|(prefix, _)| prefix == self.prefix)
     }
 
     fn id(&self, index: u32) -> String {
@@ -108,7 +109,11 @@ impl Churn {
             },
             "root": { "path": root, "readonly": true },
             "annotations": annotations,
-            "mounts": [{ "destination": "/proc", "type": "proc", "source": "proc" }],
+            // A /dev of its own: runtimes make links in it, and the root is everyone's.
+            "mounts": [
+                { "destination": "/proc", "type": "proc", "source": "proc" },
+                { "destination": "/dev", "type": "tmpfs", "source": "tmpfs" },
+            ],
             "linux": {
                 "namespaces": [{ "type": "pid" }, { "type": "mount" }],
             },
