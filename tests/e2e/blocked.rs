@@ -4,16 +4,18 @@
 use std::{process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tracer_tests::{
     Outcome, needs,
     oci::{Container, Runtime},
-    process::Running,
+    process::{self, Running},
     programs::{self, Build},
     recording::{Blocked, Call, Recording},
     requires::{Need, program},
     scratch::Scratch,
     tracer::{self, Record},
+    wait,
 };
 
 /// Thousands of ordinary calls in each of four threads: ten million in all.
@@ -90,7 +92,11 @@ fn all_and_nothing_else(test: &str, runtime: Runtime) -> Outcome {
     if !tracer_tests::requires::met(test, &needs)? {
         return Ok(());
     }
-    let recording = record(runtime, &Scratch::new()?, ROUNDS)?;
+    told(&record(runtime, &Scratch::new()?, ROUNDS)?)
+}
+
+/// All that the program was stopped at, and nothing else.
+fn told(recording: &Recording) -> Outcome {
     let mut expected: std::collections::BTreeSet<_> = STOPPED
         .iter()
         .map(|(_, nr, _, _, saw)| (Call::x86_64(*nr), *saw))
@@ -123,6 +129,86 @@ fn in_a_container_of_runc() -> Outcome {
 #[test]
 fn in_a_container_of_crun() -> Outcome {
     all_and_nothing_else(tracer_tests::test_name!(), Runtime::Crun)
+}
+
+/// A few calls only: for other kernels, which stop calls in other places.
+#[test]
+fn each_way_of_stopping_is_told() -> Outcome {
+    needs!(
+        Need::Root,
+        Need::Cgroup2,
+        Need::X86,
+        program::RUNC,
+        program::UNSHARE,
+        program::CC
+    );
+    told(&record(Runtime::Runc, &Scratch::new()?, "1")?)
+}
+
+/// Every call of the machine pays for the program that sees them, so it is attached only while a
+/// recorded container is under a filter, or about to be.
+#[test]
+fn exits_are_watched_only_while_a_filter_is_there() -> Outcome {
+    needs!(
+        Need::Root,
+        Need::Cgroup2,
+        program::RUNC,
+        program::UNSHARE,
+        program::BUSYBOX
+    );
+    let open = Value::Null;
+    let filtered = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{ "names": ["acct"], "action": "SCMP_ACT_ERRNO" }],
+    });
+    for (seccomp, watched) in [(open, false), (filtered, true)] {
+        let scratch = Scratch::new()?;
+        let dir = scratch.dir("work")?;
+        let argv = ["busybox", "sh", "-c", "touch began; sleep 60"].map(Into::into);
+        let container = Container::new(Runtime::Runc, &argv, &dir, &seccomp, true)?.in_public();
+        let mut recorder = Record::new(&scratch.join("out"), "exits")?
+            .option("--wait")
+            .option("--container")
+            .option(container.id())
+            .start()?;
+        recorder.running.until_stderr("waited for")?;
+        let watches = || watches_exits(recorder.running.pid());
+        ensure!(!watches()?, "exits are watched, and no container is there");
+        let line = container.command_line()?;
+        let (program, args) = line.split_first().context("an empty command line")?;
+        let mut command = Command::new(program);
+        let running = Running::spawn(tracer::plain_environment(&mut command).args(args))?;
+        wait::until("exits to be watched", || Ok(watches()?.then_some(())))?;
+        wait::until("the workload to begin", || {
+            Ok(dir.join("began").exists().then_some(()))
+        })?;
+        if watched {
+            // Longer than it takes to find out that nobody needs them.
+            std::thread::sleep(Duration::from_secs(12));
+            ensure!(watches()?, "a filter is there, and exits are not watched");
+        } else {
+            wait::until("exits not to be watched any more", || {
+                Ok((!watches()?).then_some(()))
+            })?;
+        }
+        let pid = std::fs::read_to_string(container.pid_file())?;
+        process::send(pid.trim().parse()?, Signal::SIGKILL)?;
+        running.wait()?;
+        recorder.finish()?.0.success()?;
+    }
+    Ok(())
+}
+
+/// Whether a process holds an attachment to `sys_exit` (/proc/PID/fdinfo, `bpf_raw_tp_link_show_fdinfo`).
+fn watches_exits(pid: u32) -> Result<bool> {
+    for entry in std::fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
+        // A file may be closed in the meantime.
+        let info = std::fs::read_to_string(entry?.path()).unwrap_or_default();
+        if info.lines().any(|line| line == "tp_name:\tsys_exit") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// They do not enter the profile, but by `--allow-blocked`; the review names them.

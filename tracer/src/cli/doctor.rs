@@ -115,7 +115,17 @@ fn examine() -> Report {
             Observation {
                 kind: "system calls",
                 provider: can_record.then_some("BTF tracepoint sys_enter"),
-                note: "all of them, of every ABI; not those that a seccomp filter stops, nor what io_uring does",
+                note: "all of them, of every ABI; not what io_uring does",
+            },
+            Observation {
+                kind: "blocked calls",
+                provider: can_record.then_some("BTF tracepoint sys_exit"),
+                note: "those that a seccomp filter stopped, with what the program saw; watched only while a filter is there",
+            },
+            Observation {
+                kind: "containers",
+                provider: can_record.then_some("BTF tracepoints of cgroups"),
+                note: "from the making of their cgroup on; names from runtimes' files and the CRI socket",
             },
             Observation {
                 kind: "executables",

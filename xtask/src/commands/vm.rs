@@ -37,8 +37,10 @@ pub(crate) struct Args {
 
 /// The tests that run there, each for something that differs between kernels: how programs are
 /// loaded and attached, where the registers of a call lie in each ABI, how cgroups and their
-/// children are followed, and that no mark is lost when CPUs meet.
-const TESTS: [&str; 11] = [
+/// children are followed, in which place a filter stops a call, and that no mark is lost when CPUs
+/// meet.
+const TESTS: [&str; 12] = [
+    "blocked::each_way_of_stopping_is_told",
     "command::attaching_to_a_cgroup",
     "command::cgroups_that_the_command_makes_are_recorded",
     "command::nothing_is_left_behind",
