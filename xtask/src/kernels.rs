@@ -1,19 +1,16 @@
-//! Debian's kernels, fetched as apt fetches everything: from the machine's own mirror, through its
-//! proxies, and with the archive's signature checked. Nothing of them is installed.
+//! Debian's kernels, fetched and not installed.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 
 use crate::cmd::{self, say};
+use crate::debian::{Apt, unpack};
 use crate::workspace::Workspace;
-
-/// Whose keys sign Debian's archive; Ubuntu has them in its package debian-archive-keyring.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// A release of Debian, by the kernel that is its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -137,32 +134,21 @@ fn fetch(release: Release, into: &Path) -> Result<()> {
         cfg!(target_arch = "x86_64"),
         "only the kernels for x86-64 were ever tried"
     );
-    let mirror = mirror(&sources())?;
-    let apt = Apt::new(&into.join("apt"), &mirror, release)?;
+    let apt = Apt::new(&into.join("apt"), release.suite())?;
     say(format_args!(
-        "fetches the newest kernel of {} from {mirror}",
-        release.name()
+        "fetches the newest kernel of {} from {}",
+        release.name(),
+        apt.mirror
     ));
-    cmd::run(apt.command("apt-get").args(["--quiet=2", "update"]))?;
+    apt.update()?;
     let depends = cmd::read(
         apt.command("apt-cache")
             .args(["depends", "linux-image-amd64"]),
     )?;
     let package = dependency(&depends)
         .with_context(|| format!("linux-image-amd64 depends on no kernel:\n{depends}"))?;
-    cmd::run(
-        apt.command("apt-get")
-            .args(["--quiet=2", "download", package])
-            .current_dir(&apt.folder),
-    )?;
-    let file = fs::read_dir(&apt.folder)
-        .context("cannot read what apt fetched")?
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|kind| kind == "deb"))
-        .with_context(|| format!("apt fetched no {package}"))?;
-    cmd::run(Command::new("dpkg").arg("--extract").args([&file, into]))?;
-    fs::remove_dir_all(&apt.folder).context("cannot remove apt's folder")?;
+    unpack(&apt.download(package)?, into)?;
+    apt.remove()?;
     // Since Debian 13 there is only /usr/lib; depmod and modprobe want the old place.
     if !into.join("lib").exists() {
         symlink("usr/lib", into.join("lib")).context("cannot link lib")?;
@@ -184,94 +170,9 @@ fn dependency(depends: &str) -> Option<&str> {
         .find(|package| package.starts_with("linux-image-"))
 }
 
-/// An apt of its own: one release, one mirror, and nothing that the machine's apt would notice.
-struct Apt {
-    folder: PathBuf,
-}
-
-impl Apt {
-    fn new(folder: &Path, mirror: &str, release: Release) -> Result<Self> {
-        if !Path::new(KEYRING).exists() {
-            bail!("{KEYRING} is missing: apt-get install debian-archive-keyring");
-        }
-        let source = format!(
-            "deb [arch=amd64 signed-by={KEYRING}] {mirror} {} main\n",
-            release.suite()
-        );
-        ["state/lists/partial", "cache/archives/partial"]
-            .iter()
-            .try_for_each(|name| fs::create_dir_all(folder.join(name)))
-            .and_then(|()| fs::write(folder.join("sources.list"), source))
-            .with_context(|| format!("cannot prepare {}", folder.display()))?;
-        Ok(Self {
-            folder: folder.to_path_buf(),
-        })
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        let option = |name: &str, value: &Path| format!("{name}={}", value.display());
-        for option in [
-            option("Dir::State", &self.folder.join("state")),
-            option("Dir::Cache", &self.folder.join("cache")),
-            option("Dir::Etc::sourcelist", &self.folder.join("sources.list")),
-            option("Dir::Etc::sourceparts", Path::new("/dev/null")),
-            "APT::Architecture=amd64".into(),
-            // Its own user may not be let into the target folder.
-            "APT::Sandbox::User=root".into(),
-            "Acquire::Languages=none".into(),
-            "Acquire::http::Timeout=20".into(),
-            "Acquire::https::Timeout=20".into(),
-        ] {
-            command.args(["-o", &option]);
-        }
-        command.stdin(Stdio::null());
-        command
-    }
-}
-
-/// All that apt is told about where packages come from.
-fn sources() -> String {
-    let mut files = vec![PathBuf::from("/etc/apt/sources.list")];
-    let parts = fs::read_dir("/etc/apt/sources.list.d")
-        .into_iter()
-        .flatten();
-    files.extend(parts.flatten().map(|entry| entry.path()));
-    files.sort();
-    files
-        .iter()
-        .filter_map(|file| fs::read_to_string(file).ok())
-        .collect()
-}
-
-/// The first address of Debian's archive in either format of sources(5).
-fn mirror(sources: &str) -> Result<String> {
-    sources
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'))
-        .flat_map(str::split_whitespace)
-        .map(|word| word.trim_end_matches('/'))
-        .find(|word| word.starts_with("http") && word.ends_with("/debian"))
-        .map(str::to_owned)
-        .context("no mirror of Debian's archive is in apt's sources")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_mirror_is_found_in_both_formats() {
-        let old = "# deb http://old.example/debian x main\n\
-            deb https://other.example/apt x main\n\
-            deb [arch=amd64] http://a.example/debian/ bookworm main\n";
-        assert_eq!(mirror(old).unwrap(), "http://a.example/debian");
-        let new = "Types: deb\nURIs: https://b.example/mirrors/debian\nSuites: trixie\n";
-        assert_eq!(mirror(new).unwrap(), "https://b.example/mirrors/debian");
-        let ubuntu =
-            "deb http://c.example/ubuntu noble main\ndeb http://d.example/debian-security x main\n";
-        assert!(mirror(ubuntu).is_err());
-    }
 
     #[test]
     fn the_kernel_behind_the_metapackage() {

@@ -2,18 +2,21 @@
 //!
 //! [`commands`] holds one file a subcommand. The other modules are what the commands share: how to
 //! run a program ([`cmd`]), where things are ([`workspace`], [`toolchain`]), and what has to be
-//! installed ([`linker`], [`packages`]). [`machine`] runs a command on another of the [`kernels`].
+//! installed ([`linker`], [`packages`]) or fetched from another release ([`debian`], [`kernels`],
+//! [`runtimes`]). [`machine`] runs a command on another kernel.
 //!
 //! The product goes to stdout, everything else to stderr.
 
 mod cmd;
 mod commands;
+mod debian;
 mod files;
 mod kernels;
 mod licences;
 mod linker;
 mod machine;
 mod packages;
+mod runtimes;
 mod tally;
 mod toolchain;
 mod workspace;

@@ -10,7 +10,7 @@ use crate::cmd::{self, say};
 use crate::workspace::Workspace;
 
 /// What the tests use.
-pub(crate) const TESTS: [&str; 15] = [
+pub(crate) const TESTS: [&str; 16] = [
     "busybox-static",
     "crun",
     "gcc",
@@ -19,6 +19,7 @@ pub(crate) const TESTS: [&str; 15] = [
     "libc6-dev",
     "libc6-dev-i386",
     "nginx-light",
+    "patchelf",
     "perl",
     "procps",
     "python3",

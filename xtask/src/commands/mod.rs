@@ -5,6 +5,7 @@ pub(crate) mod build;
 pub(crate) mod dist;
 pub(crate) mod lint;
 pub(crate) mod run;
+pub(crate) mod runtimes;
 pub(crate) mod setup;
 pub(crate) mod test;
 pub(crate) mod vm;
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Test(test::Args),
     /// Runs a command on other kernels, each in a virtual machine over this one's files
     Vm(vm::Args),
+    /// Fetches newer OCI runtimes from Debian, and prints name, version and path of each
+    Runtimes(runtimes::Args),
     /// Measures what tracer costs
     Bench(bench::Args),
     /// Checks format, lints and licences
@@ -44,6 +47,7 @@ impl Command {
             Self::Run(args) => run::run(workspace, &args)?,
             Self::Test(args) => return test::run(workspace, &args),
             Self::Vm(args) => return vm::run(workspace, &args),
+            Self::Runtimes(args) => return runtimes::run(workspace, &args),
             Self::Bench(args) => bench::run(workspace, &args)?,
             Self::Lint => lint::run(workspace)?,
             Self::Dist => dist::run(workspace)?,

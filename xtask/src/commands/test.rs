@@ -14,9 +14,9 @@ use crate::cmd::{self, say};
 use crate::commands::build::{self, Object, Progress};
 use crate::commands::setup;
 use crate::commands::vm::{self, Checks};
-use crate::packages;
 use crate::tally::Tally;
 use crate::workspace::Workspace;
+use crate::{packages, runtimes};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -38,6 +38,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let bench_object = build::kernel_object(workspace, &tools, Object::Bench)?;
     let tracer = build::tracer(workspace, &object, Progress::Shown)?;
 
+    let runtimes = runtimes::all(workspace, !args.no_install && cmd::is_root())?;
+    let runtimes = std::env::join_paths(runtimes.into_iter().map(|runtime| runtime.path))
+        .context("the target folder's path cannot be in a list of paths")?;
     let skip_log = SkipLog::new(workspace)?;
     let must_run_all = must_run_all(args, &missing);
     let cargo = || {
@@ -52,6 +55,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         .args(["test", "--workspace", "--no-fail-fast", "--"])
         .args(&args.filter)
         .env("TRACER_BIN", &tracer)
+        .env("TRACER_RUNTIMES", &runtimes)
         .env("TRACER_SKIP_LOG", &skip_log.path);
     if must_run_all {
         tests.env("TRACER_REQUIRE_ALL", "1");
