@@ -3,12 +3,14 @@
 //! [`commands`] holds one file a subcommand. The other modules are what the commands share: how to
 //! run a program ([`cmd`]), where things are ([`workspace`], [`toolchain`]), and what has to be
 //! installed ([`linker`], [`packages`]) or fetched from another release ([`debian`], [`kernels`],
-//! [`runtimes`]). [`machine`] runs a command on another kernel.
+//! [`runtimes`]). [`window`] reads what a runtime did with a [`container`]. [`machine`] runs a command on another kernel.
 //!
 //! The product goes to stdout, everything else to stderr.
 
+mod bundle;
 mod cmd;
 mod commands;
+mod container;
 mod debian;
 mod files;
 mod kernels;
@@ -19,6 +21,7 @@ mod packages;
 mod runtimes;
 mod tally;
 mod toolchain;
+mod window;
 mod workspace;
 
 use std::process::ExitCode;

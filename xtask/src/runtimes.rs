@@ -39,8 +39,10 @@ impl Runtime {
     /// Asks the program at `path` what it is.
     pub(crate) fn at(path: &Path) -> Result<Self> {
         let text = cmd::read(Command::new(path).arg("--version"))?;
-        let (name, version) = identity(&text)
-            .with_context(|| format!("{} is no OCI runtime: {text:?}", path.display()))?;
+        let (name, version) = identity(&text).with_context(|| {
+            let first = text.lines().next().unwrap_or_default();
+            format!("{} is no OCI runtime; it says {first:?}", path.display())
+        })?;
         Ok(Self {
             name: name.to_owned(),
             version: version.to_owned(),

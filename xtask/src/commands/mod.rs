@@ -4,6 +4,7 @@ pub(crate) mod bench;
 pub(crate) mod build;
 pub(crate) mod dist;
 pub(crate) mod lint;
+pub(crate) mod measure_runtime;
 pub(crate) mod run;
 pub(crate) mod runtimes;
 pub(crate) mod setup;
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Vm(vm::Args),
     /// Fetches newer OCI runtimes from Debian, and prints name, version and path of each
     Runtimes(runtimes::Args),
+    /// Measures what an OCI runtime calls under a workload's seccomp filter
+    MeasureRuntime(measure_runtime::Args),
     /// Measures what tracer costs
     Bench(bench::Args),
     /// Checks format, lints and licences
@@ -48,6 +51,7 @@ impl Command {
             Self::Test(args) => return test::run(workspace, &args),
             Self::Vm(args) => return vm::run(workspace, &args),
             Self::Runtimes(args) => return runtimes::run(workspace, &args),
+            Self::MeasureRuntime(args) => measure_runtime::run(workspace, &args)?,
             Self::Bench(args) => bench::run(workspace, &args)?,
             Self::Lint => lint::run(workspace)?,
             Self::Dist => dist::run(workspace)?,
