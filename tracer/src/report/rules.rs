@@ -94,7 +94,11 @@ pub(super) fn window_layer(doc: &mut Document, profile: &SeccompProfile) {
 
 /// Which runtimes may start the workload.
 fn covered(choice: &window::Choice) -> String {
-    let rows: Vec<_> = choice.rows().collect();
+    // What any version may do says nothing of a version.
+    let rows = choice.rows();
+    let rows: Vec<_> = rows
+        .filter(|row| row.versions != window::Versions::Any)
+        .collect();
     let known = list(window::in_words(&rows));
     match choice {
         window::Choice::All => format!(

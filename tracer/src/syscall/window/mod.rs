@@ -37,7 +37,7 @@ impl Runtime {
             .filter(|row| row.runtime == self)
             .filter_map(|row| match row.versions {
                 Versions::Exactly(version) => Some(version),
-                Versions::Range(..) | Versions::Since(_) => None,
+                Versions::Any | Versions::Range(..) => None,
             })
             .collect();
         versions.into_iter()
@@ -66,21 +66,21 @@ impl fmt::Display for Version {
 /// The versions that a row speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Versions {
+    /// Whichever.
+    Any,
     /// This one.
     Exactly(Version),
     /// From the first up to, not including, the second.
     Range(Version, Version),
-    /// This one and all later ones known.
-    Since(Version),
 }
 
 impl Versions {
     /// Whether one of them lies between `first` and `last`, both included.
     fn meet(self, first: Version, last: Version) -> bool {
         match self {
+            Self::Any => true,
             Self::Exactly(exactly) => first <= exactly && exactly <= last,
             Self::Range(from, until) => from <= last && first < until,
-            Self::Since(from) => from <= last,
         }
     }
 }
@@ -88,9 +88,9 @@ impl Versions {
 impl fmt::Display for Versions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Any => f.write_str("of any version"),
             Self::Exactly(version) => write!(f, "{version}"),
             Self::Range(from, until) => write!(f, "{from} to before {until}"),
-            Self::Since(from) => write!(f, "{from} and later"),
         }
     }
 }
@@ -102,6 +102,8 @@ pub enum Source {
     Measured(&'static str),
     /// Calls that are known to be in the window, perhaps not all; from where.
     Reported(&'static str),
+    /// Calls that no version makes each time, and that any may make; whose doing they are.
+    Possible(&'static str),
 }
 
 /// What some versions of a runtime call in the window.
@@ -120,10 +122,17 @@ pub struct Row {
 }
 
 /// The runtimes among `rows` in words, for instance "runc 1.1.5 (with no_new_privs)": one entry for
-/// a runtime's versions, however many rows it has.
+/// a runtime's versions, however many rows it has, and one for the runtime if any version is meant.
 pub fn in_words(rows: &[&Row]) -> Vec<String> {
     let mut settings: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    let any = |runtime| {
+        let mut rows = rows.iter();
+        rows.any(|row| (row.runtime, row.versions) == (runtime, Versions::Any))
+    };
     for row in rows {
+        if row.versions != Versions::Any && any(row.runtime) {
+            continue;
+        }
         settings
             .entry((row.runtime, row.versions))
             .or_default()
@@ -159,12 +168,11 @@ mod tests {
         };
         let exactly = Versions::Exactly(Version(1, 0, 0));
         let range = Versions::Range(Version(1, 2, 8), Version(1, 3, 0));
-        let since = Versions::Since(Version(1, 3, 3));
         let rows = [
             row(exactly, Some(true)),
             row(exactly, Some(false)),
             row(range, Some(true)),
-            row(since, None),
+            row(Versions::Range(Version(1, 3, 3), Version(1, 3, 6)), None),
         ];
         let rows: Vec<_> = rows.iter().collect();
         assert_eq!(
@@ -172,9 +180,12 @@ mod tests {
             [
                 "runc 1.0.0",
                 "runc 1.2.8 to before 1.3.0 (with no_new_privs)",
-                "runc 1.3.3 and later"
+                "runc 1.3.3 to before 1.3.6"
             ]
         );
+        let any = row(Versions::Any, None);
+        let rows: Vec<_> = rows.into_iter().chain([&any]).collect();
+        assert_eq!(in_words(&rows), ["runc of any version"]);
     }
 
     #[test]
@@ -182,16 +193,16 @@ mod tests {
         let version = |patch| Version(1, 3, patch);
         let exactly = Versions::Exactly(version(4));
         let range = Versions::Range(version(2), version(4));
-        let since = Versions::Since(version(4));
         for (first, last, expected) in [
-            (0, 1, [false, false, false]),
-            (0, 2, [false, true, false]),
-            (3, 4, [true, true, true]),
-            (4, 9, [true, false, true]),
-            (5, 9, [false, false, true]),
+            (0, 1, [false, false]),
+            (0, 2, [false, true]),
+            (3, 4, [true, true]),
+            (4, 9, [true, false]),
+            (5, 9, [false, false]),
         ] {
-            let met = [exactly, range, since].map(|it| it.meet(version(first), version(last)));
+            let met = [exactly, range].map(|it| it.meet(version(first), version(last)));
             assert_eq!(met, expected, "{first} to {last}");
+            assert!(Versions::Any.meet(version(first), version(last)));
         }
     }
 }
