@@ -10,6 +10,7 @@
 //! | [`churn`] | a thousand containers of a few milliseconds: each is there, with its own calls |
 //! | [`enforcement`] | the profile runs the workload, and without one of its calls does not |
 //! | [`containers`] | containers and pods are found by name and id, each a workload of its own |
+//! | [`runtimes`] | each version of a runtime starts and enters a container under a profile for it |
 //! | [`output`] | what is written, where, and that it is the same each time |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
 
@@ -23,3 +24,4 @@ mod enforcement;
 mod ground_truth;
 mod output;
 mod races;
+mod runtimes;

@@ -1,17 +1,17 @@
 //! Containers: the machine's own programs, under a seccomp profile, in an OCI runtime.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::{
     cgroup, process,
-    requires::{Need, program},
+    requires::{Need, program, which},
     scratch::{Scratch, unique},
 };
 
@@ -42,10 +42,46 @@ impl Runtime {
     }
 }
 
+/// The programs of runtimes that are here: the machine's own, and those that `cargo xtask test`
+/// fetched and names in `TRACER_RUNTIMES`, a list like `PATH`. Each with its version, without what a
+/// distribution adds to it.
+///
+/// # Errors
+/// When one of them does not run.
+pub fn programs() -> Result<Vec<(Runtime, String, PathBuf)>> {
+    let named = env::var_os("TRACER_RUNTIMES").unwrap_or_default();
+    let own = [Runtime::Runc, Runtime::Crun].map(|runtime| which(runtime.name()));
+    let paths = own.into_iter().flatten().chain(env::split_paths(&named));
+    let mut programs = Vec::new();
+    for path in paths.filter(|path| !path.as_os_str().is_empty()) {
+        let said = process::run(Command::new(&path).arg("--version"))?
+            .success()?
+            .text();
+        let (runtime, version) =
+            identity(&said).with_context(|| format!("{}: {said}", path.display()))?;
+        programs.push((runtime, version.to_owned(), path));
+    }
+    Ok(programs)
+}
+
+/// `runc version 1.1.15+ds1`.
+fn identity(said: &str) -> Option<(Runtime, &str)> {
+    let (name, rest) = said.lines().next()?.split_once(" version ")?;
+    let runtime = [Runtime::Runc, Runtime::Crun]
+        .into_iter()
+        .find(|runtime| runtime.name() == name)?;
+    let version = rest
+        .split(|c: char| !c.is_ascii_digit() && c != '.')
+        .next()?;
+    Some((runtime, version))
+}
+
 /// A container that can be run once: its root is the machine's own, read-only but for one folder.
 #[derive(Debug)]
 pub struct Container {
     runtime: Runtime,
+    /// The runtime's program.
+    program: PathBuf,
     id: String,
     scratch: Scratch,
     /// Its state is where the runtime has it by default, for all to see.
@@ -74,6 +110,7 @@ impl Container {
         )?;
         Ok(Self {
             runtime,
+            program: runtime.name().into(),
             // So that a beginning of it can be as unique as the whole.
             id: unique("tracer-e2e") + "-container",
             scratch,
@@ -84,6 +121,13 @@ impl Container {
     /// Its id.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Uses another program of the runtime than the one on the `PATH`.
+    #[must_use]
+    pub fn by(mut self, program: &Path) -> Self {
+        self.program = program.to_owned();
+        self
     }
 
     /// Lets the runtime keep its state where others look for it.
@@ -111,12 +155,30 @@ impl Container {
 
     /// The command line that runs it and ends with its status.
     ///
-    /// Everything is mounted in a mount namespace of its own and goes away with it. crun runs on v2
-    /// only (crun 1.8, `libcrun/cgroup.c`), so on a hybrid machine it is shown nothing else.
-    ///
     /// # Errors
     /// When the mount table cannot be read.
     pub fn command_line(&self) -> Result<Vec<PathBuf>> {
+        self.script("exec $runtime run --pid-file \"$1/pid\" -b \"$1/bundle\" $id")
+    }
+
+    /// The command line that creates it, starts it as container engines do, executes `argv` in it,
+    /// and deletes it.
+    ///
+    /// # Errors
+    /// When the mount table cannot be read.
+    pub fn command_line_to_enter(&self, argv: &str) -> Result<Vec<PathBuf>> {
+        self.script(&format!(
+            "$runtime create --pid-file \"$1/pid\" -b \"$1/bundle\" $id
+             $runtime start $id
+             $runtime exec $id {argv}
+             $runtime delete --force $id",
+        ))
+    }
+
+    /// A shell that does `then`. Everything is mounted in a mount namespace of its own and goes away
+    /// with it. crun runs on v2 only (crun 1.8, `libcrun/cgroup.c`), so on a hybrid machine it is
+    /// shown nothing else.
+    fn script(&self, then: &str) -> Result<Vec<PathBuf>> {
         let only_v2 = if self.runtime == Runtime::Crun && cgroup::is_hybrid()? {
             "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup;"
         } else {
@@ -127,20 +189,16 @@ impl Container {
             Runtime::Crun => "--cgroup-manager=cgroupfs",
         };
         let script = format!(
-            "set -e; {only_v2} mount --bind / \"$1/root\";
-             exec {runtime} {manager} {state} run --pid-file \"$1/pid\" -b \"$1/bundle\" {id}",
-            runtime = self.runtime.name(),
-            state = if self.public {
-                ""
-            } else {
-                "--root \"$1/state\""
-            },
+            "set -e; {only_v2} mount --bind / \"$1/root\"
+             runtime=\"$2 {manager} {state}\" id={id}
+             {then}",
+            state = if self.public { "" } else { "--root $1/state" },
             id = self.id,
         );
         Ok(["unshare", "-m", "sh", "-c", &script, "sh"]
             .into_iter()
             .map(PathBuf::from)
-            .chain([self.scratch.path().to_owned()])
+            .chain([self.scratch.path().to_owned(), self.program.clone()])
             .collect())
     }
 
@@ -160,7 +218,7 @@ impl Drop for Container {
         };
         if state.join(&self.id).exists() {
             let _ = process::run(
-                Command::new(self.runtime.name())
+                Command::new(&self.program)
                     .arg("--root")
                     .arg(state)
                     .args(["delete", "--force", &self.id]),
