@@ -14,7 +14,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{ROWS, Row, Runtime, Version, Versions};
+use super::{DISPENSABLE, ROWS, Row, Runtime, Version, Versions};
 use crate::syscall::Abi;
 
 /// The runtimes that are to start the workload under the profile.
@@ -94,11 +94,12 @@ impl Choice {
         })
     }
 
-    /// The union of the rows: each call with those that need it.
+    /// The union of the rows without [`DISPENSABLE`]: each call with those that need it.
     pub fn united(&self) -> BTreeMap<&'static str, Vec<&'static Row>> {
         let mut united: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for row in self.rows() {
-            for call in row.calls {
+            let needed = row.calls.iter().filter(|call| !DISPENSABLE.contains(call));
+            for call in needed {
                 united.entry(*call).or_default().push(row);
             }
         }
@@ -328,6 +329,17 @@ mod tests {
             ("runc@1.3", false),
         ] {
             assert_eq!(covered(text).contains(&reported), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_runtime_does_without_is_not_allowed() {
+        for call in DISPENSABLE {
+            assert!(
+                Choice::All.rows().any(|row| row.calls.contains(&call)),
+                "{call}"
+            );
+            assert!(!Choice::All.united().contains_key(call), "{call}");
         }
     }
 

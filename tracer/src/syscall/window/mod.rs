@@ -15,7 +15,7 @@ mod rows;
 use std::{collections::BTreeMap, fmt};
 
 pub use choice::{Choice, ChoiceError, Selected};
-pub use rows::ROWS;
+pub use rows::{DISPENSABLE, ROWS};
 
 /// A container runtime that loads filters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
