@@ -81,7 +81,7 @@ fn found(id: u64, path: *const u8) {
         started: 0,
         filtered: 0,
         blind: 0,
-        pad: 0,
+        left: 0,
     };
     if maps::CGROUPS
         .insert(id, entry, u64::from(BPF_NOEXIST))
@@ -184,8 +184,8 @@ pub(crate) fn attach_task(ctx: BtfTracePointContext) -> i32 {
             processes::enter(tgid, unsafe { &*entry }, filter, process);
         }
         None => {
-            if process.is_some_and(|process| tasks::is_loss_to_leave(&process)) {
-                count!(left);
+            if let Some(process) = process {
+                tasks::left(&process);
             }
         }
     }

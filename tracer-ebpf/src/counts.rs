@@ -25,9 +25,6 @@ pub struct Counters {
     /// Look-ups of tasks whose registers were not where the cache expects them. Not a loss: such a
     /// task is looked up each time.
     pub slots_refused: u64,
-    /// Recorded processes that were moved to a cgroup that is not recorded, or whose child was made
-    /// there: what they did then was not seen.
-    pub left: u64,
     /// Threads under a filter that found [`crate::maps::THREADS`] full: what the filter stopped of theirs
     /// was not seen.
     pub threads_full: u64,

@@ -152,7 +152,7 @@ pub const IN_CALL: u32 = 1;
 
 /// A recorded cgroup: which instance its tasks belong to.
 ///
-/// The four words at the end are the instance's, and kept in the entry of the cgroup that the
+/// The words at the end are the instance's, and kept in the entry of the cgroup that the
 /// instance began with; `populated` is each cgroup's own. Each is only ever set, by a plain store.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,8 +173,9 @@ pub struct CgroupEntry {
     /// 1 when a task came under a filter while [`Control::exits`] was 0: what the filter stopped then
     /// was not seen.
     pub blind: u32,
-    /// Always 0.
-    pub pad: u32,
+    /// 1 once a process of the workload went to a cgroup that is not recorded, or had a child made
+    /// there: what they did then was not seen.
+    pub left: u32,
 }
 
 /// Longest path of a cgroup that is kept, terminating NUL included. In Kubernetes they have some
@@ -329,7 +330,7 @@ const _: () = {
     assert!(size_of::<ExecutablePath>() == 8 + PATH_LEN);
     assert!(size_of::<Event>() == 96 && align_of::<Event>() == 8);
     assert!(size_of::<Notice>() == 24 && align_of::<Notice>() == 8);
-    assert!(size_of::<Counters>() == 112);
+    assert!(size_of::<Counters>() == 104);
     assert!(size_of::<Control>() == 64 + 8 * slot::SLOTS);
 };
 

@@ -59,9 +59,8 @@ pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
     match (entry, parent) {
         (None, None) => {}
         (None, Some(parent)) => {
-            if tasks::is_loss_to_leave(&parent) {
+            if tasks::left(&parent) {
                 remember(tgid, &parent);
-                count!(left);
             }
         }
         (Some(entry), parent) => {

@@ -72,13 +72,20 @@ pub(crate) fn is_started(entry: &CgroupEntry) -> bool {
     root_of(entry).is_some_and(|root| unsafe { (&raw const (*root).started).read_volatile() != 0 })
 }
 
-/// Whether a process that is out of all recorded cgroups takes something of a workload with it. A
-/// runtime's own process does not, nor one whose instance is not recorded any more.
+/// Notes that a process is out of all recorded cgroups, and says whether it takes something of a
+/// workload with it. A runtime's own process does not, nor one whose instance is not recorded any
+/// more.
 #[inline(always)]
-pub(crate) fn is_loss_to_leave(process: &ProcessEntry) -> bool {
-    process.phase != Phase::Setup as u32
-        // SAFETY: only whether it is there.
-        && unsafe { maps::CGROUPS.get(process.instance) }.is_some()
+pub(crate) fn left(process: &ProcessEntry) -> bool {
+    if process.phase == Phase::Setup as u32 {
+        return false;
+    }
+    let Some(root) = maps::CGROUPS.get_ptr_mut(process.instance) else {
+        return false;
+    };
+    // SAFETY: words are written whole.
+    unsafe { (&raw mut (*root).left).write_volatile(1) };
+    true
 }
 
 /// The row of the running task, from the maps.

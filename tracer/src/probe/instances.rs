@@ -28,6 +28,8 @@ pub struct InstanceState {
     pub filtered: bool,
     /// Whether one came under a filter while exits were not watched.
     pub blind: bool,
+    /// Whether a process of the workload left for a cgroup that is not recorded.
+    pub left: bool,
 }
 
 impl Probe {
@@ -57,7 +59,7 @@ impl Probe {
             started: u32::from(kind == Kind::RunningContainer),
             filtered: 0,
             blind: 0,
-            pad: 0,
+            left: 0,
         };
         cgroups
             .insert(cgroup, entry, 0)
@@ -85,6 +87,7 @@ impl Probe {
             started: entry.started != 0,
             filtered: entry.filtered != 0,
             blind: entry.blind != 0,
+            left: entry.left != 0,
         }))
     }
 

@@ -178,7 +178,6 @@ impl Probe {
             executables_full: sum.executables_full + c.executables_full,
             exotic_full: sum.exotic_full + c.exotic_full,
             slots_refused: sum.slots_refused + c.slots_refused,
-            left: sum.left + c.left,
             threads_full: sum.threads_full + c.threads_full,
             paths_full: sum.paths_full + c.paths_full,
             notices_dropped: sum.notices_dropped + c.notices_dropped,

@@ -28,8 +28,6 @@ pub(super) struct Whole {
     pub(super) machine: Machine,
     /// Calls counted.
     pub(super) calls: u64,
-    /// Whether a process left. Of several workloads that are recorded at once, each may be the one.
-    pub(super) left: bool,
     pub(super) losses: Losses,
 }
 
@@ -124,6 +122,12 @@ fn instance_reasons(watched: &Watched, number: u32, observations: &Observations)
             text: "a seccomp filter was in place before tracer watched what it stops: calls that it stopped then were not seen; record the workload from its start, or without the filter".to_owned(),
         });
     }
+    if watched.state.left {
+        reasons.push(Reason {
+            code: ReasonCode::LeftCgroup,
+            text: "a process of the workload went to another cgroup, where it was not seen any more; record that cgroup, or run the command without what moves it (sudo, systemd-run, a container runtime)".to_owned(),
+        });
+    }
     // Restored from a checkpoint, or put there by hand: no program is ever started, and nothing
     // tells the workload from a runtime.
     if watched.found
@@ -151,12 +155,6 @@ fn workload_reasons(observations: &Observations, whole: &Whole) -> Vec<Reason> {
         reasons.push(Reason {
             code: ReasonCode::IoUring,
             text: "the workload used io_uring or tried to: what it does there is done without system calls, was not seen, and is not bound by seccomp either".to_owned(),
-        });
-    }
-    if whole.left {
-        reasons.push(Reason {
-            code: ReasonCode::LeftCgroup,
-            text: "a process of the workload went to another cgroup, where it was not seen any more; record that cgroup, or run the command without what moves it (sudo, systemd-run, a container runtime)".to_owned(),
         });
     }
     reasons

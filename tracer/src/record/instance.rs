@@ -91,5 +91,6 @@ impl InstanceState {
         self.started |= other.started;
         self.filtered |= other.filtered;
         self.blind |= other.blind;
+        self.left |= other.left;
     }
 }

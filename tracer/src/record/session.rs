@@ -598,7 +598,6 @@ impl Session {
             &assemble::Whole {
                 machine: self.machine,
                 calls: counters.calls,
-                left: counters.left > 0,
                 losses,
             },
         ))
