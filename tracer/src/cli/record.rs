@@ -92,9 +92,6 @@ pub(super) struct Args {
     #[arg(long)]
     pub(super) require_complete: bool,
 
-    #[command(flatten)]
-    pub(super) profile: ProfileArgs,
-
     /// No progress and no summary; warnings and errors only
     #[arg(long, short)]
     pub(super) quiet: bool,
@@ -118,6 +115,9 @@ pub(super) struct Args {
     /// Print the kernel programs' own diagnostics to standard error
     #[arg(long)]
     kernel_log: bool,
+
+    #[command(flatten)]
+    pub(super) profile: ProfileArgs,
 
     /// The command to record, and its arguments
     #[arg(last = true, value_name = "CMD")]

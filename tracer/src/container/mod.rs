@@ -31,7 +31,7 @@ pub use self::{
     files::{Files, Id},
     find::{Found, Search, Selector, find},
     owner::{Kind, Owner},
-    path::{Driver, Engine, is_unit},
+    path::{Driver, Engine, is_unit, pod_cgroup},
     resolve::{Sources, resolve},
     state::OciRuntime,
     warning::Warning,

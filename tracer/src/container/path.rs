@@ -201,6 +201,13 @@ pub fn cgroups_path(text: &str) -> Option<String> {
     Some(format!("{path}/{scope}"))
 }
 
+/// The cgroup of the pod that a container's cgroup lies in, where kubelet made one.
+pub fn pod_cgroup(path: &str) -> Option<&str> {
+    identify(path)?.pod_uid?;
+    let (parent, _) = path.rsplit_once('/')?;
+    Some(parent)
+}
+
 /// Whether a cgroup is a unit of systemd's that is no container, by its own name: a service, a slice.
 /// Scopes are left open: plain runc and crun have theirs, and so has a login.
 pub fn is_unit(path: &str) -> bool {

@@ -100,8 +100,8 @@ pub struct Attachment {
     roster: Roster,
     /// Cgroups that are no containers.
     plain: Vec<(u32, Cgroup)>,
-    /// Keeps a private mount as long as paths below it are used.
-    _hierarchy: Hierarchy,
+    /// Keeps a private mount, too, as long as paths below it are used.
+    hierarchy: Hierarchy,
 }
 
 impl Attachment {
@@ -141,7 +141,7 @@ impl Attachment {
             request,
             session,
             plain: Vec::new(),
-            _hierarchy: hierarchy.clone(),
+            hierarchy: hierarchy.clone(),
         };
         // Whatever is made from here on, the kernel side finds by itself.
         let found = find(&attachment.request, &hierarchy, attachment.roster.sources())?;
@@ -321,9 +321,12 @@ impl Attachment {
     /// What has a duration is recorded for that long when it may come again.
     fn is_over(&mut self) -> bool {
         let waits_for_time = self.request.wait && self.request.duration.is_some();
+        let root = self.hierarchy.root();
         !waits_for_time
             && !self.is_endless()
-            && self.roster.is_over()
+            && self
+                .roster
+                .is_over(|path| root.join(path.trim_start_matches('/')).exists())
             && self.plain.iter().all(|(_, cgroup)| !cgroup.exists())
     }
 

@@ -112,9 +112,17 @@ impl Roster {
 
     /// Whether everyone that was asked for has been there and is gone. One that has just started, and
     /// is not known yet, may be who was asked for: that is waited for, but not for ever, since others
-    /// may come all the time.
-    pub(super) fn is_over(&mut self) -> bool {
-        let runs = |member: &Member| !member.removed && member.decision == Decision::Wanted;
+    /// may come all the time. Nor is it over between a pod's containers, while the pod's own cgroup is
+    /// there: `exists` tells of a path below the hierarchy's root.
+    pub(super) fn is_over(&mut self, exists: impl Fn(&str) -> bool) -> bool {
+        let runs = |member: &Member| {
+            let pod = || {
+                let container = member.container.as_ref()?;
+                container::pod_cgroup(&container.cgroup)
+            };
+            member.decision == Decision::Wanted
+                && (!member.removed || pod().is_some_and(|pod| exists(pod)))
+        };
         if !self.met.iter().all(|met| *met) || self.members.values().any(runs) {
             self.alone_since = None;
             return false;

@@ -22,6 +22,30 @@ fn check(path: &str, engine: Engine, driver: Driver, pod: Option<&str>) {
 }
 
 #[test]
+fn units_and_pods_are_told_by_their_paths() {
+    for (path, unit) in [
+        ("/system.slice/redis.service", true),
+        ("/system.slice", true),
+        ("/system.slice/runc-web.scope", false),
+        ("/user.slice/user-0.slice/session-1.scope", false),
+        ("/web", false),
+    ] {
+        assert_eq!(is_unit(path), unit, "{path}");
+    }
+    let id = "0123456789abcdef".repeat(4);
+    let slice = "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod1_2.slice";
+    for (path, pod) in [
+        (format!("{slice}/cri-containerd-{id}.scope"), Some(slice)),
+        (format!("/kubepods/podu/{id}"), Some("/kubepods/podu")),
+        (format!("/docker/{id}"), None),
+        (format!("/k8s.io/{id}"), None),
+        ("/web".to_owned(), None),
+    ] {
+        assert_eq!(pod_cgroup(&path), pod, "{path}");
+    }
+}
+
+#[test]
 fn every_layout_is_understood() {
     let uid = UID.replace('-', "_");
     let systemd = |qos: &str, scope: &str| {
