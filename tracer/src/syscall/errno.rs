@@ -150,6 +150,13 @@ pub fn old_calls(abi: Abi) -> impl Iterator<Item = &'static str> {
         .filter(|name| !is_probed(name))
 }
 
+/// The calls of `abi` that callers probe for: those that get ENOSYS when they are not allowed.
+pub fn probed_calls(abi: Abi) -> impl Iterator<Item = &'static str> {
+    abi.syscalls()
+        .map(|(_, name)| name)
+        .filter(|name| is_probed(name))
+}
+
 /// Whether `name` is younger than what libseccomp 2.5.4 knows (Linux 5.17; April 2022).
 ///
 /// A runtime leaves out a rule whose name its libseccomp does not know: runc in silence, crun with

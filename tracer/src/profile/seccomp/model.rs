@@ -135,6 +135,7 @@ pub struct SeccompProfile {
     architectures: BTreeSet<Abi>,
     rules: BTreeMap<&'static str, Rule>,
     refused: BTreeSet<&'static str>,
+    absent: BTreeSet<&'static str>,
     blocked: BTreeMap<&'static str, Stopped>,
     left_out: BTreeMap<&'static str, BTreeSet<Executable>>,
     unnamed: BTreeMap<Call, Unnamed>,
@@ -156,6 +157,7 @@ impl SeccompProfile {
             architectures: natives.clone(),
             rules: BTreeMap::new(),
             refused: BTreeSet::new(),
+            absent: BTreeSet::new(),
             blocked: BTreeMap::new(),
             left_out: BTreeMap::new(),
             unnamed: BTreeMap::new(),
@@ -185,6 +187,13 @@ impl SeccompProfile {
                 .iter()
                 .flat_map(|abi| errno::old_calls(*abi))
                 .filter(|name| !profile.rules.contains_key(name))
+                .collect();
+            profile.absent = profile
+                .architectures
+                .iter()
+                .flat_map(|abi| errno::probed_calls(*abi))
+                .filter(|name| !profile.rules.contains_key(name))
+                .filter(|name| !errno::is_newer_than_libseccomp_2_5_4(name))
                 .collect();
         }
         Ok(profile)
@@ -279,6 +288,12 @@ impl SeccompProfile {
     /// [`default_errno`](Self::default_errno).
     pub fn refused(&self) -> impl Iterator<Item = &'static str> {
         self.refused.iter().copied()
+    }
+
+    /// The calls that return ENOSYS by a rule of their own, for runtimes that do not know
+    /// [`default_errno`](Self::default_errno) (Docker before 22.06): those that callers probe for.
+    pub fn absent(&self) -> impl Iterator<Item = &'static str> {
+        self.absent.iter().copied()
     }
 
     /// What a call without a rule returns.

@@ -3,7 +3,8 @@
 //! JSON has no comments, and a key that the spec does not have would be lost or refused by some
 //! reader. So layers are told apart by the order of entries: `observed`, then `window`, then
 //! `essential`, each an entry of its own that allows its names, then the old calls that are refused
-//! with EPERM. An entry with no names is left out; a name is in one entry only.
+//! with EPERM, then the new ones that are answered with ENOSYS. An entry with no names is left out; a
+//! name is in one entry only.
 //!
 //! What runtimes do with it, checked on runc 1.1.5 and crun 1.8.1 with libseccomp 2.5.4:
 //! - A name that libseccomp does not know is skipped: by runc in silence, by crun with a warning on
@@ -11,6 +12,9 @@
 //!   [`crate::syscall::errno`]); what is newer returns ENOSYS by default anyway.
 //! - runc's own ENOSYS stub is not added when `defaultErrnoRet` is ENOSYS
 //!   (libcontainer/seccomp/patchbpf/enosys_linux.go), crun has none: both do the same here.
+//! - Docker 20.10 drops `defaultErrnoRet`, and its own default is EPERM: on `clone3` the C library then
+//!   gives up, and no thread starts. So the calls that are probed for say ENOSYS themselves, though it
+//!   is the default; libseccomp refuses such a rule, and runtimes leave it out before they ask.
 //! - `errnoRet` on an entry that allows is refused by crun: it is only on those that return it.
 
 use serde::{Deserialize, Serialize};
@@ -142,6 +146,11 @@ impl From<&SeccompProfile> for OciSeccomp {
             Action::Errno,
             Some(errno::EPERM),
         );
+        let absent = entry(
+            profile.absent().collect(),
+            Action::Errno,
+            Some(errno::ENOSYS),
+        );
         Self {
             default_action: Action::Errno,
             default_errno_ret: Some(profile.default_errno()),
@@ -152,7 +161,7 @@ impl From<&SeccompProfile> for OciSeccomp {
             flags: Vec::new(),
             listener_path: None,
             listener_metadata: None,
-            syscalls: allowed.chain([refused]).flatten().collect(),
+            syscalls: allowed.chain([refused, absent]).flatten().collect(),
         }
     }
 }

@@ -98,11 +98,13 @@ proptest! {
     fn allowed_and_refused_are_disjoint_and_cover_the_old_calls(seen in seen(), options in options()) {
         let profile = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
         let refused: BTreeSet<_> = profile.refused().collect();
+        let absent: BTreeSet<_> = profile.absent().collect();
+        prop_assert!(refused.is_disjoint(&absent));
         let oci = OciSeccomp::from(&profile);
         for ((name, allows), count) in counts(&oci) {
             prop_assert_eq!(count, 1);
-            prop_assert_eq!(!allows, refused.contains(name));
-            prop_assert!(allows || !errno::is_probed(name));
+            prop_assert_eq!(!allows, refused.contains(name) || absent.contains(name));
+            prop_assert!(!(refused.contains(name) && errno::is_probed(name)));
         }
         if options.errno == ErrnoPolicy::Probed {
             for name in profile.architectures().flat_map(errno::old_calls) {
