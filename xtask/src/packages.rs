@@ -10,9 +10,11 @@ use crate::cmd::{self, say};
 use crate::workspace::Workspace;
 
 /// What the tests use.
-pub(crate) const TESTS: [&str; 16] = [
+pub(crate) const TESTS: [&str; 18] = [
     "busybox-static",
+    "containerd",
     "crun",
+    "docker.io",
     "gcc",
     "gcc-multilib",
     "iproute2",
@@ -30,7 +32,10 @@ pub(crate) const TESTS: [&str; 16] = [
 ];
 
 /// The services that come with them. A test starts what it needs by itself.
-const SERVICES: [(&str, &str); 2] = [
+const SERVICES: [(&str, &str); 5] = [
+    ("containerd", "containerd.service"),
+    ("docker.io", "docker.service"),
+    ("docker.io", "docker.socket"),
     ("nginx-light", "nginx.service"),
     ("redis-server", "redis-server.service"),
 ];
