@@ -40,6 +40,21 @@ pub fn is_hybrid() -> Result<bool> {
     Ok(mounts.lines().any(|line| line.contains(" - cgroup ")))
 }
 
+/// Where the hierarchies are mounted: the v2 one, and those of v1.
+///
+/// # Errors
+/// When the mount table cannot be read.
+pub fn hierarchies() -> Result<Vec<PathBuf>> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").context("reading the mount table")?;
+    Ok(mounts
+        .lines()
+        .filter_map(|line| line.split_once(" - "))
+        .filter(|(_, kind)| kind.starts_with("cgroup2 ") || kind.starts_with("cgroup "))
+        .filter_map(|(mount, _)| mount.split(' ').nth(4))
+        .map(PathBuf::from)
+        .collect())
+}
+
 /// The paths of all v2 cgroups, below the mount.
 ///
 /// # Errors

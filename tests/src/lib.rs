@@ -6,12 +6,17 @@
 
 pub mod cgroup;
 pub mod churn;
+pub mod containerd;
+pub mod cri;
+pub mod docker;
 pub mod oci;
+pub mod place;
 pub mod process;
 pub mod programs;
 pub mod pty;
 pub mod recording;
 pub mod requires;
+pub mod rootfs;
 pub mod scratch;
 pub mod seccomp;
 pub mod servers;

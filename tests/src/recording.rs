@@ -80,8 +80,12 @@ pub struct Instance {
 /// What is known of a container.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Container {
+    /// Its engine.
+    pub engine: String,
     /// Its id.
     pub id: String,
+    /// Its image, as it was asked for.
+    pub image: Option<String>,
     /// Its name.
     pub name: Option<String>,
     /// Its pod, as NAMESPACE/NAME.

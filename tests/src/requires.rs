@@ -6,11 +6,12 @@ use std::{
     fs::OpenOptions,
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::OnceLock,
 };
 
 use anyhow::{Result, bail};
 
-use crate::{cgroup, programs, tracer};
+use crate::{cgroup, containerd::Containerd, docker::Docker, programs, tracer};
 
 /// Set to `1` where nothing may be missing: a skip is then a failure.
 const REQUIRE_ALL: &str = "TRACER_REQUIRE_ALL";
@@ -31,6 +32,10 @@ pub enum Need {
     Cgroup2,
     /// The x86-64 machine, whose system call numbers the test names.
     X86,
+    /// A containerd that starts here.
+    Containerd,
+    /// A Docker that starts here.
+    Docker,
 }
 
 /// Often needed programs.
@@ -61,6 +66,24 @@ pub mod program {
     pub const CRUN: Need = Need::Program("crun", "crun");
     /// unshare(1).
     pub const UNSHARE: Need = Need::Program("unshare", "util-linux");
+    /// What containerd and its clients are.
+    pub const CONTAINERD: [Need; 5] = [
+        Need::Program("containerd", "containerd"),
+        Need::Program("ctr", "containerd"),
+        Need::Program("nsenter", "util-linux"),
+        RUNC,
+        BUSYBOX,
+    ];
+    /// What Docker and its client are.
+    pub const DOCKER: [Need; 7] = [
+        Need::Program("dockerd", "docker.io"),
+        Need::Program("docker", "docker.io"),
+        CONTAINERD[0],
+        CONTAINERD[1],
+        CONTAINERD[2],
+        RUNC,
+        BUSYBOX,
+    ];
     /// setpriv(1).
     pub const SETPRIV: Need = Need::Program("setpriv", "util-linux");
 }
@@ -84,8 +107,30 @@ impl Need {
             Self::X86 => {
                 (!cfg!(target_arch = "x86_64")).then(|| "an x86-64 machine: none here".into())
             }
+            Self::Containerd => engine_missing(&program::CONTAINERD, &CONTAINERD, || {
+                Containerd::start().map(drop)
+            }),
+            Self::Docker => engine_missing(&program::DOCKER, &DOCKER, || Docker::start().map(drop)),
         }
     }
+}
+
+/// What starting an engine came to, for all tests of this run.
+static CONTAINERD: OnceLock<Option<String>> = OnceLock::new();
+static DOCKER: OnceLock<Option<String>> = OnceLock::new();
+
+/// What is missing for an engine that is to start here: a program, or whatever it said when it was
+/// tried.
+fn engine_missing(
+    programs: &[Need],
+    tried: &OnceLock<Option<String>>,
+    start: impl FnOnce() -> Result<()>,
+) -> Option<String> {
+    programs.iter().find_map(|need| need.missing()).or_else(|| {
+        let tried = tried.get_or_init(|| Some(format!("{:#}", start().err()?)));
+        let said = tried.as_ref()?.replace('\n', "; ");
+        Some(format!("an engine that starts here: {said}"))
+    })
 }
 
 /// The file of a program.
