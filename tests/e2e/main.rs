@@ -10,6 +10,8 @@
 //! | [`churn`] | a thousand containers of a few milliseconds: each is there, with its own calls |
 //! | [`enforcement`] | the profile runs the workload, and without one of its calls does not |
 //! | [`containers`] | containers and pods are found by name and id, each a workload of its own |
+//! | [`docker`] | so are Docker's own, and they run under the profile |
+//! | [`containerd`] | so are those of `ctr`, and of pods as kubelet makes them |
 //! | [`runtimes`] | each version of a runtime starts and enters a container under a profile for it |
 //! | [`output`] | what is written, where, and that it is the same each time |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
@@ -19,7 +21,9 @@ mod bad_input;
 mod blocked;
 mod churn;
 mod command;
+mod containerd;
 mod containers;
+mod docker;
 mod enforcement;
 mod ground_truth;
 mod output;
