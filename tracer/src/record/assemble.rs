@@ -35,7 +35,7 @@ pub(super) struct Whole {
 pub(super) fn recordings(
     endings: Vec<Ending>,
     instances: &[Watched],
-    mut observations: Observations,
+    observations: Observations,
     whole: &Whole,
 ) -> Vec<Recording> {
     let places: HashMap<u32, (usize, u32)> = endings
@@ -61,15 +61,16 @@ pub(super) fn recordings(
                 .collect()
         })
         .collect();
-    if !alone {
-        observations.fold_setup();
-    }
     let parts = observations.split(endings.len(), |number| places.get(&number).copied());
     endings
         .into_iter()
         .zip(reasons)
         .zip(parts)
-        .map(|((ending, of_instances), observations)| {
+        .map(|((ending, of_instances), mut observations)| {
+            // Not before each workload has its own: another one's would be taken for it.
+            if ending.instances.len() > 1 {
+                observations.fold_setup();
+            }
             let mut reasons = ending.reasons;
             reasons.extend(of_instances);
             reasons.extend(workload_reasons(&observations, whole));
