@@ -1,9 +1,10 @@
 //! containerd's own containers: those of `ctr`, and those of pods, made by the calls that kubelet
 //! makes.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
 use tracer_tests::{
     Outcome,
     containerd::{Containerd, IMAGE, container},
@@ -31,6 +32,7 @@ const LINKS: [&str; 3] = [
 
 const MKDIR: u32 = 83;
 const LINK: u32 = 86;
+const PIVOT_ROOT: u32 = 155;
 
 /// Records in the engine's place what `options` select, and hands back all recordings.
 fn record(engine: &Containerd, output: &Path, options: &[&str]) -> Result<Vec<Recording>> {
@@ -39,11 +41,13 @@ fn record(engine: &Containerd, output: &Path, options: &[&str]) -> Result<Vec<Re
     let mut running = Running::spawn(command.arg(output).args(options))?;
     running.until_stderr("recording")?;
     running.wait()?.success()?;
-    let mut recordings = Vec::new();
-    for folder in std::fs::read_dir(output)? {
-        recordings.push(Recording::read(&folder?.path().join("recording.json"))?);
-    }
-    Ok(recordings)
+    read_all(output)
+}
+
+fn read_all(output: &Path) -> Result<Vec<Recording>> {
+    fs::read_dir(output)?
+        .map(|folder| Recording::read(&folder?.path().join("recording.json")))
+        .collect()
 }
 
 fn made(recording: &Recording, nr: u32) -> bool {
@@ -128,7 +132,7 @@ fn the_containers_of_a_pod_are_found_by_its_name() -> Outcome {
                 Ok(dir.join("began").exists().then_some(()))
             })?;
         }
-        pods.push(id);
+        pods.push((id, pod));
     }
 
     let wanted = format!("shop/{name}");
@@ -165,8 +169,150 @@ fn the_containers_of_a_pod_are_found_by_its_name() -> Outcome {
             "{warning} is not warned of: {container:?}"
         );
     }
-    for pod in &pods {
-        cri.remove_pod(pod)?;
+    for (id, pod) in &pods {
+        containerd.remove_pod(&mut cri, id, pod)?;
     }
+    Ok(())
+}
+
+/// Starts `tracer record` in the engine's place, before anything it asks for is there.
+fn record_first(engine: &Containerd, output: &Path, options: &[&str]) -> Result<Running> {
+    let mut command = engine.place().command(tracer::binary()?);
+    command.args(["record", "--output"]);
+    let mut recorder = Running::spawn(command.arg(output).args(options))?;
+    recorder.until_stderr("recording")?;
+    Ok(recorder)
+}
+
+#[test]
+fn the_containers_of_a_pod_are_recorded_from_their_first_call() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Containerd);
+    let scratch = Scratch::new()?;
+    let containerd = Containerd::start()?;
+    containerd.import(&Rootfs::new(&scratch.dir("rootfs")?)?)?;
+    let mut cri = containerd.cri()?;
+    let (name, out) = (unique("pod"), scratch.join("out"));
+    let wanted = format!("shop/{name}");
+    let recorder = record_first(&containerd, &out, &["--wait", "--pod", &wanted])?;
+
+    let pod = containerd.pod("shop", &name);
+    let id = cri.run_pod(&pod)?;
+    for (name, argv, seccomp) in [
+        ("cart", &FOLDERS, None),
+        ("proxy", &LINKS, Some(SecurityProfile::runtime_default())),
+    ] {
+        let dir = scratch.dir(name)?;
+        let container = container(&pod, name, &dir, argv, seccomp);
+        let container = cri.create(&id, &pod, container)?;
+        cri.start(&container)?;
+        wait::until("the container to work", || {
+            Ok(dir.join("began").exists().then_some(()))
+        })?;
+    }
+    containerd.remove_pod(&mut cri, &id, &pod)?;
+    // It ends with the pod.
+    recorder.wait()?.success()?;
+
+    let recordings = read_all(&out)?;
+    ensure!(
+        recordings.len() == 2,
+        "{} workloads were written",
+        recordings.len()
+    );
+    for recording in &recordings {
+        let instance = &recording.instances[0];
+        let container = instance
+            .container
+            .as_ref()
+            .context("it is not known to be a container")?;
+        ensure!(
+            instance.start_observed
+                && container.pod.as_deref() == Some(wanted.as_str())
+                && container.image.as_deref() == Some(IMAGE),
+            "{instance:?}"
+        );
+        let (call, other, filtered) = match container.name.as_deref() {
+            Some("cart") => (MKDIR, LINK, false),
+            Some("proxy") => (LINK, MKDIR, true),
+            name => anyhow::bail!("there is no container {name:?}"),
+        };
+        let run = recording.made_in("run");
+        ensure!(
+            run.contains(&Call::x86_64(call)) && !run.contains(&Call::x86_64(other)),
+            "these are not its calls: {:?} has {run:?}",
+            container.name
+        );
+        let setup = recording.made_in("setup");
+        let pivot_root = Call::x86_64(PIVOT_ROOT);
+        ensure!(
+            setup.contains(&pivot_root) && !run.contains(&pivot_root),
+            "runc's calls are not told from those of {:?}: setup {setup:?}, run {run:?}, window {:?}, {:?}",
+            container.name,
+            recording.made_in("window"),
+            recording.coverage
+        );
+        // Without a filter there is no window.
+        ensure!(
+            recording.made_in("window").is_empty() != filtered,
+            "{:?}: {:?}",
+            container.name,
+            recording.made_in("window")
+        );
+    }
+    Ok(())
+}
+
+/// Other tests may have containers at the same time: these are among all.
+#[test]
+fn all_means_containers_of_ctr_and_of_pods_however_short_their_life() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Containerd);
+    let scratch = Scratch::new()?;
+    let rootfs = Rootfs::new(&scratch.dir("rootfs")?)?;
+    let containerd = Containerd::start()?;
+    containerd.import(&rootfs)?;
+    let mut cri = containerd.cri()?;
+    let out = scratch.join("out");
+    let recorder = record_first(&containerd, &out, &["--all", "--wait"])?;
+
+    let (id, dir) = (unique("short"), scratch.dir("ctr")?);
+    let mut run = containerd.ctr_run(&id, &rootfs, &dir, &["mkdir", "made"]);
+    tracer_tests::process::run(&mut run)?.success()?;
+    let name = unique("pod");
+    let pod = containerd.pod("shop", &name);
+    let sandbox = cri.run_pod(&pod)?;
+    let dir = scratch.dir("cri")?;
+    let argv = ["sh", "-c", "ln /bin/sh l; touch began"];
+    let container = container(&pod, "short", &dir, &argv, None);
+    let container = cri.create(&sandbox, &pod, container)?;
+    cri.start(&container)?;
+    wait::until("the container to work", || {
+        Ok(dir.join("began").exists().then_some(()))
+    })?;
+    containerd.remove_pod(&mut cri, &sandbox, &pod)?;
+    recorder.signal(Signal::SIGINT)?;
+    recorder.wait()?.success()?;
+
+    let recordings = read_all(&out)?;
+    for (id, call) in [(&id, MKDIR), (&container, LINK)] {
+        let recording = recordings
+            .iter()
+            .find(|recording| {
+                let mut instances = recording.instances.iter();
+                instances.any(|it| it.container.as_ref().is_some_and(|c| c.id == *id))
+            })
+            .with_context(|| format!("{id} was not recorded"))?;
+        ensure!(
+            recording.instances[0].start_observed
+                && recording.made_in("run").contains(&Call::x86_64(call)),
+            "{recording:?}"
+        );
+    }
+    ensure!(
+        !recordings.iter().any(|recording| recording
+            .instances
+            .iter()
+            .any(|it| it.container.as_ref().is_some_and(|c| c.id == sandbox))),
+        "a pod's sandbox is no workload"
+    );
     Ok(())
 }

@@ -1,18 +1,22 @@
 //! Docker's own containers: found by the name that `docker ps` shows, with their image and what
 //! their filter hides; and the profile works where its user puts it, in `docker run`.
 
-use std::{fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::signal::Signal;
 use serde_json::Value;
 use tracer_tests::{
     Outcome,
     docker::{Docker, IMAGE},
     needs,
     process::{self, Running},
-    recording::{Call, Recording},
-    requires::{Need, program},
+    programs::{self, Build},
+    recording::{Blocked, Call, Recording, Syscall},
+    requires::{self, Need, program},
     rootfs::Rootfs,
     scratch::{Scratch, unique},
     seccomp,
@@ -32,6 +36,12 @@ const FOLDERS: [&str; 3] = [
 
 const MKDIR: u32 = 83;
 const LINK: u32 = 86;
+const GETPID: u32 = 39;
+const BIND: u32 = 49;
+const RMDIR: u32 = 84;
+const CAPSET: u32 = 126;
+const PIVOT_ROOT: u32 = 155;
+const CLONE3: u32 = 435;
 
 /// No option of `docker run`.
 const NONE: [&str; 0] = [];
@@ -147,15 +157,147 @@ fn redis(docker: &Docker, dir: &Path, profile: &Value) -> Result<String> {
     let options = [format!("--security-opt=seccomp={}", file.display())];
     let argv = Server::Redis.prepare(dir)?;
     let mut running = Running::spawn(&mut docker.run(&name, dir, &options, &argv))?;
-    let said = Server::Redis.exercise(dir, &mut running)?;
-    let stop = format!("--signal={}", Signal::SIGTERM as i32);
-    process::run(docker.command().args(["kill", &stop, &name]))?.success()?;
+    let said = Server::Redis.exercise(dir, &mut running);
+    let said = said.with_context(|| Work::Server(Server::Redis).log(dir))?;
+    stop(docker, &name)?;
     running.wait()?.success()?;
     Ok(said)
+}
+
+fn stop(docker: &Docker, name: &str) -> Outcome {
+    process::run(docker.command().args(["kill", "--signal=TERM", name]))?.success()?;
+    Ok(())
 }
 
 fn until_begun(dir: &Path) -> Result<()> {
     wait::until("the container to work", || {
         Ok(dir.join("began").exists().then_some(()))
     })
+}
+
+/// Starts `tracer record` in Docker's place, for a container that is not there yet.
+fn wait_for(docker: &Docker, name: &str, output: &Path) -> Result<Running> {
+    let mut command = docker.place().command(tracer::binary()?);
+    command.args(["record", "--wait", "--container", name, "--output"]);
+    let mut recorder = Running::spawn(command.arg(output))?;
+    recorder.until_stderr("recording")?;
+    Ok(recorder)
+}
+
+/// Records redis in a container from its first call and under Docker's own filter; a health check is
+/// put into it while it runs. Tells where the recording is, and what redis answered.
+fn record_redis(docker: &Docker, scratch: &Scratch, name: &str) -> Result<(PathBuf, String)> {
+    let out = scratch.join("out");
+    let recorder = wait_for(docker, name, &out)?;
+    let dir = scratch.dir("recorded")?;
+    let argv = Server::Redis.prepare(&dir)?;
+    let mut running = Running::spawn(&mut docker.run(name, &dir, &NONE, &argv))?;
+    let said = Server::Redis.exercise(&dir, &mut running)?;
+    process::run(docker.command().args(["exec", name, "rmdir", "missing"]))?;
+    stop(docker, name)?;
+    running.wait()?.success()?;
+    // It ends with the container.
+    recorder.wait()?.success()?;
+    Ok((out.join(name), said))
+}
+
+fn docker_with_redis(scratch: &Scratch) -> Result<Docker> {
+    let redis = requires::which("redis-server").context("redis-server is not installed")?;
+    docker_with(&Rootfs::new(&scratch.dir("rootfs")?)?.with_program(&redis)?)
+}
+
+#[test]
+fn a_container_is_recorded_from_its_first_call() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Docker);
+    needs!(program::REDIS, program::REDIS_TOOLS);
+    let scratch = Scratch::new()?;
+    let docker = docker_with_redis(&scratch)?;
+    let name = unique("redis");
+    let (folder, _) = record_redis(&docker, &scratch, &name)?;
+
+    let recording = Recording::read(&folder.join("recording.json"))?;
+    let instance = &recording.instances[0];
+    let container = instance
+        .container
+        .as_ref()
+        .context("it is not known to be a container")?;
+    ensure!(
+        instance.start_observed
+            && container.name.as_deref() == Some(name.as_str())
+            && container.image.as_deref() == Some(IMAGE),
+        "{instance:?}"
+    );
+    // runc changes the root before it loads the filter, and its user after that; redis binds; and the
+    // health check takes a folder away.
+    for (phase, call) in [
+        ("setup", PIVOT_ROOT),
+        ("window", CAPSET),
+        ("run", BIND),
+        ("exec", RMDIR),
+    ] {
+        let seen = recording.made_in(phase);
+        ensure!(
+            seen.contains(&Call::x86_64(call)),
+            "{phase} lacks {call}: {seen:?}"
+        );
+    }
+    for (phase, call) in [("run", PIVOT_ROOT), ("run", RMDIR), ("setup", BIND)] {
+        ensure!(
+            !recording.made_in(phase).contains(&Call::x86_64(call)),
+            "{call} was not made in {phase}"
+        );
+    }
+    Ok(())
+}
+
+/// A program that says itself which of its calls failed, and how.
+#[test]
+fn what_dockers_filter_stops_is_recorded() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Docker);
+    needs!(program::CC);
+    let scratch = Scratch::new()?;
+    let denied = programs::compiled("denied", Build::Static)?;
+    let rootfs = Rootfs::new(&scratch.dir("rootfs")?)?.with_static(&denied, "denied")?;
+    let docker = docker_with(&rootfs)?;
+    let (name, out) = (unique("denied"), scratch.join("out"));
+    let recorder = wait_for(&docker, &name, &out)?;
+    let mut run = docker.run(&name, &scratch.dir("work")?, &NONE, &["denied"]);
+    let said = process::run(&mut run)?.success()?.text();
+    recorder.wait()?.success()?;
+
+    let recording = Recording::read(&out.join(&name).join("recording.json"))?;
+    let mut expected = BTreeSet::new();
+    for line in said.lines() {
+        let mut words = line.split(' ');
+        let (Some(nr), Some(errno)) = (words.next(), words.next()) else {
+            anyhow::bail!("what does {line:?} say?");
+        };
+        let nr = nr.parse()?;
+        // The two that are let through fail in another way, or not.
+        if ![GETPID, MKDIR].contains(&nr) {
+            expected.insert((Call::x86_64(nr), Blocked::Errno(errno.parse()?)));
+        }
+    }
+    let (refused, not_known) = (Blocked::Errno(1), Blocked::Errno(38));
+    let clone3 = (Call::x86_64(CLONE3), not_known);
+    ensure!(
+        expected.len() == 12
+            && expected
+                .iter()
+                .all(|stopped| stopped.1 == refused || *stopped == clone3),
+        "this is not Docker's filter: {said}"
+    );
+    let blocked = recording.blocked();
+    ensure!(
+        blocked == expected,
+        "blocked: {blocked:?}, but the program says {expected:?}"
+    );
+    let made = |call: &Syscall| call.evidence.iter().any(|who| who.blocked.is_none());
+    for call in &recording.syscalls {
+        let stopped = expected.iter().any(|(it, _)| it.nr == call.nr);
+        // runc itself may have made it, before it loaded the filter.
+        let by_runtime = call.evidence.iter().any(|who| who.phase == "setup");
+        ensure!(made(call) != stopped || by_runtime, "{call:?}");
+    }
+    Ok(())
 }
