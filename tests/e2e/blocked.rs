@@ -235,7 +235,7 @@ fn they_are_allowed_only_when_asked() -> Outcome {
         Ok(tracer_tests::seccomp::without(&profile, "vhangup").is_ok())
     };
     ensure!(!allows("out/blocked")?, "what was blocked is allowed");
-    tracer_tests::process::run(
+    process::run(
         tracer::command()?
             .args(["generate", "--allow-blocked", "--output"])
             .arg(scratch.join("again"))

@@ -21,10 +21,13 @@ use tracer_tests::{
 
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// Numbers of system calls, by a container's id.
+type Calls = BTreeMap<String, BTreeSet<u32>>;
+
 /// What each container of the churn is recorded to have called, of the numbers that only they call:
 /// by the last part of its cgroup's path, which is its id.
-fn recorded(churn: &Churn) -> Result<(BTreeMap<String, BTreeSet<u32>>, Vec<Recording>)> {
-    let mut calls: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+fn recorded(churn: &Churn) -> Result<(Calls, Vec<Recording>)> {
+    let mut calls = Calls::new();
     let mut recordings = Vec::new();
     for folder in fs::read_dir(churn.output()?)? {
         let recording = Recording::read(&folder?.path().join("recording.json"))?;

@@ -120,8 +120,7 @@ impl Roster {
                 let container = member.container.as_ref()?;
                 container::pod_cgroup(&container.cgroup)
             };
-            member.decision == Decision::Wanted
-                && (!member.removed || pod().is_some_and(|pod| exists(pod)))
+            member.decision == Decision::Wanted && (!member.removed || pod().is_some_and(&exists))
         };
         if !self.met.iter().all(|met| *met) || self.members.values().any(runs) {
             self.alone_since = None;
