@@ -253,7 +253,6 @@ fn a_container_is_recorded_from_its_first_call() -> Outcome {
 /// What was recorded under Docker's own filter, which answers clone3 with ENOSYS, runs under the
 /// profile that comes of it.
 #[test]
-#[ignore = "Docker 20.10 drops defaultErrnoRet: the profile has to name clone3 with ENOSYS"]
 fn a_container_runs_under_the_profile_that_was_recorded_in_one() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::Docker);
     needs!(program::REDIS, program::REDIS_TOOLS);

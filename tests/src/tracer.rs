@@ -39,11 +39,14 @@ pub fn binary() -> Result<PathBuf> {
         );
         return Ok(path.canonicalize()?);
     }
-    for profile in ["release", "debug"] {
-        let path = target_dir().join(profile).join("tracer");
-        if path.is_file() {
-            return Ok(path.canonicalize()?);
-        }
+    // The one that was built last is what its developer means.
+    let built = ["release", "debug"]
+        .map(|profile| target_dir().join(profile).join("tracer"))
+        .into_iter()
+        .filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path)))
+        .max();
+    if let Some((_, path)) = built {
+        return Ok(path.canonicalize()?);
     }
     bail!("there is no tracer to test: run `cargo xtask build --release`, or set {TRACER_BIN}")
 }
