@@ -82,6 +82,8 @@ fn found(id: u64, path: *const u8) {
         filtered: 0,
         blind: 0,
         left: 0,
+        introduced: 1,
+        pad: 0,
     };
     if maps::CGROUPS
         .insert(id, entry, u64::from(BPF_NOEXIST))

@@ -176,6 +176,10 @@ pub struct CgroupEntry {
     /// 1 once a process of the workload went to a cgroup that is not recorded, or had a child made
     /// there: what they did then was not seen.
     pub left: u32,
+    /// 1 when its processes are all in [`maps::PROCESSES`]: one that is not has come from outside.
+    pub introduced: u32,
+    /// Always 0.
+    pub pad: u32,
 }
 
 /// Longest path of a cgroup that is kept, terminating NUL included. In Kubernetes they have some
@@ -322,7 +326,7 @@ pub struct Control {
 
 const _: () = {
     assert!(size_of::<Config>() == 46 * 4 && align_of::<Config>() == 4);
-    assert!(size_of::<CgroupEntry>() == 40 && align_of::<CgroupEntry>() == 8);
+    assert!(size_of::<CgroupEntry>() == 48 && align_of::<CgroupEntry>() == 8);
     assert!(size_of::<CgroupPath>() == 8 + CGROUP_PATH_LEN);
     assert!(size_of::<ProcessEntry>() == 40 && align_of::<ProcessEntry>() == 8);
     assert!(size_of::<RowKey>() == 24 && align_of::<RowKey>() == 8);

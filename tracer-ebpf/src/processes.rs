@@ -71,6 +71,8 @@ pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
             };
             match parent {
                 Some(parent) if parent.instance == entry.instance => remember(tgid, &parent),
+                // A parent that is not known and is in there itself is part of the workload.
+                None if tasks::is_in(entry.instance) => {}
                 parent => enter(tgid, entry, filter, parent),
             }
         }
@@ -82,6 +84,10 @@ pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 pub(crate) fn enter(tgid: u32, entry: &CgroupEntry, filter: u64, process: Option<ProcessEntry>) {
     if process.is_some_and(|process| process.instance == entry.instance) {
+        return;
+    }
+    if process.is_none() && entry.introduced == 0 {
+        // It may as well have moved within the container.
         return;
     }
     let (exe, phase) = if entry.kind == kind::CONTAINER {

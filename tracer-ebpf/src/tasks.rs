@@ -59,6 +59,12 @@ pub(crate) fn entry_of_current() -> Option<CgroupEntry> {
     unsafe { maps::CGROUPS.get(cgroup) }.copied()
 }
 
+/// Whether the running task is in a cgroup of an instance.
+#[inline(always)]
+pub(crate) fn is_in(instance: u64) -> bool {
+    entry_of_current().is_some_and(|entry| entry.instance == instance)
+}
+
 /// The entry that an instance began with, where its own words are.
 #[inline(always)]
 pub(crate) fn root_of(entry: &CgroupEntry) -> Option<*mut CgroupEntry> {

@@ -14,7 +14,11 @@ pub enum Kind {
     /// All that happens in it is the workload.
     Plain,
     /// A container whose workload runs already: what enters it is another program.
-    RunningContainer,
+    RunningContainer {
+        /// Whether its processes were introduced, so that one that is not known has come from
+        /// outside.
+        introduced: bool,
+    },
 }
 
 /// What the kernel side knows of an instance.
@@ -53,13 +57,15 @@ impl Probe {
             first_exe,
             kind: match kind {
                 Kind::Plain => kind::PLAIN,
-                Kind::RunningContainer => kind::CONTAINER,
+                Kind::RunningContainer { .. } => kind::CONTAINER,
             },
             populated: 1,
-            started: u32::from(kind == Kind::RunningContainer),
+            started: u32::from(kind != Kind::Plain),
             filtered: 0,
             blind: 0,
             left: 0,
+            introduced: u32::from(kind == Kind::RunningContainer { introduced: true }),
+            pad: 0,
         };
         cgroups
             .insert(cgroup, entry, 0)

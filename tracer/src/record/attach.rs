@@ -192,7 +192,9 @@ impl Attachment {
             return Ok(());
         }
         let kind = match container {
-            Some(_) => Kind::RunningContainer,
+            Some(_) => Kind::RunningContainer {
+                introduced: in_initial_pid_namespace(),
+            },
             None => Kind::Plain,
         };
         if self.is_under_a_filter(&cgroup) {
@@ -204,6 +206,8 @@ impl Attachment {
             start_observed: false,
             container: container.as_ref().map(describe::container),
         };
+        // Before it is watched, so that nobody who is in it is taken for one who comes in.
+        self.introduce_processes(&cgroup)?;
         let number = self.session.watch(&cgroup, subject, EXE_UNKNOWN, kind)?;
         // Only now: who came in before the cgroup was watched is in it, whoever comes later is seen.
         let start_observed = !cgroup.is_populated().unwrap_or(true);
@@ -212,8 +216,8 @@ impl Attachment {
             watched.subject.start_observed = start_observed;
             watched.state.filtered |= filtered;
         }
-        // Only now, too: who execs from now on is known to the kernel side, and stays so.
-        self.introduce_processes(number, &cgroup)?;
+        // Again: who was forked in the meantime. Who execs from now on is known to the kernel side.
+        self.introduce_processes(&cgroup)?;
         announce(
             container.as_ref(),
             &cgroup.path.display().to_string(),
@@ -240,7 +244,7 @@ impl Attachment {
     }
 
     /// Processes that exec'ed before the recording began are known by what /proc says of them.
-    fn introduce_processes(&mut self, number: u32, cgroup: &Cgroup) -> Result<(), RecordError> {
+    fn introduce_processes(&mut self, cgroup: &Cgroup) -> Result<(), RecordError> {
         // The kernel side counts pids as the initial namespace does; in another one these numbers
         // would name other processes. Their executables then stay unknown.
         if !in_initial_pid_namespace() {
@@ -254,7 +258,7 @@ impl Attachment {
                 continue; // It ended in the meantime, or it is a kernel thread.
             };
             self.session
-                .introduce(pid, number, executable.as_os_str().as_bytes())?;
+                .introduce(pid, cgroup.id, executable.as_os_str().as_bytes())?;
         }
         Ok(())
     }

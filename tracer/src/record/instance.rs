@@ -47,7 +47,7 @@ impl Watched {
     pub(super) fn new(cgroup: Cgroup, subject: Subject, kind: Kind) -> Self {
         let state = InstanceState {
             populated: true,
-            started: kind == Kind::RunningContainer,
+            started: kind != Kind::Plain,
             ..InstanceState::default()
         };
         Self {
@@ -73,7 +73,7 @@ impl Watched {
         Self {
             found: true,
             state: InstanceState::default(),
-            ..Self::new(cgroup, subject, Kind::RunningContainer)
+            ..Self::new(cgroup, subject, Kind::RunningContainer { introduced: true })
         }
     }
 

@@ -211,20 +211,18 @@ impl Session {
         Ok(new)
     }
 
-    /// Tells the kernel side which executable a running process of an instance is.
+    /// Tells the kernel side which executable a running process is, of the instance that begins, or
+    /// will begin, with the cgroup of that id.
     ///
     /// # Errors
     /// [`RecordError::Probe`] when a map is full.
     pub fn introduce(
         &mut self,
         pid: u32,
-        instance: u32,
+        instance: u64,
         executable: &[u8],
     ) -> Result<(), RecordError> {
-        let id = self
-            .instance(instance)
-            .map_or(0, |watched| watched.cgroup.id);
-        if !self.probe.introduce(pid, id, executable)? {
+        if !self.probe.introduce(pid, instance, executable)? {
             self.not_introduced += 1;
         }
         Ok(())
