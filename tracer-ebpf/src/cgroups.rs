@@ -176,22 +176,37 @@ pub(crate) fn attach_task(ctx: BtfTracePointContext) -> i32 {
             entry_of(cgroup),
         )
     };
+    // Before the process is looked up: the verifier takes no half of an option over a call.
+    // SAFETY: the entry of a living cgroup stays.
+    let entry = entry.map(|entry| unsafe { populate(entry, tgid) });
     // SAFETY: an entry is removed when its process is gone.
     let process = unsafe { maps::PROCESSES.get(tgid) }.copied();
-    match entry {
-        Some(entry) => {
-            // SAFETY: words are written whole; the entry of a living cgroup stays.
-            unsafe { (&raw mut (*entry).populated).write_volatile(1) };
-            // SAFETY: as above.
-            processes::enter(tgid, unsafe { &*entry }, filter, process);
+    match (entry, process) {
+        (Some(entry), process) => processes::enter(tgid, entry, filter, process),
+        (None, Some(process)) => {
+            tasks::left(&process);
         }
-        None => {
-            if let Some(process) = process {
-                tasks::left(&process);
-            }
-        }
+        (None, None) => {}
     }
     0
+}
+
+/// Notes that a process is in a cgroup, and tells of the first one.
+///
+/// # Safety
+/// The entry must be that of a cgroup that is there.
+#[inline(always)]
+pub(crate) unsafe fn populate(entry: *mut CgroupEntry, tgid: u32) -> &'static CgroupEntry {
+    // SAFETY: as the caller says; words are written whole.
+    unsafe {
+        if (&raw const (*entry).populated).read_volatile() == 0 {
+            (&raw mut (*entry).populated).write_volatile(1);
+            if (*entry).kind == kind::CONTAINER {
+                notices::send((*entry).instance, NoticeKind::Entered, tgid);
+            }
+        }
+        &*entry
+    }
 }
 
 /// The entry of a cgroup, if its tasks' calls are recorded.

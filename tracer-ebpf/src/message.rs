@@ -53,4 +53,6 @@ pub enum NoticeKind {
     Filtered = 3,
     /// The cgroup was removed: no task of it can make a call any more.
     Removed = 4,
+    /// The first process came into a cgroup that may be a container's.
+    Entered = 5,
 }

@@ -54,6 +54,8 @@ pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
     if is_thread {
         return 0;
     }
+    // SAFETY: the entry of a living cgroup stays.
+    let entry = entry.map(|entry| unsafe { cgroups::populate(entry, tgid) });
     // SAFETY: the entry of the running process stays.
     let parent = unsafe { maps::PROCESSES.get(parent_tgid) }.copied();
     match (entry, parent) {
@@ -63,19 +65,12 @@ pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
                 remember(tgid, &parent);
             }
         }
-        (Some(entry), parent) => {
-            // SAFETY: words are written whole; the entry of a living cgroup stays.
-            let entry = unsafe {
-                (&raw mut (*entry).populated).write_volatile(1);
-                &*entry
-            };
-            match parent {
-                Some(parent) if parent.instance == entry.instance => remember(tgid, &parent),
-                // A parent that is not known and is in there itself is part of the workload.
-                None if tasks::is_in(entry.instance) => {}
-                parent => enter(tgid, entry, filter, parent),
-            }
+        (Some(entry), Some(parent)) if parent.instance == entry.instance => {
+            remember(tgid, &parent);
         }
+        // A parent that is not known and is in there itself is part of the workload.
+        (Some(entry), None) if tasks::is_in(entry.instance) => {}
+        (Some(entry), parent) => enter(tgid, entry, filter, parent),
     }
     0
 }

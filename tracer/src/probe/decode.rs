@@ -69,6 +69,7 @@ fn notice(bytes: &[u8]) -> Result<Message, DecodeError> {
         NoticeKind::Started,
         NoticeKind::Filtered,
         NoticeKind::Removed,
+        NoticeKind::Entered,
     ]
     .into_iter()
     .find(|kind| *kind as u32 == notice.kind)
@@ -164,7 +165,7 @@ mod tests {
             message(&bytes(4)),
             Ok(Message::Notice(notice, NoticeKind::Removed))
         );
-        for kind in [0, 5] {
+        for kind in [0, 6] {
             assert_eq!(message(&bytes(kind)), Err(DecodeError::Notice(kind)));
         }
     }

@@ -77,10 +77,11 @@ impl Watched {
         }
     }
 
-    /// Whether a filter stops calls of it, or is about to: a runtime loads one before it starts the
-    /// program.
+    /// Whether a filter stops calls of it, or is about to: a runtime that is at work in it loads one
+    /// before it starts the program.
     pub(super) fn needs_exits(&self) -> bool {
-        self.live && (self.state.filtered || (self.found && !self.state.started))
+        let prepared = self.found && self.state.populated && !self.state.started;
+        self.live && (self.state.filtered || prepared)
     }
 }
 

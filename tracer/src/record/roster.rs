@@ -165,7 +165,7 @@ impl Roster {
                 self.look_up(instance, session, watcher)?;
             }
             NoticeKind::Removed => self.gone(instance, session, watcher)?,
-            NoticeKind::Filtered => {}
+            NoticeKind::Filtered | NoticeKind::Entered => {}
         }
         Ok(())
     }

@@ -315,6 +315,13 @@ impl Session {
                 self.watch_exits()?;
             }
             (NoticeKind::Started, Some(watched)) => watched.state.started = true,
+            // Its runtime will load a filter, if it is to have one.
+            (NoticeKind::Entered, Some(watched)) => {
+                watched.state.populated = true;
+                if !watched.state.started {
+                    self.watch_exits()?;
+                }
+            }
             _ => {}
         }
         self.news.push(News { instance, kind });
