@@ -138,11 +138,11 @@ fn each_way_of_stopping_is_told() -> Outcome {
         Need::Root,
         Need::Cgroup2,
         Need::X86,
-        program::RUNC,
+        program::CRUN,
         program::UNSHARE,
         program::CC
     );
-    told(&record(Runtime::Runc, &Scratch::new()?, "1")?)
+    told(&record(Runtime::Crun, &Scratch::new()?, "1")?)
 }
 
 /// Every call of the machine pays for the program that sees them, so it is attached only while

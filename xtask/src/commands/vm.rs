@@ -37,10 +37,8 @@ pub(crate) struct Args {
 
 /// The tests that run there, each for something that differs between kernels: how programs are
 /// loaded and attached, where the registers of a call lie in each ABI, how cgroups and their
-/// children are followed, in which place a filter stops a call, and that no mark is lost when CPUs
-/// meet.
-const TESTS: [&str; 12] = [
-    "blocked::each_way_of_stopping_is_told",
+/// children are followed, and that no mark is lost when CPUs meet.
+const TESTS: [&str; 11] = [
     "command::attaching_to_a_cgroup",
     "command::cgroups_that_the_command_makes_are_recorded",
     "command::nothing_is_left_behind",
@@ -53,6 +51,20 @@ const TESTS: [&str; 12] = [
     "ground_truth::unknown_numbers",
     "races::no_first_call_of_two_processes_is_lost",
 ];
+
+/// The same with a container runtime: in which place a filter stops a call. On Linux 5.10 neither runc
+/// nor crun can seal itself (a memfd of its own program, CVE-2019-5736) on the file system that the
+/// machine has there.
+const CONTAINER_TESTS: [&str; 1] = ["blocked::each_way_of_stopping_is_told"];
+
+fn tests(kernel: &Kernel) -> Vec<&'static str> {
+    let containers = if kernel.version.starts_with("5.10.") {
+        &[][..]
+    } else {
+        &CONTAINER_TESTS[..]
+    };
+    TESTS.iter().chain(containers).copied().collect()
+}
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let missing = packages::ensure(workspace, &machine::PACKAGES, !args.no_install)?;
@@ -113,7 +125,7 @@ pub(crate) fn test(workspace: &Workspace, checks: &Checks, install: bool) -> Res
     say(format_args!(
         "boots Linux {} for {} of the tests",
         kernel.version,
-        TESTS.len()
+        tests(&kernel).len()
     ));
     Ok(match checks.run(workspace, &kernel, PATIENCE) {
         Ok(0) => Verdict::Passed,
@@ -167,7 +179,7 @@ impl Checks {
         let status = machine::run(
             workspace,
             kernel,
-            &self.command(workspace),
+            &self.command(workspace, kernel),
             patience,
             |line| {
                 tally.line(String::from_utf8_lossy(line).trim_end());
@@ -177,20 +189,20 @@ impl Checks {
         tally.end();
         // A name that no longer is one would leave its test out in silence.
         ensure!(
-            status != 0 || tally.passed() == TESTS.len(),
+            status != 0 || tally.passed() == tests(kernel).len(),
             "{} tests were to run in the machine, but it told of {tally}: see TESTS in \
              xtask/src/commands/vm.rs",
-            TESTS.len()
+            tests(kernel).len()
         );
         Ok(status)
     }
 
     /// As a shell reads it.
-    fn command(&self, workspace: &Workspace) -> String {
+    fn command(&self, workspace: &Workspace, kernel: &Kernel) -> String {
         let mut tests = Command::new(&self.tests);
         tests
             .args(["--exact", "--test-threads=2"])
-            .args(TESTS)
+            .args(self::tests(kernel))
             .env("TRACER_BIN", &self.tracer)
             .env("CARGO_TARGET_DIR", &workspace.target);
         if self.must_run_all {
