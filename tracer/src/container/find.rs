@@ -67,6 +67,14 @@ impl Selector {
         }
     }
 
+    /// The id that it may be, if it is one as a whole.
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Id(text) | Self::Container(text) => Some(text),
+            Self::Name(_) | Self::Pod { .. } | Self::All => None,
+        }
+    }
+
     /// Whether it means this container. A pod's sandbox is meant only by its id.
     pub fn matches(&self, container: &Container) -> bool {
         let sandbox = container.role == Role::Sandbox;

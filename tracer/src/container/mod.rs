@@ -32,7 +32,7 @@ pub use self::{
     find::{Found, Search, Selector, find},
     owner::{Kind, Owner},
     path::{Driver, Engine, is_unit, pod_cgroup},
-    resolve::{Sources, resolve},
+    resolve::{Sources, named, resolve},
     state::OciRuntime,
     warning::Warning,
     workload::{Key, Role},

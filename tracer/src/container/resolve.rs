@@ -78,7 +78,26 @@ fn named_by_id(path: &str, sources: &Sources) -> Option<Container> {
     Some(identified(&of_state(&state, cgroup), sources))
 }
 
-/// The same, where the files were read already.
+/// The container of that id, when a cgroup lies where plain runc and crun put it by default, although
+/// no file tells of it any more: one that lived for milliseconds. A user's own cgroups, which that
+/// user names, are not taken for it.
+pub fn named(path: &str, id: &str, sources: &Sources) -> Option<Container> {
+    let at = path
+        .split('/')
+        .position(|part| part == id && !id.is_empty())?;
+    let parts: Vec<_> = path.split('/').take(at + 1).collect();
+    let identity = Identity {
+        engine: Engine::Unknown,
+        driver: super::Driver::Cgroupfs,
+        id: id.to_owned(),
+        pod_uid: None,
+        cgroup: parts.join("/"),
+        user: super::path::user(path),
+    };
+    (identity.user.is_none() && identify(path).is_none()).then(|| identified(&identity, sources))
+}
+
+/// As [`resolve`], where the files were read already.
 pub(super) fn resolve_in(path: &str, sources: &Sources, scan: &Scan) -> Option<Container> {
     match identify(path) {
         Some(identity) => Some(identified(&identity, sources)),

@@ -341,6 +341,9 @@ impl Roster {
             return self.leave(instance, session);
         }
         let path = path_of(session, instance);
+        if let Some(container) = self.asked_for_by_id(&path) {
+            return self.take_in(instance, container, session, watcher);
+        }
         if !self.selectors.contains(&Selector::All) {
             self.unidentified += 1;
             if self.unidentified == 1 {
@@ -357,6 +360,34 @@ impl Roster {
         ));
         if let Some(member) = self.members.get_mut(&instance) {
             member.decision = Decision::Wanted;
+        }
+        Ok(())
+    }
+
+    /// The container at a path that has an id in it which was asked for: its files came and went
+    /// between two looks.
+    fn asked_for_by_id(&self, path: &str) -> Option<Container> {
+        let ids = self.selectors.iter().filter_map(Selector::id);
+        ids.filter_map(|id| container::named(path, id, &self.sources))
+            .next()
+    }
+
+    fn take_in(
+        &mut self,
+        instance: u32,
+        container: Container,
+        session: &mut Session,
+        watcher: &mut dyn Watcher,
+    ) -> Result<(), RecordError> {
+        self.meet(&container);
+        announce(Some(&container), &container.cgroup, watcher);
+        if let Some(watched) = session.instance_mut(instance) {
+            watched.subject.container = Some(describe::container(&container));
+        }
+        if let Some(member) = self.members.get_mut(&instance) {
+            member.decision = Decision::Wanted;
+            member.told = true;
+            member.container = Some(container);
         }
         Ok(())
     }

@@ -185,3 +185,27 @@ fn hostile_names_stay_text() {
     assert!(!reasons.contains(['\n', '\u{1b}']), "{reasons:?}");
     assert!(container.pod.unwrap().name.starts_with("../"));
 }
+
+#[test]
+fn a_container_that_is_gone_is_known_by_the_cgroup_that_has_its_id() {
+    let root = tempfile::tempdir().unwrap();
+    let sources = sources(root.path());
+    let container = named("/web-1/container", "web-1", &sources).unwrap();
+    assert_eq!(
+        (container.id.as_str(), container.cgroup.as_str()),
+        ("web-1", "/web-1")
+    );
+    assert!(!container.known);
+    for (path, id) in [
+        ("/web-10", "web-1"),
+        ("/web-1", "web"),
+        ("/web-1", ""),
+        ("/", ""),
+        (
+            "/user.slice/user-1000.slice/user@1000.service/web-1",
+            "web-1",
+        ),
+    ] {
+        assert!(named(path, id, &sources).is_none(), "{path} {id}");
+    }
+}
