@@ -197,8 +197,7 @@ fn exits_are_watched_only_while_a_filter_may_be_there() -> Outcome {
         watches_exits(recorder.running.pid())?,
         "a filter is there, and exits are not watched"
     );
-    let pid = std::fs::read_to_string(container.pid_file())?;
-    process::send(pid.trim().parse()?, Signal::SIGKILL)?;
+    process::send(wait::pid_in(&container.pid_file())?, Signal::SIGKILL)?;
     running.wait()?;
     recorder.finish()?.0.success()?;
     Ok(())

@@ -52,8 +52,8 @@ impl Working {
     }
 
     fn stop(self) -> Result<()> {
-        let pid = fs::read_to_string(self.container.pid_file())?;
-        tracer_tests::process::send(pid.trim().parse()?, Signal::SIGKILL)?;
+        let pid = tracer_tests::wait::pid_in(&self.container.pid_file())?;
+        tracer_tests::process::send(pid, Signal::SIGKILL)?;
         self.running.wait()?;
         Ok(())
     }
@@ -237,4 +237,40 @@ fn a_container_that_is_not_there_is_named() -> Outcome {
         ensure!(!scratch.join("out").exists(), "something was written");
     }
     Ok(())
+}
+
+/// What other tests rely on: a container goes away with its test, in whatever state that leaves it.
+fn is_taken_away(runtime: Runtime) -> Outcome {
+    needs!(
+        Need::Root,
+        Need::Cgroup2,
+        runtime.need(),
+        program::UNSHARE,
+        program::BUSYBOX
+    );
+    let scratch = Scratch::new()?;
+    let working = Working::start(runtime, &scratch.dir("work")?, FOLDERS, &[])?;
+    let id = working.container.id().to_owned();
+    let left = || -> Result<Vec<_>> {
+        let mut left = tracer_tests::cgroup::named(&id)?;
+        left.push(Path::new("/run").join(runtime.name()).join(&id));
+        left.retain(|path| path.exists());
+        Ok(left)
+    };
+    ensure!(left()?.len() > 1, "it was not there: {:?}", left()?);
+    let pid = tracer_tests::wait::pid_in(&working.container.pid_file())?;
+    drop(working);
+    ensure!(left()?.is_empty(), "left: {:?}", left()?);
+    ensure!(!tracer_tests::process::is_alive(pid), "it runs on");
+    Ok(())
+}
+
+#[test]
+fn a_runc_container_that_a_test_gave_up_is_taken_away() -> Outcome {
+    is_taken_away(Runtime::Runc)
+}
+
+#[test]
+fn a_crun_container_that_a_test_gave_up_is_taken_away() -> Outcome {
+    is_taken_away(Runtime::Crun)
 }

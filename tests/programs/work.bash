@@ -8,7 +8,8 @@ seq 100 | sort -rn | sed -n 1,3p
 cat <<END | shout | tee "$folder/loud"
 $(printf 'one\ntwo\n' | sort -r)
 END
-cat "$folder/loud" & wait $!
+# What cat calls depends on what it writes to: a pipe, also where a runtime hands through a file.
+cat "$folder/loud" | cat & wait $!
 while read -r line; do echo "read $line"; done < <(sort "$folder/loud")
 (cd / && pwd) | cat
 grep -c O "$folder/loud" || true

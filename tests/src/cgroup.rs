@@ -60,18 +60,38 @@ pub fn hierarchies() -> Result<Vec<PathBuf>> {
 /// # Errors
 /// When the hierarchy cannot be read.
 pub fn all() -> Result<Vec<PathBuf>> {
-    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
-        // A cgroup may go away under the walk.
-        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                found.push(entry.path());
-                walk(&entry.path(), found);
-            }
-        }
-    }
     let mut found = Vec::new();
     walk(&v2_mount()?, &mut found);
     Ok(found)
+}
+
+/// The cgroups of that name in all hierarchies, v1 too.
+///
+/// # Errors
+/// When the mount table cannot be read.
+pub fn named(name: &str) -> Result<Vec<PathBuf>> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").context("reading the mount table")?;
+    let mut found = Vec::new();
+    for (mount, _) in mounts
+        .lines()
+        .filter_map(|line| line.split_once(" - "))
+        .filter(|(_, kind)| kind.starts_with("cgroup"))
+    {
+        let path = mount.split(' ').nth(4).context("a mount without a path")?;
+        walk(Path::new(path), &mut found);
+    }
+    found.retain(|path| path.ends_with(name));
+    Ok(found)
+}
+
+fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+    // A cgroup may go away under the walk.
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            found.push(entry.path());
+            walk(&entry.path(), found);
+        }
+    }
 }
 
 /// A cgroup of the test's own.

@@ -1,6 +1,8 @@
 //! Waiting for an event, never for a time.
 
 use std::{
+    fs,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -16,6 +18,17 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// What `poll` fails with, or a sentence that names `what` after [`PATIENCE`].
 pub fn until<T>(what: &str, poll: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     within(PATIENCE, what, poll)
+}
+
+/// The process id in a file. A runtime writes it after the start, when a server may have done its work.
+///
+/// # Errors
+/// When none appears.
+pub fn pid_in(file: &Path) -> Result<u32> {
+    until(&format!("a process id in {}", file.display()), || {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        Ok(text.trim().parse().ok())
+    })
 }
 
 /// [`until`] with a patience of its own.

@@ -14,7 +14,7 @@ use crate::{
     programs::{self, Build},
     requires::{self, Need, program},
     servers::Server,
-    tracer,
+    tracer, wait,
 };
 
 /// A kind of work. Each is written so that it makes the same system calls every time.
@@ -71,9 +71,16 @@ impl Work {
     pub fn prepare(self, dir: &Path) -> Result<Vec<PathBuf>> {
         let find =
             |name: &str| requires::which(name).with_context(|| format!("{name} is not installed"));
-        let scripts = programs::workspace()
-            .join("tests/programs")
-            .canonicalize()?;
+        // Into the folder, which every user can read.
+        let script = |name: &str| -> Result<PathBuf> {
+            let copy = dir.join(name);
+            fs::copy(
+                programs::workspace().join("tests/programs").join(name),
+                &copy,
+            )
+            .with_context(|| format!("copying {name}"))?;
+            Ok(copy)
+        };
         let files = dir.join("files");
         fs::create_dir_all(&files)?;
         Ok(match self {
@@ -85,8 +92,8 @@ impl Work {
                 argv[0] = find(&argv[0].to_string_lossy())?;
                 argv
             }
-            Self::Script(Need::Program(interpreter, _), script) => {
-                vec![find(interpreter)?, scripts.join(script), files]
+            Self::Script(Need::Program(interpreter, _), name) => {
+                vec![find(interpreter)?, script(name)?, files]
             }
             Self::Script(..) => anyhow::bail!("a script needs an interpreter"),
             Self::Program(name, build) => vec![programs::compiled(name, build)?],
@@ -95,7 +102,7 @@ impl Work {
                 vec![
                     busybox.clone(),
                     "sh".into(),
-                    scripts.join("work.sh"),
+                    script("work.sh")?,
                     busybox,
                     files,
                 ]
@@ -133,9 +140,8 @@ impl Work {
             Self::Server(server) => {
                 let answers = server.exercise(dir, &mut running)?;
                 let own = server.pid_file(dir);
-                let pid = fs::read_to_string(pid_file.unwrap_or(&own))
-                    .context("reading the server's process id")?;
-                process::send(pid.trim().parse()?, server.stop_signal())?;
+                let pid = wait::pid_in(pid_file.unwrap_or(&own))?;
+                process::send(pid, server.stop_signal())?;
                 Some(answers)
             }
             _ => None,
