@@ -12,6 +12,7 @@
 //! | [`containers`] | containers and pods are found by name and id, each a workload of its own |
 //! | [`docker`] | so are Docker's own, and they run under the profile |
 //! | [`containerd`] | so are those of `ctr`, and of pods as kubelet makes them |
+//! | [`matrix`] | the profile of a container runs it in each configuration and on each runtime |
 //! | [`runtimes`] | each version of a runtime starts and enters a container under a profile for it |
 //! | [`output`] | what is written, where, and that it is the same each time |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
@@ -26,6 +27,7 @@ mod containers;
 mod docker;
 mod enforcement;
 mod ground_truth;
+mod matrix;
 mod output;
 mod races;
 mod runtimes;

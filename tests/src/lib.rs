@@ -4,6 +4,8 @@
 //! `strace`, the container runtimes, or what the recorded program says of itself. So nothing here
 //! uses the `tracer` crate, not even for reading what it wrote.
 
+pub mod batch;
+mod bundle;
 pub mod cgroup;
 pub mod churn;
 pub mod containerd;

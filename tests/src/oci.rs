@@ -10,10 +10,13 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::{
-    cgroup, process,
+    bundle, cgroup, process,
     requires::{Need, program, which},
     scratch::{Scratch, unique},
 };
+
+/// Names the programs of newer runtimes, in a list like `PATH`.
+pub(crate) const RUNTIMES: &str = "TRACER_RUNTIMES";
 
 /// An OCI runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +52,7 @@ impl Runtime {
 /// # Errors
 /// When one of them does not run.
 pub fn programs() -> Result<Vec<(Runtime, String, PathBuf)>> {
-    let named = env::var_os("TRACER_RUNTIMES").unwrap_or_default();
+    let named = env::var_os(RUNTIMES).unwrap_or_default();
     let own = [Runtime::Runc, Runtime::Crun].map(|runtime| which(runtime.name()));
     let paths = own.into_iter().flatten().chain(env::split_paths(&named));
     let mut programs = Vec::new();
@@ -89,7 +92,8 @@ pub struct Container {
 }
 
 impl Container {
-    /// Describes a container that runs `argv` in `writable`, with `seccomp` as its profile.
+    /// Describes a container that runs `argv` in `writable`, with `seccomp` as its profile, if it is not
+    /// null.
     ///
     /// # Errors
     /// When the bundle cannot be written.
@@ -103,7 +107,7 @@ impl Container {
         let scratch = Scratch::new()?;
         let root = scratch.dir("root")?;
         let bundle = scratch.dir("bundle")?;
-        let spec = spec(&root, argv, writable, seccomp, no_new_privileges);
+        let spec = bundle::spec(&root, argv, writable, seccomp, no_new_privileges);
         fs::write(
             bundle.join("config.json"),
             serde_json::to_vec_pretty(&spec)?,
@@ -142,13 +146,35 @@ impl Container {
     /// # Errors
     /// When the bundle cannot be written.
     pub fn annotated(self, annotations: &[(&str, &str)]) -> Result<Self> {
+        self.amended(|spec| {
+            spec["annotations"] = annotations
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), json!(value)))
+                .collect::<serde_json::Map<_, _>>()
+                .into();
+        })
+    }
+
+    /// Runs it as a user. One that is not root could gain the capabilities of the bounding set but has
+    /// none, as container engines do it.
+    ///
+    /// # Errors
+    /// When the bundle cannot be written.
+    pub fn as_user(self, uid: u32) -> Result<Self> {
+        self.amended(|spec| {
+            let process = &mut spec["process"];
+            process["user"] = json!({ "uid": uid, "gid": uid });
+            if uid != 0 {
+                let bounding = process["capabilities"]["bounding"].take();
+                process["capabilities"] = json!({ "bounding": bounding });
+            }
+        })
+    }
+
+    fn amended(self, amend: impl FnOnce(&mut Value)) -> Result<Self> {
         let path = self.scratch.join("bundle").join("config.json");
         let mut spec: Value = serde_json::from_slice(&fs::read(&path)?)?;
-        spec["annotations"] = annotations
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), json!(value)))
-            .collect::<serde_json::Map<_, _>>()
-            .into();
+        amend(&mut spec);
         fs::write(path, serde_json::to_vec_pretty(&spec)?)?;
         Ok(self)
     }
@@ -225,68 +251,4 @@ impl Drop for Container {
             );
         }
     }
-}
-
-/// A `config.json` like `runc spec` writes it, without resource limits (raising one needs a
-/// capability that test machines lack) and without a network namespace, and with the capabilities of
-/// a server that changes its user.
-fn spec(
-    root: &Path,
-    argv: &[PathBuf],
-    writable: &Path,
-    seccomp: &Value,
-    no_new_privileges: bool,
-) -> Value {
-    let capabilities = [
-        "CAP_AUDIT_WRITE",
-        "CAP_CHOWN",
-        "CAP_DAC_OVERRIDE",
-        "CAP_KILL",
-        "CAP_NET_BIND_SERVICE",
-        "CAP_SETGID",
-        "CAP_SETUID",
-    ];
-    json!({
-        "ociVersion": "1.0.2",
-        "process": {
-            "terminal": false,
-            "user": { "uid": 0, "gid": 0 },
-            "args": argv,
-            "env": [format!("PATH={}", crate::tracer::PATH), "HOME=/", "LANG=C"],
-            "cwd": writable,
-            "capabilities": {
-                "bounding": capabilities,
-                "effective": capabilities,
-                "permitted": capabilities,
-            },
-            "noNewPrivileges": no_new_privileges,
-        },
-        "root": { "path": root, "readonly": true },
-        "hostname": "tracer-e2e",
-        "mounts": [
-            { "destination": "/proc", "type": "proc", "source": "proc" },
-            {
-                "destination": "/dev", "type": "tmpfs", "source": "tmpfs",
-                "options": ["nosuid", "strictatime", "mode=755", "size=65536k"],
-            },
-            {
-                "destination": "/dev/pts", "type": "devpts", "source": "devpts",
-                "options": ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"],
-            },
-            {
-                "destination": "/dev/shm", "type": "tmpfs", "source": "shm",
-                "options": ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
-            },
-            {
-                "destination": writable, "type": "none", "source": writable,
-                "options": ["rbind", "rw"],
-            },
-        ],
-        "linux": {
-            "namespaces": [
-                { "type": "pid" }, { "type": "ipc" }, { "type": "uts" }, { "type": "mount" },
-            ],
-            "seccomp": seccomp,
-        },
-    })
 }

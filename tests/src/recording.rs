@@ -246,13 +246,16 @@ impl Recording {
 
     /// The calls that a filter stopped, each with what the program saw, in any phase.
     pub fn blocked(&self) -> BTreeSet<(Call, Blocked)> {
-        self.syscalls
-            .iter()
-            .flat_map(|call| {
-                let name = Call::new(&call.abi, call.nr);
-                let stopped = call.evidence.iter().filter_map(|who| who.blocked);
-                stopped.map(move |blocked| (name.clone(), blocked))
-            })
+        self.blocked_evidence()
+            .map(|(call, _, blocked)| (Call::new(&call.abi, call.nr), blocked))
             .collect()
+    }
+
+    /// Who attempted the calls that a filter stopped, and what they saw.
+    pub fn blocked_evidence(&self) -> impl Iterator<Item = (&Syscall, &Evidence, Blocked)> {
+        self.syscalls.iter().flat_map(|call| {
+            let stopped = call.evidence.iter();
+            stopped.filter_map(move |who| Some((call, who, who.blocked?)))
+        })
     }
 }
