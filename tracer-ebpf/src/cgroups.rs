@@ -83,7 +83,7 @@ fn found(id: u64, path: *const u8) {
         blind: 0,
         left: 0,
         introduced: 1,
-        pad: 0,
+        removed: 0,
     };
     if maps::CGROUPS
         .insert(id, entry, u64::from(BPF_NOEXIST))
@@ -144,8 +144,11 @@ pub(crate) fn rmdir(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the tracepoint's typed argument.
     let id = unsafe { id(cgroup) };
     // SAFETY: the cgroup is gone: nobody else reads or removes its entry.
-    if let Some(entry) = unsafe { maps::CGROUPS.get(id) } {
-        if entry.instance == id {
+    if let Some(entry) = maps::CGROUPS.get_ptr_mut(id) {
+        // SAFETY: as above.
+        if unsafe { (*entry).instance } == id {
+            // SAFETY: as above; written whole.
+            unsafe { (&raw mut (*entry).removed).write_volatile(1) };
             notices::send(
                 id,
                 NoticeKind::Removed,

@@ -178,8 +178,8 @@ pub struct CgroupEntry {
     pub left: u32,
     /// 1 when its processes are all in [`maps::PROCESSES`]: one that is not has come from outside.
     pub introduced: u32,
-    /// Always 0.
-    pub pad: u32,
+    /// 1 once the cgroup was removed: no task of it can make a call any more.
+    pub removed: u32,
 }
 
 /// Longest path of a cgroup that is kept, terminating NUL included. In Kubernetes they have some

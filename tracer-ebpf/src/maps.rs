@@ -2,7 +2,7 @@
 //! [`tracer_ebpf::maps`] and sets their sizes when it loads them.
 
 use aya_ebpf::{
-    bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
+    bindings::BPF_F_MMAPABLE,
     macros::map,
     maps::{Array, HashMap, PerCpuArray, Queue, RingBuf},
 };
@@ -14,10 +14,10 @@ use tracer_ebpf::{
 #[map]
 pub(crate) static CGROUPS: HashMap<u64, CgroupEntry> = HashMap::with_max_entries(1024, 0);
 
-/// Paths wait here only until user space has read them, so their memory is taken when it is needed.
+/// Paths wait here only until user space has read them, so there is room for many of one moment. It
+/// is taken beforehand: memory that is asked for in a program is refused when many ask at once.
 #[map]
-pub(crate) static CGROUP_PATHS: HashMap<u64, CgroupPath> =
-    HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+pub(crate) static CGROUP_PATHS: HashMap<u64, CgroupPath> = HashMap::with_max_entries(1024, 0);
 
 /// Where a cgroup's path is put together.
 #[map]
@@ -38,9 +38,9 @@ pub(crate) static EXOTIC: HashMap<ExoticKey, u32> = HashMap::with_max_entries(10
 #[map]
 pub(crate) static PROCESSES: HashMap<u32, ProcessEntry> = HashMap::with_max_entries(1024, 0);
 
-/// Only threads under a filter are in it, so its memory is taken when there are any.
+/// Only threads under a filter are in it.
 #[map]
-pub(crate) static THREADS: HashMap<u32, u32> = HashMap::with_max_entries(1024, BPF_F_NO_PREALLOC);
+pub(crate) static THREADS: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);
 
 #[map]
 pub(crate) static EXECUTABLES: HashMap<u64, ExecutablePath> = HashMap::with_max_entries(1024, 0);

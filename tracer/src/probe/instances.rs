@@ -6,7 +6,10 @@ use tracer_ebpf::{
     CgroupEntry, CgroupPath, EXE_OVERFLOW, ExoticKey, Phase, ROW_LEN, RowKey, kind, maps as names,
 };
 
-use super::{Probe, ProbeError, read::MarkBytes};
+use super::{
+    Probe, ProbeError,
+    read::{MarkBytes, SeenRow},
+};
 
 /// What a cgroup is recorded as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub struct InstanceState {
     pub blind: bool,
     /// Whether a process of the workload left for a cgroup that is not recorded.
     pub left: bool,
+    /// Whether its cgroup was removed.
+    pub removed: bool,
 }
 
 impl Probe {
@@ -65,7 +70,7 @@ impl Probe {
             blind: 0,
             left: 0,
             introduced: u32::from(kind == Kind::RunningContainer { introduced: true }),
-            pad: 0,
+            removed: 0,
         };
         cgroups
             .insert(cgroup, entry, 0)
@@ -94,6 +99,7 @@ impl Probe {
             filtered: entry.filtered != 0,
             blind: entry.blind != 0,
             left: entry.left != 0,
+            removed: entry.removed != 0,
         }))
     }
 
@@ -158,25 +164,26 @@ impl Probe {
         Ok(())
     }
 
-    /// Gives back what an instance took up, when no task of it can make a call any more: its
-    /// cgroups are gone, or [`unwatch`](Self::unwatch) was called. Its rows must have been read.
+    /// Gives back what instances took up, when no task of them can make a call any more: their
+    /// cgroups are gone, or [`unwatch`](Self::unwatch) was called a while ago. `rows` is all that
+    /// [`rows`](Self::rows) told since; theirs must have been read.
     ///
     /// # Errors
     /// [`ProbeError::Map`] when the kernel refuses.
-    pub fn release(&mut self, instance: u64) -> Result<(), ProbeError> {
-        let mut cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
-        remove(&mut cgroups, instance)?;
-        let mut paths: HashMap<_, u64, CgroupPath> = self.map_mut(names::CGROUP_PATHS)?;
-        let _ = paths.remove(&instance);
-        let of_instance: Vec<_> = self
-            .rows()?
-            .into_iter()
-            .filter(|row| row.key.instance == instance)
-            .collect();
+    pub fn release(&mut self, instances: &[u64], rows: &[SeenRow]) -> Result<(), ProbeError> {
+        for instance in instances {
+            let mut cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
+            remove(&mut cgroups, *instance)?;
+            let mut paths: HashMap<_, u64, CgroupPath> = self.map_mut(names::CGROUP_PATHS)?;
+            let _ = paths.remove(instance);
+        }
+        let theirs = rows
+            .iter()
+            .filter(|row| instances.contains(&row.key.instance));
         // No slot may lead to a row that is about to be somebody else's.
         self.control.new_epoch();
         let exotic = self.exotic()?;
-        for row in of_instance {
+        for row in theirs {
             let mut rows: HashMap<_, RowKey, u32> = self.map_mut(names::ROWS)?;
             rows.remove(&row.key)
                 .map_err(|error| ProbeError::map("remove from", names::ROWS)(error.into()))?;

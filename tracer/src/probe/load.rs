@@ -117,9 +117,8 @@ impl Probe {
             .map_max_entries(names::EXECUTABLES, settings.max_rows)
             .map_max_entries(names::EXOTIC, settings.max_rows.saturating_mul(4))
             .map_max_entries(names::CGROUPS, settings.max_cgroups)
-            .map_max_entries(names::CGROUP_PATHS, settings.max_cgroups)
             .map_max_entries(names::PROCESSES, settings.max_cgroups)
-            .map_max_entries(names::THREADS, settings.max_cgroups.saturating_mul(4))
+            .map_max_entries(names::THREADS, settings.max_cgroups)
             .load(OBJECT)
             .context("the kernel or aya refused the object")
             .map_err(ProbeError::Load)?;

@@ -273,6 +273,8 @@ impl Attachment {
         watcher: &mut dyn Watcher,
     ) -> Result<(Vec<Recording>, Ended), RecordError> {
         let ended = self.follow(signals, watcher).await?;
+        // What came since the last look, and what found no room in the ring.
+        self.session.reconcile()?;
         self.hear(watcher)?;
         self.roster.settle(&mut self.session, watcher)?;
         let endings = self.endings();

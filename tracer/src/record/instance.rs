@@ -93,5 +93,6 @@ impl InstanceState {
         self.filtered |= other.filtered;
         self.blind |= other.blind;
         self.left |= other.left;
+        self.removed |= other.removed;
     }
 }

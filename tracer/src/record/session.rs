@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     cgroup::Cgroup,
-    probe::{Events, Kind, Probe, ProbeError, Settings},
+    probe::{Events, Kind, Probe, ProbeError, SeenRow, Settings},
     recording::{Call, Executable, FirstSeen, Losses, Observation, Observations, Phase, Recording},
     syscall::Machine,
 };
@@ -414,14 +414,13 @@ impl Session {
                 continue;
             };
             let (id, known, found) = (watched.cgroup.id, watched.state, watched.found);
-            let gone = found && !watched.cgroup.exists();
             let Some(state) = self.probe.state(id)? else {
                 continue;
             };
             if state.started && !known.started {
                 self.take_notice(id, NoticeKind::Started)?;
             }
-            if gone {
+            if found && state.removed {
                 self.take_notice(id, NoticeKind::Removed)?;
             }
             if let Some(watched) = self.instance_mut(number) {
@@ -444,11 +443,11 @@ impl Session {
         else {
             return Ok(());
         };
-        self.learn_rows()?;
+        let rows = self.probe.rows()?;
+        self.learn(&rows)?;
         self.read_rows(Some(number))?;
         self.end(number)?;
-        self.probe.release(id)?;
-        Ok(())
+        Ok(self.probe.release(&[id], &rows)?)
     }
 
     /// Leaves an instance that nobody wants, and all that was seen of it.
@@ -485,13 +484,18 @@ impl Session {
     }
 
     fn release_due(&mut self) -> Result<(), RecordError> {
-        while let Some((since, id)) = self.to_release.front().copied() {
-            if since.elapsed() < GRACE {
-                break;
-            }
-            self.to_release.pop_front();
-            self.probe.release(id)?;
+        let due: Vec<_> = self
+            .to_release
+            .iter()
+            .take_while(|(since, _)| since.elapsed() >= GRACE)
+            .map(|(_, id)| *id)
+            .collect();
+        if due.is_empty() {
+            return Ok(());
         }
+        self.to_release.drain(..due.len());
+        let rows = self.probe.rows()?;
+        self.probe.release(&due, &rows)?;
         Ok(())
     }
 
@@ -638,7 +642,12 @@ impl Session {
     }
 
     fn learn_rows(&mut self) -> Result<(), RecordError> {
-        for row in self.probe.rows()? {
+        let rows = self.probe.rows()?;
+        self.learn(&rows)
+    }
+
+    fn learn(&mut self, rows: &[SeenRow]) -> Result<(), RecordError> {
+        for row in rows {
             if self.rows.contains_key(&row.number) {
                 continue;
             }
