@@ -145,6 +145,8 @@ impl Probe {
     /// [`ProbeError::Map`] when the kernel refuses.
     pub fn unwatch(&mut self, instance: u64) -> Result<(), ProbeError> {
         let mut cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
+        // Before those below it: who moves or forks there meanwhile does not leave a recorded workload.
+        remove(&mut cgroups, instance)?;
         loop {
             // A child may be made while its parent is still in the map: look until none is left.
             let members: Vec<u64> = cgroups
