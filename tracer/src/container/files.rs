@@ -17,7 +17,8 @@ pub const MAX_FILE: u64 = 8 << 20;
 pub const MAX_ENTRIES: usize = 10_000;
 
 /// A container's id that can be a part of a path: the rule of runc and crun
-/// (runc, libcontainer/factory_linux.go: `^[\w+-\.]+$`), and no longer than a file name.
+/// (runc 1.1, libcontainer/factory_linux.go: `^[\w+-\.]+$`, where `+-\.` is a range with the comma in
+/// it), and no longer than a file name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(String);
 
@@ -25,8 +26,9 @@ impl Id {
     /// # Errors
     /// [`ContainerError::Id`].
     pub fn new(text: &str) -> Result<Self, ContainerError> {
-        let fine = |b: u8| b.is_ascii_alphanumeric() || b"_+-.".contains(&b);
-        if (1..=255).contains(&text.len()) && !text.starts_with('.') && text.bytes().all(fine) {
+        let fine = |b: u8| b.is_ascii_alphanumeric() || b"_+,-.".contains(&b);
+        if (1..=255).contains(&text.len()) && ![".", ".."].contains(&text) && text.bytes().all(fine)
+        {
             Ok(Self(text.to_owned()))
         } else {
             let shown = text.chars().take(80).collect();
@@ -171,12 +173,19 @@ mod tests {
             "a\nb",
             "a\0b",
             "\u{1b}[2J",
-            ".hidden",
             &"a".repeat(256),
         ] {
             assert!(Id::new(text).is_err(), "{text:?}");
         }
-        for text in ["a", "web-1", "a.b_c+d", &"f".repeat(64)] {
+        for text in [
+            "a",
+            "web-1",
+            "a.b_c+d",
+            "a,b",
+            ".hidden",
+            "...",
+            &"f".repeat(64),
+        ] {
             assert_eq!(Id::new(text).unwrap().as_str(), text);
         }
     }
