@@ -66,11 +66,20 @@ pub fn resolve(path: &str, sources: &Sources) -> Option<Container> {
 
 /// The container that lies where plain runc and crun put it by default: in a cgroup of its id. One
 /// look instead of one at each container's files.
+///
+/// Files that are there and cannot be read tell at least that there is a container of that id.
 fn named_by_id(path: &str, sources: &Sources) -> Option<Container> {
     let parts = path.split('/').filter(|part| !part.is_empty());
-    let state = parts
+    let (id, lookup) = parts
         .filter_map(|part| Id::new(part).ok())
-        .find_map(|id| state::by_id(&sources.files, &id, path).state)?;
+        .map(|id| {
+            let lookup = state::by_id(&sources.files, &id, path);
+            (id, lookup)
+        })
+        .find(|(_, lookup)| lookup.state.is_some() || !lookup.problems.is_empty())?;
+    let Some(state) = lookup.state else {
+        return named(path, id.as_str(), sources);
+    };
     let cgroup = state
         .cgroup
         .clone()

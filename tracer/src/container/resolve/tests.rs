@@ -209,3 +209,19 @@ fn a_container_that_is_gone_is_known_by_the_cgroup_that_has_its_id() {
         assert!(named(path, id, &sources).is_none(), "{path} {id}");
     }
 }
+
+/// A bundle with an annotation of many megabytes makes runc's own file as long.
+#[test]
+fn files_that_cannot_be_read_tell_of_a_container_all_the_same() {
+    let root = tempfile::tempdir().unwrap();
+    write(root.path(), "/run/runc/web/state.json", "{");
+    let found = resolve("/web/below", &sources(root.path())).unwrap();
+    assert_eq!((found.id.as_str(), found.cgroup.as_str()), ("web", "/web"));
+    assert!(!found.known);
+    assert!(
+        found.unresolved[0].contains("/run/runc/web/state.json"),
+        "{:?}",
+        found.unresolved
+    );
+    assert!(resolve("/other", &sources(root.path())).is_none());
+}
