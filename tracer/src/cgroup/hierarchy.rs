@@ -73,7 +73,7 @@ impl Hierarchy {
                 .and_then(|process| process.mountinfo())
                 .is_ok_and(|mounts| mounts.into_iter().any(|mount| mount.fs_type == "cgroup"))
         };
-        self.is_private() && !has_children() && has_v1()
+        is_v1_only(self.is_private(), has_children, has_v1)
     }
 
     /// The cgroup that this process is in.
@@ -130,6 +130,16 @@ impl Hierarchy {
             directory,
         })
     }
+}
+
+/// Systemd's hybrid layout mounts v2 and makes cgroups in it; a container whose /sys has no cgroups
+/// sees neither, on a machine that may well use v2.
+fn is_v1_only(
+    is_private: bool,
+    has_children: impl Fn() -> bool,
+    has_v1: impl Fn() -> bool,
+) -> bool {
+    is_private && !has_children() && has_v1()
 }
 
 /// A cgroup that exists, or existed when it was looked up.
@@ -285,5 +295,27 @@ fn private_mount() -> io::Result<OwnedFd> {
             FSMOUNT_CLOEXEC,
             0,
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_machine_that_does_not_use_v2_is_refused() {
+        for (private, children, v1, expected) in [
+            (true, false, true, true),
+            // Mounted, used by somebody, or without v1: its cgroups can be told apart.
+            (false, false, true, false),
+            (true, true, true, false),
+            (true, false, false, false),
+        ] {
+            assert_eq!(
+                is_v1_only(private, || children, || v1),
+                expected,
+                "{private} {children} {v1}"
+            );
+        }
     }
 }
