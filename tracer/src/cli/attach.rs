@@ -23,6 +23,7 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         wanted,
         wait: args.wait,
         duration: args.duration,
+        cri_socket: args.cri_socket.clone(),
         naming: Naming {
             given: args.name.clone(),
             clean: name::of,

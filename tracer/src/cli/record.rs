@@ -80,6 +80,11 @@ pub(super) struct Args {
     #[arg(long, conflicts_with_all = ["user", "follow", "command", "cgroup"])]
     pub(super) wait: bool,
 
+    /// Ask this CRI socket for the names and labels of pods [default: those of containerd, CRI-O,
+    /// cri-dockerd and k3s, where they are]
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["user", "follow", "command"])]
+    pub(super) cri_socket: Option<PathBuf>,
+
     /// Run the command as this user: a name, a uid, or uid:gid
     #[arg(long, value_name = "USER")]
     user: Option<String>,

@@ -2,7 +2,12 @@
 //! until all of it has ended, time is up, or a signal says so.
 
 use std::{
-    collections::BTreeMap, ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::Path, time::Duration,
+    collections::BTreeMap,
+    ffi::OsStr,
+    fs,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
 use procfs::process::Process;
@@ -33,6 +38,8 @@ pub struct Request {
     pub wait: bool,
     /// When to end.
     pub duration: Option<Duration>,
+    /// The CRI socket to ask, instead of the known ones.
+    pub cri_socket: Option<PathBuf>,
     /// How workloads are called.
     pub naming: Naming,
     /// For the kernel side.
@@ -125,7 +132,10 @@ impl Attachment {
             .collect();
         let mut sources = Sources::local();
         if !selectors.is_empty() {
-            sources.refresh_cri(None).await;
+            sources.refresh_cri(request.cri_socket.as_deref()).await;
+            for problem in &sources.problems {
+                watcher.note(problem);
+            }
         }
         let settings = Settings {
             discover: !selectors.is_empty(),
@@ -137,7 +147,7 @@ impl Attachment {
         }
         let session = Session::start(&settings, hierarchy.root())?;
         let mut attachment = Self {
-            roster: Roster::new(selectors, sources),
+            roster: Roster::new(selectors, sources, request.cri_socket.clone()),
             request,
             session,
             plain: Vec::new(),

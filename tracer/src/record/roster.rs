@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -56,6 +57,8 @@ struct Member {
 pub(super) struct Roster {
     selectors: Vec<Selector>,
     sources: Sources,
+    /// The CRI socket to ask, instead of the known ones.
+    cri_socket: Option<PathBuf>,
     members: BTreeMap<u32, Member>,
     /// Which selectors have meant a container so far.
     met: Vec<bool>,
@@ -69,11 +72,16 @@ pub(super) struct Roster {
 }
 
 impl Roster {
-    pub(super) fn new(selectors: Vec<Selector>, sources: Sources) -> Self {
+    pub(super) fn new(
+        selectors: Vec<Selector>,
+        sources: Sources,
+        cri_socket: Option<PathBuf>,
+    ) -> Self {
         Self {
             met: vec![false; selectors.len()],
             selectors,
             sources,
+            cri_socket,
             members: BTreeMap::new(),
             asking: None,
             asked: Some(Instant::now()),
@@ -399,8 +407,9 @@ impl Roster {
         }
         self.asked = Some(Instant::now());
         let mut sources = self.sources.clone();
+        let socket = self.cri_socket.clone();
         self.asking = Some(tokio::spawn(async move {
-            sources.refresh_cri(None).await;
+            sources.refresh_cri(socket.as_deref()).await;
             sources
         }));
     }
