@@ -234,7 +234,7 @@ impl Attachment {
             watcher,
         );
         match container {
-            Some(container) => self.roster.add_running(number, container),
+            Some(container) => self.roster.add_running(number, container, watcher),
             None => self.plain.push((number, cgroup)),
         }
         Ok(())

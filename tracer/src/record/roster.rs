@@ -60,8 +60,8 @@ pub(super) struct Roster {
     /// The CRI socket to ask, instead of the known ones.
     cri_socket: Option<PathBuf>,
     members: BTreeMap<u32, Member>,
-    /// Which selectors have meant a container so far.
-    met: Vec<bool>,
+    /// The id of the container that each selector has meant first.
+    met: Vec<Option<String>>,
     /// An answer of CRI that is under way: it may take seconds, and recording does not wait.
     asking: Option<JoinHandle<Sources>>,
     asked: Option<Instant>,
@@ -78,7 +78,7 @@ impl Roster {
         cri_socket: Option<PathBuf>,
     ) -> Self {
         Self {
-            met: vec![false; selectors.len()],
+            met: vec![None; selectors.len()],
             selectors,
             sources,
             cri_socket,
@@ -95,8 +95,13 @@ impl Roster {
     }
 
     /// Takes in a container that was there from the beginning.
-    pub(super) fn add_running(&mut self, instance: u32, container: Container) {
-        self.meet(&container);
+    pub(super) fn add_running(
+        &mut self,
+        instance: u32,
+        container: Container,
+        watcher: &mut dyn Watcher,
+    ) {
+        self.meet(&container, watcher);
         self.members.insert(
             instance,
             Member {
@@ -130,7 +135,7 @@ impl Roster {
             };
             member.decision == Decision::Wanted && (!member.removed || pod().is_some_and(&exists))
         };
-        if !self.met.iter().all(|met| *met) || self.members.values().any(runs) {
+        if !self.met.iter().all(Option::is_some) || self.members.values().any(runs) {
             self.alone_since = None;
             return false;
         }
@@ -257,7 +262,7 @@ impl Roster {
             .any(|wanted| wanted.matches(&container));
         let asks_cri = container.pod.is_some() && !self.sources.cri.knows(&container.id);
         let decided = if wanted {
-            self.meet(&container);
+            self.meet(&container, watcher);
             Decision::Wanted
         } else if container.known {
             Decision::Left
@@ -289,9 +294,20 @@ impl Roster {
         }
     }
 
-    fn meet(&mut self, container: &Container) {
+    fn meet(&mut self, container: &Container, watcher: &mut dyn Watcher) {
         for (selector, met) in self.selectors.iter().zip(&mut self.met) {
-            *met |= selector.matches(container);
+            if !selector.matches(container) {
+                continue;
+            }
+            let first = met.get_or_insert_with(|| container.id.clone());
+            // Of those that are to come, it cannot be known before that there are several.
+            if *first != container.id && !selector.is_exact(container) {
+                watcher.note(&format!(
+                    "several containers are {selector}: {} is recorded as well as {}; give more of the id",
+                    brief(&container.id),
+                    brief(first)
+                ));
+            }
         }
     }
 
@@ -387,7 +403,7 @@ impl Roster {
         session: &mut Session,
         watcher: &mut dyn Watcher,
     ) -> Result<(), RecordError> {
-        self.meet(&container);
+        self.meet(&container, watcher);
         announce(Some(&container), &container.cgroup, watcher);
         if let Some(watched) = session.instance_mut(instance) {
             watched.subject.container = Some(describe::container(&container));
@@ -465,22 +481,32 @@ pub(super) fn announce(container: Option<&Container>, path: &str, watcher: &mut 
         watcher.began(&format!("cgroup {}", path.escape_debug()));
         return;
     };
-    let name = container.name.as_deref().unwrap_or(&container.id);
+    let name = brief(container.name.as_deref().unwrap_or(&container.id));
     watcher.began(&format!(
-        "container {} of {}",
-        name.escape_debug(),
-        container.workload.to_string().escape_debug()
+        "container {name} of {}",
+        brief(&container.workload.to_string())
     ));
     for warning in &container.warnings {
-        watcher.note(&format!("{}: {warning}", name.escape_debug()));
+        watcher.note(&format!("{name}: {warning}"));
     }
     for problem in &container.unresolved {
-        watcher.note(&format!(
-            "{}: {}",
-            name.escape_debug(),
-            problem.escape_debug()
-        ));
+        watcher.note(&format!("{name}: {}", brief(problem)));
     }
+}
+
+/// Text that anyone may have chosen, for a line on a terminal.
+fn brief(text: &str) -> String {
+    /// Longer than any name in Kubernetes, and than a sentence around it.
+    const MAX: usize = 500;
+    let mut brief: String = text
+        .chars()
+        .take(MAX)
+        .flat_map(char::escape_debug)
+        .collect();
+    if text.chars().nth(MAX).is_some() {
+        brief.push('…');
+    }
+    brief
 }
 
 /// The source of an instance that is a container.
