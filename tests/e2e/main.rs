@@ -14,9 +14,14 @@
 //! | [`containerd`] | so are those of `ctr`, and of pods as kubelet makes them |
 //! | [`matrix`] | the profile of a container runs it in each configuration and on each runtime |
 //! | [`runtimes`] | each version of a runtime starts and enters a container under a profile for it |
+//! | [`lifecycle`] | a container is recorded whenever it starts, ends, comes again or is killed |
+//! | [`arrivals`] | whoever comes into a container's cgroup is filed as what he is |
+//! | [`warnings`] | what is dangerous about a container is said wherever its profile is read |
+//! | [`hostile`] | files, names and sockets that mean harm do none |
 //! | [`output`] | what is written, where, and that it is the same each time |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
 
+mod arrivals;
 mod attribution;
 mod bad_input;
 mod blocked;
@@ -27,7 +32,10 @@ mod containers;
 mod docker;
 mod enforcement;
 mod ground_truth;
+mod hostile;
+mod lifecycle;
 mod matrix;
 mod output;
 mod races;
 mod runtimes;
+mod warnings;

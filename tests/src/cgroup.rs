@@ -117,7 +117,11 @@ impl Cgroup {
         Self::at(self.path.join(name))
     }
 
-    fn at(path: PathBuf) -> Result<Self> {
+    /// Makes one at a path of the test's choice.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn at(path: PathBuf) -> Result<Self> {
         fs::create_dir(&path).with_context(|| format!("making cgroup {}", path.display()))?;
         Ok(Self { path })
     }

@@ -179,6 +179,43 @@ impl Container {
         Ok(self)
     }
 
+    /// Gives it an id of the test's choice.
+    #[must_use]
+    pub fn named(mut self, id: &str) -> Self {
+        id.clone_into(&mut self.id);
+        self
+    }
+
+    /// Its `config.json`.
+    pub fn config(&self) -> PathBuf {
+        self.scratch.join("bundle").join("config.json")
+    }
+
+    /// Lets the caller change its `config.json`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn edited(self, edit: impl FnOnce(&mut Value)) -> Result<Self> {
+        let mut spec: Value = serde_json::from_slice(&fs::read(self.config())?)?;
+        edit(&mut spec);
+        fs::write(self.config(), serde_json::to_vec(&spec)?)?;
+        Ok(self)
+    }
+
+    /// Its runtime, with these words behind the options that it needs here.
+    ///
+    /// # Errors
+    /// When the mount table cannot be read.
+    pub fn tool(&self, words: &[&str]) -> Result<Command> {
+        let line = self.script("shift 2; exec $runtime \"$@\"")?;
+        let mut command = Command::new("unshare");
+        command
+            .args(&line[1..])
+            .args(words)
+            .stdin(std::process::Stdio::null());
+        Ok(command)
+    }
+
     /// The command line that runs it and ends with its status.
     ///
     /// # Errors

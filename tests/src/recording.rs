@@ -230,6 +230,31 @@ impl Recording {
             .collect()
     }
 
+    /// The indices of the instances that are the container of that id.
+    pub fn instances_of(&self, id: &str) -> impl Iterator<Item = usize> {
+        let is = move |instance: &Instance| instance.container.as_ref().is_some_and(|c| c.id == id);
+        let instances = self.instances.iter().enumerate();
+        instances
+            .filter(move |(_, i)| is(i))
+            .map(|(index, _)| index)
+    }
+
+    /// The phases in which any of these calls was made.
+    pub fn phases_of(&self, nrs: &[u32]) -> BTreeSet<&str> {
+        self.syscalls
+            .iter()
+            .filter(|call| call.abi == "x86_64" && nrs.contains(&call.nr))
+            .flat_map(|call| &call.evidence)
+            .filter(|who| who.blocked.is_none())
+            .map(|who| who.phase.as_str())
+            .collect()
+    }
+
+    /// Whether a reason speaks against its completeness.
+    pub fn has_reason(&self, code: &str) -> bool {
+        self.coverage.reasons.iter().any(|r| r.code == code)
+    }
+
     /// The calls that were made in a phase, by any instance.
     pub fn made_in(&self, phase: &str) -> BTreeSet<Call> {
         self.calls_where(|who| who.phase == phase && who.blocked.is_none())

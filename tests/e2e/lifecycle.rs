@@ -1,0 +1,365 @@
+//! A container's life: found while it runs, waited for, started again, killed, one of several. What it
+//! did is what the test told it to do, and nobody else does the like.
+
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
+use tracer_tests::{
+    Outcome, cgroup,
+    life::{Life, Watch},
+    needs,
+    oci::Runtime,
+    process,
+    pty::OnTerminal,
+    recording::{Call, Recording},
+    requires::{Need, program},
+    scratch::{Scratch, unique},
+    tracer,
+};
+
+pub(crate) const MKDIR: [u32; 2] = [83, 258];
+pub(crate) const LINK: [u32; 2] = [86, 265];
+const SWAPOFF: [u32; 1] = [168];
+pub(crate) const SYNC: [u32; 1] = [162];
+pub(crate) const UMASK: [u32; 1] = [95];
+const PIVOT_ROOT: [u32; 1] = [155];
+
+/// Leaves the test where containers of a runtime cannot be run and recorded.
+macro_rules! needs_containers {
+    ($runtime:expr) => {
+        needs!(
+            Need::Root,
+            Need::Cgroup2,
+            Need::X86,
+            $runtime.need(),
+            program::UNSHARE,
+            program::BUSYBOX
+        );
+    };
+}
+pub(crate) use needs_containers;
+
+/// Checks in which phases any of some calls was made.
+pub(crate) fn made_in(recording: &Recording, nrs: &[u32], phases: &[&str]) -> Outcome {
+    let found = recording.phases_of(nrs);
+    ensure!(
+        found.iter().eq(phases),
+        "{nrs:?} in {found:?}, not in {phases:?}"
+    );
+    Ok(())
+}
+
+/// Whether an instance made any of some calls.
+pub(crate) fn did(recording: &Recording, instance: usize, nrs: &[u32]) -> bool {
+    let calls = recording.calls_where(|who| who.instance == instance);
+    nrs.iter().any(|nr| calls.contains(&Call::x86_64(*nr)))
+}
+
+fn is_complete(recording: &Recording) -> Outcome {
+    let coverage = &recording.coverage;
+    ensure!(
+        coverage.complete && coverage.reasons.is_empty(),
+        "{coverage:?}"
+    );
+    ensure!(
+        recording.instances.iter().all(|it| it.start_observed),
+        "{:?}",
+        recording.instances
+    );
+    Ok(())
+}
+
+/// Whether a profile in a folder, or on stdout, allows a call.
+fn allows(profile: &[u8], name: &str) -> Result<bool> {
+    let profile: serde_json::Value = serde_json::from_slice(profile)?;
+    let rules = profile["syscalls"].as_array().context("no rules")?;
+    Ok(rules.iter().any(|rule| {
+        let names = rule["names"].as_array();
+        rule["action"] == "SCMP_ACT_ALLOW"
+            && names.is_some_and(|names| names.iter().any(|it| it == name))
+    }))
+}
+
+fn running_already(runtime: Runtime) -> Outcome {
+    needs_containers!(runtime);
+    let scratch = Scratch::new()?;
+    let mut life = Life::new(runtime, &scratch.dir("life")?)?;
+    life.start()?;
+    life.does("busybox mkdir before")?;
+    let watch = Watch::start(&scratch.join("out"), &["--container", life.id()])?;
+    life.does("busybox ln began l")?;
+    life.exec(&["busybox", "sync"])?;
+    life.ends()?;
+    let watched = watch.ends()?;
+    let (folder, recording) = watched.only()?;
+    ensure!(!recording.instances[0].start_observed && !recording.coverage.complete);
+    ensure!(
+        recording.has_reason("start-not-observed"),
+        "{:?}",
+        recording.coverage
+    );
+    made_in(recording, &MKDIR, &[])?;
+    made_in(recording, &LINK, &["run"])?;
+    made_in(recording, &SYNC, &["exec"])?;
+    // What its runtime calls between loading a filter and starting the program.
+    let profile = fs::read(folder.join("seccomp.json"))?;
+    for call in ["execve", "fstatfs", "prctl", "link", "sync"] {
+        ensure!(allows(&profile, call)?, "{call} is not in the profile");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_runc_container_that_runs_already() -> Outcome {
+    running_already(Runtime::Runc)
+}
+
+#[test]
+fn a_crun_container_that_runs_already() -> Outcome {
+    running_already(Runtime::Crun)
+}
+
+fn from_the_first_call(runtime: Runtime) -> Outcome {
+    needs_containers!(runtime);
+    let scratch = Scratch::new()?;
+    let mut life = Life::new(runtime, &scratch.dir("life")?)?;
+    let watch = Watch::start(&scratch.join("out"), &["--wait", "--container", life.id()])?;
+    life.start()?;
+    life.does("busybox ln began l")?;
+    life.exec(&["busybox", "sync"])?;
+    let mut command = life.container.tool(&["exec", "-t", life.id()])?;
+    command.args(["busybox", "swapoff", "no-such-device"]);
+    let mut session = OnTerminal::spawn(&mut command)?;
+    session.until("no-such-device")?;
+    life.ends()?;
+    let watched = watch.ends()?;
+    let (folder, recording) = watched.only()?;
+    is_complete(recording)?;
+    made_in(recording, &PIVOT_ROOT, &["setup"])?;
+    made_in(recording, &LINK, &["run"])?;
+    made_in(recording, &SYNC, &["exec"])?;
+    made_in(recording, &SWAPOFF, &["terminal"])?;
+    let window = recording.made_in("window");
+    ensure!(
+        window.contains(&Call::x86_64(59)),
+        "no execve in the window: {window:?}"
+    );
+    let profile = fs::read(folder.join("seccomp.json"))?;
+    ensure!(allows(&profile, "link")? && allows(&profile, "sync")?);
+    ensure!(
+        !allows(&profile, "swapoff")? && !allows(&profile, "pivot_root")?,
+        "what the workload does not do is in its profile"
+    );
+    for (which, sync, swapoff) in [("all", true, true), ("none", false, false)] {
+        let again = scratch.join(which);
+        process::run(
+            tracer::command()?
+                .args(["generate", "--exec", which, "--output"])
+                .arg(&again)
+                .arg(folder.join("recording.json")),
+        )?
+        .success()?;
+        let folder = fs::read_dir(&again)?.next().context("nothing written")??;
+        let profile = fs::read(folder.path().join("seccomp.json"))?;
+        ensure!(allows(&profile, "sync")? == sync, "--exec {which}: sync");
+        ensure!(
+            allows(&profile, "swapoff")? == swapoff,
+            "--exec {which}: swapoff"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_runc_container_from_its_first_call() -> Outcome {
+    from_the_first_call(Runtime::Runc)
+}
+
+#[test]
+fn a_crun_container_from_its_first_call() -> Outcome {
+    from_the_first_call(Runtime::Crun)
+}
+
+#[test]
+fn a_container_that_is_started_again_is_another_instance() -> Outcome {
+    needs_containers!(Runtime::Runc);
+    let scratch = Scratch::new()?;
+    let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?;
+    let watch = Watch::start(
+        &scratch.join("out"),
+        &["--wait", "--duration", "1h", "--container", life.id()],
+    )?;
+    for line in ["busybox ln began l", "busybox sync"] {
+        life.start()?;
+        life.does(line)?;
+        life.ends()?;
+    }
+    let watched = watch.stop(Signal::SIGTERM)?;
+    let (_, recording) = watched.only()?;
+    is_complete(recording)?;
+    ensure!(recording.instances_of(life.id()).eq(0..2));
+    for (instance, own, other) in [(0, &LINK[..], &SYNC[..]), (1, &SYNC, &LINK)] {
+        ensure!(
+            did(recording, instance, own) && !did(recording, instance, other),
+            "these are not the calls of instance {instance}: {:?}",
+            recording.syscalls
+        );
+    }
+    Ok(())
+}
+
+/// Two pods of a Deployment; in each, a container that prepares it and one that works.
+#[test]
+fn replicas_are_one_workload_and_the_containers_of_a_pod_are_several() -> Outcome {
+    needs_containers!(Runtime::Runc);
+    let scratch = Scratch::new()?;
+    let cart = unique("cart");
+    let pods = ["x2x4z", "b4c5d"].map(|end| format!("{cart}-5d8f9c7b6d-{end}"));
+    let [one, two] = pods.each_ref().map(|pod| format!("shop/{pod}"));
+    let watch = Watch::start(
+        &scratch.join("out"),
+        &["--wait", "--pod", &one, "--pod", &two, "--duration", "1h"],
+    )?;
+    let mut lives = Vec::new();
+    for pod in &pods {
+        for (name, line) in [
+            ("migrate", "busybox mkdir d"),
+            ("web", "busybox ln began l"),
+        ] {
+            let dir = scratch.dir(&format!("{pod}-{name}"))?;
+            let mut life = Life::new(Runtime::Runc, &dir)?.of_pod("shop", pod, name)?;
+            life.start()?;
+            life.does(line)?;
+            lives.push((name, life));
+        }
+    }
+    for (_, life) in &mut lives {
+        life.ends()?;
+    }
+    let watched = watch.stop(Signal::SIGINT)?;
+    ensure!(watched.folders.len() == 2, "{:?}", watched.folders);
+    for (name, life) in &lives {
+        let (folder, recording) = watched.of(life.id())?;
+        ensure!(
+            folder.ends_with(format!("shop_deployment-{cart}_{name}")),
+            "{}",
+            folder.display()
+        );
+        ensure!(recording.instances.len() == 2, "{:?}", recording.instances);
+        let phases = if *name == "web" { &["run"][..] } else { &[] };
+        made_in(recording, &LINK, phases)?;
+        for instance in 0..2 {
+            let (own, other) = if *name == "web" {
+                (LINK, MKDIR)
+            } else {
+                (MKDIR, LINK)
+            };
+            let run = recording.calls_where(|who| who.instance == instance && who.phase == "run");
+            let made = |nrs: [u32; 2]| nrs.iter().any(|nr| run.contains(&Call::x86_64(*nr)));
+            ensure!(made(own) && !made(other), "{name} {instance}: {run:?}");
+        }
+        is_complete(recording)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_container_that_is_killed() -> Outcome {
+    needs_containers!(Runtime::Runc);
+    let scratch = Scratch::new()?;
+    for wait in [true, false] {
+        let mut life = Life::new(Runtime::Runc, &scratch.dir(&format!("life-{wait}"))?)?;
+        let out = scratch.join(format!("out-{wait}"));
+        let id = life.id().to_owned();
+        let options = ["--container", &id, "--wait"];
+        let options = &options[..if wait { 3 } else { 2 }];
+        let watch = if wait {
+            let watch = Watch::start(&out, options)?;
+            life.start()?;
+            watch
+        } else {
+            life.start()?;
+            Watch::start(&out, options)?
+        };
+        life.does("busybox ln began l")?;
+        life.is_killed()?;
+        let watched = watch.ends()?;
+        let (_, recording) = watched.only()?;
+        made_in(recording, &LINK, &["run"])?;
+        ensure!(
+            recording.instances[0].start_observed == wait
+                && recording.has_reason("start-not-observed") != wait
+                && !recording.has_reason("still-running"),
+            "{:?}",
+            recording.coverage
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_tracer_that_is_killed_leaves_the_container_and_nothing_else() -> Outcome {
+    needs_containers!(Runtime::Runc);
+    let scratch = Scratch::new()?;
+    let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?;
+    let id = life.id().to_owned();
+    let options = ["--wait", "--container", &id];
+    let killed = scratch.join("killed");
+    let watch = Watch::start(&killed, &options)?;
+    life.start()?;
+    life.does("busybox mkdir d")?;
+    let (pid, own) = (watch.running.pid(), life.cgroup()?);
+    watch.running.signal(Signal::SIGKILL)?;
+    ensure!(watch.running.wait()?.code() == 137);
+    let left = |of: &str| of.contains(&format!("tracer-{pid}")) || of.contains("/bpf/tracer");
+    for cgroup in cgroup::all()? {
+        ensure!(
+            !left(&cgroup.to_string_lossy()),
+            "{} is left",
+            cgroup.display()
+        );
+    }
+    ensure!(
+        fs::read_dir("/sys/fs/bpf").map_or(true, |mut pins| pins.next().is_none()),
+        "something is pinned"
+    );
+    // A folder that holds half of a recording would be taken for one.
+    let written = fs::read_dir(&killed)?.flatten().map(|entry| entry.path());
+    let recordings = written.filter(|folder| folder.join("recording.json").exists());
+    ensure!(recordings.count() == 0, "a recording was written");
+
+    let watch = Watch::start(&scratch.join("out"), &options)?;
+    life.does("busybox ln began l")?;
+    ensure!(life.cgroup()? == own, "the container was moved");
+    life.ends()?;
+    let watched = watch.ends()?;
+    let (_, recording) = watched.only()?;
+    ensure!(recording.has_reason("start-not-observed"));
+    made_in(recording, &LINK, &["run"])?;
+    made_in(recording, &MKDIR, &[])
+}
+
+#[test]
+fn a_signal_ends_the_recording_of_all_and_its_results_are_written() -> Outcome {
+    needs_containers!(Runtime::Runc);
+    let scratch = Scratch::new()?;
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut life = Life::new(Runtime::Runc, &scratch.dir(signal.as_str())?)?;
+        let out = scratch.join(format!("out-{signal}"));
+        let watch = Watch::start(&out, &["--all", "--wait"])?;
+        life.start()?;
+        life.does("busybox ln began l")?;
+        let watched = watch.stop(signal)?;
+        let (folder, recording) = watched.of(life.id())?;
+        ensure!(folder.join("seccomp.json").exists() && folder.join("REVIEW.md").exists());
+        made_in(recording, &LINK, &["run"])?;
+        ensure!(
+            recording.has_reason("still-running"),
+            "{:?}",
+            recording.coverage
+        );
+        life.ends()?;
+    }
+    Ok(())
+}
