@@ -298,6 +298,25 @@ fn a_container_that_is_killed() -> Outcome {
     Ok(())
 }
 
+/// It has waited all the time, and a process that is killed calls nothing.
+#[test]
+fn a_container_that_does_nothing_until_it_is_killed() -> Outcome {
+    needs_containers!(Runtime::Runc);
+    let scratch = Scratch::new()?;
+    let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?;
+    life.start()?;
+    life.waits()?;
+    let watch = Watch::start(&scratch.join("out"), &["--container", life.id()])?;
+    life.is_killed()?;
+    let watched = watch.ends()?;
+    let (folder, recording) = watched.only()?;
+    ensure!(recording.instances_of(life.id()).eq([0]) && recording.syscalls.is_empty());
+    ensure!(recording.has_reason("start-not-observed"));
+    let profile = fs::read(folder.join("seccomp.json"))?;
+    ensure!(allows(&profile, "execve")? && !allows(&profile, "link")?);
+    Ok(())
+}
+
 #[test]
 fn a_tracer_that_is_killed_leaves_the_container_and_nothing_else() -> Outcome {
     needs_containers!(Runtime::Runc);

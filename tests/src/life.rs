@@ -197,6 +197,19 @@ impl Life {
         Ok(fs::remove_file(self.dir.join("done"))?)
     }
 
+    /// Returns when it waits for what it is told.
+    ///
+    /// # Errors
+    /// When it does not come to that.
+    pub fn waits(&self) -> Result<()> {
+        let call = format!("/proc/{}/syscall", self.pid()?);
+        wait::until("the container to wait", || {
+            // In poll(2) or read(2), of the pipe.
+            let now = fs::read_to_string(&call)?;
+            Ok((now.starts_with("7 ") || now.starts_with("0 0x0 ")).then_some(()))
+        })
+    }
+
     /// Has it end, and waits for that.
     ///
     /// # Errors

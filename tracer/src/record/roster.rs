@@ -350,12 +350,13 @@ impl Roster {
         let Some(member) = self.members.get(&instance) else {
             return Ok(());
         };
-        let seen = session
+        let (seen, found) = session
             .instance(instance)
-            .is_some_and(|watched| watched.seen);
+            .map_or((false, false), |watched| (watched.seen, watched.found));
         if member.decision == Decision::Wanted {
-            // A folder for others, as crun makes one, has no calls and is no instance.
-            return if seen {
+            // A folder for others, as crun makes one, has no calls and is no instance. One that was
+            // there before is one, however quiet it was.
+            return if seen || !found {
                 Ok(())
             } else {
                 self.leave(instance, session)
