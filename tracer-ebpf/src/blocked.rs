@@ -33,8 +33,9 @@ use crate::{
 /// SIGSYS, the signal of a filter's verdict.
 const SIGSYS: u32 = 31;
 
-/// `ENOSYS`, which the entry code leaves as the return value until there is one
-/// (`PUSH_AND_CLEAR_REGS rax=$-ENOSYS`, arch/x86/entry/entry_64.S).
+/// `ENOSYS`, which x86's entry code leaves as the return value until there is one
+/// (`PUSH_AND_CLEAR_REGS rax=$-ENOSYS`, arch/x86/entry/entry_64.S); arm64's leaves the first argument,
+/// which is what a rollback gives (`syscall_rollback`, arch/arm64/include/asm/syscall.h).
 const NOT_CALLED_YET: i64 = -38;
 
 /// The tracepoint's arguments are `(struct pt_regs *regs, long ret)`.
@@ -44,14 +45,21 @@ pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     if slots::row_of_current(regs) & FILTERED_BIT == 0 {
         return 0;
     }
+    // SAFETY: `regs` is the tracepoint's typed argument.
+    let nr = unsafe { field::<u32>(regs, config!(regs_nr)) };
+    let returned = ctx.arg::<u64>(1).cast_signed();
+    if returned == 0 && syscalls::is_seccomp(nr) {
+        // For all threads, perhaps (SECCOMP_FILTER_FLAG_TSYNC): slots say that others have no filter.
+        slots::drop_all_slots();
+    }
     let tid = low(bpf_get_current_pid_tgid());
     match maps::THREADS.get_ptr_mut(tid) {
         // SAFETY: only the thread itself writes its word.
         Some(state) if unsafe { state.read_volatile() } == OUT_OF_CALL => {
-            // SAFETY: `regs` is the tracepoint's typed argument.
-            let nr = low(unsafe { field::<u64>(regs, config!(regs_nr)) });
             let abi = syscalls::abi_of(regs, nr);
-            let outcome = outcome::blocked(ctx.arg::<u64>(1).cast_signed(), nr);
+            // SAFETY: `regs` is the tracepoint's typed argument.
+            let rolled_back = unsafe { field::<u64>(regs, config!(regs_rolled_back)) };
+            let outcome = outcome::blocked(returned, rolled_back.cast_signed());
             let row = tasks::row_of_blocked();
             events::observe(
                 &ctx,
@@ -106,6 +114,13 @@ pub(crate) fn execed(tid: u32, old_tid: u32) {
     }
 }
 
+/// A process went where its calls are not seen to begin. Its threads but the leader are not told of;
+/// one that comes back in the middle of a call may make that look blocked (docs/limits.md).
+#[inline(always)]
+pub(crate) fn left(leader: u32) {
+    let _ = maps::THREADS.remove(leader);
+}
+
 /// A thread ends, and with it what is known of it. When a filter's verdict ended it on its way into
 /// a call, that call was blocked, and there is no exit to tell.
 #[inline(always)]
@@ -128,17 +143,21 @@ pub(crate) fn exited(ctx: &BtfTracePointContext, tid: u32, stack: u64, code: u32
     };
     // SAFETY: checked reads.
     let read = |offset: u32| unsafe {
-        bpf_probe_read_kernel(regs.wrapping_add(offset as usize).cast::<u64>())
+        bpf_probe_read_kernel(regs.wrapping_add(offset as usize).cast::<i64>())
     };
-    let (Ok(nr), Ok(returned)) = (read(config!(regs_nr)), read(config!(regs_return))) else {
+    let (Ok(nr), Ok(returned), Ok(rolled_back)) = (
+        read(config!(regs_nr)),
+        read(config!(regs_return)),
+        read(config!(regs_rolled_back)),
+    ) else {
         return;
     };
-    let (nr, returned) = (low(nr), returned.cast_signed());
+    let nr = low(nr.cast_unsigned());
     // Other threads of the process end with the same code, from wherever they were: in user mode
     // (the number is then negative), or after a call that has returned something.
-    let stopped = returned == NOT_CALLED_YET || returned == i64::from(nr.cast_signed());
+    let stopped = returned == NOT_CALLED_YET || returned == rolled_back;
     if nr.cast_signed() >= 0 && stopped {
-        let abi = syscalls::abi_of_current(nr);
+        let abi = syscalls::abi_at_the_end(regs, nr);
         let seen = Seen {
             row: tasks::row_of_blocked(),
             nr,

@@ -12,6 +12,7 @@ use tracer_ebpf::{
 };
 
 use crate::{
+    blocked,
     counters::count,
     kernel::{field, low},
     maps::{self, config},
@@ -37,7 +38,7 @@ pub(crate) fn mkdir(ctx: BtfTracePointContext) -> i32 {
         let parent = field::<*const u8>(parent_css, config!(css_cgroup));
         (id(cgroup), id(parent))
     };
-    // SAFETY: the parent is alive, so its entry stays.
+    // SAFETY: map memory stays; the parent is alive, so its entry is its own.
     match unsafe { maps::CGROUPS.get(parent) }.copied() {
         Some(entry) if !is_only_a_folder(&entry, parent) => {
             let child = CgroupEntry {
@@ -187,6 +188,7 @@ pub(crate) fn attach_task(ctx: BtfTracePointContext) -> i32 {
     match (entry, process) {
         (Some(entry), process) => processes::enter(tgid, entry, filter, process),
         (None, Some(process)) => {
+            blocked::left(tgid);
             tasks::left(&process);
         }
         (None, None) => {}

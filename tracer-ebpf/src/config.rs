@@ -77,8 +77,10 @@ pub struct Config {
     pub regs_abi_c: u32,
     /// x86: `pt_regs.flags`.
     pub regs_abi_d: u32,
-    /// The call's number at its end: x86, `pt_regs.orig_ax`; arm64, `pt_regs.syscallno`.
+    /// The call's number at its end, 32 bits: x86, `pt_regs.orig_ax`; arm64, `pt_regs.syscallno`.
     pub regs_nr: u32,
+    /// What a rollback makes it return: x86, `pt_regs.orig_ax`; arm64, `pt_regs.orig_x0`.
+    pub regs_rolled_back: u32,
     /// What it returns: x86, `pt_regs.ax`; arm64, `pt_regs.regs[0]`.
     pub regs_return: u32,
     /// `pt_regs` offsets of a native call's six arguments.
@@ -120,6 +122,7 @@ impl Config {
         regs_abi_c: 0,
         regs_abi_d: 0,
         regs_nr: 0,
+        regs_rolled_back: 0,
         regs_return: 0,
         native_args: [0; 6],
         compat_args: [0; 6],

@@ -12,6 +12,9 @@ pub struct Counters {
     pub events_dropped: u64,
     /// Look-ups that found no row free: the overflow row of the instance takes the task's calls.
     pub rows_full: u64,
+    /// Those of them that were not of the workload itself, and are taken for it now: what a runtime does,
+    /// or a program that was put into the container.
+    pub phases_full: u64,
     /// Calls that found no row at all: observations lost.
     pub calls_lost: u64,
     /// Child cgroups that found [`crate::maps::CGROUPS`] full: their calls are lost.

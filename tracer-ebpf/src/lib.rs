@@ -325,7 +325,7 @@ pub struct Control {
 }
 
 const _: () = {
-    assert!(size_of::<Config>() == 46 * 4 && align_of::<Config>() == 4);
+    assert!(size_of::<Config>() == 47 * 4 && align_of::<Config>() == 4);
     assert!(size_of::<CgroupEntry>() == 48 && align_of::<CgroupEntry>() == 8);
     assert!(size_of::<CgroupPath>() == 8 + CGROUP_PATH_LEN);
     assert!(size_of::<ProcessEntry>() == 40 && align_of::<ProcessEntry>() == 8);
@@ -334,7 +334,7 @@ const _: () = {
     assert!(size_of::<ExecutablePath>() == 8 + PATH_LEN);
     assert!(size_of::<Event>() == 96 && align_of::<Event>() == 8);
     assert!(size_of::<Notice>() == 24 && align_of::<Notice>() == 8);
-    assert!(size_of::<Counters>() == 104);
+    assert!(size_of::<Counters>() == 112);
     assert!(size_of::<Control>() == 64 + 8 * slot::SLOTS);
 };
 

@@ -16,11 +16,12 @@ pub const SIGNAL: u8 = 202;
 /// SECCOMP_RET_ERRNO with 0.
 pub const VALUE: u8 = 203;
 
-/// How a call came out that a filter stopped, by what it returned. The kernel rolls the
-/// registers back to the call's number before it sends SIGSYS (`syscall_rollback`).
+/// How a call came out that a filter stopped, by what it returned. Before it sends SIGSYS the kernel
+/// rolls the return register back to what it held at the entry (`syscall_rollback`): the call's number
+/// on x86, its first argument on arm64.
 #[inline(always)]
-pub const fn blocked(returned: i64, nr: u32) -> u8 {
-    if returned == nr.cast_signed() as i64 {
+pub const fn blocked(returned: i64, rolled_back: i64) -> u8 {
+    if returned == rolled_back {
         SIGNAL
     } else if returned >= 0 {
         VALUE

@@ -57,7 +57,13 @@ pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: the entry of a living cgroup stays.
     let entry = entry.map(|entry| unsafe { cgroups::populate(entry, tgid) });
     // SAFETY: the entry of the running process stays.
-    let parent = unsafe { maps::PROCESSES.get(parent_tgid) }.copied();
+    let mut parent = unsafe { maps::PROCESSES.get(parent_tgid) }.copied();
+    if filter == 0
+        && let Some(parent) = &mut parent
+    {
+        // Another thread's filter is not the child's.
+        parent.filtered = 0;
+    }
     match (entry, parent) {
         (None, None) => {}
         (None, Some(parent)) => {
@@ -78,8 +84,11 @@ pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
 /// Files a process that came into a recorded cgroup, unless it only moved within its instance.
 #[inline(always)]
 pub(crate) fn enter(tgid: u32, entry: &CgroupEntry, filter: u64, process: Option<ProcessEntry>) {
-    if process.is_some_and(|process| process.instance == entry.instance) {
-        return;
+    if let Some(process) = &process {
+        if process.instance == entry.instance {
+            return;
+        }
+        tasks::left(process);
     }
     if process.is_none() && entry.introduced == 0 {
         // It may as well have moved within the container.

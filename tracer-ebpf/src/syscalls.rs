@@ -1,6 +1,8 @@
 //! `sys_enter`: the hot path.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::bpf_probe_read_kernel, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
 use tracer_ebpf::{AbiClass, AbiTest, FILTERED_BIT, NO_ROW, UNRECORDED_ROW, X32_BIT, outcome};
 
 use crate::{
@@ -45,6 +47,9 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
     let abi = abi_of(regs, nr);
     let Some(index) = events::index_in_row(abi, nr) else {
         let outcome = outcome::MADE;
+        if abi == AbiClass::X32 && may_load_a_filter(nr & !X32_BIT) {
+            slots::drop_own_slot(regs);
+        }
         events::exotic(
             &ctx,
             regs,
@@ -96,10 +101,15 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
 /// Whether it is `prctl` or `seccomp`, in either ABI: after it, the thread may be under a filter.
 #[inline(always)]
 fn may_load_a_filter(nr: u32) -> bool {
-    nr == config!(filter_calls[0])
-        || nr == config!(filter_calls[1])
-        || nr == config!(filter_calls[2])
-        || nr == config!(filter_calls[3])
+    nr == config!(filter_calls[0]) || nr == config!(filter_calls[2]) || is_seccomp(nr)
+}
+
+/// Whether it is `seccomp`, in either ABI: after it, all threads of the process may be under a
+/// filter. x32 has native numbers for both.
+#[inline(always)]
+pub(crate) fn is_seccomp(nr: u32) -> bool {
+    let nr = nr & !X32_BIT;
+    nr == config!(filter_calls[1]) || nr == config!(filter_calls[3])
 }
 
 #[inline(always)]
@@ -115,13 +125,20 @@ pub(crate) fn abi_of(regs: *const u8, nr: u32) -> AbiClass {
     class(compat, nr)
 }
 
-/// The same for a task whose registers cannot be asked: it is at its end.
+/// The same for the running task at its end, whose registers the verifier does not know.
 #[inline(always)]
-pub(crate) fn abi_of_current(nr: u32) -> AbiClass {
-    class(
-        config!(abi_test) == AbiTest::X86 as u32 && in_compat_entry(),
-        nr,
-    )
+pub(crate) fn abi_at_the_end(regs: *const u8, nr: u32) -> AbiClass {
+    let compat = match config!(abi_test) {
+        x if x == AbiTest::X86 as u32 => in_compat_entry(),
+        x if x == AbiTest::Arm64 as u32 => {
+            let pstate = regs.wrapping_add(config!(regs_abi_a) as usize);
+            // SAFETY: a checked read.
+            let pstate = unsafe { bpf_probe_read_kernel(pstate.cast::<u64>()) };
+            pstate.is_ok_and(|pstate| pstate & PSR_MODE32_BIT != 0)
+        }
+        _ => false,
+    };
+    class(compat, nr)
 }
 
 #[inline(always)]

@@ -55,7 +55,7 @@ pub(crate) unsafe fn of_current<T>(offset: u32) -> Result<T, i32> {
 pub(crate) fn entry_of_current() -> Option<CgroupEntry> {
     // SAFETY: a helper without arguments.
     let cgroup = unsafe { bpf_get_current_cgroup_id() };
-    // SAFETY: entries are removed only when their cgroup is gone, so no task can be reading one.
+    // SAFETY: map memory stays; an entry that user space takes away just now may be read once more.
     unsafe { maps::CGROUPS.get(cgroup) }.copied()
 }
 
@@ -104,9 +104,11 @@ pub(crate) fn look_up() -> Found {
         };
     };
     let bit = if who.filter == 0 { 0 } else { FILTERED_BIT };
+    let row = row_of(who.key);
     Found {
-        row: row_of(who.key) | bit,
-        lasts: !Phase::of(who.key.phase).is_runtime(),
+        row: row | bit,
+        // Without a row it is looked up each time, so that each call that is lost counts.
+        lasts: row != NO_ROW && !Phase::of(who.key.phase).is_runtime(),
     }
 }
 
@@ -209,6 +211,9 @@ fn row_of(mut key: RowKey) -> u32 {
         return row;
     }
     count!(rows_full);
+    if key.phase != Phase::Run as u32 {
+        count!(phases_full);
+    }
     key.exe = EXE_OVERFLOW;
     // Whatever it is doing: what cannot be told apart is taken for the workload.
     key.phase = Phase::Run as u32;

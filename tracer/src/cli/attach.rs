@@ -44,25 +44,35 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         .await
         .map_err(record_failure)?;
     live.clear();
-    if ended == Ended::Removed && !args.quiet {
+    if matches!(ended, Ended::Removed) && !args.quiet {
         say!("what was recorded is gone, so the recording ended");
     }
-    if recordings.is_empty() {
+    let mut failure = match ended {
+        Ended::Failed(error) => Some(record_failure(error)),
+        Ended::Asked | Ended::Removed => None,
+    };
+    if recordings.is_empty() && failure.is_none() {
         say!("no container was recorded: none that was asked for was there");
     }
     let mut exit = Exit::Fine;
     for recording in &recordings {
         let folder = args.output.join(&recording.workload.name);
-        store::prepare(&folder).map_err(failed)?;
-        output::write(&folder, recording, &options).map_err(failed)?;
-        output::summary(&folder, recording, args.quiet);
+        let written = store::prepare(&folder)
+            .map_err(failed)
+            .and_then(|()| output::write(&folder, recording, &options).map_err(failed));
+        match (written, &failure) {
+            (Ok(()), _) => output::summary(&folder, recording, args.quiet),
+            // The others can still be written.
+            (Err(error), None) => failure = Some(error),
+            (Err(error), Some(_)) => say!("{:#}", error.error),
+        }
         exit = verdict(recording, args.require_complete, exit);
     }
     // Nothing is not complete.
     if recordings.is_empty() && args.require_complete {
         exit = Exit::No;
     }
-    Ok(exit)
+    failure.map_or(Ok(exit), Err)
 }
 
 fn wanted(args: &Args) -> anyhow::Result<Vec<Wanted>> {

@@ -83,6 +83,7 @@ pub(super) fn losses(losses: &Losses) -> String {
         (losses.cgroups, "cgroups lost"),
         (losses.program_runs, "program runs skipped"),
         (losses.threads, "threads without blocked calls"),
+        (losses.phases, "times in the wrong phase"),
         (losses.events, "without first-seen evidence"),
         (losses.executables, "times without executable"),
     ];

@@ -105,11 +105,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "BYTES", default_value_t = Settings::default().ring_bytes)]
     ring_size: u32,
 
-    /// How many (workload, executable) pairs can be told apart
+    /// How many (container, phase, executable) can be told apart at once
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_rows)]
     max_rows: u32,
 
-    /// How many cgroups can be followed: the recorded one and those below it
+    /// How many cgroups, processes and threads under a filter can be followed at once
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_cgroups)]
     max_cgroups: u32,
 

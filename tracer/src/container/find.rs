@@ -14,11 +14,7 @@ use crate::cgroup::{Cgroup, Hierarchy};
 /// Which containers are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
-    /// Those whose id begins so.
-    Id(String),
-    /// Those of that name: in their engine, or in their pod.
-    Name(String),
-    /// What a user gave, an id's beginning or a name.
+    /// Those of that name, in their engine or in their pod, and those whose id begins so.
     Container(String),
     /// The containers of a pod.
     Pod {
@@ -70,9 +66,14 @@ impl Selector {
     /// The id that it may be, if it is one as a whole.
     pub fn id(&self) -> Option<&str> {
         match self {
-            Self::Id(text) | Self::Container(text) => Some(text),
-            Self::Name(_) | Self::Pod { .. } | Self::All => None,
+            Self::Container(text) => Some(text),
+            Self::Pod { .. } | Self::All => None,
         }
+    }
+
+    /// Whether it is said by the container's name or pod, which may be told later than its id.
+    pub fn asks_names(&self) -> bool {
+        !matches!(self, Self::All)
     }
 
     /// Whether it means this container. A pod's sandbox is meant only by its id.
@@ -81,8 +82,6 @@ impl Selector {
         let by_id = |prefix: &str| !prefix.is_empty() && container.id.starts_with(prefix);
         let by_name = |name: &str| !sandbox && container.name.as_deref() == Some(name);
         match self {
-            Self::Id(prefix) => by_id(prefix),
-            Self::Name(name) => by_name(name),
             Self::Container(text) => by_name(text) || by_id(text),
             Self::Pod { namespace, name } => {
                 !sandbox
@@ -95,11 +94,23 @@ impl Selector {
         }
     }
 
+    /// Whether it means this container, which was not there when the selector was given: then the
+    /// beginning of an id counts only when it can be nothing else, 12 digits of a made one, as `docker
+    /// ps` shows it. `redis` is not `redis-cache`, and `c1` no id of Docker's.
+    pub fn matches_later(&self, container: &Container) -> bool {
+        let Self::Container(text) = self else {
+            return self.matches(container);
+        };
+        let id = container.id.as_str();
+        let made = id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit());
+        self.matches(container) && (self.is_exact(container) || (made && text.len() >= 12))
+    }
+
     /// How well it means this one: a whole id or name before the beginning of an id, as `docker`
     /// and `podman` have it.
     pub fn is_exact(&self, container: &Container) -> bool {
         match self {
-            Self::Id(text) | Self::Container(text) => {
+            Self::Container(text) => {
                 container.id == *text || container.name.as_deref() == Some(text)
             }
             _ => true,
@@ -110,8 +121,6 @@ impl Selector {
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Id(id) => write!(f, "of id {id:?}"),
-            Self::Name(name) => write!(f, "named {name:?}"),
             Self::Container(text) => write!(f, "named {text:?}, or has an id that begins so"),
             Self::Pod { namespace, name } => {
                 write!(f, "in the pod {:?}", format!("{namespace}/{name}"))

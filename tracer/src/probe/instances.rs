@@ -1,5 +1,7 @@
 //! Which cgroups the kernel side records, and as what.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use aya::maps::{Array, HashMap, MapError, Queue};
 use tracer_ebpf::{
@@ -8,7 +10,7 @@ use tracer_ebpf::{
 
 use super::{
     Probe, ProbeError,
-    read::{MarkBytes, SeenRow},
+    read::{MarkBytes, SeenRow, inserted},
 };
 
 /// What a cgroup is recorded as.
@@ -16,12 +18,21 @@ use super::{
 pub enum Kind {
     /// All that happens in it is the workload.
     Plain,
-    /// A container whose workload runs already: what enters it is another program.
-    RunningContainer {
+    /// A container: who comes in is its runtime's, and begins with the workload or another program.
+    Container {
+        /// Whether its workload runs already: what enters it is another program.
+        started: bool,
         /// Whether its processes were introduced, so that one that is not known has come from
         /// outside.
         introduced: bool,
     },
+}
+
+impl Kind {
+    /// Whether it is a container whose workload has not been started.
+    pub const fn is_to_start(self) -> bool {
+        matches!(self, Self::Container { started: false, .. })
+    }
 }
 
 /// What the kernel side knows of an instance.
@@ -41,20 +52,25 @@ pub struct InstanceState {
     pub removed: bool,
 }
 
+/// How often the members of an instance are looked for that is left: each time finds those that were
+/// made during the last.
+const LOOKS: usize = 16;
+
 impl Probe {
     /// Begins to record the cgroup with this id, and every child it has from now on.
     ///
-    /// `first_exe` stands for the executable of processes that were not seen to exec.
+    /// `first_exe` stands for the executable of processes that were not seen to exec. Returns whether
+    /// there was room.
     ///
     /// # Errors
-    /// [`ProbeError::Map`] when a map is full.
+    /// [`ProbeError::Map`] when no row is free, or the kernel refuses.
     pub fn watch(
         &mut self,
         cgroup: u64,
         instance: u64,
         first_exe: u64,
         kind: Kind,
-    ) -> Result<(), ProbeError> {
+    ) -> Result<bool, ProbeError> {
         self.reserve_overflow_row(instance)?;
         let mut cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
         let entry = CgroupEntry {
@@ -62,22 +78,26 @@ impl Probe {
             first_exe,
             kind: match kind {
                 Kind::Plain => kind::PLAIN,
-                Kind::RunningContainer { .. } => kind::CONTAINER,
+                Kind::Container { .. } => kind::CONTAINER,
             },
-            populated: 1,
-            started: u32::from(kind != Kind::Plain),
+            populated: u32::from(!kind.is_to_start()),
+            started: u32::from(matches!(kind, Kind::Container { started: true, .. })),
             filtered: 0,
             blind: 0,
             left: 0,
-            introduced: u32::from(kind == Kind::RunningContainer { introduced: true }),
+            introduced: u32::from(matches!(
+                kind,
+                Kind::Container {
+                    introduced: true,
+                    ..
+                }
+            )),
             removed: 0,
         };
-        cgroups
-            .insert(cgroup, entry, 0)
-            .context("a recorded cgroup")
+        let room = inserted(cgroups.insert(cgroup, entry, 0))
             .map_err(ProbeError::map("add to", names::CGROUPS))?;
         self.control.new_epoch();
-        Ok(())
+        Ok(room)
     }
 
     /// Whether the kernel side records the cgroup with this id.
@@ -147,8 +167,9 @@ impl Probe {
         let mut cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
         // Before those below it: who moves or forks there meanwhile does not leave a recorded workload.
         remove(&mut cgroups, instance)?;
-        loop {
-            // A child may be made while its parent is still in the map: look until none is left.
+        // A child may be made while its parent is still in the map: look again until none is left. Not
+        // for ever, as somebody may make them all the time.
+        for _ in 0..LOOKS {
             let members: Vec<u64> = cgroups
                 .iter()
                 .flatten()
@@ -174,8 +195,8 @@ impl Probe {
     /// [`ProbeError::Map`] when the kernel refuses.
     pub fn release(&mut self, instances: &[u64], rows: &[SeenRow]) -> Result<(), ProbeError> {
         for instance in instances {
-            let mut cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
-            remove(&mut cgroups, *instance)?;
+            // Children that were made just when it was left have inherited from it.
+            self.unwatch(*instance)?;
             let mut paths: HashMap<_, u64, CgroupPath> = self.map_mut(names::CGROUP_PATHS)?;
             let _ = paths.remove(instance);
         }
@@ -184,18 +205,20 @@ impl Probe {
             .filter(|row| instances.contains(&row.key.instance));
         // No slot may lead to a row that is about to be somebody else's.
         self.control.new_epoch();
-        let exotic = self.exotic()?;
+        let mut exotic: BTreeMap<u32, Vec<_>> = BTreeMap::new();
+        for (number, abi, nr, _) in self.exotic()? {
+            exotic.entry(number).or_default().push((abi, nr));
+        }
         for row in theirs {
             let mut rows: HashMap<_, RowKey, u32> = self.map_mut(names::ROWS)?;
             rows.remove(&row.key)
                 .map_err(|error| ProbeError::map("remove from", names::ROWS)(error.into()))?;
-            let of_row = exotic.iter().filter(|(number, ..)| *number == row.number);
-            for (number, abi, nr, _) in of_row {
+            for (abi, nr) in exotic.remove(&row.number).unwrap_or_default() {
                 let mut exotic: HashMap<_, ExoticKey, u32> = self.map_mut(names::EXOTIC)?;
                 let key = ExoticKey {
-                    row: *number,
-                    nr: *nr,
-                    abi: *abi as u32,
+                    row: row.number,
+                    nr,
+                    abi: abi as u32,
                     pad: 0,
                 };
                 let _ = exotic.remove(&key);

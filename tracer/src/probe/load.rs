@@ -19,15 +19,16 @@ use super::{Events, ProbeError, control::Control, offsets, support};
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer.bpf.o"));
 
 /// The programs, by the tracepoint each attaches to. Their names in the object, and the order in
-/// which they are attached: what keeps the state right comes before what uses it.
+/// which they are attached: what finds a cgroup before its first call comes last, when all that
+/// records it is in place.
 const PROGRAMS: [(&str, &str); 7] = [
-    ("mkdir", "cgroup_mkdir"),
     ("rmdir", "cgroup_rmdir"),
     ("attach_task", "cgroup_attach_task"),
     ("fork", "sched_process_fork"),
     ("exec", "sched_process_exec"),
     ("exit", "sched_process_exit"),
     ("sys_enter", "sys_enter"),
+    ("mkdir", "cgroup_mkdir"),
 ];
 
 /// The program that sees what a filter stops, and its tracepoint: attached only while it is needed.
@@ -254,21 +255,23 @@ fn attach(ebpf: &mut Ebpf) -> Result<(), ProbeError> {
     let btf = Btf::from_sys_fs()
         .context(support::BTF_PATH)
         .map_err(ProbeError::Load)?;
-    for (name, tracepoint) in PROGRAMS.into_iter().chain([EXITS]) {
-        let mut attach = || -> anyhow::Result<()> {
-            let program: &mut BtfTracePoint = ebpf
-                .program_mut(name)
-                .context("it is not in the object")?
-                .try_into()?;
-            program.load(tracepoint, &btf)?;
-            if name != EXITS.0 {
-                program.attach()?;
-            }
+    let mut with = |(name, tracepoint), act: &dyn Fn(&mut BtfTracePoint) -> anyhow::Result<()>| {
+        ebpf.program_mut(name)
+            .context("it is not in the object")
+            .and_then(|program| act(program.try_into()?))
+            .map_err(|cause| ProbeError::Attach {
+                program: tracepoint,
+                cause,
+            })
+    };
+    // The verifier takes its time; attaching is then quick.
+    for program in PROGRAMS.into_iter().chain([EXITS]) {
+        with(program, &|loaded| Ok(loaded.load(program.1, &btf)?))?;
+    }
+    for program in PROGRAMS {
+        with(program, &|attached| {
+            attached.attach()?;
             Ok(())
-        };
-        attach().map_err(|cause| ProbeError::Attach {
-            program: tracepoint,
-            cause,
         })?;
     }
     Ok(())

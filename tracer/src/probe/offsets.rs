@@ -52,6 +52,7 @@ fn config(btf: &Btf<'_>) -> Result<Config, ProbeError> {
         config.regs_abi_c = at("pt_regs.r11")?;
         config.regs_abi_d = at("pt_regs.flags")?;
         config.regs_nr = at("pt_regs.orig_ax")?;
+        config.regs_rolled_back = config.regs_nr;
         config.regs_return = at("pt_regs.ax")?;
         config.filter_calls = filter_calls(Abi::X86_64, Abi::I386);
         // System V ABI, and the 32-bit entries' (arch/x86/entry/entry_64.S, entry_64_compat.S).
@@ -74,6 +75,7 @@ fn config(btf: &Btf<'_>) -> Result<Config, ProbeError> {
         config.native_args = args;
         config.compat_args = args;
         config.regs_nr = at("pt_regs.syscallno")?;
+        config.regs_rolled_back = at("pt_regs.orig_x0")?;
         config.regs_return = x;
         config.filter_calls = filter_calls(Abi::Aarch64, Abi::Arm);
     }

@@ -172,6 +172,7 @@ impl Probe {
             misses: sum.misses + c.misses,
             events_dropped: sum.events_dropped + c.events_dropped,
             rows_full: sum.rows_full + c.rows_full,
+            phases_full: sum.phases_full + c.phases_full,
             calls_lost: sum.calls_lost + c.calls_lost,
             cgroups_full: sum.cgroups_full + c.cgroups_full,
             processes_full: sum.processes_full + c.processes_full,
@@ -206,7 +207,7 @@ impl Probe {
 }
 
 /// Whether it is in the map now: it may have been before, or the map may be full.
-fn inserted(result: Result<(), MapError>) -> anyhow::Result<bool> {
+pub(super) fn inserted(result: Result<(), MapError>) -> anyhow::Result<bool> {
     match result {
         Ok(()) => Ok(true),
         Err(MapError::SyscallError(error)) => match error.io_error.raw_os_error() {

@@ -26,8 +26,8 @@ pub struct Ending {
 /// What is known of the session and not of a workload.
 pub(super) struct Whole {
     pub(super) machine: Machine,
-    /// Calls counted.
-    pub(super) calls: u64,
+    /// Calls counted; `None` when not all of them were the workload's.
+    pub(super) calls: Option<u64>,
     pub(super) losses: Losses,
 }
 
@@ -46,7 +46,6 @@ pub(super) fn recordings(
             numbers.map(move |(of, number)| (*of, (part, number)))
         })
         .collect();
-    let alone = endings.len() == 1 && places.len() == 1;
     let reasons: Vec<Vec<Reason>> = endings
         .iter()
         .map(|ending| {
@@ -86,7 +85,7 @@ pub(super) fn recordings(
                     .instances
                     .iter()
                     .filter_map(|number| instances.get(*number as usize))
-                    .map(|watched| instance(watched, alone.then_some(whole.calls)))
+                    .map(|watched| instance(watched, whole.calls))
                     .collect(),
                 providers: vec![describe::syscall_provider(whole.machine.native)],
                 syscalls: observations.into_syscalls(),
@@ -131,7 +130,7 @@ fn instance_reasons(watched: &Watched, number: u32, observations: &Observations)
     }
     // Restored from a checkpoint, or put there by hand: no program is ever started, and nothing
     // tells the workload from a runtime.
-    if watched.found
+    if watched.kind.is_to_start()
         && !watched.state.started
         && (observations.has(number, Phase::Setup) || observations.has(number, Phase::Window))
     {

@@ -16,6 +16,7 @@ use tracer_ebpf::EXE_UNKNOWN;
 
 use super::{
     Ending, RecordError, Session, Subject, Watcher, describe,
+    instance::Watched,
     roster::{Roster, announce, source},
     signals::Signals,
 };
@@ -65,8 +66,11 @@ pub struct Naming {
 }
 
 impl Naming {
-    fn of_container(&self, container: &Container) -> String {
-        self.given.clone().unwrap_or_else(|| {
+    /// `first` is the workload that gets the name that was given.
+    fn of_container(&self, container: &Container, first: Option<&Key>) -> String {
+        let given = self.given.clone();
+        let is_first = first.is_none_or(|first| *first == container.workload);
+        given.filter(|_| is_first).unwrap_or_else(|| {
             container
                 .workload
                 .folder(|text| (self.clean)(text.as_ref()))
@@ -82,19 +86,19 @@ impl Naming {
     /// A container of which only the path is known: the whole path, as two containers may well have
     /// the same last part.
     fn of_unknown(&self, path: &Path) -> String {
-        self.given.clone().unwrap_or_else(|| {
-            Key::Cgroup(path.display().to_string()).folder(|text| (self.clean)(text.as_ref()))
-        })
+        Key::Cgroup(path.display().to_string()).folder(|text| (self.clean)(text.as_ref()))
     }
 }
 
 /// How a recording of cgroups ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Ended {
     /// By a signal or `--duration`.
     Asked,
     /// All that was recorded is gone.
     Removed,
+    /// By an error. What was seen before is in the recordings, which say so.
+    Failed(RecordError),
 }
 
 /// A cgroup that was found, and the container in it.
@@ -107,6 +111,10 @@ pub struct Attachment {
     roster: Roster,
     /// Cgroups that are no containers.
     plain: Vec<(u32, Cgroup)>,
+    /// The workload that has the name that was given: the first one.
+    named: Option<Key>,
+    /// Whether it was said that others have names of their own.
+    told_of_name: bool,
     /// Keeps a private mount, too, as long as paths below it are used.
     hierarchy: Hierarchy,
 }
@@ -151,6 +159,8 @@ impl Attachment {
             request,
             session,
             plain: Vec::new(),
+            named: None,
+            told_of_name: false,
             hierarchy: hierarchy.clone(),
         };
         // Whatever is made from here on, the kernel side finds by itself.
@@ -201,8 +211,11 @@ impl Attachment {
             // The kernel side found it: its notice is on the way.
             return Ok(());
         }
+        // One that is empty was just made, before the kernel side could find it: its runtime is still to
+        // come.
         let kind = match container {
-            Some(_) => Kind::RunningContainer {
+            Some(_) => Kind::Container {
+                started: cgroup.is_populated().unwrap_or(true),
                 introduced: in_initial_pid_namespace(),
             },
             None => Kind::Plain,
@@ -276,19 +289,41 @@ impl Attachment {
     /// Records until all is gone or it is told to end; one recording for each workload.
     ///
     /// # Errors
-    /// [`RecordError`] when what happened cannot be told.
+    /// [`RecordError`] when not even what was seen so far can be told.
     pub async fn run(
         mut self,
         signals: &mut Signals,
         watcher: &mut dyn Watcher,
     ) -> Result<(Vec<Recording>, Ended), RecordError> {
-        let ended = self.follow(signals, watcher).await?;
-        // What came since the last look, and what found no room in the ring.
+        let followed = self.follow(signals, watcher).await;
+        let settled = match &followed {
+            Ok(_) => self.settle(watcher),
+            // Hours of recording are not lost with it.
+            Err(_) => {
+                let _ = self.settle(watcher);
+                Ok(())
+            }
+        };
+        let ended = match (followed, settled) {
+            (Ok(ended), Ok(())) => ended,
+            (Err(error), _) | (_, Err(error)) => Ended::Failed(error),
+        };
+        self.name_the_first(watcher);
+        let mut endings = self.endings();
+        if let Ended::Failed(error) = &ended {
+            for ending in &mut endings {
+                ending.reasons.push(error.cut_short());
+            }
+        }
+        Ok((self.session.finish(endings)?, ended))
+    }
+
+    /// Takes in what came since the last look, and what found no room in the ring, and decides what is
+    /// still open.
+    fn settle(&mut self, watcher: &mut dyn Watcher) -> Result<(), RecordError> {
         self.session.reconcile()?;
         self.hear(watcher)?;
-        self.roster.settle(&mut self.session, watcher)?;
-        let endings = self.endings();
-        Ok((self.session.finish(endings)?, ended))
+        self.roster.settle(&mut self.session, watcher)
     }
 
     async fn follow(
@@ -320,10 +355,52 @@ impl Attachment {
             self.session.drain()?;
             self.hear(watcher)?;
             self.roster.tick(&mut self.session, watcher).await?;
+            if self.roster.has_to_look_around() {
+                self.look_around(watcher)?;
+            }
+            self.name_the_first(watcher);
             self.session.tell(watcher)?;
             if self.is_over() {
                 return Ok(Ended::Removed);
             }
+        }
+    }
+
+    /// Records the containers that run and are not recorded although they were asked for.
+    fn look_around(&mut self, watcher: &mut dyn Watcher) -> Result<(), RecordError> {
+        // What is not there any more is no error now.
+        let Ok(found) = find(&self.request, &self.hierarchy, self.roster.sources()) else {
+            return Ok(());
+        };
+        for (cgroup, container) in found {
+            if container.is_some() && !self.session.knows(cgroup.id) {
+                self.watch(cgroup, container, watcher)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the name that a user gave to the first workload there is, and says so when there is
+    /// another: two in one folder would be one profile for both.
+    fn name_the_first(&mut self, watcher: &mut dyn Watcher) {
+        let Some(given) = &self.request.naming.given else {
+            return;
+        };
+        let others = self
+            .roster
+            .wanted()
+            .filter_map(|(_, container)| container)
+            .find(|container| {
+                let first = self.named.get_or_insert_with(|| container.workload.clone());
+                *first != container.workload
+            });
+        if let Some(other) = others.filter(|_| !self.told_of_name) {
+            self.told_of_name = true;
+            watcher.note(&format!(
+                "--name {} names one workload, and there are others, as {}: they get names of their own",
+                given.escape_debug(),
+                other.workload.to_string().escape_debug()
+            ));
         }
     }
 
@@ -361,7 +438,7 @@ impl Attachment {
             .map(|(number, cgroup)| (naming.of_cgroup(&cgroup.path), *number));
         let containers = self.roster.wanted().map(|(number, container)| {
             let name = match (container, self.session.instance(number)) {
-                (Some(container), _) => naming.of_container(container),
+                (Some(container), _) => naming.of_container(container, self.named.as_ref()),
                 (None, Some(watched)) => naming.of_unknown(&watched.cgroup.path),
                 (None, None) => String::new(),
             };
@@ -384,10 +461,7 @@ impl Attachment {
                 reasons: Vec::new(),
             });
             ending.instances.push(number);
-            let runs = self.session.instance(number).is_some_and(|watched| {
-                watched.cgroup.exists() && watched.cgroup.is_populated().unwrap_or(false)
-            });
-            if runs {
+            if self.session.instance(number).is_some_and(Watched::runs) {
                 ending.reasons.push(Reason {
                     code: ReasonCode::StillRunning,
                     text: "the recording ended while the workload was running: what it does later, at its end for one, was not seen".to_owned(),

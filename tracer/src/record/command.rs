@@ -94,15 +94,19 @@ pub async fn run(
     )?;
     watcher.began(&format!("`{}`", text(program.as_bytes()).escape_debug()));
     let followed = follow(&mut session, &mut child, &own, &request, signals, watcher).await;
+    let mut reasons = Vec::new();
     let status = match followed {
         Ok(status) => status,
         Err(error) => {
-            // The recording is lost, the command's work is not.
-            let _ = child.wait();
-            return Err(error);
+            watcher.note(&format!("the recording is not complete: {error}"));
+            reasons.push(error.cut_short());
+            // Neither the command's work is lost nor what was seen of it.
+            child
+                .wait()
+                .map_err(RecordError::process("wait for the command"))?
         }
     };
-    let reasons = still_running(own.cgroup(), request.follow);
+    reasons.extend(still_running(own.cgroup(), request.follow));
     let command = request
         .command
         .iter()
@@ -114,7 +118,7 @@ pub async fn run(
             command,
         },
         instances: vec![0],
-        reasons: reasons.into_iter().collect(),
+        reasons,
     }])?;
     // One ending, one recording.
     let recording = recordings.into_iter().next().ok_or(RecordError::Process {

@@ -5,7 +5,12 @@ use std::{ffi::OsString, io};
 use nix::sys::signal::Signal;
 use thiserror::Error;
 
-use crate::{cgroup::CgroupError, container::ContainerError, probe::ProbeError};
+use crate::{
+    cgroup::CgroupError,
+    container::ContainerError,
+    probe::ProbeError,
+    recording::{Reason, ReasonCode},
+};
 
 /// Why a recording could not be made.
 #[derive(Debug, Error)]
@@ -44,6 +49,11 @@ pub enum RecordError {
         "this host has cgroup v1 only, where containers cannot be told apart in the kernel; boot with systemd.unified_cgroup_hierarchy=1 (or mount cgroup2 and let the runtime use it), or record a command: tracer record -- CMD"
     )]
     OnlyV1,
+    /// No room for what was asked for.
+    #[error(
+        "there is no room to follow another cgroup; record fewer, or give a larger --max-cgroups"
+    )]
+    TooManyCgroups,
     /// The command does not exist.
     #[error("cannot find the command {0:?}; give its path, or check PATH")]
     NotFound(OsString),
@@ -77,6 +87,14 @@ pub enum RecordError {
 }
 
 impl RecordError {
+    /// What it means to the recording that it ended.
+    pub(super) fn cut_short(&self) -> Reason {
+        Reason {
+            code: ReasonCode::CutShort,
+            text: format!("an error ended the recording, and what came later was not seen: {self}"),
+        }
+    }
+
     pub(super) fn process(action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |cause| Self::Process { action, cause }
     }

@@ -46,8 +46,8 @@ impl Watched {
     /// One that user space watches.
     pub(super) fn new(cgroup: Cgroup, subject: Subject, kind: Kind) -> Self {
         let state = InstanceState {
-            populated: true,
-            started: kind != Kind::Plain,
+            populated: !kind.is_to_start(),
+            started: matches!(kind, Kind::Container { started: true, .. }),
             ..InstanceState::default()
         };
         Self {
@@ -72,15 +72,27 @@ impl Watched {
         };
         Self {
             found: true,
-            state: InstanceState::default(),
-            ..Self::new(cgroup, subject, Kind::RunningContainer { introduced: true })
+            ..Self::new(
+                cgroup,
+                subject,
+                Kind::Container {
+                    started: false,
+                    introduced: true,
+                },
+            )
         }
+    }
+
+    /// Whether there are processes in it now, as far as can be told. Where tracer is in a cgroup namespace
+    /// of its own it cannot see the directory: then one that was not removed is taken for running.
+    pub(super) fn runs(&self) -> bool {
+        self.live && !self.state.removed && self.cgroup.is_populated().unwrap_or(true)
     }
 
     /// Whether a filter stops calls of it, or is about to: a runtime that is at work in it loads one
     /// before it starts the program.
     pub(super) fn needs_exits(&self) -> bool {
-        let prepared = self.found && self.state.populated && !self.state.started;
+        let prepared = self.kind.is_to_start() && self.state.populated && !self.state.started;
         self.live && (self.state.filtered || prepared)
     }
 }

@@ -12,7 +12,7 @@ use tracer_ebpf::NoticeKind;
 
 use super::{RecordError, Session, Watcher, describe, session::News};
 use crate::{
-    container::{self, Container, Selector, Sources, is_unit},
+    container::{self, Container, Role, Selector, Sources, is_unit},
     recording::Source,
 };
 
@@ -30,20 +30,11 @@ const ASK_CRI: Duration = Duration::from_secs(2);
 /// runtime knows is not taken for a container.
 const CHANGE_ROOT: [&str; 2] = ["pivot_root", "chroot"];
 
-/// What has become of an instance that the kernel side found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Decision {
-    /// It is not known yet which container it is.
-    Open,
-    /// It is recorded.
-    Wanted,
-    /// It is not.
-    Left,
-}
-
-#[derive(Debug)]
+/// An instance that is recorded, or that the kernel side found and that is not known yet.
+#[derive(Debug, Default)]
 struct Member {
-    decision: Decision,
+    /// Whether it is one that was asked for.
+    wanted: bool,
     container: Option<Container>,
     /// When its program was started.
     started: Option<Instant>,
@@ -64,11 +55,15 @@ pub(super) struct Roster {
     met: Vec<Option<String>>,
     /// An answer of CRI that is under way: it may take seconds, and recording does not wait.
     asking: Option<JoinHandle<Sources>>,
-    asked: Option<Instant>,
+    asked: Instant,
+    /// Whether CRI is to be asked again.
+    wants_cri: bool,
     /// Containers that came and went, and that nothing told the name of.
     unidentified: u64,
     /// Since when nothing that was asked for runs any more.
     alone_since: Option<Instant>,
+    /// Whether something was left that had cgroups below it: containers among them are not recorded.
+    look_around: bool,
 }
 
 impl Roster {
@@ -84,9 +79,11 @@ impl Roster {
             cri_socket,
             members: BTreeMap::new(),
             asking: None,
-            asked: Some(Instant::now()),
+            asked: Instant::now(),
+            wants_cri: false,
             unidentified: 0,
             alone_since: None,
+            look_around: false,
         }
     }
 
@@ -105,12 +102,10 @@ impl Roster {
         self.members.insert(
             instance,
             Member {
-                decision: Decision::Wanted,
+                wanted: true,
                 container: Some(container),
-                started: None,
-                looked: None,
-                removed: false,
                 told: true,
+                ..Member::default()
             },
         );
     }
@@ -119,7 +114,7 @@ impl Roster {
     pub(super) fn wanted(&self) -> impl Iterator<Item = (u32, Option<&Container>)> {
         self.members
             .iter()
-            .filter(|(_, member)| member.decision == Decision::Wanted)
+            .filter(|(_, member)| member.wanted)
             .map(|(instance, member)| (*instance, member.container.as_ref()))
     }
 
@@ -133,16 +128,15 @@ impl Roster {
                 let container = member.container.as_ref()?;
                 container::pod_cgroup(&container.cgroup)
             };
-            member.decision == Decision::Wanted && (!member.removed || pod().is_some_and(&exists))
+            member.wanted && (!member.removed || pod().is_some_and(&exists))
         };
         if !self.met.iter().all(Option::is_some) || self.members.values().any(runs) {
             self.alone_since = None;
             return false;
         }
         let since = *self.alone_since.get_or_insert_with(Instant::now);
-        let may_be_meant = |member: &Member| {
-            !member.removed && member.decision == Decision::Open && member.started.is_some()
-        };
+        let may_be_meant =
+            |member: &Member| !member.removed && !member.wanted && member.started.is_some();
         since.elapsed() > KNOWN_WITHIN || !self.members.values().any(may_be_meant)
     }
 
@@ -156,17 +150,7 @@ impl Roster {
         let News { instance, kind } = news;
         match kind {
             NoticeKind::Made => {
-                self.members.insert(
-                    instance,
-                    Member {
-                        decision: Decision::Open,
-                        container: None,
-                        started: None,
-                        looked: None,
-                        removed: false,
-                        told: false,
-                    },
-                );
+                self.members.insert(instance, Member::default());
                 if is_unit(&path_of(session, instance)) {
                     self.leave(instance, session)?;
                 }
@@ -190,6 +174,7 @@ impl Roster {
         watcher: &mut dyn Watcher,
     ) -> Result<(), RecordError> {
         self.take_answer().await;
+        self.ask_if_due();
         let due: Vec<_> = self
             .members
             .iter()
@@ -198,15 +183,22 @@ impl Roster {
             .collect();
         for instance in due {
             self.look_up(instance, session, watcher)?;
-            let overdue = self.members.get(&instance).is_some_and(|member| {
-                member.decision == Decision::Open
-                    && member.started.is_some_and(|at| at.elapsed() > KNOWN_WITHIN)
+            let overdue = self.members.get(&instance).filter(|member| {
+                !member.wanted && member.started.is_some_and(|at| at.elapsed() > KNOWN_WITHIN)
             });
-            if overdue && !session.tried(instance, &CHANGE_ROOT) {
+            // One that runtimes know is known as well as it will ever be.
+            let is_another = overdue.is_some_and(Member::is_known);
+            if overdue.is_some() && (is_another || !session.tried(instance, &CHANGE_ROOT)) {
                 self.leave(instance, session)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether containers may have been left that were asked for: they have to be looked for again, as
+    /// those that run already.
+    pub(super) fn has_to_look_around(&mut self) -> bool {
+        std::mem::take(&mut self.look_around)
     }
 
     /// At the end: what is still open is decided by what is known now.
@@ -218,12 +210,18 @@ impl Roster {
         let open: Vec<_> = self
             .members
             .iter()
-            .filter(|(_, member)| member.decision == Decision::Open)
+            .filter(|(_, member)| !member.wanted)
             .map(|(instance, _)| *instance)
             .collect();
         for instance in open {
             self.look_up(instance, session, watcher)?;
             self.decide_unknown(instance, session, watcher)?;
+        }
+        let unnamed = session.unnamed_cgroups()?;
+        if unnamed > 0 {
+            watcher.note(&format!(
+                "{unnamed} cgroups came faster than their paths could be kept: which containers they were is not known"
+            ));
         }
         if self.unidentified > 1 {
             watcher.note(&format!(
@@ -245,9 +243,6 @@ impl Roster {
             return Ok(());
         };
         member.looked = Some(Instant::now());
-        if member.decision == Decision::Left {
-            return Ok(());
-        }
         let path = path_of(session, instance);
         let Some(container) = container::resolve(&path, &self.sources) else {
             return Ok(());
@@ -256,42 +251,44 @@ impl Roster {
         if member.container.as_ref().is_some_and(|known| known.known) && !container.known {
             return Ok(());
         }
-        let wanted = self
+        self.wants_cri |= container.pod.is_some() && !self.sources.cri.knows(&container.id);
+        let matches = self
             .selectors
             .iter()
-            .any(|wanted| wanted.matches(&container));
-        let asks_cri = container.pod.is_some() && !self.sources.cri.knows(&container.id);
-        let decided = if wanted {
+            .any(|wanted| wanted.matches_later(&container));
+        // Who was asked for stays so under another name; only a sandbox may have been taken for a
+        // container of its pod.
+        let wanted = matches || (member.wanted && container.role != Role::Sandbox);
+        if matches {
             self.meet(&container, watcher);
-            Decision::Wanted
-        } else if container.known {
-            Decision::Left
-        } else {
-            Decision::Open
-        };
+        }
+        if !wanted && self.is_another(&container) {
+            return self.leave(instance, session);
+        }
         if let Some(watched) = session.instance_mut(instance) {
             watched.subject.container = Some(describe::container(&container));
         }
         if let Some(member) = self.members.get_mut(&instance) {
             let begins = wanted && member.started.is_some() && !member.told;
             member.told |= begins;
+            member.wanted = wanted;
             member.container = Some(container);
             if begins {
                 announce(member.container.as_ref(), &path, watcher);
             }
         }
-        if asks_cri {
-            self.ask();
-        }
-        match decided {
-            Decision::Left => self.leave(instance, session),
-            decided => {
-                if let Some(member) = self.members.get_mut(&instance) {
-                    member.decision = decided;
-                }
-                Ok(())
-            }
-        }
+        Ok(())
+    }
+
+    /// Whether a container that matches nothing is another one for sure: it is known, and by what was
+    /// asked for.
+    fn is_another(&self, container: &Container) -> bool {
+        let has_names = container.name.is_some()
+            && container
+                .pod
+                .as_ref()
+                .is_none_or(|pod| !pod.name.is_empty());
+        container.known && (has_names || !self.selectors.iter().any(Selector::asks_names))
     }
 
     fn meet(&mut self, container: &Container, watcher: &mut dyn Watcher) {
@@ -312,10 +309,9 @@ impl Roster {
     }
 
     fn leave(&mut self, instance: u32, session: &mut Session) -> Result<(), RecordError> {
-        if let Some(member) = self.members.get_mut(&instance) {
-            member.decision = Decision::Left;
-            member.container = None;
-        }
+        self.look_around |= session.instance(instance).is_some_and(|watched| {
+            watched.live && !watched.cgroup.descendants().unwrap_or_default().is_empty()
+        });
         session.forget(instance)?;
         // Nothing more is heard of it.
         self.members.remove(&instance);
@@ -353,7 +349,7 @@ impl Roster {
         let (seen, found) = session
             .instance(instance)
             .map_or((false, false), |watched| (watched.seen, watched.found));
-        if member.decision == Decision::Wanted {
+        if member.wanted {
             // A folder for others, as crun makes one, has no calls and is no instance. One that was
             // there before is one, however quiet it was.
             return if seen || !found {
@@ -362,7 +358,7 @@ impl Roster {
                 self.leave(instance, session)
             };
         }
-        if !seen || !session.tried(instance, &CHANGE_ROOT) {
+        if !seen || member.is_known() || !session.tried(instance, &CHANGE_ROOT) {
             return self.leave(instance, session);
         }
         let path = path_of(session, instance);
@@ -384,7 +380,7 @@ impl Roster {
             path.escape_debug()
         ));
         if let Some(member) = self.members.get_mut(&instance) {
-            member.decision = Decision::Wanted;
+            member.wanted = true;
         }
         Ok(())
     }
@@ -410,7 +406,7 @@ impl Roster {
             watched.subject.container = Some(describe::container(&container));
         }
         if let Some(member) = self.members.get_mut(&instance) {
-            member.decision = Decision::Wanted;
+            member.wanted = true;
             member.told = true;
             member.container = Some(container);
         }
@@ -418,11 +414,12 @@ impl Roster {
     }
 
     /// Asks CRI in the background, unless that was done just now.
-    fn ask(&mut self) {
-        if self.asking.is_some() || self.asked.is_some_and(|at| at.elapsed() < ASK_CRI) {
+    fn ask_if_due(&mut self) {
+        if !self.wants_cri || self.asking.is_some() || self.asked.elapsed() < ASK_CRI {
             return;
         }
-        self.asked = Some(Instant::now());
+        self.wants_cri = false;
+        self.asked = Instant::now();
         let mut sources = self.sources.clone();
         let socket = self.cri_socket.clone();
         self.asking = Some(tokio::spawn(async move {
@@ -460,12 +457,26 @@ impl Drop for Roster {
 }
 
 impl Member {
+    /// Whether a runtime's files tell of it.
+    fn is_known(&self) -> bool {
+        self.container
+            .as_ref()
+            .is_some_and(|container| container.known)
+    }
+
+    /// Whether it is to be looked up again: because there is news, or because its runtime may just be
+    /// writing its files. One that nobody knew for so long is looked up once more when it is gone.
     fn is_due(&self) -> bool {
-        let unknown = self.decision == Decision::Open && self.started.is_some();
-        let renew = self.decision == Decision::Wanted && self.looked.is_none() && self.told;
-        !self.removed
-            && self.decision != Decision::Left
-            && (renew || (unknown && self.looked.is_none_or(|at| at.elapsed() >= LOOK_AGAIN)))
+        if self.removed || self.started.is_none() && !self.told {
+            return false;
+        }
+        let Some(looked) = self.looked else {
+            return true;
+        };
+        let fresh = self
+            .started
+            .is_some_and(|at| looked.duration_since(at) <= KNOWN_WITHIN);
+        !self.wanted && fresh && looked.elapsed() >= LOOK_AGAIN
     }
 }
 

@@ -88,6 +88,10 @@ pub struct Session {
     began_ns: u64,
     /// By their numbers.
     instances: Vec<Watched>,
+    /// Numbers of forgotten instances, for others to have: a recorder may run for months.
+    free_numbers: Vec<u32>,
+    /// How many there were in all.
+    counted: u64,
     by_id: HashMap<u64, u32>,
     /// Below which directory found cgroups lie.
     root: PathBuf,
@@ -101,6 +105,8 @@ pub struct Session {
     observations: Observations,
     /// Events of rows that were not known when they came.
     waiting: Vec<(Event, AbiClass)>,
+    /// Events that came before the notice of their instance, and were not kept.
+    early_events: u64,
     news: Vec<News>,
     /// Instances that are not recorded any more, and since when.
     to_release: VecDeque<(Instant, u64)>,
@@ -130,6 +136,8 @@ impl Session {
             machine,
             began_ns: monotonic_ns(),
             instances: Vec::new(),
+            free_numbers: Vec::new(),
+            counted: 0,
             by_id: HashMap::new(),
             root: root.to_owned(),
             watched: HashSet::new(),
@@ -138,6 +146,7 @@ impl Session {
             rows: HashMap::new(),
             observations: Observations::default(),
             waiting: Vec::new(),
+            early_events: 0,
             news: Vec::new(),
             to_release: VecDeque::new(),
             exits_needed: Instant::now(),
@@ -151,7 +160,7 @@ impl Session {
     /// Records a cgroup and everything below it as one instance; returns its number.
     ///
     /// # Errors
-    /// [`RecordError::Probe`] when the kernel side has no room for it.
+    /// [`RecordError::TooManyCgroups`] when the kernel side has no room for it.
     pub fn watch(
         &mut self,
         cgroup: &Cgroup,
@@ -161,7 +170,9 @@ impl Session {
     ) -> Result<u32, RecordError> {
         let number = self.add(Watched::new(cgroup.clone(), subject, kind));
         self.watched.insert(cgroup.id);
-        self.probe.watch(cgroup.id, cgroup.id, first_exe, kind)?;
+        if !self.probe.watch(cgroup.id, cgroup.id, first_exe, kind)? {
+            return Err(RecordError::TooManyCgroups);
+        }
         // Children that are made from now on inherit in the kernel; these are here already. One
         // that is made below a child before that child is watched inherits nothing, so look again
         // until nothing is new.
@@ -170,10 +181,21 @@ impl Session {
     }
 
     fn add(&mut self, watched: Watched) -> u32 {
-        // As many as memory holds; a number that does not fit would need 4 billion containers.
-        let number = u32::try_from(self.instances.len()).unwrap_or(u32::MAX);
-        self.by_id.insert(watched.cgroup.id, number);
-        self.instances.push(watched);
+        self.counted += 1;
+        let id = watched.cgroup.id;
+        let reused = self.free_numbers.pop();
+        let number = match reused.and_then(|number| Some((number, self.instance_mut(number)?))) {
+            Some((number, place)) => {
+                *place = watched;
+                number
+            }
+            None => {
+                self.instances.push(watched);
+                // As many as memory holds; a number that does not fit would need 4 billion containers.
+                u32::try_from(self.instances.len() - 1).unwrap_or(u32::MAX)
+            }
+        };
+        self.by_id.insert(id, number);
         number
     }
 
@@ -186,12 +208,18 @@ impl Session {
         self.instances.get_mut(number as usize)
     }
 
+    /// Whether there is an instance that began with the cgroup of this id.
+    pub(super) fn knows(&self, cgroup: u64) -> bool {
+        self.by_id.contains_key(&cgroup)
+    }
+
     /// Whether the kernel side records the cgroup with this id already.
     pub(super) fn is_watched(&mut self, cgroup: u64) -> Result<bool, RecordError> {
         Ok(self.probe.is_watched(cgroup)?)
     }
 
-    /// Watches the cgroups below that the kernel side does not know; returns how many there were.
+    /// Watches the cgroups below that the kernel side does not know; returns how many there were. Those
+    /// that there is no room for are counted as lost.
     fn watch_descendants(
         &mut self,
         cgroup: &Cgroup,
@@ -204,8 +232,11 @@ impl Session {
             // after the question was really not known.
             if self.watched.insert(child.id) && !self.probe.is_watched(child.id)? && child.exists()
             {
-                self.probe.watch(child.id, cgroup.id, first_exe, kind)?;
-                new += 1;
+                if self.probe.watch(child.id, cgroup.id, first_exe, kind)? {
+                    new += 1;
+                } else {
+                    self.late_cgroups += 1;
+                }
             }
         }
         Ok(new)
@@ -276,17 +307,23 @@ impl Session {
         for (id, kind) in notices {
             self.take_notice(id, kind)?;
         }
+        let mut unknown = HashSet::new();
         if self
             .waiting
             .iter()
             .any(|(event, _)| !self.rows.contains_key(&event.row))
         {
-            self.learn_rows()?;
+            let rows = self.probe.rows()?;
+            self.learn(&rows)?;
+            unknown = self.unannounced(&rows);
         }
         for (event, class) in std::mem::take(&mut self.waiting) {
-            // A row's key is written before any event that carries its number: this one is of an
-            // instance that is not recorded any more.
             let Some(meaning) = self.rows.get(&event.row).cloned() else {
+                // A row's key is written before any event that carries its number: this one is of an
+                // instance that is not recorded any more, or whose notice found the ring full.
+                if unknown.contains(&event.row) {
+                    self.early_events += 1;
+                }
                 continue;
             };
             let first = FirstSeen {
@@ -300,6 +337,16 @@ impl Session {
             self.observe(meaning, class, event.nr, mark, Some(first));
         }
         self.release_due()
+    }
+
+    /// The rows of instances that no notice has told of yet.
+    fn unannounced(&self, rows: &[SeenRow]) -> HashSet<u32> {
+        let left: HashSet<u64> = self.to_release.iter().map(|(_, id)| *id).collect();
+        rows.iter()
+            .filter(|row| !self.by_id.contains_key(&row.key.instance))
+            .filter(|row| !left.contains(&row.key.instance))
+            .map(|row| row.number)
+            .collect()
     }
 
     fn take_notice(&mut self, id: u64, kind: NoticeKind) -> Result<(), RecordError> {
@@ -367,7 +414,7 @@ impl Session {
 
     /// Reads the marks of one instance, or of all.
     fn read_rows(&mut self, instance: Option<u32>) -> Result<(), RecordError> {
-        let rows: Vec<_> = self
+        let rows: HashMap<_, _> = self
             .rows
             .iter()
             .filter(|(_, meaning)| instance.is_none_or(|wanted| meaning.instance == wanted))
@@ -379,7 +426,7 @@ impl Session {
             }
         }
         for (row, class, nr, mark) in self.probe.exotic()? {
-            if let Some((_, meaning)) = rows.iter().find(|(number, _)| *number == row) {
+            if let Some(meaning) = rows.get(&row) {
                 self.observe(meaning.clone(), class, nr, mark, None);
             }
         }
@@ -413,14 +460,14 @@ impl Session {
             let Some(watched) = self.instance(number).filter(|watched| watched.live) else {
                 continue;
             };
-            let (id, known, found) = (watched.cgroup.id, watched.state, watched.found);
+            let (id, known) = (watched.cgroup.id, watched.state);
             let Some(state) = self.probe.state(id)? else {
                 continue;
             };
             if state.started && !known.started {
                 self.take_notice(id, NoticeKind::Started)?;
             }
-            if found && state.removed {
+            if state.removed {
                 self.take_notice(id, NoticeKind::Removed)?;
             }
             if let Some(watched) = self.instance_mut(number) {
@@ -468,6 +515,8 @@ impl Session {
             self.observations.forget(number);
         }
         self.by_id.remove(&id);
+        self.watched.remove(&id);
+        self.free_numbers.push(number);
         Ok(())
     }
 
@@ -513,6 +562,11 @@ impl Session {
             .any(|call| self.observations.tried(number, call))
     }
 
+    /// How many cgroups were found faster than their paths could be kept.
+    pub(super) fn unnamed_cgroups(&mut self) -> Result<u64, RecordError> {
+        Ok(self.probe.counters()?.paths_full)
+    }
+
     /// Tells the watcher how it goes, when it is time again.
     ///
     /// # Errors
@@ -546,7 +600,7 @@ impl Session {
 
     fn losses(&self, counters: &tracer_ebpf::Counters) -> Losses {
         Losses {
-            events: counters.events_dropped + self.events.malformed(),
+            events: counters.events_dropped + self.events.malformed() + self.early_events,
             executables: counters.rows_full
                 + counters.processes_full
                 + counters.executables_full
@@ -555,6 +609,7 @@ impl Session {
             cgroups: counters.cgroups_full + self.late_cgroups,
             program_runs: self.skipped_runs,
             threads: counters.threads_full,
+            phases: counters.phases_full,
         }
     }
 
@@ -606,7 +661,7 @@ impl Session {
             self.observations,
             &assemble::Whole {
                 machine: self.machine,
-                calls: counters.calls,
+                calls: (self.counted == 1).then_some(counters.calls),
                 losses,
             },
         ))

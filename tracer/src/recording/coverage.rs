@@ -61,6 +61,10 @@ pub enum ReasonCode {
     ObservationsLost,
     /// The kernel did not run a program of ours.
     ProgramSkipped,
+    /// What belongs to other phases was filed as the workload's.
+    PhasesMixed,
+    /// An error ended the recording.
+    CutShort,
 }
 
 /// Everything that was lost, each by its own counter. All zero is the ordinary case.
@@ -81,6 +85,9 @@ pub struct Losses {
     pub program_runs: u64,
     /// Threads under a filter whose blocked calls were not told, for want of room.
     pub threads: u64,
+    /// How often what a runtime did, or a program that was put in later, found no row and was filed as
+    /// the workload's.
+    pub phases: u64,
 }
 
 impl Losses {
@@ -111,6 +118,15 @@ impl Losses {
                 text: format!(
                     "what a filter stopped was not seen of {} threads; record again with a larger --max-cgroups",
                     self.threads
+                ),
+            });
+        }
+        if self.phases > 0 {
+            reasons.push(Reason {
+                code: ReasonCode::PhasesMixed,
+                text: format!(
+                    "the kernel side's tables were full {} times when a runtime, or a program that was put in later, was at work: what it did is filed as the workload's, and the profile may allow more than that needs; record again with a larger --max-rows",
+                    self.phases
                 ),
             });
         }

@@ -102,6 +102,10 @@ fn coverage(doc: &mut Document, recordings: &[Recording]) {
             "threads under a filter were not watched for what it stops",
         ),
         (
+            lost(|r| r.coverage.losses.phases),
+            "times a runtime's process, or one that was put in later, was taken for the workload",
+        ),
+        (
             lost(|r| r.coverage.losses.executables),
             "times a task or process could not be filed under its executable; what it did is kept",
         ),

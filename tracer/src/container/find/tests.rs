@@ -66,14 +66,27 @@ fn each_selector_means_what_it_should() {
     }
     let chosen = |selector: Selector| choose(all.clone(), &selector).len();
     assert_eq!(chosen(Selector::All), 3);
-    assert_eq!(chosen(Selector::Id("ab0".to_owned())), 1);
+    assert_eq!(chosen(Selector::container("ab0").unwrap()), 1);
     // A whole id counts more than the beginning of others.
     assert_eq!(chosen(Selector::container("ab").unwrap()), 1);
     assert_eq!(chosen(Selector::container("a").unwrap()), 3);
-    assert_eq!(chosen(Selector::Name("web".to_owned())), 2);
+    assert_eq!(chosen(Selector::container("web").unwrap()), 2);
     assert_eq!(chosen(Selector::pod("n/p").unwrap()), 1);
     assert_eq!(chosen(Selector::pod("n/q").unwrap()), 0);
     assert_eq!(chosen(Selector::container("../../etc").unwrap()), 0);
+}
+
+#[test]
+fn of_those_that_come_later_a_short_text_is_no_id() {
+    let (cgroups, _files, sources) = machine();
+    let all = walk(cgroups.path(), &sources).unwrap().found;
+    let later = |text: &str| {
+        let selector = Selector::container(text).unwrap();
+        let means = |found: &&Found| selector.matches_later(&found.container);
+        all.iter().filter(means).count()
+    };
+    assert_eq!((later("a"), later("ab"), later("ab0")), (0, 1, 0));
+    assert_eq!((later("ab0000000000"), later("web")), (1, 2));
 }
 
 #[test]

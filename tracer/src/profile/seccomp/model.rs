@@ -215,16 +215,19 @@ impl SeccompProfile {
     }
 
     fn add_evidence(&mut self, name: &'static str, abi: Abi, who: &Evidence, options: &Options) {
-        if let Some(blocked) = who.blocked {
+        let counts = options.exec.counts(who.phase);
+        if let Some(blocked) = who.blocked
+            && counts
+        {
             let stopped = self.blocked.entry(name).or_default();
             stopped.executables.insert(who.executable.clone());
             stopped.saw.insert(blocked);
-            if !options.allow_blocked {
-                // The workload ran without it: what one filter forbade, the next does not grant.
-                return;
-            }
         }
-        let layer = if options.exec.counts(who.phase) {
+        if who.blocked.is_some() && !options.allow_blocked {
+            // It ran without it: what one filter forbade, the next does not grant.
+            return;
+        }
+        let layer = if counts {
             Layer::Observed
         } else {
             match who.phase {
@@ -304,7 +307,8 @@ impl SeccompProfile {
         }
     }
 
-    /// The calls that were attempted while it was recorded, and stopped by a filter already in place.
+    /// The calls that the workload attempted while it was recorded, and that a filter already in place
+    /// stopped.
     pub fn blocked(&self) -> impl Iterator<Item = (&'static str, &Stopped)> {
         self.blocked.iter().map(|(name, stopped)| (*name, stopped))
     }
