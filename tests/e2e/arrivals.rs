@@ -246,3 +246,107 @@ fn what_is_done_in_cgroups_below_is_done_by_the_container() -> Outcome {
     }
     Ok(())
 }
+
+/// A cgroup that looks like one of Docker's, made before tracer comes, and still empty: who comes in first
+/// is the runtime, and starts the workload.
+#[test]
+fn a_cgroup_that_was_made_and_not_entered_yet() -> Outcome {
+    needs_containers!(Runtime::Runc);
+    let scratch = Scratch::new()?;
+    let pipe = scratch.join("go");
+    mkfifo(&pipe, Mode::S_IRWXU)?;
+    let id = format!("{:064x}", u64::from(std::process::id()) << 32 | 0xe);
+    let cgroup = Cgroup::at(cgroup::v2_mount()?.join(format!("docker-{id}.scope")))?;
+    let watch = Watch::start(&scratch.join("out"), &["--container", &id])?;
+    let busybox = busybox()?;
+    let script = format!(
+        "read -r line <{}; umask 022; exec {} sync",
+        pipe.display(),
+        busybox.display()
+    );
+    let by_hand = Running::spawn(
+        Command::new(&busybox)
+            .args(["sh", "-c", &script])
+            .stdin(Stdio::null()),
+    )?;
+    let mut pipe = OpenOptions::new().write(true).open(&pipe)?;
+    cgroup.add(by_hand.pid())?;
+    pipe.write_all(b"\n")?;
+    by_hand.wait()?.success()?;
+    cgroup.remove()?;
+    let watched = watch.ends()?;
+    let (_, recording) = watched.only()?;
+    made_in(recording, &UMASK, &["setup"])?;
+    made_in(recording, &SYNC, &["run"])?;
+    ensure!(
+        recording.instances[0].start_observed && recording.coverage.complete,
+        "{:?}",
+        recording.coverage
+    );
+    Ok(())
+}
+
+/// A process of the workload that goes to another container's cgroup has left its own, although both are
+/// recorded: what it does there is the other's.
+#[test]
+fn a_process_that_goes_to_another_container() -> Outcome {
+    needs_containers!(Runtime::Runc);
+    let scratch = Scratch::new()?;
+    let mut lives = Vec::new();
+    for dir in ["from", "to"] {
+        lives.push(Life::new(Runtime::Runc, &scratch.dir(dir)?)?);
+    }
+    let ids = [lives[0].id().to_owned(), lives[1].id().to_owned()];
+    let watch = Watch::start(
+        &scratch.join("out"),
+        &["--wait", "--container", &ids[0], "--container", &ids[1]],
+    )?;
+    for life in &mut lives {
+        life.start()?;
+    }
+    let to = lives[1].cgroup()?;
+    fs::write(to.join("cgroup.procs"), lives[0].pid()?.to_string())?;
+    lives[0].does("busybox ln began l")?;
+    for life in &mut lives {
+        life.ends()?;
+    }
+    let watched = watch.ends()?;
+    for (id, expected) in ids.iter().zip([true, false]) {
+        let (_, recording) = watched.of(id)?;
+        ensure!(
+            recording.has_reason("left-cgroup") == expected,
+            "{:?}",
+            recording.coverage
+        );
+    }
+    Ok(())
+}
+
+/// More cgroups below than there is room for: what cannot be followed is counted, the rest is recorded.
+#[test]
+fn more_cgroups_than_there_is_room_for() -> Outcome {
+    needs_containers!(Runtime::Runc);
+    let scratch = Scratch::new()?;
+    let cgroup = Cgroup::new("tracer-e2e-many")?;
+    let children: Vec<_> = (0..40)
+        .map(|number| cgroup.child(&format!("c{number}")))
+        .collect::<Result<_>>()?;
+    let mut recorder = tracer_tests::tracer::Record::new(&scratch.join("out"), "many")?
+        .option("--max-cgroups")
+        .option("20")
+        .of_cgroup(cgroup.path())
+        .start()?;
+    recorder.until_attached()?;
+    for child in children {
+        child.remove()?;
+    }
+    cgroup.remove()?;
+    let (finished, recorded) = recorder.finish()?;
+    finished.success()?;
+    let coverage = recorded.recording()?.coverage;
+    ensure!(
+        coverage.losses.cgroups >= 20 && !coverage.complete,
+        "{coverage:?}"
+    );
+    Ok(())
+}

@@ -145,6 +145,26 @@ fn each_way_of_stopping_is_told() -> Outcome {
     told(&record(Runtime::Crun, &Scratch::new()?, "1")?)
 }
 
+/// The one that was under no filter is not seen to load one.
+#[test]
+fn a_filter_that_a_thread_loads_for_all() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
+    let scratch = Scratch::new()?;
+    let program = programs::compiled("tsync", Build::Dynamic)?;
+    let (finished, recorded) = Record::new(&scratch.join("out"), "tsync")?
+        .of([program])
+        .run()?;
+    finished.success()?;
+    let recording = recorded.recording()?;
+    let expected = (Call::x86_64(83), Blocked::Errno(1));
+    ensure!(
+        recording.blocked().iter().eq([&expected]),
+        "blocked were {:?}",
+        recording.blocked()
+    );
+    Ok(())
+}
+
 /// Every call of the machine pays for the program that sees them, so it is attached only while
 /// something that is recorded is under a filter, or may be about to be: a command is not, a container
 /// is until it has been started without one. Of the containers that other tests start meanwhile that

@@ -250,6 +250,29 @@ fn a_container_is_recorded_from_its_first_call() -> Outcome {
     Ok(())
 }
 
+/// It stays who was asked for, under the name it was asked for by.
+#[test]
+fn a_container_that_is_renamed() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Docker);
+    let scratch = Scratch::new()?;
+    let docker = docker_with(&Rootfs::new(&scratch.dir("rootfs")?)?)?;
+    let (name, dir) = (unique("before"), scratch.dir("dir")?);
+    let out = scratch.join("out");
+    let mut recorder = wait_for(&docker, &name, &out)?;
+    let script = "touch began; until [ -e go ]; do sleep 0.1; done; mkdir d";
+    let container = Running::spawn(&mut docker.run(&name, &dir, &NONE, &["sh", "-c", script]))?;
+    recorder.until_stderr("recording container")?;
+    until_begun(&dir)?;
+    process::run(docker.command().args(["rename", &name, &unique("after")]))?.success()?;
+    fs::write(dir.join("go"), "")?;
+    container.wait()?.success()?;
+    recorder.wait()?.success()?;
+    let recording = Recording::read(&out.join(&name).join("recording.json"))?;
+    let run = recording.made_in("run");
+    ensure!(run.contains(&Call::x86_64(MKDIR)), "{run:?}");
+    Ok(())
+}
+
 /// What was recorded under Docker's own filter, which answers clone3 with ENOSYS, runs under the
 /// profile that comes of it.
 #[test]

@@ -19,6 +19,7 @@ use tracer_tests::{
     needs,
     oci::Runtime,
     process,
+    recording::Recording,
     requires::{Need, program},
     scratch::{Scratch, unique},
     tracer,
@@ -343,7 +344,40 @@ fn without_a_mounted_v2_hierarchy_containers_are_found_all_the_same() -> Outcome
     let folder = fs::read_dir(scratch.join("out"))?
         .next()
         .context("nothing was written")??;
-    let recording =
-        tracer_tests::recording::Recording::read(&folder.path().join("recording.json"))?;
+    let recording = Recording::read(&folder.path().join("recording.json"))?;
+    made_in(&recording, &LINK, &["run"])
+}
+
+/// What cannot be written takes nothing else with it.
+#[test]
+fn a_folder_that_cannot_be_made_leaves_the_others() -> Outcome {
+    needs_containers!(Runtime::Runc);
+    let scratch = Scratch::new()?;
+    let mut lives = Vec::new();
+    for dir in ["one", "two"] {
+        lives.push(Life::new(Runtime::Runc, &scratch.dir(dir)?)?);
+    }
+    let mut ids: Vec<_> = lives.iter().map(|life| life.id().to_owned()).collect();
+    let out = scratch.dir("out")?;
+    let watch = Watch::start(
+        &out,
+        &["--wait", "--container", &ids[0], "--container", &ids[1]],
+    )?;
+    ids.sort();
+    // In the place of the first folder, once nobody looks any more.
+    fs::write(out.join(&ids[0]), "in the way")?;
+    for life in &mut lives {
+        life.start()?;
+        life.does("busybox ln began l")?;
+    }
+    for life in &mut lives {
+        life.ends()?;
+    }
+    let finished = watch.running.wait()?;
+    ensure!(
+        finished.code() == 125 && finished.stderr.contains(&ids[0]),
+        "{finished:?}"
+    );
+    let recording = Recording::read(&out.join(&ids[1]).join("recording.json"))?;
     made_in(&recording, &LINK, &["run"])
 }

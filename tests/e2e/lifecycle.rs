@@ -382,3 +382,80 @@ fn a_signal_ends_the_recording_of_all_and_its_results_are_written() -> Outcome {
     }
     Ok(())
 }
+
+/// A name that is given is the first workload's: in one folder, the second would be taken for it.
+#[test]
+fn a_name_is_for_one_workload() -> Outcome {
+    needs_containers!(Runtime::Runc);
+    let scratch = Scratch::new()?;
+    let mut lives = Vec::new();
+    for dir in ["one", "two"] {
+        lives.push(Life::new(Runtime::Runc, &scratch.dir(dir)?)?);
+    }
+    let (one, two) = (lives[0].id().to_owned(), lives[1].id().to_owned());
+    let mut watch = Watch::start(
+        &scratch.join("out"),
+        &[
+            "--wait",
+            "--name",
+            "ours",
+            "--container",
+            &one,
+            "--container",
+            &two,
+        ],
+    )?;
+    for (number, (life, line)) in (1..).zip(lives.iter_mut().zip(["ln began l", "sync"])) {
+        life.start()?;
+        life.does(&format!("busybox {line}"))?;
+        watch.until_containers(number)?;
+    }
+    for life in &mut lives {
+        life.ends()?;
+    }
+    let watched = watch.ends()?;
+    let (folder, recording) = watched.of(&one)?;
+    ensure!(folder.ends_with("ours"), "{}", folder.display());
+    made_in(recording, &LINK, &["run"])?;
+    made_in(recording, &SYNC, &[])?;
+    let (folder, recording) = watched.of(&two)?;
+    ensure!(folder.ends_with(&two), "{}", folder.display());
+    made_in(recording, &SYNC, &["run"])?;
+    let stderr = &watched.finished.stderr;
+    ensure!(stderr.contains("names one workload"), "{stderr}");
+    Ok(())
+}
+
+/// With too few rows, what the runtime does is taken for the workload's work: that is said.
+#[test]
+fn phases_that_found_no_room_are_told() -> Outcome {
+    needs_containers!(Runtime::Runc);
+    let scratch = Scratch::new()?;
+    let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?;
+    // Each of them is another row.
+    for name in 0..16 {
+        std::os::unix::fs::symlink(
+            "/bin/busybox",
+            scratch.join("life").join(format!("b{name}")),
+        )?;
+    }
+    let watch = Watch::start(
+        &scratch.join("out"),
+        &["--wait", "--max-rows", "16", "--container", life.id()],
+    )?;
+    life.start()?;
+    for name in 0..16 {
+        life.does(&format!("./b{name} sync || :"))?;
+    }
+    life.exec(&["/bin/busybox", "sync"])?;
+    life.ends()?;
+    let watched = watch.ends()?;
+    let (_, recording) = watched.only()?;
+    ensure!(
+        recording.coverage.losses.phases > 0 && recording.has_reason("phases-mixed"),
+        "{:?}",
+        recording.coverage
+    );
+    // Nothing is lost but whose it is.
+    made_in(recording, &SYNC, &["run"])
+}

@@ -193,6 +193,8 @@ pub struct Reason {
 /// What was lost.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Losses {
+    /// Times that a phase was lost.
+    pub phases: u64,
     /// Evidence.
     pub events: u64,
     /// Executables behind the evidence.

@@ -256,22 +256,22 @@ impl Roster {
             .selectors
             .iter()
             .any(|wanted| wanted.matches_later(&container));
-        // Who was asked for stays so under another name; only a sandbox may have been taken for a
-        // container of its pod.
-        let wanted = matches || (member.wanted && container.role != Role::Sandbox);
         if matches {
             self.meet(&container, watcher);
-        }
-        if !wanted && self.is_another(&container) {
+        } else if member.wanted && container.role != Role::Sandbox {
+            // It was renamed: who was asked for stays who it was. Only a sandbox may have been taken for
+            // a container of its pod.
+            return Ok(());
+        } else if self.is_another(&container) {
             return self.leave(instance, session);
         }
         if let Some(watched) = session.instance_mut(instance) {
             watched.subject.container = Some(describe::container(&container));
         }
         if let Some(member) = self.members.get_mut(&instance) {
-            let begins = wanted && member.started.is_some() && !member.told;
+            let begins = matches && member.started.is_some() && !member.told;
             member.told |= begins;
-            member.wanted = wanted;
+            member.wanted = matches;
             member.container = Some(container);
             if begins {
                 announce(member.container.as_ref(), &path, watcher);
