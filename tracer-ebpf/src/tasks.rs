@@ -178,13 +178,17 @@ fn phase(entry: &CgroupEntry, process: Option<&ProcessEntry>, filter: u64) -> Ph
 /// process.
 #[inline(always)]
 fn came_under_a_filter(entry: &CgroupEntry, process: Option<*mut ProcessEntry>, tgid: u32) {
+    let mut is_runtime = false;
     if let Some(process) = process {
         // SAFETY: an entry is removed when its process is gone; words are written whole.
         unsafe {
             if (&raw const (*process).filtered).read_volatile() != 0 {
                 return;
             }
-            (&raw mut (*process).filtered).write_volatile(1);
+            is_runtime = (*process).phase == Phase::Setup as u32;
+            if !is_runtime || slots::exits_are_watched() {
+                (&raw mut (*process).filtered).write_volatile(1);
+            }
         }
         // A thread may load a filter for all threads of its process (SECCOMP_FILTER_FLAG_TSYNC).
         slots::drop_all_slots();
@@ -194,7 +198,9 @@ fn came_under_a_filter(entry: &CgroupEntry, process: Option<*mut ProcessEntry>, 
     };
     // SAFETY: the root's entry stays as long as any of its instance; words are written whole.
     unsafe {
-        if !slots::exits_are_watched() {
+        // What is stopped of a runtime's calls does not matter. It is asked again with each of them, as
+        // none is kept in a slot, and with the first one of the workload.
+        if !is_runtime && !slots::exits_are_watched() {
             (&raw mut (*root).blind).write_volatile(1);
         }
         if (&raw const (*root).filtered).read_volatile() == 0 {

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
-    fs,
+    fs, io,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -154,6 +154,7 @@ impl Attachment {
             find(&request, &hierarchy, &sources)?;
         }
         let session = Session::start(&settings, hierarchy.root())?;
+        be_in_time();
         let mut attachment = Self {
             roster: Roster::new(selectors, sources, request.cri_socket.clone()),
             request,
@@ -469,6 +470,20 @@ impl Attachment {
             }
         }
         endings.into_values().collect()
+    }
+}
+
+/// Runs before ordinary work, for the little that it runs: a runtime does not wait until the exits of calls
+/// are watched and its files are read. Not for a command, which would inherit it.
+fn be_in_time() {
+    // As system daemons have that must not be late (udev, journald: -1 to -10).
+    const NICE: libc::c_int = -10;
+    // SAFETY: integers only.
+    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) } != 0 {
+        log::debug!(
+            "it runs at ordinary priority: {}",
+            io::Error::last_os_error()
+        );
     }
 }
 
