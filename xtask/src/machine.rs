@@ -123,8 +123,10 @@ fn qemu(kernel: &Kernel, ramdisk: &Path, log: &Path, status: &Path, patience: Du
         .args(["qemu-system-x86_64", "-nodefaults", "-no-user-config"])
         .args(["-display", "none", "-no-reboot"])
         // Emulation is the same everywhere; a KVM inside another virtual machine may be there and
-        // abort QEMU.
-        .args(["-accel", "tcg"])
+        // abort QEMU. One after the other: with a thread for each CPU, one may still run the breakpoint
+        // by which another patches the kernel's code (a static key) when that is done, and the kernel
+        // panics of an `int3` that is nobody's (6.12, when crun enables the memory controller).
+        .args(["-accel", "tcg,thread=single"])
         // Without the fifth level of page tables, which only costs time.
         .args(["-cpu", "max,la57=off", "-smp", "2", "-m", "2G"])
         .arg("-kernel")
