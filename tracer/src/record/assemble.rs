@@ -90,6 +90,7 @@ pub(super) fn recordings(
                 providers: vec![describe::syscall_provider(whole.machine.native)],
                 syscalls: observations.into_syscalls(),
                 coverage: Coverage::new(reasons, whole.losses),
+                merged: None,
             }
         })
         .collect()
@@ -98,6 +99,7 @@ pub(super) fn recordings(
 fn instance(watched: &Watched, calls: Option<u64>) -> Instance {
     Instance {
         source: watched.subject.source,
+        host: None,
         cgroup: watched.cgroup.path.display().to_string(),
         began: watched.began.to_string(),
         ended: watched.ended.unwrap_or(watched.began).to_string(),

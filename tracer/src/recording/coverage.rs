@@ -13,6 +13,10 @@ pub struct Coverage {
     pub reasons: Vec<Reason>,
     /// What was counted as lost.
     pub losses: Losses,
+    /// What is no reason against it, and has to be known by whoever reads it: what differed between
+    /// the recordings that it was merged from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
 }
 
 impl Coverage {
@@ -25,8 +29,37 @@ impl Coverage {
             complete: reasons.is_empty(),
             reasons,
             losses,
+            notes: Vec::new(),
         }
     }
+}
+
+/// One thing to know about a recording that does not make it incomplete.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Note {
+    /// For programs.
+    pub code: NoteCode,
+    /// For people.
+    pub text: String,
+}
+
+/// The kinds of note.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoteCode {
+    /// The instances ran on several architectures.
+    SeveralMachines,
+    /// The instances ran on several kernels.
+    SeveralKernels,
+    /// The instances ran several images, or versions of one.
+    SeveralImages,
+    /// Several commands were recorded.
+    SeveralCommands,
+    /// Not every instance is listed.
+    InstancesFolded,
 }
 
 /// One reason why a recording is not complete.
@@ -68,6 +101,9 @@ pub enum ReasonCode {
 }
 
 /// Everything that was lost, each by its own counter. All zero is the ordinary case.
+///
+/// Of a merged recording, each is the most that one of its recordings lost: a sum would grow when the
+/// same recording is merged twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Losses {
@@ -92,7 +128,7 @@ pub struct Losses {
 
 impl Losses {
     /// The reasons that follow: lost evidence is told but is no lost observation.
-    fn reasons(&self) -> Vec<Reason> {
+    pub(super) fn reasons(&self) -> Vec<Reason> {
         let mut reasons = Vec::new();
         if self.calls > 0 {
             reasons.push(Reason {
@@ -140,6 +176,20 @@ impl Losses {
             });
         }
         reasons
+    }
+
+    /// The larger one of each counter.
+    #[must_use]
+    pub(super) fn most(self, other: Self) -> Self {
+        Self {
+            events: self.events.max(other.events),
+            executables: self.executables.max(other.executables),
+            calls: self.calls.max(other.calls),
+            cgroups: self.cgroups.max(other.cgroups),
+            program_runs: self.program_runs.max(other.program_runs),
+            threads: self.threads.max(other.threads),
+            phases: self.phases.max(other.phases),
+        }
     }
 
     /// Whether nothing at all was lost.

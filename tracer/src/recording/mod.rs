@@ -5,13 +5,19 @@
 //! [`store`].
 
 mod coverage;
+pub mod merge;
 mod model;
+mod notes;
 mod observe;
+mod run;
 pub mod store;
+#[cfg(test)]
+pub(crate) mod strategy;
 
-pub use coverage::{Coverage, Losses, Reason, ReasonCode};
+pub use coverage::{Coverage, Losses, Note, NoteCode, Reason, ReasonCode};
 pub use model::{
-    Blocked, Call, Container, Evidence, Executable, FirstSeen, Host, Instance, Phase, Provider,
-    Recording, SCHEMA, Security, Source, Syscall, Warning, Workload,
+    Argument, Blocked, Call, Container, Evidence, Executable, FirstSeen, Host, Instance, Phase,
+    Provider, Recording, SCHEMA, Security, Source, Syscall, Warning, Workload,
 };
 pub use observe::{Observation, Observations};
+pub use run::{Kind, Merged, RunId};

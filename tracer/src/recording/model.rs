@@ -8,7 +8,7 @@ use serde::{
     de::{self, SeqAccess, Visitor},
 };
 
-use super::Coverage;
+use super::{Coverage, Merged};
 use crate::syscall::Abi;
 
 /// The `schema` of the recordings that this version reads and writes.
@@ -22,9 +22,10 @@ pub struct Recording {
     pub schema: String,
     /// What was recorded.
     pub workload: Workload,
-    /// Where.
+    /// Where; of a merged recording the first of its hosts, see [`hosts`](Self::hosts).
     pub host: Host,
-    /// The runs of the workload; evidence refers to them by index.
+    /// The runs of the workload; evidence refers to them by index. The indices after the last one are
+    /// those of `merged.folded`.
     pub instances: Vec<Instance>,
     /// Which provider served each kind of observation, and what it cannot see. A kind that is not
     /// listed was not observed.
@@ -34,6 +35,31 @@ pub struct Recording {
     pub syscalls: Vec<Syscall>,
     /// How sure all this is.
     pub coverage: Coverage,
+    /// What only a recording that was merged from others has; absent when there is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Merged>,
+}
+
+impl Recording {
+    /// Every host that a part of it was recorded on.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
+        let others = self.merged.iter().flat_map(|merged| &merged.hosts);
+        std::iter::once(&self.host).chain(others)
+    }
+
+    /// Every command that was recorded; none when only running cgroups were.
+    pub fn commands(&self) -> impl Iterator<Item = &Vec<String>> {
+        let others = self.merged.iter().flat_map(|merged| &merged.commands);
+        std::iter::once(&self.workload.command)
+            .chain(others)
+            .filter(|command| !command.is_empty())
+    }
+
+    /// How many runs it is of, those that are not listed any more included.
+    pub fn runs(&self) -> usize {
+        let folded = self.merged.as_ref().map_or(0, |merged| merged.folded.len());
+        self.instances.len() + folded
+    }
 }
 
 /// What gets one profile.
@@ -47,7 +73,7 @@ pub struct Workload {
 }
 
 /// The machine a recording was made on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Host {
     /// `uname -r`.
@@ -59,11 +85,14 @@ pub struct Host {
 }
 
 /// One run of the workload.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Instance {
     /// How it was recorded.
     pub source: Source,
+    /// Where; absent when it is the recording's `host`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Host>,
     /// Path of its cgroup below the v2 mount.
     pub cgroup: String,
     /// When its recording began, RFC 3339.
@@ -80,7 +109,7 @@ pub struct Instance {
 }
 
 /// What is known of the container that an instance is. Names are what others wrote.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Container {
     /// The engine that made it: docker, containerd, …
@@ -112,7 +141,9 @@ pub struct Container {
 }
 
 /// What a container was allowed to do, by its `config.json`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Security {
     /// User id of its first process.
@@ -144,7 +175,9 @@ pub struct Warning {
 }
 
 /// How an instance came to be recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// tracer ran the command.
@@ -156,7 +189,7 @@ pub enum Source {
 }
 
 /// What served a kind of observation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
     /// The kind: `syscalls`, …
@@ -215,7 +248,7 @@ pub struct Call {
 }
 
 /// A recorded argument value. Not filled yet.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Argument {
     /// Which of the six, from 0.

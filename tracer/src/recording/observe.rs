@@ -47,10 +47,7 @@ impl Observations {
             .or_default()
             .entry(who)
             .or_default();
-        *first = match (first.take(), observation.first) {
-            (Some(a), Some(b)) => Some(if order(&b) < order(&a) { b } else { a }),
-            (a, b) => a.or(b),
-        };
+        *first = earlier(first.take(), observation.first);
         new
     }
 
@@ -152,6 +149,14 @@ impl Observations {
                     .collect(),
             })
             .collect()
+    }
+}
+
+/// Of two first times the earlier one; a known one before an unknown.
+pub(super) fn earlier(a: Option<FirstSeen>, b: Option<FirstSeen>) -> Option<FirstSeen> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if order(&b) < order(&a) { b } else { a }),
+        (a, b) => a.or(b),
     }
 }
 

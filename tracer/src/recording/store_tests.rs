@@ -21,6 +21,7 @@ fn sample() -> Recording {
         providers: Vec::new(),
         syscalls: Vec::new(),
         coverage: Coverage::default(),
+        merged: None,
     }
 }
 

@@ -58,6 +58,7 @@ pub(crate) fn recording(seen: &[Seen]) -> Recording {
         },
         instances: vec![Instance {
             source: Source::Command,
+            host: None,
             cgroup: "/tracer/web-4711".to_owned(),
             began: "2026-01-01T00:00:00Z".to_owned(),
             ended: "2026-01-01T00:01:00Z".to_owned(),
@@ -72,6 +73,7 @@ pub(crate) fn recording(seen: &[Seen]) -> Recording {
         }],
         syscalls: syscalls.into_values().collect(),
         coverage: Coverage::new(Vec::new(), Losses::default()),
+        merged: None,
     }
 }
 

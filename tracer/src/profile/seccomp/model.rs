@@ -347,8 +347,9 @@ fn native_abis(recordings: &[Recording]) -> Result<BTreeSet<Abi>, Error> {
     }
     recordings
         .iter()
-        .map(|recording| {
-            let machine = &recording.host.machine;
+        .flat_map(|recording| recording.hosts().map(move |host| (recording, host)))
+        .map(|(recording, host)| {
+            let machine = &host.machine;
             Machine::native_abi(machine)
                 .or_else(|| {
                     let seen = recording.syscalls.first()?;
