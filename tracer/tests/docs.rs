@@ -2,12 +2,13 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",
+    "docs/completeness.md",
     "docs/limits.md",
     "docs/benchmarks.md",
     "profiles-out/README.md",

@@ -6,8 +6,8 @@ use super::{describe, instance::Watched};
 use crate::{
     probe::support,
     recording::{
-        Call, Coverage, Host, Instance, Losses, Observations, Phase, Reason, ReasonCode, Recording,
-        SCHEMA, Workload,
+        Call, Coverage, Discovery, Host, Instance, Losses, Observations, Phase, Reason, ReasonCode,
+        Recording, SCHEMA, Workload,
     },
     syscall::Machine,
 };
@@ -73,7 +73,7 @@ pub(super) fn recordings(
             let mut reasons = ending.reasons;
             reasons.extend(of_instances);
             reasons.extend(workload_reasons(&observations, whole));
-            Recording {
+            let mut recording = Recording {
                 schema: SCHEMA.to_owned(),
                 workload: ending.workload,
                 host: Host {
@@ -91,7 +91,9 @@ pub(super) fn recordings(
                 syscalls: observations.into_syscalls(),
                 coverage: Coverage::new(reasons, whole.losses),
                 merged: None,
-            }
+            };
+            recording.coverage.discovery = Some(Discovery::of(&recording));
+            recording
         })
         .collect()
 }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Discovery;
+
 /// Whether a recording holds all there was to observe, and if not, why not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +19,9 @@ pub struct Coverage {
     /// the recordings that it was merged from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
+    /// How far the discovery of calls had come; absent in recordings of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Discovery>,
 }
 
 impl Coverage {
@@ -30,6 +35,7 @@ impl Coverage {
             reasons,
             losses,
             notes: Vec::new(),
+            discovery: None,
         }
     }
 }

@@ -27,8 +27,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::{
-    Argument, Blocked, Call, Coverage, Evidence, Executable, FirstSeen, Host, Instance, Kind,
-    Losses, Merged, Phase, Provider, Reason, Recording, RunId, SCHEMA, Syscall, Workload,
+    Argument, Blocked, Call, Coverage, Discovery, Evidence, Executable, FirstSeen, Host, Instance,
+    Kind, Losses, Merged, Phase, Provider, Reason, Recording, RunId, SCHEMA, Syscall, Workload,
     notes::notes, observe::earlier,
 };
 
@@ -273,6 +273,7 @@ impl Merge {
             merged: Some(merged).filter(|merged| !merged.is_empty()),
         };
         recording.coverage.notes = notes(&recording);
+        recording.coverage.discovery = Some(Discovery::of(&recording));
         Some(recording)
     }
 }

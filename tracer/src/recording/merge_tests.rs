@@ -10,6 +10,7 @@ use crate::{
     },
     recording::{
         NoteCode,
+        estimate::Incidence,
         store::{parse, to_json},
         strategy,
     },
@@ -127,6 +128,19 @@ proptest! {
         prop_assert_eq!(apart.to_oci_json().unwrap(), together.to_oci_json().unwrap());
     }
 
+    /// What is folded changes no estimate.
+    #[test]
+    fn rare_calls_are_counted_exactly(recordings in strategy::recordings()) {
+        prop_assume!(!recordings.is_empty());
+        let whole = Incidence::of(&all(&recordings));
+        let folded = read(&bytes(&recordings, Limits { runs: 100, ..TIGHT }).unwrap());
+        let folded = Incidence::of(&folded);
+        prop_assert_eq!(whole.calls(), folded.calls());
+        for instances in [1, 2] {
+            prop_assert_eq!(whole.seen_in(instances), folded.seen_in(instances));
+        }
+    }
+
     #[test]
     fn complete_is_what_all_of_them_are(recordings in strategy::recordings()) {
         prop_assume!(!recordings.is_empty());
@@ -150,7 +164,8 @@ fn replica(number: usize) -> Recording {
 
 #[test]
 fn a_recording_alone_stays_as_it_is() {
-    let one = replica(0);
+    let mut one = replica(0);
+    one.coverage.discovery = Some(Discovery::of(&one));
     assert_eq!(all(std::slice::from_ref(&one)), one);
     assert_eq!(all(&[one.clone(), one.clone()]), one);
     assert_eq!(merge([]), None);

@@ -5,6 +5,7 @@
 //! [`store`].
 
 mod coverage;
+pub mod estimate;
 pub mod merge;
 mod model;
 mod notes;
@@ -15,6 +16,7 @@ pub mod store;
 pub(crate) mod strategy;
 
 pub use coverage::{Coverage, Losses, Note, NoteCode, Reason, ReasonCode};
+pub use estimate::Discovery;
 pub use model::{
     Argument, Blocked, Call, Container, Evidence, Executable, FirstSeen, Host, Instance, Phase,
     Provider, Recording, SCHEMA, Security, Source, Syscall, Warning, Workload,

@@ -8,7 +8,7 @@ use serde::{
     de::{self, SeqAccess, Visitor},
 };
 
-use super::{Coverage, Merged};
+use super::{Coverage, Kind, Merged};
 use crate::syscall::Abi;
 
 /// The `schema` of the recordings that this version reads and writes.
@@ -53,6 +53,13 @@ impl Recording {
         std::iter::once(&self.workload.command)
             .chain(others)
             .filter(|command| !command.is_empty())
+    }
+
+    /// The kinds of its instances, those that are not listed any more included.
+    pub fn kinds(&self) -> BTreeSet<Kind> {
+        let others = self.merged.iter().flat_map(|merged| &merged.kinds);
+        let listed = self.instances.iter().map(Kind::of);
+        listed.chain(others.cloned()).collect()
     }
 
     /// How many runs it is of, those that are not listed any more included.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Kind, Note, NoteCode, Recording};
+use super::{Note, NoteCode, Recording};
 
 /// Most values that a note names.
 const NAMED: usize = 8;
@@ -65,12 +65,9 @@ pub(super) fn notes(recording: &Recording) -> Vec<Note> {
 
 /// The images, each with its digest: another digest is another image, whatever it is called.
 fn images(recording: &Recording) -> BTreeSet<String> {
-    let kinds = recording.merged.iter().flat_map(|merged| &merged.kinds);
     recording
-        .instances
-        .iter()
-        .map(Kind::of)
-        .chain(kinds.cloned())
+        .kinds()
+        .into_iter()
         .filter_map(|kind| kind.container)
         .filter_map(
             |container| match (container.image, container.image_digest) {

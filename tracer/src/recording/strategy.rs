@@ -8,9 +8,9 @@ use proptest::{
 };
 
 use super::{
-    Blocked, Call, Container, Coverage, Executable, FirstSeen, Host, Instance, Losses, Observation,
-    Observations, Phase, Provider, Reason, ReasonCode, Recording, SCHEMA, Security, Source,
-    Warning, Workload,
+    Blocked, Call, Container, Coverage, Discovery, Executable, FirstSeen, Host, Instance, Losses,
+    Observation, Observations, Phase, Provider, Reason, ReasonCode, Recording, SCHEMA, Security,
+    Source, Warning, Workload,
 };
 use crate::syscall::Abi;
 
@@ -41,7 +41,7 @@ pub(crate) fn recording() -> impl Strategy<Value = Recording> {
                 observations.add(observation);
             }
         }
-        Recording {
+        let mut recording = Recording {
             schema: SCHEMA.to_owned(),
             workload: Workload {
                 name: "web".to_owned(),
@@ -57,7 +57,9 @@ pub(crate) fn recording() -> impl Strategy<Value = Recording> {
             syscalls: observations.into_syscalls(),
             coverage: Coverage::new(reasons, losses),
             merged: None,
-        }
+        };
+        recording.coverage.discovery = Some(Discovery::of(&recording));
+        recording
     })
 }
 

@@ -1,5 +1,6 @@
 //! What people read. Pure: text from recordings and profiles.
 
+mod completeness;
 pub mod escape;
 mod markdown;
 mod review;

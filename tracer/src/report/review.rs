@@ -4,18 +4,19 @@
 //! kernel's version and cgroup paths are not in it, so that recording the same work again gives the
 //! same bytes and a difference in version control is a difference in behaviour.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use nix::errno::Errno;
 
 use super::{
+    completeness::completeness,
     escape::{code, command_line, prose},
     markdown::{Document, count},
     rules::{essential_layer, executables, list, made_by, rules, unnamed, window_layer},
 };
 use crate::{
     profile::{Layer, seccomp::SeccompProfile},
-    recording::{Blocked, Container, Recording, Source},
+    recording::{Blocked, Container, Recording, Source, merge::merge},
     syscall::{errno, risk},
 };
 
@@ -27,8 +28,16 @@ pub fn review(recordings: &[Recording], profile: &SeccompProfile) -> String {
         .map(|recording| code(&recording.workload.name))
         .collect();
     doc.heading(1, &format!("Seccomp profile of {}", list(names)));
+    // What differs between them, and how much of them is rare, shows only when they are one.
+    let whole = match recordings {
+        [one] => Some(Cow::Borrowed(one)),
+        many => merge(many.iter().cloned()).map(Cow::Owned),
+    };
     summary(&mut doc, profile);
     coverage(&mut doc, recordings);
+    if let Some(whole) = whole {
+        completeness(&mut doc, &whole);
+    }
     origin(&mut doc, recordings);
     risks(&mut doc, profile);
     unnamed(&mut doc, profile);
@@ -126,15 +135,12 @@ fn origin(doc: &mut Document, recordings: &[Recording]) {
     doc.heading(2, "How it was recorded");
     let mut items = BTreeSet::new();
     for recording in recordings {
-        if !recording.workload.command.is_empty() {
-            items.insert(format!(
-                "Command: {}",
-                command_line(&recording.workload.command)
-            ));
+        for command in recording.commands() {
+            items.insert(format!("Command: {}", command_line(command)));
         }
-        for instance in &recording.instances {
+        for kind in recording.kinds() {
             items.insert(
-                match (instance.source, instance.start_observed) {
+                match (kind.source, kind.start_observed) {
                     (Source::Command, true) => {
                         "tracer ran the command and recorded it from its first call."
                     }
@@ -154,7 +160,7 @@ fn origin(doc: &mut Document, recordings: &[Recording]) {
                 }
                 .to_owned(),
             );
-            if let Some(container) = &instance.container {
+            if let Some(container) = &kind.container {
                 items.extend(described(container));
             }
         }
