@@ -249,6 +249,9 @@ fn wrong_usage() -> Outcome {
         &["record", "--no-such-option", "--", "true"],
         &["no-such-command"],
         &["generate"],
+        &["merge", "x"],
+        &["merge", "--output", "x"],
+        &["merge", "--output", "x", "--name", "../x", "y"],
         &["completions", "no-such-shell"],
     ] {
         let finished = tracer(args)?;

@@ -18,6 +18,7 @@
 //! | [`arrivals`] | whoever comes into a container's cgroup is filed as what he is |
 //! | [`warnings`] | what is dangerous about a container is said wherever its profile is read |
 //! | [`hostile`] | files, names and sockets that mean harm do none |
+//! | [`merge`] | many recordings are one, in any order, and what differs between them shows |
 //! | [`output`] | what is written, where, and that it is the same each time |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
 
@@ -35,6 +36,7 @@ mod ground_truth;
 mod hostile;
 mod lifecycle;
 mod matrix;
+mod merge;
 mod output;
 mod races;
 mod runtimes;

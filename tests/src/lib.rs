@@ -18,6 +18,7 @@ pub mod process;
 pub mod programs;
 pub mod pty;
 pub mod recording;
+pub mod replicas;
 pub mod requires;
 pub mod rootfs;
 pub mod scratch;

@@ -13,7 +13,7 @@ use super::{
     output::{self, Format},
     profile::ProfileArgs,
 };
-use crate::recording::{Recording, store};
+use crate::recording::{merge::Merge, store};
 
 /// Renders profiles from recordings.
 ///
@@ -44,29 +44,21 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let options = args.profile.options()?;
-    let mut workloads: BTreeMap<String, Vec<Recording>> = BTreeMap::new();
+    let mut workloads: BTreeMap<String, Merge> = BTreeMap::new();
     for path in &args.recordings {
         let recording = store::read(path)?;
-        // A recording is input like any other: its name must not lead out of the output folder.
-        name::parse(&recording.workload.name)
-            .map_err(anyhow::Error::msg)
-            .with_context(|| {
-                format!(
-                    "{}: the workload's name {:?} cannot be used",
-                    path.display(),
-                    recording.workload.name
-                )
-            })?;
+        name::check(&recording, path)?;
         workloads
             .entry(recording.workload.name.clone())
             .or_default()
-            .push(recording);
+            .add(recording);
     }
     // All of it is rendered before the first file is written.
     let rendered = workloads
         .into_iter()
-        .map(|(name, recordings)| {
-            let files = output::render(&recordings, &args.format, &options)
+        .filter_map(|(name, merge)| Some((name, merge.finish()?)))
+        .map(|(name, recording)| {
+            let files = output::render(&recording, &args.format, &options)
                 .with_context(|| format!("cannot make a profile for {name}"))?;
             Ok((args.output.join(name), files))
         })

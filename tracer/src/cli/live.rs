@@ -95,8 +95,8 @@ pub(super) fn losses(losses: &Losses) -> String {
         .join(", ")
 }
 
-/// A duration by its largest unit: exactness would only flicker.
-fn short(duration: Duration) -> String {
+/// A duration by its largest unit: exactness would only flicker, or pretend.
+pub(super) fn short(duration: Duration) -> String {
     match duration.as_secs() {
         seconds @ 0..60 => format!("{seconds} s"),
         seconds @ 60..3600 => format!("{} min", seconds / 60),

@@ -7,6 +7,7 @@ mod exit;
 mod generate;
 mod live;
 mod man;
+mod merge;
 mod name;
 mod output;
 mod profile;
@@ -35,6 +36,7 @@ pub struct Cli {
 enum Command {
     Record(record::Args),
     Generate(generate::Args),
+    Merge(merge::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -57,6 +59,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Record(args) => record::run(args),
         Command::Generate(args) => generate::run(&args),
+        Command::Merge(args) => merge::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

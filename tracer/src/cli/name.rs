@@ -2,6 +2,10 @@
 
 use std::{ffi::OsStr, path::Path};
 
+use anyhow::Context as _;
+
+use crate::recording::Recording;
+
 /// Longest name; Kubernetes object names may have 253 bytes, folders 255.
 const MAX: usize = 200;
 
@@ -15,6 +19,18 @@ pub(super) fn parse(name: &str) -> Result<String, String> {
     } else {
         Ok(name.to_owned())
     }
+}
+
+/// Checks the name in a recording, which is input like any other: it must not lead out of a folder.
+pub(super) fn check(recording: &Recording, path: &Path) -> anyhow::Result<()> {
+    let name = &recording.workload.name;
+    parse(name).map_err(anyhow::Error::msg).with_context(|| {
+        format!(
+            "{}: the workload's name {name:?} cannot be used",
+            path.display()
+        )
+    })?;
+    Ok(())
 }
 
 /// The name that a command or a cgroup gets by itself: the last part of its path, with whatever a

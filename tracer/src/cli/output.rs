@@ -1,13 +1,16 @@
 //! What is written to a workload's folder, and what is said about it.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::Context as _;
 
-use super::{live, say::say};
+use super::{
+    live,
+    say::{plain, say},
+};
 use crate::{
     profile::seccomp::{Options, SeccompProfile, oci::OciSeccomp},
-    recording::{Executable, Recording, store},
+    recording::{Discovery, Executable, Recording, store},
     report,
 };
 
@@ -30,12 +33,13 @@ impl Format {
     const ALL: [Self; 2] = [Self::Seccomp, Self::Review];
 }
 
-/// Renders the files of `formats` from the recordings of one workload.
+/// Renders the files of `formats` from the recording of a workload.
 pub(super) fn render(
-    recordings: &[Recording],
+    recording: &Recording,
     formats: &[Format],
     options: &Options,
 ) -> anyhow::Result<Vec<(&'static str, String)>> {
+    let recordings = std::slice::from_ref(recording);
     let profile = SeccompProfile::from_recordings(recordings, options)?;
     formats
         .iter()
@@ -50,7 +54,7 @@ pub(super) fn render(
 
 /// Writes a new recording and all that is rendered from it.
 pub(super) fn write(folder: &Path, recording: &Recording, options: &Options) -> anyhow::Result<()> {
-    let rendered = render(std::slice::from_ref(recording), &Format::ALL, options)
+    let rendered = render(recording, &Format::ALL, options)
         .context("cannot make a profile from the recording");
     let mut files = vec![(store::RECORDING, store::to_json(recording))];
     match rendered {
@@ -67,7 +71,6 @@ pub(super) fn write(folder: &Path, recording: &Recording, options: &Options) -> 
 /// Tells on standard error what came of a recording. What makes it incomplete is told even when
 /// `quiet`.
 pub(super) fn summary(folder: &Path, recording: &Recording, quiet: bool) {
-    let coverage = &recording.coverage;
     if !quiet {
         let executables = recording
             .syscalls
@@ -87,21 +90,58 @@ pub(super) fn summary(folder: &Path, recording: &Recording, quiet: bool) {
             } else {
                 "executables"
             },
-            if coverage.complete {
-                "the recording is complete"
-            } else {
-                "the recording is NOT complete"
-            }
+            verdict(recording)
         );
     }
-    for reason in &coverage.reasons {
-        say!("not complete: {}", reason.text);
-    }
-    if !coverage.losses.is_none() {
-        say!("losses: {}", live::losses(&coverage.losses));
-    }
+    coverage(recording, quiet);
     if !quiet {
         say!("profile  {}", folder.join(SECCOMP).display());
         say!("review   {}", folder.join(REVIEW).display());
     }
+}
+
+/// Whether a recording is complete, in a few words.
+pub(super) fn verdict(recording: &Recording) -> &'static str {
+    if recording.coverage.complete {
+        "the recording is complete"
+    } else {
+        "the recording is NOT complete"
+    }
+}
+
+/// Tells what can be said of a recording: what makes it incomplete always, the rest unless `quiet`.
+pub(super) fn coverage(recording: &Recording, quiet: bool) {
+    let coverage = &recording.coverage;
+    for reason in &coverage.reasons {
+        say!("not complete: {}", plain(&reason.text));
+    }
+    if !coverage.losses.is_none() {
+        say!("losses: {}", live::losses(&coverage.losses));
+    }
+    if quiet {
+        return;
+    }
+    for note in &coverage.notes {
+        say!("note: {}", plain(&note.text));
+    }
+    if let Some(discovery) = coverage.discovery.as_ref().and_then(discovered) {
+        say!("{discovery}");
+    }
+}
+
+/// How far discovery had come; `None` when there is nothing to tell.
+fn discovered(discovery: &Discovery) -> Option<String> {
+    let quiet = match (discovery.recorded_s, discovery.quiet_s) {
+        // A command that ran for a moment is no surprise.
+        (Some(60..), Some(seconds)) => format!(
+            "the last new one came {} before the end",
+            live::short(Duration::from_secs(seconds))
+        ),
+        _ => String::new(),
+    };
+    let parts: Vec<_> = [discovery.brief(), quiet]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect();
+    (!parts.is_empty()).then(|| format!("calls: {}", parts.join("; ")))
 }

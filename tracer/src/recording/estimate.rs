@@ -103,7 +103,10 @@ impl Discovery {
 
     /// It in a few words, for a line that changes while it is looked at.
     pub fn brief(&self) -> String {
-        let once = format!("{} in one of {} instances", self.in_one, self.instances);
+        let once = format!(
+            "{} in only one of {} instances",
+            self.in_one, self.instances
+        );
         match &self.unseen {
             Estimate::Chao2(unseen) => format!("{once}, {unseen}"),
             Estimate::Refused(_) if self.instances > 1 => once,

@@ -158,7 +158,7 @@ fn time_in_which_nothing_was_recorded_is_not_quiet() {
         it.instances.push(second);
     });
     assert_eq!((twice.recorded_s, twice.quiet_s), (Some(80), Some(62)));
-    assert_eq!(twice.brief(), "2 in one of 2 instances");
+    assert_eq!(twice.brief(), "2 in only one of 2 instances");
 }
 
 #[test]

@@ -33,6 +33,11 @@ fn limits() -> impl Strategy<Value = Limits> {
     prop_oneof![
         Just(Limits::default()),
         Just(TIGHT),
+        Just(Limits {
+            witnesses: 1,
+            runs: 100,
+            ..TIGHT
+        }),
         Just(Limits { runs: 100, ..TIGHT }),
         Just(Limits {
             listed: 5,
@@ -236,14 +241,18 @@ fn another_kernel_and_another_architecture_stay_visible() {
 
 #[test]
 fn another_image_digest_stays_visible_even_when_its_instance_is_folded() {
-    let versions: Vec<_> = (0..150)
-        .map(|number| {
+    let versions = |odd: Option<usize>| {
+        (0..150).map(move |number| {
             let mut version = replica(number);
-            version.instances[0].container = Some(container(if number == 77 { "b" } else { "a" }));
+            let digest = if odd == Some(number) { "b" } else { "a" };
+            version.instances[0].container = Some(container(digest));
             version
         })
-        .collect();
-    let merged = all(&versions);
+    };
+    let alike = merge(versions(None)).unwrap();
+    let listed: BTreeSet<_> = alike.instances.iter().map(|it| &it.cgroup).collect();
+    let folded = (0..150).find(|number| !listed.contains(&format!("/pods/{number}")));
+    let merged = merge(versions(folded)).unwrap();
     assert_eq!((merged.instances.len(), merged.runs()), (100, 150));
     let notes: Vec<_> = merged
         .coverage

@@ -122,17 +122,21 @@ fn container(run: u32, seed: u8) -> Container {
 
 fn observation() -> impl Strategy<Value = Observation> {
     let call = prop_oneof![
-        (0_u32..12).prop_map(|nr| Call {
+        // Often the same, so that many runs made it.
+        6 => Just(Call { abi: Abi::X86_64, nr: 0 }),
+        4 => (0_u32..12).prop_map(|nr| Call {
             abi: Abi::X86_64,
             nr
         }),
-        (0_u32..3).prop_map(|nr| Call { abi: Abi::I386, nr }),
-        Just(Call {
+        1 => (0_u32..3).prop_map(|nr| Call { abi: Abi::I386, nr }),
+        1 => Just(Call {
             abi: Abi::X86_64,
             nr: 999
         }),
     ];
     let phase = select(vec![
+        Phase::Run,
+        Phase::Run,
         Phase::Run,
         Phase::Run,
         Phase::Setup,
@@ -141,9 +145,10 @@ fn observation() -> impl Strategy<Value = Observation> {
         Phase::Terminal,
     ]);
     let executable = prop_oneof![
-        Just(Executable::Launcher),
-        Just(Executable::Unknown),
-        "[a-f]".prop_map(|name| Executable::Path(format!("/bin/{name}"))),
+        4 => Just(Executable::Path("/bin/a".to_owned())),
+        1 => Just(Executable::Launcher),
+        1 => Just(Executable::Unknown),
+        3 => "[a-f]".prop_map(|name| Executable::Path(format!("/bin/{name}"))),
     ];
     let blocked = select(vec![
         None,

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     profile::{Layer, seccomp::SeccompProfile},
-    recording::{Blocked, Container, Recording, Source, merge::merge},
+    recording::{Blocked, Container, Coverage, Recording, Source, merge::merge},
     syscall::{errno, risk},
 };
 
@@ -34,11 +34,11 @@ pub fn review(recordings: &[Recording], profile: &SeccompProfile) -> String {
         many => merge(many.iter().cloned()).map(Cow::Owned),
     };
     summary(&mut doc, profile);
-    coverage(&mut doc, recordings);
     if let Some(whole) = whole {
+        coverage(&mut doc, &whole);
         completeness(&mut doc, &whole);
+        origin(&mut doc, &whole);
     }
-    origin(&mut doc, recordings);
     risks(&mut doc, profile);
     unnamed(&mut doc, profile);
     blocked(&mut doc, profile);
@@ -71,55 +71,39 @@ fn summary(doc: &mut Document, profile: &SeccompProfile) {
     ));
 }
 
-fn coverage(doc: &mut Document, recordings: &[Recording]) {
+fn coverage(doc: &mut Document, recording: &Recording) {
     doc.heading(2, "Coverage");
-    let reasons: BTreeSet<_> = recordings
-        .iter()
-        .flat_map(|recording| &recording.coverage.reasons)
-        .map(|reason| prose(&reason.text))
-        .collect();
-    if recordings
-        .iter()
-        .all(|recording| recording.coverage.complete)
-    {
+    let Coverage {
+        complete,
+        reasons,
+        losses,
+        ..
+    } = &recording.coverage;
+    if *complete {
         doc.paragraph("**Complete**: every system call that the workload made while it was recorded is below. What it did not do then is not in this profile.");
     } else {
         doc.paragraph("**Not complete**: the workload may have done more than this profile shows, and may be denied it.");
+        let reasons: BTreeSet<_> = reasons.iter().map(|reason| prose(&reason.text)).collect();
         doc.list(reasons);
     }
-    let lost = |count: fn(&Recording) -> u64| {
-        recordings
-            .iter()
-            .map(count)
-            .fold(0_u64, u64::saturating_add)
-    };
     let losses = [
+        (losses.calls, "calls found no room in the kernel's tables"),
+        (losses.cgroups, "child cgroups were not followed"),
+        (losses.program_runs, "runs of a kernel program were skipped"),
         (
-            lost(|r| r.coverage.losses.calls),
-            "calls found no room in the kernel's tables",
-        ),
-        (
-            lost(|r| r.coverage.losses.cgroups),
-            "child cgroups were not followed",
-        ),
-        (
-            lost(|r| r.coverage.losses.program_runs),
-            "runs of a kernel program were skipped",
-        ),
-        (
-            lost(|r| r.coverage.losses.threads),
+            losses.threads,
             "threads under a filter were not watched for what it stops",
         ),
         (
-            lost(|r| r.coverage.losses.phases),
+            losses.phases,
             "times a runtime's process, or one that was put in later, was taken for the workload",
         ),
         (
-            lost(|r| r.coverage.losses.executables),
+            losses.executables,
             "times a task or process could not be filed under its executable; what it did is kept",
         ),
         (
-            lost(|r| r.coverage.losses.events),
+            losses.events,
             "first sightings were lost; the calls themselves are kept",
         ),
     ];
@@ -131,46 +115,42 @@ fn coverage(doc: &mut Document, recordings: &[Recording]) {
     );
 }
 
-fn origin(doc: &mut Document, recordings: &[Recording]) {
+fn origin(doc: &mut Document, recording: &Recording) {
     doc.heading(2, "How it was recorded");
     let mut items = BTreeSet::new();
-    for recording in recordings {
-        for command in recording.commands() {
-            items.insert(format!("Command: {}", command_line(command)));
-        }
-        for kind in recording.kinds() {
-            items.insert(
-                match (kind.source, kind.start_observed) {
-                    (Source::Command, true) => {
-                        "tracer ran the command and recorded it from its first call."
-                    }
-                    (Source::Command, false) => {
-                        "tracer ran the command; its first calls were not recorded."
-                    }
-                    (Source::Container, true) => {
-                        "tracer recorded a container from the making of its cgroup on."
-                    }
-                    (Source::Container, false) => {
-                        "tracer attached to a container that ran already."
-                    }
-                    (Source::Cgroup, true) => "tracer recorded a cgroup from its first process on.",
-                    (Source::Cgroup, false) => {
-                        "tracer attached to a cgroup whose processes ran already."
-                    }
+    for command in recording.commands() {
+        items.insert(format!("Command: {}", command_line(command)));
+    }
+    for kind in recording.kinds() {
+        items.insert(
+            match (kind.source, kind.start_observed) {
+                (Source::Command, true) => {
+                    "tracer ran the command and recorded it from its first call."
                 }
-                .to_owned(),
-            );
-            if let Some(container) = &kind.container {
-                items.extend(described(container));
+                (Source::Command, false) => {
+                    "tracer ran the command; its first calls were not recorded."
+                }
+                (Source::Container, true) => {
+                    "tracer recorded a container from the making of its cgroup on."
+                }
+                (Source::Container, false) => "tracer attached to a container that ran already.",
+                (Source::Cgroup, true) => "tracer recorded a cgroup from its first process on.",
+                (Source::Cgroup, false) => {
+                    "tracer attached to a cgroup whose processes ran already."
+                }
             }
+            .to_owned(),
+        );
+        if let Some(container) = &kind.container {
+            items.extend(described(container));
         }
-        for provider in &recording.providers {
-            let mut item = format!("{}: {}.", code(&provider.kind), prose(&provider.provider));
-            for blind in &provider.cannot_see {
-                item.push_str(&format!(" It cannot see {}.", prose(blind)));
-            }
-            items.insert(item);
+    }
+    for provider in &recording.providers {
+        let mut item = format!("{}: {}.", code(&provider.kind), prose(&provider.provider));
+        for blind in &provider.cannot_see {
+            item.push_str(&format!(" It cannot see {}.", prose(blind)));
         }
+        items.insert(item);
     }
     doc.list(items);
 }

@@ -1,0 +1,127 @@
+//! `tracer merge`: one recording from many.
+
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::{Exit, Failure, name, output, say::say};
+use crate::recording::{Recording, merge::Merge, store};
+
+/// Makes one recording from many: of replicas, nodes, versions, architectures.
+///
+/// The result holds what any of them observed, and who did it where. Their order does not matter, nor
+/// does a recording that is there twice, or is itself a merge. Where they differ in kernel,
+/// architecture, image or command, the result says so. Thousands are read one after the other; of more
+/// than 100 instances not all are listed, and none is left out of what was observed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = concat!(
+    "Examples:\n",
+    "  tracer merge node-1/web node-2/web --output web/recording.json\n",
+    "  tracer merge v1/web v2/web --output web.json && tracer generate web.json\n",
+    "  tracer merge web-x86/recording.json web-arm/recording.json --name web -o web.json",
+))]
+pub(super) struct Args {
+    /// Recordings of one workload: recording.json files, or folders that hold one
+    #[arg(required = true, value_name = "RECORDING")]
+    recordings: Vec<PathBuf>,
+
+    /// The file to write; in a folder that exists, its recording.json
+    #[arg(long, short, value_name = "FILE")]
+    output: PathBuf,
+
+    /// The workload's name in the result; needed when the recordings do not agree on one
+    #[arg(long, value_parser = name::parse)]
+    name: Option<String>,
+
+    /// No progress and no summary; what makes the result incomplete only
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let (folder, file) = place(&args.output)?;
+    // What cannot be written is said now and not after thousands of recordings.
+    store::prepare(&folder)?;
+    let recording = merge(args)?;
+    store::write(&folder, &[(&file, store::to_json(&recording))])?;
+    summary(args, &recording);
+    // Last: whoever reads it may have gone, the file is there all the same.
+    writeln!(io::stdout(), "{}", folder.join(file).display())?;
+    Ok(Exit::Fine)
+}
+
+/// One recording after the other: at any time, one of them is in memory, and what is known by then.
+fn merge(args: &Args) -> anyhow::Result<Recording> {
+    let progress = progress(args);
+    let mut merge = Merge::default();
+    let mut name = args.name.clone();
+    for path in &args.recordings {
+        let mut recording = store::read(path)?;
+        name::check(&recording, path)?;
+        let its = &mut recording.workload.name;
+        if args.name.is_some() {
+            its.clone_from(name.get_or_insert_default());
+        } else if *name.get_or_insert_with(|| its.clone()) != *its {
+            anyhow::bail!(
+                "{} is of the workload {its:?}, and those before it of {:?}; give recordings of one workload, or the name that the result is to have with --name",
+                path.display(),
+                name.unwrap_or_default()
+            );
+        }
+        merge.add(recording);
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    merge.finish().context("there is nothing to merge")
+}
+
+/// The folder and the name of the file that was asked for.
+fn place(output: &Path) -> anyhow::Result<(PathBuf, String)> {
+    if output.is_dir() {
+        return Ok((output.to_owned(), store::RECORDING.to_owned()));
+    }
+    let file = output
+        .file_name()
+        .and_then(|file| file.to_str())
+        .with_context(|| {
+            format!(
+                "cannot write to {}: it names no file; give one with --output",
+                output.display()
+            )
+        })?;
+    let folder = output.parent().filter(|it| !it.as_os_str().is_empty());
+    Ok((folder.unwrap_or(Path::new(".")).to_owned(), file.to_owned()))
+}
+
+/// A bar on a terminal, else nothing.
+fn progress(args: &Args) -> ProgressBar {
+    let target = if args.quiet {
+        ProgressDrawTarget::hidden()
+    } else {
+        // indicatif itself draws nothing when standard error is no terminal.
+        ProgressDrawTarget::stderr()
+    };
+    let bar = ProgressBar::with_draw_target(Some(args.recordings.len() as u64), target);
+    match ProgressStyle::with_template("{pos} of {len} recordings {wide_bar} {eta}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+fn summary(args: &Args, recording: &Recording) {
+    if !args.quiet {
+        say!(
+            "merged {} recordings of {}: {} instances, {} system calls; {}",
+            args.recordings.len(),
+            recording.workload.name,
+            recording.runs(),
+            recording.syscalls.len(),
+            output::verdict(recording)
+        );
+    }
+    output::coverage(recording, args.quiet);
+}
