@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: what recording costs, beside no tracer, an empty program and other designs.
 //!
 //! [`overhead`] measures the cost of one call, [`scale`] how that cost and the tracer's memory grow
-//! with the number of cgroups, [`churn`] what containers of a few milliseconds ask of it. All compare within one run only: conditions take turns, so that a
+//! with the number of cgroups, [`churn`] what containers of a few milliseconds ask of it,
+//! [`merge`] what many recordings do. All compare within one run only: conditions take turns, so that a
 //! machine that gets slower gets slower for all of them.
 
 mod cgroups;
@@ -11,6 +12,7 @@ mod interrupt;
 mod kernel;
 mod load;
 mod machine;
+mod merge;
 mod offsets;
 mod overhead;
 mod proc;
@@ -43,6 +45,8 @@ enum Command {
     Scale(scale::Options),
     /// Containers that live for a few milliseconds: the tracer's time for each, and its memory.
     Churn(churn::Options),
+    /// Recordings merged into one: time and memory, as they grow in number.
+    Merge(merge::Options),
     /// Serves one load process (internal).
     #[command(hide = true)]
     Load {
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Command::Overhead(options) => run(|| overhead::run(&options)),
         Command::Scale(options) => run(|| scale::run(&options)),
         Command::Churn(options) => run(|| churn::run(&options)),
+        Command::Merge(options) => run(|| merge::run(&options)),
         Command::Load { cpu, tree } => load::serve(cpu, &tree),
     };
     match result {
