@@ -101,17 +101,18 @@ impl Discovery {
         }
     }
 
-    /// It in a few words, for a line that changes while it is looked at.
+    /// It in a few words; none when there is nothing to say.
     pub fn brief(&self) -> String {
-        let once = format!(
-            "{} in only one of {} instances",
-            self.in_one, self.instances
-        );
-        match &self.unseen {
-            Estimate::Chao2(unseen) => format!("{once}, {unseen}"),
-            Estimate::Refused(_) if self.instances > 1 => once,
-            Estimate::Refused(_) => String::new(),
-        }
+        brief(self.in_one, self.instances, &self.unseen)
+    }
+}
+
+fn brief(in_one: u64, instances: u64, unseen: &Estimate) -> String {
+    let rare = format!("{in_one} in only one of {instances} instances");
+    match unseen {
+        Estimate::Chao2(unseen) => format!("{rare}, {unseen}"),
+        Estimate::Refused(_) if instances > 1 => rare,
+        Estimate::Refused(_) => String::new(),
     }
 }
 
@@ -186,6 +187,11 @@ impl Incidence {
     pub fn in_one(&self) -> impl Iterator<Item = Call> {
         let with = self.by_call.iter().filter(|(_, who)| who.len() == 1);
         with.map(|(call, _)| *call)
+    }
+
+    /// [`Discovery::brief`] while it is being recorded, for a line that changes while it is looked at.
+    pub fn brief(&self) -> String {
+        brief(self.seen_in(1), self.instances, &self.estimate())
     }
 
     /// An estimate of how many calls are unseen, or why there is none.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Blocked, Call, Evidence, Executable, FirstSeen, Phase, Syscall};
+use super::{Blocked, Call, Evidence, Executable, FirstSeen, Phase, Syscall, estimate::Incidence};
 
 /// One thing that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +108,15 @@ impl Observations {
         }
     }
 
+    /// In how many of `instances` instances each call was seen.
+    pub fn incidence(&self, instances: u64) -> Incidence {
+        let seen = self.calls.iter().flat_map(|(call, who)| {
+            who.keys()
+                .map(|(instance, phase, _, blocked)| (*call, *instance, *phase, blocked.is_some()))
+        });
+        Incidence::new(instances, seen)
+    }
+
     /// Whether an instance did anything in a phase.
     pub fn has(&self, instance: u32, phase: Phase) -> bool {
         self.calls
@@ -176,7 +185,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::syscall::Abi;
+    use crate::{profile::seccomp::fixture, syscall::Abi};
 
     fn observation() -> impl Strategy<Value = Observation> {
         let first = (0u64..4, 0u32..3).prop_map(|(after_ns, pid)| FirstSeen {
@@ -224,6 +233,18 @@ mod tests {
             let twice = all(observations.iter().chain(&observations).cloned());
             prop_assert_eq!(&forward, &backward);
             prop_assert_eq!(forward, twice);
+        }
+
+        /// What is estimated while it is recorded is what is estimated of the recording.
+        #[test]
+        fn incidence_is_that_of_the_recording(
+            observations in proptest::collection::vec(observation(), 0..20)
+        ) {
+            let whole = all(observations);
+            let mut recording = fixture::recording(&[]);
+            recording.instances.push(recording.instances[0].clone());
+            recording.syscalls = whole.clone().into_syscalls();
+            prop_assert_eq!(whole.incidence(2), Incidence::of(&recording));
         }
 
         /// Parts hold what their instances did, and nothing else.
