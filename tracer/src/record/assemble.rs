@@ -33,11 +33,16 @@ pub(super) struct Whole {
 
 /// A recording of each workload.
 pub(super) fn recordings(
-    endings: Vec<Ending>,
+    mut endings: Vec<Ending>,
     instances: &[Watched],
     observations: Observations,
     whole: &Whole,
 ) -> Vec<Recording> {
+    for ending in &mut endings {
+        // Numbers of what was left are used again: they say nothing of who came first.
+        let began = |number: &u32| instances.get(*number as usize).map(|watched| watched.began);
+        ending.instances.sort_by_key(began);
+    }
     let places: HashMap<u32, (usize, u32)> = endings
         .iter()
         .enumerate()

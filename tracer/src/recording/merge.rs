@@ -231,7 +231,10 @@ impl Merge {
                 None => folded.push(run),
             }
         }
-        listed.sort_by(|(a, x), (b, y)| (&x.began, &x.cgroup, a).cmp(&(&y.began, &y.cgroup, b)));
+        listed.sort_by_cached_key(|(run, instance)| {
+            let began: Option<Timestamp> = instance.began.parse().ok();
+            (began, instance.cgroup.clone(), *run)
+        });
         let runs = listed
             .iter()
             .map(|(run, _)| *run)
