@@ -26,6 +26,8 @@ pub(crate) enum Work {
     Getppid,
     /// A call that does a little: one byte from /dev/zero.
     ReadZero,
+    /// A short call whose arguments are recorded: `fcntl(F_GETFD)`.
+    Fcntl,
     /// The shortest call, after other work has taken the processor's caches. Only the call is timed.
     Cold,
     /// Fork, exec, exit and all they take: `find … -exec true {} ;`.
@@ -33,12 +35,19 @@ pub(crate) enum Work {
 }
 
 impl Work {
-    pub(crate) const ALL: [Self; 4] = [Self::Getppid, Self::ReadZero, Self::Cold, Self::Find];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Getppid,
+        Self::ReadZero,
+        Self::Fcntl,
+        Self::Cold,
+        Self::Find,
+    ];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Getppid => "getppid",
             Self::ReadZero => "read",
+            Self::Fcntl => "fcntl",
             Self::Cold => "cold",
             Self::Find => "find",
         }
@@ -48,6 +57,7 @@ impl Work {
         match self {
             Self::Getppid => "getppid",
             Self::ReadZero => "read of one byte from /dev/zero",
+            Self::Fcntl => "fcntl(F_GETFD), whose command is recorded",
             Self::Cold => "getppid after work that takes the caches",
             Self::Find => "find TREE -exec true {} ; (a process for each file)",
         }
@@ -235,6 +245,7 @@ impl Server<'_> {
         match work {
             Work::Getppid => (0..times).for_each(|_| getppid()),
             Work::ReadZero => (0..times).for_each(|_| read_byte(&self.zero)),
+            Work::Fcntl => (0..times).for_each(|_| get_flags(&self.zero)),
             Work::Find => {
                 for _ in 0..times {
                     find(self.tree)?;
@@ -266,6 +277,12 @@ fn read_byte(file: &File) {
     let mut byte = 0_u8;
     // SAFETY: one byte is what the buffer holds.
     black_box(unsafe { libc::read(file.as_raw_fd(), (&raw mut byte).cast(), 1) });
+}
+
+#[inline(always)]
+fn get_flags(file: &File) {
+    // SAFETY: integers only.
+    black_box(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFD) });
 }
 
 fn find(tree: &Path) -> Result<()> {

@@ -61,7 +61,7 @@ impl<'a> Sampler<'a> {
     ) -> Result<Vec<f64>> {
         let slowness = condition.slowness() * if self.quick { 10 } else { 1 };
         let (times, units) = match work {
-            Work::Getppid | Work::ReadZero => {
+            Work::Getppid | Work::ReadZero | Work::Fcntl => {
                 let times = (250_000 / slowness).max(1);
                 (times, times)
             }

@@ -25,6 +25,9 @@ pub struct Counters {
     pub executables_full: u64,
     /// Calls that found [`crate::maps::EXOTIC`] full: observations lost.
     pub exotic_full: u64,
+    /// Calls whose arguments found [`crate::maps::VALUES`] full: what they were is lost, and the row says
+    /// so.
+    pub values_full: u64,
     /// Look-ups of tasks whose registers were not where the cache expects them. Not a loss: such a
     /// task is looked up each time.
     pub slots_refused: u64,

@@ -11,10 +11,14 @@ mod counts;
 mod message;
 pub mod outcome;
 pub mod slot;
+mod values;
 
 pub use config::{AbiTest, Config};
 pub use counts::Counters;
 pub use message::{Event, Notice, NoticeKind};
+pub use values::{
+    MAX_VALUES, MAX_WATCHES, SeenValues, VALUES_PER_CALL, ValueKey, WATCHED_ARGUMENTS, Watch,
+};
 
 use core::mem::{align_of, size_of};
 
@@ -70,6 +74,14 @@ pub mod maps {
     pub const MARKS: &str = "MARKS";
     /// Queue of row numbers that are free.
     pub const FREE_ROWS: &str = "FREE_ROWS";
+    /// Byte in a row → [`Watch`](super::Watch): what is recorded of the call's arguments.
+    pub const WATCHES: &str = "WATCHES";
+    /// [`ValueKey`](super::ValueKey) → its number, below [`MAX_VALUES`](super::MAX_VALUES).
+    pub const VALUES: &str = "VALUES";
+    /// Queue of the numbers that are free.
+    pub const FREE_VALUES: &str = "FREE_VALUES";
+    /// Row number → [`SeenValues`](super::SeenValues).
+    pub const SEEN_VALUES: &str = "SEEN_VALUES";
     /// Seen calls whose number has no byte in a row: [`ExoticKey`](super::ExoticKey) → 1.
     pub const EXOTIC: &str = "EXOTIC";
     /// Process id (tgid) → [`ProcessEntry`](super::ProcessEntry).
@@ -331,10 +343,13 @@ const _: () = {
     assert!(size_of::<ProcessEntry>() == 40 && align_of::<ProcessEntry>() == 8);
     assert!(size_of::<RowKey>() == 24 && align_of::<RowKey>() == 8);
     assert!(size_of::<ExoticKey>() == 16);
+    assert!(size_of::<Watch>() == 40 && align_of::<Watch>() == 8);
+    assert!(size_of::<ValueKey>() == 32 && align_of::<ValueKey>() == 8);
+    assert!(size_of::<SeenValues>() == MAX_VALUES + 2 * MAX_WATCHES);
     assert!(size_of::<ExecutablePath>() == 8 + PATH_LEN);
     assert!(size_of::<Event>() == 96 && align_of::<Event>() == 8);
     assert!(size_of::<Notice>() == 24 && align_of::<Notice>() == 8);
-    assert!(size_of::<Counters>() == 112);
+    assert!(size_of::<Counters>() == 120);
     assert!(size_of::<Control>() == 64 + 8 * slot::SLOTS);
 };
 
@@ -342,7 +357,7 @@ const _: () = {
 mod pod {
     use super::{
         CgroupEntry, CgroupPath, Config, Counters, Event, ExecutablePath, ExoticKey, Notice,
-        ProcessEntry, RowKey,
+        ProcessEntry, RowKey, SeenValues, ValueKey, Watch,
     };
 
     macro_rules! pod {
@@ -364,6 +379,9 @@ mod pod {
         ExoticKey,
         Notice,
         ProcessEntry,
-        RowKey
+        RowKey,
+        SeenValues,
+        ValueKey,
+        Watch
     );
 }

@@ -11,6 +11,7 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod arguments;
 mod blocked;
 mod cgroups;
 mod counters;

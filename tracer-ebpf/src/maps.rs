@@ -7,8 +7,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray, Queue, RingBuf},
 };
 use tracer_ebpf::{
-    CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath, ExoticKey, ProcessEntry,
-    Row, RowKey,
+    CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath, ExoticKey, MAX_VALUES,
+    ProcessEntry, ROW_LEN, Row, RowKey, SeenValues, ValueKey, Watch,
 };
 
 #[map]
@@ -31,6 +31,19 @@ pub(crate) static MARKS: Array<Row> = Array::with_max_entries(1024, 0);
 
 #[map]
 pub(crate) static FREE_ROWS: Queue<u32> = Queue::with_max_entries(1024, 0);
+
+/// An array, although most of it is empty: it is asked at the first time of each call.
+#[map]
+pub(crate) static WATCHES: Array<Watch> = Array::with_max_entries(ROW_LEN as u32, 0);
+
+#[map]
+pub(crate) static VALUES: HashMap<ValueKey, u32> = HashMap::with_max_entries(MAX_VALUES as u32, 0);
+
+#[map]
+pub(crate) static FREE_VALUES: Queue<u32> = Queue::with_max_entries(MAX_VALUES as u32, 0);
+
+#[map]
+pub(crate) static SEEN_VALUES: Array<SeenValues> = Array::with_max_entries(1024, 0);
 
 #[map]
 pub(crate) static EXOTIC: HashMap<ExoticKey, u32> = HashMap::with_max_entries(1024, 0);

@@ -2,8 +2,9 @@
 
 /// In an ordinary row: it was made.
 pub const MADE: u8 = 1;
-/// In an ordinary row: it was made, and it may load a filter, so that each time counts.
-pub const MADE_MAY_FILTER: u8 = 2;
+/// In an ordinary row: it was made, and each time is looked at, since it may load a filter or its
+/// arguments are recorded.
+pub const MADE_EACH_TIME: u8 = 2;
 
 /// In a row of blocked calls: the largest error number that has a byte of its own; from 1.
 /// The kernel's own errors end at 133 (include/uapi/asm-generic/errno.h).

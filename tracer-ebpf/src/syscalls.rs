@@ -6,7 +6,7 @@ use aya_ebpf::{
 use tracer_ebpf::{AbiClass, AbiTest, FILTERED_BIT, NO_ROW, UNRECORDED_ROW, X32_BIT, outcome};
 
 use crate::{
-    blocked,
+    arguments, blocked,
     counters::count,
     events::{self, Seen},
     kernel::{field, low},
@@ -72,9 +72,13 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
         match mark.read_volatile() {
             outcome::MADE => {}
             seen => {
-                let outcome = if may_load_a_filter(nr) {
+                let watch = arguments::watch(index);
+                let loads = may_load_a_filter(nr);
+                if loads {
                     slots::drop_own_slot(regs);
-                    outcome::MADE_MAY_FILTER
+                }
+                let outcome = if loads || watch.is_some() {
+                    outcome::MADE_EACH_TIME
                 } else {
                     outcome::MADE
                 };
@@ -91,6 +95,10 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
                             outcome,
                         },
                     );
+                }
+                // After the mark: whoever reads a mark without values takes them for not recorded.
+                if let Some(watch) = watch {
+                    arguments::record(regs, row, abi, index, watch);
                 }
             }
         }

@@ -227,6 +227,7 @@ impl Probe {
             marks
                 .set(row.number, MarkBytes([0; ROW_LEN]), 0)
                 .map_err(|error| ProbeError::map("empty", names::MARKS)(error.into()))?;
+            self.empty_values(row.number)?;
             let mut free: Queue<_, u32> = self.map_mut(names::FREE_ROWS)?;
             free.push(row.number, 0)
                 .map_err(|error| ProbeError::map("give back to", names::FREE_ROWS)(error.into()))?;

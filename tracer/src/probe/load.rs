@@ -13,7 +13,8 @@ use nix::{
 };
 use tracer_ebpf::{FIRST_ROW, MAX_ROWS, maps as names};
 
-use super::{Events, ProbeError, control::Control, offsets, support};
+use super::{Events, ProbeError, arguments::Values, control::Control, offsets, support};
+use crate::syscall::Machine;
 
 /// The kernel programs, as `cargo xtask build` made them.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer.bpf.o"));
@@ -82,6 +83,7 @@ impl Settings {
 pub struct Probe {
     pub(super) ebpf: Ebpf,
     pub(super) control: Control,
+    pub(super) values: Values,
     /// The attachment of [`EXITS`].
     exits: Option<BtfTracePointLinkId>,
     /// Drains the programs' diagnostics, when they were asked for.
@@ -113,6 +115,7 @@ impl Probe {
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries(names::EVENTS, settings.ring_bytes)
             .map_max_entries(names::MARKS, settings.max_rows)
+            .map_max_entries(names::SEEN_VALUES, settings.max_rows)
             .map_max_entries(names::ROWS, settings.max_rows)
             .map_max_entries(names::FREE_ROWS, settings.max_rows)
             .map_max_entries(names::EXECUTABLES, settings.max_rows)
@@ -133,6 +136,8 @@ impl Probe {
         let control = Control::map(&mut ebpf)?;
         let events = Events::new(&mut ebpf)?;
         fill_free_rows(&mut ebpf, settings.max_rows)?;
+        let machine = Machine::this().ok_or(ProbeError::Machine(std::env::consts::ARCH))?;
+        let values = Values::ask(&mut ebpf, machine)?;
         attach(&mut ebpf)?;
         limit.restore();
         give_memory_back();
@@ -140,6 +145,7 @@ impl Probe {
             Self {
                 ebpf,
                 control,
+                values,
                 exits: None,
                 logger,
             },

@@ -1,6 +1,7 @@
 //! The kernel side, as user space sees it: load, attach, read the ring, read the maps. The only
 //! place that names aya.
 
+mod arguments;
 pub mod btf;
 mod control;
 mod decode;
@@ -12,6 +13,7 @@ mod offsets;
 mod read;
 pub mod support;
 
+pub use arguments::RowValues;
 pub use error::ProbeError;
 pub use events::Events;
 pub use instances::{InstanceState, Kind};

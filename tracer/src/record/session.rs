@@ -18,8 +18,10 @@ use super::{
 };
 use crate::{
     cgroup::Cgroup,
-    probe::{Events, Kind, Probe, ProbeError, SeenRow, Settings},
-    recording::{Call, Executable, FirstSeen, Losses, Observation, Observations, Phase, Recording},
+    probe::{Events, Kind, Probe, ProbeError, RowValues, SeenRow, Settings},
+    recording::{
+        Call, Executable, FirstSeen, Given, Losses, Observation, Observations, Phase, Recording,
+    },
     syscall::Machine,
 };
 
@@ -412,6 +414,28 @@ impl Session {
         self.leave_exits_when_idle()
     }
 
+    /// Reads what the calls of a row were given.
+    fn read_values(&mut self, row: u32, who: &Meaning) -> Result<(), RecordError> {
+        let RowValues { seen, cut } = self.probe.values(row)?;
+        let seen = seen
+            .into_iter()
+            .map(|(class, nr, values)| (class, nr, Some(values)));
+        let cut = cut.into_iter().map(|(class, nr)| (class, nr, None));
+        for (class, nr, values) in seen.chain(cut) {
+            self.observations.add_arguments(Given {
+                call: Call {
+                    abi: self.machine.abi(class),
+                    nr,
+                },
+                instance: who.instance,
+                phase: who.phase,
+                executable: who.executable.clone(),
+                values,
+            });
+        }
+        Ok(())
+    }
+
     /// Reads the marks of one instance, or of all.
     fn read_rows(&mut self, instance: Option<u32>) -> Result<(), RecordError> {
         let rows: HashMap<_, _> = self
@@ -423,6 +447,9 @@ impl Session {
         for (number, meaning) in &rows {
             for (class, nr, mark) in self.probe.marks(*number)? {
                 self.observe(meaning.clone(), class, nr, mark, None);
+            }
+            if !meaning.blocked {
+                self.read_values(*number, meaning)?;
             }
         }
         for (row, class, nr, mark) in self.probe.exotic()? {
@@ -610,6 +637,7 @@ impl Session {
             program_runs: self.skipped_runs,
             threads: counters.threads_full,
             phases: counters.phases_full,
+            values: counters.values_full,
         }
     }
 

@@ -130,6 +130,8 @@ pub struct Losses {
     /// How often what a runtime did, or a program that was put in later, found no row and was filed as
     /// the workload's.
     pub phases: u64,
+    /// Calls whose arguments found no room: that they are not all known is noted with each such call.
+    pub values: u64,
 }
 
 impl Losses {
@@ -195,6 +197,7 @@ impl Losses {
             program_runs: self.program_runs.max(other.program_runs),
             threads: self.threads.max(other.threads),
             phases: self.phases.max(other.phases),
+            values: self.values.max(other.values),
         }
     }
 

@@ -12,6 +12,7 @@
 //! | kept | at most |
 //! | --- | --- |
 //! | calls, phases, what a filter did | all: an observation is never dropped |
+//! | combinations of arguments of a call in a phase | 64, and whether there were more |
 //! | hosts | all: there are as many as kernels, machines and versions of tracer |
 //! | instances with all their evidence | 100, by their names' digests |
 //! | evidence of the others, for each (call, phase, executable, blocked) | 3 instances |
@@ -27,9 +28,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use jiff::Timestamp;
 
 use super::{
-    Argument, Blocked, Call, Coverage, Discovery, Evidence, Executable, FirstSeen, Host, Instance,
-    Kind, Losses, Merged, Phase, Provider, Reason, Recording, RunId, SCHEMA, Syscall, Workload,
-    notes::notes, observe::earlier,
+    Blocked, Call, Coverage, Discovery, Evidence, Executable, FirstSeen, Host, Instance, Kind,
+    Losses, Merged, Phase, Provider, Reason, Recording, RunId, SCHEMA, Syscall, Workload,
+    arguments::ArgumentSet, notes::notes, observe::earlier,
 };
 
 /// How much is kept of what grows with the number of recordings.
@@ -100,7 +101,7 @@ struct Seen {
     name: Option<String>,
     phases: BTreeSet<Phase>,
     blocked: bool,
-    arguments: BTreeSet<Argument>,
+    arguments: ArgumentSet,
     who: BTreeMap<Who, BTreeMap<RunId, Option<FirstSeen>>>,
 }
 
@@ -166,6 +167,7 @@ impl Merge {
     }
 
     fn add_syscall(&mut self, syscall: Syscall, runs: &[RunId]) {
+        let arguments = ArgumentSet::of(&syscall);
         let seen = self.calls.entry(syscall.call()).or_default();
         // The table's name; a recording's only when it was made with a newer table.
         seen.name = match syscall.abi.syscall_name(syscall.nr) {
@@ -174,7 +176,7 @@ impl Merge {
         };
         seen.phases.extend(syscall.phases);
         seen.blocked |= syscall.blocked;
-        seen.arguments.extend(syscall.arguments);
+        seen.arguments.unite(arguments);
         for evidence in syscall.evidence {
             let run = runs.get(evidence.instance as usize).copied();
             let run = run.unwrap_or_else(|| {
@@ -373,7 +375,7 @@ impl Seen {
             name: self.name,
             phases: self.phases,
             blocked: self.blocked,
-            arguments: self.arguments.into_iter().collect(),
+            arguments: self.arguments.finish(),
             evidence,
         }
     }

@@ -4,6 +4,7 @@
 //! and `docs/recording.schema.json` is generated from it. Everything here is pure but for
 //! [`store`].
 
+mod arguments;
 mod coverage;
 pub mod estimate;
 pub mod merge;
@@ -15,11 +16,12 @@ pub mod store;
 #[cfg(test)]
 pub(crate) mod strategy;
 
+pub use arguments::{Arguments, Combination, MOST_COMBINATIONS};
 pub use coverage::{Coverage, Losses, Note, NoteCode, Reason, ReasonCode};
 pub use estimate::Discovery;
 pub use model::{
-    Argument, Blocked, Call, Container, Evidence, Executable, FirstSeen, Host, Instance, Phase,
-    Provider, Recording, SCHEMA, Security, Source, Syscall, Warning, Workload,
+    Blocked, Call, Container, Evidence, Executable, FirstSeen, Host, Instance, Phase, Provider,
+    Recording, SCHEMA, Security, Source, Syscall, Warning, Workload,
 };
-pub use observe::{Observation, Observations};
+pub use observe::{Given, Observation, Observations};
 pub use run::{Kind, Merged, RunId};

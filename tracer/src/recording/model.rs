@@ -8,7 +8,7 @@ use serde::{
     de::{self, SeqAccess, Visitor},
 };
 
-use super::{Coverage, Kind, Merged};
+use super::{Arguments, Coverage, Kind, Merged};
 use crate::syscall::Abi;
 
 /// The `schema` of the recordings that this version reads and writes.
@@ -222,8 +222,9 @@ pub struct Syscall {
     /// Whether it was attempted, at least once, and stopped by a filter that was already in place;
     /// the evidence tells by whom, and whether it was let through for others.
     pub blocked: bool,
-    /// Recorded argument values; none so far.
-    pub arguments: Vec<Argument>,
+    /// The values that it was given; absent when none are recorded of this call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<Arguments>,
     /// Who made it: one entry for each (instance, phase, executable, blocked), in that order.
     pub evidence: Vec<Evidence>,
 }
@@ -252,16 +253,6 @@ pub struct Call {
     pub abi: Abi,
     /// The number as the kernel got it.
     pub nr: u32,
-}
-
-/// A recorded argument value. Not filled yet.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Argument {
-    /// Which of the six, from 0.
-    pub index: u8,
-    /// The value.
-    pub value: u64,
 }
 
 /// Where in the life of a workload a call was made.

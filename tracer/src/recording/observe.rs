@@ -2,7 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Blocked, Call, Evidence, Executable, FirstSeen, Phase, Syscall, estimate::Incidence};
+use tracer_ebpf::WATCHED_ARGUMENTS;
+
+use super::{
+    Arguments, Blocked, Call, Evidence, Executable, FirstSeen, Phase, Syscall,
+    arguments::ArgumentSet, estimate::Incidence,
+};
+use crate::syscall::arguments;
 
 /// One thing that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +27,27 @@ pub struct Observation {
     pub first: Option<FirstSeen>,
 }
 
+/// The values that a call was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// The call.
+    pub call: Call,
+    /// Index of the instance.
+    pub instance: u32,
+    /// The phase.
+    pub phase: Phase,
+    /// The executable.
+    pub executable: Executable,
+    /// The first arguments, under their masks; `None` when there was something that was not kept.
+    pub values: Option<[u64; WATCHED_ARGUMENTS]>,
+}
+
+/// Who gave the values: instance, phase, executable.
+type Giver = (u32, Phase, Executable);
+
+/// As in [`Given::values`].
+type Values = BTreeSet<Option<[u64; WATCHED_ARGUMENTS]>>;
+
 /// Who made a call, and whether a filter stopped it: instance, phase, executable, blocked.
 type Who = (u32, Phase, Executable, Option<Blocked>);
 
@@ -28,6 +55,7 @@ type Who = (u32, Phase, Executable, Option<Blocked>);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observations {
     calls: BTreeMap<Call, BTreeMap<Who, Option<FirstSeen>>>,
+    arguments: BTreeMap<Call, BTreeMap<Giver, Values>>,
 }
 
 impl Observations {
@@ -49,6 +77,17 @@ impl Observations {
             .or_default();
         *first = earlier(first.take(), observation.first);
         new
+    }
+
+    /// Adds the values that a call was given.
+    pub fn add_arguments(&mut self, given: Given) {
+        let giver = (given.instance, given.phase, given.executable);
+        self.arguments
+            .entry(given.call)
+            .or_default()
+            .entry(giver)
+            .or_default()
+            .insert(given.values);
     }
 
     /// How many different calls there are.
@@ -86,6 +125,17 @@ impl Observations {
                 }
             }
         }
+        for (call, givers) in self.arguments {
+            for ((instance, phase, executable), values) in givers {
+                let placed = place(instance)
+                    .and_then(|(part, instance)| split.get_mut(part).map(|part| (part, instance)));
+                if let Some((part, instance)) = placed {
+                    let giver = (instance, phase, executable);
+                    let known = part.arguments.entry(call).or_default();
+                    known.entry(giver).or_default().extend(values);
+                }
+            }
+        }
         split
     }
 
@@ -94,6 +144,10 @@ impl Observations {
         self.calls.retain(|_, who| {
             who.retain(|(of, ..), _| *of != instance);
             !who.is_empty()
+        });
+        self.arguments.retain(|_, givers| {
+            givers.retain(|(of, ..), _| *of != instance);
+            !givers.is_empty()
         });
     }
 
@@ -134,7 +188,9 @@ impl Observations {
 
     /// The list for a recording, in the order of (ABI, number).
     pub fn into_syscalls(self) -> Vec<Syscall> {
-        self.calls
+        let Self { calls, arguments } = self;
+        let none = BTreeMap::new();
+        calls
             .into_iter()
             .map(|(call, who)| Syscall {
                 abi: call.abi,
@@ -145,7 +201,7 @@ impl Observations {
                     .map(|(_, phase, ..)| *phase)
                     .collect::<BTreeSet<_>>(),
                 blocked: who.keys().any(|(.., blocked)| blocked.is_some()),
-                arguments: Vec::new(),
+                arguments: given(call, &who, arguments.get(&call).unwrap_or(&none)),
                 evidence: who
                     .into_iter()
                     .map(|((instance, phase, executable, blocked), first)| Evidence {
@@ -159,6 +215,33 @@ impl Observations {
             })
             .collect()
     }
+}
+
+/// The values that a call was given, where they are recorded. Whoever is known to have made it, and not
+/// with which values, is a gap, and is told.
+fn given(
+    call: Call,
+    who: &BTreeMap<Who, Option<FirstSeen>>,
+    givers: &BTreeMap<Giver, Values>,
+) -> Option<Arguments> {
+    let recorded = arguments::recorded(call.abi, call.abi.syscall_name(call.nr)?)?;
+    let made = || who.keys().filter(|(.., blocked)| blocked.is_none());
+    made().next()?;
+    let mut set = ArgumentSet::new(recorded.indices());
+    for (instance, phase, executable, _) in made() {
+        let giver = (*instance, *phase, executable.clone());
+        let Some(values) = givers.get(&giver) else {
+            set.cut(*phase);
+            continue;
+        };
+        for values in values {
+            match values {
+                Some(values) => set.add(*phase, recorded.pick(*values), executable.clone()),
+                None => set.cut(*phase),
+            }
+        }
+    }
+    set.finish()
 }
 
 /// Of two first times the earlier one; a known one before an unknown.

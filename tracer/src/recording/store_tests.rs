@@ -62,7 +62,8 @@ fn truncated_unknown_and_duplicate_have_a_position() {
     assert!(refusal(&unknown).contains("line "));
     let twice = text.replacen("\"instances\"", "\"providers\": [],\n  \"instances\"", 1);
     assert!(refusal(&twice).contains("duplicate field `providers`"));
-    let call = r#"{"abi":"x86_64","nr":1,"name":"write","phases":["run"],"blocked":false,"arguments":[],"evidence":[]}"#;
+    let call =
+        r#"{"abi":"x86_64","nr":1,"name":"write","phases":["run"],"blocked":false,"evidence":[]}"#;
     let same = text.replacen(
         "\"syscalls\": []",
         &format!("\"syscalls\": [{call},\n{call}]"),

@@ -8,9 +8,9 @@ use proptest::{
 };
 
 use super::{
-    Blocked, Call, Container, Coverage, Discovery, Executable, FirstSeen, Host, Instance, Losses,
-    Observation, Observations, Phase, Provider, Reason, ReasonCode, Recording, SCHEMA, Security,
-    Source, Warning, Workload,
+    Blocked, Call, Container, Coverage, Discovery, Executable, FirstSeen, Given, Host, Instance,
+    Losses, Observation, Observations, Phase, Provider, Reason, ReasonCode, Recording, SCHEMA,
+    Security, Source, Warning, Workload,
 };
 use crate::syscall::Abi;
 
@@ -23,7 +23,7 @@ pub(crate) fn recording() -> impl Strategy<Value = Recording> {
     let parts = (
         select(vec![0_usize, 1, 2]),
         runs,
-        vec(observation(), 0..25),
+        vec((observation(), option::of(0_u64..80)), 0..25),
         coverage(),
         select(vec![
             vec![],
@@ -35,9 +35,16 @@ pub(crate) fn recording() -> impl Strategy<Value = Recording> {
     );
     parts.prop_map(|(host, runs, observed, (reasons, losses), command, seed)| {
         let mut observations = Observations::default();
-        for mut observation in observed {
+        for (mut observation, value) in observed {
             if !runs.is_empty() {
                 observation.instance %= u32::try_from(runs.len()).unwrap();
+                observations.add_arguments(Given {
+                    call: observation.call,
+                    instance: observation.instance,
+                    phase: observation.phase,
+                    executable: observation.executable.clone(),
+                    values: value.map(|value| [0, value, 0]),
+                });
                 observations.add(observation);
             }
         }
@@ -58,6 +65,12 @@ pub(crate) fn recording() -> impl Strategy<Value = Recording> {
             coverage: Coverage::new(reasons, losses),
             merged: None,
         };
+        if seed.is_multiple_of(5) {
+            // As a version that did not record arguments.
+            for syscall in &mut recording.syscalls {
+                syscall.arguments = None;
+            }
+        }
         recording.coverage.discovery = Some(Discovery::of(&recording));
         recording
     })
@@ -128,6 +141,8 @@ fn observation() -> impl Strategy<Value = Observation> {
             abi: Abi::X86_64,
             nr
         }),
+        // ioctl, whose second argument is recorded.
+        3 => Just(Call { abi: Abi::X86_64, nr: 16 }),
         1 => (0_u32..3).prop_map(|nr| Call { abi: Abi::I386, nr }),
         1 => Just(Call {
             abi: Abi::X86_64,

@@ -2,6 +2,7 @@
 
 mod abi;
 mod amend;
+pub mod arguments;
 pub mod errno;
 pub mod essential;
 pub mod risk;

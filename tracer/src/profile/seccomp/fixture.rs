@@ -27,7 +27,7 @@ pub(crate) fn recording(seen: &[Seen]) -> Recording {
             name: abi.syscall_name(*nr).map(str::to_owned),
             phases: [].into(),
             blocked: false,
-            arguments: Vec::new(),
+            arguments: None,
             evidence: Vec::new(),
         });
         syscall.phases.insert(*phase);

@@ -1,0 +1,129 @@
+//! The values of arguments, of the calls that user space asks for in [`maps::WATCHES`].
+//!
+//! Called from `sys_enter` for those calls alone, by their marks: no other call pays for it.
+
+use aya_ebpf::{
+    bindings::{BPF_ANY, BPF_NOEXIST},
+    helpers::bpf_probe_read_user,
+};
+use tracer_ebpf::{
+    AbiClass, MAX_VALUES, MAX_WATCHES, SeenValues, VALUES_PER_CALL, ValueKey, Watch,
+};
+
+use crate::{
+    counters::count,
+    kernel::field,
+    maps::{self, config},
+};
+
+/// What is recorded of the arguments of the call that is marked at `index` of a row, if anything.
+#[inline(always)]
+pub(crate) fn watch(index: usize) -> Option<&'static Watch> {
+    let watch = maps::WATCHES.get(index as u32)?;
+    (watch.watched != 0).then_some(watch)
+}
+
+/// Records the values that a call was given.
+#[inline(never)]
+pub(crate) fn record(
+    regs: *const u8,
+    row: u32,
+    abi: AbiClass,
+    index: usize,
+    watch: &'static Watch,
+) {
+    let Some(row) = maps::SEEN_VALUES.get_ptr_mut(row) else {
+        return;
+    };
+    let number = watch.number as usize & (MAX_WATCHES - 1);
+    // SAFETY: indices are below the arrays' lengths; each byte is written whole.
+    unsafe {
+        let cut = (&raw mut (*row).cut).cast::<u8>().add(number);
+        if cut.read_volatile() != 0 {
+            return;
+        }
+        let id = values(regs, abi, index, watch).and_then(|key| number_of(&key));
+        if id.is_none_or(|id| !mark(row, number, id)) {
+            cut.write_volatile(1);
+        }
+    }
+}
+
+/// Marks one combination; returns whether there was room for it.
+///
+/// # Safety
+/// `row` must be an element of [`maps::SEEN_VALUES`], `number` below [`MAX_WATCHES`].
+#[inline(always)]
+unsafe fn mark(row: *mut SeenValues, number: usize, id: u32) -> bool {
+    // SAFETY: indices are below the arrays' lengths; each byte is written whole.
+    unsafe {
+        let seen = (&raw mut (*row).seen)
+            .cast::<u8>()
+            .add(id as usize & (MAX_VALUES - 1));
+        if seen.read_volatile() != 0 {
+            return true;
+        }
+        let count = (&raw mut (*row).counts).cast::<u8>().add(number);
+        let so_far = count.read_volatile();
+        if so_far >= VALUES_PER_CALL {
+            return false;
+        }
+        count.write_volatile(so_far + 1);
+        seen.write_volatile(1);
+        true
+    }
+}
+
+/// The values; `None` when one lies behind a pointer that leads nowhere (now).
+#[inline(always)]
+fn values(regs: *const u8, abi: AbiClass, index: usize, watch: &Watch) -> Option<ValueKey> {
+    macro_rules! read {
+        ($offsets:ident) => {
+            // SAFETY: `regs` is the tracepoint's typed argument.
+            unsafe {
+                [
+                    field::<u64>(regs, config!($offsets[0])),
+                    field::<u64>(regs, config!($offsets[1])),
+                    field::<u64>(regs, config!($offsets[2])),
+                ]
+            }
+        };
+    }
+    let [mut first, second, third] = match abi {
+        AbiClass::Compat => read!(compat_args),
+        AbiClass::Native | AbiClass::X32 => read!(native_args),
+    };
+    if watch.behind_pointer != 0 {
+        // SAFETY: a checked read.
+        first = unsafe { bpf_probe_read_user(first as *const u64) }.ok()?;
+    }
+    Some(ValueKey {
+        values: [
+            first & watch.masks[0],
+            second & watch.masks[1],
+            third & watch.masks[2],
+        ],
+        call: index as u32,
+        pad: 0,
+    })
+}
+
+/// The number of a combination, a new one if it is new; `None` when all are taken.
+#[inline(always)]
+fn number_of(key: &ValueKey) -> Option<u32> {
+    // SAFETY: entries are never removed.
+    if let Some(&id) = unsafe { maps::VALUES.get(key) } {
+        return Some(id);
+    }
+    let Ok(Some(id)) = maps::FREE_VALUES.pop() else {
+        count!(values_full);
+        return None;
+    };
+    if maps::VALUES.insert(key, id, u64::from(BPF_NOEXIST)).is_ok() {
+        return Some(id);
+    }
+    // Another CPU was first.
+    let _ = maps::FREE_VALUES.push(id, u64::from(BPF_ANY));
+    // SAFETY: as above.
+    unsafe { maps::VALUES.get(key) }.copied()
+}
