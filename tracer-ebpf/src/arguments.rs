@@ -7,7 +7,8 @@ use aya_ebpf::{
     helpers::bpf_probe_read_user,
 };
 use tracer_ebpf::{
-    AbiClass, MAX_VALUES, MAX_WATCHES, SeenValues, VALUES_PER_CALL, ValueKey, Watch,
+    AbiClass, MAX_VALUES, MAX_WATCHES, SeenValues, VALUES_PER_CALL, ValueKey, WATCHED_ARGUMENTS,
+    Watch, recent,
 };
 
 use crate::{
@@ -32,21 +33,52 @@ pub(crate) fn record(
     index: usize,
     watch: &'static Watch,
 ) {
-    let Some(row) = maps::SEEN_VALUES.get_ptr_mut(row) else {
+    let number = watch.number as usize & (MAX_WATCHES - 1);
+    let given = given(regs, abi, watch);
+    let recent = if watch.small != 0 {
+        recent_word(row, number, given)
+    } else {
+        None
+    };
+    if let Some((place, word)) = recent
+        // SAFETY: a word of the map.
+        && unsafe { place.read_volatile() } == word
+    {
+        return;
+    }
+    let Some(values) = maps::SEEN_VALUES.get_ptr_mut(row) else {
         return;
     };
-    let number = watch.number as usize & (MAX_WATCHES - 1);
-    // SAFETY: indices are below the arrays' lengths; each byte is written whole.
+    // SAFETY: indices are below the arrays' lengths; each byte or word is written whole.
     unsafe {
-        let cut = (&raw mut (*row).cut).cast::<u8>().add(number);
+        let cut = (&raw mut (*values).cut).cast::<u8>().add(number);
         if cut.read_volatile() != 0 {
             return;
         }
-        let id = values(regs, abi, index, watch).and_then(|key| number_of(&key));
-        if id.is_none_or(|id| !mark(row, number, id)) {
+        let id = key(given, index, watch).and_then(|key| number_of(&key));
+        if !id.is_some_and(|id| mark(values, number, id)) {
             cut.write_volatile(1);
+        } else if let Some((place, word)) = recent {
+            // After the mark, which it stands for.
+            place.write_volatile(word);
         }
     }
+}
+
+/// Where it is kept that a row has a mark for a value, and what is kept there.
+#[inline(always)]
+fn recent_word(
+    row: u32,
+    number: usize,
+    given: [u64; WATCHED_ARGUMENTS],
+) -> Option<(*mut u64, u64)> {
+    let control = maps::CONTROL.get_ptr_mut(0)?;
+    // All but one are 0.
+    let word = recent::word(row, number as u32, given[0] | given[1] | given[2]);
+    let place = recent::place(word);
+    // SAFETY: `place` is below the number of words.
+    let place = unsafe { (&raw mut (*control).recent).cast::<u64>().add(place) };
+    Some((place, word))
 }
 
 /// Marks one combination; returns whether there was room for it.
@@ -74,35 +106,30 @@ unsafe fn mark(row: *mut SeenValues, number: usize, id: u32) -> bool {
     }
 }
 
-/// The values; `None` when one lies behind a pointer that leads nowhere (now).
+/// The first arguments, under their masks.
 #[inline(always)]
-fn values(regs: *const u8, abi: AbiClass, index: usize, watch: &Watch) -> Option<ValueKey> {
+fn given(regs: *const u8, abi: AbiClass, watch: &Watch) -> [u64; WATCHED_ARGUMENTS] {
     macro_rules! read {
-        ($offsets:ident) => {
+        ($offsets:ident, $($n:literal)*) => {
             // SAFETY: `regs` is the tracepoint's typed argument.
-            unsafe {
-                [
-                    field::<u64>(regs, config!($offsets[0])),
-                    field::<u64>(regs, config!($offsets[1])),
-                    field::<u64>(regs, config!($offsets[2])),
-                ]
-            }
+            unsafe { [$(field::<u64>(regs, config!($offsets[$n])) & watch.masks[$n]),*] }
         };
     }
-    let [mut first, second, third] = match abi {
-        AbiClass::Compat => read!(compat_args),
-        AbiClass::Native | AbiClass::X32 => read!(native_args),
-    };
+    match abi {
+        AbiClass::Compat => read!(compat_args, 0 1 2),
+        AbiClass::Native | AbiClass::X32 => read!(native_args, 0 1 2),
+    }
+}
+
+/// What they are known by; `None` when one lies behind a pointer that leads nowhere (now).
+#[inline(always)]
+fn key(mut values: [u64; WATCHED_ARGUMENTS], index: usize, watch: &Watch) -> Option<ValueKey> {
     if watch.behind_pointer != 0 {
         // SAFETY: a checked read.
-        first = unsafe { bpf_probe_read_user(first as *const u64) }.ok()?;
+        values[0] = unsafe { bpf_probe_read_user(values[0] as *const u64) }.ok()?;
     }
     Some(ValueKey {
-        values: [
-            first & watch.masks[0],
-            second & watch.masks[1],
-            third & watch.masks[2],
-        ],
+        values,
         call: index as u32,
         pad: 0,
     })

@@ -18,6 +18,7 @@ pub use counts::Counters;
 pub use message::{Event, Notice, NoticeKind};
 pub use values::{
     MAX_VALUES, MAX_WATCHES, SeenValues, VALUES_PER_CALL, ValueKey, WATCHED_ARGUMENTS, Watch,
+    recent,
 };
 
 use core::mem::{align_of, size_of};
@@ -334,6 +335,8 @@ pub struct Control {
     pub pad: [u64; 6],
     /// The per-task cache, see [`slot`].
     pub slots: [u64; slot::SLOTS],
+    /// Values of arguments that are marked already, see [`recent`].
+    pub recent: [u64; recent::WORDS],
 }
 
 const _: () = {
@@ -350,7 +353,7 @@ const _: () = {
     assert!(size_of::<Event>() == 96 && align_of::<Event>() == 8);
     assert!(size_of::<Notice>() == 24 && align_of::<Notice>() == 8);
     assert!(size_of::<Counters>() == 120);
-    assert!(size_of::<Control>() == 64 + 8 * slot::SLOTS);
+    assert!(size_of::<Control>() == 64 + 8 * (slot::SLOTS + recent::WORDS));
 };
 
 #[cfg(feature = "user")]

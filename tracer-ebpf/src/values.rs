@@ -29,8 +29,8 @@ pub struct Watch {
     /// 1 when the first argument is the address of a word, which is recorded in its place: what a
     /// filter cannot look at, and another thread may change.
     pub behind_pointer: u32,
-    /// Always 0.
-    pub pad: u32,
+    /// 1 when there is one argument, of 32 bits: its latest values are found by [`recent`].
+    pub small: u32,
 }
 
 /// A call and the values that it was given, each with its mask applied.
@@ -67,4 +67,54 @@ impl SeenValues {
         counts: [0; MAX_WATCHES],
         cut: [0; MAX_WATCHES],
     };
+}
+
+/// The values that were marked last, to be found without a look-up: exact words, each at the place that it
+/// names itself.
+pub mod recent {
+    /// How many there are.
+    pub const WORDS: usize = 4096;
+
+    const VALID: u64 = 1 << 63;
+    const ROW_SHIFT: u32 = 38;
+    const NUMBER_SHIFT: u32 = 32;
+
+    /// What says that the tasks of a row gave a watched call this value. `row` is below
+    /// [`MAX_ROWS`](crate::MAX_ROWS), `number` below [`MAX_WATCHES`](super::MAX_WATCHES), `value` has 32
+    /// bits: so no two say the same.
+    #[inline(always)]
+    pub const fn word(row: u32, number: u32, value: u64) -> u64 {
+        VALID | (row as u64) << ROW_SHIFT | (number as u64) << NUMBER_SHIFT | value & 0xffff_ffff
+    }
+
+    /// Where a word is kept; below [`WORDS`].
+    #[inline(always)]
+    pub const fn place(word: u64) -> usize {
+        // Multiplicative hashing, as in `slot`: the upper bits depend on all of the word.
+        (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 52) as usize & (WORDS - 1)
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+        use crate::{MAX_ROWS, MAX_WATCHES};
+
+        #[test]
+        fn no_two_say_the_same() {
+            // Each part can be read back.
+            assert!(MAX_WATCHES <= 1 << (ROW_SHIFT - NUMBER_SHIFT));
+            assert!(u64::from(MAX_ROWS) <= 1 << (63 - ROW_SHIFT));
+            for row in [0, 1, 2, 255, 256, MAX_ROWS - 1] {
+                for number in [0, 1, 33, 63] {
+                    for value in [0, 1, 4, 0x5401, 0xffff_ffff] {
+                        let word = word(row, number, value);
+                        assert_eq!(word & 0xffff_ffff, value);
+                        assert_eq!((word & !VALID) >> ROW_SHIFT, u64::from(row));
+                        assert_eq!(word >> NUMBER_SHIFT & 63, u64::from(number));
+                        assert!(word & VALID != 0 && place(word) < WORDS);
+                    }
+                }
+            }
+        }
+    }
 }

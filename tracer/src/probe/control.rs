@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use aya::{Ebpf, maps::Map};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use tracer_ebpf::{
-    maps as names,
+    maps as names, recent,
     slot::{EPOCHS_BEFORE_WIPE, SLOTS},
 };
 
@@ -91,6 +91,20 @@ impl Control {
                 AtomicU64::from_ptr(slots.add(index))
             };
             slot.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Control {
+    /// Forgets which values are marked already, before rows are given to others.
+    pub(super) fn forget_recent_values(&self) {
+        for index in 0..recent::WORDS {
+            // SAFETY: as in `epoch`; the index is below the array's length.
+            let word = unsafe {
+                let words = (&raw mut (*self.page.as_ptr()).recent).cast::<u64>();
+                AtomicU64::from_ptr(words.add(index))
+            };
+            word.store(0, Ordering::Relaxed);
         }
     }
 }

@@ -205,6 +205,7 @@ impl Probe {
             .filter(|row| instances.contains(&row.key.instance));
         // No slot may lead to a row that is about to be somebody else's.
         self.control.new_epoch();
+        self.control.forget_recent_values();
         let mut exotic: BTreeMap<u32, Vec<_>> = BTreeMap::new();
         for (number, abi, nr, _) in self.exotic()? {
             exotic.entry(number).or_default().push((abi, nr));

@@ -113,8 +113,16 @@ impl Recorded {
             watched: 1,
             number,
             behind_pointer: u32::from(self.behind_pointer),
-            pad: 0,
+            small: u32::from(self.is_small()),
         }
+    }
+
+    /// Whether a value of 32 bits says all.
+    fn is_small(&self) -> bool {
+        let [argument] = self.arguments else {
+            return false;
+        };
+        !self.behind_pointer && argument.mask <= u64::from(u32::MAX)
     }
 
     /// The recorded ones of the first arguments, in the order of [`arguments`](Self::arguments).
