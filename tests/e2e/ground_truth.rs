@@ -1,5 +1,5 @@
-//! What tracer records is what strace sees of the same work, call by call and executable by
-//! executable: nothing less, nothing more.
+//! What tracer records is what strace sees of the same work, call by call, value by value and
+//! executable by executable: nothing less, nothing more.
 //!
 //! There is no list of exceptions: the work is written so that it makes the same calls every time.
 
@@ -17,6 +17,8 @@ use tracer_tests::{
     tracer::Record,
     work::Work,
 };
+
+use crate::arguments;
 
 const EXECVE: u32 = 59;
 
@@ -60,6 +62,7 @@ fn agrees(test: &str, work: Work) -> Outcome {
     );
     let calls = |seen: &BTreeSet<Seen>| seen.iter().map(|s| s.call.clone()).collect();
     compare::<Call>(&calls(&truth), &recording.calls())?;
+    arguments::agree(&strace::arguments(&log)?, &recording, |_| true)?;
     if !work.names_its_threads() {
         compare(&truth, &by_name(&recording))?;
     }

@@ -22,6 +22,7 @@
 //! | [`output`] | what is written, where, and that it is the same each time |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
 
+mod arguments;
 mod arrivals;
 mod attribution;
 mod bad_input;

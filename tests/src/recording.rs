@@ -110,8 +110,32 @@ pub struct Syscall {
     pub nr: u32,
     /// The call's name.
     pub name: Option<String>,
+    /// What it was given, where that is recorded.
+    pub arguments: Option<Arguments>,
     /// Who made it.
     pub evidence: Vec<Evidence>,
+}
+
+/// What a call was given.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Arguments {
+    /// Which arguments.
+    pub indices: Vec<usize>,
+    /// Every combination of values.
+    pub seen: Vec<Combination>,
+    /// The phases of which not all is known.
+    pub cut: BTreeSet<String>,
+}
+
+/// One combination of values.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Combination {
+    /// The phase.
+    pub phase: String,
+    /// The values.
+    pub values: Vec<u64>,
+    /// Who gave them.
+    pub executables: BTreeSet<Executable>,
 }
 
 /// Who made a call.
@@ -249,6 +273,18 @@ impl Recording {
             .flat_map(|call| &call.evidence)
             .filter(|who| who.blocked.is_none())
             .map(|who| who.phase.as_str())
+            .collect()
+    }
+
+    /// The combinations that a call of that name was given in a phase, in any ABI.
+    pub fn given(&self, name: &str, phase: &str) -> BTreeSet<Vec<u64>> {
+        self.syscalls
+            .iter()
+            .filter(|call| call.name.as_deref() == Some(name))
+            .filter_map(|call| call.arguments.as_ref())
+            .flat_map(|arguments| &arguments.seen)
+            .filter(|combination| combination.phase == phase)
+            .map(|combination| combination.values.clone())
             .collect()
     }
 

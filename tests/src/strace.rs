@@ -1,7 +1,7 @@
 //! Ground truth: what `strace -f` sees of a command.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -60,6 +60,54 @@ pub fn calls(log: &Path) -> Result<BTreeSet<Seen>> {
         .collect())
 }
 
+/// The arguments of a call, as registers held them.
+pub type Given = [u64; 3];
+
+/// What each call in a log was given, by its first arguments; those that it does not have are 0.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn arguments(log: &Path) -> Result<BTreeMap<Call, BTreeSet<Given>>> {
+    let text = fs::read(log).with_context(|| format!("reading {}", log.display()))?;
+    let mut given: BTreeMap<Call, BTreeSet<Given>> = BTreeMap::new();
+    for line in String::from_utf8_lossy(&text).lines() {
+        if let Some((seen, values)) = seen(line).zip(registers(line)) {
+            given.entry(seen.call).or_default().insert(values);
+        }
+    }
+    Ok(given)
+}
+
+/// The first arguments in a line that begins a call.
+fn registers(line: &str) -> Option<Given> {
+    let (name, arguments) = line.rsplit_once("] ")?.1.split_once('(')?;
+    let end = arguments.find([')', '<']).unwrap_or(arguments.len());
+    let mut given = [0; 3];
+    let texts = arguments[..end].split(',').map(str::trim);
+    for (value, text) in given.iter_mut().zip(texts.filter(|text| !text.is_empty())) {
+        *value = match text.strip_prefix("0x") {
+            Some(digits) => u64::from_str_radix(digits, 16).ok()?,
+            None => text.parse().ok()?,
+        };
+    }
+    // strace tells of these what is behind the pointer, by the name of the call that is meant.
+    let names = match line.split_once("] [")?.0.rsplit_once('[')?.1.trim() {
+        "102" => &SOCKETCALL[..],
+        "117" => &IPC[..],
+        _ => return Some(given),
+    };
+    if let Some((_, number)) = names.iter().find(|(known, _)| *known == name) {
+        given = [*number, 0, 0];
+    }
+    Some(given)
+}
+
+/// include/uapi/linux/net.h.
+const SOCKETCALL: [(&str, u64); 4] = [("socket", 1), ("bind", 2), ("connect", 3), ("listen", 4)];
+
+/// include/uapi/linux/ipc.h.
+const IPC: [(&str, u64); 3] = [("semget", 2), ("shmget", 23), ("shmctl", 24)];
+
 /// The call that a line begins; `None` for the end of one that another thread interrupted, for
 /// signals and for exits.
 fn seen(line: &str) -> Option<Seen> {
@@ -94,6 +142,27 @@ fn seen(line: &str) -> Option<Seen> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn arguments_are_numbers_in_their_order() {
+        let line = |text: &str| format!("1<a b> [  72] [00007f589edad409] {text}");
+        for (text, expected) in [
+            ("fcntl(0x1, 0x406, 0) = 0x3", [1, 0x406, 0]),
+            ("getpid() = 0x1", [0, 0, 0]),
+            (
+                "wait4(0xffffffffffffffff, 0x7f <unfinished ...>",
+                [u64::MAX, 0x7f, 0],
+            ),
+            (
+                "mmap(0, 0x2000, 0x5, 0x22, 0xffffffff, 0) = 0x7f",
+                [0, 0x2000, 5],
+            ),
+        ] {
+            assert_eq!(registers(&line(text)), Some(expected), "{text}");
+        }
+        let socketcall = "1<a b> [ 102] [080491ab] socket(0x2, 0x1, 0) = 0x3";
+        assert_eq!(registers(socketcall), Some([1, 0, 0]));
+    }
 
     #[test]
     fn the_width_of_the_pointer_tells_the_abi() {

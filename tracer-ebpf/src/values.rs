@@ -102,8 +102,10 @@ pub mod recent {
         #[test]
         fn no_two_say_the_same() {
             // Each part can be read back.
-            assert!(MAX_WATCHES <= 1 << (ROW_SHIFT - NUMBER_SHIFT));
-            assert!(u64::from(MAX_ROWS) <= 1 << (63 - ROW_SHIFT));
+            const {
+                assert!(MAX_WATCHES <= 1 << (ROW_SHIFT - NUMBER_SHIFT));
+                assert!(MAX_ROWS as u64 <= 1 << (63 - ROW_SHIFT));
+            }
             for row in [0, 1, 2, 255, 256, MAX_ROWS - 1] {
                 for number in [0, 1, 33, 63] {
                     for value in [0, 1, 4, 0x5401, 0xffff_ffff] {
