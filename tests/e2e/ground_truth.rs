@@ -93,7 +93,10 @@ fn by_name(recording: &Recording) -> BTreeSet<Seen> {
         .collect()
 }
 
-fn compare<T: Ord + std::fmt::Debug>(truth: &BTreeSet<T>, recorded: &BTreeSet<T>) -> Outcome {
+pub(crate) fn compare<T: Ord + std::fmt::Debug>(
+    truth: &BTreeSet<T>,
+    recorded: &BTreeSet<T>,
+) -> Outcome {
     ensure!(truth.len() > 5, "strace saw next to nothing: {truth:?}");
     let mut complaint = String::new();
     for missing in truth.difference(recorded) {

@@ -3,6 +3,8 @@
 //! | module | promise |
 //! | --- | --- |
 //! | [`ground_truth`] | what is recorded is what strace sees, in both directions |
+//! | [`same_run`] | and in one and the same run, of programs that never go the same way twice |
+//! | [`arguments`] | values of arguments are told, and a profile that restricts them holds |
 //! | [`races`] | no call is lost, however many are made at one moment |
 //! | [`attribution`] | every call is filed under the cgroup it was made in |
 //! | [`command`] | the recorded command cannot tell that it is recorded |
@@ -41,4 +43,5 @@ mod merge;
 mod output;
 mod races;
 mod runtimes;
+mod same_run;
 mod warnings;

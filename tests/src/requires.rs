@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::{cgroup, containerd::Containerd, docker::Docker, oci, programs, tracer};
+use crate::{cgroup, containerd::Containerd, docker::Docker, oci, programs, servers, tracer};
 
 /// Set to `1` where nothing may be missing: a skip is then a failure.
 const REQUIRE_ALL: &str = "TRACER_REQUIRE_ALL";
@@ -26,6 +26,8 @@ pub enum Need {
     Root,
     /// A program on the `PATH`, and the Debian package that has it.
     Program(&'static str, &'static str),
+    /// PostgreSQL's server, whose programs are not on the `PATH`.
+    Postgres,
     /// A kernel that runs i386 programs, and a compiler that makes them.
     I386,
     /// A mounted cgroup v2 hierarchy.
@@ -55,6 +57,10 @@ pub mod program {
     pub const REDIS: Need = Need::Program("redis-server", "redis-server");
     /// The redis client programs.
     pub const REDIS_TOOLS: Need = Need::Program("redis-benchmark", "redis-tools");
+    /// PostgreSQL's client.
+    pub const PSQL: Need = Need::Program("psql", "postgresql-client");
+    /// Node.js.
+    pub const NODE: Need = Need::Program("node", "nodejs");
     /// Python.
     pub const PYTHON: Need = Need::Program("python3", "python3");
     /// Perl.
@@ -101,6 +107,9 @@ impl Need {
             Self::Program(name, package) => which(name)
                 .is_none()
                 .then(|| format!("{name}: apt-get install {package}")),
+            Self::Postgres => servers::postgres_programs()
+                .is_none()
+                .then(|| "PostgreSQL: apt-get install postgresql".into()),
             Self::I386 => programs::i386_works()
                 .err()
                 .map(|_| "programs for i386: apt-get install gcc-multilib".into()),

@@ -21,6 +21,8 @@ pub enum Server {
     Nginx,
     /// In memory only.
     Redis,
+    /// A database of its own, by a user who is not root: it refuses root.
+    Postgres,
 }
 
 impl Server {
@@ -32,6 +34,7 @@ impl Server {
         match self {
             Self::Nginx => prepare_nginx(dir),
             Self::Redis => prepare_redis(dir),
+            Self::Postgres => prepare_postgres(dir),
         }
     }
 
@@ -45,6 +48,7 @@ impl Server {
         match self {
             Self::Nginx => Signal::SIGQUIT,
             Self::Redis => Signal::SIGTERM,
+            Self::Postgres => Signal::SIGINT,
         }
     }
 
@@ -53,7 +57,10 @@ impl Server {
     /// # Errors
     /// When the server ends, or does not answer, or not as it should.
     pub fn exercise(self, dir: &Path, server: &mut Running) -> Result<String> {
-        let socket = dir.join("socket");
+        let socket = match self {
+            Self::Nginx | Self::Redis => dir.join("socket"),
+            Self::Postgres => dir.join(".s.PGSQL.5432"),
+        };
         wait::until("a server that accepts connections", || {
             let stderr = server.stderr()?;
             ensure!(server.ended()?.is_none(), "the server ended:\n{stderr}");
@@ -62,6 +69,7 @@ impl Server {
         match self {
             Self::Nginx => exercise_nginx(&socket),
             Self::Redis => exercise_redis(&socket),
+            Self::Postgres => exercise_postgres(dir),
         }
     }
 }
@@ -126,6 +134,11 @@ fn exercise_nginx(socket: &Path) -> Result<String> {
         ("POST", "/index.html"),
     ] {
         let response = http(socket, &format!("{method} {path} HTTP/1.0\r\n\r\n"))?;
+        let refused = finished.code() != 0;
+        ensure!(
+            refused == statement.contains("no_such"),
+            "{statement}: {finished:?}"
+        );
         answers += &format!("{method} {path}: {}\n", summary(&response));
     }
     let twice =
@@ -199,6 +212,11 @@ fn exercise_redis(socket: &Path) -> Result<String> {
         &["expire", "greeting", "100"],
         &["flushall"],
     ] {
+        let refused = finished.code() != 0;
+        ensure!(
+            refused == statement.contains("no_such"),
+            "{statement}: {finished:?}"
+        );
         answers += &format!("{command:?}: {}\n", client("redis-cli", socket, command)?);
     }
     Ok(answers)
@@ -214,4 +232,95 @@ fn client(program: &str, socket: &Path, args: &[&str]) -> Result<String> {
     )?
     .success()?;
     Ok(finished.text().trim().replace('\n', " "))
+}
+
+/// The programs of PostgreSQL's server; Debian keeps those of each version in a folder of its own.
+pub fn postgres_programs() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
+    let folders = versions.flatten().map(|version| version.path().join("bin"));
+    folders.filter(|bin| bin.join("postgres").is_file()).max()
+}
+
+/// A user who owns nothing else.
+const NOBODY: u32 = 65534;
+
+/// What runs a command as that user.
+fn as_nobody() -> Result<Vec<PathBuf>> {
+    let setpriv = requires::which("setpriv").context("setpriv is not installed")?;
+    let ids = [format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")];
+    let options = ids.iter().map(PathBuf::from);
+    let clear = PathBuf::from("--clear-groups");
+    Ok([setpriv]
+        .into_iter()
+        .chain(options)
+        .chain([clear])
+        .collect())
+}
+
+fn prepare_postgres(dir: &Path) -> Result<Vec<PathBuf>> {
+    let programs = postgres_programs().context("PostgreSQL is not installed")?;
+    std::os::unix::fs::chown(dir, Some(NOBODY), Some(NOBODY))?;
+    let data = dir.join("data");
+    let user = as_nobody()?;
+    process::run(
+        Command::new(&user[0])
+            .args(&user[1..])
+            .arg(programs.join("initdb"))
+            .args(["--no-sync", "--auth=trust", "--username=tests", "-D"])
+            .arg(&data)
+            .current_dir(dir),
+    )?
+    .success()?;
+    let mut command = user;
+    command.push(programs.join("postgres"));
+    for word in ["-D", "data", "-k"] {
+        command.push(word.into());
+    }
+    command.push(dir.into());
+    for setting in [
+        "listen_addresses=".to_owned(),
+        format!("external_pid_file={}/server.pid", dir.display()),
+        // A line for each connection would be a matter of time.
+        "log_checkpoints=off".to_owned(),
+    ] {
+        command.push("-c".into());
+        command.push(setting.into());
+    }
+    Ok(command)
+}
+
+/// A table, an index, a sort that does not fit, two sessions, a mistake.
+fn exercise_postgres(dir: &Path) -> Result<String> {
+    let statements = [
+        "create table t (id serial primary key, name text)",
+        "insert into t (name) select md5(i::text) from generate_series(1, 2000) i",
+        "create index on t (name)",
+        "set work_mem = '64kB'; select count(*) from (select * from t order by name desc) s",
+        "copy t to stdout",
+        "select no_such_function()",
+        "vacuum analyze t",
+    ];
+    let mut answers = String::new();
+    for statement in statements {
+        let finished = process::run(
+            Command::new("psql")
+                .arg("-h")
+                .arg(dir)
+                .args([
+                    "-U", "tests", "-X", "-A", "-t", "-d", "postgres", "-c", statement,
+                ])
+                .stdin(Stdio::null()),
+        )?;
+        let refused = finished.code() != 0;
+        ensure!(
+            refused == statement.contains("no_such"),
+            "{statement}: {finished:?}"
+        );
+        answers += &format!(
+            "{statement}: {}, {} bytes\n",
+            finished.code(),
+            finished.text().len()
+        );
+    }
+    Ok(answers)
 }

@@ -56,6 +56,9 @@ impl Work {
             Self::Busybox => vec![program::BUSYBOX],
             Self::Server(Server::Nginx) => vec![program::NGINX],
             Self::Server(Server::Redis) => vec![program::REDIS, program::REDIS_TOOLS],
+            Self::Server(Server::Postgres) => {
+                vec![Need::Postgres, program::PSQL, program::SETPRIV]
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::cmd::{self, say};
 use crate::workspace::Workspace;
 
 /// What the tests use.
-pub(crate) const TESTS: [&str; 18] = [
+pub(crate) const TESTS: [&str; 20] = [
     "busybox-static",
     "containerd",
     "crun",
@@ -21,8 +21,10 @@ pub(crate) const TESTS: [&str; 18] = [
     "libc6-dev",
     "libc6-dev-i386",
     "nginx-light",
+    "nodejs",
     "patchelf",
     "perl",
+    "postgresql",
     "procps",
     "python3",
     "redis-server",
@@ -32,11 +34,12 @@ pub(crate) const TESTS: [&str; 18] = [
 ];
 
 /// The services that come with them. A test starts what it needs by itself.
-const SERVICES: [(&str, &str); 5] = [
+const SERVICES: [(&str, &str); 6] = [
     ("containerd", "containerd.service"),
     ("docker.io", "docker.service"),
     ("docker.io", "docker.socket"),
     ("nginx-light", "nginx.service"),
+    ("postgresql", "postgresql.service"),
     ("redis-server", "redis-server.service"),
 ];
 
