@@ -134,11 +134,6 @@ fn exercise_nginx(socket: &Path) -> Result<String> {
         ("POST", "/index.html"),
     ] {
         let response = http(socket, &format!("{method} {path} HTTP/1.0\r\n\r\n"))?;
-        let refused = finished.code() != 0;
-        ensure!(
-            refused == statement.contains("no_such"),
-            "{statement}: {finished:?}"
-        );
         answers += &format!("{method} {path}: {}\n", summary(&response));
     }
     let twice =

@@ -3,9 +3,11 @@
 mod abi;
 mod amend;
 pub mod arguments;
+pub mod condition;
 pub mod errno;
 pub mod essential;
 pub mod risk;
+pub mod variants;
 pub mod window;
 
 pub use abi::{Abi, Machine};

@@ -10,8 +10,10 @@ mod model;
 pub mod oci;
 #[cfg(test)]
 mod properties;
+mod rule;
 #[cfg(test)]
 mod tests;
 
 pub use error::Error;
-pub use model::{ErrnoPolicy, ExecPolicy, Options, Rule, SeccompProfile, Stopped, Unnamed};
+pub use model::{ErrnoPolicy, ExecPolicy, Options, SeccompProfile, Stopped, Unnamed};
+pub use rule::{Alternative, Rule};

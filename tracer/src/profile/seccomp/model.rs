@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Error, oci::OciSeccomp};
+use super::{Error, Rule, oci::OciSeccomp};
+#[cfg(test)]
+use crate::syscall::condition::Conditions;
 use crate::{
     profile::Layer,
     recording::{Blocked, Call, Evidence, Executable, Phase, Recording, Syscall},
@@ -68,49 +70,6 @@ pub enum ErrnoPolicy {
     Probed,
     /// EPERM for everything.
     Eperm,
-}
-
-/// Why and for whom a call is allowed. Never of no layer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rule {
-    layers: BTreeSet<Layer>,
-    abis: BTreeSet<Abi>,
-    executables: BTreeSet<Executable>,
-    phases: BTreeSet<Phase>,
-}
-
-impl Rule {
-    /// The layers, in the order of output.
-    pub fn layers(&self) -> impl Iterator<Item = Layer> {
-        self.layers.iter().copied()
-    }
-
-    /// The layer that output shows the call in: the first that applies.
-    pub fn layer(&self) -> Option<Layer> {
-        self.layers.first().copied()
-    }
-
-    /// The ABIs in which it was observed.
-    pub fn abis(&self) -> impl Iterator<Item = Abi> {
-        self.abis.iter().copied()
-    }
-
-    /// The executables that were seen to make it.
-    pub fn executables(&self) -> &BTreeSet<Executable> {
-        &self.executables
-    }
-
-    /// The phases in which it was seen.
-    pub fn phases(&self) -> &BTreeSet<Phase> {
-        &self.phases
-    }
-
-    fn add(&mut self, layer: Layer, abi: Abi, who: &Evidence) {
-        self.layers.insert(layer);
-        self.abis.insert(abi);
-        self.phases.insert(who.phase);
-        self.executables.insert(who.executable.clone());
-    }
 }
 
 /// A call that was attempted, and stopped by a filter that was in place.
@@ -241,7 +200,9 @@ impl SeccompProfile {
                 _ => return,
             }
         };
-        self.rules.entry(name).or_default().add(layer, abi, who);
+        let rule = self.rules.entry(name).or_default();
+        rule.allow(layer);
+        rule.seen(abi, who);
     }
 
     /// The profile in the OCI runtime-spec's form, as text; see [`super::oci`].
@@ -254,7 +215,19 @@ impl SeccompProfile {
     }
 
     fn add_layer(&mut self, name: &'static str, layer: Layer) {
-        self.rules.entry(name).or_default().layers.insert(layer);
+        self.rules.entry(name).or_default().allow(layer);
+    }
+
+    #[cfg(test)]
+    pub(super) fn allow_only(
+        &mut self,
+        name: &'static str,
+        layer: Layer,
+        conditions: Conditions,
+        when: &'static str,
+    ) {
+        let rule = self.rules.entry(name).or_default();
+        rule.allow_only(layer, conditions, when);
     }
 
     /// The ABIs it is for, in the order of output: those of the machines recorded on, and those of

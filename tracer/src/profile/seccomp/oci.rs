@@ -2,11 +2,25 @@
 //!
 //! JSON has no comments, and a key that the spec does not have would be lost or refused by some
 //! reader. So layers are told apart by the order of entries: `observed`, then `window`, then
-//! `essential`, each an entry of its own that allows its names, then the old calls that are refused
-//! with EPERM, then the new ones that are answered with ENOSYS. An entry with no names is left out; a
-//! name is in one entry only.
+//! `essential`. Each has an entry that allows its names for any arguments, then one for each condition
+//! under which it allows others. Then come the old calls that are refused with EPERM, then the new
+//! ones that are answered with ENOSYS. An entry with no names is left out. A name is in one entry only,
+//! or, if it is allowed for some arguments only, in one for each alternative and in no other.
+//!
+//! What a call with conditions returns when none of them holds: the default, which is ENOSYS. Where the
+//! conditions are those of an older call that is allowed, that is right, its caller falls back to it;
+//! elsewhere a caller may have expected EPERM. Nothing else is safe. libseccomp keeps one unconditional
+//! rule of a call and drops its others, whichever comes first, so EPERM for "anything else" would deny
+//! all (src/db.c, `db_col_rule_add`); among rules with conditions it asks those of higher arguments
+//! first, not those that came first, so a condition that always holds may hide the others. EPERM for
+//! exactly the rest could only be had by a rule for each bit of a condition, 32 entries for one flag
+//! word, and readers take 128 in all (Kubernetes' KEP 6061).
 //!
 //! What runtimes do with it, checked on runc 1.1.5 and crun 1.8.1 with libseccomp 2.5.4:
+//! - Conditions in one entry must all hold, and entries of one name are alternatives; two conditions on
+//!   one argument in one entry would be alternatives too.
+//! - Socket calls of i386 go through `socketcall`, whose arguments are in memory. libseccomp allows it
+//!   for the call, with any arguments (src/arch-x86.c, `x86_rule_add`).
 //! - A name that libseccomp does not know is skipped: by runc in silence, by crun with a warning on
 //!   stderr. The entry of refused calls therefore holds only names that libseccomp 2.5.4 knows (see
 //!   [`crate::syscall::errno`]); what is newer returns ENOSYS by default anyway.
@@ -20,7 +34,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::SeccompProfile;
-use crate::{profile::Layer, syscall::errno};
+use crate::{
+    profile::Layer,
+    syscall::{
+        condition::{self, Conditions},
+        errno,
+    },
+};
 
 /// A profile in the OCI runtime-spec's form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,27 +150,14 @@ pub enum Operator {
 
 impl From<&SeccompProfile> for OciSeccomp {
     fn from(profile: &SeccompProfile) -> Self {
-        let entry = |names: Vec<&str>, action, errno_ret| {
-            (!names.is_empty()).then(|| Entry {
-                names: names.into_iter().map(str::to_owned).collect(),
-                action,
-                errno_ret,
-                args: Vec::new(),
-            })
-        };
         let allowed = Layer::ALL
             .iter()
-            .map(|layer| entry(profile.names_in(*layer).collect(), Action::Allow, None));
-        let refused = entry(
-            profile.refused().collect(),
-            Action::Errno,
-            Some(errno::EPERM),
-        );
-        let absent = entry(
-            profile.absent().collect(),
-            Action::Errno,
-            Some(errno::ENOSYS),
-        );
+            .flat_map(|layer| allowed_in(profile, *layer));
+        let denied = [
+            (profile.refused().collect(), errno::EPERM),
+            (profile.absent().collect(), errno::ENOSYS),
+        ]
+        .map(|(names, errno)| Entry::new(names, Action::Errno, Some(errno), Vec::new()));
         Self {
             default_action: Action::Errno,
             default_errno_ret: Some(profile.default_errno()),
@@ -161,7 +168,76 @@ impl From<&SeccompProfile> for OciSeccomp {
             flags: Vec::new(),
             listener_path: None,
             listener_metadata: None,
-            syscalls: allowed.chain([refused, absent]).flatten().collect(),
+            syscalls: allowed.chain(denied.into_iter().flatten()).collect(),
+        }
+    }
+}
+
+/// The entries of a layer.
+fn allowed_in(profile: &SeccompProfile, layer: Layer) -> Vec<Entry> {
+    let mut any = Vec::new();
+    // By the name that comes first, and its conditions.
+    let mut conditional: Vec<(Conditions, Vec<&str>)> = Vec::new();
+    for (name, rule) in profile.rules() {
+        let Some(only) = rule.only() else {
+            if rule.layer() == Some(layer) {
+                any.push(name);
+            }
+            continue;
+        };
+        let here = only.iter().filter(|(_, it)| it.layer() == Some(layer));
+        for (conditions, _) in here {
+            match conditional
+                .iter_mut()
+                .find(|(known, _)| known == conditions)
+            {
+                Some((_, names)) => names.push(name),
+                None => conditional.push((*conditions, vec![name])),
+            }
+        }
+    }
+    let any = Entry::new(any, Action::Allow, None, Vec::new());
+    let conditional = conditional.into_iter().filter_map(|(conditions, names)| {
+        let args = conditions.iter().map(Condition::from).collect();
+        Entry::new(names, Action::Allow, None, args)
+    });
+    any.into_iter().chain(conditional).collect()
+}
+
+impl Entry {
+    /// A rule for `names`, if there are any.
+    fn new(
+        names: Vec<&str>,
+        action: Action,
+        errno_ret: Option<u32>,
+        args: Vec<Condition>,
+    ) -> Option<Self> {
+        (!names.is_empty()).then(|| Self {
+            names: names.into_iter().map(str::to_owned).collect(),
+            action,
+            errno_ret,
+            args,
+        })
+    }
+}
+
+impl From<condition::Condition> for Condition {
+    fn from(condition: condition::Condition) -> Self {
+        let condition::Condition { index, mask, value } = condition;
+        if mask == u64::MAX {
+            Self {
+                index,
+                value,
+                value_two: 0,
+                op: Operator::Eq,
+            }
+        } else {
+            Self {
+                index,
+                value: mask,
+                value_two: value,
+                op: Operator::MaskedEq,
+            }
         }
     }
 }

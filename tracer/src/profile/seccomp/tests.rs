@@ -8,7 +8,11 @@ use super::{
 use crate::{
     profile::Layer,
     recording::{Blocked, Executable, Phase},
-    syscall::{Abi, window},
+    syscall::{
+        Abi,
+        condition::{self, Conditions},
+        window,
+    },
 };
 
 const BARE: Options = Options {
@@ -210,6 +214,51 @@ fn nothing_to_go_by_is_an_error() {
 fn oci_json() {
     let profile = SeccompProfile::from_recordings(&[mixed()], &Options::default()).unwrap();
     insta::assert_snapshot!(profile.to_oci_json().unwrap());
+}
+
+#[test]
+fn conditions_are_entries_of_their_own() {
+    let condition = |index, mask, value| condition::Condition { index, mask, value };
+    let of = |list: &[condition::Condition]| Conditions::new(list).unwrap();
+    let unflagged = of(&[condition(1, 0xffff_ffff, 0)]);
+    let inet = of(&[condition(0, 0xffff_ffff, 2)]);
+    let own = of(&[condition(2, u64::MAX, 0), condition(0, 0xffff_ffff, 0)]);
+    let mut profile = profile(&[run(Abi::X86_64, "read")], &BARE);
+    for (name, layer, conditions) in [
+        ("read", Layer::Observed, unflagged),
+        ("socket", Layer::Observed, inet),
+        ("socket", Layer::Observed, unflagged),
+        ("pipe2", Layer::Observed, unflagged),
+        ("prlimit64", Layer::Window, own),
+    ] {
+        profile.allow_only(name, layer, conditions, "it is asked for");
+    }
+    let oci = OciSeccomp::from(&profile);
+    let allowed = oci.syscalls.iter().filter(|it| it.action == Action::Allow);
+    let allowed: Vec<_> = allowed
+        .map(|entry| (entry.names.join(" "), entry.args.as_slice()))
+        .collect();
+    let masked = |index, value_two| Condition {
+        index,
+        value: 0xffff_ffff,
+        value_two,
+        op: Operator::MaskedEq,
+    };
+    let null = Condition {
+        index: 2,
+        value: 0,
+        value_two: 0,
+        op: Operator::Eq,
+    };
+    assert_eq!(
+        allowed,
+        [
+            ("read".to_owned(), &[][..]),
+            ("pipe2 socket".to_owned(), &[masked(1, 0)]),
+            ("socket".to_owned(), &[masked(0, 2)]),
+            ("prlimit64".to_owned(), &[masked(0, 0), null]),
+        ]
+    );
 }
 
 #[test]

@@ -1,0 +1,110 @@
+//! The `variant` layer: calls that libc or the kernel may use instead of those that were seen.
+//!
+//! The same program, built with another libc or run on another kernel, does the same work by other
+//! calls: musl's `open` is open(2), glibc's is openat(2). A variant is added only where both of these
+//! hold:
+//!
+//! - **Somebody calls it**: a libc, a language runtime or the kernel's own history is named that uses
+//!   the one where another uses the other ([`Family::need`]).
+//! - **It grants nothing new**: what it can reach and do, the calls that are allowed already can
+//!   ([`Family::grants`]). Where that holds for some arguments only, the variant is allowed for
+//!   these only ([`Variant::only`]).
+//!
+//! So most variants have one direction. What is newer and does more is never added for what is older:
+//! it returns ENOSYS ([`super::errno`]), upon which whoever tried it goes back to the older call, which
+//! is allowed. The older is added for the newer: that is what an older kernel, or another libc, makes.
+//! Never added are calls that hide what they do in memory or in one of many functions: clone3, ioctl,
+//! socketcall, ipc.
+
+mod rows;
+
+use std::collections::BTreeSet;
+
+use super::{Abi, condition::Only};
+
+pub use rows::FAMILIES;
+
+/// Calls that do the same work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// Short, for tables.
+    pub title: &'static str,
+    /// Who calls one where another calls the other.
+    pub need: &'static str,
+    /// Why what is added grants nothing new.
+    pub grants: &'static str,
+    /// Where both are known from.
+    pub source: &'static str,
+    /// Groups in which each call stands in for each other.
+    pub equal: &'static [&'static [&'static str]],
+    /// What holds in one direction.
+    pub variants: &'static [Variant],
+}
+
+/// What some allowed calls add, and not the other way round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// The calls that have to be allowed, all of them and with any arguments.
+    pub allowed: &'static [&'static str],
+    /// What is added for them.
+    pub adds: &'static [&'static str],
+    /// The arguments for which it is added; `None`: any.
+    pub only: Option<&'static Only>,
+}
+
+/// A call that is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Added {
+    /// The call.
+    pub call: &'static str,
+    /// The calls that it stands in for; together they can do what it does.
+    pub stands_for: &'static [&'static str],
+    /// The arguments for which it is added; `None`: any.
+    pub only: Option<&'static Only>,
+    /// Why.
+    pub family: &'static Family,
+}
+
+/// What is added in `abi` for the calls that `is_allowed` with any arguments; nothing that is
+/// itself allowed. A call may come several times, once for each reason.
+pub fn added(abi: Abi, is_allowed: impl Fn(&str) -> bool) -> impl Iterator<Item = Added> {
+    let names: BTreeSet<_> = abi.syscalls().map(|(_, name)| name).collect();
+    let exists = move |name: &str| names.contains(name);
+    all().filter(move |added| {
+        let stands_for = added.stands_for;
+        !is_allowed(added.call)
+            && exists(added.call)
+            && stands_for
+                .iter()
+                .all(|name| is_allowed(name) && exists(name))
+    })
+}
+
+/// Every pair of what is added and what it is added for.
+fn all() -> impl Iterator<Item = Added> {
+    FAMILIES.iter().flat_map(|family| {
+        let equal = family.equal.iter().flat_map(move |group| {
+            group.iter().enumerate().flat_map(move |(at, call)| {
+                let others = group.iter().enumerate().filter(move |(it, _)| *it != at);
+                others.map(move |(_, other)| Added {
+                    call,
+                    stands_for: std::slice::from_ref(other),
+                    only: None,
+                    family,
+                })
+            })
+        });
+        let one_way = family.variants.iter().flat_map(move |variant| {
+            variant.adds.iter().map(move |call| Added {
+                call,
+                stands_for: variant.allowed,
+                only: variant.only,
+                family,
+            })
+        });
+        equal.chain(one_way)
+    })
+}
+
+#[cfg(test)]
+mod tests;
