@@ -207,11 +207,6 @@ fn exercise_redis(socket: &Path) -> Result<String> {
         &["expire", "greeting", "100"],
         &["flushall"],
     ] {
-        let refused = finished.code() != 0;
-        ensure!(
-            refused == statement.contains("no_such"),
-            "{statement}: {finished:?}"
-        );
         answers += &format!("{command:?}: {}\n", client("redis-cli", socket, command)?);
     }
     Ok(answers)
