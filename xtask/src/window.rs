@@ -12,6 +12,16 @@ use crate::runtimes::Runtime;
 /// can look like a line.
 pub(crate) const STRACE: [&str; 7] = ["strace", "-f", "-qq", "-a1", "-eraw=all", "-s0", "-o"];
 
+/// The calls of which a profile may allow some values only: which argument that is, and its bits.
+const VALUED: [(&str, usize, u64); 5] = [
+    ("fcntl", 1, 0xffff_ffff),
+    ("ioctl", 1, 0xffff_ffff),
+    ("madvise", 2, 0xffff_ffff),
+    // PROT_EXEC.
+    ("mmap", 2, 4),
+    ("prctl", 0, 0xffff_ffff),
+];
+
 /// A line of strace's: thread, call, first arguments, and the value it returned.
 struct Line<'a> {
     thread: &'a str,
@@ -61,6 +71,15 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// What it was given, when a profile may allow the call for some values only:
+    /// `prctl=0x18`.
+    fn value(&self) -> Option<String> {
+        let (_, index, mask) = VALUED.iter().find(|(name, ..)| *name == self.name)?;
+        let value = self.arguments.split([',', ')']).nth(*index)?.trim();
+        let value = u64::from_str_radix(value.strip_prefix("0x").unwrap_or(value), 16).ok()?;
+        Some(format!("{}={:#x}", self.name, value & mask))
+    }
+
     fn succeeded(&self) -> bool {
         self.value.is_some_and(|value| !value.starts_with('-'))
     }
@@ -83,6 +102,7 @@ pub(crate) fn calls(log: &str) -> Result<BTreeSet<String>> {
                 line.name
             );
             calls.insert(line.name.to_owned());
+            calls.extend(line.value());
             // A thread other than the first takes the first one's id with it, and so the end of the
             // call is not under the name of its beginning.
             let executes = ["execve", "execveat"].contains(&line.name);
@@ -140,12 +160,22 @@ impl Tally {
     pub(crate) fn rows(&self, runtime: &Runtime) -> Result<String> {
         let mut text = String::new();
         for no_new_privs in [true, false] {
-            let calls = self
-                .calls
-                .iter()
-                .filter(|(_, counts)| Self::total(counts, |it| it.no_new_privs == no_new_privs) > 0)
-                .map(|(call, _)| format!("            {call:?},\n"))
-                .collect::<String>();
+            let seen = || {
+                let calls = self.calls.iter();
+                calls
+                    .filter(|(_, counts)| {
+                        Self::total(counts, |it| it.no_new_privs == no_new_privs) > 0
+                    })
+                    .map(|(call, _)| call.as_str())
+            };
+            let calls: String = seen()
+                .filter(|call| !call.contains('='))
+                .map(|call| format!("            {call:?},\n"))
+                .collect();
+            let values: String = seen()
+                .filter_map(|call| call.split_once('='))
+                .map(|(call, value)| format!("            ({call:?}, {value}),\n"))
+                .collect();
             write!(
                 text,
                 "    Row {{\n\
@@ -154,6 +184,7 @@ impl Tally {
                  \x20       no_new_privs: Some({no_new_privs}),\n\
                  \x20       source: MEASURED,\n\
                  \x20       calls: &[\n{calls}        ],\n\
+                 \x20       values: &[\n{values}        ],\n\
                  \x20   }},\n",
                 variant(&runtime.name)?,
                 numbers(&runtime.version)?,
@@ -290,7 +321,8 @@ mod tests {
         let set = |calls: &[&str]| calls.iter().map(|call| (*call).to_owned()).collect();
         tally.add(&condition(true, "0"), set(&["close", "execve"]));
         tally.add(&condition(true, "1000"), set(&["execve"]));
-        tally.add(&condition(false, "0"), set(&["execve", "setuid"]));
+        let values = ["execve", "prctl", "prctl=0x18", "setuid"];
+        tally.add(&condition(false, "0"), set(&values));
         let runtime = Runtime {
             name: "crun".to_owned(),
             version: "1.21".to_owned(),
@@ -307,6 +339,8 @@ mod tests {
             "close",
             "execve",
         ],
+        values: &[
+        ],
     },
     Row {
         runtime: Crun,
@@ -315,7 +349,11 @@ mod tests {
         source: MEASURED,
         calls: &[
             "execve",
+            "prctl",
             "setuid",
+        ],
+        values: &[
+            ("prctl", 0x18),
         ],
     },
 "#

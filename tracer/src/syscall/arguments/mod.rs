@@ -6,12 +6,14 @@
 
 mod names;
 mod rows;
+mod rules;
 
 use tracer_ebpf::{WATCHED_ARGUMENTS, Watch};
 
 use super::Abi;
 
 pub use rows::RECORDED;
+pub use rules::{Mode, NAMESPACES, Restriction, Rule};
 
 /// Calls whose arguments are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,12 @@ pub struct Recorded {
     pub arguments: &'static [Argument],
     /// Whether the first one is behind a pointer: evidence, which no filter can look at.
     pub behind_pointer: bool,
+    /// What becomes of them in a profile.
+    pub rule: Rule,
+    /// What they vary with, so that those which were seen may not be all; `None` when they do not.
+    pub varies: Option<&'static str>,
+    /// Combinations that libc makes by itself, seen or not.
+    pub usual: &'static [&'static [u64]],
 }
 
 /// An argument whose values are recorded.

@@ -92,3 +92,130 @@ fn what_i386_does_in_one_call_is_told_apart() {
     assert_eq!(recorded(Abi::X32, "socket"), None);
     assert_eq!(recorded(Abi::X86_64, "read"), None);
 }
+
+/// What a call is restricted to, in words.
+fn restricted(name: &str, mode: Mode, seen: &[&[u64]]) -> Result<Vec<String>, &'static str> {
+    let recorded = recorded(Abi::X86_64, name).unwrap();
+    match recorded.restriction(mode, seen.iter().copied()) {
+        Restriction::Open(reason) => Err(reason),
+        Restriction::Only(only) => {
+            for (conditions, _) in &only {
+                for condition in conditions.iter() {
+                    assert!(condition.index < 3, "{name}");
+                }
+            }
+            Ok(only.into_iter().map(|(_, when)| when).collect())
+        }
+    }
+}
+
+/// Whether a call with these arguments passes.
+fn passes(name: &str, mode: Mode, seen: &[&[u64]], arguments: [u64; 3]) -> bool {
+    let [a, b, c] = arguments;
+    let recorded = recorded(Abi::X86_64, name).unwrap();
+    match recorded.restriction(mode, seen.iter().copied()) {
+        Restriction::Open(_) => true,
+        Restriction::Only(only) => only.iter().any(|(it, _)| it.hold(&[a, b, c, 0, 0, 0])),
+    }
+}
+
+#[test]
+fn sockets_are_restricted_by_what_they_are_for() {
+    let tcp: &[u64] = &[2, 1, 0];
+    let route: &[u64] = &[16, 3, 0];
+    let packet: &[u64] = &[17, 3, 0x300];
+    let seen = [tcp, route, packet];
+    let passes = |arguments| passes("socket", Mode::Safe, &seen, arguments);
+    // SOCK_CLOEXEC and SOCK_NONBLOCK are nobody's concern, nor what lies above an int.
+    for arguments in [
+        [2, 1, 6],
+        [10, 2 | 0x8_0800, 0],
+        [1, 5, 0],
+        [16, 2, 0],
+        [17, 3, 0],
+        [0x1_0000_0002, 1, 0],
+    ] {
+        assert!(passes(arguments), "{arguments:?}");
+    }
+    for arguments in [[2, 3, 1], [16, 3, 9], [17, 2, 0], [38, 5, 0], [40, 1, 0]] {
+        assert!(!passes(arguments), "{arguments:?}");
+    }
+    let exactly = restricted("socket", Mode::All, &[tcp]);
+    let words = "its family is AF_INET and its type is SOCK_STREAM and its protocol is 0";
+    assert_eq!(exactly.unwrap(), [words]);
+}
+
+#[test]
+fn namespaces_are_forbidden_unless_seen() {
+    let thread: &[u64] = &[0x3d_0f00];
+    let sandbox: &[u64] = &[0x1000_0000 | 17];
+    let only = restricted("clone", Mode::Safe, &[thread]).unwrap();
+    assert_eq!(only, ["it makes no namespace"]);
+    assert!(passes("clone", Mode::Safe, &[thread], [17, 0, 0]));
+    for flag in [
+        0x2_0000_u64,
+        0x0200_0000,
+        0x0400_0000,
+        0x0800_0000,
+        0x1000_0000,
+        0x2000_0000,
+        0x4000_0000,
+    ] {
+        assert!(!passes("clone", Mode::Safe, &[thread], [flag | 17, 0, 0]));
+    }
+    let seen = [thread, sandbox];
+    assert!(passes("clone", Mode::Safe, &seen, [0x1000_0000, 0, 0]));
+    assert!(!passes("clone", Mode::Safe, &seen, [0x3000_0000, 0, 0]));
+    assert!(!passes("unshare", Mode::Safe, &[&[0x200]], [0x80, 0, 0]));
+}
+
+#[test]
+fn what_varies_is_left_open_and_says_why() {
+    for name in [
+        "ioctl",
+        "fcntl",
+        "setsockopt",
+        "mmap",
+        "mprotect",
+        "madvise",
+        "arch_prctl",
+    ] {
+        let reason = restricted(name, Mode::Safe, &[&[1, 2]]).unwrap_err();
+        assert!(
+            reason.contains("depend") || reason.contains("differ"),
+            "{name}: {reason}"
+        );
+    }
+    for recorded in RECORDED {
+        assert!(recorded.open_under(Mode::Off).is_some());
+        assert!(recorded.varies.is_none_or(|reason| !reason.ends_with('.')));
+    }
+    assert!(restricted("clone3", Mode::All, &[&[17]]).is_err());
+    assert!(restricted("setns", Mode::All, &[&[0]]).is_err());
+    // Both are all there is.
+    assert_eq!(
+        restricted("mprotect", Mode::All, &[&[4]]),
+        Err("it was seen with and without")
+    );
+    let only = restricted("mprotect", Mode::All, &[&[0]]).unwrap();
+    assert_eq!(only, ["the memory cannot be executed"]);
+}
+
+#[test]
+fn what_libc_does_by_itself_is_let_through() {
+    assert!(passes("prctl", Mode::Safe, &[&[38]], [15, 0, 0]));
+    assert!(passes("prctl", Mode::Safe, &[&[38]], [38, 0, 0]));
+    assert!(!passes("prctl", Mode::Safe, &[&[38]], [22, 0, 0]));
+    assert!(passes(
+        "personality",
+        Mode::Safe,
+        &[&[0]],
+        [0xffff_ffff, 0, 0]
+    ));
+    assert!(!passes(
+        "personality",
+        Mode::Safe,
+        &[&[0]],
+        [0x4_0000, 0, 0]
+    ));
+}

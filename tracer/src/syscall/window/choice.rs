@@ -113,6 +113,15 @@ impl Choice {
             .into_keys()
             .filter(move |name| abi.syscall_number(name).is_some())
     }
+
+    /// What the runtimes give to a call whose arguments are recorded, sorted.
+    pub fn values(&self, call: &str) -> BTreeSet<u64> {
+        let values = self.rows().flat_map(|row| row.values);
+        values
+            .filter(|(of, _)| *of == call)
+            .map(|(_, value)| *value)
+            .collect()
+    }
 }
 
 impl Selected {

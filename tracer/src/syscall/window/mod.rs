@@ -119,6 +119,9 @@ pub struct Row {
     pub source: Source,
     /// The calls, by their names on 64-bit ABIs.
     pub calls: &'static [&'static str],
+    /// What it gives to those of them whose arguments are recorded and are one (see
+    /// [`super::arguments`]): call and value, one entry for each.
+    pub values: &'static [(&'static str, u64)],
 }
 
 /// The runtimes among `rows` in words, for instance "runc 1.1.5 (with no_new_privs)": one entry for
@@ -165,6 +168,7 @@ mod tests {
             no_new_privs,
             source: Source::Reported("nowhere"),
             calls: &[],
+            values: &[],
         };
         let exactly = Versions::Exactly(Version(1, 0, 0));
         let range = Versions::Range(Version(1, 2, 8), Version(1, 3, 0));

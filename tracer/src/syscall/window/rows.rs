@@ -33,6 +33,7 @@ pub const ROWS: &[Row] = &[
             "rt_sigreturn",
             "write",
         ],
+        values: &[],
     },
     Row {
         runtime: Runc,
@@ -66,6 +67,12 @@ pub const ROWS: &[Row] = &[
             "setuid",
             "write",
         ],
+        values: &[
+            ("fcntl", 0x2),
+            ("prctl", 0x8),
+            ("prctl", 0x18),
+            ("prctl", 0x2f),
+        ],
     },
     Row {
         runtime: Runc,
@@ -86,6 +93,7 @@ pub const ROWS: &[Row] = &[
             "rt_sigreturn",
             "write",
         ],
+        values: &[("fcntl", 0x3), ("fcntl", 0x4)],
     },
     Row {
         runtime: Runc,
@@ -120,6 +128,14 @@ pub const ROWS: &[Row] = &[
             "setuid",
             "write",
         ],
+        values: &[
+            ("fcntl", 0x2),
+            ("fcntl", 0x3),
+            ("fcntl", 0x4),
+            ("prctl", 0x8),
+            ("prctl", 0x18),
+            ("prctl", 0x2f),
+        ],
     },
     Row {
         runtime: Runc,
@@ -142,6 +158,7 @@ pub const ROWS: &[Row] = &[
             "statx",
             "write",
         ],
+        values: &[("fcntl", 0x3)],
     },
     Row {
         runtime: Runc,
@@ -188,6 +205,16 @@ pub const ROWS: &[Row] = &[
             "uname",
             "write",
         ],
+        values: &[
+            ("fcntl", 0x2),
+            ("fcntl", 0x3),
+            ("fcntl", 0x4),
+            ("fcntl", 0x406),
+            ("mmap", 0x0),
+            ("prctl", 0x8),
+            ("prctl", 0x18),
+            ("prctl", 0x2f),
+        ],
     },
     Row {
         runtime: Crun,
@@ -195,6 +222,7 @@ pub const ROWS: &[Row] = &[
         no_new_privs: Some(true),
         source: MEASURED,
         calls: &["close", "execve", "umask", "write"],
+        values: &[],
     },
     Row {
         runtime: Crun,
@@ -220,6 +248,12 @@ pub const ROWS: &[Row] = &[
             "umask",
             "write",
         ],
+        values: &[
+            ("ioctl", 0x5401),
+            ("prctl", 0x8),
+            ("prctl", 0x18),
+            ("prctl", 0x2f),
+        ],
     },
     Row {
         runtime: Crun,
@@ -238,6 +272,7 @@ pub const ROWS: &[Row] = &[
             "umask",
             "write",
         ],
+        values: &[("fcntl", 0x2), ("fcntl", 0x3)],
     },
     Row {
         runtime: Crun,
@@ -268,6 +303,14 @@ pub const ROWS: &[Row] = &[
             "umask",
             "write",
         ],
+        values: &[
+            ("fcntl", 0x2),
+            ("fcntl", 0x3),
+            ("ioctl", 0x5401),
+            ("prctl", 0x8),
+            ("prctl", 0x18),
+            ("prctl", 0x2f),
+        ],
     },
     Row {
         runtime: Crun,
@@ -286,6 +329,7 @@ pub const ROWS: &[Row] = &[
             "umask",
             "write",
         ],
+        values: &[("fcntl", 0x2), ("fcntl", 0x3)],
     },
     Row {
         runtime: Crun,
@@ -315,6 +359,14 @@ pub const ROWS: &[Row] = &[
             "statx",
             "umask",
             "write",
+        ],
+        values: &[
+            ("fcntl", 0x2),
+            ("fcntl", 0x3),
+            ("ioctl", 0x802c_542a),
+            ("prctl", 0x8),
+            ("prctl", 0x18),
+            ("prctl", 0x2f),
         ],
     },
     Row {
@@ -354,6 +406,16 @@ pub const ROWS: &[Row] = &[
             // Wakes the network poller (netpollBreak).
             "write",
         ],
+        values: &[
+            // MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_COLLAPSE; MADV_DONTNEED and MADV_FREE are libc's too.
+            ("madvise", 0x4),
+            ("madvise", 0x8),
+            ("madvise", 0xe),
+            ("madvise", 0xf),
+            ("madvise", 0x19),
+            ("mmap", 0x0),
+            ("prctl", 0x5356_4d41),
+        ],
     },
     // The fixes of November 2025 (CVE-2025-31133 and others) check each handle to /proc while they
     // close descriptors, after the load: two release branches got them.
@@ -363,6 +425,7 @@ pub const ROWS: &[Row] = &[
         no_new_privs: None,
         source: Source::Reported("kubernetes-sigs/security-profiles-operator#3041"),
         calls: &["openat2", "statx"],
+        values: &[],
     },
     Row {
         runtime: Runc,
@@ -370,6 +433,7 @@ pub const ROWS: &[Row] = &[
         no_new_privs: None,
         source: Source::Reported("kubernetes-sigs/security-profiles-operator#3041"),
         calls: &["openat2", "statx"],
+        values: &[],
     },
     // "container: attempt to close all the files before execv(2)", crun's NEWS for 1.14.1;
     // mark_or_close_fds_ge_than after libcrun_apply_seccomp in src/libcrun/container.c.
@@ -379,6 +443,7 @@ pub const ROWS: &[Row] = &[
         no_new_privs: None,
         source: Source::Reported("containers/crun, src/libcrun/container.c"),
         calls: &["close_range"],
+        values: &[],
     },
 ];
 
@@ -393,7 +458,7 @@ pub const DISPENSABLE: [&str; 4] = ["fsconfig", "fsmount", "fsopen", "open_tree"
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::syscall::Abi;
+    use crate::syscall::{Abi, arguments::recorded};
 
     #[test]
     fn rows_are_sorted_and_their_names_exist() {
@@ -403,6 +468,21 @@ mod tests {
             assert_eq!(row.calls.contains(&"execve"), measured, "{row:?}");
             for call in row.calls {
                 assert!(Abi::X86_64.syscall_number(call).is_some(), "{call}");
+            }
+            assert!(row.values.is_sorted_by(|a, b| a < b), "{row:?}");
+            for (call, _) in row.values {
+                assert!(row.calls.contains(call), "{row:?}");
+                let recorded = recorded(Abi::X86_64, call);
+                assert_eq!(recorded.map(|it| it.arguments.len()), Some(1), "{call}");
+            }
+            // Where values are recorded, a row has to know them.
+            for call in row.calls {
+                let known = row.values.iter().any(|(of, _)| of == call);
+                assert_eq!(
+                    recorded(Abi::X86_64, call).is_some(),
+                    known,
+                    "{row:?} {call}"
+                );
             }
         }
     }
