@@ -10,7 +10,7 @@ use crate::cmd::{self, say};
 use crate::workspace::Workspace;
 
 /// What the tests use.
-pub(crate) const TESTS: [&str; 18] = [
+pub(crate) const TESTS: [&str; 19] = [
     "busybox-static",
     "containerd",
     "crun",
@@ -20,6 +20,7 @@ pub(crate) const TESTS: [&str; 18] = [
     "iproute2",
     "libc6-dev",
     "libc6-dev-i386",
+    "musl-tools",
     "nginx-light",
     "patchelf",
     "perl",
