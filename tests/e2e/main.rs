@@ -15,6 +15,7 @@
 //! | [`docker`] | so are Docker's own, and they run under the profile |
 //! | [`containerd`] | so are those of `ctr`, and of pods as kubelet makes them |
 //! | [`matrix`] | the profile of a container runs it in each configuration and on each runtime |
+//! | [`variants`] | the profile of a program runs it linked with another libc, and lets it do nothing new |
 //! | [`runtimes`] | each version of a runtime starts and enters a container under a profile for it |
 //! | [`lifecycle`] | a container is recorded whenever it starts, ends, comes again or is killed |
 //! | [`arrivals`] | whoever comes into a container's cgroup is filed as what he is |
@@ -43,5 +44,9 @@ mod merge;
 mod output;
 mod races;
 mod runtimes;
+<<<<<<< HEAD
 mod same_run;
+=======
+mod variants;
+>>>>>>> variants
 mod warnings;

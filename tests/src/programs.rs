@@ -20,6 +20,8 @@ pub enum Build {
     Dynamic,
     /// With all its libraries inside.
     Static,
+    /// [`Self::Static`] with musl in place of the machine's own libc.
+    StaticMusl,
     /// For the 32-bit machine, with all its libraries inside.
     StaticI386,
     /// With no library at all, not even what runs before `main`.
@@ -29,6 +31,13 @@ pub enum Build {
 }
 
 impl Build {
+    fn compiler(self) -> &'static str {
+        match self {
+            Self::StaticMusl => "musl-gcc",
+            _ => "cc",
+        }
+    }
+
     fn flags(self) -> &'static [&'static str] {
         const BARE: [&str; 5] = [
             "-static",
@@ -39,7 +48,7 @@ impl Build {
         ];
         match self {
             Self::Dynamic => &["-pthread"],
-            Self::Static => &["-static", "-pthread"],
+            Self::Static | Self::StaticMusl => &["-static", "-pthread"],
             Self::StaticI386 => &["-m32", "-static"],
             Self::Bare => &BARE,
             Self::BareI386 => &["-m32", BARE[0], BARE[1], BARE[2], BARE[3], BARE[4]],
@@ -87,7 +96,7 @@ pub fn compiled(name: &str, build: Build) -> Result<PathBuf> {
 
 fn compile(source: &Path, build: Build, output: &Path) -> Result<()> {
     let finished = process::run(
-        Command::new("cc")
+        Command::new(build.compiler())
             .args(["-O1", "-Wall", "-Wextra", "-Werror"])
             .args(build.flags())
             .arg("-o")
@@ -95,7 +104,8 @@ fn compile(source: &Path, build: Build, output: &Path) -> Result<()> {
     )?;
     ensure!(
         finished.status.success(),
-        "cc refuses {}:\n{}",
+        "{} refuses {}:\n{}",
+        build.compiler(),
         source.display(),
         finished.stderr
     );

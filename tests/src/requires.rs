@@ -49,6 +49,8 @@ pub mod program {
 
     /// The C compiler.
     pub const CC: Need = Need::Program("cc", "gcc libc6-dev");
+    /// The C compiler for musl.
+    pub const MUSL: Need = Need::Program("musl-gcc", "musl-tools");
     /// strace.
     pub const STRACE: Need = Need::Program("strace", "strace");
     /// nginx.

@@ -52,6 +52,7 @@ impl Work {
             Self::Program(_, Build::StaticI386 | Build::BareI386) => {
                 vec![program::CC, Need::X86, Need::I386]
             }
+            Self::Program(_, Build::StaticMusl) => vec![program::MUSL],
             Self::Program(..) => vec![program::CC],
             Self::Busybox => vec![program::BUSYBOX],
             Self::Server(Server::Nginx) => vec![program::NGINX],

@@ -2,7 +2,7 @@
 
 use super::{Exit, Failure};
 use crate::{
-    profile::seccomp::{ExecPolicy, Options},
+    profile::seccomp::{ExecPolicy, Options, VariantPolicy},
     syscall::window::Choice,
 };
 
@@ -20,6 +20,11 @@ pub(super) struct ProfileArgs {
     #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
     exec: Exec,
 
+    /// Whether to allow the calls too that another libc or kernel uses for the same work, where they
+    /// grant nothing new
+    #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
+    variants: Variants,
+
     /// Allow the calls too that a filter stopped while they were recorded
     #[arg(long)]
     allow_blocked: bool,
@@ -33,6 +38,16 @@ enum Exec {
     /// Interactive sessions too
     All,
     /// None: what `exec` does is then refused under the profile
+    None,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Variants {
+    /// Those that fall back on one another and do no more: open and openat, stat and newfstatat, fork
+    /// and clone as fork calls it
+    #[default]
+    Fallbacks,
+    /// Only what was observed, and what the other layers need
     None,
 }
 
@@ -50,6 +65,10 @@ impl ProfileArgs {
                 Exec::Probes => ExecPolicy::Probes,
                 Exec::All => ExecPolicy::All,
                 Exec::None => ExecPolicy::None,
+            },
+            variants: match self.variants {
+                Variants::Fallbacks => VariantPolicy::Fallbacks,
+                Variants::None => VariantPolicy::None,
             },
             allow_blocked: self.allow_blocked,
             ..Options::default()

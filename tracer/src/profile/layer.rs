@@ -11,11 +11,13 @@ pub enum Layer {
     Window,
     /// Needed, but hardly ever seen in staging; see [`crate::syscall::essential`].
     Essential,
+    /// Another libc or kernel does by it what is allowed already; see [`crate::syscall::variants`].
+    Variant,
 }
 
 impl Layer {
     /// All of them, in the order of output.
-    pub const ALL: [Self; 3] = [Self::Observed, Self::Window, Self::Essential];
+    pub const ALL: [Self; 4] = [Self::Observed, Self::Window, Self::Essential, Self::Variant];
 
     /// The name in reviews.
     pub const fn as_str(self) -> &'static str {
@@ -23,6 +25,7 @@ impl Layer {
             Self::Observed => "observed",
             Self::Window => "window",
             Self::Essential => "essential",
+            Self::Variant => "variant",
         }
     }
 }

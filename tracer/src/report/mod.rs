@@ -1,9 +1,11 @@
 //! What people read. Pure: text from recordings and profiles.
 
+mod arguments;
 mod completeness;
 pub mod escape;
 mod markdown;
 mod review;
 mod rules;
+mod variants;
 
 pub use review::review;

@@ -9,13 +9,18 @@ use std::{borrow::Cow, collections::BTreeSet};
 use nix::errno::Errno;
 
 use super::{
+    arguments::arguments,
     completeness::completeness,
     escape::{code, command_line, prose},
     markdown::{Document, count},
     rules::{essential_layer, executables, list, made_by, rules, unnamed, window_layer},
+    variants::variant_layer,
 };
 use crate::{
-    profile::{Layer, seccomp::SeccompProfile},
+    profile::{
+        Layer,
+        seccomp::{Rule, SeccompProfile},
+    },
     recording::{Blocked, Container, Coverage, Recording, Source, merge::merge},
     syscall::{errno, risk},
 };
@@ -44,8 +49,10 @@ pub fn review(recordings: &[Recording], profile: &SeccompProfile) -> String {
     blocked(&mut doc, profile);
     left_out(&mut doc, profile);
     rules(&mut doc, profile);
+    arguments(&mut doc, profile);
     window_layer(&mut doc, profile);
     essential_layer(&mut doc, profile);
+    variant_layer(&mut doc, profile);
     denied(&mut doc, profile);
     how_to_apply(&mut doc);
     doc.into_text()
@@ -63,10 +70,11 @@ fn summary(doc: &mut Document, profile: &SeccompProfile) {
         ""
     };
     doc.paragraph(&format!(
-        "The workload was observed to make {}. {} more are allowed because a container runtime needs them to start it (layer `window`), and {} because staging hardly ever shows them (layer `essential`). The profile is for {}; a call of any other ABI kills its caller.{several}",
+        "The workload was observed to make {}. {} more are allowed because a container runtime needs them to start it (layer `window`), {} because staging hardly ever shows them (layer `essential`), and {} because another libc or kernel does the same work by them (layer `variant`). The profile is for {}; a call of any other ABI kills its caller.{several}",
         count(in_layer(Layer::Observed), "system call", "different system calls"),
         in_layer(Layer::Window),
         in_layer(Layer::Essential),
+        in_layer(Layer::Variant),
         list(abis),
     ));
 }
@@ -187,11 +195,11 @@ fn risks(doc: &mut Document, profile: &SeccompProfile) {
     }
     let open: Vec<_> = risk::OPEN_BY_ARGUMENT
         .iter()
-        .filter(|(name, _)| profile.rule(name).is_some())
+        .filter(|(name, _)| profile.rule(name).is_some_and(|it| it.only().is_none()))
         .map(|(name, what)| format!("{}: {what}.", code(name)))
         .collect();
     if !open.is_empty() {
-        doc.paragraph("Arguments are not restricted. These calls do very different things by their arguments:");
+        doc.paragraph("Arguments of these calls are not restricted, and they do very different things by them:");
         doc.list(open);
     }
 }
@@ -200,10 +208,10 @@ fn blocked(doc: &mut Document, profile: &SeccompProfile) {
     let rows: Vec<_> = profile
         .blocked()
         .map(|(name, stopped)| {
-            let allowed = if profile.rule(name).is_some() {
-                "yes"
-            } else {
-                "no"
+            let allowed = match profile.rule(name).map(Rule::only) {
+                Some(None) => "yes",
+                Some(Some(_)) => "for some arguments",
+                None => "no",
             };
             [
                 code(name),
@@ -271,7 +279,7 @@ fn how_to_apply(doc: &mut Document) {
 mod tests {
     use super::review;
     use crate::profile::seccomp::{
-        Options, SeccompProfile,
+        Options, SeccompProfile, VariantPolicy,
         fixture::{mixed, path, recording},
     };
     use crate::{recording::Phase, syscall::Abi};
@@ -307,6 +315,36 @@ mod tests {
                 "{runtimes}"
             );
         }
+    }
+
+    #[test]
+    fn conditions_are_told_in_words_and_in_bits() {
+        let seen = ["pipe", "fork", "vfork", "getrlimit", "read"].map(|name| {
+            let nr = Abi::X86_64.syscall_number(name).unwrap();
+            (Abi::X86_64, nr, Phase::Run, path("/bin/x"))
+        });
+        let recordings = [recording(&seen)];
+        let profile = SeccompProfile::from_recordings(&recordings, &Options::default()).unwrap();
+        let text = review(&recordings, &profile);
+        for line in [
+            "| `clone` | its flags are those of fork | argument 0 & 0xfedfffff = 0x11 | variant |",
+            "| `clone` | its flags are those of vfork | argument 0 & 0xffffffff = 0x4111 | variant |",
+            "| `pipe2` | it has no flags | argument 1 & 0xffffffff = 0x0 | variant |",
+            "| `clone` (some arguments) | variant | - | - |",
+            "| `clone` | `fork`, `vfork` | only when its flags are those of fork; or when its flags are those of vfork | processes and threads |",
+            "| `readv` | `read` | any | read and write |",
+        ] {
+            assert!(text.contains(&format!("\n{line}\n")), "{line}: {text}");
+        }
+        // The runtimes set limits by it.
+        assert!(text.contains("\n| `prlimit64` | window |"));
+        assert!(!text.contains("- `clone`:"), "its arguments are restricted");
+        let bare = Options {
+            variants: VariantPolicy::None,
+            ..Options::default()
+        };
+        let profile = SeccompProfile::from_recordings(&recordings, &bare).unwrap();
+        assert!(!review(&recordings, &profile).contains("arguments only"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{escape::code, markdown::Document};
+use super::{arguments::marked, escape::code, markdown::Document};
 use crate::{
     profile::{
         Layer,
@@ -40,7 +40,7 @@ pub(super) fn rules(doc: &mut Document, profile: &SeccompProfile) {
         let rows = profile.rules().map(|(name, rule)| {
             let abis = list(rule.abis().map(|abi| abi.to_string()));
             [
-                code(name),
+                marked(name, rule),
                 layers(rule),
                 or_dash(abis),
                 made_by(rule),
@@ -49,9 +49,14 @@ pub(super) fn rules(doc: &mut Document, profile: &SeccompProfile) {
         });
         doc.table(["Call", "Layers", "ABI", "Made by", "Phase"], rows);
     } else {
-        let rows = profile
-            .rules()
-            .map(|(name, rule)| [code(name), layers(rule), made_by(rule), phases(rule)]);
+        let rows = profile.rules().map(|(name, rule)| {
+            [
+                marked(name, rule),
+                layers(rule),
+                made_by(rule),
+                phases(rule),
+            ]
+        });
         doc.table(["Call", "Layers", "Made by", "Phase"], rows);
     }
     let newer: Vec<_> = profile

@@ -13,7 +13,9 @@ mod properties;
 mod rule;
 #[cfg(test)]
 mod tests;
+mod variant;
 
 pub use error::Error;
 pub use model::{ErrnoPolicy, ExecPolicy, Options, SeccompProfile, Stopped, Unnamed};
 pub use rule::{Alternative, Rule};
+pub use variant::VariantPolicy;

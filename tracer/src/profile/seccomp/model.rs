@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Error, Rule, oci::OciSeccomp};
+use super::{Error, Rule, VariantPolicy, oci::OciSeccomp, variant};
 #[cfg(test)]
 use crate::syscall::condition::Conditions;
 use crate::{
     profile::Layer,
     recording::{Blocked, Call, Evidence, Executable, Phase, Recording, Syscall},
-    syscall::{Abi, Machine, errno, essential, window},
+    syscall::{Abi, Machine, errno, essential, variants::Added, window},
 };
 
 /// What a profile is to hold.
@@ -18,6 +18,8 @@ pub struct Options {
     pub window: window::Choice,
     /// Whether to add what staging hardly ever shows.
     pub essential: bool,
+    /// Whether to add what another libc or kernel uses instead.
+    pub variants: VariantPolicy,
     /// Which programs count that were put into a running container.
     pub exec: ExecPolicy,
     /// Whether to allow what a filter stopped while it was recorded.
@@ -55,6 +57,7 @@ impl Default for Options {
         Self {
             window: window::Choice::All,
             essential: true,
+            variants: VariantPolicy::default(),
             exec: ExecPolicy::default(),
             allow_blocked: false,
             errno: ErrnoPolicy::default(),
@@ -93,6 +96,7 @@ pub struct Unnamed {
 pub struct SeccompProfile {
     architectures: BTreeSet<Abi>,
     rules: BTreeMap<&'static str, Rule>,
+    variants: BTreeMap<&'static str, Vec<Added>>,
     refused: BTreeSet<&'static str>,
     absent: BTreeSet<&'static str>,
     blocked: BTreeMap<&'static str, Stopped>,
@@ -115,6 +119,7 @@ impl SeccompProfile {
         let mut profile = Self {
             architectures: natives.clone(),
             rules: BTreeMap::new(),
+            variants: BTreeMap::new(),
             refused: BTreeSet::new(),
             absent: BTreeSet::new(),
             blocked: BTreeMap::new(),
@@ -137,9 +142,14 @@ impl SeccompProfile {
                 }
             }
         }
+        if options.variants == VariantPolicy::Fallbacks {
+            for added in variant::added(&profile.rules, &profile.architectures) {
+                profile.add_variant(added);
+            }
+        }
         profile
             .left_out
-            .retain(|name, _| !profile.rules.contains_key(name));
+            .retain(|name, _| profile.rules.get(name).is_none_or(|it| it.only().is_some()));
         if options.errno == ErrnoPolicy::Probed {
             profile.refused = profile
                 .architectures
@@ -218,6 +228,18 @@ impl SeccompProfile {
         self.rules.entry(name).or_default().allow(layer);
     }
 
+    fn add_variant(&mut self, added: Added) {
+        let rule = self.rules.entry(added.call).or_default();
+        match added.only {
+            None => rule.allow(Layer::Variant),
+            Some(only) => rule.allow_only(Layer::Variant, only.conditions, only.when),
+        }
+        let reasons = self.variants.entry(added.call).or_default();
+        if !reasons.contains(&added) {
+            reasons.push(added);
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn allow_only(
         &mut self,
@@ -253,6 +275,16 @@ impl SeccompProfile {
         self.rules()
             .filter(move |(_, rule)| rule.layer() == Some(layer))
             .map(|(name, _)| name)
+    }
+
+    /// The calls of the layer `variant`, each with what it stands in for; of those that make one
+    /// allowed for any arguments and those that do not, the former.
+    pub fn variants(&self) -> impl Iterator<Item = (&'static str, impl Iterator<Item = &Added>)> {
+        self.variants.iter().map(|(name, reasons)| {
+            let any = reasons.iter().any(|added| added.only.is_none());
+            let shown = reasons.iter().filter(move |it| it.only.is_none() || !any);
+            (*name, shown)
+        })
     }
 
     /// The container runtimes that the layer `window` is for.

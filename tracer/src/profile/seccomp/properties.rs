@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{
-    ErrnoPolicy, ExecPolicy, Options, SeccompProfile,
+    ErrnoPolicy, ExecPolicy, Options, Rule, SeccompProfile, VariantPolicy,
     fixture::{Seen, path, recording},
     oci::{Action, OciSeccomp},
 };
@@ -42,17 +42,21 @@ fn options() -> impl Strategy<Value = Options> {
     (
         select(vec!["all", "none", "runc", "runc@1.1,crun@1.8"]),
         any::<bool>(),
+        select(vec![VariantPolicy::Fallbacks, VariantPolicy::None]),
         select(vec![ExecPolicy::Probes, ExecPolicy::All, ExecPolicy::None]),
         any::<bool>(),
         select(vec![ErrnoPolicy::Probed, ErrnoPolicy::Eperm]),
     )
-        .prop_map(|(window, essential, exec, allow_blocked, errno)| Options {
-            window: window.parse().unwrap(),
-            essential,
-            exec,
-            allow_blocked,
-            errno,
-        })
+        .prop_map(
+            |(window, essential, variants, exec, allow_blocked, errno)| Options {
+                window: window.parse().unwrap(),
+                essential,
+                variants,
+                exec,
+                allow_blocked,
+                errno,
+            },
+        )
 }
 
 fn shuffled() -> impl Strategy<Value = (Vec<Seen>, Vec<Seen>)> {
@@ -102,7 +106,8 @@ proptest! {
         prop_assert!(refused.is_disjoint(&absent));
         let oci = OciSeccomp::from(&profile);
         for ((name, allows), count) in counts(&oci) {
-            prop_assert_eq!(count, 1);
+            let alternatives = profile.rule(name).and_then(Rule::only);
+            prop_assert_eq!(count, alternatives.map_or(1, |only| only.len()), "{}", name);
             prop_assert_eq!(!allows, refused.contains(name) || absent.contains(name));
             prop_assert!(!(refused.contains(name) && errno::is_probed(name)));
         }
@@ -118,6 +123,31 @@ proptest! {
         let profile = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
         let shown: usize = Layer::ALL.iter().map(|layer| profile.names_in(*layer).count()).sum();
         prop_assert_eq!(shown, profile.rules().count());
+    }
+
+    #[test]
+    fn variants_add_and_change_nothing_else(seen in seen(), options in options()) {
+        let of = |variants| {
+            let options = Options { variants, ..options.clone() };
+            SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap()
+        };
+        let (with, without) = (of(VariantPolicy::Fallbacks), of(VariantPolicy::None));
+        prop_assert_eq!(without.variants().count(), 0);
+        let added: BTreeSet<_> = with.variants().map(|(name, _)| name).collect();
+        for (name, rule) in with.rules() {
+            if added.contains(name) {
+                prop_assert_eq!(rule.layers().collect::<Vec<_>>(), [Layer::Variant]);
+                prop_assert!(without.rule(name).is_none());
+            } else {
+                prop_assert_eq!(Some(rule), without.rule(name));
+            }
+        }
+        for (name, reasons) in with.variants() {
+            for added in reasons {
+                prop_assert!(added.stands_for.iter().all(|it| without.rule(it).is_some()), "{}", name);
+            }
+        }
+        prop_assert_eq!(without.rules().count() + added.len(), with.rules().count());
     }
 
     #[test]

@@ -105,10 +105,6 @@ impl Rule {
 
     /// Allows it for these arguments, unless another layer allows it for any. `when` says the same in
     /// words, after "only when".
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the first layer to need it comes next")
-    )]
     pub(super) fn allow_only(
         &mut self,
         layer: Layer,

@@ -1,7 +1,7 @@
 //! The model by examples, and the OCI form.
 
 use super::{
-    ErrnoPolicy, Error, ExecPolicy, Options, SeccompProfile,
+    ErrnoPolicy, Error, ExecPolicy, Options, Rule, SeccompProfile, VariantPolicy,
     fixture::{mixed, path, recording},
     oci::{Action, Condition, Entry, OciSeccomp, Operator},
 };
@@ -18,6 +18,7 @@ use crate::{
 const BARE: Options = Options {
     window: window::Choice::None,
     essential: false,
+    variants: VariantPolicy::None,
     exec: ExecPolicy::Probes,
     allow_blocked: false,
     errno: ErrnoPolicy::Probed,
@@ -97,6 +98,62 @@ fn layers_can_be_left_out() {
         profile.rules().map(|(name, _)| name).collect::<Vec<_>>(),
         ["read"]
     );
+}
+
+#[test]
+fn variants_stand_in_for_work_that_was_seen() {
+    let with = |seen: &[super::fixture::Seen], options: &Options| {
+        let options = Options {
+            variants: VariantPolicy::Fallbacks,
+            ..options.clone()
+        };
+        profile(seen, &options)
+    };
+    let layer = |profile: &SeccompProfile, name| profile.rule(name).and_then(Rule::layer);
+    let x86_64 = with(&[run(Abi::X86_64, "openat")], &BARE);
+    assert_eq!(layer(&x86_64, "open"), Some(Layer::Variant));
+    assert_eq!(x86_64.rule("open").unwrap().only(), None);
+
+    let piped = with(&[run(Abi::X86_64, "pipe")], &BARE);
+    let only = piped.rule("pipe2").unwrap().only().unwrap();
+    let when: Vec<_> = only.values().flat_map(|it| it.when()).collect();
+    assert_eq!(when, ["it has no flags"]);
+
+    // The runtime's own calls are no work of the workload; what may ever be needed is.
+    let window = Options {
+        window: window::Choice::All,
+        ..BARE
+    };
+    let started = with(&[], &window);
+    assert!(started.rule("openat").is_some() && started.rule("open").is_none());
+    let essential = Options {
+        essential: true,
+        ..BARE
+    };
+    assert_eq!(layer(&with(&[], &essential), "tkill"), Some(Layer::Variant));
+    // But they do say what is granted already.
+    assert!(
+        with(&[run(Abi::X86_64, "fstat")], &BARE)
+            .rule("newfstatat")
+            .is_none()
+    );
+    let looked = with(&[run(Abi::X86_64, "fstat")], &window);
+    assert_eq!(layer(&looked, "stat"), Some(Layer::Variant));
+}
+
+#[test]
+fn variants_are_those_of_the_abi_that_did_the_work() {
+    let options = Options {
+        variants: VariantPolicy::Fallbacks,
+        ..BARE
+    };
+    let other = profile(
+        &[run(Abi::X86_64, "wait4"), run(Abi::I386, "getpid")],
+        &options,
+    );
+    assert!(other.rule("waitpid").is_none());
+    let same = profile(&[run(Abi::I386, "wait4")], &options);
+    assert!(same.rule("waitpid").is_some());
 }
 
 #[test]

@@ -44,7 +44,8 @@ pub struct Family {
 /// What some allowed calls add, and not the other way round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variant {
-    /// The calls that have to be allowed, all of them and with any arguments.
+    /// The calls that have to be allowed, all of them and with any arguments. The first does the same
+    /// work, the others can do what else the variant can.
     pub allowed: &'static [&'static str],
     /// What is added for them.
     pub adds: &'static [&'static str],
@@ -63,6 +64,13 @@ pub struct Added {
     pub only: Option<&'static Only>,
     /// Why.
     pub family: &'static Family,
+}
+
+impl Added {
+    /// The call that does the same work; more may have to be allowed, so that nothing new is granted.
+    pub fn work(&self) -> &'static str {
+        self.stands_for.first().copied().unwrap_or(self.call)
+    }
 }
 
 /// What is added in `abi` for the calls that `is_allowed` with any arguments; nothing that is

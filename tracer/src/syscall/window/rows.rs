@@ -158,7 +158,7 @@ pub const ROWS: &[Row] = &[
             "statx",
             "write",
         ],
-        values: &[("fcntl", 0x3)],
+        values: &[("fcntl", 0x3), ("mmap", 0x0)],
     },
     Row {
         runtime: Runc,

@@ -1,0 +1,50 @@
+//! The layer `variant` of a profile: which of [`crate::syscall::variants`] it takes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Rule;
+use crate::{
+    profile::Layer,
+    syscall::{
+        Abi,
+        variants::{self, Added},
+    },
+};
+
+/// Whether a profile allows what another libc or kernel uses instead of what is allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VariantPolicy {
+    /// Where it grants nothing new.
+    #[default]
+    Fallbacks,
+    /// Never.
+    None,
+}
+
+/// What is added to `rules` for the same work by other calls.
+///
+/// Work counts that was observed in the ABI, or that staging hardly ever shows: the latter is written
+/// down for one libc, and another one does that differently too. What a container runtime does in its
+/// window does not count: it is measured, for each version, and stays the same whatever the workload is
+/// linked against. That nothing new is granted holds with all layers, so what else a variant takes may
+/// come from any. All of it must be allowed for any arguments.
+pub(super) fn added(
+    rules: &BTreeMap<&'static str, Rule>,
+    architectures: &BTreeSet<Abi>,
+) -> Vec<Added> {
+    let is_allowed = |name: &str| rules.get(name).is_some_and(|rule| rule.only().is_none());
+    let is_work = |name: &str, abi| {
+        rules.get(name).is_some_and(|rule| {
+            rule.layers().any(|layer| match layer {
+                Layer::Observed => rule.abis().any(|seen| seen == abi),
+                Layer::Essential => true,
+                Layer::Window | Layer::Variant => false,
+            })
+        })
+    };
+    let of_abi = |abi: &Abi| {
+        let abi = *abi;
+        variants::added(abi, is_allowed).filter(move |it| is_work(it.work(), abi))
+    };
+    architectures.iter().flat_map(of_abi).collect()
+}
