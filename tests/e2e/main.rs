@@ -44,9 +44,6 @@ mod merge;
 mod output;
 mod races;
 mod runtimes;
-<<<<<<< HEAD
 mod same_run;
-=======
 mod variants;
->>>>>>> variants
 mod warnings;
