@@ -3,7 +3,7 @@
 use super::{Exit, Failure};
 use crate::{
     profile::seccomp::{ExecPolicy, Options, VariantPolicy},
-    syscall::window::Choice,
+    syscall::{arguments::Mode, window::Choice},
 };
 
 /// What a profile is to hold, as it was typed.
@@ -24,6 +24,11 @@ pub(super) struct ProfileArgs {
     /// grant nothing new
     #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
     variants: Variants,
+
+    /// How far to restrict the arguments of calls: where their values cannot vary with load, libc or
+    /// hardware (safe), wherever they are recorded (all), or not at all (off)
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    arguments: Arguments,
 
     /// Allow the calls too that a filter stopped while they were recorded
     #[arg(long)]
@@ -51,6 +56,18 @@ enum Variants {
     None,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Arguments {
+    /// Not at all
+    Off,
+    /// Kinds of socket, namespaces, operations of prctl, ptrace, bpf and the like: what was not seen is
+    /// denied. Not ioctl, fcntl, setsockopt, madvise, nor memory that is executed
+    #[default]
+    Safe,
+    /// Those too. What the workload does under load, or on other hardware, has to have been recorded
+    All,
+}
+
 impl ProfileArgs {
     /// What was typed, resolved.
     ///
@@ -69,6 +86,11 @@ impl ProfileArgs {
             variants: match self.variants {
                 Variants::Fallbacks => VariantPolicy::Fallbacks,
                 Variants::None => VariantPolicy::None,
+            },
+            arguments: match self.arguments {
+                Arguments::Off => Mode::Off,
+                Arguments::Safe => Mode::Safe,
+                Arguments::All => Mode::All,
             },
             allow_blocked: self.allow_blocked,
             ..Options::default()

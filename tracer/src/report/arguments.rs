@@ -3,7 +3,7 @@
 use super::{
     escape::{code, prose},
     markdown::Document,
-    rules::list,
+    rules::{list, or_dash},
 };
 use crate::{
     profile::seccomp::{Rule, SeccompProfile},
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-pub(super) fn arguments(doc: &mut Document, profile: &SeccompProfile) {
+pub(super) fn restricted(doc: &mut Document, profile: &SeccompProfile) {
     let rows: Vec<_> = profile
         .rules()
         .flat_map(|(name, rule)| {
@@ -38,7 +38,39 @@ pub(super) fn arguments(doc: &mut Document, profile: &SeccompProfile) {
     } else {
         "Called with other arguments, these calls return EPERM."
     });
+    if profile.prefers_clone() {
+        doc.paragraph("The workload called clone3, whose flags no filter can look at. It returns ENOSYS here, upon which libcs and language runtimes call clone, which is allowed for the namespaces that clone3 made, or for none.");
+    }
     doc.table(["Call", "Only when", "Compared", "Layers"], rows);
+}
+
+/// Calls whose arguments are recorded and are not restricted all the same.
+pub(super) fn open(doc: &mut Document, profile: &SeccompProfile) {
+    let rows: Vec<_> = profile
+        .rules()
+        .filter(|(_, rule)| rule.only().is_none())
+        .filter_map(|(name, rule)| {
+            let why: Vec<_> = rule.why_open().collect();
+            (!why.is_empty()).then(|| [code(name), or_dash(values(rule)), why.join("; ")])
+        })
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    doc.heading(2, "Left open: arguments");
+    doc.paragraph("The profile lets these calls through with any arguments, although what they were given is recorded. `--arguments all` restricts them where that can be done, to what was seen: record what the workload does under load first.");
+    doc.table(["Call", "Seen with", "Why it is open"], rows);
+}
+
+/// The values that a call was seen with.
+fn values(rule: &Rule) -> String {
+    /// Most that are told.
+    const SHOWN: usize = 12;
+    let all = rule.values();
+    let shown = all.iter().take(SHOWN).map(|values| prose(values));
+    let more = all.len().checked_sub(SHOWN).filter(|more| *more > 0);
+    let more = more.map(|more| format!("and {more} more"));
+    shown.chain(more).collect::<Vec<_>>().join("; ")
 }
 
 /// `argument 0 & 0xffffffff = 0x11`, as the filter has it.

@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 use nix::errno::Errno;
 
 use super::{
-    arguments::arguments,
+    arguments,
     completeness::completeness,
     escape::{code, command_line, prose},
     markdown::{Document, count},
@@ -49,7 +49,8 @@ pub fn review(recordings: &[Recording], profile: &SeccompProfile) -> String {
     blocked(&mut doc, profile);
     left_out(&mut doc, profile);
     rules(&mut doc, profile);
-    arguments(&mut doc, profile);
+    arguments::restricted(&mut doc, profile);
+    arguments::open(&mut doc, profile);
     window_layer(&mut doc, profile);
     essential_layer(&mut doc, profile);
     variant_layer(&mut doc, profile);
@@ -282,7 +283,10 @@ mod tests {
         Options, SeccompProfile, VariantPolicy,
         fixture::{mixed, path, recording},
     };
-    use crate::{recording::Phase, syscall::Abi};
+    use crate::{
+        recording::Phase,
+        syscall::{Abi, arguments::Mode},
+    };
 
     #[test]
     fn a_mixed_incomplete_recording() {
@@ -341,6 +345,7 @@ mod tests {
         assert!(!text.contains("- `clone`:"), "its arguments are restricted");
         let bare = Options {
             variants: VariantPolicy::None,
+            arguments: Mode::Off,
             ..Options::default()
         };
         let profile = SeccompProfile::from_recordings(&recordings, &bare).unwrap();

@@ -182,7 +182,7 @@ pub(super) fn executables(executables: &BTreeSet<Executable>) -> String {
     list(shown)
 }
 
-fn or_dash(text: String) -> String {
+pub(super) fn or_dash(text: String) -> String {
     if text.is_empty() {
         "-".to_owned()
     } else {

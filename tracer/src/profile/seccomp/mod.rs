@@ -3,6 +3,7 @@
 //! [`SeccompProfile`] is the model; [`oci`] renders it for runtimes that read the OCI
 //! runtime-spec's form (Docker, containerd, CRI-O, Podman).
 
+mod arguments;
 mod error;
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Error, Rule, VariantPolicy, oci::OciSeccomp, variant};
+use super::{Error, Rule, VariantPolicy, arguments, oci::OciSeccomp, variant};
 #[cfg(test)]
 use crate::syscall::condition::Conditions;
 use crate::{
     profile::Layer,
     recording::{Blocked, Call, Evidence, Executable, Phase, Recording, Syscall},
-    syscall::{Abi, Machine, errno, essential, variants::Added, window},
+    syscall::{Abi, Machine, arguments::Mode, errno, essential, variants::Added, window},
 };
 
 /// What a profile is to hold.
@@ -24,6 +24,8 @@ pub struct Options {
     pub exec: ExecPolicy,
     /// Whether to allow what a filter stopped while it was recorded.
     pub allow_blocked: bool,
+    /// How far arguments are restricted.
+    pub arguments: Mode,
     /// What a denied call returns.
     pub errno: ErrnoPolicy,
 }
@@ -60,6 +62,7 @@ impl Default for Options {
             variants: VariantPolicy::default(),
             exec: ExecPolicy::default(),
             allow_blocked: false,
+            arguments: Mode::default(),
             errno: ErrnoPolicy::default(),
         }
     }
@@ -97,6 +100,7 @@ pub struct SeccompProfile {
     architectures: BTreeSet<Abi>,
     rules: BTreeMap<&'static str, Rule>,
     variants: BTreeMap<&'static str, Vec<Added>>,
+    prefers_clone: bool,
     refused: BTreeSet<&'static str>,
     absent: BTreeSet<&'static str>,
     blocked: BTreeMap<&'static str, Stopped>,
@@ -120,6 +124,7 @@ impl SeccompProfile {
             architectures: natives.clone(),
             rules: BTreeMap::new(),
             variants: BTreeMap::new(),
+            prefers_clone: false,
             refused: BTreeSet::new(),
             absent: BTreeSet::new(),
             blocked: BTreeMap::new(),
@@ -131,14 +136,23 @@ impl SeccompProfile {
         for syscall in recordings.iter().flat_map(|recording| &recording.syscalls) {
             profile.add_observed(syscall, options);
         }
+        if options.arguments != Mode::Off
+            && options.errno == ErrnoPolicy::Probed
+            && options.variants == VariantPolicy::Fallbacks
+        {
+            let counts = |phase| options.exec.counts(phase);
+            profile.prefers_clone = arguments::prefer_clone(&mut profile.rules, recordings, counts);
+        }
         // The runtime is a native program, whatever the workload is.
-        for name in natives.iter().flat_map(|abi| options.window.names(*abi)) {
-            profile.add_layer(name, Layer::Window);
+        for abi in &natives {
+            for name in options.window.names(*abi) {
+                profile.add_layer(*abi, name, Layer::Window, options);
+            }
         }
         if options.essential {
             for abi in profile.architectures.clone() {
                 for name in essential::names(abi) {
-                    profile.add_layer(name, Layer::Essential);
+                    profile.add_layer(abi, name, Layer::Essential, options);
                 }
             }
         }
@@ -179,11 +193,17 @@ impl SeccompProfile {
             return;
         };
         for who in &syscall.evidence {
-            self.add_evidence(name, syscall.abi, who, options);
+            self.add_evidence(name, syscall, who, options);
         }
     }
 
-    fn add_evidence(&mut self, name: &'static str, abi: Abi, who: &Evidence, options: &Options) {
+    fn add_evidence(
+        &mut self,
+        name: &'static str,
+        syscall: &Syscall,
+        who: &Evidence,
+        options: &Options,
+    ) {
         let counts = options.exec.counts(who.phase);
         if let Some(blocked) = who.blocked
             && counts
@@ -211,8 +231,13 @@ impl SeccompProfile {
             }
         };
         let rule = self.rules.entry(name).or_default();
-        rule.allow(layer);
-        rule.seen(abi, who);
+        if who.blocked.is_some() {
+            // With which arguments is not recorded.
+            rule.allow(layer);
+        } else {
+            arguments::allow_observed(rule, layer, syscall, who.phase, options);
+        }
+        rule.seen(syscall.abi, who);
     }
 
     /// The profile in the OCI runtime-spec's form, as text; see [`super::oci`].
@@ -224,8 +249,9 @@ impl SeccompProfile {
         OciSeccomp::from(self).to_json()
     }
 
-    fn add_layer(&mut self, name: &'static str, layer: Layer) {
-        self.rules.entry(name).or_default().allow(layer);
+    fn add_layer(&mut self, abi: Abi, name: &'static str, layer: Layer, options: &Options) {
+        let rule = self.rules.entry(name).or_default();
+        arguments::allow_known(rule, layer, (abi, name), options);
     }
 
     fn add_variant(&mut self, added: Added) {
@@ -285,6 +311,11 @@ impl SeccompProfile {
             let shown = reasons.iter().filter(move |it| it.only.is_none() || !any);
             (*name, shown)
         })
+    }
+
+    /// Whether clone3 was observed, and clone is allowed in its place.
+    pub fn prefers_clone(&self) -> bool {
+        self.prefers_clone
     }
 
     /// The container runtimes that the layer `window` is for.

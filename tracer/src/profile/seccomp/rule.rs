@@ -23,6 +23,10 @@ pub struct Rule {
     abis: BTreeSet<Abi>,
     executables: BTreeSet<Executable>,
     phases: BTreeSet<Phase>,
+    /// What it was given, in words.
+    given: BTreeSet<String>,
+    /// Why its arguments are not restricted, where they are recorded.
+    open: BTreeSet<&'static str>,
 }
 
 /// Arguments for which a call is allowed.
@@ -96,6 +100,36 @@ impl Rule {
     /// The phases in which it was seen.
     pub fn phases(&self) -> &BTreeSet<Phase> {
         &self.phases
+    }
+
+    /// The values that it was seen with, in words, where they are recorded.
+    pub fn values(&self) -> &BTreeSet<String> {
+        &self.given
+    }
+
+    /// Why it is allowed for any arguments although they are recorded.
+    pub fn why_open(&self) -> impl Iterator<Item = &'static str> {
+        let open = if self.any.is_empty() {
+            None
+        } else {
+            Some(&self.open)
+        };
+        open.into_iter().flatten().copied()
+    }
+
+    /// Whether whatever meets these conditions is let through.
+    pub(super) fn lets_through(&self, conditions: &Conditions) -> bool {
+        !self.any.is_empty() || self.only.keys().any(|wider| conditions.imply(wider))
+    }
+
+    /// Notes what it was given.
+    pub(super) fn given(&mut self, values: String) {
+        self.given.insert(values);
+    }
+
+    /// Notes why it is not restricted.
+    pub(super) fn is_open(&mut self, reason: &'static str) {
+        self.open.insert(reason);
     }
 
     /// Allows it for any arguments.

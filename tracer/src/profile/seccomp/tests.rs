@@ -10,6 +10,7 @@ use crate::{
     recording::{Blocked, Executable, Phase},
     syscall::{
         Abi,
+        arguments::Mode,
         condition::{self, Conditions},
         window,
     },
@@ -21,6 +22,7 @@ const BARE: Options = Options {
     variants: VariantPolicy::None,
     exec: ExecPolicy::Probes,
     allow_blocked: false,
+    arguments: Mode::Safe,
     errno: ErrnoPolicy::Probed,
 };
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Rule;
+use super::{Rule, arguments};
 use crate::{
     profile::Layer,
     syscall::{
@@ -27,12 +27,20 @@ pub enum VariantPolicy {
 /// down for one libc, and another one does that differently too. What a container runtime does in its
 /// window does not count: it is measured, for each version, and stays the same whatever the workload is
 /// linked against. That nothing new is granted holds with all layers, so what else a variant takes may
-/// come from any. All of it must be allowed for any arguments.
+/// come from any. All of it must be allowed for any arguments; but for clone, for which it is enough that
+/// no namespace is made, since its variants make none.
 pub(super) fn added(
     rules: &BTreeMap<&'static str, Rule>,
     architectures: &BTreeSet<Abi>,
 ) -> Vec<Added> {
-    let is_allowed = |name: &str| rules.get(name).is_some_and(|rule| rule.only().is_none());
+    let no_namespace = arguments::no_namespace();
+    let is_allowed = |name: &str| {
+        rules.get(name).is_some_and(|rule| {
+            let makes_none =
+                name == "clone" && no_namespace.is_some_and(|it| rule.lets_through(&it));
+            makes_none || rule.only().is_none()
+        })
+    };
     let is_work = |name: &str, abi| {
         rules.get(name).is_some_and(|rule| {
             rule.layers().any(|layer| match layer {

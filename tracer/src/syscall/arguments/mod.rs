@@ -13,7 +13,7 @@ use tracer_ebpf::{WATCHED_ARGUMENTS, Watch};
 use super::Abi;
 
 pub use rows::RECORDED;
-pub use rules::{Mode, NAMESPACES, Restriction, Rule};
+pub use rules::{Let, Mode, NAMESPACES, Restriction, Rule};
 
 /// Calls whose arguments are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

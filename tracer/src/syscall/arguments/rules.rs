@@ -23,8 +23,20 @@ pub enum Mode {
 pub enum Restriction {
     /// Nothing, and why.
     Open(&'static str),
-    /// One of these must hold; each in words too, after "only when".
-    Only(Vec<(Conditions, String)>),
+    /// One of these must hold.
+    Only(Vec<Let>),
+}
+
+/// Arguments that are let through.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Let {
+    /// What must hold of them.
+    pub conditions: Conditions,
+    /// Not because they were seen: libc makes them by itself, or the same work takes them when the
+    /// network is another.
+    pub unseen: bool,
+    /// The same in words, after "only when".
+    pub when: String,
 }
 
 /// How the values of a call become conditions, and whether that is safe.
@@ -72,8 +84,13 @@ impl Recorded {
         if let Some(reason) = self.open_under(mode) {
             return Restriction::Open(reason);
         }
+        let seen: Vec<&[u64]> = seen.into_iter().collect();
         let usual = self.usual.iter().copied();
-        let seen: Vec<&[u64]> = seen.into_iter().chain(usual).collect();
+        let all: Vec<(&[u64], bool)> = seen
+            .iter()
+            .map(|values| (*values, false))
+            .chain(usual.map(|values| (values, true)))
+            .collect();
         let rule = if mode == Mode::All && self.rule == Rule::Sockets {
             Rule::Exactly
         } else {
@@ -86,15 +103,23 @@ impl Recorded {
             Rule::ZeroIsAny if seen.iter().any(|values| values.first() == Some(&0)) => {
                 Restriction::Open("it was seen with 0, which stands for any")
             }
-            Rule::Exactly if self.covers_all(&seen) => Restriction::Open(BOTH),
-            Rule::Exactly | Rule::ZeroIsAny => self.only(seen.iter().map(|it| self.exactly(it))),
-            Rule::Namespaces => self.only(seen.iter().map(|it| self.namespaces(it))),
-            Rule::Family => self.only(seen.iter().map(|it| self.first(it))),
-            Rule::Sockets => self.only(
-                sockets(&seen)
-                    .into_iter()
-                    .map(|socket| self.socket(&socket)),
+            Rule::Exactly if self.covers_all(&all) => Restriction::Open(BOTH),
+            Rule::Exactly | Rule::ZeroIsAny => only(
+                all.iter()
+                    .map(|(values, unseen)| (self.exactly(values), *unseen)),
             ),
+            Rule::Namespaces => only(
+                all.iter()
+                    .map(|(values, unseen)| (self.namespaces(values), *unseen)),
+            ),
+            Rule::Family => only(
+                all.iter()
+                    .map(|(values, unseen)| (self.first(values), *unseen)),
+            ),
+            Rule::Sockets => {
+                let sockets = sockets(&seen).into_iter();
+                only(sockets.map(|(socket, unseen)| (self.socket(&socket), unseen)))
+            }
         }
     }
 
@@ -108,26 +133,14 @@ impl Recorded {
     }
 
     /// Whether one argument of one bit has both of its values.
-    fn covers_all(&self, seen: &[&[u64]]) -> bool {
+    fn covers_all(&self, all: &[(&[u64], bool)]) -> bool {
         let [argument] = self.arguments else {
             return false;
         };
         argument.mask.is_power_of_two()
             && [0, argument.mask]
                 .iter()
-                .all(|value| seen.iter().any(|values| values.first() == Some(value)))
-    }
-
-    fn only(&self, all: impl Iterator<Item = Vec<(Condition, String)>>) -> Restriction {
-        let mut only: Vec<(Conditions, String)> = all
-            .filter_map(|conditions| {
-                let (conditions, words): (Vec<_>, Vec<_>) = conditions.into_iter().unzip();
-                Some((Conditions::new(&conditions).ok()?, words.join(" and ")))
-            })
-            .collect();
-        only.sort();
-        only.dedup();
-        Restriction::Only(only)
+                .all(|value| all.iter().any(|(values, _)| values.first() == Some(value)))
     }
 
     /// All of a combination.
@@ -193,6 +206,23 @@ impl Recorded {
     }
 }
 
+/// Each once; what was seen is said to have been seen.
+fn only(all: impl Iterator<Item = (Vec<(Condition, String)>, bool)>) -> Restriction {
+    let mut only: Vec<Let> = all
+        .filter_map(|(conditions, unseen)| {
+            let (conditions, words): (Vec<_>, Vec<_>) = conditions.into_iter().unzip();
+            Some(Let {
+                conditions: Conditions::new(&conditions).ok()?,
+                unseen,
+                when: words.join(" and "),
+            })
+        })
+        .collect();
+    only.sort();
+    only.dedup_by(|later, first| later.conditions == first.conditions);
+    Restriction::Only(only)
+}
+
 /// A kind of socket: what is compared of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Socket {
@@ -210,28 +240,29 @@ struct Socket {
 ///   wrong that staging does not show.
 /// - Netlink: by the protocol; its two types do the same (netlink(7)).
 /// - All others: by family and type.
-fn sockets(seen: &[&[u64]]) -> Vec<Socket> {
+fn sockets(seen: &[&[u64]]) -> Vec<(Socket, bool)> {
     let one = |family, kind, protocol| Socket {
         family,
         kind,
         protocol,
     };
-    let mut sockets = vec![one(AF_UNIX, None, None)];
+    let mut sockets = vec![(one(AF_UNIX, None, None), true)];
     for values in seen {
-        let [family, kind, protocol] = values else {
+        let [family, kind, protocol] = *values else {
             continue;
         };
         match (*family, *kind) {
-            (AF_UNIX, _) => {}
+            (AF_UNIX, _) => sockets.push((one(AF_UNIX, None, None), false)),
             (AF_INET | AF_INET6, SOCK_STREAM | SOCK_DGRAM) => {
                 for family in [AF_INET, AF_INET6] {
                     for kind in [SOCK_STREAM, SOCK_DGRAM] {
-                        sockets.push(one(family, Some(kind), None));
+                        let unseen = [family, kind] != values[..2];
+                        sockets.push((one(family, Some(kind), None), unseen));
                     }
                 }
             }
-            (AF_NETLINK, _) => sockets.push(one(AF_NETLINK, None, Some(*protocol))),
-            (family, kind) => sockets.push(one(family, Some(kind), None)),
+            (AF_NETLINK, _) => sockets.push((one(AF_NETLINK, None, Some(*protocol)), false)),
+            (family, kind) => sockets.push((one(family, Some(kind), None), false)),
         }
     }
     sockets
