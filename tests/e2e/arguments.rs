@@ -1,12 +1,22 @@
 //! Arguments: what tracer records is what strace sees, value by value.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Command,
+};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, Result, ensure};
 use tracer_tests::{
-    Outcome,
-    recording::{Call, Recording, Syscall},
+    Outcome, needs,
+    oci::{Container, Runtime},
+    process,
+    programs::{self, Build},
+    recording::{Call, Executable, Recording, Syscall},
+    requires::{self, Need, program},
+    scratch::Scratch,
+    seccomp,
     strace::Given,
+    tracer::Record,
 };
 
 const INT: u64 = 0xffff_ffff;
@@ -49,7 +59,7 @@ fn masks_of(syscall: &Syscall) -> Option<&'static [(usize, u64)]> {
 pub(crate) fn agree(
     truth: &BTreeMap<Call, BTreeSet<Given>>,
     recording: &Recording,
-    counts: impl Fn(&tracer_tests::recording::Executable) -> bool,
+    counts: impl Fn(&Executable) -> bool,
 ) -> Outcome {
     let mut compared = 0;
     for syscall in &recording.syscalls {
@@ -91,5 +101,136 @@ pub(crate) fn agree(
         compared += 1;
     }
     ensure!(compared > 0, "no arguments were compared");
+    Ok(())
+}
+
+/// What came of each thing that the program tries in a container, under a profile that it was recorded
+/// for without them.
+fn tried(runtime: Runtime, how: &str) -> Result<BTreeMap<String, i64>> {
+    let scratch = Scratch::new()?;
+    let program = programs::compiled("arguments", Build::Dynamic)?;
+    let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
+        .option("--arguments")
+        .option(how)
+        .of([&program])
+        .run()?;
+    finished.success()?;
+    let profile = seccomp::read(&recorded.profile())?;
+    let argv = [program, "try".into()];
+    let container = Container::new(runtime, &argv, &scratch.dir("container")?, &profile, false)?;
+    let line = container.command_line()?;
+    let finished = process::run(Command::new(&line[0]).args(&line[1..]))?.success()?;
+    finished
+        .text()
+        .lines()
+        .map(|line| {
+            let (what, came) = line.split_once(' ').context("no value")?;
+            Ok((what.to_owned(), came.parse()?))
+        })
+        .collect()
+}
+
+fn enforced(test: &str, runtime: Runtime) -> Outcome {
+    let needs = [
+        Need::Root,
+        Need::Cgroup2,
+        Need::X86,
+        runtime.need(),
+        program::UNSHARE,
+        program::CC,
+    ];
+    if !requires::met(test, &needs)? {
+        return Ok(());
+    }
+    const ENOSYS: i64 = -38;
+    let seen = [
+        "prctl-seen",
+        "prctl-name",
+        "socket-stream",
+        "socket-datagram",
+        "socket-local",
+        "clone",
+    ];
+    let unseen = [
+        "prctl-unseen",
+        "socket-packet",
+        "socket-netlink",
+        "clone-newuser",
+        "clone-newnet",
+        "clone3",
+    ];
+    for how in ["safe", "all"] {
+        let tried = tried(runtime, how)?;
+        for what in seen {
+            // Under `all` only what was seen: a stream.
+            let restricted = how == "all" && ["socket-datagram", "socket-local"].contains(&what);
+            let expected = if restricted { ENOSYS } else { 0 };
+            ensure!(tried[what] == expected, "{how}: {what}: {tried:?}");
+        }
+        for what in unseen {
+            ensure!(tried[what] == ENOSYS, "{how}: {what}: {tried:?}");
+        }
+        let executable = if how == "all" { ENOSYS } else { 0 };
+        ensure!(tried["mprotect-exec"] == executable, "{how}: {tried:?}");
+    }
+    // It was the profile that denied it.
+    let open = tried(runtime, "off")?;
+    for what in ["prctl-unseen", "socket-netlink", "mprotect-exec"] {
+        ensure!(open[what] == 0, "off: {what}: {open:?}");
+    }
+    for what in unseen {
+        ensure!(open[what] != ENOSYS, "off: {what}: {open:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_was_not_seen_is_denied_by_runc() -> Outcome {
+    enforced(tracer_tests::test_name!(), Runtime::Runc)
+}
+
+#[test]
+fn what_was_not_seen_is_denied_by_crun() -> Outcome {
+    enforced(tracer_tests::test_name!(), Runtime::Crun)
+}
+
+/// More values than are kept are told, and leave the call open.
+#[test]
+fn more_than_64_values_are_told_and_restrict_nothing() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::X86, program::PERL);
+    let scratch = Scratch::new()?;
+    // SYS_prctl, of options that there are not.
+    let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
+        .of([
+            "perl",
+            "-e",
+            "syscall(157, 1000 + $_, 0, 0, 0, 0) for 1 .. 100",
+        ])
+        .run()?;
+    finished.success()?;
+    let recording = recorded.recording()?;
+    let prctl = recording.syscalls.iter().find(|call| call.nr == 157);
+    let arguments = prctl
+        .and_then(|call| call.arguments.as_ref())
+        .context("no prctl")?;
+    ensure!(
+        arguments.cut.contains("run") && arguments.seen.len() == 64,
+        "{arguments:?}"
+    );
+    ensure!(
+        recording.coverage.complete,
+        "no call was lost: {:?}",
+        recording.coverage
+    );
+    let profile = seccomp::read(&recorded.profile())?;
+    let rules = profile["syscalls"].as_array().context("no rules")?;
+    let open = rules.iter().any(|rule| {
+        let names = rule["names"].as_array();
+        rule.get("args").is_none()
+            && names.is_some_and(|names| names.iter().any(|it| it == "prctl"))
+    });
+    ensure!(open, "prctl is restricted: {profile}");
+    let review = std::fs::read_to_string(recorded.folder.join("REVIEW.md"))?;
+    ensure!(review.contains("more than 64 combinations"), "{review}");
     Ok(())
 }
