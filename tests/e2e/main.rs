@@ -19,6 +19,7 @@
 //! | [`runtimes`] | each version of a runtime starts and enters a container under a profile for it |
 //! | [`lifecycle`] | a container is recorded whenever it starts, ends, comes again or is killed |
 //! | [`arrivals`] | whoever comes into a container's cgroup is filed as what he is |
+//! | [`stability`] | a recording ends when nothing new comes any more, and not before |
 //! | [`warnings`] | what is dangerous about a container is said wherever its profile is read |
 //! | [`hostile`] | files, names and sockets that mean harm do none |
 //! | [`merge`] | many recordings are one, in any order, and what differs between them shows |
@@ -45,5 +46,6 @@ mod output;
 mod races;
 mod runtimes;
 mod same_run;
+mod stability;
 mod variants;
 mod warnings;
