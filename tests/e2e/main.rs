@@ -11,6 +11,7 @@
 //! | [`blocked`] | what a filter stopped is told, all of it and nothing else |
 //! | [`churn`] | a thousand containers of a few milliseconds: each is there, with its own calls |
 //! | [`enforcement`] | the profile runs the workload, and without one of its calls does not |
+//! | [`errno`] | a call that is not allowed returns what its callers can live with |
 //! | [`containers`] | containers and pods are found by name and id, each a workload of its own |
 //! | [`docker`] | so are Docker's own, and they run under the profile |
 //! | [`containerd`] | so are those of `ctr`, and of pods as kubelet makes them |
@@ -37,6 +38,7 @@ mod containerd;
 mod containers;
 mod docker;
 mod enforcement;
+mod errno;
 mod ground_truth;
 mod hostile;
 mod lifecycle;
