@@ -12,6 +12,7 @@
 //! | [`churn`] | a thousand containers of a few milliseconds: each is there, with its own calls |
 //! | [`enforcement`] | the profile runs the workload, and without one of its calls does not |
 //! | [`errno`] | a call that is not allowed returns what its callers can live with |
+//! | [`cost`] | what a profile costs does not depend on its length or order |
 //! | [`containers`] | containers and pods are found by name and id, each a workload of its own |
 //! | [`docker`] | so are Docker's own, and they run under the profile |
 //! | [`containerd`] | so are those of `ctr`, and of pods as kubelet makes them |
@@ -36,6 +37,7 @@ mod churn;
 mod command;
 mod containerd;
 mod containers;
+mod cost;
 mod docker;
 mod enforcement;
 mod errno;
