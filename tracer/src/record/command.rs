@@ -189,16 +189,16 @@ async fn follow(
         }
         session.drain()?;
         session.tell(watcher)?;
+        let waits = request.follow && own.cgroup().is_populated().unwrap_or(false);
+        if status.is_some() && !waits {
+            break;
+        }
         if let Some(span) = request.until_stable
             && !deadline.asked
             && session.is_stable(span)?
         {
             watcher.ends(&nothing_new(span));
             deadline.act(pid, status.is_none(), own.cgroup());
-        }
-        let waits = request.follow && own.cgroup().is_populated().unwrap_or(false);
-        if status.is_some() && !waits {
-            break;
         }
     }
     // `break` comes only after the command ended.
