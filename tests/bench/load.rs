@@ -2,7 +2,8 @@
 //! so that no two conditions differ in where its code and its stack happen to lie.
 
 use std::{
-    fs::File,
+    ffi::OsString,
+    fs::{self, File},
     hint::black_box,
     io::{BufRead, BufReader, Write},
     os::{fd::AsRawFd, unix::process::CommandExt},
@@ -32,9 +33,13 @@ pub(crate) enum Work {
     Cold,
     /// Fork, exec, exit and all they take: `find … -exec true {} ;`.
     Find,
+    /// A call that Docker's default profile has argument rules for: `personality(0xffffffff)`, which
+    /// changes nothing.
+    Personality,
 }
 
 impl Work {
+    /// What recording is measured by.
     pub(crate) const ALL: [Self; 5] = [
         Self::Getppid,
         Self::ReadZero,
@@ -43,6 +48,10 @@ impl Work {
         Self::Find,
     ];
 
+    /// What profiles are measured by.
+    pub(crate) const PROFILE: [Self; 4] =
+        [Self::Getppid, Self::ReadZero, Self::Personality, Self::Find];
+
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Getppid => "getppid",
@@ -50,6 +59,7 @@ impl Work {
             Self::Fcntl => "fcntl",
             Self::Cold => "cold",
             Self::Find => "find",
+            Self::Personality => "personality",
         }
     }
 
@@ -60,6 +70,7 @@ impl Work {
             Self::Fcntl => "fcntl(F_GETFD), whose command is recorded",
             Self::Cold => "getppid after work that takes the caches",
             Self::Find => "find TREE -exec true {} ; (a process for each file)",
+            Self::Personality => "personality",
         }
     }
 
@@ -68,34 +79,65 @@ impl Work {
         !matches!(self, Self::Find)
     }
 
+    /// Number and arguments of the call, as far as a filter may look at them.
+    pub(crate) fn call(self) -> Option<(u32, [u64; 6])> {
+        let (nr, first) = match self {
+            Self::Getppid | Self::Cold => (libc::SYS_getppid, 0),
+            Self::ReadZero => (libc::SYS_read, 0),
+            Self::Fcntl => (libc::SYS_fcntl, 0),
+            Self::Personality => (libc::SYS_personality, QUERY.into()),
+            Self::Find => return None,
+        };
+        Some((u32::try_from(nr).ok()?, [first, 0, 0, 0, 0, 0]))
+    }
+
     fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|work| work.name() == name)
+        let mut all = Self::ALL.into_iter().chain(Self::PROFILE);
+        all.find(|work| work.name() == name)
     }
 }
 
 /// Files that [`Work::Find`] visits, each with one process.
 pub(crate) const FILES: u64 = 100;
 
+/// Asks personality(2) and sets none.
+const QUERY: u32 = 0xffff_ffff;
+
+/// A folder of files for [`Work::Find`].
+pub(crate) fn plant(tree: &Path) -> Result<()> {
+    fs::create_dir_all(tree).context("cannot make a folder for find")?;
+    for file in 0..FILES {
+        fs::write(tree.join(file.to_string()), "").context("cannot write a file")?;
+    }
+    Ok(())
+}
+
+/// What makes a load process of the bench.
+pub(crate) fn arguments(cpu: usize, tree: &Path) -> [OsString; 5] {
+    [
+        "load".into(),
+        "--cpu".into(),
+        cpu.to_string().into(),
+        "--tree".into(),
+        tree.into(),
+    ]
+}
+
 /// A load process, ended when dropped.
 pub(crate) struct Load {
     child: Child,
-    requests: ChildStdin,
+    requests: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
     calls: u64,
+    /// Whether the child is a runtime, in whose container the load is.
+    contained: bool,
 }
 
 impl Load {
     /// Starts a load process in a cgroup, on one CPU.
     pub(crate) fn start(cgroup: &Path, cpu: usize, tree: &Path) -> Result<Self> {
         let mut command = Command::new("/proc/self/exe");
-        command
-            .arg("load")
-            .arg("--cpu")
-            .arg(cpu.to_string())
-            .arg("--tree")
-            .arg(tree)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+        command.args(arguments(cpu, tree));
         // SAFETY: prctl is async-signal-safe.
         unsafe {
             command.pre_exec(|| {
@@ -103,18 +145,32 @@ impl Load {
                 Ok(())
             });
         }
-        let mut child = command.spawn().context("cannot start a load process")?;
+        let load = Self::spawn(&mut command, false)?;
+        cgroups::add(cgroup, load.pid())?;
+        Ok(load)
+    }
+
+    /// Starts one in a container, by the command that runs it.
+    pub(crate) fn contained(command: &mut Command) -> Result<Self> {
+        Self::spawn(command, true)
+    }
+
+    fn spawn(command: &mut Command, contained: bool) -> Result<Self> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start a load process")?;
         let (Some(requests), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
             bail!("the load process has no pipes");
         };
-        let load = Self {
+        Ok(Self {
             child,
-            requests,
+            requests: Some(requests),
             answers: BufReader::new(answers),
             calls: 0,
-        };
-        cgroups::add(cgroup, load.pid())?;
-        Ok(load)
+            contained,
+        })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -128,8 +184,8 @@ impl Load {
 
     /// Nanoseconds that `times` rounds of `work` took.
     pub(crate) fn run(&mut self, work: Work, times: u64) -> Result<u64> {
-        writeln!(self.requests, "{} {times}", work.name())
-            .context("cannot reach the load process")?;
+        let requests = self.requests.as_mut().context("the load process ended")?;
+        writeln!(requests, "{} {times}", work.name()).context("cannot reach the load process")?;
         self.calls += times;
         let mut answer = String::new();
         self.answers
@@ -144,7 +200,11 @@ impl Load {
 
 impl Drop for Load {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        // It ends when nothing more is asked of it; a runtime that is killed would leave its container.
+        self.requests = None;
+        if !self.contained {
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 }
@@ -169,8 +229,7 @@ impl Precedence {
     pub(crate) fn take() -> Self {
         // SAFETY: plain numbers.
         let raised = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) } == 0;
-        let raised_session =
-            !Path::new(AUTOGROUP).exists() || std::fs::write(AUTOGROUP, "-20").is_ok();
+        let raised_session = !Path::new(AUTOGROUP).exists() || fs::write(AUTOGROUP, "-20").is_ok();
         if !raised || !raised_session {
             eprintln!("cannot raise our priority: other work will show more in the figures");
         }
@@ -181,7 +240,7 @@ impl Precedence {
 impl Drop for Precedence {
     fn drop(&mut self) {
         // Our shell may share the session.
-        let _ = std::fs::write(AUTOGROUP, "0");
+        let _ = fs::write(AUTOGROUP, "0");
     }
 }
 
@@ -251,6 +310,7 @@ impl Server<'_> {
                     find(self.tree)?;
                 }
             }
+            Work::Personality => (0..times).for_each(|_| personality()),
             Work::Cold => return Ok((0..times).map(|_| self.cold()).sum()),
         }
         Ok(start.elapsed())
@@ -270,6 +330,12 @@ impl Server<'_> {
 fn getppid() {
     // SAFETY: a call without arguments.
     black_box(unsafe { libc::getppid() });
+}
+
+#[inline(always)]
+fn personality() {
+    // SAFETY: asks, and changes nothing.
+    black_box(unsafe { libc::personality(QUERY.into()) });
 }
 
 #[inline(always)]

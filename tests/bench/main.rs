@@ -2,7 +2,7 @@
 //!
 //! [`overhead`] measures the cost of one call, [`scale`] how that cost and the tracer's memory grow
 //! with the number of cgroups, [`churn`] what containers of a few milliseconds ask of it,
-//! [`merge`] what many recordings do. All compare within one run only: conditions take turns, so that a
+//! [`merge`] what many recordings do, [`profile`] what a profile costs that is enforced. All compare within one run only: conditions take turns, so that a
 //! machine that gets slower gets slower for all of them.
 
 mod cgroups;
@@ -16,6 +16,7 @@ mod merge;
 mod offsets;
 mod overhead;
 mod proc;
+mod profile;
 mod results;
 mod sampler;
 mod scale;
@@ -47,6 +48,8 @@ enum Command {
     Churn(churn::Options),
     /// Recordings merged into one: time and memory, as they grow in number.
     Merge(merge::Options),
+    /// What calls cost under a profile, under Docker's default, and without a filter.
+    Profile(profile::Options),
     /// Serves one load process (internal).
     #[command(hide = true)]
     Load {
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Scale(options) => run(|| scale::run(&options)),
         Command::Churn(options) => run(|| churn::run(&options)),
         Command::Merge(options) => run(|| merge::run(&options)),
+        Command::Profile(options) => run(|| profile::run(&options)),
         Command::Load { cpu, tree } => load::serve(cpu, &tree),
     };
     match result {

@@ -10,7 +10,7 @@ use crate::{
     cgroups::Cgroup,
     condition::{Condition, Held, Stage},
     kernel::{self, Programs},
-    load::{self, FILES, Load, Work},
+    load::{self, Load, Work},
     machine::Machine,
     results::{self, Measured, Overhead, Workload},
     sampler::Sampler,
@@ -171,9 +171,7 @@ fn round(
 /// A folder of files for `find`.
 fn tree() -> Result<TempDir> {
     let tree = tempfile::tempdir().context("cannot make a folder for find")?;
-    for file in 0..FILES {
-        std::fs::write(tree.path().join(file.to_string()), "").context("cannot write a file")?;
-    }
+    load::plant(tree.path())?;
     Ok(tree)
 }
 

@@ -1,6 +1,9 @@
 //! One sample: a load, under a condition, with nobody else's programs about.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, bail};
 
@@ -61,7 +64,7 @@ impl<'a> Sampler<'a> {
     ) -> Result<Vec<f64>> {
         let slowness = condition.slowness() * if self.quick { 10 } else { 1 };
         let (times, units) = match work {
-            Work::Getppid | Work::ReadZero | Work::Fcntl => {
+            Work::Getppid | Work::ReadZero | Work::Fcntl | Work::Personality => {
                 let times = (250_000 / slowness).max(1);
                 (times, times)
             }
@@ -92,24 +95,29 @@ impl<'a> Sampler<'a> {
 
     /// Waits until nobody else has programs at tracepoints: they would be measured too.
     pub(crate) fn wait_until_alone(&self, held: &Held) -> Result<()> {
-        let start = Instant::now();
-        let mut told = false;
-        loop {
-            interrupt::check()?;
-            let strangers = self.stage.strangers(held)?;
-            if strangers.is_empty() {
-                return Ok(());
-            }
-            if start.elapsed() > PATIENCE {
-                bail!("programs of others are loaded and would be measured too: {strangers:?}");
-            }
-            // Programs that were detached take a moment to be gone.
-            if !told && start.elapsed() > SOON {
-                eprintln!("waiting: programs of others are loaded: {strangers:?}");
-                told = true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
+        wait_for_nobody(|| self.stage.strangers(held))
+    }
+}
+
+/// [`Sampler::wait_until_alone`], with `strangers` to tell whose programs there are.
+pub(crate) fn wait_for_nobody(strangers: impl Fn() -> Result<BTreeSet<u32>>) -> Result<()> {
+    let start = Instant::now();
+    let mut told = false;
+    loop {
+        interrupt::check()?;
+        let strangers = strangers()?;
+        if strangers.is_empty() {
+            return Ok(());
         }
+        if start.elapsed() > PATIENCE {
+            bail!("programs of others are loaded and would be measured too: {strangers:?}");
+        }
+        // Programs that were detached take a moment to be gone.
+        if !told && start.elapsed() > SOON {
+            eprintln!("waiting: programs of others are loaded: {strangers:?}");
+            told = true;
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -117,6 +125,6 @@ impl<'a> Sampler<'a> {
     clippy::cast_precision_loss,
     reason = "2^53 ns are three months, and the count is small"
 )]
-fn per_unit(nanoseconds: u64, units: u64) -> f64 {
+pub(crate) fn per_unit(nanoseconds: u64, units: u64) -> f64 {
     nanoseconds as f64 / units as f64
 }

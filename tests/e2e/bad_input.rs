@@ -246,6 +246,7 @@ fn wrong_usage() -> Outcome {
         &["record", "--cgroup", ""],
         &["record", "--user", "no-such-user", "--", "true"],
         &["record", "--duration", "10", "--", "true"],
+        &["record", "--until-stable", "10", "--", "true"],
         &["record", "--no-such-option", "--", "true"],
         &["no-such-command"],
         &["generate"],

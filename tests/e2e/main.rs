@@ -11,6 +11,8 @@
 //! | [`blocked`] | what a filter stopped is told, all of it and nothing else |
 //! | [`churn`] | a thousand containers of a few milliseconds: each is there, with its own calls |
 //! | [`enforcement`] | the profile runs the workload, and without one of its calls does not |
+//! | [`errno`] | a call that is not allowed returns what its callers can live with |
+//! | [`cost`] | what a profile costs does not depend on its length or order |
 //! | [`containers`] | containers and pods are found by name and id, each a workload of its own |
 //! | [`docker`] | so are Docker's own, and they run under the profile |
 //! | [`containerd`] | so are those of `ctr`, and of pods as kubelet makes them |
@@ -19,6 +21,7 @@
 //! | [`runtimes`] | each version of a runtime starts and enters a container under a profile for it |
 //! | [`lifecycle`] | a container is recorded whenever it starts, ends, comes again or is killed |
 //! | [`arrivals`] | whoever comes into a container's cgroup is filed as what he is |
+//! | [`stability`] | a recording ends when nothing new comes any more, and not before |
 //! | [`warnings`] | what is dangerous about a container is said wherever its profile is read |
 //! | [`hostile`] | files, names and sockets that mean harm do none |
 //! | [`merge`] | many recordings are one, in any order, and what differs between them shows |
@@ -34,8 +37,10 @@ mod churn;
 mod command;
 mod containerd;
 mod containers;
+mod cost;
 mod docker;
 mod enforcement;
+mod errno;
 mod ground_truth;
 mod hostile;
 mod lifecycle;
@@ -45,5 +50,6 @@ mod output;
 mod races;
 mod runtimes;
 mod same_run;
+mod stability;
 mod variants;
 mod warnings;

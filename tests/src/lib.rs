@@ -11,6 +11,7 @@ pub mod churn;
 pub mod containerd;
 pub mod cri;
 pub mod docker;
+pub mod filter;
 pub mod life;
 pub mod oci;
 pub mod place;

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
-    pty::openpty,
+    pty::{Winsize, openpty},
 };
 
 use crate::{process::Running, wait};
@@ -30,7 +30,14 @@ impl OnTerminal {
     /// # Errors
     /// When there is no terminal to be had, or the command cannot be started.
     pub fn spawn(command: &mut Command) -> Result<Self> {
-        let pair = openpty(None, None).context("opening a terminal")?;
+        // Wide enough for whatever is drawn to fit.
+        let size = Winsize {
+            ws_row: 24,
+            ws_col: 200,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let pair = openpty(&size, None).context("opening a terminal")?;
         let end = |fd: &OwnedFd| -> Result<Stdio> { Ok(fd.try_clone()?.into()) };
         command
             .stdin(end(&pair.slave)?)

@@ -11,7 +11,9 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::{cgroup, containerd::Containerd, docker::Docker, oci, programs, servers, tracer};
+use crate::{
+    cgroup, containerd::Containerd, docker::Docker, filter, oci, programs, servers, tracer,
+};
 
 /// Set to `1` where nothing may be missing: a skip is then a failure.
 const REQUIRE_ALL: &str = "TRACER_REQUIRE_ALL";
@@ -38,6 +40,8 @@ pub enum Need {
     Containerd,
     /// A Docker that starts here.
     Docker,
+    /// That the filters of processes can be read.
+    Filters,
     /// Newer container runtimes than the machine's own, which nobody can promise: they are fetched
     /// from a mirror.
     NewerRuntimes,
@@ -125,6 +129,7 @@ impl Need {
                 Containerd::start().map(drop)
             }),
             Self::Docker => engine_missing(&program::DOCKER, &DOCKER, || Docker::start().map(drop)),
+            Self::Filters => filter::unreadable().map(str::to_owned),
             Self::NewerRuntimes => env::var_os(oci::RUNTIMES)
                 .is_none_or(|paths| paths.is_empty())
                 .then(|| "newer runc and crun: run `cargo xtask test` as root, online".into()),

@@ -23,6 +23,7 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         wanted,
         wait: args.wait,
         duration: args.duration,
+        until_stable: args.until_stable,
         cri_socket: args.cri_socket.clone(),
         naming: Naming {
             given: args.name.clone(),

@@ -55,6 +55,12 @@ impl Watcher for Live {
         say!("{text}");
     }
 
+    fn ends(&mut self, why: &str) {
+        if !self.quiet {
+            say!("{why}");
+        }
+    }
+
     fn progress(&mut self, progress: &Progress) {
         self.bar.set_message(line(progress));
     }
@@ -64,13 +70,19 @@ fn line(progress: &Progress) -> String {
     let last = progress
         .since_last_new
         .map_or_else(String::new, |since| format!(", last {} ago", short(since)));
-    format!(
+    let mut line = format!(
         "{} system calls ({} new in the last minute{last}) · {} calls · {}",
         progress.distinct,
         progress.new_in_last_minute,
         progress.calls,
         losses(&progress.losses)
-    )
+    );
+    // Last: a narrow terminal cuts the end off, and a loss is the dearer news.
+    if !progress.unseen.is_empty() {
+        line.push_str(" · ");
+        line.push_str(&progress.unseen);
+    }
+    line
 }
 
 /// What was lost, in a few words.
@@ -116,11 +128,13 @@ mod tests {
             new_in_last_minute: 3,
             since_last_new: Some(Duration::from_secs(75)),
             losses: Losses::default(),
+            unseen: String::new(),
         };
-        assert_eq!(
-            line(&progress),
-            "41 system calls (3 new in the last minute, last 1 min ago) · 1234 calls · nothing lost"
-        );
+        let short = "41 system calls (3 new in the last minute, last 1 min ago) · 1234 calls · nothing lost";
+        assert_eq!(line(&progress), short);
+        let unseen = "2 in only one of 3 instances".to_owned();
+        let with = line(&Progress { unseen, ..progress });
+        assert_eq!(with, format!("{short} · 2 in only one of 3 instances"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{Exit, Failure};
 use crate::{
-    profile::seccomp::{ExecPolicy, Options, VariantPolicy},
+    profile::seccomp::{ErrnoPolicy, ExecPolicy, Options, VariantPolicy},
     syscall::{arguments::Mode, window::Choice},
 };
 
@@ -33,6 +33,10 @@ pub(super) struct ProfileArgs {
     /// Allow the calls too that a filter stopped while they were recorded
     #[arg(long)]
     allow_blocked: bool,
+
+    /// What a call that is not allowed returns
+    #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
+    errno: Errno,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -68,6 +72,17 @@ enum Arguments {
     All,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Errno {
+    /// ENOSYS for what libc and others probe for and for numbers nobody knows yet, so that they fall
+    /// back; EPERM for calls that were always there
+    #[default]
+    Probed,
+    /// EPERM for all; a libc that probes for a new call may then give up. runc answers ENOSYS all the
+    /// same to numbers above the largest one in the profile
+    Eperm,
+}
+
 impl ProfileArgs {
     /// What was typed, resolved.
     ///
@@ -93,6 +108,10 @@ impl ProfileArgs {
                 Arguments::All => Mode::All,
             },
             allow_blocked: self.allow_blocked,
+            errno: match self.errno {
+                Errno::Probed => ErrnoPolicy::Probed,
+                Errno::Eperm => ErrnoPolicy::Eperm,
+            },
             ..Options::default()
         })
     }
@@ -120,6 +139,14 @@ mod tests {
     #[test]
     fn without_a_word_it_is_the_default() {
         assert_eq!(options(&[]), Ok(Options::default()));
+    }
+
+    #[test]
+    fn the_errno_is_chosen_by_name() {
+        let errno = |arguments: &[&str]| options(arguments).map(|it| it.errno);
+        assert_eq!(errno(&["--errno=probed"]), Ok(ErrnoPolicy::Probed));
+        assert_eq!(errno(&["--errno", "eperm"]), Ok(ErrnoPolicy::Eperm));
+        assert!(errno(&["--errno=13"]).is_err());
     }
 
     #[test]

@@ -34,7 +34,8 @@ use crate::{
     "  tracer record --container web\n",
     "  tracer record --container web --wait     # then: docker run --name web ...\n",
     "  tracer record --pod shop/cart-7d4b9c6f5-x2x9k --duration 1h\n",
-    "  tracer record --all --duration 1h\n\n",
+    "  tracer record --all --duration 1h\n",
+    "  tracer record --container web --until-stable 10m\n\n",
     "Exit status:\n",
     "  that of the command, 128+N when signal N ended it; 0 for what ran already; 125 tracer failed,\n",
     "  126 the command could not be run, 127 it could not be found, 2 wrong usage,\n",
@@ -57,6 +58,10 @@ pub(super) struct Args {
     /// End after this time (90s, 10m, 1h30m); a command gets SIGTERM, ten seconds later SIGKILL
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub(super) duration: Option<Duration>,
+
+    /// End when no new call came for this long; with --duration, by whichever comes first
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub(super) until_stable: Option<Duration>,
 
     /// Record this cgroup: its directory, or its path as in /proc/PID/cgroup
     // Not empty: an unset variable in a script must not mean the root of the hierarchy.
@@ -193,6 +198,7 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         user,
         follow: args.follow,
         duration: args.duration,
+        until_stable: args.until_stable,
         settings,
     };
     let (recording, status) = command::run(request, signals, &mut live)

@@ -17,6 +17,7 @@ use tracer_ebpf::EXE_UNKNOWN;
 use super::{
     Ending, RecordError, Session, Subject, Watcher, describe,
     instance::Watched,
+    novelty::nothing_new,
     roster::{Roster, announce, source},
     signals::Signals,
 };
@@ -39,6 +40,8 @@ pub struct Request {
     pub wait: bool,
     /// When to end.
     pub duration: Option<Duration>,
+    /// To end, too, when no new call was made for that long.
+    pub until_stable: Option<Duration>,
     /// The CRI socket to ask, instead of the known ones.
     pub cri_socket: Option<PathBuf>,
     /// How workloads are called.
@@ -93,7 +96,7 @@ impl Naming {
 /// How a recording of cgroups ended.
 #[derive(Debug)]
 pub enum Ended {
-    /// By a signal or `--duration`.
+    /// By a signal, `--duration` or `--until-stable`.
     Asked,
     /// All that was recorded is gone.
     Removed,
@@ -233,6 +236,8 @@ impl Attachment {
         // Before it is watched, so that nobody who is in it is taken for one who comes in.
         self.introduce_processes(&cgroup)?;
         let number = self.session.watch(&cgroup, subject, EXE_UNKNOWN, kind)?;
+        self.session
+            .want(number, container.as_ref().map(|it| &it.workload));
         // Only now: who came in before the cgroup was watched is in it, whoever comes later is seen.
         let start_observed = !cgroup.is_populated().unwrap_or(true);
         let filtered = self.is_under_a_filter(&cgroup);
@@ -363,6 +368,12 @@ impl Attachment {
             self.session.tell(watcher)?;
             if self.is_over() {
                 return Ok(Ended::Removed);
+            }
+            if let Some(span) = self.request.until_stable
+                && self.session.is_stable(span)?
+            {
+                watcher.ends(&nothing_new(span));
+                return Ok(Ended::Asked);
             }
         }
     }

@@ -26,6 +26,7 @@ use tracer_ebpf::EXE_LAUNCHER;
 use super::{
     Ending, RecordError, RunAs, Session, Subject, Watcher,
     describe::text,
+    novelty::nothing_new,
     program,
     signals::{Arrived, Signals},
     spawn,
@@ -36,7 +37,7 @@ use crate::{
     recording::{Reason, ReasonCode, Recording, Source, Workload},
 };
 
-/// How long a command may take to end after `--duration` asked it to.
+/// How long a command may take to end after `--duration` or `--until-stable` asked it to.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// How often the marks are read back while the command runs.
@@ -55,6 +56,8 @@ pub struct Request {
     pub follow: bool,
     /// When to end the command.
     pub duration: Option<Duration>,
+    /// To end it, too, when it made no new call for that long.
+    pub until_stable: Option<Duration>,
     /// For the kernel side.
     pub settings: Settings,
 }
@@ -81,7 +84,8 @@ pub async fn run(
         start_observed: true,
         container: None,
     };
-    session.watch(own.cgroup(), subject, EXE_LAUNCHER, Kind::Plain)?;
+    let number = session.watch(own.cgroup(), subject, EXE_LAUNCHER, Kind::Plain)?;
+    session.want(number, None);
     if let Some(arrived) = signals.pending().filter(|arrived| arrived.asks_to_end()) {
         return Err(RecordError::Interrupted(arrived.signal));
     }
@@ -189,6 +193,13 @@ async fn follow(
         if status.is_some() && !waits {
             break;
         }
+        if let Some(span) = request.until_stable
+            && !deadline.asked
+            && session.is_stable(span)?
+        {
+            watcher.ends(&nothing_new(span));
+            deadline.act(pid, status.is_none(), own.cgroup());
+        }
     }
     // `break` comes only after the command ended.
     status.map_or_else(
@@ -211,7 +222,7 @@ fn pass_on(arrived: Arrived, pid: Pid) {
     }
 }
 
-/// `--duration`: first a request, then, when it is not met, force.
+/// `--duration` and `--until-stable`: first a request, then, when it is not met, force.
 struct Deadline {
     at: Option<Instant>,
     asked: bool,

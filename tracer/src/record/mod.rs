@@ -2,7 +2,8 @@
 //! recording that comes of them.
 //!
 //! [`Session`] takes in what the kernel side saw; [`command`] and [`attach`] say what is recorded, and
-//! until when; `roster` finds out which container each instance is; `assemble` makes the recordings.
+//! until when; `roster` finds out which container each instance is; `novelty` knows for how long nothing
+//! new came; `assemble` makes the recordings.
 
 mod assemble;
 pub mod attach;
@@ -10,6 +11,7 @@ pub mod command;
 mod describe;
 mod error;
 mod instance;
+mod novelty;
 mod program;
 mod roster;
 mod session;

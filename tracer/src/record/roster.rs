@@ -258,6 +258,7 @@ impl Roster {
             .any(|wanted| wanted.matches_later(&container));
         if matches {
             self.meet(&container, watcher);
+            session.want(instance, Some(&container.workload));
         } else if member.wanted && container.role != Role::Sandbox {
             // It was renamed: who was asked for stays who it was. Only a sandbox may have been taken for
             // a container of its pod.
@@ -379,6 +380,7 @@ impl Roster {
             "nothing tells which container was at {}: it is kept under that path",
             path.escape_debug()
         ));
+        session.want(instance, None);
         if let Some(member) = self.members.get_mut(&instance) {
             member.wanted = true;
         }
@@ -401,6 +403,7 @@ impl Roster {
         watcher: &mut dyn Watcher,
     ) -> Result<(), RecordError> {
         self.meet(&container, watcher);
+        session.want(instance, Some(&container.workload));
         announce(Some(&container), &container.cgroup, watcher);
         if let Some(watched) = session.instance_mut(instance) {
             watched.subject.container = Some(describe::container(&container));

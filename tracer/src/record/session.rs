@@ -1,7 +1,7 @@
 //! One recording in the making: what the ring announces, reconciled with what the marks say.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -15,21 +15,21 @@ use super::{
     assemble::{self, Ending},
     describe,
     instance::{Subject, Watched},
+    novelty::Novelty,
 };
 use crate::{
     cgroup::Cgroup,
+    container::Key,
     probe::{Events, Kind, Probe, ProbeError, RowValues, SeenRow, Settings},
     recording::{
         Call, Executable, FirstSeen, Given, Losses, Observation, Observations, Phase, Recording,
+        estimate,
     },
     syscall::Machine,
 };
 
 /// How often the watcher is told; more would only flicker.
 const TELL_EVERY: Duration = Duration::from_millis(100);
-
-/// The window of "new in the last minute".
-const MINUTE: Duration = Duration::from_secs(60);
 
 /// How long after an instance is no longer wanted its rows are given to others: longer than any run
 /// of a kernel program, one of which may hold such a row just now.
@@ -39,18 +39,21 @@ const GRACE: Duration = Duration::from_millis(100);
 const EXITS_IDLE: Duration = Duration::from_secs(5);
 
 /// How a recording goes, for the live line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Different calls so far.
     pub distinct: usize,
     /// Calls so far.
     pub calls: u64,
-    /// Different calls that came up in the last minute.
+    /// Different calls of the workloads, and of what was put into them, that came up in the last minute.
     pub new_in_last_minute: usize,
-    /// Since the last one came up; `None` before the first.
+    /// Since the last of these came up; `None` before the first.
     pub since_last_new: Option<Duration>,
     /// Everything lost so far.
     pub losses: Losses,
+    /// How many calls are unseen, in a few words, as of the last checkpoint; empty when nothing can be
+    /// said.
+    pub unseen: String,
 }
 
 /// Who is told how a recording goes.
@@ -59,6 +62,8 @@ pub trait Watcher {
     fn began(&mut self, what: &str);
     /// Something that a user should know at once: one line, escaped.
     fn note(&mut self, text: &str);
+    /// The recording ends by itself, and why: one line, escaped.
+    fn ends(&mut self, why: &str);
     /// Called about ten times a second.
     fn progress(&mut self, progress: &Progress);
 }
@@ -114,9 +119,9 @@ pub struct Session {
     to_release: VecDeque<(Instant, u64)>,
     /// When exits were last needed.
     exits_needed: Instant,
-    /// When calls came up, within the last minute.
-    new: VecDeque<Instant>,
-    last_new: Option<Instant>,
+    novelty: Novelty,
+    /// How many calls are unseen, in a few words, as of the last checkpoint.
+    unseen: String,
     /// When the watcher was last told.
     told: Instant,
     /// Program runs that the kernel skipped, as of the last checkpoint.
@@ -152,8 +157,8 @@ impl Session {
             news: Vec::new(),
             to_release: VecDeque::new(),
             exits_needed: Instant::now(),
-            new: VecDeque::new(),
-            last_new: None,
+            novelty: Novelty::new(Instant::now()),
+            unseen: String::new(),
             told: Instant::now(),
             skipped_runs: 0,
         })
@@ -208,6 +213,39 @@ impl Session {
 
     pub(super) fn instance_mut(&mut self, number: u32) -> Option<&mut Watched> {
         self.instances.get_mut(number as usize)
+    }
+
+    /// An instance is one that was asked for, of the workload of that key.
+    pub(super) fn want(&mut self, number: u32, key: Option<&Key>) {
+        let now = Instant::now();
+        self.novelty.want(number, key, now);
+        if let Some(watched) = self.instance(number)
+            && !watched.kind.is_to_start()
+        {
+            self.novelty.begin(now);
+        }
+    }
+
+    /// Whether nothing new came for `span`, while something that was asked for ran.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when a map cannot be read.
+    pub(super) fn is_stable(&mut self, span: Duration) -> Result<bool, RecordError> {
+        if !self.seems_stable(span) {
+            return Ok(false);
+        }
+        // What the ring has not told yet, or had no room for, is news as well.
+        self.reconcile()?;
+        Ok(self.seems_stable(span))
+    }
+
+    fn seems_stable(&mut self, span: Duration) -> bool {
+        let runs = self
+            .novelty
+            .wanted()
+            .any(|number| self.instance(number).is_some_and(Watched::runs));
+        let quiet = self.novelty.quiet(runs, Instant::now());
+        estimate::until_stable(span, quiet) == Some(Duration::ZERO)
     }
 
     /// Whether there is an instance that began with the cgroup of this id.
@@ -411,6 +449,7 @@ impl Session {
         self.find_missed_notices()?;
         self.learn_rows()?;
         self.read_rows(None)?;
+        self.unseen = self.estimate();
         self.leave_exits_when_idle()
     }
 
@@ -434,6 +473,21 @@ impl Session {
             });
         }
         Ok(())
+    }
+
+    /// How many calls are unseen, when one workload is recorded: several have nothing in common.
+    fn estimate(&self) -> String {
+        if !self.novelty.is_one_workload() {
+            return String::new();
+        }
+        // Of what the kernel side found, a folder for others has no calls and is no instance.
+        let is_one = |watched: &Watched| watched.seen || !watched.found;
+        let instances: BTreeSet<_> = self
+            .novelty
+            .wanted()
+            .filter(|number| self.instance(*number).is_some_and(is_one))
+            .collect();
+        self.observations.incidence(&instances).brief()
     }
 
     /// Reads the marks of one instance, or of all.
@@ -541,6 +595,7 @@ impl Session {
         if seen {
             self.observations.forget(number);
         }
+        self.novelty.forget(number);
         self.by_id.remove(&id);
         self.watched.remove(&id);
         self.free_numbers.push(number);
@@ -608,20 +663,14 @@ impl Session {
 
     fn progress(&mut self) -> Result<Progress, RecordError> {
         let now = Instant::now();
-        while self
-            .new
-            .front()
-            .is_some_and(|at| now.duration_since(*at) > MINUTE)
-        {
-            self.new.pop_front();
-        }
         let counters = self.probe.counters()?;
         Ok(Progress {
             distinct: self.observations.len(),
             calls: counters.calls,
-            new_in_last_minute: self.new.len(),
-            since_last_new: self.last_new.map(|at| now.duration_since(at)),
+            new_in_last_minute: self.novelty.in_last_minute(now),
+            since_last_new: self.novelty.last().map(|at| now.duration_since(at)),
             losses: self.losses(&counters),
+            unseen: self.unseen.clone(),
         })
     }
 
@@ -706,22 +755,21 @@ impl Session {
         if let Some(watched) = self.instance_mut(who.instance) {
             watched.seen = true;
         }
-        let new = self.observations.add(Observation {
-            call: Call {
-                abi: self.machine.abi(class),
-                nr,
-            },
+        let call = Call {
+            abi: self.machine.abi(class),
+            nr,
+        };
+        if estimate::counts(who.phase, who.blocked) {
+            self.novelty.saw(who.instance, call, Instant::now());
+        }
+        self.observations.add(Observation {
+            call,
             instance: who.instance,
             phase: who.phase,
             executable: who.executable,
             blocked: who.blocked.then(|| describe::blocked(mark)),
             first,
         });
-        if new {
-            let now = Instant::now();
-            self.new.push_back(now);
-            self.last_new = Some(now);
-        }
     }
 
     fn learn_rows(&mut self) -> Result<(), RecordError> {

@@ -135,7 +135,7 @@ pub struct Incidence {
 }
 
 /// Whether evidence counts: what is in a profile by default.
-fn counts(phase: Phase, blocked: bool) -> bool {
+pub(crate) fn counts(phase: Phase, blocked: bool) -> bool {
     matches!(phase, Phase::Run | Phase::Exec) && !blocked
 }
 
@@ -334,9 +334,10 @@ impl Timeline {
 }
 
 /// How long a recording still has to go on without a new call before it counts as stable, which is
-/// when none came for `span`: zero when it does, `None` before the first call.
-pub fn until_stable(span: Duration, since_last_new: Option<Duration>) -> Option<Duration> {
-    since_last_new.map(|since| span.saturating_sub(since))
+/// when none came for `span`: zero when it does, `None` before the workload has begun. `quiet` is for
+/// how long none came.
+pub fn until_stable(span: Duration, quiet: Option<Duration>) -> Option<Duration> {
+    quiet.map(|quiet| span.saturating_sub(quiet))
 }
 
 #[cfg(test)]

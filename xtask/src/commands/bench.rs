@@ -1,18 +1,19 @@
-//! `cargo xtask bench overhead|scale|churn|merge`: builds what is measured, then becomes the bench.
+//! `cargo xtask bench overhead|scale|churn|merge|profile`: builds what is measured, then becomes the bench.
 
 use std::ffi::OsString;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::cmd;
 use crate::commands::build::{self, Object, Progress};
 use crate::commands::setup;
+use crate::runtimes;
 use crate::workspace::{self, Workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// What the bench gets: `overhead`, `scale`, `churn` or `merge`, and its options
+    /// What the bench gets: `overhead`, `scale`, `churn`, `merge` or `profile`, and its options
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     args: Vec<OsString>,
 }
@@ -35,10 +36,15 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
             ])
             .env("TRACER_EBPF_OBJECT", &object),
     )?;
+    // Those that are there: a benchmark fetches nothing.
+    let runtimes = runtimes::all(workspace, false)?;
+    let runtimes = std::env::join_paths(runtimes.into_iter().map(|runtime| runtime.path))
+        .context("the target folder's path cannot be in a list of paths")?;
     let mut bench = Command::new(workspace.release("tracer-bench"));
     workspace::without_toolchain(&mut bench)
         .args(&args.args)
         .env("TRACER_BIN", tracer)
-        .env("TRACER_BENCH_OBJECT", bench_object);
+        .env("TRACER_BENCH_OBJECT", bench_object)
+        .env("TRACER_RUNTIMES", runtimes);
     Err(cmd::exec_as_root("the bench", &mut bench))
 }

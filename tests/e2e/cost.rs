@@ -1,0 +1,155 @@
+//! What a profile costs while it is enforced: of a call without an argument rule nothing depends on the
+//! filter's length, and the order in which a profile has its entries changes no instruction.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use tracer_tests::{
+    Outcome,
+    filter::{self, Filter},
+    needs,
+    oci::{self, Container, Runtime},
+    process::{self, Running},
+    programs::{self, Build},
+    recording::Recording,
+    requires::{Need, program},
+    scratch::Scratch,
+    seccomp,
+    tracer::Record,
+    wait,
+};
+
+/// What an argument rule is made for: a call that the program makes again and again.
+const RULED: (&str, u32) = ("clock_nanosleep", 230);
+
+/// Numbers beyond the last one that any kernel has for x86.
+const NUMBERS: std::ops::Range<u32> = 0..600;
+
+macro_rules! needs_filters {
+    () => {
+        needs!(
+            Need::Root,
+            Need::Cgroup2,
+            Need::X86,
+            Need::Filters,
+            program::CC,
+            program::RUNC,
+            program::CRUN,
+            program::UNSHARE
+        )
+    };
+}
+
+/// A program that goes on and makes no new calls, its recording, and its profile.
+fn recorded(scratch: &Scratch) -> Result<(Recording, Value)> {
+    let (_, recorded) = Record::new(&scratch.join("out"), "work")?
+        .option("--until-stable=300ms")
+        .of([programs::compiled("news", Build::Static)?])
+        .run()?;
+    Ok((recorded.recording()?, seccomp::read(&recorded.profile())?))
+}
+
+/// The filter that a runtime makes of a profile.
+fn loaded(
+    (runtime, _, program): &(Runtime, String, std::path::PathBuf),
+    scratch: &Scratch,
+    profile: &Value,
+) -> Result<Filter> {
+    let argv = [programs::compiled("news", Build::Static)?];
+    let dir = scratch.dir("dir")?;
+    let container = Container::new(*runtime, &argv, &dir, profile, true)?.by(program);
+    let line = container.command_line()?;
+    let (shell, args) = line.split_first().context("an empty command line")?;
+    let mut running = Running::spawn(Command::new(shell).args(args))?;
+    running.until_stdout("done")?;
+    let pid = wait::pid_in(&container.pid_file())?;
+    let filter = Filter::of(pid)?;
+    process::send(pid, Signal::SIGKILL)?;
+    running.wait()?;
+    Ok(filter)
+}
+
+/// The numbers that it allows without arguments, and those of them that it allows whatever they are.
+fn allowed(filter: &Filter) -> Result<(Vec<u32>, Vec<u32>)> {
+    let (mut allowed, mut constant) = (Vec::new(), Vec::new());
+    for nr in NUMBERS {
+        let verdict = filter.run(filter::X86_64, nr, [0; 6])?;
+        if verdict.action == filter::ALLOW {
+            allowed.push(nr);
+            if verdict.constant {
+                constant.push(nr);
+            }
+        }
+    }
+    Ok((allowed, constant))
+}
+
+#[test]
+fn calls_without_argument_rules_are_allowed_without_running_the_filter() -> Outcome {
+    needs_filters!();
+    let scratch = Scratch::new()?;
+    let (recording, profile) = recorded(&scratch)?;
+    // What a rule with an argument changes, so that a filter without one is known to be another.
+    let mut ruled = seccomp::without(&profile, RULED.0)?;
+    let entries = ruled["syscalls"].as_array_mut().context("no entries")?;
+    let last = entries.last_mut().context("no entries")?;
+    *last = json!({
+        "names": [RULED.0], "action": "SCMP_ACT_ALLOW",
+        "args": [{ "index": 1, "value": 7, "op": "SCMP_CMP_NE" }],
+    });
+    for program in oci::programs()? {
+        let of = format!("{} {}", program.0.name(), program.1);
+        let (by_number, constant) = allowed(&loaded(&program, &scratch, &profile)?)?;
+        ensure!(
+            by_number == constant,
+            "{of}: {by_number:?} are allowed, and only {constant:?} whatever the arguments are"
+        );
+        for call in recording.made_in("run") {
+            ensure!(
+                constant.contains(&call.nr),
+                "{of}: {call} is not among them"
+            );
+        }
+        let filter = loaded(&program, &scratch, &ruled)?;
+        let (with_rule, constant) = allowed(&filter)?;
+        let others: Vec<_> = with_rule
+            .iter()
+            .copied()
+            .filter(|nr| *nr != RULED.1)
+            .collect();
+        ensure!(
+            with_rule == by_number && constant == others,
+            "{of}: {with_rule:?} are allowed, {constant:?} whatever the arguments are"
+        );
+        let denied = filter.run(filter::X86_64, RULED.1, [0, 7, 0, 0, 0, 0])?;
+        ensure!(denied.action != filter::ALLOW, "{of}: {denied:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_order_of_entries_changes_no_instruction() -> Outcome {
+    needs_filters!();
+    let scratch = Scratch::new()?;
+    let (_, profile) = recorded(&scratch)?;
+    let mut reversed = profile.clone();
+    let entries = reversed["syscalls"].as_array_mut().context("no entries")?;
+    entries.reverse();
+    for entry in entries {
+        entry["names"].as_array_mut().context("no names")?.reverse();
+    }
+    ensure!(profile != reversed);
+    for program in oci::programs()? {
+        let filters = [&profile, &reversed].map(|profile| loaded(&program, &scratch, profile));
+        let [one, other] = filters;
+        ensure!(
+            one?.is_same(&other?),
+            "{} {} makes another filter of the same entries in another order",
+            program.0.name(),
+            program.1
+        );
+    }
+    Ok(())
+}
