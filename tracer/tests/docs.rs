@@ -2,15 +2,17 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",
+    "docs/arguments.md",
     "docs/completeness.md",
     "docs/limits.md",
     "docs/benchmarks.md",
+    "docs/portability.md",
     "profiles-out/README.md",
 ];
 
