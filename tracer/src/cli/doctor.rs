@@ -118,6 +118,11 @@ fn examine() -> Report {
                 note: "all of them, of every ABI; not what io_uring does",
             },
             Observation {
+                kind: "arguments",
+                provider: can_record.then_some("BTF tracepoint sys_enter"),
+                note: "registers that choose what a call does, such as families of sockets; not what pointers lead to",
+            },
+            Observation {
                 kind: "blocked calls",
                 provider: can_record.then_some("BTF tracepoint sys_exit"),
                 note: "those that a seccomp filter stopped, with what the program saw; watched only while a filter is there",

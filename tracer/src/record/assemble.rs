@@ -92,7 +92,7 @@ pub(super) fn recordings(
                     .filter_map(|number| instances.get(*number as usize))
                     .map(|watched| instance(watched, whole.calls))
                     .collect(),
-                providers: vec![describe::syscall_provider(whole.machine.native)],
+                providers: describe::providers(whole.machine.native),
                 syscalls: observations.into_syscalls(),
                 coverage: Coverage::new(reasons, whole.losses),
                 merged: None,

@@ -128,11 +128,23 @@ pub(super) fn text(bytes: &[u8]) -> String {
 }
 
 /// The provider of system calls on this machine, and its blind spots.
-pub(super) fn syscall_provider(native: Abi) -> Provider {
-    let mut cannot_see = vec![
-        "which argument values a filter that was in place stopped".to_owned(),
-        "what io_uring does".to_owned(),
-    ];
+pub(super) fn providers(native: Abi) -> Vec<Provider> {
+    vec![arguments_provider(), syscall_provider(native)]
+}
+
+fn arguments_provider() -> Provider {
+    Provider {
+        kind: "arguments".to_owned(),
+        provider: "registers at BTF tracepoint sys_enter".to_owned(),
+        cannot_see: vec![
+            "those of calls that a filter in place stopped".to_owned(),
+            "what pointers lead to".to_owned(),
+        ],
+    }
+}
+
+fn syscall_provider(native: Abi) -> Provider {
+    let mut cannot_see = vec!["what io_uring does".to_owned()];
     if native == Abi::X86_64 {
         cannot_see.push(
             "that a call was 32-bit, when a 64-bit program forges the registers of a 64-bit one"

@@ -70,6 +70,13 @@ const AF_NETLINK: u64 = 16;
 const SOCK_STREAM: u64 = 1;
 const SOCK_DGRAM: u64 = 2;
 
+/// More alternatives of one call than this make a profile long, and each such call slow, for little:
+/// readers of profiles take 128 entries in all (Kubernetes' KEP 6061).
+const MOST_ALTERNATIVES: usize = 32;
+
+const TOO_MANY: &str =
+    "it was seen with more than 32 kinds of values: a rule for each would be too long";
+
 /// All that either of two conditions could tell apart was seen.
 const BOTH: &str = "it was seen with and without";
 
@@ -220,6 +227,9 @@ fn only(all: impl Iterator<Item = (Vec<(Condition, String)>, bool)>) -> Restrict
         .collect();
     only.sort();
     only.dedup_by(|later, first| later.conditions == first.conditions);
+    if only.len() > MOST_ALTERNATIVES {
+        return Restriction::Open(TOO_MANY);
+    }
     Restriction::Only(only)
 }
 

@@ -242,3 +242,15 @@ fn what_was_seen_is_told_from_what_was_not() {
     assert_eq!(of("prctl", &[38]), (1, 3));
     assert_eq!(of("clone", &[17]), (1, 0));
 }
+
+#[test]
+fn a_small_set_is_compared_and_a_large_one_is_not() {
+    let values: Vec<[u64; 1]> = (0..40).map(|value| [value]).collect();
+    let seen: Vec<&[u64]> = values.iter().map(<[u64; 1]>::as_slice).collect();
+    assert_eq!(
+        restricted("ioctl", Mode::All, &seen[..32]).unwrap().len(),
+        32
+    );
+    let reason = restricted("ioctl", Mode::All, &seen).unwrap_err();
+    assert!(reason.contains("more than 32"), "{reason}");
+}
