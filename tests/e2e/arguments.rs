@@ -6,8 +6,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
 use tracer_tests::{
-    Outcome, needs,
+    Outcome,
+    life::{Life, Watch},
+    needs,
     oci::{Container, Runtime},
     process,
     programs::{self, Build},
@@ -18,6 +21,8 @@ use tracer_tests::{
     strace::Given,
     tracer::Record,
 };
+
+use crate::lifecycle::needs_containers;
 
 const INT: u64 = 0xffff_ffff;
 
@@ -232,5 +237,74 @@ fn more_than_64_values_are_told_and_restrict_nothing() -> Outcome {
     ensure!(open, "prctl is restricted: {profile}");
     let review = std::fs::read_to_string(recorded.folder.join("REVIEW.md"))?;
     ensure!(review.contains("more than 64 combinations"), "{review}");
+    Ok(())
+}
+
+/// What lies behind a pointer strace does not tell in numbers.
+#[test]
+fn the_flags_of_clone3_are_read_from_memory() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
+    let scratch = Scratch::new()?;
+    let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
+        .of([programs::compiled("arguments", Build::Dynamic)?])
+        .run()?;
+    finished.success()?;
+    // pthread_create: CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, SETTLS, PARENT_SETTID,
+    // CHILD_CLEARTID (glibc, nptl/pthread_create.c).
+    let given = recorded.recording()?.given("clone3", "run");
+    ensure!(given == [vec![0x3d_0f00]].into(), "{given:x?}");
+    Ok(())
+}
+
+/// Rows are given from one container to the next, over and over: what the next one gives to a call is
+/// seen although the last one gave the same, and by the phase that it is in.
+#[test]
+fn values_are_each_containers_own() -> Outcome {
+    needs_containers!(Runtime::Runc);
+    let scratch = Scratch::new()?;
+    let lives: Result<Vec<_>> = (0..6)
+        .map(|number| Life::new(Runtime::Runc, &scratch.dir(&number.to_string())?))
+        .collect();
+    let mut lives = lives?;
+    let mut options = vec!["--wait", "--duration", "1h", "--max-rows", "48"];
+    let ids: Vec<String> = lives.iter().map(|life| life.id().to_owned()).collect();
+    for id in &ids {
+        options.extend(["--container", id]);
+    }
+    let watch = Watch::start(&scratch.join("out"), &options)?;
+    for (life, by_exec) in lives.iter_mut().zip([true, false].into_iter().cycle()) {
+        life.start()?;
+        // personality(PER_LINUX32).
+        if by_exec {
+            life.exec(&["busybox", "linux32", "true"])?;
+        } else {
+            life.does("busybox linux32 true")?;
+        }
+        life.ends()?;
+    }
+    let watched = watch.stop(Signal::SIGTERM)?;
+    let asked: BTreeSet<Vec<u64>> = [vec![8]].into();
+    for (id, by_exec) in ids.iter().zip([true, false].into_iter().cycle()) {
+        let (_, recording) = watched.of(id)?;
+        let (phase, other) = if by_exec {
+            ("exec", "run")
+        } else {
+            ("run", "exec")
+        };
+        ensure!(
+            recording.given("personality", phase) == asked
+                && recording.given("personality", other).is_empty(),
+            "{id}, {phase}: {:?}",
+            recording.syscalls
+        );
+        let cut = recording
+            .syscalls
+            .iter()
+            .filter_map(|call| call.arguments.as_ref());
+        ensure!(
+            cut.clone().all(|arguments| arguments.cut.is_empty()),
+            "{id}"
+        );
+    }
     Ok(())
 }

@@ -96,6 +96,7 @@ pub(super) fn losses(losses: &Losses) -> String {
         (losses.program_runs, "program runs skipped"),
         (losses.threads, "threads without blocked calls"),
         (losses.phases, "times in the wrong phase"),
+        (losses.values, "calls without their arguments"),
         (losses.events, "without first-seen evidence"),
         (losses.executables, "times without executable"),
     ];

@@ -59,7 +59,7 @@ pub(super) struct Args {
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub(super) duration: Option<Duration>,
 
-    /// End when no new call came for this long; with --duration, by whichever comes first
+    /// End when nothing new came for this long, no call and no value of an argument; with --duration, by whichever comes first
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub(super) until_stable: Option<Duration>,
 

@@ -205,11 +205,11 @@ impl Probe {
             .filter(|row| instances.contains(&row.key.instance));
         // No slot may lead to a row that is about to be somebody else's.
         self.control.new_epoch();
-        self.control.forget_recent_values();
         let mut exotic: BTreeMap<u32, Vec<_>> = BTreeMap::new();
         for (number, abi, nr, _) in self.exotic()? {
             exotic.entry(number).or_default().push((abi, nr));
         }
+        let mut emptied = Vec::new();
         for row in theirs {
             let mut rows: HashMap<_, RowKey, u32> = self.map_mut(names::ROWS)?;
             rows.remove(&row.key)
@@ -229,8 +229,13 @@ impl Probe {
                 .set(row.number, MarkBytes([0; ROW_LEN]), 0)
                 .map_err(|error| ProbeError::map("empty", names::MARKS)(error.into()))?;
             self.empty_values(row.number)?;
+            emptied.push(row.number);
+        }
+        // What was marked in them is not marked any more; before anyone else gets one.
+        self.control.forget_recent_values();
+        for row in emptied {
             let mut free: Queue<_, u32> = self.map_mut(names::FREE_ROWS)?;
-            free.push(row.number, 0)
+            free.push(row, 0)
                 .map_err(|error| ProbeError::map("give back to", names::FREE_ROWS)(error.into()))?;
         }
         Ok(())

@@ -6,11 +6,15 @@ use std::{
 };
 
 use jiff::SignedDuration;
+use tracer_ebpf::WATCHED_ARGUMENTS;
 
 use crate::{container::Key, recording::Call};
 
 /// The window of "new in the last minute".
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// What is new once: a call, or what it was given, where that is recorded.
+pub(super) type News = (Call, Option<[u64; WATCHED_ARGUMENTS]>);
 
 /// Keeps, of each workload, the calls that count towards how much is unseen
 /// ([`crate::recording::estimate`]).
@@ -22,9 +26,9 @@ pub(super) struct Novelty {
     workload_of: HashMap<u32, usize>,
     /// What their containers are of; a workload without one is none of the others.
     workloads: Vec<Option<Key>>,
-    known: HashSet<(usize, Call)>,
-    /// Calls of instances that nobody knows yet, and that may turn out not to be wanted.
-    open: HashMap<u32, HashSet<Call>>,
+    known: HashSet<(usize, News)>,
+    /// News of instances that nobody knows yet, and that may turn out not to be wanted.
+    open: HashMap<u32, HashSet<News>>,
     /// When new calls came, within the last minute.
     recent: VecDeque<Instant>,
     last: Option<Instant>,
@@ -68,8 +72,8 @@ impl Novelty {
             self.workloads.len() - 1
         });
         self.workload_of.insert(instance, place);
-        for call in self.open.remove(&instance).unwrap_or_default() {
-            self.saw(instance, call, now);
+        for news in self.open.remove(&instance).unwrap_or_default() {
+            self.saw(instance, news, now);
         }
     }
 
@@ -79,14 +83,16 @@ impl Novelty {
         self.open.remove(&instance);
     }
 
-    /// An instance made a call that counts.
-    pub(super) fn saw(&mut self, instance: u32, call: Call, now: Instant) {
+    /// An instance made a call that counts, or gave it values.
+    pub(super) fn saw(&mut self, instance: u32, news: News, now: Instant) {
         let Some(workload) = self.workload_of.get(&instance) else {
-            self.open.entry(instance).or_default().insert(call);
+            self.open.entry(instance).or_default().insert(news);
             return;
         };
-        if self.known.insert((*workload, call)) {
-            self.recent.push_back(now);
+        if self.known.insert((*workload, news)) {
+            if news.1.is_none() {
+                self.recent.push_back(now);
+            }
             self.last = Some(now);
             self.quiet = Some(Duration::ZERO);
             self.counted = now;
@@ -136,7 +142,7 @@ pub(super) fn nothing_new(span: Duration) -> String {
     // As people write it, and as `--until-stable` reads it.
     let span = SignedDuration::try_from(span)
         .map_or_else(|_| format!("{span:?}"), |span| format!("{span:#}"));
-    format!("no new call came for {span}, so the recording ends")
+    format!("nothing new came for {span}, so the recording ends")
 }
 
 #[cfg(test)]
@@ -146,9 +152,9 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn call(nr: u32) -> Call {
+    fn call(nr: u32) -> News {
         let abi = Abi::X86_64;
-        Call { abi, nr }
+        (Call { abi, nr }, None)
     }
 
     fn key(name: &str) -> Key {
@@ -173,6 +179,10 @@ mod tests {
         assert_eq!(novelty.last(), Some(at(106)));
         assert_eq!(novelty.in_last_minute(at(161)), 1);
         assert_eq!(novelty.in_last_minute(at(167)), 0);
+        // What a call was given is news too, but no new call.
+        novelty.saw(0, (call(2).0, Some([1, 0, 0])), at(170));
+        assert_eq!(novelty.quiet(true, at(171)), Some(SECOND));
+        assert_eq!(novelty.in_last_minute(at(171)), 0);
     }
 
     #[test]

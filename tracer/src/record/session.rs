@@ -461,11 +461,16 @@ impl Session {
             .map(|(class, nr, values)| (class, nr, Some(values)));
         let cut = cut.into_iter().map(|(class, nr)| (class, nr, None));
         for (class, nr, values) in seen.chain(cut) {
+            let call = Call {
+                abi: self.machine.abi(class),
+                nr,
+            };
+            if values.is_some() && estimate::counts(who.phase, who.blocked) {
+                self.novelty
+                    .saw(who.instance, (call, values), Instant::now());
+            }
             self.observations.add_arguments(Given {
-                call: Call {
-                    abi: self.machine.abi(class),
-                    nr,
-                },
+                call,
                 instance: who.instance,
                 phase: who.phase,
                 executable: who.executable.clone(),
@@ -502,7 +507,8 @@ impl Session {
             for (class, nr, mark) in self.probe.marks(*number)? {
                 self.observe(meaning.clone(), class, nr, mark, None);
             }
-            if !meaning.blocked {
+            // Of what prepares a container, and of what was stopped, no values are kept.
+            if !meaning.blocked && meaning.phase != Phase::Setup {
                 self.read_values(*number, meaning)?;
             }
         }
@@ -760,7 +766,7 @@ impl Session {
             nr,
         };
         if estimate::counts(who.phase, who.blocked) {
-            self.novelty.saw(who.instance, call, Instant::now());
+            self.novelty.saw(who.instance, (call, None), Instant::now());
         }
         self.observations.add(Observation {
             call,

@@ -57,6 +57,8 @@ enum Nonsense {
     Indices,
     #[error("a combination has {0} values for {1} arguments")]
     Values(usize, usize),
+    #[error("nobody gave a combination")]
+    Nobody,
 }
 
 impl TryFrom<Unchecked> for Arguments {
@@ -71,6 +73,9 @@ impl TryFrom<Unchecked> for Arguments {
         for combination in &seen {
             if combination.values.len() != indices.len() {
                 return Err(Nonsense::Values(combination.values.len(), indices.len()));
+            }
+            if combination.executables.is_empty() {
+                return Err(Nonsense::Nobody);
             }
         }
         Ok(Self { indices, seen, cut })
@@ -262,6 +267,7 @@ mod tests {
             ("[0,2]", "[0,6]", "0 to 5"),
             ("[1,2]", "[1]", "1 values for 2 arguments"),
             ("\"cut\"", "\"more\"", "unknown field"),
+            ("[\"unknown\"]", "[]", "nobody"),
         ] {
             let error = read(&fine.replacen(from, to, 1)).unwrap_err();
             assert!(error.contains(says), "{error}");

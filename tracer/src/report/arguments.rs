@@ -3,11 +3,12 @@
 use super::{
     escape::{code, prose},
     markdown::Document,
-    rules::{list, or_dash},
+    rules::{executables, list, or_dash},
 };
 use crate::{
     profile::seccomp::{Rule, SeccompProfile},
     syscall::{
+        Abi,
         condition::{Condition, Conditions},
         errno,
     },
@@ -38,8 +39,16 @@ pub(super) fn restricted(doc: &mut Document, profile: &SeccompProfile) {
     } else {
         "Called with other arguments, these calls return EPERM."
     });
-    if profile.prefers_clone() {
-        doc.paragraph("The workload called clone3, whose flags no filter can look at. It returns ENOSYS here, upon which libcs and language runtimes call clone, which is allowed for the namespaces that clone3 made, or for none.");
+    if let Some(clone3) = profile.gave_way() {
+        doc.paragraph(&format!(
+            "`clone3`, whose flags no filter can look at, was called by {}. It returns ENOSYS here, upon which libcs and language runtimes call `clone`, which is allowed for the namespaces that clone3 made, or for none.",
+            executables(clone3.executables())
+        ));
+    }
+    let by_socketcall = profile.architectures().any(|abi| abi == Abi::I386)
+        && profile.refused().all(|name| name != "socketcall");
+    if by_socketcall {
+        doc.paragraph("On i386, and by `int 0x80`, socket calls can be made through `socketcall`, whose arguments lie in memory: conditions on them do not bind there.");
     }
     doc.table(["Call", "Only when", "Compared", "Layers"], rows);
 }

@@ -60,7 +60,10 @@ pub fn review(recordings: &[Recording], profile: &SeccompProfile) -> String {
 }
 
 fn summary(doc: &mut Document, profile: &SeccompProfile) {
-    let in_layer = |layer| profile.names_in(layer).count();
+    let in_layer = |layer| {
+        let gave_way = layer == Layer::Observed && profile.gave_way().is_some();
+        profile.names_in(layer).count() + usize::from(gave_way)
+    };
     let abis: Vec<_> = profile
         .architectures()
         .map(|abi| abi.as_str().to_owned())
@@ -106,6 +109,10 @@ fn coverage(doc: &mut Document, recording: &Recording) {
         (
             losses.phases,
             "times a runtime's process, or one that was put in later, was taken for the workload",
+        ),
+        (
+            losses.values,
+            "calls whose arguments found no room; they are kept, with any arguments",
         ),
         (
             losses.executables,

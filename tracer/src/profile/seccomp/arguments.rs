@@ -16,6 +16,14 @@ use crate::{
 /// Not all is known of what a call was given.
 const CUT: &str = "it was given more than 64 combinations of values, or some were not recorded";
 
+/// A filter stopped it.
+const BLOCKED: &str =
+    "a filter stopped it while it was recorded, and with which arguments is not known";
+
+/// The flags that clone takes as well: not the lowest byte, where it has the signal and clone3
+/// `CLONE_NEWTIME`, and not those above 32 bits.
+const OF_CLONE: u64 = 0xffff_ff00;
+
 /// The flags that only clone3 takes and that its callers do without when they fall back to clone
 /// (`CLONE_CLEAR_SIGHAND`: glibc's posix_spawn, sysdeps/unix/sysv/linux/spawni.c).
 const DISPENSABLE: u64 = 0x1_0000_0000;
@@ -35,7 +43,10 @@ pub(super) fn allow_observed(
         return;
     };
     let arguments = syscall.arguments.as_ref();
-    let known = arguments.filter(|it| it.indices == recorded.indices());
+    let known = arguments.filter(|arguments| {
+        let mut seen = arguments.seen.iter();
+        seen.all(|it| recorded.is_of(&arguments.indices, &it.values))
+    });
     let seen = known.into_iter().flat_map(|arguments| {
         let of_phase = arguments.seen.iter().filter(move |it| it.phase == phase);
         of_phase.map(|combination| combination.values.as_slice())
@@ -51,6 +62,18 @@ pub(super) fn allow_observed(
         Restriction::Open(recorded.open_under(mode).unwrap_or(CUT))
     };
     allow(rule, layer, restriction, options);
+}
+
+/// Allows a call that a filter stopped while it was recorded: with which arguments is not known.
+pub(super) fn allow_blocked(rule: &mut Rule, layer: Layer, syscall: &Syscall, options: &Options) {
+    let name = syscall.abi.syscall_name(syscall.nr);
+    let restriction = name
+        .and_then(|name| recorded(syscall.abi, name))
+        .map(|recorded| recorded.open_under(options.arguments).unwrap_or(BLOCKED));
+    rule.allow(layer);
+    if let Some(reason) = restriction {
+        rule.is_open(reason);
+    }
 }
 
 /// Allows a call in a layer that was not recorded: for what is known to be given to it there.
@@ -104,15 +127,13 @@ fn allow(rule: &mut Rule, layer: Layer, restriction: Restriction, options: &Opti
 ///
 /// What clone3 does is behind a pointer, so that whoever may call it may make any namespace, whatever
 /// is said of clone. On ENOSYS libcs and language runtimes call clone. Docker's default profile does
-/// the same. Returns whether that is so.
+/// the same. Returns the rule of clone3 when it gave way.
 pub(super) fn prefer_clone(
     rules: &mut BTreeMap<&'static str, Rule>,
     recordings: &[Recording],
     counts: impl Fn(Phase) -> bool,
-) -> bool {
-    let Some(clone3) = rules.get_mut("clone3") else {
-        return false;
-    };
+) -> Option<Rule> {
+    let clone3 = rules.get_mut("clone3")?;
     let calls = recordings.iter().flat_map(|recording| &recording.syscalls);
     let mut flags = Vec::new();
     for call in calls.filter(|call| call.abi.syscall_name(call.nr) == Some("clone3")) {
@@ -121,13 +142,13 @@ pub(super) fn prefer_clone(
         let Some(arguments) = &call.arguments else {
             if !phases.is_empty() {
                 clone3.is_open(CUT);
-                return false;
+                return None;
             }
             continue;
         };
         if phases.iter().any(|phase| arguments.cut.contains(phase)) {
             clone3.is_open(CUT);
-            return false;
+            return None;
         }
         let seen = arguments
             .seen
@@ -135,24 +156,22 @@ pub(super) fn prefer_clone(
             .filter(|it| phases.contains(&it.phase));
         flags.extend(seen.filter_map(|combination| combination.values.first().copied()));
     }
-    let needs_clone3 = |flags: &u64| flags & !(u64::from(u32::MAX) | DISPENSABLE) != 0;
+    let needs_clone3 = |flags: &u64| flags & !(OF_CLONE | DISPENSABLE) != 0;
     if flags.iter().any(needs_clone3) {
-        clone3.is_open("it was given flags that clone does not take, such as CLONE_INTO_CGROUP");
-        return false;
+        clone3.is_open("it was given flags that clone does not take, such as CLONE_INTO_CGROUP or CLONE_NEWTIME");
+        return None;
     }
-    let Some(recorded) = recorded(Abi::X86_64, "clone").filter(|_| !flags.is_empty()) else {
-        return false;
-    };
+    let recorded = recorded(Abi::X86_64, "clone").filter(|_| !flags.is_empty())?;
     let combinations = flags.iter().map(std::slice::from_ref);
     let Restriction::Only(only) = recorded.restriction(Mode::Safe, combinations) else {
-        return false;
+        return None;
     };
-    rules.remove("clone3");
+    let gave_way = rules.remove("clone3")?;
     let clone = rules.entry("clone").or_default();
     for it in only {
         clone.allow_only(Layer::Variant, it.conditions, it.when);
     }
-    true
+    Some(gave_way)
 }
 
 /// What clone is allowed for when it makes no namespace.
@@ -262,6 +281,18 @@ mod tests {
     }
 
     #[test]
+    fn values_that_cannot_be_leave_a_call_open() {
+        // As a version with other masks would have recorded them.
+        for (nr, name, values) in [
+            (SOCKET, "socket", &[17, 0x8_0003, 3][..]),
+            (PRCTL, "prctl", &[0x1_0000_0000]),
+        ] {
+            let profile = profile(&recording(&[(nr, &[values])]), &Options::default());
+            assert_eq!(profile.rule(name).unwrap().only(), None, "{name}");
+        }
+    }
+
+    #[test]
     fn clone3_gives_way_to_clone() {
         const THREAD: u64 = 0x3d_0f00;
         let options = Options::default();
@@ -269,6 +300,9 @@ mod tests {
             |flags: &[&[u64]], options: &Options| profile(&recording(&[(CLONE3, flags)]), options);
         let threads = of(&[&[THREAD]], &options);
         assert!(threads.rule("clone3").is_none() && threads.absent().any(|it| it == "clone3"));
+        let made_by = threads.gave_way().map(Rule::executables);
+        assert_eq!(made_by, Some(&[path("/bin/x")].into()));
+        assert!(threads.rule("fork").is_some(), "for musl");
         assert!(passes(&threads, "clone", THREAD) && !passes(&threads, "clone", 0x1000_0000));
         // What cannot be had by clone, and where EPERM would end it.
         let eperm = Options {
@@ -279,7 +313,14 @@ mod tests {
             arguments: Mode::Off,
             ..Options::default()
         };
-        for (flags, options) in [(0x2_0000_0000, &options), (THREAD, &eperm), (THREAD, &off)] {
+        let kept = [
+            (0x2_0000_0000, &options),
+            // CLONE_NEWTIME, which Go asks clone3 for only.
+            (0x4180, &options),
+            (THREAD, &eperm),
+            (THREAD, &off),
+        ];
+        for (flags, options) in kept {
             let kept = of(&[&[flags]], options);
             assert_eq!(kept.rule("clone3").unwrap().only(), None);
         }

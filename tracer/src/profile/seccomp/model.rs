@@ -100,7 +100,7 @@ pub struct SeccompProfile {
     architectures: BTreeSet<Abi>,
     rules: BTreeMap<&'static str, Rule>,
     variants: BTreeMap<&'static str, Vec<Added>>,
-    prefers_clone: bool,
+    gave_way: Option<Rule>,
     refused: BTreeSet<&'static str>,
     absent: BTreeSet<&'static str>,
     blocked: BTreeMap<&'static str, Stopped>,
@@ -124,7 +124,7 @@ impl SeccompProfile {
             architectures: natives.clone(),
             rules: BTreeMap::new(),
             variants: BTreeMap::new(),
-            prefers_clone: false,
+            gave_way: None,
             refused: BTreeSet::new(),
             absent: BTreeSet::new(),
             blocked: BTreeMap::new(),
@@ -141,7 +141,7 @@ impl SeccompProfile {
             && options.variants == VariantPolicy::Fallbacks
         {
             let counts = |phase| options.exec.counts(phase);
-            profile.prefers_clone = arguments::prefer_clone(&mut profile.rules, recordings, counts);
+            profile.gave_way = arguments::prefer_clone(&mut profile.rules, recordings, counts);
         }
         // The runtime is a native program, whatever the workload is.
         for abi in &natives {
@@ -157,7 +157,8 @@ impl SeccompProfile {
             }
         }
         if options.variants == VariantPolicy::Fallbacks {
-            for added in variant::added(&profile.rules, &profile.architectures) {
+            let observed = profile.gave_way.is_some();
+            for added in variant::added(&profile.rules, &profile.architectures, observed) {
                 profile.add_variant(added);
             }
         }
@@ -232,8 +233,7 @@ impl SeccompProfile {
         };
         let rule = self.rules.entry(name).or_default();
         if who.blocked.is_some() {
-            // With which arguments is not recorded.
-            rule.allow(layer);
+            arguments::allow_blocked(rule, layer, syscall, options);
         } else {
             arguments::allow_observed(rule, layer, syscall, who.phase, options);
         }
@@ -313,9 +313,9 @@ impl SeccompProfile {
         })
     }
 
-    /// Whether clone3 was observed, and clone is allowed in its place.
-    pub fn prefers_clone(&self) -> bool {
-        self.prefers_clone
+    /// Who called clone3, when clone is allowed in its place.
+    pub fn gave_way(&self) -> Option<&Rule> {
+        self.gave_way.as_ref()
     }
 
     /// The container runtimes that the layer `window` is for.

@@ -32,6 +32,7 @@ pub enum VariantPolicy {
 pub(super) fn added(
     rules: &BTreeMap<&'static str, Rule>,
     architectures: &BTreeSet<Abi>,
+    clone3_gave_way: bool,
 ) -> Vec<Added> {
     let no_namespace = arguments::no_namespace();
     let is_allowed = |name: &str| {
@@ -42,13 +43,15 @@ pub(super) fn added(
         })
     };
     let is_work = |name: &str, abi| {
-        rules.get(name).is_some_and(|rule| {
-            rule.layers().any(|layer| match layer {
-                Layer::Observed => rule.abis().any(|seen| seen == abi),
-                Layer::Essential => true,
-                Layer::Window | Layer::Variant => false,
+        // The work that it does was clone3's.
+        (name == "clone" && clone3_gave_way)
+            || rules.get(name).is_some_and(|rule| {
+                rule.layers().any(|layer| match layer {
+                    Layer::Observed => rule.abis().any(|seen| seen == abi),
+                    Layer::Essential => true,
+                    Layer::Window | Layer::Variant => false,
+                })
             })
-        })
     };
     let of_abi = |abi: &Abi| {
         let abi = *abi;

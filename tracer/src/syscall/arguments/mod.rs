@@ -108,6 +108,15 @@ impl Recorded {
             .collect()
     }
 
+    /// Whether values can be of this call: another version may have recorded other arguments, or other
+    /// bits of them.
+    pub fn is_of(&self, indices: &[u32], values: &[u64]) -> bool {
+        let pairs = self.arguments.iter().zip(values);
+        indices.iter().eq(self.arguments.iter().map(|it| &it.index))
+            && pairs.clone().count() == values.len()
+            && pairs.into_iter().all(|(it, value)| value & !it.mask == 0)
+    }
+
     /// What the kernel side is to do; `number` tells it from others.
     pub fn watch(&self, number: u32) -> Watch {
         let mut masks = [0; WATCHED_ARGUMENTS];

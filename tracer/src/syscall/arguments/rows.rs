@@ -12,6 +12,10 @@ const SOCKET_FLAGS: u64 = 0x8_0000 | 0x800;
 /// `PROT_EXEC` (include/uapi/asm-generic/mman-common.h).
 const EXECUTABLE: u64 = 4;
 
+/// glibc's `recv` is `recv`, musl's `recvfrom`; and each socket call that a profile names opens the same
+/// one of `socketcall` for i386, whatever else is said of it (libseccomp, src/arch-x86.c).
+const BY_LIBC: &str = "libcs differ in which of its calls they use for the same work";
+
 const fn argument(index: u32, mask: u64, meaning: Meaning) -> Argument {
     Argument {
         index,
@@ -159,17 +163,23 @@ pub const RECORDED: &[Recorded] = &[
             Rule::Exactly,
         )
     },
-    recorded(
-        &["socketcall"],
-        &[argument(0, INT, Meaning::Socketcall)],
-        Rule::Exactly,
-    ),
-    // Above are a version's bits (ipc/syscall.c).
-    recorded(
-        &["ipc"],
-        &[argument(0, 0xffff, Meaning::Ipc)],
-        Rule::Exactly,
-    ),
+    Recorded {
+        varies: Some(BY_LIBC),
+        ..recorded(
+            &["socketcall"],
+            &[argument(0, INT, Meaning::Socketcall)],
+            Rule::Exactly,
+        )
+    },
+    Recorded {
+        varies: Some(BY_LIBC),
+        // Above are a version's bits (ipc/syscall.c).
+        ..recorded(
+            &["ipc"],
+            &[argument(0, 0xffff, Meaning::Ipc)],
+            Rule::Exactly,
+        )
+    },
 ];
 
 const SOCKET: &[Argument] = &[
