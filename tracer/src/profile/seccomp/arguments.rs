@@ -16,6 +16,9 @@ use crate::{
 /// Not all is known of what a call was given.
 const CUT: &str = "it was given more than 64 combinations of values, or some were not recorded";
 
+/// The values are those of another machine.
+const MOVED: &str = "it was recorded on another machine, where its arguments are others";
+
 /// The flags that only clone3 takes and that its callers do without when they fall back to clone
 /// (`CLONE_CLEAR_SIGHAND`: glibc's posix_spawn, sysdeps/unix/sysv/linux/spawni.c).
 const DISPENSABLE: u64 = 0x1_0000_0000;
@@ -51,6 +54,15 @@ pub(super) fn allow_observed(
         Restriction::Open(recorded.open_under(mode).unwrap_or(CUT))
     };
     allow(rule, layer, restriction, options);
+}
+
+/// Allows a call in a layer that does on another machine what was observed, by other arguments.
+pub(super) fn allow_moved(rule: &mut Rule, layer: Layer, syscall: &Syscall) {
+    rule.allow(layer);
+    let name = syscall.abi.syscall_name(syscall.nr);
+    if name.is_some_and(|name| recorded(syscall.abi, name).is_some()) {
+        rule.is_open(MOVED);
+    }
 }
 
 /// Allows a call in a layer that was not recorded: for what is known to be given to it there.
