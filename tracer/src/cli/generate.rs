@@ -102,3 +102,16 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     io::stdout().write_all(written.as_bytes())?;
     Ok(Exit::Fine)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_are_those_that_have_the_abi_for_their_own() {
+        assert_eq!(arch("aarch64"), Ok(Abi::Aarch64));
+        for wrong in ["x32", "arm64", "amd64", ""] {
+            assert!(arch(wrong).unwrap_err().contains("known are x86_64"));
+        }
+    }
+}

@@ -3,11 +3,16 @@
 use proptest::{prelude::*, sample::select};
 
 use super::{
-    ExecPolicy, Options, Rule, SeccompProfile,
+    ExecPolicy, Options, Rule, SeccompProfile, VariantPolicy,
     fixture::{Seen, path, recording},
     properties::{options, seen},
 };
-use crate::{profile::Layer, recording::Phase, report::review, syscall::Abi};
+use crate::{
+    profile::Layer,
+    recording::{Arguments, Combination, Phase},
+    report::review,
+    syscall::{Abi, arguments::recorded},
+};
 
 const TO: [Abi; 5] = [Abi::X86_64, Abi::I386, Abi::Aarch64, Abi::Arm, Abi::Riscv64];
 
@@ -93,6 +98,44 @@ fn the_other_abi_of_the_same_machine_is_at_home() {
     assert_eq!(profile.architectures().collect::<Vec<_>>(), [Abi::I386]);
     assert_eq!(profile.translation().unwrap().lost().count(), 0);
     assert!(profile.rule("socketcall").is_some());
+}
+
+#[test]
+fn conditions_go_along_where_the_arguments_are_the_same() {
+    let recorded = |name| {
+        let mut recording = recording(&[run(Abi::X86_64, name)]);
+        let indices = recorded(Abi::X86_64, name).unwrap().indices();
+        recording.syscalls[0].arguments = Some(Arguments {
+            seen: vec![Combination {
+                phase: Phase::Run,
+                values: vec![2; indices.len()],
+                executables: [path("/bin/x")].into(),
+            }],
+            indices,
+            cut: [].into(),
+        });
+        recording
+    };
+    for (observed, arch, call, is_restricted) in [
+        ("socket", Abi::Aarch64, "socket", true),
+        ("socket", Abi::I386, "socket", true),
+        ("socket", Abi::I386, "socketcall", false),
+        ("ptrace", Abi::Riscv64, "ptrace", false),
+        ("ptrace", Abi::X86_64, "ptrace", true),
+    ] {
+        // By socketcall a program may do what socket does, whatever socket's own rule says.
+        let options = Options {
+            arch: Some(arch),
+            variants: VariantPolicy::None,
+            ..Options::default()
+        };
+        let recordings = [recorded(observed)];
+        let profile = SeccompProfile::from_recordings(&recordings, &options).unwrap();
+        let rule = profile.rule(call).unwrap();
+        assert_eq!(rule.only().is_some(), is_restricted, "{call} of {arch}");
+        // That it is not is said.
+        assert_eq!(rule.why_open().count(), usize::from(!is_restricted));
+    }
 }
 
 proptest! {
