@@ -139,6 +139,12 @@ fn has_same_arguments(name: &str, from: Abi, to: Abi) -> bool {
     }
 }
 
+/// Whether a call can be made by i386's `socketcall` too, where its arguments are in memory.
+pub fn goes_by_socketcall(name: &str) -> bool {
+    let mut rows = WIDE.iter().filter(|wide| wide.call == name);
+    rows.any(|wide| wide.also.contains(&"socketcall"))
+}
+
 /// What each program of `to` calls when it starts and none of `from` does, and why.
 pub fn start(from: Abi, to: Abi) -> impl Iterator<Item = (&'static str, &'static str)> {
     let of = |abi| move |(of, ..): &&(Abi, _, _)| *of == abi;
