@@ -1,10 +1,11 @@
 //! The same program, linked with another libc, runs under the profile of the first: that is what the
 //! layer `variant` is for. Recorded with one of glibc and musl, enforced with the other, with the layer
 //! and without it; and what the layer allows for some arguments only is stopped for others, with the
-//! error that the review tells.
+//! error that the review tells. And the profile that is translated for another machine runs it there.
 
 use std::{
     collections::BTreeMap,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -21,6 +22,8 @@ use tracer_tests::{
     seccomp,
     tracer::{self, Record},
 };
+
+use crate::output::files;
 
 /// What came of each step, by its name.
 type Steps = BTreeMap<String, String>;
@@ -183,6 +186,43 @@ fn conditions_hold(test: &str, runtime: Runtime) -> Outcome {
     Ok(())
 }
 
+/// Recorded as a 64-bit program, translated, and run as a 32-bit one: the only other machine that this
+/// one can be.
+fn translated_for_i386(test: &str, runtime: Runtime) -> Outcome {
+    if !requires::met(test, &[Need::I386])? || !can_run(test, runtime)? {
+        return Ok(());
+    }
+    let scratch = Scratch::new()?;
+    let recording = record(&scratch, Build::Static, &[])?;
+    let before = files(&recording)?;
+    let mut command = tracer::command()?;
+    command
+        .args(["generate", "--arch", "i386", "--output"])
+        .args([scratch.join("recorded"), recording.clone()]);
+    process::run(&mut command)?.success()?;
+    let folder = recording.join("i386");
+    let profile = seccomp::read(&folder.join("seccomp.json"))?;
+    ensure!(
+        profile["architectures"] == serde_json::json!(["SCMP_ARCH_X86"]),
+        "{}",
+        profile["architectures"]
+    );
+    let review = fs::read_to_string(folder.join("REVIEW.md"))?;
+    ensure!(
+        review.contains("**Translated**: recorded on x86_64, and made for i386."),
+        "{review}"
+    );
+    fs::remove_dir_all(&folder)?;
+    ensure!(
+        files(&recording)? == before,
+        "what was recorded has changed"
+    );
+
+    let elsewhere = enforce(runtime, Build::StaticI386, &[], &profile)?;
+    ensure!(failed(&elsewhere).is_empty(), "{elsewhere:?}");
+    Ok(())
+}
+
 macro_rules! on_each_runtime {
     ($($promise:ident),+ $(,)?) => {
         $(
@@ -206,5 +246,6 @@ macro_rules! on_each_runtime {
 on_each_runtime!(
     musl_instead_of_glibc,
     glibc_instead_of_musl,
-    conditions_hold
+    conditions_hold,
+    translated_for_i386,
 );

@@ -13,7 +13,11 @@ use super::{
     output::{self, Format},
     profile::ProfileArgs,
 };
-use crate::recording::{merge::Merge, store};
+use crate::{
+    profile::seccomp::Options,
+    recording::{merge::Merge, store},
+    syscall::Abi,
+};
 
 /// Renders profiles from recordings.
 ///
@@ -23,6 +27,7 @@ use crate::recording::{merge::Merge, store};
     "Examples:\n",
     "  tracer generate profiles-out/nginx\n",
     "  tracer generate run-1/recording.json run-2/recording.json --output profiles\n",
+    "  tracer generate --arch aarch64 profiles-out/nginx\n",
     "  tracer generate --runtime runc@1.1,crun profiles-out/nginx",
 ))]
 pub(super) struct Args {
@@ -38,12 +43,29 @@ pub(super) struct Args {
     #[arg(long, short, default_value = output::FOLDER, value_name = "DIR")]
     output: PathBuf,
 
+    /// The machine to make them for: x86_64, i386, aarch64, arm or riscv64. What was recorded on another
+    /// one is translated, and goes to a folder of that name in the workload's
+    #[arg(long, value_name = "MACHINE", value_parser = arch)]
+    arch: Option<Abi>,
+
     #[command(flatten)]
     profile: ProfileArgs,
 }
 
+/// A machine by the name of its native ABI.
+fn arch(name: &str) -> Result<Abi, String> {
+    Abi::ALL
+        .into_iter()
+        // No machine has x32 for its own.
+        .find(|abi| abi.as_str() == name && *abi != Abi::X32)
+        .ok_or_else(|| "known are x86_64, i386, aarch64, arm and riscv64".to_owned())
+}
+
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let options = args.profile.options()?;
+    let options = Options {
+        arch: args.arch,
+        ..args.profile.options()?
+    };
     let mut workloads: BTreeMap<String, Merge> = BTreeMap::new();
     for path in &args.recordings {
         let recording = store::read(path)?;
@@ -60,7 +82,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         .map(|(name, recording)| {
             let files = output::render(&recording, &args.format, &options)
                 .with_context(|| format!("cannot make a profile for {name}"))?;
-            Ok((args.output.join(name), files))
+            let folder = args.output.join(name);
+            // Beside what was rendered for the machine recorded on, and never in its place.
+            let folder = args
+                .arch
+                .map_or(folder.clone(), |arch| folder.join(arch.as_str()));
+            Ok((folder, files))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let mut written = String::new();
@@ -74,4 +101,17 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     // Last: whoever reads the list may have gone, the files are there all the same.
     io::stdout().write_all(written.as_bytes())?;
     Ok(Exit::Fine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_are_those_that_have_the_abi_for_their_own() {
+        assert_eq!(arch("aarch64"), Ok(Abi::Aarch64));
+        for wrong in ["x32", "arm64", "amd64", ""] {
+            assert!(arch(wrong).unwrap_err().contains("known are x86_64"));
+        }
+    }
 }

@@ -11,6 +11,7 @@ use crate::{
         Abi,
         condition::{Condition, Conditions},
         errno,
+        translate::goes_by_socketcall,
     },
 };
 
@@ -45,12 +46,27 @@ pub(super) fn restricted(doc: &mut Document, profile: &SeccompProfile) {
             executables(clone3.executables())
         ));
     }
-    let by_socketcall = profile.architectures().any(|abi| abi == Abi::I386)
-        && profile.refused().all(|name| name != "socketcall");
-    if by_socketcall {
-        doc.paragraph("On i386, and by `int 0x80`, socket calls can be made through `socketcall`, whose arguments lie in memory: conditions on them do not bind there.");
-    }
     doc.table(["Call", "Only when", "Compared", "Layers"], rows);
+    by_socketcall(doc, profile);
+}
+
+/// Which of them are not restricted after all; see [`crate::profile::seccomp::oci`].
+fn by_socketcall(doc: &mut Document, profile: &SeccompProfile) {
+    let is_refused = profile.refused().any(|name| name == "socketcall");
+    if is_refused || profile.architectures().all(|abi| abi != Abi::I386) {
+        return;
+    }
+    let open: Vec<_> = profile
+        .rules()
+        .filter(|(name, rule)| rule.only().is_some() && goes_by_socketcall(name))
+        .map(|(name, _)| code(name))
+        .collect();
+    if !open.is_empty() {
+        doc.paragraph(&format!(
+            "**On i386 this does not hold for {}**: made by `socketcall`, their arguments are in memory, where no filter can look. libseccomp allows that with any.",
+            list(open)
+        ));
+    }
 }
 
 /// Calls whose arguments are recorded and are not restricted all the same.
@@ -99,5 +115,52 @@ pub(super) fn marked(name: &str, rule: &Rule) -> String {
     match rule.only() {
         None => code(name),
         Some(_) => format!("{} (some arguments)", code(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        profile::seccomp::{
+            ErrnoPolicy, Options, SeccompProfile, VariantPolicy,
+            fixture::{path, recording},
+        },
+        recording::{Arguments, Combination, Phase},
+        report::review,
+        syscall::{Abi, arguments::recorded},
+    };
+
+    #[test]
+    fn what_i386_can_do_by_socketcall_is_said() {
+        let run = |abi: Abi, name| {
+            let nr = abi.syscall_number(name).unwrap();
+            (abi, nr, Phase::Run, path("/bin/x"))
+        };
+        let said = |other, errno| {
+            let mut recording = recording(&[run(Abi::X86_64, "socket"), other]);
+            let socket = &mut recording.syscalls[0];
+            socket.arguments = Some(Arguments {
+                indices: recorded(Abi::X86_64, "socket").unwrap().indices(),
+                seen: vec![Combination {
+                    phase: Phase::Run,
+                    values: vec![2, 1, 0],
+                    executables: [path("/bin/x")].into(),
+                }],
+                cut: [].into(),
+            });
+            let options = Options {
+                errno,
+                variants: VariantPolicy::None,
+                ..Options::default()
+            };
+            let recordings = [recording];
+            let profile = SeccompProfile::from_recordings(&recordings, &options).unwrap();
+            review(&recordings, &profile).contains("**On i386 this does not hold for `socket`**")
+        };
+        assert!(said(run(Abi::I386, "socketcall"), ErrnoPolicy::Probed));
+        assert!(said(run(Abi::I386, "read"), ErrnoPolicy::Eperm));
+        // Refused as a whole.
+        assert!(!said(run(Abi::I386, "read"), ErrnoPolicy::Probed));
+        assert!(!said(run(Abi::X86_64, "read"), ErrnoPolicy::Eperm));
     }
 }

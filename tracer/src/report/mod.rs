@@ -6,6 +6,7 @@ pub mod escape;
 mod markdown;
 mod review;
 mod rules;
+mod translation;
 mod variants;
 
 pub use review::review;

@@ -14,6 +14,7 @@ use super::{
     escape::{code, command_line, prose},
     markdown::{Document, count},
     rules::{essential_layer, executables, list, made_by, rules, unnamed, window_layer},
+    translation::{translated, translation},
     variants::variant_layer,
 };
 use crate::{
@@ -38,12 +39,14 @@ pub fn review(recordings: &[Recording], profile: &SeccompProfile) -> String {
         [one] => Some(Cow::Borrowed(one)),
         many => merge(many.iter().cloned()).map(Cow::Owned),
     };
+    translated(&mut doc, profile);
     summary(&mut doc, profile);
     if let Some(whole) = whole {
         coverage(&mut doc, &whole);
         completeness(&mut doc, &whole);
         origin(&mut doc, &whole);
     }
+    translation(&mut doc, profile);
     risks(&mut doc, profile);
     unnamed(&mut doc, profile);
     blocked(&mut doc, profile);
@@ -73,9 +76,20 @@ fn summary(doc: &mut Document, profile: &SeccompProfile) {
     } else {
         ""
     };
+    let calls = count(
+        in_layer(Layer::Observed),
+        "system call",
+        "different system calls",
+    );
+    let observed = match profile.translation() {
+        None => format!("The workload was observed to make {calls}."),
+        Some(to) => format!(
+            "What the workload was observed to do takes {calls} of {}.",
+            to.to()
+        ),
+    };
     doc.paragraph(&format!(
-        "The workload was observed to make {}. {} more are allowed because a container runtime needs them to start it (layer `window`), {} because staging hardly ever shows them (layer `essential`), and {} because another libc or kernel does the same work by them (layer `variant`). The profile is for {}; a call of any other ABI kills its caller.{several}",
-        count(in_layer(Layer::Observed), "system call", "different system calls"),
+        "{observed} {} more are allowed because a container runtime needs them to start it (layer `window`), {} because staging hardly ever shows them (layer `essential`), and {} because another libc or kernel does the same work by them (layer `variant`). The profile is for {}; a call of any other ABI kills its caller.{several}",
         in_layer(Layer::Window),
         in_layer(Layer::Essential),
         in_layer(Layer::Variant),
@@ -326,6 +340,35 @@ mod tests {
                 "{runtimes}"
             );
         }
+    }
+
+    #[test]
+    fn for_another_machine() {
+        let mut seen: Vec<_> = [
+            "arch_prctl",
+            "fork",
+            "open",
+            "poll",
+            "read",
+            "rename",
+            "socket",
+            "stat",
+            "unlink",
+        ]
+        .into_iter()
+        .map(|name| {
+            let nr = Abi::X86_64.syscall_number(name).unwrap();
+            (Abi::X86_64, nr, Phase::Run, path("/usr/sbin/nginx"))
+        })
+        .collect();
+        seen.push((Abi::I386, 102, Phase::Run, path("/opt/legacy")));
+        let recordings = [recording(&seen)];
+        let options = Options {
+            arch: Some(Abi::Aarch64),
+            ..Options::default()
+        };
+        let profile = SeccompProfile::from_recordings(&recordings, &options).unwrap();
+        insta::assert_snapshot!(review(&recordings, &profile));
     }
 
     #[test]

@@ -74,11 +74,11 @@ pub(super) fn rules(doc: &mut Document, profile: &SeccompProfile) {
 }
 
 pub(super) fn window_layer(doc: &mut Document, profile: &SeccompProfile) {
-    let united = profile.window().united();
+    let needs = profile.window_calls();
     let rows: Vec<_> = profile
         .names_in(Layer::Window)
         .map(|name| {
-            let needed_by = united
+            let needed_by = needs
                 .get(name)
                 .map(|rows| window::in_words(rows).join(", "));
             [

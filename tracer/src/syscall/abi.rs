@@ -67,6 +67,11 @@ impl Abi {
         }
     }
 
+    /// Whether its registers have 32 bits, so that offsets and times need wide forms of calls.
+    pub const fn is_32_bit(self) -> bool {
+        matches!(self, Self::I386 | Self::Arm)
+    }
+
     /// The name of a call, or `None` when this build's table does not have the number.
     ///
     /// `nr` is the number as the kernel got it: for x32 with bit 30.
@@ -85,10 +90,13 @@ impl Abi {
 
     /// Every call of this ABI: number and name, by number.
     pub fn syscalls(self) -> impl Iterator<Item = (u32, &'static str)> {
-        // No table reaches 1,024, but for arm's private calls far above (0x0f0001 and on), which
-        // `syscall_name` still knows.
+        // No table reaches 1,024.
         let base = if self == Self::X32 { 1 << 30 } else { 0 };
-        (base..base + 1024).filter_map(move |nr| Some((nr, self.syscall_name(nr)?)))
+        // arch/arm/include/uapi/asm/unistd.h, __ARM_NR_BASE.
+        let private = if self == Self::Arm { 0x000f_0000 } else { 0 };
+        (base..base + 1024)
+            .chain(private..private + u32::from(self == Self::Arm) * 16)
+            .filter_map(move |nr| Some((nr, self.syscall_name(nr)?)))
     }
 
     /// The number of a call by name.

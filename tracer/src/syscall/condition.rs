@@ -208,6 +208,24 @@ pub(super) const LSTAT: Only = only(
     "its flags are those of lstat",
 );
 
+/// unlinkat(2) as unlink(2).
+pub(super) const UNLINK: Only = only(&[int(2, 0)], "it has no flags");
+
+/// unlinkat(2) as rmdir(2): AT_REMOVEDIR.
+pub(super) const REMOVE_DIRECTORY: Only = only(&[int(2, 0x200)], "its flags are those of rmdir");
+
+/// linkat(2) as link(2): without AT_SYMLINK_FOLLOW and AT_EMPTY_PATH.
+pub(super) const UNFLAGGED_LINK: Only = only(&[int(4, 0)], "it has no flags");
+
+/// renameat2(2) as rename(2): without RENAME_EXCHANGE and RENAME_WHITEOUT.
+pub(super) const UNFLAGGED_RENAME: Only = only(&[int(4, 0)], "it has no flags");
+
+/// fchownat(2) as chown(2).
+pub(super) const UNFLAGGED_OWNER: Only = only(&[int(4, 0)], "it has no flags");
+
+/// fchownat(2) as lchown(2): AT_SYMLINK_NOFOLLOW.
+pub(super) const LINK_ITSELF: Only = only(&[int(4, 0x100)], "its flags are those of lchown");
+
 /// sendto(2) as send(2), and recvfrom(2) as recv(2).
 pub(super) const NO_ADDRESS: Only = only(&[null(4)], "it has no address");
 

@@ -7,6 +7,7 @@ pub mod condition;
 pub mod errno;
 pub mod essential;
 pub mod risk;
+pub mod translate;
 pub mod variants;
 pub mod window;
 

@@ -24,6 +24,9 @@ const BLOCKED: &str =
 /// `CLONE_NEWTIME`, and not those above 32 bits.
 const OF_CLONE: u64 = 0xffff_ff00;
 
+/// The values are those of another machine.
+const MOVED: &str = "it was recorded on another machine, where its arguments are others";
+
 /// The flags that only clone3 takes and that its callers do without when they fall back to clone
 /// (`CLONE_CLEAR_SIGHAND`: glibc's posix_spawn, sysdeps/unix/sysv/linux/spawni.c).
 const DISPENSABLE: u64 = 0x1_0000_0000;
@@ -64,16 +67,23 @@ pub(super) fn allow_observed(
     allow(rule, layer, restriction, options);
 }
 
-/// Allows a call that a filter stopped while it was recorded: with which arguments is not known.
-pub(super) fn allow_blocked(rule: &mut Rule, layer: Layer, syscall: &Syscall, options: &Options) {
-    let name = syscall.abi.syscall_name(syscall.nr);
-    let restriction = name
-        .and_then(|name| recorded(syscall.abi, name))
-        .map(|recorded| recorded.open_under(options.arguments).unwrap_or(BLOCKED));
+/// Allows a call in a layer for any arguments, since those that are recorded tell nothing of it.
+fn allow_any(rule: &mut Rule, layer: Layer, syscall: &Syscall, why: &'static str) {
     rule.allow(layer);
-    if let Some(reason) = restriction {
-        rule.is_open(reason);
+    let name = syscall.abi.syscall_name(syscall.nr);
+    if name.is_some_and(|name| recorded(syscall.abi, name).is_some()) {
+        rule.is_open(why);
     }
+}
+
+/// Allows a call that a filter stopped while it was recorded.
+pub(super) fn allow_blocked(rule: &mut Rule, layer: Layer, syscall: &Syscall) {
+    allow_any(rule, layer, syscall, BLOCKED);
+}
+
+/// Allows a call in a layer that does on another machine what was observed, by other arguments.
+pub(super) fn allow_moved(rule: &mut Rule, layer: Layer, syscall: &Syscall) {
+    allow_any(rule, layer, syscall, MOVED);
 }
 
 /// Allows a call in a layer that was not recorded: for what is known to be given to it there.

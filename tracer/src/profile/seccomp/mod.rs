@@ -14,9 +14,13 @@ mod properties;
 mod rule;
 #[cfg(test)]
 mod tests;
+mod translation;
+#[cfg(test)]
+mod translation_tests;
 mod variant;
 
 pub use error::Error;
 pub use model::{ErrnoPolicy, ExecPolicy, Options, SeccompProfile, Stopped, Unnamed};
 pub use rule::{Alternative, Rule};
+pub use translation::{Lost, Translation};
 pub use variant::VariantPolicy;

@@ -2,13 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Error, Rule, VariantPolicy, arguments, oci::OciSeccomp, variant};
+use super::{
+    Error, Rule, Translation, VariantPolicy, arguments, oci::OciSeccomp, translation, variant,
+};
 #[cfg(test)]
 use crate::syscall::condition::Conditions;
 use crate::{
     profile::Layer,
     recording::{Blocked, Call, Evidence, Executable, Phase, Recording, Syscall},
-    syscall::{Abi, Machine, arguments::Mode, errno, essential, variants::Added, window},
+    syscall::{
+        Abi, Machine, arguments::Mode, errno, essential, translate::Equivalent, variants::Added,
+        window,
+    },
 };
 
 /// What a profile is to hold.
@@ -28,6 +33,8 @@ pub struct Options {
     pub arguments: Mode,
     /// What a denied call returns.
     pub errno: ErrnoPolicy,
+    /// The machine to make it for, by its native ABI; `None`: those that were recorded on.
+    pub arch: Option<Abi>,
 }
 
 /// Which programs count that were put into a running container (`kubectl exec`, probes).
@@ -64,6 +71,7 @@ impl Default for Options {
             allow_blocked: false,
             arguments: Mode::default(),
             errno: ErrnoPolicy::default(),
+            arch: None,
         }
     }
 }
@@ -107,7 +115,9 @@ pub struct SeccompProfile {
     left_out: BTreeMap<&'static str, BTreeSet<Executable>>,
     unnamed: BTreeMap<Call, Unnamed>,
     window: window::Choice,
+    window_calls: BTreeMap<&'static str, Vec<&'static window::Row>>,
     errno: ErrnoPolicy,
+    translation: Option<Translation>,
 }
 
 impl SeccompProfile {
@@ -119,7 +129,9 @@ impl SeccompProfile {
     ///
     /// When there is no recording, or when the ABI of its machine is not known.
     pub fn from_recordings(recordings: &[Recording], options: &Options) -> Result<Self, Error> {
-        let natives = native_abis(recordings)?;
+        let recorded = native_abis(recordings)?;
+        let natives = options.arch.map_or(recorded.clone(), |arch| [arch].into());
+        let translation = options.arch.map(|arch| Translation::new(arch, recorded));
         let mut profile = Self {
             architectures: natives.clone(),
             rules: BTreeMap::new(),
@@ -131,7 +143,9 @@ impl SeccompProfile {
             left_out: BTreeMap::new(),
             unnamed: BTreeMap::new(),
             window: options.window.clone(),
+            window_calls: translation::window_calls(&options.window, &natives),
             errno: options.errno,
+            translation,
         };
         for syscall in recordings.iter().flat_map(|recording| &recording.syscalls) {
             profile.add_observed(syscall, options);
@@ -144,9 +158,14 @@ impl SeccompProfile {
             profile.gave_way = arguments::prefer_clone(&mut profile.rules, recordings, counts);
         }
         // The runtime is a native program, whatever the workload is.
-        for abi in &natives {
-            for name in options.window.names(*abi) {
-                profile.add_layer(*abi, name, Layer::Window, options);
+        for name in profile.window_calls.keys().copied().collect::<Vec<_>>() {
+            for abi in &natives {
+                if abi.is_32_bit() {
+                    // What runtimes give to it was seen with 64-bit calls only.
+                    profile.rules.entry(name).or_default().allow(Layer::Window);
+                } else {
+                    profile.add_layer(*abi, name, Layer::Window, options);
+                }
             }
         }
         if options.essential {
@@ -155,6 +174,13 @@ impl SeccompProfile {
                     profile.add_layer(abi, name, Layer::Essential, options);
                 }
             }
+        }
+        let start = profile.translation.iter().flat_map(|it| {
+            let to = it.to();
+            it.start().map(move |(name, _)| (to, name))
+        });
+        for (abi, name) in start.collect::<Vec<_>>() {
+            profile.add_layer(abi, name, Layer::Essential, options);
         }
         if options.variants == VariantPolicy::Fallbacks {
             let observed = profile.gave_way.is_some();
@@ -184,7 +210,11 @@ impl SeccompProfile {
     }
 
     fn add_observed(&mut self, syscall: &Syscall, options: &Options) {
-        self.architectures.insert(filtered_as(syscall.call()));
+        let abroad = self.translation.as_ref();
+        let abroad = abroad.filter(|it| !it.is_at_home(syscall.abi));
+        if abroad.is_none() {
+            self.architectures.insert(filtered_as(syscall.call()));
+        }
         // The table's name, not the recording's: the number is what was observed, and a name from
         // a file is not to be trusted with a grant.
         let Some(name) = syscall.abi.syscall_name(syscall.nr) else {
@@ -193,18 +223,52 @@ impl SeccompProfile {
             unnamed.executables.extend(executables);
             return;
         };
+        let (abi, by) = match abroad {
+            None => (syscall.abi, Ok(vec![Equivalent::itself(name)])),
+            Some(abroad) => (abroad.to(), abroad.of(syscall.abi, name)),
+        };
+        // What nothing does there has only its own name to be told by.
+        let shown = match &by {
+            Ok(by) => by.iter().map(|it| it.call).collect(),
+            Err(_) => vec![name],
+        };
+        let is_abroad = abroad.is_some();
         for who in &syscall.evidence {
-            self.add_evidence(name, syscall, who, options);
+            let mut layer = None;
+            for name in &shown {
+                layer = self.layer_for(name, who, options);
+            }
+            let Some(layer) = layer else {
+                continue;
+            };
+            for by in by.iter().flatten() {
+                let rule = self.rules.entry(by.call).or_default();
+                match by.only {
+                    Some(only) => rule.allow_only(layer, only.conditions, only.when),
+                    // With which arguments it was stopped is not recorded.
+                    None if who.blocked.is_some() => {
+                        arguments::allow_blocked(rule, layer, syscall);
+                    }
+                    None if by.same_arguments => {
+                        arguments::allow_observed(rule, layer, syscall, who.phase, options);
+                    }
+                    None => arguments::allow_moved(rule, layer, syscall),
+                }
+                rule.seen(abi, who);
+            }
+            if is_abroad && let Some(translation) = &mut self.translation {
+                translation.add(syscall.abi, name, by.as_deref().map_err(|why| *why), who);
+            }
         }
     }
 
-    fn add_evidence(
+    /// The layer that evidence wants a call in; notes what was stopped, and what does not count.
+    fn layer_for(
         &mut self,
         name: &'static str,
-        syscall: &Syscall,
         who: &Evidence,
         options: &Options,
-    ) {
+    ) -> Option<Layer> {
         let counts = options.exec.counts(who.phase);
         if let Some(blocked) = who.blocked
             && counts
@@ -215,29 +279,21 @@ impl SeccompProfile {
         }
         if who.blocked.is_some() && !options.allow_blocked {
             // It ran without it: what one filter forbade, the next does not grant.
-            return;
+            return None;
         }
-        let layer = if counts {
-            Layer::Observed
-        } else {
-            match who.phase {
-                Phase::Window if options.window != window::Choice::None => Layer::Window,
-                Phase::Exec | Phase::Terminal => {
-                    let left_out = self.left_out.entry(name).or_default();
-                    left_out.insert(who.executable.clone());
-                    return;
-                }
-                // Made before the filter is loaded: nothing needs it.
-                _ => return,
+        if counts {
+            return Some(Layer::Observed);
+        }
+        match who.phase {
+            Phase::Window if options.window != window::Choice::None => Some(Layer::Window),
+            Phase::Exec | Phase::Terminal => {
+                let left_out = self.left_out.entry(name).or_default();
+                left_out.insert(who.executable.clone());
+                None
             }
-        };
-        let rule = self.rules.entry(name).or_default();
-        if who.blocked.is_some() {
-            arguments::allow_blocked(rule, layer, syscall, options);
-        } else {
-            arguments::allow_observed(rule, layer, syscall, who.phase, options);
+            // Made before the filter is loaded: nothing needs it.
+            _ => None,
         }
-        rule.seen(syscall.abi, who);
     }
 
     /// The profile in the OCI runtime-spec's form, as text; see [`super::oci`].
@@ -321,6 +377,17 @@ impl SeccompProfile {
     /// The container runtimes that the layer `window` is for.
     pub fn window(&self) -> &window::Choice {
         &self.window
+    }
+
+    /// What the chosen runtimes call before they start the workload, each with those that need it.
+    pub fn window_calls(&self) -> &BTreeMap<&'static str, Vec<&'static window::Row>> {
+        &self.window_calls
+    }
+
+    /// What became of the calls, when the profile is for a machine that was not recorded on.
+    pub fn translation(&self) -> Option<&Translation> {
+        let translation = self.translation.as_ref();
+        translation.filter(|it| it.from().next().is_some())
     }
 
     /// The calls that return EPERM by a rule of their own; all others that are not allowed return

@@ -19,10 +19,11 @@
 //! What runtimes do with it, checked on runc 1.1.5 and crun 1.8.1 with libseccomp 2.5.4:
 //! - Conditions in one entry must all hold, and entries of one name are alternatives; two conditions on
 //!   one argument in one entry would be alternatives too.
-//! - Socket calls of i386 have two ways in, and by `socketcall` their arguments are in memory. For a
-//!   condition on one, libseccomp allows `socketcall` for that call, without what was asked of argument
-//!   0, and with what was asked of the others, of registers that mean nothing there (src/arch-x86.c,
-//!   `x86_rule_add`). So where i386 is listed, a socket call with a condition is not restricted by it.
+//! - Socket calls of i386 have two ways in, and by `socketcall` their arguments are in memory. Where one
+//!   is allowed, libseccomp allows `socketcall` for that call, without what was asked of argument 0, and
+//!   with what was asked of the others, of registers that mean nothing there (src/arch-x86.c,
+//!   `x86_rule_add`). An unconditional rule of `socketcall` itself wins: refused, as it is unless it was
+//!   observed, it stays so. Else a condition on a socket call does not hold for i386.
 //! - A name that libseccomp does not know is skipped: by runc in silence, by crun with a warning on
 //!   stderr. The entry of refused calls therefore holds only names that libseccomp 2.5.4 knows (see
 //!   [`crate::syscall::errno`]); what is newer returns ENOSYS by default anyway.

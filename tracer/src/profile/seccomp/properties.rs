@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-fn seen() -> impl Strategy<Value = Vec<Seen>> {
+pub(super) fn seen() -> impl Strategy<Value = Vec<Seen>> {
     let abi = select(vec![Abi::X86_64, Abi::I386, Abi::X32]);
     let nr = prop_oneof![0_u32..480, Just(999), Just(u32::MAX)];
     let phase = select(vec![
@@ -89,7 +89,7 @@ fn given() -> impl Strategy<Value = Recording> {
     })
 }
 
-fn options() -> impl Strategy<Value = Options> {
+pub(super) fn options() -> impl Strategy<Value = Options> {
     (
         select(vec!["all", "none", "runc", "runc@1.1,crun@1.8"]),
         any::<bool>(),
@@ -108,6 +108,7 @@ fn options() -> impl Strategy<Value = Options> {
                 allow_blocked,
                 arguments,
                 errno,
+                arch: None,
             },
         )
 }

@@ -24,6 +24,7 @@ const BARE: Options = Options {
     allow_blocked: false,
     arguments: Mode::Safe,
     errno: ErrnoPolicy::Probed,
+    arch: None,
 };
 
 fn profile(seen: &[super::fixture::Seen], options: &Options) -> SeccompProfile {
