@@ -97,16 +97,16 @@ impl Work {
     }
 }
 
-/// Files that [`Work::Find`] visits, each with one process.
+/// Files that [`Work::Find`] visits where recording is measured, each with one process.
 pub(crate) const FILES: u64 = 100;
 
 /// Asks personality(2) and sets none.
 const QUERY: u32 = 0xffff_ffff;
 
 /// A folder of files for [`Work::Find`].
-pub(crate) fn plant(tree: &Path) -> Result<()> {
+pub(crate) fn plant(tree: &Path, files: u64) -> Result<()> {
     fs::create_dir_all(tree).context("cannot make a folder for find")?;
-    for file in 0..FILES {
+    for file in 0..files {
         fs::write(tree.join(file.to_string()), "").context("cannot write a file")?;
     }
     Ok(())

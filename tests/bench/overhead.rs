@@ -10,7 +10,7 @@ use crate::{
     cgroups::Cgroup,
     condition::{Condition, Held, Stage},
     kernel::{self, Programs},
-    load::{self, Load, Work},
+    load::{self, FILES, Load, Work},
     machine::Machine,
     results::{self, Measured, Overhead, Workload},
     sampler::Sampler,
@@ -171,7 +171,7 @@ fn round(
 /// A folder of files for `find`.
 fn tree() -> Result<TempDir> {
     let tree = tempfile::tempdir().context("cannot make a folder for find")?;
-    load::plant(tree.path())?;
+    load::plant(tree.path(), FILES)?;
     Ok(tree)
 }
 

@@ -31,7 +31,9 @@ pub(super) struct Condition {
 
 /// All there are here.
 pub(super) fn all(scratch: &Scratch, load: &[PathBuf]) -> Result<Vec<Condition>> {
-    let (ours, eperm) = record(scratch, load)?;
+    let recording = record(scratch, load)?;
+    let render = |option| render(scratch, &recording, option);
+    let ours = render("--arguments=safe")?;
     let condition = |key, title, profile| Condition {
         key,
         title,
@@ -45,49 +47,60 @@ pub(super) fn all(scratch: &Scratch, load: &[PathBuf]) -> Result<Vec<Condition>>
             json!({ "defaultAction": "SCMP_ACT_ALLOW" }),
         ),
         condition("ours", "**tracer's profile**", ours.clone()),
-        condition("eperm", "the same with `--errno eperm`", eperm.clone()),
+        condition(
+            "off",
+            "tracer's, `--arguments off`",
+            render("--arguments=off")?,
+        ),
+        condition(
+            "eperm",
+            "tracer's, `--errno eperm`",
+            render("--errno=eperm")?,
+        ),
         condition(
             "first",
-            "tracer's profile with an argument rule for getppid, first",
+            "tracer's, an argument rule for getppid as its first entry",
             with_rule(&ours, true)?,
         ),
-        condition("last", "the same with it last", with_rule(&ours, false)?),
         condition(
-            "eperm-rule",
-            "the same rule with `--errno eperm`",
-            with_rule(&eperm, false)?,
+            "last",
+            "the same as its last entry",
+            with_rule(&ours, false)?,
         ),
     ];
     match docker_default()? {
         Some(profile) => all.push(condition("docker", "Docker's default", profile)),
         None => {
-            eprintln!("Docker is not installed (package docker.io): no figures for its default")
+            eprintln!("Docker is not installed (package docker.io): no figures for its default");
         }
     }
     Ok(all)
 }
 
-/// The profile of the load, by a recording of all it does; and the one that denies by EPERM only.
-fn record(scratch: &Scratch, load: &[PathBuf]) -> Result<(Value, Value)> {
+/// Records all that the load does.
+fn record(scratch: &Scratch, load: &[PathBuf]) -> Result<PathBuf> {
     let requests = File::open(super::write_requests(scratch.path())?)?;
-    let output = scratch.join("profiles");
-    let (finished, recorded) = Record::new(&output, "load")?
+    let (finished, recorded) = Record::new(&scratch.join("recorded"), "load")?
         .of(load)
         .with(|command| {
             command.stdin(requests);
         })
         .run()?;
     finished.success().context("recording the load")?;
-    let eperm = scratch.join("eperm");
+    Ok(recorded.folder.join("recording.json"))
+}
+
+/// The profile that an option makes of a recording.
+fn render(scratch: &Scratch, recording: &Path, option: &str) -> Result<Value> {
+    let output = scratch.join(option);
     process::run(
         tracer::command()?
-            .args(["generate", "--errno=eperm", "--output"])
-            .arg(&eperm)
-            .arg(recorded.folder.join("recording.json")),
+            .args(["generate", option, "--output"])
+            .arg(&output)
+            .arg(recording),
     )?
     .success()?;
-    let eperm = seccomp::read(&eperm.join("load/seccomp.json"))?;
-    Ok((seccomp::read(&recorded.profile())?, eperm))
+    seccomp::read(&output.join("load/seccomp.json"))
 }
 
 /// A call that is made all the time, allowed by a rule that looks at an argument.

@@ -21,7 +21,7 @@ use tracer_tests::{
 
 use crate::{
     interrupt, kernel,
-    load::{self, FILES, Load, Work},
+    load::{self, Load, Work},
     machine::Machine,
     results::{self, Measured, Workload},
     sampler,
@@ -44,6 +44,9 @@ pub(crate) struct Options {
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
 }
+
+/// Files that [`Work::Find`] visits, each with one process: few, so that a part is short.
+const FILES: u64 = 10;
 
 /// A whole run of `profile`.
 #[derive(Serialize)]
@@ -132,7 +135,7 @@ impl Place {
     fn new(scratch: &Scratch, cpu: usize) -> Result<Self> {
         let dir = scratch.dir("work")?;
         let tree = dir.join("tree");
-        load::plant(&tree)?;
+        load::plant(&tree, FILES)?;
         let bench = std::env::current_exe().context("cannot find the bench itself")?;
         let argv = [bench]
             .into_iter()
@@ -183,8 +186,8 @@ fn measure(
 /// themselves, whoever else wants it.
 fn sample(load: &mut Load, work: Work, quick: bool) -> Result<Vec<f64>> {
     let (parts, times, units) = match work {
-        Work::Find => (5, 1, FILES),
-        _ => (40, 20_000, 20_000),
+        Work::Find => (30, 1, FILES),
+        _ => (60, 5_000, 5_000),
     };
     // The first calls warm the caches.
     load.run(work, times)?;
