@@ -82,7 +82,8 @@ fn all_are_accounted_for(test: &str, runtime: Runtime, count: u32) -> Outcome {
     let churn = Churn::prepare(runtime, count, true)?;
     let mut recorder = Running::spawn(
         tracer::command()?
-            .args(["record", "--all", "--output"])
+            // So few that most of a thousand get rows that were another's.
+            .args(["record", "--all", "--max-rows", "1024", "--output"])
             .arg(churn.output()?),
     )?;
     recorder.until_stderr("recording all containers")?;
@@ -103,6 +104,13 @@ fn all_are_accounted_for(test: &str, runtime: Runtime, count: u32) -> Outcome {
         );
     }
     for recording in &recordings {
+        // In a row that was another's, who gave the same.
+        let given = recording.given("personality", "run");
+        ensure!(
+            given == BTreeSet::from([vec![8]]),
+            "{:?} is said to have given {given:?}",
+            recording.instances
+        );
         ensure!(
             recording.coverage.losses.calls == 0 && recording.coverage.losses.cgroups == 0,
             "lost: {:?}",
