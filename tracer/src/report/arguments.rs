@@ -63,7 +63,7 @@ fn by_socketcall(doc: &mut Document, profile: &SeccompProfile) {
         .collect();
     if !open.is_empty() {
         doc.paragraph(&format!(
-            "**On i386 this does not hold for {}**: made by `socketcall`, their arguments are in memory, where no filter can look. libseccomp allows that with any.",
+            "**On i386, and by `int 0x80`, this does not hold for {}**: made by `socketcall`, their arguments are in memory, where no filter can look. libseccomp allows that with any.",
             list(open)
         ));
     }
@@ -155,7 +155,8 @@ mod tests {
             };
             let recordings = [recording];
             let profile = SeccompProfile::from_recordings(&recordings, &options).unwrap();
-            review(&recordings, &profile).contains("**On i386 this does not hold for `socket`**")
+            review(&recordings, &profile)
+                .contains("**On i386, and by `int 0x80`, this does not hold for `socket`**")
         };
         assert!(said(run(Abi::I386, "socketcall"), ErrnoPolicy::Probed));
         assert!(said(run(Abi::I386, "read"), ErrnoPolicy::Eperm));
