@@ -1,10 +1,12 @@
 //! Seccomp: which system calls are allowed, and what the others return.
 //!
 //! [`SeccompProfile`] is the model; [`oci`] renders it for runtimes that read the OCI
-//! runtime-spec's form (Docker, containerd, CRI-O, Podman).
+//! runtime-spec's form (Docker, containerd, CRI-O, Podman). [`evaluate`] says what a profile does to a
+//! call.
 
 mod arguments;
 mod error;
+pub mod evaluate;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod model;
