@@ -1,8 +1,8 @@
 //! Seccomp: which system calls are allowed, and what the others return.
 //!
 //! [`SeccompProfile`] is the model; [`oci`] renders it for runtimes that read the OCI
-//! runtime-spec's form (Docker, containerd, CRI-O, Podman). [`evaluate`] says what a profile does to a
-//! call.
+//! runtime-spec's form (Docker, containerd, CRI-O, Podman). [`read`] takes in profiles that others
+//! wrote, in the engines' own forms too; [`evaluate`] says what any of them does to a call.
 
 mod arguments;
 mod error;
@@ -13,6 +13,7 @@ mod model;
 pub mod oci;
 #[cfg(test)]
 mod properties;
+pub mod read;
 mod rule;
 #[cfg(test)]
 mod tests;
