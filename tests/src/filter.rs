@@ -68,6 +68,24 @@ impl Filter {
         filter.context("reading a filter")
     }
 
+    /// Reads the bytes that libseccomp exported on this machine.
+    ///
+    /// # Errors
+    /// When they are no whole instructions.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        ensure!(bytes.len().is_multiple_of(8), "half an instruction");
+        let instruction = |at: &[u8]| {
+            Some(sock_filter {
+                code: u16::from_ne_bytes(at.get(..2)?.try_into().ok()?),
+                jt: *at.get(2)?,
+                jf: *at.get(3)?,
+                k: u32::from_ne_bytes(at.get(4..8)?.try_into().ok()?),
+            })
+        };
+        let all: Option<_> = bytes.chunks(8).map(instruction).collect();
+        all.map(Self).context("half an instruction")
+    }
+
     /// How many instructions it has.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -187,4 +205,75 @@ fn load(at: u32, arch: u32, nr: u32, args: [u64; 6]) -> Result<u32> {
         }
         _ => 0,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARGS: [u64; 6] = [0x1_0000_0002, 3, 4, 5, 6, 0x8_0000_0007];
+
+    /// What a program of (code, jump, jump, number) returns for call 7 of x86-64.
+    fn returned(instructions: &[(u16, u8, u8, u32)]) -> Result<u32> {
+        let bytes: Vec<u8> = instructions
+            .iter()
+            .flat_map(|(code, jt, jf, k)| {
+                let code = code.to_ne_bytes();
+                let k = k.to_ne_bytes();
+                [code[0], code[1], *jt, *jf, k[0], k[1], k[2], k[3]]
+            })
+            .collect();
+        Ok(Filter::from_bytes(&bytes)?.run(X86_64, 7, ARGS)?.action)
+    }
+
+    #[test]
+    fn each_word_of_a_call_is_where_the_kernel_puts_it() {
+        for (offset, word) in [
+            (0, 7),
+            (4, 0xc000_003e),
+            (8, 0),
+            (16, 2),
+            (20, 1),
+            (24, 3),
+            (28, 0),
+            (56, 7),
+            (60, 8),
+        ] {
+            // Load the word, and tell whether it is the expected one.
+            let program = [
+                (0x20, 0, 0, offset),
+                (0x15, 0, 1, word),
+                (0x06, 0, 0, 1),
+                (0x06, 0, 0, 0),
+            ];
+            assert_eq!(returned(&program).unwrap(), 1, "{offset}");
+        }
+        assert!(returned(&[(0x20, 0, 0, 64), (0x06, 0, 0, 0)]).is_err());
+    }
+
+    #[test]
+    fn comparisons_are_without_sign_and_jumps_are_from_the_next_instruction() {
+        let holds = |code, k, accumulator_mask| {
+            let program = [
+                (0x20, 0, 0, 4),
+                (0x54, 0, 0, accumulator_mask),
+                (code, 1, 0, k),
+                (0x06, 0, 0, 0),
+                (0x06, 0, 0, 1),
+            ];
+            returned(&program).unwrap() == 1
+        };
+        assert!(holds(0x15, 0x3e, 0xff) && !holds(0x15, 0x3f, 0xff));
+        assert!(holds(0x25, 0x7fff_ffff, u32::MAX) && !holds(0x25, 0xc000_003e, u32::MAX));
+        assert!(holds(0x35, 0xc000_003e, u32::MAX) && !holds(0x35, 0xc000_003f, u32::MAX));
+        assert!(holds(0x45, 0x4000_0000, u32::MAX) && !holds(0x45, 0x4000_0000, 0xff));
+    }
+
+    #[test]
+    fn what_no_filter_does_is_an_error() {
+        assert!(returned(&[(0x05, 0, 0, 9), (0x06, 0, 0, 0)]).is_err());
+        assert!(returned(&[(0x04, 0, 0, 9), (0x06, 0, 0, 0)]).is_err());
+        assert!(returned(&[]).is_err());
+        assert!(Filter::from_bytes(&[0; 7]).is_err());
+    }
 }

@@ -12,7 +12,8 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    cgroup, containerd::Containerd, docker::Docker, filter, oci, programs, servers, tracer,
+    cgroup, containerd::Containerd, docker::Docker, filter, libseccomp::Libseccomp, oci, programs,
+    servers, tracer,
 };
 
 /// Set to `1` where nothing may be missing: a skip is then a failure.
@@ -42,6 +43,10 @@ pub enum Need {
     Docker,
     /// That the filters of processes can be read.
     Filters,
+    /// libseccomp, to be opened at run time.
+    Libseccomp,
+    /// The engines' own profiles, which are not part of the project: nobody promises them.
+    Baselines,
     /// Newer container runtimes than the machine's own, which nobody can promise: they are fetched
     /// from a mirror.
     NewerRuntimes,
@@ -130,6 +135,11 @@ impl Need {
             }),
             Self::Docker => engine_missing(&program::DOCKER, &DOCKER, || Docker::start().map(drop)),
             Self::Filters => filter::unreadable().map(str::to_owned),
+            Self::Libseccomp => Libseccomp::open()
+                .err()
+                .map(|_| "libseccomp.so.2: apt-get install libseccomp2".into()),
+            Self::Baselines => (!baselines().is_dir())
+                .then(|| "the engines' own profiles: name their folder in TRACER_BASELINES".into()),
             Self::NewerRuntimes => env::var_os(oci::RUNTIMES)
                 .is_none_or(|paths| paths.is_empty())
                 .then(|| "newer runc and crun: run `cargo xtask test` as root, online".into()),
@@ -155,6 +165,15 @@ fn engine_missing(
     })
 }
 
+/// Where the engines' own profiles are, if anywhere: in the folder that `TRACER_BASELINES` names, or
+/// beside the project.
+pub fn baselines() -> PathBuf {
+    env::var_os("TRACER_BASELINES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/baselines"),
+        PathBuf::from,
+    )
+}
+
 /// The file of a program.
 pub fn which(name: &str) -> Option<PathBuf> {
     env::split_paths(tracer::PATH)
@@ -175,7 +194,7 @@ pub fn met(test: &str, needs: &[Need]) -> Result<bool> {
     let Some((need, missing)) = needs.iter().find_map(missing) else {
         return Ok(true);
     };
-    let is_promised = !matches!(need, Need::NewerRuntimes);
+    let is_promised = !matches!(need, Need::NewerRuntimes | Need::Baselines);
     if is_promised && env::var(REQUIRE_ALL).as_deref() == Ok("1") {
         bail!("{test} needs {missing}");
     }

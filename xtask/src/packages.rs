@@ -10,7 +10,7 @@ use crate::cmd::{self, say};
 use crate::workspace::Workspace;
 
 /// What the tests use.
-pub(crate) const TESTS: [&str; 21] = [
+pub(crate) const TESTS: [&str; 22] = [
     "busybox-static",
     "containerd",
     "crun",
@@ -20,6 +20,7 @@ pub(crate) const TESTS: [&str; 21] = [
     "iproute2",
     "libc6-dev",
     "libc6-dev-i386",
+    "libseccomp2",
     "musl-tools",
     "nginx-light",
     "nodejs",

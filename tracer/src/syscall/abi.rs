@@ -1,6 +1,6 @@
 //! Calling conventions, and the numbers and names of each.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, sync::OnceLock};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -101,8 +101,14 @@ impl Abi {
 
     /// The number of a call by name.
     pub fn syscall_number(self, name: &str) -> Option<u32> {
-        self.syscalls()
-            .find_map(|(nr, known)| (known == name).then_some(nr))
+        static NUMBERS: OnceLock<BTreeMap<(Abi, &str), u32>> = OnceLock::new();
+        let numbers = NUMBERS.get_or_init(|| {
+            let all = Self::ALL
+                .into_iter()
+                .flat_map(|abi| abi.syscalls().map(move |(nr, name)| ((abi, name), nr)));
+            all.collect()
+        });
+        numbers.get(&(self, name)).copied()
     }
 }
 
@@ -190,6 +196,7 @@ mod tests {
             (Abi::X32, (1 << 30) | 520, "execve"),
             (Abi::Aarch64, 221, "execve"),
             (Abi::Arm, 11, "execve"),
+            (Abi::Arm, 0x000f_0005, "set_tls"),
             (Abi::Riscv64, 258, "riscv_hwprobe"),
         ] {
             assert_eq!(abi.syscall_name(nr), Some(name), "{abi} {nr}");

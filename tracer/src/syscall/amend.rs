@@ -60,13 +60,17 @@ const RISCV64: &[(u32, &str)] = &[
     (259, "riscv_flush_icache"),
 ];
 
+/// arch/x86/entry/syscalls/syscall_64.tbl of Linux 6.6 and later: for the 64-bit ABI alone.
+const X32: &[(u32, &str)] = &[((1 << 30) + 453, "")];
+
 /// The right name of `nr`, given what the crate calls it.
 pub(super) fn amend(abi: Abi, nr: u32, name: Option<&'static str>) -> Option<&'static str> {
     let amendments = match abi {
         Abi::I386 => I386,
         Abi::Arm => ARM,
         Abi::Riscv64 => RISCV64,
-        Abi::X86_64 | Abi::X32 | Abi::Aarch64 => return name,
+        Abi::X32 => X32,
+        Abi::X86_64 | Abi::Aarch64 => return name,
     };
     match amendments.iter().find(|(amended, _)| *amended == nr) {
         Some((_, "")) => None,

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod build;
 pub(crate) mod dist;
+pub(crate) mod fuzz;
 pub(crate) mod lint;
 pub(crate) mod measure_runtime;
 pub(crate) mod run;
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     MeasureRuntime(measure_runtime::Args),
     /// Measures what tracer costs
     Bench(bench::Args),
+    /// Feeds the readers of profiles and recordings what nobody would write
+    Fuzz(fuzz::Args),
     /// Checks format, lints and licences
     Lint,
     /// Makes one static binary with the kernel object inside, and prints its path
@@ -53,6 +56,7 @@ impl Command {
             Self::Runtimes(args) => return runtimes::run(workspace, &args),
             Self::MeasureRuntime(args) => measure_runtime::run(workspace, &args)?,
             Self::Bench(args) => bench::run(workspace, &args)?,
+            Self::Fuzz(args) => return fuzz::run(workspace, &args),
             Self::Lint => lint::run(workspace)?,
             Self::Dist => dist::run(workspace)?,
         }

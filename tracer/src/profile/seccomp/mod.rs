@@ -1,16 +1,19 @@
 //! Seccomp: which system calls are allowed, and what the others return.
 //!
 //! [`SeccompProfile`] is the model; [`oci`] renders it for runtimes that read the OCI
-//! runtime-spec's form (Docker, containerd, CRI-O, Podman).
+//! runtime-spec's form (Docker, containerd, CRI-O, Podman). [`read`] takes in profiles that others
+//! wrote, in the engines' own forms too; [`evaluate`] says what any of them does to a call.
 
 mod arguments;
 mod error;
+pub mod evaluate;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod model;
 pub mod oci;
 #[cfg(test)]
 mod properties;
+pub mod read;
 mod rule;
 #[cfg(test)]
 mod tests;

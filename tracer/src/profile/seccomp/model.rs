@@ -434,7 +434,7 @@ impl SeccompProfile {
 /// SCMP_FLTATR_ACT_BADARCH), so a probe that merely failed needs its ABI listed in order to fail
 /// again. libseccomp takes every x86-64 number from bit 30 up for x32, negative ones too, but for
 /// -1 (src/gen_bpf.c); measured: number -5 kills under a profile without x32.
-fn filtered_as(call: Call) -> Abi {
+pub(super) fn filtered_as(call: Call) -> Abi {
     const X32_BIT: u32 = 1 << 30;
     if call.abi == Abi::X86_64 && (X32_BIT..u32::MAX).contains(&call.nr) {
         Abi::X32

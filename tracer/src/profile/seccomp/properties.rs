@@ -43,7 +43,7 @@ pub(super) fn seen() -> impl Strategy<Value = Vec<Seen>> {
 }
 
 /// A recording of calls whose arguments are recorded: of each, small values, single flags and whatever.
-fn given() -> impl Strategy<Value = Recording> {
+pub(super) fn given() -> impl Strategy<Value = Recording> {
     let values = || {
         let value = prop_oneof![
             0_u64..20,

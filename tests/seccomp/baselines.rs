@@ -1,0 +1,205 @@
+//! Profiles that people have: the engines' own, and one that tracer made.
+//!
+//! The engines' are not part of the project, and are read where a copy is there
+//! (`requires::baselines`).
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use anyhow::{Context as _, Result, ensure};
+use tracer::{
+    profile::seccomp::{
+        evaluate::{Filter, Host, Runtime, Verdict},
+        oci::OciSeccomp,
+        read::{Document, Target},
+    },
+    recording::Call,
+    syscall::Abi,
+};
+use tracer_tests::{
+    Outcome,
+    libseccomp::Libseccomp,
+    needs,
+    requires::{self, Need},
+};
+
+use crate::{
+    differential::{native, version},
+    enforcer::{Enforced, raw},
+};
+
+fn read(name: &str, capabilities: &[&str]) -> Result<OciSeccomp> {
+    let path = requires::baselines().join(name);
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let document = Document::from_json(&text).with_context(|| format!("parsing {name}"))?;
+    ensure!(
+        Document::from_json(&document.to_json()?)? == document,
+        "{name} is not read back"
+    );
+    Ok(document.resolve(&Target {
+        native: native()?,
+        capabilities: capabilities.iter().map(|&name| name.to_owned()).collect(),
+        kernel: "6.1".parse()?,
+    })?)
+}
+
+/// What happens to a call of x86-64.
+fn verdict(filter: &Filter, name: &str, args: [u64; 6]) -> Result<Verdict> {
+    let nr = Abi::X86_64
+        .syscall_number(name)
+        .context("an unknown call")?;
+    let call = Call {
+        abi: Abi::X86_64,
+        nr,
+    };
+    Ok(filter.evaluate(call, args).verdict)
+}
+
+/// Values to either side of all that a profile compares with.
+fn interesting(profile: &OciSeccomp) -> BTreeSet<u64> {
+    let conditions = profile.syscalls.iter().flat_map(|entry| &entry.args);
+    let values = conditions.flat_map(|condition| [condition.value, condition.value_two]);
+    values
+        .chain([0, 0x11])
+        .flat_map(|value| [value.wrapping_sub(1), value, value.wrapping_add(1)])
+        .flat_map(|value| [value, value ^ (1 << 32), value | (1 << 31)])
+        .collect()
+}
+
+/// Every call of every ABI, with every interesting value in its first and third arguments.
+fn is_what_libseccomp_makes_of_it(profile: &OciSeccomp) -> Result<u32> {
+    let library = Libseccomp::open()?;
+    let values = interesting(profile);
+    let compared: BTreeSet<&str> = profile
+        .syscalls
+        .iter()
+        .filter(|entry| !entry.args.is_empty())
+        .flat_map(|entry| entry.names.iter().map(String::as_str))
+        .chain(["socketcall", "ipc"])
+        .collect();
+    let mut calls = 0;
+    for runtime in Runtime::ALL {
+        let host = Host {
+            native: native()?,
+            runtime,
+            libseccomp: version(library),
+        };
+        let filter = Filter::new(profile, host)?;
+        let enforced = Enforced::new(library, profile, runtime)?;
+        let mut compare = |call, args: [u64; 6]| {
+            calls += 1;
+            let ours = filter.evaluate(call, args);
+            let theirs = enforced.returns(call, args)?;
+            ensure!(
+                raw(ours.verdict) == theirs.compiled,
+                "{runtime:?} {call:?} {args:x?}: {ours:?}, but libseccomp {theirs:x?}"
+            );
+            Ok(())
+        };
+        for abi in Abi::ALL {
+            for (nr, name) in abi.syscalls() {
+                let call = Call { abi, nr };
+                compare(call, [0; 6])?;
+                if !compared.contains(name) {
+                    continue;
+                }
+                for first in &values {
+                    for third in [0, 9, 10] {
+                        compare(call, [*first, *first, third, 0, 0, 0])?;
+                    }
+                }
+            }
+            for nr in [500, 999, u32::MAX, u32::MAX - 4, (1 << 30) + 999] {
+                compare(Call { abi, nr }, [0; 6])?;
+            }
+        }
+    }
+    Ok(calls)
+}
+
+fn host() -> Result<Host> {
+    Ok(Host {
+        native: native()?,
+        runtime: Runtime::Runc,
+        libseccomp: version(Libseccomp::open()?),
+    })
+}
+
+#[test]
+fn dockers_default() -> Outcome {
+    needs!(Need::Libseccomp, Need::X86, Need::Baselines);
+    let plain = read("moby-default.json", &[])?;
+    let filter = Filter::new(&plain, host()?)?;
+    let of = |name, args| verdict(&filter, name, args);
+    let eperm = Verdict::Errno(1);
+    for (name, args, expected) in [
+        ("read", [0; 6], Verdict::Allow),
+        ("mount", [0; 6], eperm),
+        ("bpf", [0; 6], eperm),
+        ("clone3", [0; 6], Verdict::Errno(38)),
+        // A new user namespace; a thread.
+        ("clone", [0x1000_0000, 0, 0, 0, 0, 0], eperm),
+        ("clone", [0x3d_0f00, 0, 0, 0, 0, 0], Verdict::Allow),
+        // AF_ALG, AF_VSOCK, AF_INET.
+        ("socket", [38, 0, 0, 0, 0, 0], eperm),
+        ("socket", [40, 0, 0, 0, 0, 0], eperm),
+        ("socket", [2, 0, 0, 0, 0, 0], Verdict::Allow),
+        ("personality", [0xffff_ffff, 0, 0, 0, 0, 0], Verdict::Allow),
+        ("personality", [0x0040_0000, 0, 0, 0, 0, 0], eperm),
+    ] {
+        ensure!(
+            of(name, args)? == expected,
+            "{name} {args:x?}: {:?}",
+            of(name, args)?
+        );
+    }
+    let admin = read("moby-default.json", &["CAP_SYS_ADMIN"])?;
+    let mount = verdict(&Filter::new(&admin, host()?)?, "mount", [0; 6])?;
+    ensure!(mount == Verdict::Allow, "{mount:?}");
+    for profile in [plain, admin] {
+        let calls = is_what_libseccomp_makes_of_it(&profile)?;
+        println!("{calls} calls compared");
+    }
+    Ok(())
+}
+
+#[test]
+fn podmans_default() -> Outcome {
+    needs!(Need::Libseccomp, Need::X86, Need::Baselines);
+    let plain = read("containers-common.json", &[])?;
+    let filter = Filter::new(&plain, host()?)?;
+    let of = |name, args| verdict(&filter, name, args);
+    for (name, args, expected) in [
+        ("read", [0; 6], Verdict::Allow),
+        ("mount", [0; 6], Verdict::Allow),
+        ("bpf", [0; 6], Verdict::Errno(1)),
+        ("mseal", [0; 6], Verdict::Errno(38)),
+        // AF_VSOCK; NETLINK_AUDIT and another of AF_NETLINK; AF_INET.
+        ("socket", [40, 0, 0, 0, 0, 0], Verdict::Errno(1)),
+        ("socket", [16, 3, 9, 0, 0, 0], Verdict::Errno(22)),
+        ("socket", [16, 3, 0, 0, 0, 0], Verdict::Allow),
+        ("socket", [2, 1, 0, 0, 0, 0], Verdict::Allow),
+    ] {
+        ensure!(
+            of(name, args)? == expected,
+            "{name} {args:x?}: {:?}",
+            of(name, args)?
+        );
+    }
+    for capabilities in [&[][..], &["CAP_AUDIT_WRITE", "CAP_SYS_ADMIN", "CAP_BPF"]] {
+        let profile = read("containers-common.json", capabilities)?;
+        let calls = is_what_libseccomp_makes_of_it(&profile)?;
+        println!("{calls} calls compared");
+    }
+    Ok(())
+}
+
+#[test]
+fn tracers_own() -> Outcome {
+    needs!(Need::Libseccomp, Need::X86);
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles-out/examples/nginx/seccomp.json");
+    let profile = OciSeccomp::from_json(&fs::read_to_string(path)?)?;
+    let calls = is_what_libseccomp_makes_of_it(&profile)?;
+    println!("{calls} calls compared");
+    Ok(())
+}
