@@ -13,14 +13,14 @@ use tracer_ebpf::{
 
 use crate::{
     counters::count,
-    kernel::field,
+    kernel::{field, low},
     maps::{self, config},
 };
 
 /// What is recorded of the arguments of the call that is marked at `index` of a row, if anything.
 #[inline(always)]
 pub(crate) fn watch(index: usize) -> Option<&'static Watch> {
-    let watch = maps::WATCHES.get(index as u32)?;
+    let watch = maps::WATCHES.get(low(index as u64))?;
     (watch.watched != 0).then_some(watch)
 }
 
@@ -74,7 +74,7 @@ fn recent_word(
 ) -> Option<(*mut u64, u64)> {
     let control = maps::CONTROL.get_ptr_mut(0)?;
     // All but one are 0.
-    let word = recent::word(row, number as u32, given[0] | given[1] | given[2]);
+    let word = recent::word(row, low(number as u64), given[0] | given[1] | given[2]);
     let place = recent::place(word);
     // SAFETY: `place` is below the number of words.
     let place = unsafe { (&raw mut (*control).recent).cast::<u64>().add(place) };
@@ -130,7 +130,7 @@ fn key(mut values: [u64; WATCHED_ARGUMENTS], index: usize, watch: &Watch) -> Opt
     }
     Some(ValueKey {
         values,
-        call: index as u32,
+        call: low(index as u64),
         pad: 0,
     })
 }

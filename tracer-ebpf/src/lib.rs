@@ -17,8 +17,8 @@ pub use config::{AbiTest, Config};
 pub use counts::Counters;
 pub use message::{Event, Notice, NoticeKind};
 pub use values::{
-    MAX_VALUES, MAX_WATCHES, SeenValues, VALUES_PER_CALL, ValueKey, WATCHED_ARGUMENTS, Watch,
-    recent,
+    MAX_VALUES, MAX_WATCHES, SeenValues, VALUE_NUMBERS, VALUES_PER_CALL, ValueKey,
+    WATCHED_ARGUMENTS, Watch, recent,
 };
 
 use core::mem::{align_of, size_of};
@@ -31,6 +31,9 @@ pub const ABI_SLOTS: usize = 512;
 
 /// Bytes in a row of marks: the native ABI's numbers, then the 32-bit ABI's.
 pub const ROW_LEN: usize = 2 * ABI_SLOTS;
+
+/// The same, as the number of entries of a map.
+pub const ROW_BYTES: u32 = 1024;
 
 /// One row of seen-marks: a byte for each (ABI, number), 0 for unseen.
 ///
@@ -340,6 +343,7 @@ pub struct Control {
 }
 
 const _: () = {
+    assert!(ROW_BYTES as usize == ROW_LEN && VALUE_NUMBERS as usize == MAX_VALUES);
     assert!(size_of::<Config>() == 47 * 4 && align_of::<Config>() == 4);
     assert!(size_of::<CgroupEntry>() == 48 && align_of::<CgroupEntry>() == 8);
     assert!(size_of::<CgroupPath>() == 8 + CGROUP_PATH_LEN);

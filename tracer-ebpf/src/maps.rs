@@ -7,8 +7,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, PerCpuArray, Queue, RingBuf},
 };
 use tracer_ebpf::{
-    CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath, ExoticKey, MAX_VALUES,
-    ProcessEntry, ROW_LEN, Row, RowKey, SeenValues, ValueKey, Watch,
+    CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath, ExoticKey, ProcessEntry,
+    ROW_BYTES, Row, RowKey, SeenValues, VALUE_NUMBERS, ValueKey, Watch,
 };
 
 #[map]
@@ -34,13 +34,13 @@ pub(crate) static FREE_ROWS: Queue<u32> = Queue::with_max_entries(1024, 0);
 
 /// An array, although most of it is empty: it is asked at the first time of each call.
 #[map]
-pub(crate) static WATCHES: Array<Watch> = Array::with_max_entries(ROW_LEN as u32, 0);
+pub(crate) static WATCHES: Array<Watch> = Array::with_max_entries(ROW_BYTES, 0);
 
 #[map]
-pub(crate) static VALUES: HashMap<ValueKey, u32> = HashMap::with_max_entries(MAX_VALUES as u32, 0);
+pub(crate) static VALUES: HashMap<ValueKey, u32> = HashMap::with_max_entries(VALUE_NUMBERS, 0);
 
 #[map]
-pub(crate) static FREE_VALUES: Queue<u32> = Queue::with_max_entries(MAX_VALUES as u32, 0);
+pub(crate) static FREE_VALUES: Queue<u32> = Queue::with_max_entries(VALUE_NUMBERS, 0);
 
 #[map]
 pub(crate) static SEEN_VALUES: Array<SeenValues> = Array::with_max_entries(1024, 0);

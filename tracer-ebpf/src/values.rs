@@ -10,6 +10,9 @@ pub const MAX_WATCHES: usize = 64;
 /// Combinations of values that can be told apart, of all calls and instances.
 pub const MAX_VALUES: usize = 1024;
 
+/// The same, as the number of entries of a map.
+pub const VALUE_NUMBERS: u32 = 1024;
+
 /// Combinations that are kept of one call in one row; what comes after is only known to have come.
 pub const VALUES_PER_CALL: u8 = 64;
 
