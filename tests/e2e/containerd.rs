@@ -22,12 +22,12 @@ use tracer_tests::{
 const FOLDERS: [&str; 3] = [
     "sh",
     "-c",
-    "touch began; while :; do mkdir d; rmdir d; done",
+    "mkdir d; rmdir d; touch began; while :; do mkdir d; rmdir d; done",
 ];
 const LINKS: [&str; 3] = [
     "sh",
     "-c",
-    "touch began; while :; do ln began l; rm l; done",
+    "touch x; ln x l; rm l; touch began; while :; do ln began l; rm l; done",
 ];
 
 const MKDIR: u32 = 83;
