@@ -1,30 +1,31 @@
-//! One recording in the making: what the ring announces, reconciled with what the marks say.
+//! One recording in the making: what the ring announces ([`notices`]), reconciled with what the marks say
+//! ([`marks`]).
+
+mod marks;
+mod notices;
+mod progress;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
-use tracer_ebpf::{AbiClass, EXE_UNKNOWN, Event, NoticeKind};
+use tracer_ebpf::{AbiClass, Event, NoticeKind};
 
 use super::{
     RecordError,
     assemble::{self, Ending},
-    describe,
     instance::{Subject, Watched},
     novelty::Novelty,
 };
 use crate::{
     cgroup::Cgroup,
     container::Key,
-    probe::{Events, Kind, Probe, ProbeError, RowValues, SeenRow, Settings},
-    recording::{
-        Call, Executable, FirstSeen, Given, Losses, Observation, Observations, Phase, Recording,
-        estimate,
-    },
+    probe::{Events, Kind, Probe, ProbeError, Settings},
+    recording::{Call, Executable, Losses, Observations, Phase, Recording},
     syscall::Machine,
 };
 
@@ -226,28 +227,6 @@ impl Session {
         }
     }
 
-    /// Whether nothing new came for `span`, while something that was asked for ran.
-    ///
-    /// # Errors
-    /// [`RecordError::Probe`] when a map cannot be read.
-    pub(super) fn is_stable(&mut self, span: Duration) -> Result<bool, RecordError> {
-        if !self.seems_stable(span) {
-            return Ok(false);
-        }
-        // What the ring has not told yet, or had no room for, is news as well.
-        self.reconcile()?;
-        Ok(self.seems_stable(span))
-    }
-
-    fn seems_stable(&mut self, span: Duration) -> bool {
-        let runs = self
-            .novelty
-            .wanted()
-            .any(|number| self.instance(number).is_some_and(Watched::runs));
-        let quiet = self.novelty.quiet(runs, Instant::now());
-        estimate::until_stable(span, quiet) == Some(Duration::ZERO)
-    }
-
     /// Whether there is an instance that began with the cgroup of this id.
     pub(super) fn knows(&self, cgroup: u64) -> bool {
         self.by_id.contains_key(&cgroup)
@@ -327,241 +306,6 @@ impl Session {
     /// [`RecordError::Probe`] when the ring cannot be polled.
     pub async fn wait(&mut self) -> Result<(), RecordError> {
         Ok(self.events.ready().await?)
-    }
-
-    /// Takes in what the ring holds.
-    ///
-    /// # Errors
-    /// [`RecordError::Probe`] when a map cannot be read.
-    pub fn drain(&mut self) -> Result<(), RecordError> {
-        let waiting = &mut self.waiting;
-        let mut notices = Vec::new();
-        self.events.drain(
-            |event, abi| waiting.push((event, abi)),
-            |notice, kind| notices.push((notice.instance, kind)),
-        );
-        if let Some(logger) = &mut self.probe.logger {
-            logger.flush();
-        }
-        self.probe.maintain();
-        for (id, kind) in notices {
-            self.take_notice(id, kind)?;
-        }
-        let mut unknown = HashSet::new();
-        if self
-            .waiting
-            .iter()
-            .any(|(event, _)| !self.rows.contains_key(&event.row))
-        {
-            let rows = self.probe.rows()?;
-            self.learn(&rows)?;
-            unknown = self.unannounced(&rows);
-        }
-        for (event, class) in std::mem::take(&mut self.waiting) {
-            let Some(meaning) = self.rows.get(&event.row).cloned() else {
-                // A row's key is written before any event that carries its number: this one is of an
-                // instance that is not recorded any more, or whose notice found the ring full.
-                if unknown.contains(&event.row) {
-                    self.early_events += 1;
-                }
-                continue;
-            };
-            let first = FirstSeen {
-                after_ns: event.time.saturating_sub(self.began_ns),
-                pid: event.pid,
-                tid: event.tid,
-                comm: describe::text(event.comm.split(|byte| *byte == 0).next().unwrap_or(&[])),
-                args: event.args,
-            };
-            let mark = u8::try_from(event.outcome).unwrap_or(u8::MAX);
-            self.observe(meaning, class, event.nr, mark, Some(first));
-        }
-        self.release_due()
-    }
-
-    /// The rows of instances that no notice has told of yet.
-    fn unannounced(&self, rows: &[SeenRow]) -> HashSet<u32> {
-        let left: HashSet<u64> = self.to_release.iter().map(|(_, id)| *id).collect();
-        rows.iter()
-            .filter(|row| !self.by_id.contains_key(&row.key.instance))
-            .filter(|row| !left.contains(&row.key.instance))
-            .map(|row| row.number)
-            .collect()
-    }
-
-    fn take_notice(&mut self, id: u64, kind: NoticeKind) -> Result<(), RecordError> {
-        if kind == NoticeKind::Made {
-            return self.adopt(id);
-        }
-        let Some(&instance) = self.by_id.get(&id) else {
-            return Ok(());
-        };
-        match (kind, self.instance_mut(instance)) {
-            (NoticeKind::Filtered, Some(watched)) => {
-                watched.state.filtered = true;
-                self.watch_exits()?;
-            }
-            (NoticeKind::Started, Some(watched)) => watched.state.started = true,
-            // Its runtime will load a filter, if it is to have one.
-            (NoticeKind::Entered, Some(watched)) => {
-                watched.state.populated = true;
-                if !watched.state.started {
-                    self.watch_exits()?;
-                }
-            }
-            _ => {}
-        }
-        self.news.push(News { instance, kind });
-        Ok(())
-    }
-
-    /// Takes a cgroup that the kernel side found into the list.
-    fn adopt(&mut self, id: u64) -> Result<(), RecordError> {
-        if self.by_id.contains_key(&id) {
-            return Ok(());
-        }
-        // Before all else: its runtime may be about to load a filter.
-        self.watch_exits()?;
-        // A path that found no room, or not all of it, is told by the cgroup's id.
-        let path = match self.probe.take_path(id)? {
-            Some((path, false)) => path,
-            Some((_, true)) | None => format!("/cgroup-{id}").into_bytes(),
-        };
-        let instance = self.add(Watched::found(Cgroup::found(id, &self.root, &path)));
-        let kind = NoticeKind::Made;
-        self.news.push(News { instance, kind });
-        Ok(())
-    }
-
-    /// What has happened since it was last asked.
-    pub(super) fn news(&mut self) -> Vec<News> {
-        std::mem::take(&mut self.news)
-    }
-
-    /// Reads the marks back: what the ring had no room for is taken in now, without its evidence.
-    ///
-    /// # Errors
-    /// [`RecordError::Probe`] when a map cannot be read.
-    pub fn reconcile(&mut self) -> Result<(), RecordError> {
-        self.drain()?;
-        self.skipped_runs = self.probe.skipped_runs();
-        self.find_late_cgroups()?;
-        self.find_missed_notices()?;
-        self.learn_rows()?;
-        self.read_rows(None)?;
-        self.unseen = self.estimate();
-        self.leave_exits_when_idle()
-    }
-
-    /// Reads what the calls of a row were given.
-    fn read_values(&mut self, row: u32, who: &Meaning) -> Result<(), RecordError> {
-        let RowValues { seen, cut } = self.probe.values(row)?;
-        let seen = seen
-            .into_iter()
-            .map(|(class, nr, values)| (class, nr, Some(values)));
-        let cut = cut.into_iter().map(|(class, nr)| (class, nr, None));
-        for (class, nr, values) in seen.chain(cut) {
-            let call = Call {
-                abi: self.machine.abi(class),
-                nr,
-            };
-            if values.is_some() && estimate::counts(who.phase, who.blocked) {
-                self.novelty
-                    .saw(who.instance, (call, values), Instant::now());
-            }
-            self.observations.add_arguments(Given {
-                call,
-                instance: who.instance,
-                phase: who.phase,
-                executable: who.executable.clone(),
-                values,
-            });
-        }
-        Ok(())
-    }
-
-    /// How many calls are unseen, when one workload is recorded: several have nothing in common.
-    fn estimate(&self) -> String {
-        if !self.novelty.is_one_workload() {
-            return String::new();
-        }
-        // Of what the kernel side found, a folder for others has no calls and is no instance.
-        let is_one = |watched: &Watched| watched.seen || !watched.found;
-        let instances: BTreeSet<_> = self
-            .novelty
-            .wanted()
-            .filter(|number| self.instance(*number).is_some_and(is_one))
-            .collect();
-        self.observations.incidence(&instances).brief()
-    }
-
-    /// Reads the marks of one instance, or of all.
-    fn read_rows(&mut self, instance: Option<u32>) -> Result<(), RecordError> {
-        let rows: HashMap<_, _> = self
-            .rows
-            .iter()
-            .filter(|(_, meaning)| instance.is_none_or(|wanted| meaning.instance == wanted))
-            .map(|(number, meaning)| (*number, meaning.clone()))
-            .collect();
-        for (number, meaning) in &rows {
-            for (class, nr, mark) in self.probe.marks(*number)? {
-                self.observe(meaning.clone(), class, nr, mark, None);
-            }
-            // Of what prepares a container, and of what was stopped, no values are kept.
-            if !meaning.blocked && meaning.phase != Phase::Setup {
-                self.read_values(*number, meaning)?;
-            }
-        }
-        for (row, class, nr, mark) in self.probe.exotic()? {
-            if let Some(meaning) = rows.get(&row) {
-                self.observe(meaning.clone(), class, nr, mark, None);
-            }
-        }
-        Ok(())
-    }
-
-    /// A cgroup whose making was under way at the very moment its parent began to be watched may
-    /// have inherited nothing and not have been visible yet. It is followed from now on, and counted.
-    fn find_late_cgroups(&mut self) -> Result<(), RecordError> {
-        let watched: Vec<_> = self
-            .instances
-            .iter()
-            .filter(|watched| watched.live && !watched.found)
-            .map(|watched| (watched.cgroup.clone(), watched.kind))
-            .collect();
-        for (cgroup, kind) in watched {
-            if cgroup.exists() {
-                self.late_cgroups += self.watch_descendants(&cgroup, EXE_UNKNOWN, kind)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What notices tell is in the maps too: those that found no room in the ring come late, but they
-    /// come.
-    fn find_missed_notices(&mut self) -> Result<(), RecordError> {
-        for id in self.probe.found()? {
-            self.adopt(id)?;
-        }
-        for number in (0..).take(self.instances.len()) {
-            let Some(watched) = self.instance(number).filter(|watched| watched.live) else {
-                continue;
-            };
-            let (id, known) = (watched.cgroup.id, watched.state);
-            let Some(state) = self.probe.state(id)? else {
-                continue;
-            };
-            if state.started && !known.started {
-                self.take_notice(id, NoticeKind::Started)?;
-            }
-            if state.removed {
-                self.take_notice(id, NoticeKind::Removed)?;
-            }
-            if let Some(watched) = self.instance_mut(number) {
-                watched.state.merge(state);
-            }
-        }
-        Ok(())
     }
 
     /// Ends the recording of an instance whose cgroup is gone: reads all there is, and gives its
@@ -655,47 +399,6 @@ impl Session {
         Ok(self.probe.counters()?.paths_full)
     }
 
-    /// Tells the watcher how it goes, when it is time again.
-    ///
-    /// # Errors
-    /// [`RecordError::Probe`] when a map cannot be read.
-    pub fn tell(&mut self, watcher: &mut dyn Watcher) -> Result<(), RecordError> {
-        if self.told.elapsed() >= TELL_EVERY {
-            watcher.progress(&self.progress()?);
-            self.told = Instant::now();
-        }
-        Ok(())
-    }
-
-    fn progress(&mut self) -> Result<Progress, RecordError> {
-        let now = Instant::now();
-        let counters = self.probe.counters()?;
-        Ok(Progress {
-            distinct: self.observations.len(),
-            calls: counters.calls,
-            new_in_last_minute: self.novelty.in_last_minute(now),
-            since_last_new: self.novelty.last().map(|at| now.duration_since(at)),
-            losses: self.losses(&counters),
-            unseen: self.unseen.clone(),
-        })
-    }
-
-    fn losses(&self, counters: &tracer_ebpf::Counters) -> Losses {
-        Losses {
-            events: counters.events_dropped + self.events.malformed() + self.early_events,
-            executables: counters.rows_full
-                + counters.processes_full
-                + counters.executables_full
-                + self.not_introduced,
-            calls: counters.calls_lost + counters.exotic_full,
-            cgroups: counters.cgroups_full + self.late_cgroups,
-            program_runs: self.skipped_runs,
-            threads: counters.threads_full,
-            phases: counters.phases_full,
-            values: counters.values_full,
-        }
-    }
-
     /// Ends the recording of every instance. What the ring and the marks hold is taken in.
     ///
     /// # Errors
@@ -748,67 +451,6 @@ impl Session {
                 losses,
             },
         ))
-    }
-
-    fn observe(
-        &mut self,
-        who: Meaning,
-        class: AbiClass,
-        nr: u32,
-        mark: u8,
-        first: Option<FirstSeen>,
-    ) {
-        if let Some(watched) = self.instance_mut(who.instance) {
-            watched.seen = true;
-        }
-        let call = Call {
-            abi: self.machine.abi(class),
-            nr,
-        };
-        if estimate::counts(who.phase, who.blocked) {
-            self.novelty.saw(who.instance, (call, None), Instant::now());
-        }
-        self.observations.add(Observation {
-            call,
-            instance: who.instance,
-            phase: who.phase,
-            executable: who.executable,
-            blocked: who.blocked.then(|| describe::blocked(mark)),
-            first,
-        });
-    }
-
-    fn learn_rows(&mut self) -> Result<(), RecordError> {
-        let rows = self.probe.rows()?;
-        self.learn(&rows)
-    }
-
-    fn learn(&mut self, rows: &[SeenRow]) -> Result<(), RecordError> {
-        for row in rows {
-            if self.rows.contains_key(&row.number) {
-                continue;
-            }
-            let instance = self.by_id.get(&row.key.instance).copied();
-            let instance = instance.filter(|number| {
-                let watched = self.instance(*number);
-                watched.is_some_and(|watched| watched.ended.is_none())
-            });
-            // It may belong to one whose notice is still to come, or that is not wanted any more.
-            let Some(instance) = instance else {
-                continue;
-            };
-            let executable = describe::executable(self.probe.executable(row.key.exe)?);
-            self.rows.insert(
-                row.number,
-                Meaning {
-                    instance,
-                    phase: describe::phase(row.key.phase),
-                    executable,
-                    blocked: row.key.blocked != 0,
-                },
-            );
-        }
-        Ok(())
     }
 }
 
