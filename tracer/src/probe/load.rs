@@ -110,7 +110,12 @@ impl Probe {
         let log_level: u8 = if settings.kernel_log { 4 } else { 0 };
 
         let limit = MemlockLimit::of_now();
+        // Read once: it takes some 40 ms, and aya would read it again for itself.
+        let btf = Btf::from_sys_fs()
+            .context(support::BTF_PATH)
+            .map_err(ProbeError::Load)?;
         let mut ebpf = EbpfLoader::new()
+            .btf(Some(&btf))
             .override_global(names::CONFIG, &config, true)
             .override_global(aya_log::LEVEL, &log_level, true)
             .map_max_entries(names::EVENTS, settings.ring_bytes)
@@ -138,7 +143,8 @@ impl Probe {
         fill_free_rows(&mut ebpf, settings.max_rows)?;
         let machine = Machine::this().ok_or(ProbeError::Machine(std::env::consts::ARCH))?;
         let values = Values::ask(&mut ebpf, machine)?;
-        attach(&mut ebpf)?;
+        attach(&mut ebpf, &btf)?;
+        drop(btf);
         limit.restore();
         give_memory_back();
         Ok((
@@ -257,10 +263,7 @@ fn fill_free_rows(ebpf: &mut Ebpf, max_rows: u32) -> Result<(), ProbeError> {
     Ok(())
 }
 
-fn attach(ebpf: &mut Ebpf) -> Result<(), ProbeError> {
-    let btf = Btf::from_sys_fs()
-        .context(support::BTF_PATH)
-        .map_err(ProbeError::Load)?;
+fn attach(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProbeError> {
     let mut with = |(name, tracepoint), act: &dyn Fn(&mut BtfTracePoint) -> anyhow::Result<()>| {
         ebpf.program_mut(name)
             .context("it is not in the object")
@@ -272,7 +275,7 @@ fn attach(ebpf: &mut Ebpf) -> Result<(), ProbeError> {
     };
     // The verifier takes its time; attaching is then quick.
     for program in PROGRAMS.into_iter().chain([EXITS]) {
-        with(program, &|loaded| Ok(loaded.load(program.1, &btf)?))?;
+        with(program, &|loaded| Ok(loaded.load(program.1, btf)?))?;
     }
     for program in PROGRAMS {
         with(program, &|attached| {
