@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 use tracer_tests::{
     Outcome,
     programs::Build,
@@ -20,13 +20,28 @@ use tracer_tests::{
 
 use crate::arguments;
 
-const EXECVE: u32 = 59;
+pub(crate) const EXECVE: u32 = 59;
+
+/// Whether strace and tracer can watch `work` here.
+pub(crate) fn can_be_compared(test: &str, work: Work) -> Result<bool> {
+    let mut needed = vec![Need::Root, Need::Cgroup2, Need::X86, program::STRACE];
+    needed.extend(work.needs());
+    requires::met(test, &needed)
+}
+
+/// Nothing was lost, and each call has its executable.
+pub(crate) fn ensure_complete(recording: &Recording) -> Outcome {
+    ensure!(
+        recording.coverage.complete && recording.coverage.losses.executables == 0,
+        "the recording is not complete: {:?}",
+        recording.coverage
+    );
+    Ok(())
+}
 
 /// Does `work` once under strace and once under tracer, and compares.
 fn agrees(test: &str, work: Work) -> Outcome {
-    let mut needed = vec![Need::Root, Need::Cgroup2, Need::X86, program::STRACE];
-    needed.extend(work.needs());
-    if !requires::met(test, &needed)? {
+    if !can_be_compared(test, work)? {
         return Ok(());
     }
     let scratch = Scratch::new()?;
@@ -49,11 +64,7 @@ fn agrees(test: &str, work: Work) -> Outcome {
         (by_strace.code, &by_strace.said) == (by_tracer.code, &by_tracer.said),
         "the work went differently: {by_strace:?} under strace, {by_tracer:?} under tracer"
     );
-    ensure!(
-        recording.coverage.complete && recording.coverage.losses.executables == 0,
-        "the recording is not complete: {:?}",
-        recording.coverage
-    );
+    ensure_complete(&recording)?;
     // strace begins with the command's own execve. So does tracer, and nothing else is before it.
     let launcher = recording.calls_by(|who| *who == Executable::Launcher);
     ensure!(

@@ -12,7 +12,7 @@ use anyhow::ensure;
 use tracer_tests::{
     Outcome,
     recording::{Call, Executable},
-    requires::{self, Need, program},
+    requires::program,
     scratch::Scratch,
     servers::Server,
     strace,
@@ -20,14 +20,13 @@ use tracer_tests::{
     work::Work,
 };
 
-use crate::{arguments, ground_truth::compare};
-
-const EXECVE: u32 = 59;
+use crate::{
+    arguments,
+    ground_truth::{EXECVE, can_be_compared, compare, ensure_complete},
+};
 
 fn agrees(test: &str, work: Work) -> Outcome {
-    let mut needed = vec![Need::Root, Need::Cgroup2, Need::X86, program::STRACE];
-    needed.extend(work.needs());
-    if !requires::met(test, &needed)? {
+    if !can_be_compared(test, work)? {
         return Ok(());
     }
     let scratch = Scratch::new()?;
@@ -40,11 +39,7 @@ fn agrees(test: &str, work: Work) -> Outcome {
     let done = work.run(&dir, &line, None)?;
     let recording = recorded.recording()?;
     ensure!(done.code == 0, "the work failed: {done:?}");
-    ensure!(
-        recording.coverage.complete && recording.coverage.losses.executables == 0,
-        "the recording is not complete: {:?}",
-        recording.coverage
-    );
+    ensure_complete(&recording)?;
 
     let is_of_the_work = |executable: &Executable| match executable {
         Executable::Path(path) => !path.ends_with("/strace"),

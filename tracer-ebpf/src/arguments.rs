@@ -55,7 +55,7 @@ pub(crate) fn record(
         if cut.read_volatile() != 0 {
             return;
         }
-        let id = key(given, index, watch).and_then(|key| number_of(&key));
+        let id = number_of(given, index, watch);
         if !id.is_some_and(|id| mark(values, number, id)) {
             cut.write_volatile(1);
         } else if let Some((place, word)) = recent {
@@ -135,17 +135,23 @@ fn key(mut values: [u64; WATCHED_ARGUMENTS], index: usize, watch: &Watch) -> Opt
     })
 }
 
-/// The number of a combination, a new one if it is new; `None` when all are taken.
+/// The number of a combination; `None`, and counted, when it has none.
 #[inline(always)]
-fn number_of(key: &ValueKey) -> Option<u32> {
+fn number_of(given: [u64; WATCHED_ARGUMENTS], index: usize, watch: &Watch) -> Option<u32> {
+    let number = key(given, index, watch).and_then(|key| existing_or_new(&key));
+    if number.is_none() {
+        count!(values_lost);
+    }
+    number
+}
+
+#[inline(always)]
+fn existing_or_new(key: &ValueKey) -> Option<u32> {
     // SAFETY: entries are never removed.
     if let Some(&id) = unsafe { maps::VALUES.get(key) } {
         return Some(id);
     }
-    let Ok(Some(id)) = maps::FREE_VALUES.pop() else {
-        count!(values_full);
-        return None;
-    };
+    let id = maps::FREE_VALUES.pop().ok().flatten()?;
     if maps::VALUES.insert(key, id, u64::from(BPF_NOEXIST)).is_ok() {
         return Some(id);
     }

@@ -25,9 +25,9 @@ pub struct Counters {
     pub executables_full: u64,
     /// Calls that found [`crate::maps::EXOTIC`] full: observations lost.
     pub exotic_full: u64,
-    /// Calls whose arguments found [`crate::maps::VALUES`] full: what they were is lost, and the row says
-    /// so.
-    pub values_full: u64,
+    /// Calls whose arguments were lost, and the row says so: [`crate::maps::VALUES`] was full, or a pointer
+    /// led nowhere.
+    pub values_lost: u64,
     /// Look-ups of tasks whose registers were not where the cache expects them. Not a loss: such a
     /// task is looked up each time.
     pub slots_refused: u64,

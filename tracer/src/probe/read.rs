@@ -178,7 +178,7 @@ impl Probe {
             processes_full: sum.processes_full + c.processes_full,
             executables_full: sum.executables_full + c.executables_full,
             exotic_full: sum.exotic_full + c.exotic_full,
-            values_full: sum.values_full + c.values_full,
+            values_lost: sum.values_lost + c.values_lost,
             slots_refused: sum.slots_refused + c.slots_refused,
             threads_full: sum.threads_full + c.threads_full,
             paths_full: sum.paths_full + c.paths_full,

@@ -130,7 +130,8 @@ pub struct Losses {
     /// How often what a runtime did, or a program that was put in later, found no row and was filed as
     /// the workload's.
     pub phases: u64,
-    /// Calls whose arguments found no room: that they are not all known is noted with each such call.
+    /// Calls whose arguments found no room, or could not be read: that they are not all known is noted with
+    /// each such call.
     pub values: u64,
 }
 

@@ -126,7 +126,7 @@ fn coverage(doc: &mut Document, recording: &Recording) {
         ),
         (
             losses.values,
-            "calls whose arguments found no room; they are kept, with any arguments",
+            "calls whose arguments found no room, or could not be read; they are kept, with any arguments",
         ),
         (
             losses.executables,

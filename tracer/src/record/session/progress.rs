@@ -86,7 +86,7 @@ impl Session {
             program_runs: self.skipped_runs,
             threads: counters.threads_full,
             phases: counters.phases_full,
-            values: counters.values_full,
+            values: counters.values_lost,
         }
     }
 }

@@ -24,10 +24,10 @@
 //! compiles some trees wrongly; see there.
 
 mod compile;
-#[cfg(test)]
-mod generated;
 mod host;
 mod multiplex;
+#[cfg(test)]
+mod properties;
 mod refusal;
 mod rule;
 #[cfg(test)]
