@@ -356,7 +356,7 @@ const _: () = {
     assert!(size_of::<ExecutablePath>() == 8 + PATH_LEN);
     assert!(size_of::<Event>() == 96 && align_of::<Event>() == 8);
     assert!(size_of::<Notice>() == 24 && align_of::<Notice>() == 8);
-    assert!(size_of::<Counters>() == 120);
+    assert!(size_of::<Counters>() == 128);
     assert!(size_of::<Control>() == 64 + 8 * (slot::SLOTS + recent::WORDS));
 };
 

@@ -6,6 +6,7 @@
 //! | module | does | touches |
 //! | --- | --- | --- |
 //! | [`syscall`] | ABIs, numbers, names, what is known of each call | nothing |
+//! | [`capability`] | the names of capabilities, and what each opens | nothing |
 //! | [`recording`] | observations, evidence, coverage; the file format | files in [`recording::store`] |
 //! | [`profile`] | the model of a profile, and a renderer a format | nothing |
 //! | [`report`] | what a reviewer reads | nothing |
@@ -15,6 +16,7 @@
 //! | [`record`] | makes recordings: brings the ones above together | processes, signals |
 //! | [`cli`] | the command line | the terminal |
 
+pub mod capability;
 pub mod cgroup;
 pub mod cli;
 pub mod container;

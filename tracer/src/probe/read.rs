@@ -179,6 +179,7 @@ impl Probe {
             executables_full: sum.executables_full + c.executables_full,
             exotic_full: sum.exotic_full + c.exotic_full,
             values_lost: sum.values_lost + c.values_lost,
+            accesses_lost: sum.accesses_lost + c.accesses_lost,
             slots_refused: sum.slots_refused + c.slots_refused,
             threads_full: sum.threads_full + c.threads_full,
             paths_full: sum.paths_full + c.paths_full,

@@ -94,6 +94,12 @@ pub(super) fn recordings(
                     .collect(),
                 providers: describe::providers(whole.machine.native),
                 syscalls: observations.into_syscalls(),
+                files: Vec::new(),
+                capabilities: Vec::new(),
+                sockets: Vec::new(),
+                signals: Vec::new(),
+                traces: Vec::new(),
+                mounts: Vec::new(),
                 coverage: Coverage::new(reasons, whole.losses),
                 merged: None,
             };

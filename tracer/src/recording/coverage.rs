@@ -133,6 +133,9 @@ pub struct Losses {
     /// Calls whose arguments found no room, or could not be read: that they are not all known is noted with
     /// each such call.
     pub values: u64,
+    /// Accesses to files, capabilities, sockets and the like that found no room, or whose path could
+    /// not be read.
+    pub accesses: u64,
 }
 
 impl Losses {
@@ -163,6 +166,15 @@ impl Losses {
                 text: format!(
                     "what a filter stopped was not seen of {} threads; record again with a larger --max-cgroups",
                     self.threads
+                ),
+            });
+        }
+        if self.accesses > 0 {
+            reasons.push(Reason {
+                code: ReasonCode::ObservationsLost,
+                text: format!(
+                    "{} accesses to files and the like found the kernel side's tables full, or their paths could not be read; record again with a larger --max-accesses",
+                    self.accesses
                 ),
             });
         }
@@ -199,6 +211,7 @@ impl Losses {
             threads: self.threads.max(other.threads),
             phases: self.phases.max(other.phases),
             values: self.values.max(other.values),
+            accesses: self.accesses.max(other.accesses),
         }
     }
 

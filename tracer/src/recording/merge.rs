@@ -13,6 +13,8 @@
 //! | --- | --- |
 //! | calls, phases, what a filter did | all: an observation is never dropped |
 //! | combinations of arguments of a call in a phase | 64, and whether there were more |
+//! | files, capabilities and the like, of each kind | 65,536 |
+//! | who did each of them | 64 (phase, executable, call), with the first time and, of the instances that are not listed, 3 |
 //! | hosts | all: there are as many as kernels, machines and versions of tracer |
 //! | instances with all their evidence | 100, by their names' digests |
 //! | evidence of the others, for each (call, phase, executable, blocked) | 3 instances |
@@ -23,14 +25,17 @@
 //! Three instances, since an estimate of what is unseen asks of each call whether one, two or
 //! more instances made it: it is the same as if all evidence had been kept.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use super::{
     Blocked, Call, Coverage, Discovery, Evidence, Executable, FirstSeen, Host, Instance, Kind,
     Losses, Merged, Phase, Provider, Reason, Recording, RunId, SCHEMA, Syscall, Workload,
-    arguments::ArgumentSet, notes::notes, observe::earlier,
+    access::{AccessUnion, Numbers},
+    arguments::ArgumentSet,
+    notes::notes,
+    observe::earlier,
 };
 
 /// How much is kept of what grows with the number of recordings.
@@ -89,6 +94,7 @@ pub struct Merge {
     kinds: BTreeSet<Kind>,
     providers: BTreeSet<Provider>,
     calls: BTreeMap<Call, Seen>,
+    accesses: AccessUnion,
     reasons: BTreeSet<Reason>,
     losses: Losses,
     /// New instances since the last time that what is too much was thrown away.
@@ -110,25 +116,32 @@ type Who = (Phase, Executable, Option<Blocked>);
 
 impl Merge {
     /// Takes in a recording.
-    pub fn add(&mut self, recording: Recording) {
+    pub fn add(&mut self, mut recording: Recording) {
         keep(
             &mut self.commands,
             recording.commands().cloned(),
             self.limits.commands,
         );
         self.hosts.extend(recording.hosts().cloned());
-        keep(&mut self.names, [recording.workload.name], 1);
+        keep(
+            &mut self.names,
+            [std::mem::take(&mut recording.workload.name)],
+            1,
+        );
         let mut runs = Vec::with_capacity(recording.instances.len());
-        for instance in recording.instances {
+        for instance in std::mem::take(&mut recording.instances) {
             runs.push(self.add_instance(instance, &recording.host));
         }
-        if let Some(merged) = recording.merged {
+        if let Some(merged) = recording.merged.take() {
             keep(&mut self.kinds, merged.kinds, self.limits.kinds);
             self.uncounted |= merged.uncounted;
             for run in merged.folded {
                 self.runs.entry(run).or_default();
                 runs.push(run);
             }
+        }
+        if self.accesses.add(&mut recording, &runs) {
+            self.runs.entry(RunId::UNKNOWN).or_default();
         }
         keep(
             &mut self.providers,
@@ -198,7 +211,9 @@ impl Merge {
         for seen in self.calls.values_mut() {
             seen.fold_setup(&limits);
         }
-        let Some(first_folded) = self.runs.keys().nth(self.limits.listed).copied() else {
+        let first_folded = self.runs.keys().nth(self.limits.listed).copied();
+        self.accesses.compact(first_folded);
+        let Some(first_folded) = first_folded else {
             return;
         };
         for seen in self.calls.values_mut() {
@@ -214,6 +229,7 @@ impl Merge {
                 .values()
                 .flat_map(|seen| seen.who.values())
                 .flat_map(|runs| runs.range(first_uncounted..).map(|(run, _)| *run))
+                .chain(self.accesses.witnesses())
                 .collect();
             self.runs
                 .retain(|run, _| *run < first_uncounted || witnesses.contains(run));
@@ -241,7 +257,7 @@ impl Merge {
             .iter()
             .map(|(run, _)| *run)
             .chain(folded.iter().copied());
-        let numbers: HashMap<RunId, u32> = runs.zip(0..).collect();
+        let numbers: Numbers = runs.zip(0..).collect();
         let instances: Vec<_> = listed
             .into_iter()
             .map(|(_, mut instance)| {
@@ -274,9 +290,16 @@ impl Merge {
                 .into_iter()
                 .map(|(call, seen)| seen.into_syscall(call, &numbers))
                 .collect(),
+            files: Vec::new(),
+            capabilities: Vec::new(),
+            sockets: Vec::new(),
+            signals: Vec::new(),
+            traces: Vec::new(),
+            mounts: Vec::new(),
             coverage: Coverage::new(self.reasons.into_iter().collect(), self.losses),
             merged: Some(merged).filter(|merged| !merged.is_empty()),
         };
+        self.accesses.finish(&mut recording, &numbers);
         recording.coverage.notes = notes(&recording);
         recording.coverage.discovery = Some(Discovery::of(&recording));
         Some(recording)
@@ -351,7 +374,7 @@ impl Seen {
         }
     }
 
-    fn into_syscall(self, call: Call, numbers: &HashMap<RunId, u32>) -> Syscall {
+    fn into_syscall(self, call: Call, numbers: &Numbers) -> Syscall {
         let mut evidence: Vec<_> = self
             .who
             .into_iter()

@@ -4,6 +4,7 @@
 //! and `docs/recording.schema.json` is generated from it. Everything here is pure but for
 //! [`store`].
 
+pub mod access;
 mod arguments;
 mod coverage;
 pub mod estimate;
@@ -16,6 +17,11 @@ pub mod store;
 #[cfg(test)]
 pub(crate) mod strategy;
 
+pub use access::{
+    Accesses, CapabilityUse, FileAccess, FilePath, FileUse, Moment, MountOperation, MountUse, Peer,
+    Seen, SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse, Use,
+    Uses, Who, Witness,
+};
 pub use arguments::{Arguments, Combination, MOST_COMBINATIONS};
 pub use coverage::{Coverage, Losses, Note, NoteCode, Reason, ReasonCode};
 pub use estimate::Discovery;

@@ -8,7 +8,10 @@ use serde::{
     de::{self, SeqAccess, Visitor},
 };
 
-use super::{Arguments, Coverage, Kind, Merged};
+use super::{
+    Accesses, Arguments, CapabilityUse, Coverage, FileUse, Kind, Merged, MountUse, Seen, SignalUse,
+    SocketUse, TraceUse,
+};
 use crate::syscall::Abi;
 
 /// The `schema` of the recordings that this version reads and writes.
@@ -33,6 +36,24 @@ pub struct Recording {
     /// Every (ABI, number) that was seen, in that order, once each.
     #[serde(deserialize_with = "unique_syscalls")]
     pub syscalls: Vec<Syscall>,
+    /// Accesses to files; of these and the kinds below each different thing is there once, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<Seen<FileUse>>,
+    /// Capabilities that were asked for and granted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<Seen<CapabilityUse>>,
+    /// Sockets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sockets: Vec<Seen<SocketUse>>,
+    /// Signals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<Seen<SignalUse>>,
+    /// What needs a debugger's rights.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traces: Vec<Seen<TraceUse>>,
+    /// Changes of the mount tree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<Seen<MountUse>>,
     /// How sure all this is.
     pub coverage: Coverage,
     /// What only a recording that was merged from others has; absent when there is nothing.
@@ -60,6 +81,16 @@ impl Recording {
         let others = self.merged.iter().flat_map(|merged| &merged.kinds);
         let listed = self.instances.iter().map(Kind::of);
         listed.chain(others.cloned()).collect()
+    }
+
+    /// Takes over what was seen of files, capabilities, sockets, signals, ptrace and mounts.
+    pub fn set_accesses(&mut self, accesses: Accesses) {
+        self.files = accesses.files.into_seen();
+        self.capabilities = accesses.capabilities.into_seen();
+        self.sockets = accesses.sockets.into_seen();
+        self.signals = accesses.signals.into_seen();
+        self.traces = accesses.traces.into_seen();
+        self.mounts = accesses.mounts.into_seen();
     }
 
     /// How many runs it is of, those that are not listed any more included.
@@ -247,7 +278,10 @@ impl Syscall {
 }
 
 /// What names a system call: its number means nothing without its ABI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
 pub struct Call {
     /// The calling convention.
     pub abi: Abi,

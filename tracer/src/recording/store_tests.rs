@@ -20,6 +20,12 @@ fn sample() -> Recording {
         instances: Vec::new(),
         providers: Vec::new(),
         syscalls: Vec::new(),
+        files: Vec::new(),
+        capabilities: Vec::new(),
+        sockets: Vec::new(),
+        signals: Vec::new(),
+        traces: Vec::new(),
+        mounts: Vec::new(),
         coverage: Coverage::default(),
         merged: None,
     }

@@ -10,7 +10,7 @@ use proptest::{
 use super::{
     Blocked, Call, Container, Coverage, Discovery, Executable, FirstSeen, Given, Host, Instance,
     Losses, Observation, Observations, Phase, Provider, Reason, ReasonCode, Recording, SCHEMA,
-    Security, Source, Warning, Workload,
+    Security, Source, Warning, Workload, access::strategy::accesses,
 };
 use crate::syscall::Abi;
 
@@ -32,48 +32,62 @@ pub(crate) fn recording() -> impl Strategy<Value = Recording> {
             vec!["a", "\u{202e}"],
         ]),
         any::<u8>(),
+        accesses(4),
     );
-    parts.prop_map(|(host, runs, observed, (reasons, losses), command, seed)| {
-        let mut observations = Observations::default();
-        for (mut observation, value) in observed {
-            if !runs.is_empty() {
-                observation.instance %= u32::try_from(runs.len()).unwrap();
-                observations.add_arguments(Given {
-                    call: observation.call,
-                    instance: observation.instance,
-                    phase: observation.phase,
-                    executable: observation.executable.clone(),
-                    values: value.map(|value| [0, value, 0]),
-                });
-                observations.add(observation);
+    parts.prop_map(
+        |(host, runs, observed, (reasons, losses), command, seed, accesses)| {
+            let mut observations = Observations::default();
+            for (mut observation, value) in observed {
+                if !runs.is_empty() {
+                    observation.instance %= u32::try_from(runs.len()).unwrap();
+                    observations.add_arguments(Given {
+                        call: observation.call,
+                        instance: observation.instance,
+                        phase: observation.phase,
+                        executable: observation.executable.clone(),
+                        values: value.map(|value| [0, value, 0]),
+                    });
+                    observations.add(observation);
+                }
             }
-        }
-        let mut recording = Recording {
-            schema: SCHEMA.to_owned(),
-            workload: Workload {
-                name: "web".to_owned(),
-                command: command.into_iter().map(str::to_owned).collect(),
-            },
-            host: self::host(host),
-            instances: runs.into_iter().map(|run| instance(run, seed)).collect(),
-            providers: vec![Provider {
-                kind: "syscalls".to_owned(),
-                provider: format!("provider {}", seed % 2),
-                cannot_see: vec!["what io_uring does".to_owned()],
-            }],
-            syscalls: observations.into_syscalls(),
-            coverage: Coverage::new(reasons, losses),
-            merged: None,
-        };
-        if seed.is_multiple_of(5) {
-            // As a version that did not record arguments.
-            for syscall in &mut recording.syscalls {
-                syscall.arguments = None;
+            let mut recording = Recording {
+                schema: SCHEMA.to_owned(),
+                workload: Workload {
+                    name: "web".to_owned(),
+                    command: command.into_iter().map(str::to_owned).collect(),
+                },
+                host: self::host(host),
+                instances: runs.into_iter().map(|run| instance(run, seed)).collect(),
+                providers: vec![Provider {
+                    kind: "syscalls".to_owned(),
+                    provider: format!("provider {}", seed % 2),
+                    cannot_see: vec!["what io_uring does".to_owned()],
+                }],
+                syscalls: observations.into_syscalls(),
+                files: Vec::new(),
+                capabilities: Vec::new(),
+                sockets: Vec::new(),
+                signals: Vec::new(),
+                traces: Vec::new(),
+                mounts: Vec::new(),
+                coverage: Coverage::new(reasons, losses),
+                merged: None,
+            };
+            let runs = recording.instances.len();
+            let parts = accesses.split(1, |instance| {
+                ((instance as usize) < runs).then_some((0, instance))
+            });
+            recording.set_accesses(parts.into_iter().next().unwrap_or_default());
+            if seed.is_multiple_of(5) {
+                // As a version that did not record arguments.
+                for syscall in &mut recording.syscalls {
+                    syscall.arguments = None;
+                }
             }
-        }
-        recording.coverage.discovery = Some(Discovery::of(&recording));
-        recording
-    })
+            recording.coverage.discovery = Some(Discovery::of(&recording));
+            recording
+        },
+    )
 }
 
 /// As many recordings as a merge may be asked for.

@@ -72,6 +72,12 @@ pub(crate) fn recording(seen: &[Seen]) -> Recording {
             cannot_see: vec!["what io_uring does".to_owned()],
         }],
         syscalls: syscalls.into_values().collect(),
+        files: Vec::new(),
+        capabilities: Vec::new(),
+        sockets: Vec::new(),
+        signals: Vec::new(),
+        traces: Vec::new(),
+        mounts: Vec::new(),
         coverage: Coverage::new(Vec::new(), Losses::default()),
         merged: None,
     }
