@@ -12,6 +12,18 @@ pub enum AbiTest {
     Arm64 = 2,
 }
 
+/// By what the kernel side sees files, sockets and the like.
+#[repr(u32)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FilesBy {
+    /// Not at all.
+    Nothing = 0,
+    /// The hooks of the kernel's security modules, by BPF LSM or at the end of their functions.
+    Hooks = 1,
+    /// The ends of system calls.
+    Exits = 2,
+}
+
 /// Offsets and choices that user space derives from the running kernel's BTF.
 ///
 /// It becomes a frozen read-only global: constants to the verifier, so that an offset is never
@@ -83,6 +95,68 @@ pub struct Config {
     pub regs_rolled_back: u32,
     /// What it returns: x86, `pt_regs.ax`; arm64, `pt_regs.regs[0]`.
     pub regs_return: u32,
+    /// A [`FilesBy`].
+    pub files_by: u32,
+    /// Bytes waiting in the ring of accesses that make a wake-up worth its cost.
+    pub accesses_wakeup: u32,
+    /// `task_struct.cred`.
+    pub task_cred: u32,
+    /// `task_struct.files`.
+    pub task_files: u32,
+    /// `task_struct.fs`.
+    pub task_fs: u32,
+    /// `cred.fsuid`.
+    pub cred_fsuid: u32,
+    /// `user_namespace.parent`: null for the first one.
+    pub user_ns_parent: u32,
+    /// `file.f_path`: the mount, then the name.
+    pub file_path: u32,
+    /// `file.f_mode`.
+    pub file_mode: u32,
+    /// `file.f_flags`.
+    pub file_flags: u32,
+    /// `file.private_data`.
+    pub file_private: u32,
+    /// `dentry.d_parent`: followed by hash, length and address of the name, and the inode.
+    pub dentry_parent: u32,
+    /// `dentry.d_sb`.
+    pub dentry_sb: u32,
+    /// `super_block.s_flags`.
+    pub sb_flags: u32,
+    /// `inode.i_mode`.
+    pub inode_mode: u32,
+    /// `inode.i_uid`.
+    pub inode_uid: u32,
+    /// `mount.mnt_parent`: followed by the name that it is mounted on, and `mnt.mnt_root`.
+    pub mount_parent: u32,
+    /// `mount.mnt`.
+    pub mount_mnt: u32,
+    /// `mount.mnt_ns`.
+    pub mount_ns: u32,
+    /// `files_struct.fdt`.
+    pub files_fdt: u32,
+    /// `fdtable.max_fds`.
+    pub fdt_max: u32,
+    /// `fdtable.fd`.
+    pub fdt_fd: u32,
+    /// `fs_struct.pwd`.
+    pub fs_pwd: u32,
+    /// `linux_binprm.file`.
+    pub binprm_file: u32,
+    /// `linux_binprm.interp`.
+    pub binprm_interp: u32,
+    /// `vm_area_struct.vm_file`.
+    pub vma_file: u32,
+    /// `socket.type`.
+    pub socket_type: u32,
+    /// `socket.sk`.
+    pub socket_sk: u32,
+    /// `sock.sk_protocol`.
+    pub sock_protocol: u32,
+    /// `sock.__sk_common.skc_family`.
+    pub sock_family: u32,
+    /// `kernel_siginfo.si_code`.
+    pub siginfo_code: u32,
     /// `pt_regs` offsets of a native call's six arguments.
     pub native_args: [u32; 6],
     /// `pt_regs` offsets of a 32-bit call's six arguments.
@@ -124,6 +198,37 @@ impl Config {
         regs_nr: 0,
         regs_rolled_back: 0,
         regs_return: 0,
+        files_by: 0,
+        accesses_wakeup: 0,
+        task_cred: 0,
+        task_files: 0,
+        task_fs: 0,
+        cred_fsuid: 0,
+        user_ns_parent: 0,
+        file_path: 0,
+        file_mode: 0,
+        file_flags: 0,
+        file_private: 0,
+        dentry_parent: 0,
+        dentry_sb: 0,
+        sb_flags: 0,
+        inode_mode: 0,
+        inode_uid: 0,
+        mount_parent: 0,
+        mount_mnt: 0,
+        mount_ns: 0,
+        files_fdt: 0,
+        fdt_max: 0,
+        fdt_fd: 0,
+        fs_pwd: 0,
+        binprm_file: 0,
+        binprm_interp: 0,
+        vma_file: 0,
+        socket_type: 0,
+        socket_sk: 0,
+        sock_protocol: 0,
+        sock_family: 0,
+        siginfo_code: 0,
         native_args: [0; 6],
         compat_args: [0; 6],
     };

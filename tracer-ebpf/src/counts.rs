@@ -28,8 +28,12 @@ pub struct Counters {
     /// Calls whose arguments were lost, and the row says so: [`crate::maps::VALUES`] was full, or a pointer
     /// led nowhere.
     pub values_lost: u64,
-    /// Accesses to files and the like that found no room, or whose path could not be read.
+    /// Accesses to files and the like that found [`crate::maps::TOLD`] or the rows full, or whose path
+    /// could not be read.
     pub accesses_lost: u64,
+    /// Those that found the ring full. Each is told when it is made again; which of them never was, the
+    /// map knows.
+    pub accesses_dropped: u64,
     /// Look-ups of tasks whose registers were not where the cache expects them. Not a loss: such a
     /// task is looked up each time.
     pub slots_refused: u64,

@@ -6,6 +6,7 @@
 //! on the host.
 #![no_std]
 
+pub mod access;
 mod config;
 mod counts;
 mod message;
@@ -13,7 +14,8 @@ pub mod outcome;
 pub mod slot;
 mod values;
 
-pub use config::{AbiTest, Config};
+pub use access::{Access, AccessEvent, AccessKind, Operation};
+pub use config::{AbiTest, Config, FilesBy};
 pub use counts::Counters;
 pub use message::{Event, Notice, NoticeKind};
 pub use values::{
@@ -95,6 +97,16 @@ pub mod maps {
     pub const THREADS: &str = "THREADS";
     /// Executable id → [`ExecutablePath`](super::ExecutablePath).
     pub const EXECUTABLES: &str = "EXECUTABLES";
+    /// Hash of an access → 0 when user space was told of it, else how often that failed.
+    pub const TOLD: &str = "TOLD";
+    /// Hash of a directory, a row and a kind of access → how many files of it were told apart.
+    pub const SIBLINGS: &str = "SIBLINGS";
+    /// Row number → a number that changes when the row is given to others: part of each hash.
+    pub const SALTS: &str = "SALTS";
+    /// Byte in a row → [`Operation`](super::Operation): how a call is read when it ends.
+    pub const OPERATIONS: &str = "OPERATIONS";
+    /// Ring buffer of [`AccessEvent`](super::AccessEvent).
+    pub const ACCESSES: &str = "ACCESSES";
     /// Ring buffer of [`Event`](super::Event) and [`Notice`](super::Notice).
     pub const EVENTS: &str = "EVENTS";
     /// Per-CPU [`Counters`](super::Counters).
@@ -344,7 +356,7 @@ pub struct Control {
 
 const _: () = {
     assert!(ROW_BYTES as usize == ROW_LEN && VALUE_NUMBERS as usize == MAX_VALUES);
-    assert!(size_of::<Config>() == 47 * 4 && align_of::<Config>() == 4);
+    assert!(size_of::<Config>() == 78 * 4 && align_of::<Config>() == 4);
     assert!(size_of::<CgroupEntry>() == 48 && align_of::<CgroupEntry>() == 8);
     assert!(size_of::<CgroupPath>() == 8 + CGROUP_PATH_LEN);
     assert!(size_of::<ProcessEntry>() == 40 && align_of::<ProcessEntry>() == 8);
@@ -354,9 +366,11 @@ const _: () = {
     assert!(size_of::<ValueKey>() == 32 && align_of::<ValueKey>() == 8);
     assert!(size_of::<SeenValues>() == MAX_VALUES + 2 * MAX_WATCHES);
     assert!(size_of::<ExecutablePath>() == 8 + PATH_LEN);
+    assert!(size_of::<Access>() == 88 && align_of::<Access>() == 8);
+    assert!(size_of::<Operation>() == 56);
     assert!(size_of::<Event>() == 96 && align_of::<Event>() == 8);
     assert!(size_of::<Notice>() == 24 && align_of::<Notice>() == 8);
-    assert!(size_of::<Counters>() == 128);
+    assert!(size_of::<Counters>() == 136);
     assert!(size_of::<Control>() == 64 + 8 * (slot::SLOTS + recent::WORDS));
 };
 
@@ -364,7 +378,7 @@ const _: () = {
 mod pod {
     use super::{
         CgroupEntry, CgroupPath, Config, Counters, Event, ExecutablePath, ExoticKey, Notice,
-        ProcessEntry, RowKey, SeenValues, ValueKey, Watch,
+        Operation, ProcessEntry, RowKey, SeenValues, ValueKey, Watch,
     };
 
     macro_rules! pod {
@@ -385,6 +399,7 @@ mod pod {
         ExecutablePath,
         ExoticKey,
         Notice,
+        Operation,
         ProcessEntry,
         RowKey,
         SeenValues,

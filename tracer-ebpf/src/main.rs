@@ -3,7 +3,8 @@
 //! - [`syscalls`]: `sys_enter`, the hot path;
 //! - [`blocked`]: `sys_exit`, and what a filter stopped;
 //! - [`processes`]: fork, exec and exit, which give each task its executable and its phase;
-//! - [`cgroups`]: which cgroups are recorded, and who moves between them.
+//! - [`cgroups`]: which cgroups are recorded, and who moves between them;
+//! - [`accesses`]: files, capabilities, sockets and signals, by many hooks.
 //!
 //! [`tasks`] finds the row of marks of the running task, [`slots`] keeps it; [`events`] does what a
 //! new observation does, [`notices`] tells of containers; [`maps`] holds the state of all of them.
@@ -11,6 +12,7 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+mod accesses;
 mod arguments;
 mod blocked;
 mod cgroups;

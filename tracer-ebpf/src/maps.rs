@@ -4,11 +4,12 @@
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, Queue, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf},
 };
 use tracer_ebpf::{
-    CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath, ExoticKey, ProcessEntry,
-    ROW_BYTES, Row, RowKey, SeenValues, VALUE_NUMBERS, ValueKey, Watch,
+    AccessEvent, CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath, ExoticKey,
+    Operation, ProcessEntry, ROW_BYTES, Row, RowKey, SeenValues, VALUE_NUMBERS, ValueKey, Watch,
+    access::LONG_BYTES,
 };
 
 #[map]
@@ -64,6 +65,32 @@ pub(crate) static SCRATCH: PerCpuArray<ExecutablePath> = PerCpuArray::with_max_e
 
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
+
+/// Only asked for what is done seldom or was not told before, so a hash map: no row could hold all
+/// paths there are.
+#[map]
+pub(crate) static TOLD: HashMap<u64, u32> = HashMap::with_max_entries(1024, 0);
+
+#[map]
+pub(crate) static SIBLINGS: LruHashMap<u64, u32> = LruHashMap::with_max_entries(1024, 0);
+
+#[map]
+pub(crate) static SALTS: Array<u64> = Array::with_max_entries(1024, 0);
+
+#[map]
+pub(crate) static OPERATIONS: Array<Operation> = Array::with_max_entries(ROW_BYTES, 0);
+
+/// What a thread maps to be executed while it executes a program.
+#[map]
+pub(crate) static EXECUTING: HashMap<u32, crate::accesses::Executing> =
+    HashMap::with_max_entries(1024, 0);
+
+/// Where an event is put together that begins with a program's words.
+#[map]
+pub(crate) static GIVEN: PerCpuArray<AccessEvent<LONG_BYTES>> = PerCpuArray::with_max_entries(1, 0);
+
+#[map]
+pub(crate) static ACCESSES: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
 
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);

@@ -48,6 +48,41 @@ pub(crate) fn row_of_current(regs: *const u8) -> u32 {
     }
 }
 
+/// The same, in a program that is not given the registers. A look-up is not kept: another one may
+/// hold the task's place in the table.
+#[inline(never)]
+pub(crate) fn row_of_task() -> u32 {
+    match kept_row_of_task() {
+        Some(row) => row,
+        None => tasks::look_up().row,
+    }
+}
+
+#[inline(always)]
+fn kept_row_of_task() -> Option<u32> {
+    if config!(slot_cache) == 0 {
+        return None;
+    }
+    let (geometry, control) = (maps::GEOMETRY.get_ptr(0)?, maps::CONTROL.get_ptr_mut(0)?);
+    // SAFETY: a map element.
+    let Geometry {
+        control: base,
+        regs_offset,
+    } = unsafe { geometry.read_volatile() };
+    if regs_offset == 0 {
+        return None;
+    }
+    // SAFETY: the offset of that field.
+    let stack = unsafe { tasks::of_current::<u64>(config!(task_stack)) }.ok()?;
+    let offset = stack.wrapping_add(regs_offset).wrapping_sub(base);
+    let place = slot::place(offset, epoch(control));
+    // SAFETY: `place.index` is below the number of slots.
+    slot::row(
+        unsafe { slot_at(control, place.index).read_volatile() },
+        place.stamp,
+    )
+}
+
 /// The address of the registers as a number, relative to that of the control element.
 ///
 /// The verifier lets no arithmetic touch the address of a typed pointer, except one: the

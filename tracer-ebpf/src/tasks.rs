@@ -112,6 +112,62 @@ pub(crate) fn look_up() -> Found {
     }
 }
 
+/// The row of another task, which the kernel is about to do something to. Nothing is noted of it.
+#[inline(never)]
+pub(crate) fn look_up_other(task: *const u8) -> Found {
+    let unrecorded = Found {
+        row: UNRECORDED_ROW,
+        lasts: false,
+    };
+    let Some(entry) = entry_of(task) else {
+        return unrecorded;
+    };
+    let tgid = read_of::<u32>(task, config!(task_tgid)).unwrap_or(0);
+    let filter = read_of::<u64>(task, config!(task_seccomp_filter)).unwrap_or(0);
+    // SAFETY: an entry is removed when its process is gone.
+    let process = unsafe { maps::PROCESSES.get(tgid) }.copied();
+    let key = RowKey {
+        instance: entry.instance,
+        exe: process.map_or(entry.first_exe, |process| process.exe),
+        phase: phase(&entry, process.as_ref(), filter) as u32,
+        blocked: 0,
+    };
+    Found {
+        row: row_of(key),
+        lasts: false,
+    }
+}
+
+/// The instance that a task belongs to, if any.
+#[inline(always)]
+pub(crate) fn instance_of(task: *const u8) -> Option<u64> {
+    entry_of(task).map(|entry| entry.instance)
+}
+
+/// The same, of the running task.
+#[inline(always)]
+pub(crate) fn instance_of_current() -> Option<u64> {
+    entry_of_current().map(|entry| entry.instance)
+}
+
+/// The entry of a task's cgroup, if it is recorded.
+#[inline(always)]
+fn entry_of(task: *const u8) -> Option<CgroupEntry> {
+    let set = read_of::<u64>(task, config!(task_cgroups))? as *const u8;
+    let cgroup = read_of::<u64>(set, config!(css_set_dfl_cgrp))? as *const u8;
+    let node = read_of::<u64>(cgroup, config!(cgroup_kn))? as *const u8;
+    let id = read_of::<u64>(node, config!(kernfs_id))?;
+    // SAFETY: as in `entry_of_current`.
+    unsafe { maps::CGROUPS.get(id) }.copied()
+}
+
+/// Reads a field by helper: the verifier need not know the type.
+#[inline(always)]
+fn read_of<T>(base: *const u8, offset: u32) -> Option<T> {
+    // SAFETY: a checked read.
+    unsafe { bpf_probe_read_kernel(base.wrapping_add(offset as usize).cast::<T>()) }.ok()
+}
+
 /// The row of what the running task was stopped from doing; [`NO_ROW`] when there is none to be had.
 #[inline(always)]
 pub(crate) fn row_of_blocked() -> u32 {

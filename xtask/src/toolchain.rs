@@ -57,6 +57,12 @@ impl Toolchain {
         format!("{architecture}-unknown-linux-musl")
     }
 
+    /// The objcopy that comes with rustc: `strip` in a profile is done by it.
+    pub(crate) fn objcopy(&self) -> PathBuf {
+        let tools = self.sysroot.join("lib/rustlib").join(&self.host);
+        tools.join("bin/rust-objcopy")
+    }
+
     /// The LLVM library that rustc itself is linked with.
     pub(crate) fn libllvm(&self) -> Result<PathBuf> {
         let folder = self.sysroot.join("lib");

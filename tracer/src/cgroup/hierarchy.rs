@@ -1,7 +1,7 @@
 //! The v2 hierarchy and the cgroups in it.
 
 use std::{
-    ffi::OsStr,
+    ffi::{CStr, OsStr},
     fs, io,
     os::{
         fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
@@ -41,7 +41,7 @@ impl Hierarchy {
     /// # Errors
     /// [`CgroupError::NoHierarchy`].
     pub fn private() -> Result<Self, CgroupError> {
-        let fd = private_mount().map_err(CgroupError::NoHierarchy)?;
+        let fd = private_mount(c"cgroup2").map_err(CgroupError::NoHierarchy)?;
         Ok(Self {
             root: PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd())),
             _mount: Some(Arc::new(fd)),
@@ -255,8 +255,10 @@ fn mounted() -> Option<PathBuf> {
         .map(|mount| mount.mount_point)
 }
 
+/// A mount that stands in no mount namespace, and is gone with its descriptor.
+///
 /// `fsopen`, `fsconfig`, `fsmount` (Linux 5.2): no crate in use wraps them.
-fn private_mount() -> io::Result<OwnedFd> {
+pub(crate) fn private_mount(file_system: &CStr) -> io::Result<OwnedFd> {
     const FSOPEN_CLOEXEC: libc::c_uint = 1;
     const FSCONFIG_CMD_CREATE: libc::c_uint = 6;
     const FSMOUNT_CLOEXEC: libc::c_uint = 1;
@@ -274,7 +276,7 @@ fn private_mount() -> io::Result<OwnedFd> {
     unsafe {
         let context = fd(libc::syscall(
             libc::SYS_fsopen,
-            c"cgroup2".as_ptr(),
+            file_system.as_ptr(),
             FSOPEN_CLOEXEC,
         ))?;
         let null = std::ptr::null::<libc::c_char>();

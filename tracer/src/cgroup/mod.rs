@@ -9,5 +9,6 @@ mod hierarchy;
 mod own;
 
 pub use error::CgroupError;
+pub(crate) use hierarchy::private_mount;
 pub use hierarchy::{Cgroup, Hierarchy};
 pub use own::OwnCgroup;

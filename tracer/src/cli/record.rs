@@ -12,7 +12,7 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::{Exit, Failure, attach, live::Live, name, output, profile::ProfileArgs};
 use crate::{
-    probe::Settings,
+    probe::{Choice, Mechanism, Settings},
     record::{RecordError, RunAs, command, signals::Signals},
     recording::{Recording, store},
 };
@@ -118,6 +118,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_cgroups)]
     max_cgroups: u32,
 
+    /// By what files, capabilities, sockets and signals are seen; `none` records system calls only
+    #[arg(long, value_enum, default_value_t)]
+    accesses: By,
+
+    /// How many different accesses to files and the like can be told apart at once
+    #[arg(long, value_name = "N", default_value_t = Settings::default().max_accesses)]
+    max_accesses: u32,
+
     /// Show the live line although the command writes to this terminal too
     #[arg(long, conflicts_with = "quiet")]
     live: bool,
@@ -134,6 +142,34 @@ pub(super) struct Args {
     command: Vec<OsString>,
 }
 
+/// By what accesses to files and the like are seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum By {
+    /// The best that this kernel offers
+    #[default]
+    Best,
+    /// Programs on the hooks of the security modules
+    Lsm,
+    /// Programs at the ends of the kernel's security functions
+    Fexit,
+    /// The ends of system calls: some things cannot be seen
+    SysExit,
+    /// Not at all
+    None,
+}
+
+impl By {
+    const fn choice(self) -> Choice {
+        match self {
+            Self::Best => Choice::Best,
+            Self::Lsm => Choice::Only(Mechanism::Lsm),
+            Self::Fexit => Choice::Only(Mechanism::FunctionExit),
+            Self::SysExit => Choice::Only(Mechanism::Exits),
+            Self::None => Choice::None,
+        }
+    }
+}
+
 impl Args {
     pub(super) fn settings(&self) -> Settings {
         Settings {
@@ -141,6 +177,8 @@ impl Args {
             max_rows: self.max_rows,
             max_cgroups: self.max_cgroups,
             discover: false,
+            accesses: self.accesses.choice(),
+            max_accesses: self.max_accesses,
             kernel_log: self.kernel_log,
         }
     }

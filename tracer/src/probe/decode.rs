@@ -85,7 +85,7 @@ pub(super) fn abi_class(number: u32) -> Result<AbiClass, DecodeError> {
         .ok_or(DecodeError::Abi(number))
 }
 
-fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
+pub(super) fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
     let mut array = [0; N];
     if let Some((head, tail)) = bytes.split_first_chunk::<N>() {
         array = *head;

@@ -71,6 +71,16 @@ pub enum ProbeError {
     /// More rows than a slot can name.
     #[error("--max-rows {0}: give a number from 16 to {1}")]
     MaxRows(u32, u32),
+    /// The way of seeing files that was asked for is not there.
+    #[error(
+        "--accesses: this kernel offers no {mechanism}: {cause:#}; leave the option out to take the best it offers"
+    )]
+    Accesses {
+        /// What was asked for.
+        mechanism: super::Mechanism,
+        /// Why.
+        cause: anyhow::Error,
+    },
     /// aya could not load the object.
     #[error("cannot load the kernel program: {0:#}")]
     Load(anyhow::Error),

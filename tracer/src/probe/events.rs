@@ -11,7 +11,7 @@ use tokio::{io::unix::AsyncFd, time};
 use tracer_ebpf::{AbiClass, Event, Notice, NoticeKind, maps as names};
 
 use super::{
-    ProbeError,
+    AccessRing, KernelAccess, ProbeError,
     decode::{self, Message},
 };
 
@@ -22,6 +22,8 @@ const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(100);
 /// New observations as the kernel side announces them.
 pub struct Events {
     ring: Ring,
+    /// Accesses, which have a ring of their own so that they take no room from calls.
+    accesses: AccessRing,
     malformed: u64,
 }
 
@@ -33,7 +35,7 @@ enum Ring {
 }
 
 impl Events {
-    pub(super) fn new(ebpf: &mut Ebpf) -> Result<Self, ProbeError> {
+    pub(super) fn new(ebpf: &mut Ebpf, accesses: AccessRing) -> Result<Self, ProbeError> {
         let map = ebpf
             .take_map(names::EVENTS)
             .context("it is not in the object")
@@ -42,6 +44,7 @@ impl Events {
             .map_err(|error| ProbeError::map("open", names::EVENTS)(error.into()))?;
         Ok(Self {
             ring: Ring::Idle(Some(ring)),
+            accesses,
             malformed: 0,
         })
     }
@@ -90,6 +93,16 @@ impl Events {
                 }
             }
         }
+    }
+
+    /// Hands every waiting access to `each`, in the order of their coming.
+    pub fn drain_accesses(&mut self, each: impl FnMut(KernelAccess)) {
+        self.accesses.drain(each);
+    }
+
+    /// Accesses that could not be read: lost.
+    pub fn malformed_accesses(&self) -> u64 {
+        self.accesses.malformed()
     }
 
     /// Events that could not be read: lost evidence like those that found the ring full.

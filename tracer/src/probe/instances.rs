@@ -229,6 +229,7 @@ impl Probe {
                 .set(row.number, MarkBytes([0; ROW_LEN]), 0)
                 .map_err(|error| ProbeError::map("empty", names::MARKS)(error.into()))?;
             self.empty_values(row.number)?;
+            self.renew_salt(row.number)?;
             emptied.push(row.number);
         }
         // What was marked in them is not marked any more; before anyone else gets one.

@@ -11,9 +11,12 @@ use nix::{
     sys::resource::{Resource, getrlimit, setrlimit},
     unistd::{SysconfVar, sysconf},
 };
-use tracer_ebpf::{FIRST_ROW, MAX_ROWS, maps as names};
+use tracer_ebpf::{Config, FIRST_ROW, MAX_ROWS, maps as names};
 
-use super::{Events, ProbeError, arguments::Values, control::Control, offsets, support};
+use super::{
+    AccessRing, Choice, Events, Mechanism, Mechanisms, ProbeError, accesses, arguments::Values,
+    control::Control, offsets, support,
+};
 use crate::syscall::Machine;
 
 /// The kernel programs, as `cargo xtask build` made them.
@@ -22,15 +25,20 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tr
 /// The programs, by the tracepoint each attaches to. Their names in the object, and the order in
 /// which they are attached: what finds a cgroup before its first call comes last, when all that
 /// records it is in place.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 8] = [
     ("rmdir", "cgroup_rmdir"),
     ("attach_task", "cgroup_attach_task"),
     ("fork", "sched_process_fork"),
     ("exec", "sched_process_exec"),
+    EXEC_ACCESSES,
     ("exit", "sched_process_exit"),
     ("sys_enter", "sys_enter"),
     ("mkdir", "cgroup_mkdir"),
 ];
+
+/// What an exec maps, which is told after the program above has given the process its row; only where
+/// accesses are recorded.
+const EXEC_ACCESSES: (&str, &str) = ("exec_accesses", "sched_process_exec");
 
 /// The program that sees what a filter stops, and its tracepoint: attached only while it is needed.
 const EXITS: (&str, &str) = ("sys_exit", "sys_exit");
@@ -46,6 +54,10 @@ pub struct Settings {
     pub max_cgroups: u32,
     /// Whether every cgroup that is made from now on is recorded, as what may be a container.
     pub discover: bool,
+    /// By what accesses to files, capabilities and the like are seen.
+    pub accesses: Choice,
+    /// Different accesses that can be told apart at once.
+    pub max_accesses: u32,
     /// Whether the programs' own diagnostics are wanted.
     pub kernel_log: bool,
 }
@@ -57,6 +69,8 @@ impl Default for Settings {
             max_rows: 4096,
             max_cgroups: 16 * 1024,
             discover: false,
+            accesses: Choice::Best,
+            max_accesses: 64 * 1024,
             kernel_log: false,
         }
     }
@@ -86,6 +100,10 @@ pub struct Probe {
     pub(super) values: Values,
     /// The attachment of [`EXITS`].
     exits: Option<BtfTracePointLinkId>,
+    /// What serves the kinds of access.
+    mechanisms: Mechanisms,
+    /// The last one of [`names::SALTS`].
+    pub(super) salt: u64,
     /// Drains the programs' diagnostics, when they were asked for.
     pub logger: Option<EbpfLogger<&'static dyn log::Log>>,
 }
@@ -102,35 +120,35 @@ impl Probe {
         if OBJECT.is_empty() {
             return Err(ProbeError::NoObject);
         }
-        let mut config = offsets::of_running_kernel()?;
-        config.slot_cache = 1;
-        config.ring = 1;
-        config.wakeup_bytes = settings.ring_bytes / 4;
-        config.discover = u32::from(settings.discover);
-        let log_level: u8 = if settings.kernel_log { 4 } else { 0 };
-
+        let (config, accesses) = offsets::of_running_kernel()?;
         let limit = MemlockLimit::of_now();
         // Read once: it takes some 40 ms, and aya would read it again for itself.
         let btf = Btf::from_sys_fs()
             .context(support::BTF_PATH)
             .map_err(ProbeError::Load)?;
-        let mut ebpf = EbpfLoader::new()
-            .btf(Some(&btf))
-            .override_global(names::CONFIG, &config, true)
-            .override_global(aya_log::LEVEL, &log_level, true)
-            .map_max_entries(names::EVENTS, settings.ring_bytes)
-            .map_max_entries(names::MARKS, settings.max_rows)
-            .map_max_entries(names::SEEN_VALUES, settings.max_rows)
-            .map_max_entries(names::ROWS, settings.max_rows)
-            .map_max_entries(names::FREE_ROWS, settings.max_rows)
-            .map_max_entries(names::EXECUTABLES, settings.max_rows)
-            .map_max_entries(names::EXOTIC, settings.max_rows.saturating_mul(4))
-            .map_max_entries(names::CGROUPS, settings.max_cgroups)
-            .map_max_entries(names::PROCESSES, settings.max_cgroups)
-            .map_max_entries(names::THREADS, settings.max_cgroups)
-            .load(OBJECT)
-            .context("the kernel or aya refused the object")
-            .map_err(ProbeError::Load)?;
+        let machine = Machine::this().ok_or(ProbeError::Machine(std::env::consts::ARCH))?;
+        let ladder = match accesses {
+            Ok(()) => accesses::ladder(settings.accesses),
+            Err(why) => {
+                log::warn!("files, capabilities and the like are not recorded: {why}");
+                Vec::new()
+            }
+        };
+        let mut ladder = ladder.into_iter().map(Some).chain([None]);
+        let (mut ebpf, mechanisms) = loop {
+            let files = ladder.next().flatten();
+            let mut ebpf = load_object(settings, config, files, &btf)?;
+            match accesses::load(&mut ebpf, &btf, files, settings.accesses) {
+                Ok(mechanisms) => break (ebpf, mechanisms),
+                Err(cause) => match settings.accesses {
+                    Choice::Only(mechanism) => {
+                        return Err(ProbeError::Accesses { mechanism, cause });
+                    }
+                    // A better way that is not there is no failure; the next one is tried.
+                    _ => log::debug!("a way of seeing files is not there: {cause:#}"),
+                },
+            }
+        };
 
         let logger = settings
             .kernel_log
@@ -139,11 +157,12 @@ impl Probe {
             .context("the programs' diagnostics cannot be read")
             .map_err(ProbeError::Load)?;
         let control = Control::map(&mut ebpf)?;
-        let events = Events::new(&mut ebpf)?;
+        let accesses = AccessRing::new(&mut ebpf)?;
+        let events = Events::new(&mut ebpf, accesses)?;
         fill_free_rows(&mut ebpf, settings.max_rows)?;
-        let machine = Machine::this().ok_or(ProbeError::Machine(std::env::consts::ARCH))?;
+        accesses::fill_operations(&mut ebpf, machine)?;
         let values = Values::ask(&mut ebpf, machine)?;
-        attach(&mut ebpf, &btf)?;
+        attach(&mut ebpf, &btf, mechanisms.files.is_some())?;
         drop(btf);
         limit.restore();
         give_memory_back();
@@ -153,10 +172,17 @@ impl Probe {
                 control,
                 values,
                 exits: None,
+                mechanisms,
+                salt: 0,
                 logger,
             },
             events,
         ))
+    }
+
+    /// What serves the kinds of access.
+    pub fn mechanisms(&self) -> &Mechanisms {
+        &self.mechanisms
     }
 
     /// Whether the exits of calls are watched, by which calls that a filter stops are seen.
@@ -220,6 +246,52 @@ impl Probe {
     }
 }
 
+/// Loads the object, with the sizes and choices of the settings; its programs are not loaded yet.
+fn load_object(
+    settings: &Settings,
+    mut config: Config,
+    files: Option<Mechanism>,
+    btf: &Btf,
+) -> Result<Ebpf, ProbeError> {
+    config.slot_cache = 1;
+    config.ring = 1;
+    config.wakeup_bytes = settings.ring_bytes / 4;
+    config.discover = u32::from(settings.discover);
+    config.files_by = accesses::files_by(files) as u32;
+    // An access takes some 600 bytes, an event of a call 100.
+    let accesses_bytes = match files {
+        Some(_) => settings.ring_bytes.saturating_mul(16),
+        None => settings.ring_bytes,
+    };
+    config.accesses_wakeup = accesses_bytes / 4;
+    let max_accesses = match files {
+        Some(_) => settings.max_accesses,
+        None => 1,
+    };
+    let log_level: u8 = if settings.kernel_log { 4 } else { 0 };
+    EbpfLoader::new()
+        .btf(Some(btf))
+        .override_global(names::CONFIG, &config, true)
+        .override_global(aya_log::LEVEL, &log_level, true)
+        .map_max_entries(names::EVENTS, settings.ring_bytes)
+        .map_max_entries(names::MARKS, settings.max_rows)
+        .map_max_entries(names::SEEN_VALUES, settings.max_rows)
+        .map_max_entries(names::ROWS, settings.max_rows)
+        .map_max_entries(names::FREE_ROWS, settings.max_rows)
+        .map_max_entries(names::EXECUTABLES, settings.max_rows)
+        .map_max_entries(names::EXOTIC, settings.max_rows.saturating_mul(4))
+        .map_max_entries(names::CGROUPS, settings.max_cgroups)
+        .map_max_entries(names::PROCESSES, settings.max_cgroups)
+        .map_max_entries(names::THREADS, settings.max_cgroups)
+        .map_max_entries(names::ACCESSES, accesses_bytes)
+        .map_max_entries(names::TOLD, max_accesses)
+        .map_max_entries(names::SIBLINGS, max_accesses)
+        .map_max_entries(names::SALTS, settings.max_rows)
+        .load(OBJECT)
+        .context("the kernel or aya refused the object")
+        .map_err(ProbeError::Load)
+}
+
 /// The limit on locked memory. Before Linux 5.11 BPF memory counts against it, and aya raises it
 /// for that; the command must inherit what tracer was started with.
 struct MemlockLimit(Option<(u64, u64)>);
@@ -263,7 +335,10 @@ fn fill_free_rows(ebpf: &mut Ebpf, max_rows: u32) -> Result<(), ProbeError> {
     Ok(())
 }
 
-fn attach(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProbeError> {
+fn attach(ebpf: &mut Ebpf, btf: &Btf, accesses: bool) -> Result<(), ProbeError> {
+    let programs = PROGRAMS
+        .into_iter()
+        .filter(|program| accesses || *program != EXEC_ACCESSES);
     let mut with = |(name, tracepoint), act: &dyn Fn(&mut BtfTracePoint) -> anyhow::Result<()>| {
         ebpf.program_mut(name)
             .context("it is not in the object")
@@ -274,10 +349,10 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProbeError> {
             })
     };
     // The verifier takes its time; attaching is then quick.
-    for program in PROGRAMS.into_iter().chain([EXITS]) {
+    for program in programs.clone().chain([EXITS]) {
         with(program, &|loaded| Ok(loaded.load(program.1, btf)?))?;
     }
-    for program in PROGRAMS {
+    for program in programs {
         with(program, &|attached| {
             attached.attach()?;
             Ok(())

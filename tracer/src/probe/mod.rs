@@ -1,6 +1,7 @@
 //! The kernel side, as user space sees it: load, attach, read the ring, read the maps. The only
 //! place that names aya.
 
+mod accesses;
 mod arguments;
 pub mod btf;
 mod control;
@@ -13,6 +14,7 @@ mod offsets;
 mod read;
 pub mod support;
 
+pub use accesses::{AccessRing, Choice, KernelAccess, Mechanism, Mechanisms};
 pub use arguments::RowValues;
 pub use error::ProbeError;
 pub use events::Events;

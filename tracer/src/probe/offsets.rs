@@ -7,18 +7,21 @@ use std::fs;
 
 use tracer_ebpf::{AbiTest, Config};
 
-use super::{ProbeError, btf::Btf, support::BTF_PATH};
+use super::{ProbeError, accesses, btf::Btf, support::BTF_PATH};
 use crate::syscall::Abi;
 
-/// The offsets of the running kernel; the choices in the [`Config`] are left at 0.
-pub(super) fn of_running_kernel() -> Result<Config, ProbeError> {
+/// The offsets of the running kernel; the choices in the [`Config`] are left at 0. And why accesses
+/// to files and the like cannot be recorded, if so.
+pub(super) fn of_running_kernel() -> Result<(Config, Result<(), String>), ProbeError> {
     let bad = |cause: anyhow::Error| ProbeError::BadBtf {
         path: BTF_PATH,
         cause,
     };
     let bytes = fs::read(BTF_PATH).map_err(|error| bad(error.into()))?;
     let btf = Btf::parse(&bytes).map_err(|error| bad(error.into()))?;
-    config(&btf)
+    let mut config = config(&btf)?;
+    let accesses = accesses::set_offsets(&btf, &mut config);
+    Ok((config, accesses))
 }
 
 fn config(btf: &Btf<'_>) -> Result<Config, ProbeError> {
@@ -118,7 +121,8 @@ mod tests {
             eprintln!("SKIPPED the_running_kernels_offsets: needs {BTF_PATH}");
             return;
         }
-        let config = of_running_kernel().unwrap();
+        let (config, accesses) = of_running_kernel().unwrap();
+        assert_eq!(accesses, Ok(()));
         assert_ne!(config.task_stack, config.task_tgid);
         assert_ne!(config.binprm_filename, 0);
         if cfg!(target_arch = "x86_64") {

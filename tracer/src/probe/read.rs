@@ -180,6 +180,7 @@ impl Probe {
             exotic_full: sum.exotic_full + c.exotic_full,
             values_lost: sum.values_lost + c.values_lost,
             accesses_lost: sum.accesses_lost + c.accesses_lost,
+            accesses_dropped: sum.accesses_dropped + c.accesses_dropped,
             slots_refused: sum.slots_refused + c.slots_refused,
             threads_full: sum.threads_full + c.threads_full,
             paths_full: sum.paths_full + c.paths_full,

@@ -1,16 +1,19 @@
 //! What this host offers, asked before anything is loaded, so that what is missing can be named.
 
-use std::{fs, path::Path};
+use std::{fs, os::fd::AsRawFd as _, path::Path};
 
 use aya::{maps::MapType, sys};
 use nix::sys::utsname::uname;
 use procfs::process::Process;
 
 use super::ProbeError;
-use crate::syscall::Machine;
+use crate::{cgroup::private_mount, syscall::Machine};
 
 /// The kernel's type information.
 pub const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+
+/// The security modules that are in use.
+const LSM_PATH: &str = "/sys/kernel/security/lsm";
 
 const LOCKDOWN_PATH: &str = "/sys/kernel/security/lockdown";
 
@@ -125,6 +128,17 @@ fn lockdown() -> Result<String, ProbeError> {
             .map_or_else(|| "none".to_owned(), |(mode, _)| mode.to_owned())),
         Err(_) => Ok("none".to_owned()),
     }
+}
+
+/// Whether programs on the hooks of security modules are called: whether `bpf` is among the modules
+/// (`lsm=` on the kernel's command line). That they can be loaded and attached does not say so.
+pub(super) fn has_bpf_lsm() -> bool {
+    let list = fs::read_to_string(LSM_PATH).or_else(|_| {
+        // Not mounted here; as in containers.
+        let mount = private_mount(c"securityfs")?;
+        fs::read_to_string(format!("/proc/self/fd/{}/lsm", mount.as_raw_fd()))
+    });
+    list.is_ok_and(|list| list.trim().split(',').any(|module| module == "bpf"))
 }
 
 fn btf() -> Result<String, ProbeError> {

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use super::{describe, instance::Watched};
 use crate::{
-    probe::support,
+    probe::{Mechanisms, support},
     recording::{
-        Call, Coverage, Discovery, Host, Instance, Losses, Observations, Phase, Reason, ReasonCode,
-        Recording, SCHEMA, Workload,
+        Accesses, Call, Coverage, Discovery, Host, Instance, Losses, Observations, Phase, Reason,
+        ReasonCode, Recording, SCHEMA, Workload,
     },
     syscall::Machine,
 };
@@ -29,6 +29,8 @@ pub(super) struct Whole {
     /// Calls counted; `None` when not all of them were the workload's.
     pub(super) calls: Option<u64>,
     pub(super) losses: Losses,
+    /// What served the kinds of access.
+    pub(super) mechanisms: Mechanisms,
 }
 
 /// A recording of each workload.
@@ -36,6 +38,7 @@ pub(super) fn recordings(
     mut endings: Vec<Ending>,
     instances: &[Watched],
     observations: Observations,
+    accesses: Accesses,
     whole: &Whole,
 ) -> Vec<Recording> {
     for ending in &mut endings {
@@ -66,46 +69,51 @@ pub(super) fn recordings(
         })
         .collect();
     let parts = observations.split(endings.len(), |number| places.get(&number).copied());
+    let accesses = accesses.split(endings.len(), |number| places.get(&number).copied());
     endings
         .into_iter()
         .zip(reasons)
-        .zip(parts)
-        .map(|((ending, of_instances), mut observations)| {
-            // Not before each workload has its own: another one's would be taken for it.
-            if ending.instances.len() > 1 {
-                observations.fold_setup();
-            }
-            let mut reasons = ending.reasons;
-            reasons.extend(of_instances);
-            reasons.extend(workload_reasons(&observations, whole));
-            let mut recording = Recording {
-                schema: SCHEMA.to_owned(),
-                workload: ending.workload,
-                host: Host {
-                    kernel: support::kernel_release(),
-                    machine: support::machine_name(),
-                    tracer: env!("CARGO_PKG_VERSION").to_owned(),
-                },
-                instances: ending
-                    .instances
-                    .iter()
-                    .filter_map(|number| instances.get(*number as usize))
-                    .map(|watched| instance(watched, whole.calls))
-                    .collect(),
-                providers: describe::providers(whole.machine.native),
-                syscalls: observations.into_syscalls(),
-                files: Vec::new(),
-                capabilities: Vec::new(),
-                sockets: Vec::new(),
-                signals: Vec::new(),
-                traces: Vec::new(),
-                mounts: Vec::new(),
-                coverage: Coverage::new(reasons, whole.losses),
-                merged: None,
-            };
-            recording.coverage.discovery = Some(Discovery::of(&recording));
-            recording
-        })
+        .zip(parts.into_iter().zip(accesses))
+        .map(
+            |((ending, of_instances), (mut observations, mut accesses))| {
+                // Not before each workload has its own: another one's would be taken for it.
+                if ending.instances.len() > 1 {
+                    observations.fold_setup();
+                    accesses.fold_setup();
+                }
+                let mut reasons = ending.reasons;
+                reasons.extend(of_instances);
+                reasons.extend(workload_reasons(&observations, whole));
+                let mut recording = Recording {
+                    schema: SCHEMA.to_owned(),
+                    workload: ending.workload,
+                    host: Host {
+                        kernel: support::kernel_release(),
+                        machine: support::machine_name(),
+                        tracer: env!("CARGO_PKG_VERSION").to_owned(),
+                    },
+                    instances: ending
+                        .instances
+                        .iter()
+                        .filter_map(|number| instances.get(*number as usize))
+                        .map(|watched| instance(watched, whole.calls))
+                        .collect(),
+                    providers: describe::providers(whole.machine.native, &whole.mechanisms),
+                    syscalls: observations.into_syscalls(),
+                    files: Vec::new(),
+                    capabilities: Vec::new(),
+                    sockets: Vec::new(),
+                    signals: Vec::new(),
+                    traces: Vec::new(),
+                    mounts: Vec::new(),
+                    coverage: Coverage::new(reasons, whole.losses),
+                    merged: None,
+                };
+                recording.set_accesses(accesses);
+                recording.coverage.discovery = Some(Discovery::of(&recording));
+                recording
+            },
+        )
         .collect()
 }
 

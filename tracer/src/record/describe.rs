@@ -2,7 +2,7 @@
 
 use crate::{
     container::{Container, OciRuntime, Role, Seccomp, Security},
-    probe::RowExecutable,
+    probe::{Mechanism, Mechanisms, RowExecutable},
     recording::{self, Blocked, Executable, Phase, Provider, Warning},
     syscall::Abi,
 };
@@ -127,9 +127,62 @@ pub(super) fn text(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// The provider of system calls on this machine, and its blind spots.
-pub(super) fn providers(native: Abi) -> Vec<Provider> {
-    vec![arguments_provider(), syscall_provider(native)]
+/// What served each kind of observation on this machine, and its blind spots.
+pub(super) fn providers(native: Abi, mechanisms: &Mechanisms) -> Vec<Provider> {
+    let mut providers = vec![arguments_provider(), syscall_provider(native)];
+    providers.extend(access_providers(mechanisms));
+    providers.sort();
+    providers
+}
+
+fn access_providers(mechanisms: &Mechanisms) -> impl Iterator<Item = Provider> {
+    let kinds = [
+        ("files", mechanisms.files),
+        ("sockets", mechanisms.sockets),
+        ("capabilities", mechanisms.capabilities),
+        ("signals", mechanisms.signals),
+        ("traces", mechanisms.traces),
+    ];
+    let missing = &mechanisms.missing;
+    kinds.into_iter().filter_map(move |(kind, mechanism)| {
+        let mechanism = mechanism?;
+        let mut cannot_see: Vec<String> = blind_spots(kind, mechanism)
+            .iter()
+            .copied()
+            .map(str::to_owned)
+            .collect();
+        let hooks = missing.iter().filter(|(hook, _)| {
+            hook.starts_with("socket_") == (kind == "sockets")
+                && matches!(kind, "files" | "sockets")
+        });
+        cannot_see
+            .extend(hooks.map(|(hook, why)| format!("what goes through the hook {hook}: {why}")));
+        Some(Provider {
+            kind: kind.to_owned(),
+            provider: mechanism.to_string(),
+            cannot_see,
+        })
+    })
+}
+
+/// What a way of seeing cannot see by its nature.
+fn blind_spots(kind: &str, mechanism: Mechanism) -> &'static [&'static str] {
+    match (kind, mechanism) {
+        ("files", Mechanism::Exits) => &[
+            "whom a file belongs to, of calls that name it by a path and do not open it",
+            "what a link was made of",
+            "exactly which file a path named when another thread changed the path, or a directory of it, meanwhile",
+            "what io_uring does",
+        ],
+        ("sockets", Mechanism::Exits) => &["what io_uring does", "calls by i386's socketcall"],
+        ("capabilities", Mechanism::Tracepoint) => {
+            &["whether the kernel only probed for a capability"]
+        }
+        ("signals", Mechanism::Tracepoint) => {
+            &["signal 0, which only asks whether a process is there"]
+        }
+        _ => &[],
+    }
 }
 
 fn arguments_provider() -> Provider {

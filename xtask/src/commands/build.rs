@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::commands::setup::{self, Tools};
+use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 use crate::{cmd, files};
 
@@ -104,7 +105,15 @@ pub(crate) fn kernel_object(
         .join(TARGET)
         .join("release")
         .join(object.binary());
-    files::copy_if_changed(&built, &product)?;
+    // What is left of the debugging information is BTF, which the kernel wants of programs with
+    // callbacks; the rest would be most of tracer's own size.
+    let stripped = built.with_extension("stripped");
+    cmd::run(
+        Command::new(Toolchain::active(workspace)?.objcopy())
+            .arg("--strip-debug")
+            .args([&built, &stripped]),
+    )?;
+    files::copy_if_changed(&stripped, &product)?;
     Ok(product)
 }
 
@@ -126,8 +135,12 @@ pub(crate) fn kernel_cargo(
     cargo
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", &tools.linker)
-        // Set, though empty: it keeps out RUSTFLAGS and those of the user's cargo configuration.
-        .env("CARGO_ENCODED_RUSTFLAGS", "")
+        // All there are: this keeps out RUSTFLAGS and those of the user's cargo configuration. BTF of
+        // the programs is made from debugging information.
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            "-Cdebuginfo=2\u{1f}-Clink-arg=--btf",
+        )
         // Build scripts look at RUSTC_BOOTSTRAP, so in one folder each of the two builds would
         // compile the other's macros again.
         .env("CARGO_TARGET_DIR", kernel_target(workspace))

@@ -1,6 +1,8 @@
 //! One recording in the making: what the ring announces ([`notices`]), reconciled with what the marks say
 //! ([`marks`]).
 
+mod accesses;
+mod given;
 mod marks;
 mod notices;
 mod progress;
@@ -24,8 +26,8 @@ use super::{
 use crate::{
     cgroup::Cgroup,
     container::Key,
-    probe::{Events, Kind, Probe, ProbeError, Settings},
-    recording::{Call, Executable, Losses, Observations, Phase, Recording},
+    probe::{Events, KernelAccess, Kind, Probe, ProbeError, Settings},
+    recording::{Accesses, Call, Executable, Losses, Observations, Phase, Recording},
     syscall::Machine,
 };
 
@@ -111,6 +113,11 @@ pub struct Session {
     not_introduced: u64,
     rows: HashMap<u32, Meaning>,
     observations: Observations,
+    accesses: Accesses,
+    /// Accesses of rows that were not known when they came.
+    waiting_accesses: Vec<KernelAccess>,
+    /// By which hashes the kernel side knows what it told, by instance.
+    announced: HashMap<u32, Vec<u64>>,
     /// Events of rows that were not known when they came.
     waiting: Vec<(Event, AbiClass)>,
     /// Events that came before the notice of their instance, and were not kept.
@@ -153,6 +160,9 @@ impl Session {
             not_introduced: 0,
             rows: HashMap::new(),
             observations: Observations::default(),
+            accesses: Accesses::default(),
+            waiting_accesses: Vec::new(),
+            announced: HashMap::new(),
             waiting: Vec::new(),
             early_events: 0,
             news: Vec::new(),
@@ -324,7 +334,10 @@ impl Session {
         let rows = self.probe.rows()?;
         self.learn(&rows)?;
         self.read_rows(Some(number))?;
+        // Before its rows are another's.
+        self.drain_accesses()?;
         self.end(number)?;
+        self.forget_told(number)?;
         Ok(self.probe.release(&[id], &rows)?)
     }
 
@@ -344,7 +357,9 @@ impl Session {
         }
         if seen {
             self.observations.forget(number);
+            self.accesses.forget(number);
         }
+        self.forget_told(number)?;
         self.novelty.forget(number);
         self.by_id.remove(&id);
         self.watched.remove(&id);
@@ -422,6 +437,7 @@ impl Session {
         self.drain()?;
         self.learn_rows()?;
         self.read_rows(None)?;
+        self.drain_accesses()?;
         self.skipped_runs = self.probe.skipped_runs();
         let now = Timestamp::now();
         for (number, _) in live {
@@ -440,15 +456,20 @@ impl Session {
     pub fn finish(mut self, endings: Vec<Ending>) -> Result<Vec<Recording>, RecordError> {
         self.stop()?;
         let counters = self.probe.counters()?;
-        let losses = self.losses(&counters);
+        let mut losses = self.losses(&counters);
+        if counters.accesses_dropped > 0 {
+            losses.accesses += self.probe.untold_accesses()?;
+        }
         Ok(assemble::recordings(
             endings,
             &self.instances,
             self.observations,
+            self.accesses,
             &assemble::Whole {
                 machine: self.machine,
                 calls: (self.counted == 1).then_some(counters.calls),
                 losses,
+                mechanisms: self.probe.mechanisms().clone(),
             },
         ))
     }

@@ -61,6 +61,7 @@ impl Session {
             let mark = u8::try_from(event.outcome).unwrap_or(u8::MAX);
             self.observe(meaning, class, event.nr, mark, Some(first));
         }
+        self.drain_accesses()?;
         self.release_due()
     }
 

@@ -87,7 +87,7 @@ impl Session {
             threads: counters.threads_full,
             phases: counters.phases_full,
             values: counters.values_lost,
-            accesses: counters.accesses_lost,
+            accesses: counters.accesses_lost + self.events.malformed_accesses(),
         }
     }
 }

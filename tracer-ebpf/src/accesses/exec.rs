@@ -1,0 +1,127 @@
+//! Programs: what is executed, and what the kernel maps for that.
+//!
+//! The kernel maps the new program and its interpreter before anyone hears that it is executed, and
+//! so under the old program's row. A profile that is entered by this exec needs them: they are told
+//! once more under the new row.
+
+use aya_ebpf::{
+    bindings::BPF_ANY,
+    helpers::{bpf_get_current_pid_tgid, generated},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
+use tracer_ebpf::{AccessKind, FilesBy, access::open};
+
+use super::{Place, Request, recorded, tell};
+use crate::{
+    counters::count,
+    kernel::{field, low},
+    maps::{self, config},
+};
+
+/// A program, its interpreter, and the one that a binfmt_misc puts before both; a power of two, for the
+/// verifier.
+const MOST: usize = 4;
+
+/// What a thread mapped since it began to execute a program.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Executing {
+    count: u32,
+    row: u32,
+    places: [Place; MOST],
+}
+
+/// The running thread begins to execute a file.
+#[inline(always)]
+pub(crate) fn begins(file: Place) {
+    let Some(row) = recorded() else {
+        return;
+    };
+    let executing = Executing {
+        count: 0,
+        row: 0,
+        places: [Place::NONE; MOST],
+    };
+    let tid = low(bpf_get_current_pid_tgid());
+    if maps::EXECUTING
+        .insert(tid, executing, u64::from(BPF_ANY))
+        .is_err()
+    {
+        count!(accesses_lost);
+    }
+    tell(&Request::new(row, AccessKind::Execute, file));
+}
+
+/// The running thread maps a file to be executed. A thread whose exec failed is taken for one that is
+/// still at it, which only makes it remember in vain.
+#[inline(always)]
+pub(crate) fn maps(file: Place) {
+    let tid = low(bpf_get_current_pid_tgid());
+    if let Some(executing) = maps::EXECUTING.get_ptr_mut(tid) {
+        // SAFETY: only the thread itself uses its entry; the index is below the array's length.
+        unsafe {
+            let count = (*executing).count as usize;
+            if count < MOST {
+                (&raw mut (*executing).places)
+                    .cast::<Place>()
+                    .add(count & (MOST - 1))
+                    .write(file);
+                (*executing).count += 1;
+            }
+        }
+    }
+}
+
+/// `(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`. Attached after the program that
+/// gives the process its new row, and called after it: programs are called in the order in which they
+/// were attached (`func_add`, kernel/tracepoint.c).
+#[btf_tracepoint(function = "sched_process_exec")]
+pub(crate) fn exec_accesses(ctx: BtfTracePointContext) -> i32 {
+    let old_tid = low(ctx.arg(1));
+    let bprm: *const u8 = ctx.arg(2);
+    // SAFETY: the tracepoint's typed argument.
+    let file = unsafe { field::<*const u8>(bprm, config!(binprm_file)) };
+    let Some(row) = recorded() else {
+        let _ = maps::EXECUTING.remove(old_tid);
+        return 0;
+    };
+    if config!(files_by) == FilesBy::Hooks as u32 {
+        let Some(executing) = maps::EXECUTING.get_ptr_mut(old_tid) else {
+            return 0;
+        };
+        // SAFETY: only the thread itself uses its entry.
+        unsafe {
+            (&raw mut (*executing).row).write(row);
+            // As in `place`: the verifier would follow each turn.
+            generated::bpf_loop(low(MOST as u64), mapped_step as *mut _, executing.cast(), 0);
+        }
+        let _ = maps::EXECUTING.remove(old_tid);
+    } else {
+        // What the kernel mapped, after all interpreters; those of ELF files user space looks up.
+        let place = Place::of_file(file);
+        tell(&Request::new(row, AccessKind::Execute, place));
+        mapped(row, place);
+    }
+    0
+}
+
+unsafe extern "C" fn mapped_step(index: u32, executing: *mut Executing) -> i64 {
+    // SAFETY: `exec_accesses` hands over an entry of the map; the index is below the array's length.
+    unsafe {
+        let places = (&raw const (*executing).places).cast::<Place>();
+        let place = places.add(index as usize & (MOST - 1)).read();
+        if place.name != 0 {
+            mapped((&raw const (*executing).row).read(), place);
+        }
+    }
+    0
+}
+
+/// The kernel has read it as well, to map it.
+#[inline(always)]
+fn mapped(row: u32, place: Place) {
+    let mut request = Request::new(row, AccessKind::MapExecutable, place);
+    request.values[0] = open::READ;
+    tell(&request);
+}

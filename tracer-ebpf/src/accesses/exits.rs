@@ -1,0 +1,350 @@
+//! Files and sockets by the ends of system calls: where no hook may be used.
+//!
+//! What a call opened, or was given open, is followed from its descriptor, so its path is the
+//! kernel's own. Where there is only the text that the program gave, that text is told with the
+//! directory it starts from, and user space puts them together: links in it are then not followed
+//! by the kernel but by user space, a moment later. Both are read when the call has ended, and
+//! another thread may have changed them by then.
+//!
+//! Only calls that succeeded are told: what failed needs no rule.
+
+use aya_ebpf::{
+    helpers::{bpf_probe_read_user, generated},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
+use tracer_ebpf::{
+    AbiClass, AccessKind, Operation, UNRECORDED_ROW,
+    access::{ACCESS_PATH_LEN, LONG_BYTES, flag, operation},
+};
+
+use super::{
+    Place, Request, hooks, key, known_row, mix, note, place, ring,
+    sockets::{self, Address},
+    tell, was_told,
+};
+use crate::{
+    counters::count,
+    events,
+    kernel::{field, low},
+    maps::{self, config},
+    slots, syscalls, tasks,
+};
+
+/// `AT_FDCWD` (include/uapi/linux/fcntl.h).
+const AT_FDCWD: u32 = (-100_i32).cast_unsigned();
+
+/// A call that has ended.
+#[derive(Clone, Copy)]
+struct Ended {
+    row: u32,
+    returned: i64,
+    args: [u64; 6],
+}
+
+/// `(struct pt_regs *regs, long ret)`. A program of its own, beside that of blocked calls: either may
+/// be there without the other.
+#[btf_tracepoint(function = "sys_exit")]
+pub(crate) fn sys_exit_accesses(ctx: BtfTracePointContext) -> i32 {
+    let regs: *const u8 = ctx.arg(0);
+    let row = slots::row_of_current(regs);
+    if row == UNRECORDED_ROW {
+        return 0;
+    }
+    // SAFETY: `regs` is the tracepoint's typed argument.
+    let nr = unsafe { field::<u32>(regs, config!(regs_nr)) };
+    let returned = ctx.arg::<u64>(1).cast_signed();
+    ended(regs, row, nr, returned);
+    0
+}
+
+/// Reads what a call of the row did that has ended and returned a value.
+#[inline(always)]
+fn ended(regs: *const u8, row: u32, nr: u32, returned: i64) {
+    let abi = syscalls::abi_of(regs, nr);
+    // Errors are -4095 to -1 (IS_ERR_VALUE, include/linux/err.h).
+    if (-4095..0).contains(&returned) {
+        return;
+    }
+    let Some(index) = events::index_in_row(abi, nr) else {
+        return;
+    };
+    let Some(operation) = maps::OPERATIONS.get(low(index as u64)) else {
+        return;
+    };
+    if operation.how == 0 {
+        return;
+    }
+    let Some(row) = known_row(row) else {
+        return;
+    };
+    let ended = Ended {
+        row,
+        returned,
+        args: arguments(regs, abi),
+    };
+    follow(operation, &ended);
+}
+
+#[inline(always)]
+fn arguments(regs: *const u8, abi: AbiClass) -> [u64; 6] {
+    macro_rules! read {
+        ($offsets:ident, $($n:literal)*) => {
+            // SAFETY: `regs` is the tracepoint's typed argument.
+            unsafe { [$(field::<u64>(regs, config!($offsets[$n]))),*] }
+        };
+    }
+    match abi {
+        AbiClass::Compat => read!(compat_args, 0 1 2 3 4 5).map(|word| word & 0xffff_ffff),
+        AbiClass::Native | AbiClass::X32 => read!(native_args, 0 1 2 3 4 5),
+    }
+}
+
+#[inline(never)]
+fn follow(operation: &'static Operation, ended: &Ended) {
+    let asked = low(argument(ended, operation.argument));
+    let masked = asked & operation.mask != 0;
+    let has_another = operation.how == operation::OF_PATH && operation.second_kind != 0;
+    if operation.mask != 0 && !masked && !has_another {
+        return;
+    }
+    if operation.set != 0 && (asked > 63 || operation.set >> (asked & 63) & 1 == 0) {
+        return;
+    }
+    let kind = if masked && has_another {
+        operation.second_kind
+    } else {
+        operation.kind
+    };
+    let Some(kind) = AccessKind::of(kind) else {
+        return;
+    };
+    match operation.how {
+        operation::RETURNS_FILE => returned_file(operation, ended),
+        operation::OF_FILE => {
+            let file = file_of(low(argument(ended, operation.directory)));
+            if file != 0 {
+                tell(&Request::new(
+                    ended.row,
+                    kind,
+                    Place::of_file(file as *const u8),
+                ));
+            }
+        }
+        operation::OF_PATH => as_given(ended, kind, operation.directory, operation.path),
+        operation::OF_TWO_PATHS => {
+            as_given(ended, kind, operation.directory, operation.path);
+            if let Some(kind) = AccessKind::of(operation.second_kind) {
+                as_given(
+                    ended,
+                    kind,
+                    operation.second_directory,
+                    operation.second_path,
+                );
+            }
+        }
+        operation::MAKES_SOCKET => sockets::made(
+            ended.row,
+            low(argument(ended, 0)),
+            low(argument(ended, 1)),
+            low(argument(ended, 2)),
+        ),
+        operation::OF_SOCKET => {
+            let file = file_of(low(argument(ended, 0)));
+            if let Some(socket) = place::read::<u64>(file, config!(file_private)) {
+                let address = Address {
+                    at: if operation.path == 0 {
+                        0
+                    } else {
+                        argument(ended, operation.path)
+                    },
+                    len: low(argument(ended, 2)),
+                    in_user: true,
+                };
+                sockets::used(ended.row, kind, socket, &address);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// An argument, by its number.
+#[inline(always)]
+fn argument(ended: &Ended, number: u32) -> u64 {
+    match number {
+        0 => ended.args[0],
+        1 => ended.args[1],
+        2 => ended.args[2],
+        3 => ended.args[3],
+        4 => ended.args[4],
+        _ => ended.args[5],
+    }
+}
+
+#[inline(always)]
+fn returned_file(operation: &Operation, ended: &Ended) {
+    let file = file_of(low(ended.returned.cast_unsigned()));
+    if file == 0 {
+        return;
+    }
+    let mut flags = argument(ended, operation.argument);
+    if operation.behind_pointer != 0 {
+        // openat2's lie behind a pointer, in the first word.
+        // SAFETY: a checked read.
+        flags = unsafe { bpf_probe_read_user(flags as *const u64) }.unwrap_or(0);
+    }
+    flags |= u64::from(operation.opens);
+    let mode = place::read::<u32>(file, config!(file_mode)).unwrap_or(0);
+    hooks::open(ended.row, file as *const u8, mode, low(flags));
+}
+
+/// The `struct file *` of a descriptor of the running task; 0 for none.
+#[inline(always)]
+fn file_of(descriptor: u32) -> u64 {
+    // SAFETY: the offset of that field.
+    let files = unsafe { tasks::of_current::<u64>(config!(task_files)) }.unwrap_or(0);
+    let table = place::read::<u64>(files, config!(files_fdt)).unwrap_or(0);
+    let most = place::read::<u32>(table, config!(fdt_max)).unwrap_or(0);
+    if descriptor >= most {
+        return 0;
+    }
+    let list = place::read::<u64>(table, config!(fdt_fd)).unwrap_or(0);
+    place::read::<u64>(list.wrapping_add(u64::from(descriptor) * 8), 0).unwrap_or(0)
+}
+
+/// Where a relative path starts.
+#[inline(always)]
+fn start(ended: &Ended, directory: u32) -> Place {
+    let descriptor = if directory == operation::CURRENT {
+        AT_FDCWD
+    } else {
+        low(argument(ended, directory))
+    };
+    if descriptor == AT_FDCWD {
+        // SAFETY: the offset of that field.
+        let fs = unsafe { tasks::of_current::<u64>(config!(task_fs)) }.unwrap_or(0);
+        return Place::at(fs.wrapping_add(u64::from(config!(fs_pwd))) as *const u8);
+    }
+    Place::of_file(file_of(descriptor) as *const u8)
+}
+
+/// Tells of a path as the program gave it.
+#[inline(never)]
+fn as_given(ended: &Ended, kind: AccessKind, directory: u32, path: u32) {
+    let Some(event) = maps::GIVEN.get_ptr_mut(0) else {
+        return;
+    };
+    // SAFETY: this CPU's scratch element: tracepoints of system calls run with preemption off, see
+    // `counters`.
+    let bytes = unsafe { (&raw mut (*event).bytes).cast::<u8>() };
+    // SAFETY: the element has more bytes than that; a checked read.
+    let len = unsafe {
+        generated::bpf_probe_read_user_str(
+            bytes.cast(),
+            low(ACCESS_PATH_LEN as u64),
+            argument(ended, path) as *const _,
+        )
+    };
+    // With its NUL.
+    if len < 2 {
+        count!(accesses_lost);
+        return;
+    }
+    let len = (len.cast_unsigned() as usize - 1) & (ACCESS_PATH_LEN - 1);
+    // SAFETY: as above.
+    let is_absolute = unsafe { bytes.read() } == b'/';
+    let start = if is_absolute {
+        Place::NONE
+    } else {
+        start(ended, directory)
+    };
+    let of_start = if is_absolute {
+        0
+    } else {
+        let Some(measured) = place::measure(start) else {
+            count!(accesses_lost);
+            return;
+        };
+        measured.hash
+    };
+    // SAFETY: as above.
+    let text = unsafe { hash(bytes, len, of_start) };
+    let mut request = Request::new(ended.row, kind, Place::NONE);
+    request.flags = flag::AS_GIVEN;
+    let mut key = key(&request, request.flags, text.hash);
+    if was_told(key) {
+        return;
+    }
+    let mut kept = len;
+    if super::too_many(&request, request.flags, text.hash_of_parent) {
+        request.flags |= flag::MORE;
+        key = super::key(&request, request.flags, text.hash_of_parent);
+        if was_told(key) {
+            return;
+        }
+        kept = text.parent_len as usize & (ACCESS_PATH_LEN - 1);
+    }
+    // SAFETY: the element; what is written of it is what the head counts.
+    unsafe {
+        let mut end = kept;
+        if !is_absolute {
+            end = place::write::<LONG_BYTES>(start, bytes, kept, kept + ACCESS_PATH_LEN);
+        }
+        let access = &raw mut (*event).access;
+        ring::head(access, &request, request.flags, key);
+        (&raw mut (*access).first_len).write(low(kept as u64));
+        (&raw mut (*access).second_len).write(low((end - kept) as u64));
+        note(key, ring::output(event, end));
+    }
+}
+
+/// What a text is, by hash.
+struct Text {
+    bytes: *const u8,
+    hash: u64,
+    /// Of what comes before the last slash.
+    hash_of_parent: u64,
+    /// How long that is, with the slash.
+    parent_len: u64,
+}
+
+/// # Safety
+/// `bytes` must have [`ACCESS_PATH_LEN`] bytes.
+#[inline(always)]
+unsafe fn hash(bytes: *const u8, len: usize, start: u64) -> Text {
+    let hash = mix(start, 0);
+    let mut text = Text {
+        bytes,
+        hash,
+        hash_of_parent: hash,
+        parent_len: 0,
+    };
+    // As in `place`: the verifier would follow each turn of a loop of its own.
+    // SAFETY: the callback takes what is handed to it.
+    unsafe {
+        generated::bpf_loop(
+            low(len as u64),
+            hash_step as *mut _,
+            (&raw mut text).cast(),
+            0,
+        );
+    }
+    text.hash = mix(text.hash, len as u64);
+    text.hash_of_parent = mix(text.hash_of_parent, 1);
+    text
+}
+
+unsafe extern "C" fn hash_step(at: u32, text: *mut Text) -> i64 {
+    // SAFETY: `hash` hands over its own.
+    let text = unsafe { &mut *text };
+    let at = at as usize & (ACCESS_PATH_LEN - 1);
+    // SAFETY: as the caller of `hash` says.
+    let byte = unsafe { text.bytes.add(at).read() };
+    if byte == b'/' {
+        text.hash_of_parent = text.hash;
+        text.parent_len = at as u64 + 1;
+    }
+    // FNV-1a's step; what comes out is mixed once more.
+    text.hash = (text.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    0
+}

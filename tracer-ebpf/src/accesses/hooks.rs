@@ -1,0 +1,284 @@
+//! Files, sockets and mounts by the hooks of the kernel's security modules: the places where AppArmor
+//! itself decides, with what it decides by.
+//!
+//! Each hook has two programs with one body. BPF LSM programs are called after the modules that come
+//! before `bpf` in the list (`lsm=`), and only for what those let through. Where `bpf` is not in the
+//! list, the ends of the functions that call the hooks say the same.
+
+use aya_ebpf::{
+    macros::{fexit, lsm},
+    programs::{FExitContext, LsmContext},
+};
+use tracer_ebpf::{
+    AccessKind,
+    access::{flag, open},
+};
+
+use super::{Place, Request, exec, place, recorded, sockets, sockets::Address, tell, tell_pair};
+use crate::maps::config;
+
+/// `FMODE_READ`, `FMODE_WRITE` (include/linux/fs.h).
+const FMODE_READ: u32 = 1;
+const FMODE_WRITE: u32 = 2;
+/// `__FMODE_EXEC` in `f_flags`: the kernel opens what is to be executed, which AppArmor does not ask
+/// about here (`apparmor_file_open`).
+const FMODE_EXEC: u32 = 0x20;
+/// The same on x86 and arm64 (include/uapi/asm-generic/fcntl.h).
+const O_CREAT: u32 = 0o100;
+const O_TRUNC: u32 = 0o1000;
+const O_APPEND: u32 = 0o2000;
+/// `PROT_EXEC`.
+const PROT_EXEC: u64 = 4;
+
+/// A hook's two programs. `$n` is the number of its arguments, after which comes what was returned.
+macro_rules! hook {
+    ($lsm:ident, $hook:literal; $exit:ident, $function:literal; $n:literal; |$ctx:ident| $body:expr) => {
+        #[lsm(hook = $hook)]
+        pub(crate) fn $lsm($ctx: LsmContext) -> i32 {
+            if $ctx.arg::<i32>($n) == 0 {
+                $body;
+            }
+            0
+        }
+
+        #[fexit(function = $function)]
+        pub(crate) fn $exit($ctx: FExitContext) -> i32 {
+            if $ctx.arg::<i32>($n) == 0 {
+                $body;
+            }
+            0
+        }
+    };
+}
+
+// (struct file *file)
+hook!(file_open, "file_open"; file_open_exit, "security_file_open"; 1; |ctx| opened(ctx.arg(0)));
+// (struct path *dir, struct dentry *dentry, …)
+hook!(path_mknod, "path_mknod"; path_mknod_exit, "security_path_mknod"; 4; |ctx| {
+    in_directory(ctx.arg(0), ctx.arg(1), AccessKind::Create)
+});
+hook!(path_mkdir, "path_mkdir"; path_mkdir_exit, "security_path_mkdir"; 3; |ctx| {
+    in_directory(ctx.arg(0), ctx.arg(1), AccessKind::MakeDirectory)
+});
+hook!(path_rmdir, "path_rmdir"; path_rmdir_exit, "security_path_rmdir"; 2; |ctx| {
+    in_directory(ctx.arg(0), ctx.arg(1), AccessKind::RemoveDirectory)
+});
+hook!(path_unlink, "path_unlink"; path_unlink_exit, "security_path_unlink"; 2; |ctx| {
+    in_directory(ctx.arg(0), ctx.arg(1), AccessKind::Remove)
+});
+hook!(path_symlink, "path_symlink"; path_symlink_exit, "security_path_symlink"; 3; |ctx| {
+    in_directory(ctx.arg(0), ctx.arg(1), AccessKind::Symlink)
+});
+// (struct dentry *old_dentry, struct path *new_dir, struct dentry *new_dentry)
+hook!(path_link, "path_link"; path_link_exit, "security_path_link"; 3; |ctx| {
+    linked(ctx.arg(0), ctx.arg(1), ctx.arg(2))
+});
+// (struct path *old_dir, struct dentry *old_dentry, struct path *new_dir, struct dentry *new_dentry,
+// unsigned int flags): the flags are there since Linux 5.19 for the hook. What the function was
+// called with is what its end is asked for, so the returned value is not where it was.
+#[lsm(hook = "path_rename")]
+pub(crate) fn path_rename(ctx: LsmContext) -> i32 {
+    renamed(ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3));
+    0
+}
+#[fexit(function = "security_path_rename")]
+pub(crate) fn path_rename_exit(ctx: FExitContext) -> i32 {
+    if ctx.arg::<i32>(5) == 0 {
+        renamed(ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3));
+    }
+    0
+}
+// (const struct path *path, …)
+hook!(path_chmod, "path_chmod"; path_chmod_exit, "security_path_chmod"; 2; |ctx| {
+    of_path(ctx.arg(0), AccessKind::ChangeMode)
+});
+hook!(path_chown, "path_chown"; path_chown_exit, "security_path_chown"; 3; |ctx| {
+    of_path(ctx.arg(0), AccessKind::ChangeOwner)
+});
+hook!(path_truncate, "path_truncate"; path_truncate_exit, "security_path_truncate"; 1; |ctx| {
+    of_path(ctx.arg(0), AccessKind::Truncate)
+});
+// (struct file *file): since Linux 6.2, for ftruncate(2); before that it is path_truncate too.
+hook!(file_truncate, "file_truncate"; file_truncate_exit, "security_file_truncate"; 1; |ctx| {
+    of_file(ctx.arg(0), AccessKind::Truncate)
+});
+// (struct file *file, unsigned int cmd)
+hook!(file_lock, "file_lock"; file_lock_exit, "security_file_lock"; 2; |ctx| {
+    of_file(ctx.arg(0), AccessKind::Lock)
+});
+// (struct linux_binprm *bprm)
+hook!(bprm_creds_for_exec, "bprm_creds_for_exec"; bprm_creds_for_exec_exit, "security_bprm_creds_for_exec"; 1; |ctx| {
+    executed(ctx.arg(0))
+});
+// (struct vm_area_struct *vma, unsigned long reqprot, unsigned long prot)
+hook!(file_mprotect, "file_mprotect"; file_mprotect_exit, "security_file_mprotect"; 3; |ctx| {
+    protected(ctx.arg(0), ctx.arg(2))
+});
+// (struct file *file, unsigned long reqprot, unsigned long prot, unsigned long flags)
+#[lsm(hook = "mmap_file")]
+pub(crate) fn mmap_file(ctx: LsmContext) -> i32 {
+    if ctx.arg::<i32>(4) == 0 {
+        mapped(ctx.arg(0), ctx.arg(2));
+    }
+    0
+}
+// (struct file *file, unsigned long prot, unsigned long flags)
+#[fexit(function = "security_mmap_file")]
+pub(crate) fn mmap_file_exit(ctx: FExitContext) -> i32 {
+    if ctx.arg::<i32>(3) == 0 {
+        mapped(ctx.arg(0), ctx.arg(1));
+    }
+    0
+}
+// (int family, int type, int protocol, int kern)
+hook!(socket_create, "socket_create"; socket_create_exit, "security_socket_create"; 4; |ctx| {
+    if ctx.arg::<u32>(3) == 0
+        && let Some(row) = recorded()
+    {
+        sockets::made(row, ctx.arg(0), ctx.arg(1), ctx.arg(2));
+    }
+});
+// (struct socket *sock, struct sockaddr *address, int addrlen)
+hook!(socket_bind, "socket_bind"; socket_bind_exit, "security_socket_bind"; 3; |ctx| {
+    addressed(ctx.arg(0), AccessKind::SocketBind, ctx.arg(1), ctx.arg(2))
+});
+hook!(socket_connect, "socket_connect"; socket_connect_exit, "security_socket_connect"; 3; |ctx| {
+    addressed(ctx.arg(0), AccessKind::SocketConnect, ctx.arg(1), ctx.arg(2))
+});
+// (struct socket *sock, int backlog)
+hook!(socket_listen, "socket_listen"; socket_listen_exit, "security_socket_listen"; 2; |ctx| {
+    addressed(ctx.arg(0), AccessKind::SocketListen, core::ptr::null(), 0)
+});
+// (struct socket *sock, struct socket *newsock)
+hook!(socket_accept, "socket_accept"; socket_accept_exit, "security_socket_accept"; 2; |ctx| {
+    addressed(ctx.arg(0), AccessKind::SocketAccept, core::ptr::null(), 0)
+});
+
+#[inline(always)]
+fn opened(file: *const u8) {
+    let Some(row) = recorded() else {
+        return;
+    };
+    let file = file as u64;
+    let flags = place::read::<u32>(file, config!(file_flags)).unwrap_or(0);
+    let mode = place::read::<u32>(file, config!(file_mode)).unwrap_or(0);
+    if flags & FMODE_EXEC != 0 {
+        return;
+    }
+    open(row, file as *const u8, mode, flags);
+}
+
+/// Tells of an open file. `flags` are those of open(2).
+#[inline(always)]
+pub(super) fn open(row: u32, file: *const u8, mode: u32, flags: u32) {
+    let mut how = 0;
+    if mode & FMODE_READ != 0 {
+        how |= open::READ;
+    }
+    if mode & FMODE_WRITE != 0 {
+        how |= if flags & O_APPEND != 0 {
+            open::APPEND
+        } else {
+            open::WRITE
+        };
+    }
+    // As `aa_map_file_to_perms` (security/apparmor/include/file.h) has it.
+    if flags & O_TRUNC != 0 {
+        how |= open::WRITE;
+    }
+    if flags & O_CREAT != 0 {
+        how |= open::CREATED;
+    }
+    let mut request = Request::new(row, AccessKind::Open, Place::of_file(file));
+    request.values[0] = how;
+    tell(&request);
+}
+
+#[inline(always)]
+fn in_directory(directory: *const u8, name: *const u8, kind: AccessKind) {
+    if let Some(row) = recorded() {
+        let place = Place::at(directory).beside(name as u64);
+        tell(&Request::new(row, kind, place));
+    }
+}
+
+#[inline(always)]
+fn linked(old: *const u8, directory: *const u8, new: *const u8) {
+    if let Some(row) = recorded() {
+        let directory = Place::at(directory);
+        let new = directory.beside(new as u64);
+        let request = Request::new(row, AccessKind::Link, new);
+        tell_pair(&request, directory.beside(old as u64));
+    }
+}
+
+#[inline(always)]
+fn renamed(from: *const u8, old: *const u8, to: *const u8, new: *const u8) {
+    if let Some(row) = recorded() {
+        let old = Place::at(from).beside(old as u64);
+        let new = Place::at(to).beside(new as u64);
+        tell(&Request::new(row, AccessKind::RenameFrom, old));
+        let mut request = Request::new(row, AccessKind::RenameTo, new);
+        // The new name is of the same file: there is none behind it yet, or another.
+        request.flags = place::flags(old, AccessKind::RenameFrom) & flag::DIRECTORY;
+        tell(&request);
+    }
+}
+
+#[inline(always)]
+fn of_path(path: *const u8, kind: AccessKind) {
+    if let Some(row) = recorded() {
+        tell(&Request::new(row, kind, Place::at(path)));
+    }
+}
+
+#[inline(always)]
+fn of_file(file: *const u8, kind: AccessKind) {
+    if let Some(row) = recorded() {
+        tell(&Request::new(row, kind, Place::of_file(file)));
+    }
+}
+
+#[inline(always)]
+fn executed(bprm: *const u8) {
+    let file = place::read::<u64>(bprm as u64, config!(binprm_file)).unwrap_or(0);
+    exec::begins(Place::of_file(file as *const u8));
+}
+
+#[inline(always)]
+fn mapped(file: *const u8, protection: u64) {
+    if protection & PROT_EXEC == 0 || file.is_null() {
+        return;
+    }
+    if let Some(row) = recorded() {
+        let place = Place::of_file(file);
+        exec::maps(place);
+        tell(&Request::new(row, AccessKind::MapExecutable, place));
+    }
+}
+
+#[inline(always)]
+fn protected(vma: *const u8, protection: u64) {
+    if protection & PROT_EXEC == 0 {
+        return;
+    }
+    let file = place::read::<u64>(vma as u64, config!(vma_file)).unwrap_or(0);
+    if file != 0
+        && let Some(row) = recorded()
+    {
+        let place = Place::of_file(file as *const u8);
+        tell(&Request::new(row, AccessKind::MapExecutable, place));
+    }
+}
+
+#[inline(always)]
+fn addressed(socket: *const u8, kind: AccessKind, address: *const u8, len: u32) {
+    if let Some(row) = recorded() {
+        let address = Address {
+            at: address as u64,
+            len,
+            in_user: false,
+        };
+        sockets::used(row, kind, socket as u64, &address);
+    }
+}

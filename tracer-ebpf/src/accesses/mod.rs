@@ -1,0 +1,224 @@
+//! Accesses to files, capabilities, sockets and the like: one event for each that was not told
+//! before.
+//!
+//! - [`hooks`]: by the hooks of the kernel's security modules, where the kernel lets programs be
+//!   attached to them;
+//! - [`exits`]: else by the ends of system calls;
+//! - [`capabilities`], [`signals`]: by hooks, or tracepoints;
+//! - [`place`]: from a `struct path` to names.
+//!
+//! Nothing here runs for a task that is not recorded but the look-up that says so.
+
+pub(crate) mod capabilities;
+pub(crate) mod exec;
+pub(crate) mod exits;
+pub(crate) mod hooks;
+mod place;
+mod ring;
+pub(crate) mod signals;
+pub(crate) mod sockets;
+
+use aya_ebpf::bindings::BPF_ANY;
+use tracer_ebpf::{
+    AccessKind, FILTERED_BIT, NO_ROW, UNRECORDED_ROW,
+    access::{MOST_SIBLINGS, flag},
+};
+
+pub(crate) use exec::Executing;
+pub(crate) use place::Place;
+
+use crate::{counters::count, maps, slots};
+
+/// An access, before it is known whether it is new.
+#[derive(Clone, Copy)]
+pub(crate) struct Request {
+    /// The row of the task.
+    pub(crate) row: u32,
+    /// What it is.
+    pub(crate) kind: AccessKind,
+    /// Bits of [`flag`].
+    pub(crate) flags: u32,
+    /// What depends on the kind.
+    pub(crate) values: [u64; 3],
+    /// The file.
+    pub(crate) place: Place,
+}
+
+impl Request {
+    /// An access to one file.
+    #[inline(always)]
+    pub(crate) const fn new(row: u32, kind: AccessKind, place: Place) -> Self {
+        Self {
+            row,
+            kind,
+            flags: 0,
+            values: [0; 3],
+            place,
+        }
+    }
+}
+
+/// The row of the running task, when its accesses are recorded.
+#[inline(always)]
+pub(crate) fn recorded() -> Option<u32> {
+    known_row(slots::row_of_task())
+}
+
+/// The row that a look-up gave, when its accesses are recorded.
+#[inline(always)]
+pub(crate) fn known_row(row: u32) -> Option<u32> {
+    if row == UNRECORDED_ROW {
+        return None;
+    }
+    let row = row & !FILTERED_BIT;
+    if row == NO_ROW {
+        count!(accesses_lost);
+        return None;
+    }
+    Some(row)
+}
+
+/// Tells of an access to a file, unless it was told before. What is not mediated (pipes, sockets,
+/// memory) is no file here.
+#[inline(never)]
+pub(crate) fn tell(request: &Request) {
+    let mut place = request.place;
+    if !place::is_mediated(place) {
+        return;
+    }
+    let mut flags = request.flags | place::flags(place, request.kind);
+    let Some(measured) = place::measure(place) else {
+        count!(accesses_lost);
+        return;
+    };
+    let mut key = key(request, flags, measured.hash);
+    if was_told(key) {
+        return;
+    }
+    if too_many(request, flags, measured.parent) {
+        // Of the directory, once for all others in it.
+        place.name = measured.parent;
+        flags = flags & flag::OWNED | flag::DIRECTORY | flag::MORE;
+        key = self::key(request, flags, measured.above);
+        if was_told(key) {
+            return;
+        }
+    }
+    let paths = Paths {
+        first: place,
+        second: Place::NONE,
+        len: measured.len,
+    };
+    ring::send(request, flags | measured.flags(), key, &paths);
+}
+
+/// The same for a file and another one that goes with it.
+#[inline(always)]
+pub(crate) fn tell_pair(request: &Request, second: Place) {
+    if !place::is_mediated(request.place) {
+        return;
+    }
+    let flags = request.flags | place::flags(request.place, request.kind);
+    let (Some(of_first), Some(of_second)) = (place::measure(request.place), place::measure(second))
+    else {
+        count!(accesses_lost);
+        return;
+    };
+    let key = mix(key(request, flags, of_first.hash), of_second.hash);
+    if was_told(key) {
+        return;
+    }
+    let paths = Paths {
+        first: request.place,
+        second,
+        len: of_first.len.saturating_add(of_second.len),
+    };
+    let mut flags = flags | of_first.flags();
+    if of_second.truncated {
+        flags |= flag::SECOND_TRUNCATED;
+    }
+    ring::send(request, flags, key, &paths);
+}
+
+/// What is told of files.
+#[derive(Clone, Copy)]
+struct Paths {
+    first: Place,
+    second: Place,
+    /// Bytes of both.
+    len: u32,
+}
+
+/// What tells an access from all others: a hash of all that is said of it.
+#[inline(always)]
+fn key(request: &Request, flags: u32, of_path: u64) -> u64 {
+    let mut key = mix(group(request, flags), request.values[0]);
+    key = mix(key, request.values[1] << 32 | request.values[2]);
+    mix(key, of_path)
+}
+
+/// A hash of all but the values and the path.
+#[inline(always)]
+fn group(request: &Request, flags: u32) -> u64 {
+    let salt = maps::SALTS.get(request.row).copied().unwrap_or(0);
+    let key = mix(salt, u64::from(request.row) << 32 | request.kind as u64);
+    mix(key, u64::from(flags))
+}
+
+/// Adds a word to a hash: a multiplication by an odd number, and a shift that brings the upper half
+/// back (as in splitmix64, <https://prng.di.unimi.it/splitmix64.c>).
+#[inline(always)]
+pub(crate) const fn mix(hash: u64, word: u64) -> u64 {
+    let mut mixed = (hash ^ word).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^= mixed >> 31;
+    mixed = mixed.wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 29
+}
+
+/// Whether user space was told of it.
+#[inline(always)]
+fn was_told(key: u64) -> bool {
+    // SAFETY: an entry that user space takes away just now may be read once more.
+    unsafe { maps::TOLD.get(key) }.is_some_and(|failed| *failed == 0)
+}
+
+/// Notes whether user space was told of it: what found the ring full is told the next time, and what
+/// never was can be counted.
+#[inline(always)]
+fn note(key: u64, told: bool) {
+    // SAFETY: as above.
+    let so_far = unsafe { maps::TOLD.get(key) }.copied().unwrap_or(0);
+    let failed = if told { 0 } else { so_far.saturating_add(1) };
+    if !told {
+        count!(accesses_dropped);
+    }
+    if maps::TOLD.insert(key, failed, u64::from(BPF_ANY)).is_err() {
+        count!(accesses_lost);
+    }
+}
+
+/// Whether so many files of one directory were told apart that this one is not.
+#[inline(always)]
+fn too_many(request: &Request, flags: u32, parent: u64) -> bool {
+    if parent == 0 || flags & flag::DIRECTORY != 0 {
+        return false;
+    }
+    let key = mix(mix(group(request, flags), request.values[0]), parent);
+    let count = maps::SIBLINGS.get_ptr_mut(key);
+    match count {
+        // SAFETY: an entry that user space takes away just now may be written once more. One that is
+        // counted on two CPUs at once may count for one.
+        Some(count) => unsafe {
+            let so_far = count.read_volatile();
+            if so_far >= MOST_SIBLINGS {
+                return true;
+            }
+            count.write_volatile(so_far + 1);
+        },
+        None => {
+            // The map drops what was counted longest ago: then more of that directory are told apart.
+            let _ = maps::SIBLINGS.insert(key, 1, u64::from(BPF_ANY));
+        }
+    }
+    false
+}

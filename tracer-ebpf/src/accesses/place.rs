@@ -1,0 +1,417 @@
+//! From a `struct path` to names, as `d_absolute_path` (fs/d_path.c) does it for AppArmor: up to the
+//! root of the mount namespace, whatever the root directory of the task is.
+//!
+//! All reads are by helper, so that it is the same whether the verifier knows the type of what was
+//! handed over or not. No lock is taken: a name that is changed just then may be told half old.
+
+use aya_ebpf::helpers::{bpf_probe_read_kernel, generated};
+use tracer_ebpf::{
+    AccessKind,
+    access::{ACCESS_PATH_LEN, NAME_LEN, flag},
+};
+
+use super::mix;
+use crate::{kernel::low, maps::config, tasks};
+
+/// `SB_NOUSER` (include/linux/fs.h): a file system that cannot be mounted by users, such as those
+/// of pipes, sockets and memfd. AppArmor does not mediate these (`path_mediated_fs`,
+/// security/apparmor/include/path.h).
+const SB_NOUSER: u64 = 1 << 31;
+
+/// `S_IFMT` and `S_IFDIR`.
+const FORMAT: u16 = 0o170_000;
+const DIRECTORY: u16 = 0o040_000;
+
+/// `struct path`: a mount and a name in it.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// `struct vfsmount *`.
+    pub(crate) mount: u64,
+    /// `struct dentry *`.
+    pub(crate) name: u64,
+}
+
+impl Place {
+    /// No file.
+    pub(crate) const NONE: Self = Self { mount: 0, name: 0 };
+
+    /// The `struct path` at an address of the kernel.
+    #[inline(always)]
+    pub(crate) fn at(path: *const u8) -> Self {
+        // SAFETY: a checked read.
+        unsafe { bpf_probe_read_kernel(path.cast::<Self>()) }.unwrap_or(Self::NONE)
+    }
+
+    /// That of a `struct file`.
+    #[inline(always)]
+    pub(crate) fn of_file(file: *const u8) -> Self {
+        Self::at(file.wrapping_add(config!(file_path) as usize))
+    }
+
+    /// A name in the same mount.
+    #[inline(always)]
+    pub(crate) const fn beside(self, name: u64) -> Self {
+        Self {
+            mount: self.mount,
+            name,
+        }
+    }
+}
+
+/// The part of a `struct dentry` that matters: user space checks that it lies like this.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Name {
+    parent: u64,
+    /// Hash and length of the name; the hash is that of the name and the address of the parent.
+    hash_len: u64,
+    bytes: u64,
+    inode: u64,
+}
+
+/// The part of a `struct mount` that matters, likewise.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Mount {
+    parent: u64,
+    mounted_on: u64,
+    root: u64,
+}
+
+/// What a path is, without its text.
+#[derive(Clone, Copy)]
+pub(crate) struct Measured {
+    /// A hash of all its names.
+    pub(crate) hash: u64,
+    /// The same without the last one.
+    pub(crate) above: u64,
+    /// Bytes, with a NUL for each name.
+    pub(crate) len: u32,
+    /// The directory it is in, 0 when it is a mount's root.
+    pub(crate) parent: u64,
+    /// Whether its beginning is not known.
+    pub(crate) truncated: bool,
+    /// Whether it does not begin at a root.
+    pub(crate) detached: bool,
+}
+
+impl Measured {
+    /// What it says of the path.
+    #[inline(always)]
+    pub(crate) const fn flags(&self) -> u32 {
+        let mut flags = 0;
+        if self.truncated {
+            flags |= flag::TRUNCATED;
+        }
+        if self.detached {
+            flags |= flag::DETACHED;
+        }
+        flags
+    }
+}
+
+/// Steps up: names, and mounts between them. With more, the beginning is missing. By `bpf_loop` (Linux
+/// 5.17): the verifier would follow each step of a loop of its own, a million instructions of them.
+const STEPS: u32 = 4096;
+
+/// What a step of `bpf_loop` returns.
+const GO_ON: i64 = 0;
+const STOP: i64 = 1;
+
+/// Where a walk is.
+struct Walk {
+    address: u64,
+    mount: Mount,
+    name: u64,
+}
+
+/// What a step came to.
+enum Step {
+    /// A name.
+    Name(Name),
+    /// Another mount.
+    Mount,
+    /// The root of the namespace.
+    Root,
+    /// The root of what is mounted nowhere.
+    Nowhere,
+    /// Something that could not be read.
+    Unreadable,
+}
+
+impl Walk {
+    #[inline(always)]
+    fn from(place: Place) -> Option<Self> {
+        let address = place.mount.wrapping_sub(u64::from(config!(mount_mnt)));
+        Some(Self {
+            address,
+            mount: mount(address)?,
+            name: place.name,
+        })
+    }
+
+    #[inline(always)]
+    fn step(&mut self) -> Step {
+        if self.name == self.mount.root {
+            if self.mount.parent == self.address {
+                return if is_in_a_namespace(self.address) {
+                    Step::Root
+                } else {
+                    Step::Nowhere
+                };
+            }
+            let Some(parent) = mount(self.mount.parent) else {
+                return Step::Unreadable;
+            };
+            self.name = self.mount.mounted_on;
+            self.address = self.mount.parent;
+            self.mount = parent;
+            return Step::Mount;
+        }
+        let Some(name) = name(self.name) else {
+            return Step::Unreadable;
+        };
+        if name.parent == self.name {
+            return Step::Nowhere;
+        }
+        self.name = name.parent;
+        Step::Name(name)
+    }
+}
+
+/// Reads a value of the kernel.
+///
+/// The address need not be right: the read is checked.
+#[inline(always)]
+pub(crate) fn read<T>(address: u64, offset: u32) -> Option<T> {
+    let at = address.wrapping_add(u64::from(offset)) as *const T;
+    // SAFETY: a checked read.
+    unsafe { bpf_probe_read_kernel(at) }.ok()
+}
+
+#[inline(always)]
+fn mount(address: u64) -> Option<Mount> {
+    read(address, config!(mount_parent))
+}
+
+#[inline(always)]
+fn name(dentry: u64) -> Option<Name> {
+    read(dentry, config!(dentry_parent))
+}
+
+/// `mnt_ns` is null in a mount that was taken off, and an error in the kernel's own.
+#[inline(always)]
+fn is_in_a_namespace(mount: u64) -> bool {
+    const FIRST_ERROR: u64 = 4095_u64.wrapping_neg();
+    read::<u64>(mount, config!(mount_ns)).is_some_and(|ns| ns != 0 && ns < FIRST_ERROR)
+}
+
+/// Whether the file is one that AppArmor looks at.
+#[inline(always)]
+pub(crate) fn is_mediated(place: Place) -> bool {
+    let flags = read::<u64>(place.name, config!(dentry_sb))
+        .and_then(|sb| read::<u64>(sb, config!(sb_flags)));
+    place.name != 0 && flags.is_some_and(|flags| flags & SB_NOUSER == 0)
+}
+
+/// Whose file it is, and whether it is a directory.
+#[inline(always)]
+pub(crate) fn flags(place: Place, kind: AccessKind) -> u32 {
+    let made = match kind {
+        AccessKind::MakeDirectory => flag::OWNED | flag::DIRECTORY,
+        AccessKind::Create | AccessKind::Symlink => flag::OWNED,
+        _ => 0,
+    };
+    let inode = name(place.name).map_or(0, |name| name.inode);
+    if inode == 0 {
+        // There is no file yet: this access makes it.
+        return made | flag::OWNED;
+    }
+    let mut flags = made;
+    if read::<u16>(inode, config!(inode_mode)).is_some_and(|mode| mode & FORMAT == DIRECTORY) {
+        flags |= flag::DIRECTORY;
+    }
+    // SAFETY: the offset of that field.
+    let cred = unsafe { tasks::of_current::<u64>(config!(task_cred)) }.unwrap_or(0);
+    let fsuid = read::<u32>(cred, config!(cred_fsuid));
+    if fsuid.is_some() && fsuid == read::<u32>(inode, config!(inode_uid)) {
+        flags |= flag::OWNED;
+    }
+    flags
+}
+
+/// A number that the verifier does not follow: else it would take each turn of a loop that adds to one
+/// for something new. It keeps what is known of a number on the stack only when that lies at the
+/// beginning of a word (`check_stack_write_fixed_off`, kernel/bpf/verifier.c).
+#[repr(C, align(8))]
+struct Unknown {
+    pad: u32,
+    number: u32,
+}
+
+impl Unknown {
+    #[inline(always)]
+    const fn new(number: u32) -> Self {
+        Self { pad: 0, number }
+    }
+
+    #[inline(always)]
+    fn get(&self) -> u32 {
+        // SAFETY: a valid reference. Volatile, so that it stays where it is.
+        unsafe { (&raw const self.number).read_volatile() }
+    }
+
+    #[inline(always)]
+    fn set(&mut self, number: u32) {
+        // SAFETY: as above.
+        unsafe { (&raw mut self.number).write_volatile(number) }
+    }
+}
+
+/// A walk that measures.
+struct Measuring {
+    walk: Walk,
+    hash: u64,
+    above: u64,
+    len: Unknown,
+    truncated: Unknown,
+    detached: Unknown,
+    readable: Unknown,
+}
+
+/// Hash and length of a path; `None` when it could not be read.
+#[inline(always)]
+pub(crate) fn measure(place: Place) -> Option<Measured> {
+    let walk = Walk::from(place)?;
+    let parent = if place.name == walk.mount.root {
+        0
+    } else {
+        name(place.name)?.parent
+    };
+    let mut measuring = Measuring {
+        walk,
+        hash: 0,
+        above: 0,
+        len: Unknown::new(0),
+        truncated: Unknown::new(1),
+        detached: Unknown::new(0),
+        readable: Unknown::new(1),
+    };
+    // SAFETY: the callback takes what is handed to it.
+    unsafe {
+        generated::bpf_loop(
+            STEPS,
+            measure_step as *mut _,
+            (&raw mut measuring).cast(),
+            0,
+        );
+    }
+    let len = measuring.len.get();
+    (measuring.readable.get() != 0).then_some(Measured {
+        hash: measuring.hash,
+        above: measuring.above,
+        len,
+        parent,
+        truncated: measuring.truncated.get() != 0 || len as usize > ACCESS_PATH_LEN,
+        detached: measuring.detached.get() != 0,
+    })
+}
+
+unsafe extern "C" fn measure_step(_: u32, measuring: *mut Measuring) -> i64 {
+    // SAFETY: `measure` hands over its own.
+    let measuring = unsafe { &mut *measuring };
+    match measuring.walk.step() {
+        Step::Name(name) => {
+            measuring.hash = mix(measuring.hash, name.hash_len);
+            let len = measuring.len.get();
+            if len != 0 {
+                measuring.above = mix(measuring.above, name.hash_len);
+            }
+            measuring.len.set(len.saturating_add(length(name) + 1));
+            return GO_ON;
+        }
+        Step::Mount => return GO_ON,
+        Step::Root => {}
+        Step::Nowhere => measuring.detached.set(1),
+        Step::Unreadable => measuring.readable.set(0),
+    }
+    measuring.truncated.set(0);
+    STOP
+}
+
+/// The length lies in the upper half of the pair (`struct qstr`, include/linux/dcache.h: `HASH_LEN_DECLARE`,
+/// by byte order).
+#[inline(always)]
+fn length(name: Name) -> u32 {
+    ((name.hash_len >> 32) as u32) & 0xff
+}
+
+/// A walk that writes.
+struct Writing<const LEN: usize> {
+    walk: Walk,
+    bytes: *mut u8,
+    at: Unknown,
+    end: Unknown,
+}
+
+/// Writes the names of a path to `bytes` from `at` to `end`; returns where they end. What does not fit is
+/// left out.
+///
+/// # Safety
+/// `bytes` must have `LEN` bytes.
+#[inline(always)]
+pub(crate) unsafe fn write<const LEN: usize>(
+    place: Place,
+    bytes: *mut u8,
+    at: usize,
+    end: usize,
+) -> usize {
+    let Some(walk) = Walk::from(place) else {
+        return at;
+    };
+    let mut writing = Writing::<LEN> {
+        walk,
+        bytes,
+        at: Unknown::new(low(at as u64)),
+        end: Unknown::new(low(end as u64)),
+    };
+    // SAFETY: the callback takes what is handed to it.
+    unsafe {
+        generated::bpf_loop(
+            STEPS,
+            write_step::<LEN> as *mut _,
+            (&raw mut writing).cast(),
+            0,
+        );
+    }
+    writing.at.get() as usize & (LEN.next_power_of_two() - 1)
+}
+
+unsafe extern "C" fn write_step<const LEN: usize>(_: u32, writing: *mut Writing<LEN>) -> i64 {
+    // SAFETY: `write` hands over its own.
+    let writing = unsafe { &mut *writing };
+    match writing.walk.step() {
+        Step::Name(name) => {
+            let len = length(name);
+            let at = writing.at.get() as usize & (LEN.next_power_of_two() - 1);
+            let next = at + len as usize + 1;
+            if at > LEN - NAME_LEN || next > writing.end.get() as usize {
+                return STOP;
+            }
+            // SAFETY: `at` leaves room for the longest name and a NUL; a checked read.
+            unsafe {
+                generated::bpf_probe_read_kernel(
+                    writing.bytes.add(at).cast(),
+                    len,
+                    name.bytes as *const _,
+                );
+                writing.bytes.add(next - 1).write(0);
+            }
+            writing.at.set(low(next as u64));
+            GO_ON
+        }
+        Step::Mount => GO_ON,
+        Step::Root | Step::Nowhere | Step::Unreadable => STOP,
+    }
+}

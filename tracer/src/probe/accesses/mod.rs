@@ -1,0 +1,158 @@
+//! Files, capabilities, sockets, signals: which way of seeing each the running kernel offers, and what
+//! it tells.
+//!
+//! | kind | best first |
+//! | --- | --- |
+//! | files, sockets | BPF LSM; the ends of the functions that call the modules' hooks (fexit); the ends of system calls |
+//! | capabilities | BPF LSM; tracepoint `cap_capable`; the end of `cap_capable` |
+//! | signals | BPF LSM; the end of `security_task_kill`; tracepoint `signal_generate` |
+//! | ptrace | BPF LSM; the end of `security_ptrace_access_check` |
+
+mod decode;
+mod load;
+mod operations;
+mod ring;
+mod told;
+
+pub use decode::KernelAccess;
+pub(super) use load::load;
+pub(super) use operations::fill as fill_operations;
+pub use ring::AccessRing;
+
+use std::fmt;
+
+use tracer_ebpf::{Config, FilesBy};
+
+use super::{btf::Btf, support};
+
+/// A way of seeing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mechanism {
+    /// Programs on the hooks of the security modules.
+    Lsm,
+    /// Programs at the ends of kernel functions.
+    FunctionExit,
+    /// A tracepoint of the kind itself.
+    Tracepoint,
+    /// The ends of system calls.
+    Exits,
+}
+
+impl fmt::Display for Mechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lsm => "BPF LSM hooks",
+            Self::FunctionExit => "ends of the kernel's security functions (fexit)",
+            Self::Tracepoint => "BTF tracepoint",
+            Self::Exits => "BTF tracepoint sys_exit",
+        })
+    }
+}
+
+/// What serves each kind; `None` when nothing does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mechanisms {
+    /// Files.
+    pub files: Option<Mechanism>,
+    /// Sockets.
+    pub sockets: Option<Mechanism>,
+    /// Capabilities.
+    pub capabilities: Option<Mechanism>,
+    /// Signals.
+    pub signals: Option<Mechanism>,
+    /// What needs a debugger's rights.
+    pub traces: Option<Mechanism>,
+    /// Hooks that this kernel has and that could not be used, and why.
+    pub missing: Vec<(&'static str, String)>,
+}
+
+/// Which ways to try.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// The best that works.
+    #[default]
+    Best,
+    /// Not better than this.
+    Only(Mechanism),
+    /// None: only system calls are recorded.
+    None,
+}
+
+/// The order in which ways of seeing files are tried.
+pub(super) fn ladder(choice: Choice) -> Vec<Mechanism> {
+    match choice {
+        Choice::None => Vec::new(),
+        Choice::Only(mechanism) => vec![mechanism],
+        Choice::Best => {
+            let mut ladder = vec![Mechanism::FunctionExit, Mechanism::Exits];
+            if support::has_bpf_lsm() {
+                ladder.insert(0, Mechanism::Lsm);
+            }
+            ladder
+        }
+    }
+}
+
+/// How the programs are told of it.
+pub(super) const fn files_by(mechanism: Option<Mechanism>) -> FilesBy {
+    match mechanism {
+        None => FilesBy::Nothing,
+        Some(Mechanism::Lsm | Mechanism::FunctionExit) => FilesBy::Hooks,
+        Some(Mechanism::Tracepoint | Mechanism::Exits) => FilesBy::Exits,
+    }
+}
+
+/// Sets the offsets that accesses are read by.
+///
+/// # Errors
+/// The field that is missing, or does not lie where the programs read it.
+pub(super) fn set_offsets(btf: &Btf<'_>, config: &mut Config) -> Result<(), String> {
+    let at = |path: &str| {
+        btf.offset(path)
+            .ok_or_else(|| format!("this kernel's BTF has no {path}"))
+    };
+    config.task_cred = at("task_struct.cred")?;
+    config.task_files = at("task_struct.files")?;
+    config.task_fs = at("task_struct.fs")?;
+    config.cred_fsuid = at("cred.fsuid")?;
+    config.user_ns_parent = at("user_namespace.parent")?;
+    config.file_path = at("file.f_path")?;
+    config.file_mode = at("file.f_mode")?;
+    config.file_flags = at("file.f_flags")?;
+    config.file_private = at("file.private_data")?;
+    config.dentry_parent = at("dentry.d_parent")?;
+    config.dentry_sb = at("dentry.d_sb")?;
+    config.sb_flags = at("super_block.s_flags")?;
+    config.inode_mode = at("inode.i_mode")?;
+    config.inode_uid = at("inode.i_uid")?;
+    config.mount_parent = at("mount.mnt_parent")?;
+    config.mount_mnt = at("mount.mnt")?;
+    config.mount_ns = at("mount.mnt_ns")?;
+    config.files_fdt = at("files_struct.fdt")?;
+    config.fdt_max = at("fdtable.max_fds")?;
+    config.fdt_fd = at("fdtable.fd")?;
+    config.fs_pwd = at("fs_struct.pwd")?;
+    config.binprm_file = at("linux_binprm.file")?;
+    config.binprm_interp = at("linux_binprm.interp")?;
+    config.vma_file = at("vm_area_struct.vm_file")?;
+    config.socket_type = at("socket.type")?;
+    config.socket_sk = at("socket.sk")?;
+    config.sock_protocol = at("sock.sk_protocol")?;
+    config.sock_family = at("sock.__sk_common.skc_family")?;
+    config.siginfo_code = at("kernel_siginfo.si_code")?;
+    // Read at once, so they must lie beside one another, as they have in all kernels so far.
+    let neighbours = [
+        ("dentry.d_name", config.dentry_parent + 8),
+        ("dentry.d_name.name", config.dentry_parent + 16),
+        ("dentry.d_inode", config.dentry_parent + 24),
+        ("mount.mnt_mountpoint", config.mount_parent + 8),
+        ("mount.mnt.mnt_root", config.mount_parent + 16),
+        ("file.f_path.dentry", config.file_path + 8),
+    ];
+    for (field, expected) in neighbours {
+        if at(field)? != expected {
+            return Err(format!("{field} does not lie where it did so far"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,322 @@
+//! What the ring of accesses tells, in a recording's words.
+
+use tracer_ebpf::{
+    Access, AccessKind,
+    access::{flag, open},
+};
+
+use super::{Meaning, Session};
+use crate::{
+    capability::Capability,
+    probe::{KernelAccess, Mechanism},
+    record::{RecordError, describe},
+    recording::{
+        Call, CapabilityUse, FileAccess, FilePath, FileUse, Moment, Peer, SignalDirection,
+        SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse, Use, Who,
+    },
+};
+
+/// Who did what the kernel side tells of, and when.
+#[derive(Clone)]
+struct By {
+    instance: u32,
+    who: Who,
+    first: Moment,
+}
+
+impl By {
+    fn does<T>(&self, what: T) -> Use<T> {
+        Use {
+            what,
+            instance: self.instance,
+            who: self.who.clone(),
+            first: Some(self.first.clone()),
+        }
+    }
+}
+
+impl Session {
+    /// Takes in what the ring of accesses holds.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when a map cannot be read.
+    pub(super) fn drain_accesses(&mut self) -> Result<(), RecordError> {
+        let waiting = &mut self.waiting_accesses;
+        self.events.drain_accesses(|access| waiting.push(access));
+        if waiting
+            .iter()
+            .any(|access| !self.rows.contains_key(&access.access.row))
+        {
+            self.learn_rows()?;
+        }
+        for access in std::mem::take(&mut self.waiting_accesses) {
+            // A row that is not known is of an instance that is not recorded any more, as with calls.
+            let Some(meaning) = self.rows.get(&access.access.row).cloned() else {
+                continue;
+            };
+            let announced = self.announced.entry(meaning.instance).or_default();
+            announced.push(access.access.key);
+            self.take_access(&meaning, access);
+        }
+        Ok(())
+    }
+
+    /// What an instance did may be forgotten by the kernel side.
+    pub(super) fn forget_told(&mut self, instance: u32) -> Result<(), RecordError> {
+        let keys = self.announced.remove(&instance).unwrap_or_default();
+        Ok(self.probe.forget_accesses(&keys)?)
+    }
+
+    fn take_access(&mut self, meaning: &Meaning, told: KernelAccess) {
+        if let Some(watched) = self.instance_mut(meaning.instance) {
+            watched.seen = true;
+        }
+        let access = told.access;
+        let call = (access.nr != u32::MAX).then(|| Call {
+            abi: self.machine.abi(told.abi),
+            nr: access.nr,
+        });
+        let by = By {
+            instance: meaning.instance,
+            who: (meaning.phase, meaning.executable.clone(), call),
+            first: Moment {
+                after_ns: access.time.saturating_sub(self.began_ns),
+                pid: access.pid,
+                comm: describe::text(access.comm.split(|byte| *byte == 0).next().unwrap_or(&[])),
+            },
+        };
+        match told.kind {
+            AccessKind::Capability => self.take_capability(&by, &access),
+            AccessKind::SocketCreate
+            | AccessKind::SocketBind
+            | AccessKind::SocketConnect
+            | AccessKind::SocketListen
+            | AccessKind::SocketAccept => self.take_socket(&by, &told),
+            AccessKind::SignalSend | AccessKind::SignalReceive => self.take_signal(&by, &told),
+            AccessKind::Trace | AccessKind::Traced => self.take_trace(&by, &told),
+            _ => self.take_file(&by, told),
+        }
+    }
+
+    fn take_capability(&mut self, by: &By, access: &Access) {
+        let capability = Capability::of(u8::try_from(access.values[0]).unwrap_or(u8::MAX));
+        let call = by.who.2.and_then(|call| call.abi.syscall_name(call.nr));
+        let audited = if access.flags & flag::AUDIT_KNOWN != 0 {
+            Some(access.flags & flag::UNAUDITED == 0)
+        } else {
+            call.filter(|call| only_probes(capability, call))
+                .map(|_| false)
+        };
+        self.accesses.capabilities.add(by.does(CapabilityUse {
+            capability,
+            audited,
+            own_namespace: access.flags & flag::OWN_NAMESPACE != 0,
+        }));
+    }
+
+    fn take_signal(&mut self, by: &By, told: &KernelAccess) {
+        self.accesses.signals.add(by.does(SignalUse {
+            direction: if told.kind == AccessKind::SignalSend {
+                SignalDirection::Send
+            } else {
+                SignalDirection::Receive
+            },
+            signal: u8::try_from(told.access.values[0]).unwrap_or(u8::MAX),
+            peer: peer(&told.access),
+        }));
+    }
+
+    fn take_trace(&mut self, by: &By, told: &KernelAccess) {
+        let reads = told.access.values[0] != 0;
+        self.accesses.traces.add(by.does(TraceUse {
+            direction: match (told.kind == AccessKind::Trace, reads) {
+                (true, true) => TraceDirection::Read,
+                (true, false) => TraceDirection::Trace,
+                (false, true) => TraceDirection::ReadBy,
+                (false, false) => TraceDirection::TracedBy,
+            },
+            peer: peer(&told.access),
+        }));
+    }
+
+    fn take_socket(&mut self, by: &By, told: &KernelAccess) {
+        let operation = match told.kind {
+            AccessKind::SocketBind => SocketOperation::Bind,
+            AccessKind::SocketConnect => SocketOperation::Connect,
+            AccessKind::SocketListen => SocketOperation::Listen,
+            AccessKind::SocketAccept => SocketOperation::Accept,
+            _ => SocketOperation::Create,
+        };
+        let [family, kind, protocol] = told.access.values.map(|value| {
+            // 16 bits each in the kernel.
+            u16::try_from(value).unwrap_or(u16::MAX)
+        });
+        let address = super::given::address(&told.second);
+        // A socket with a path in the file system is a file as well.
+        let is_path = family == 1
+            && address
+                .as_ref()
+                .is_some_and(|at| !at.as_bytes().starts_with(b"@"));
+        if is_path
+            && operation == SocketOperation::Connect
+            && let Some(path) = &address
+        {
+            let path = self.resolve(by.instance, by.first.pid, path.as_bytes(), b"/", true);
+            self.add_file(by, path, FileAccess::Connect, &told.access, None);
+        }
+        if is_path
+            && operation == SocketOperation::Bind
+            && !self.sees_hooks()
+            && let Some(path) = &address
+        {
+            let path = self.resolve(by.instance, by.first.pid, path.as_bytes(), b"/", false);
+            self.add_file(by, path, FileAccess::Create, &told.access, None);
+        }
+        self.accesses.sockets.add(by.does(SocketUse {
+            family,
+            kind,
+            protocol,
+            operation,
+            address,
+            more: told.access.flags & flag::MORE != 0,
+        }));
+    }
+
+    fn sees_hooks(&self) -> bool {
+        self.probe.mechanisms().files != Some(Mechanism::Exits)
+    }
+
+    fn take_file(&mut self, by: &By, told: KernelAccess) {
+        let access = told.access;
+        let is_made = matches!(
+            told.kind,
+            AccessKind::Create | AccessKind::MakeDirectory | AccessKind::Symlink
+        );
+        let path = if access.flags & flag::AS_GIVEN != 0 {
+            // Of chmod, chown and truncate a link at the end is followed; the name itself is what the
+            // others are about.
+            let follows = matches!(
+                told.kind,
+                AccessKind::ChangeMode | AccessKind::ChangeOwner | AccessKind::Truncate
+            );
+            let mut path =
+                self.resolve(by.instance, access.pid, &told.first, &told.second, follows);
+            let is_directory = matches!(
+                told.kind,
+                AccessKind::MakeDirectory | AccessKind::RemoveDirectory
+            ) || access.flags & flag::MORE != 0;
+            if is_directory && !path.is_directory() {
+                path = FilePath::new([path.as_bytes(), b"/"].concat());
+            }
+            path
+        } else {
+            FilePath::new(told.first)
+        };
+        let mut access = access;
+        if is_made {
+            access.flags |= flag::OWNED;
+        }
+        let target = (told.kind == AccessKind::Link
+            && !told.second.is_empty()
+            && access.flags & flag::AS_GIVEN == 0)
+            .then(|| FilePath::new(told.second));
+        for what in file_accesses(told.kind, access.values[0]) {
+            self.add_file(by, path.clone(), what, &access, target.clone());
+        }
+        if told.kind == AccessKind::MapExecutable
+            && access.values[0] & open::READ != 0
+            && !self.sees_hooks()
+        {
+            self.take_interpreter(by, &path, &access);
+        }
+    }
+
+    /// The kernel maps a program's interpreter without any call that would tell.
+    fn take_interpreter(&mut self, by: &By, program: &FilePath, access: &Access) {
+        let Some(interpreter) = self.interpreter(by.instance, by.first.pid, program.as_bytes())
+        else {
+            return;
+        };
+        for what in [FileAccess::MapExecutable, FileAccess::Read] {
+            self.add_file(by, interpreter.clone(), what, access, None);
+        }
+    }
+
+    fn add_file(
+        &mut self,
+        by: &By,
+        path: FilePath,
+        access: FileAccess,
+        told: &Access,
+        target: Option<FilePath>,
+    ) {
+        self.accesses.files.add(by.does(FileUse {
+            path,
+            access,
+            target,
+            owned: told.flags & flag::OWNED != 0,
+            more: told.flags & flag::MORE != 0,
+            truncated: told.flags & (flag::TRUNCATED | flag::SECOND_TRUNCATED) != 0,
+            detached: told.flags & flag::DETACHED != 0,
+        }));
+    }
+}
+
+/// Whether all that a call asks of a capability is whether it is there: each of these makes a mapping
+/// larger, for which the kernel looks whether the last pages may be used, and goes on if not
+/// (`cap_vm_enough_memory`, security/commoncap.c).
+fn only_probes(capability: Capability, call: &str) -> bool {
+    const SYS_ADMIN: Capability = Capability::of(21);
+    // Not clone, which needs it to make namespaces.
+    const MAPPING: [&str; 9] = [
+        "brk", "execve", "execveat", "fork", "mmap", "mmap2", "mprotect", "mremap", "vfork",
+    ];
+    capability == SYS_ADMIN && MAPPING.contains(&call)
+}
+
+fn peer(access: &Access) -> Peer {
+    if access.flags & flag::PEER_IS_OWN != 0 {
+        Peer::Own
+    } else {
+        Peer::Outside
+    }
+}
+
+/// What an access is in a recording: an open may be several.
+fn file_accesses(kind: AccessKind, how: u64) -> Vec<FileAccess> {
+    vec![match kind {
+        AccessKind::Open => {
+            let ways = [
+                (open::READ, FileAccess::Read),
+                (open::WRITE, FileAccess::Write),
+                (open::APPEND, FileAccess::Append),
+                (open::CREATED, FileAccess::Create),
+            ];
+            return ways
+                .into_iter()
+                .filter(|(bit, _)| how & bit != 0)
+                .map(|(_, access)| access)
+                .collect();
+        }
+        AccessKind::Create => FileAccess::Create,
+        AccessKind::MakeDirectory => FileAccess::MakeDirectory,
+        AccessKind::Symlink => FileAccess::Symlink,
+        AccessKind::Link => FileAccess::Link,
+        AccessKind::Remove => FileAccess::Remove,
+        AccessKind::RemoveDirectory => FileAccess::RemoveDirectory,
+        AccessKind::RenameFrom => FileAccess::RenameFrom,
+        AccessKind::RenameTo => FileAccess::RenameTo,
+        AccessKind::ChangeMode => FileAccess::ChangeMode,
+        AccessKind::ChangeOwner => FileAccess::ChangeOwner,
+        AccessKind::Truncate => FileAccess::Truncate,
+        AccessKind::Lock => FileAccess::Lock,
+        AccessKind::Execute => FileAccess::Execute,
+        // An exec reads what it maps.
+        AccessKind::MapExecutable if how & open::READ != 0 => {
+            return vec![FileAccess::MapExecutable, FileAccess::Read];
+        }
+        AccessKind::MapExecutable => FileAccess::MapExecutable,
+        // No file.
+        _ => return Vec::new(),
+    }]
+}
