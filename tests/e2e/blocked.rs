@@ -182,6 +182,7 @@ fn exits_are_watched_only_while_a_filter_may_be_there() -> Outcome {
     let began = scratch.join("began");
     let script = format!("touch {}; sleep 2", began.display());
     let recorder = Record::new(&scratch.join("out"), "command")?
+        .option("--accesses=none")
         .of(["busybox", "sh", "-c", &script])
         .start()?;
     wait::until("the command to begin", || Ok(began.exists().then_some(())))?;
@@ -202,6 +203,7 @@ fn exits_are_watched_only_while_a_filter_may_be_there() -> Outcome {
         .option("--wait")
         .option("--container")
         .option(container.id())
+        .option("--accesses=none")
         .start()?;
     recorder.running.until_stderr("waited for")?;
     let line = container.command_line()?;

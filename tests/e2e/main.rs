@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`ground_truth`] | what is recorded is what strace sees, in both directions |
 //! | [`same_run`] | and in one and the same run, of programs that never go the same way twice |
+//! | [`files`] | what is recorded of files is what strace sees, and a flood of them is no flood of events |
 //! | [`arguments`] | values of arguments are told, and a profile that restricts them holds |
 //! | [`races`] | no call is lost, however many are made at one moment |
 //! | [`attribution`] | every call is filed under the cgroup it was made in |
@@ -41,6 +42,7 @@ mod cost;
 mod docker;
 mod enforcement;
 mod errno;
+mod files;
 mod ground_truth;
 mod hostile;
 mod lifecycle;

@@ -28,6 +28,7 @@ pub mod scratch;
 pub mod seccomp;
 pub mod servers;
 pub mod strace;
+pub mod strace_files;
 pub mod tracer;
 pub mod wait;
 pub mod work;

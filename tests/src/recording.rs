@@ -51,6 +51,12 @@ pub struct Recording {
     pub instances: Vec<Instance>,
     /// What was seen.
     pub syscalls: Vec<Syscall>,
+    /// Accesses to files.
+    #[serde(default)]
+    pub files: Vec<File>,
+    /// Capabilities.
+    #[serde(default)]
+    pub capabilities: Vec<Capability>,
     /// How sure that is.
     pub coverage: Coverage,
 }
@@ -114,6 +120,117 @@ pub struct Syscall {
     pub arguments: Option<Arguments>,
     /// Who made it.
     pub evidence: Vec<Evidence>,
+}
+
+/// An access to a file.
+#[derive(Clone, Debug, Deserialize)]
+pub struct File {
+    /// Which.
+    pub what: FileAccess,
+    /// Who made it.
+    pub evidence: Vec<Witness>,
+}
+
+/// What was done with which file.
+#[derive(Clone, Debug, Deserialize)]
+pub struct FileAccess {
+    /// The path, in a recording's spelling.
+    pub path: String,
+    /// What was done.
+    pub access: String,
+    /// Whether it stands for more files than are listed.
+    #[serde(default)]
+    pub more: bool,
+}
+
+/// What is done with files.
+const ACCESSES: [&str; 18] = [
+    "read",
+    "write",
+    "append",
+    "create",
+    "make_directory",
+    "symlink",
+    "link",
+    "remove",
+    "remove_directory",
+    "rename_from",
+    "rename_to",
+    "change_mode",
+    "change_owner",
+    "truncate",
+    "lock",
+    "execute",
+    "map_executable",
+    "connect",
+];
+
+impl FileAccess {
+    /// The path's bytes, without the slash that ends a directory's.
+    pub fn trimmed_path(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut rest = self.path.as_str();
+        while let Some((before, after)) = rest.split_once('\\') {
+            bytes.extend_from_slice(before.as_bytes());
+            if let Some(after) = after.strip_prefix('\\') {
+                bytes.push(b'\\');
+                rest = after;
+            } else {
+                let digits = after.get(1..3).unwrap_or_default();
+                bytes.push(u8::from_str_radix(digits, 16).unwrap_or(b'?'));
+                rest = after.get(3..).unwrap_or_default();
+            }
+        }
+        bytes.extend_from_slice(rest.as_bytes());
+        if bytes.len() > 1 && bytes.ends_with(b"/") {
+            bytes.pop();
+        }
+        bytes
+    }
+
+    /// What was done, as a name that lives for ever; empty for one that is not known.
+    pub fn known_access(&self) -> &'static str {
+        let known = ACCESSES.into_iter().find(|known| *known == self.access);
+        known.unwrap_or_default()
+    }
+}
+
+/// A capability.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Capability {
+    /// Which.
+    pub what: CapabilityUse,
+    /// Who used it.
+    pub evidence: Vec<Witness>,
+}
+
+/// Which capability, and how it was asked for.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CapabilityUse {
+    /// `CAP_…`.
+    pub capability: String,
+    /// False when the kernel only probed.
+    pub audited: Option<bool>,
+}
+
+/// Who did something.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Witness {
+    /// The phase.
+    pub phase: String,
+    /// The executable.
+    pub executable: Executable,
+    /// The call.
+    pub call: Option<WitnessCall>,
+}
+
+/// In which call.
+#[derive(Clone, Debug, Deserialize)]
+pub struct WitnessCall {
+    /// The ABI's name.
+    pub abi: String,
+    /// The number.
+    pub nr: u32,
 }
 
 /// What a call was given.
@@ -229,6 +346,8 @@ pub struct Losses {
     pub cgroups: u64,
     /// Runs of kernel programs.
     pub program_runs: u64,
+    /// Accesses to files and the like.
+    pub accesses: u64,
 }
 
 impl Recording {

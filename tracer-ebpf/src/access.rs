@@ -37,7 +37,7 @@ pub enum AccessKind {
     Lock = 12,
     /// It was executed.
     Execute = 13,
-    /// It was mapped to be executed.
+    /// It was mapped to be executed: by an exec when `values[0]` holds bits of [`open`].
     MapExecutable = 14,
     /// A capability was granted: its number is `values[0]`.
     Capability = 15,
@@ -126,6 +126,8 @@ pub mod open {
     pub const APPEND: u64 = 4;
     /// It was made by this.
     pub const CREATED: u64 = 8;
+    /// It is the program that was executed.
+    pub const EXECUTED: u64 = 16;
 }
 
 /// What else is said of an access, as bits of [`Access::flags`].
@@ -153,6 +155,8 @@ pub mod flag {
     /// The paths are a program's words: the first is the directory that the second starts from, and
     /// the second as it was given. User space puts them together.
     pub const AS_GIVEN: u32 = 1024;
+    /// The kernel acts with other credentials than the task's own.
+    pub const OVERRIDDEN: u32 = 2048;
 }
 
 /// Longest path that is kept, in bytes, as the kernel's own PATH_MAX.

@@ -99,6 +99,8 @@ pub struct Config {
     pub files_by: u32,
     /// Bytes waiting in the ring of accesses that make a wake-up worth its cost.
     pub accesses_wakeup: u32,
+    /// `task_struct.real_cred`, followed by `cred`.
+    pub task_real_cred: u32,
     /// `task_struct.cred`.
     pub task_cred: u32,
     /// `task_struct.files`.
@@ -200,6 +202,7 @@ impl Config {
         regs_return: 0,
         files_by: 0,
         accesses_wakeup: 0,
+        task_real_cred: 0,
         task_cred: 0,
         task_files: 0,
         task_fs: 0,

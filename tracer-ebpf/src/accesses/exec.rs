@@ -28,7 +28,7 @@ const MOST: usize = 4;
 #[derive(Clone, Copy)]
 pub(crate) struct Executing {
     count: u32,
-    row: u32,
+    pad: u32,
     places: [Place; MOST],
 }
 
@@ -40,7 +40,7 @@ pub(crate) fn begins(file: Place) {
     };
     let executing = Executing {
         count: 0,
-        row: 0,
+        pad: 0,
         places: [Place::NONE; MOST],
     };
     let tid = low(bpf_get_current_pid_tgid());
@@ -90,38 +90,49 @@ pub(crate) fn exec_accesses(ctx: BtfTracePointContext) -> i32 {
         let Some(executing) = maps::EXECUTING.get_ptr_mut(old_tid) else {
             return 0;
         };
-        // SAFETY: only the thread itself uses its entry.
+        let mut telling = Telling { row, executing };
+        // As in `place`: the verifier would follow each turn.
+        // SAFETY: the callback takes what is handed to it.
         unsafe {
-            (&raw mut (*executing).row).write(row);
-            // As in `place`: the verifier would follow each turn.
-            generated::bpf_loop(low(MOST as u64), mapped_step as *mut _, executing.cast(), 0);
+            generated::bpf_loop(
+                low(MOST as u64),
+                mapped_step as *mut _,
+                (&raw mut telling).cast(),
+                0,
+            );
         }
         let _ = maps::EXECUTING.remove(old_tid);
     } else {
         // What the kernel mapped, after all interpreters; those of ELF files user space looks up.
-        let place = Place::of_file(file);
-        tell(&Request::new(row, AccessKind::Execute, place));
-        mapped(row, place);
+        mapped(row, Place::of_file(file), open::READ | open::EXECUTED);
     }
     0
 }
 
-unsafe extern "C" fn mapped_step(index: u32, executing: *mut Executing) -> i64 {
-    // SAFETY: `exec_accesses` hands over an entry of the map; the index is below the array's length.
+/// What is told of, and under which row.
+struct Telling {
+    row: u32,
+    executing: *mut Executing,
+}
+
+unsafe extern "C" fn mapped_step(index: u32, telling: *mut Telling) -> i64 {
+    // SAFETY: `exec_accesses` hands over its own, with an entry that only the thread itself uses; the
+    // index is below the array's length.
     unsafe {
+        let Telling { row, executing } = telling.read();
         let places = (&raw const (*executing).places).cast::<Place>();
         let place = places.add(index as usize & (MOST - 1)).read();
         if place.name != 0 {
-            mapped((&raw const (*executing).row).read(), place);
+            mapped(row, place, open::READ);
         }
     }
     0
 }
 
-/// The kernel has read it as well, to map it.
+/// `how` tells what else the kernel did with it.
 #[inline(always)]
-fn mapped(row: u32, place: Place) {
+fn mapped(row: u32, place: Place, how: u64) {
     let mut request = Request::new(row, AccessKind::MapExecutable, place);
-    request.values[0] = open::READ;
+    request.values[0] = how;
     tell(&request);
 }

@@ -120,27 +120,21 @@ fn follow(operation: &'static Operation, ended: &Ended) {
         return;
     };
     match operation.how {
-        operation::RETURNS_FILE => returned_file(operation, ended),
-        operation::OF_FILE => {
-            let file = file_of(low(argument(ended, operation.directory)));
-            if file != 0 {
-                tell(&Request::new(
-                    ended.row,
-                    kind,
-                    Place::of_file(file as *const u8),
-                ));
-            }
-        }
-        operation::OF_PATH => as_given(ended, kind, operation.directory, operation.path),
-        operation::OF_TWO_PATHS => {
-            as_given(ended, kind, operation.directory, operation.path);
-            if let Some(kind) = AccessKind::of(operation.second_kind) {
-                as_given(
-                    ended,
-                    kind,
-                    operation.second_directory,
-                    operation.second_path,
-                );
+        operation::OF_PATH | operation::OF_TWO_PATHS => {
+            let mut giving = Giving {
+                operation,
+                ended: *ended,
+                kind: kind as u32,
+            };
+            let paths = if operation.how == operation::OF_PATH {
+                1
+            } else {
+                2
+            };
+            // As in `place`: the verifier would follow each turn.
+            // SAFETY: the callback takes what is handed to it.
+            unsafe {
+                generated::bpf_loop(paths, given_step as *mut _, (&raw mut giving).cast(), 0);
             }
         }
         operation::MAKES_SOCKET => sockets::made(
@@ -164,8 +158,65 @@ fn follow(operation: &'static Operation, ended: &Ended) {
                 sockets::used(ended.row, kind, socket, &address);
             }
         }
-        _ => {}
+        _ => open_file(operation, ended, kind),
     }
+}
+
+/// An open file: one that the call returned, or that it was given.
+#[inline(always)]
+fn open_file(operation: &Operation, ended: &Ended, kind: AccessKind) {
+    let is_new = operation.how == operation::RETURNS_FILE;
+    let descriptor = if is_new {
+        ended.returned.cast_unsigned()
+    } else {
+        argument(ended, operation.directory)
+    };
+    let file = file_of(low(descriptor));
+    if file == 0 {
+        return;
+    }
+    let mut request = Request::new(ended.row, kind, Place::of_file(file as *const u8));
+    if is_new {
+        let mut flags = argument(ended, operation.argument);
+        if operation.behind_pointer != 0 {
+            // openat2's are the first word there.
+            // SAFETY: a checked read.
+            flags = unsafe { bpf_probe_read_user(flags as *const u64) }.unwrap_or(0);
+        }
+        flags |= u64::from(operation.opens);
+        let mode = place::read::<u32>(file, config!(file_mode)).unwrap_or(0);
+        request.values[0] = hooks::how_opened(mode, low(flags));
+    }
+    tell(&request);
+}
+
+/// Paths that are to be told as a program gave them.
+struct Giving {
+    operation: &'static Operation,
+    ended: Ended,
+    kind: u32,
+}
+
+unsafe extern "C" fn given_step(index: u32, giving: *mut Giving) -> i64 {
+    // SAFETY: `follow` hands over its own.
+    let Giving {
+        operation,
+        ended,
+        kind,
+    } = unsafe { &*giving };
+    let (kind, directory, path) = if index == 0 {
+        (*kind, operation.directory, operation.path)
+    } else {
+        (
+            operation.second_kind,
+            operation.second_directory,
+            operation.second_path,
+        )
+    };
+    if let Some(kind) = AccessKind::of(kind) {
+        as_given(ended, kind, directory, path);
+    }
+    0
 }
 
 /// An argument, by its number.
@@ -179,23 +230,6 @@ fn argument(ended: &Ended, number: u32) -> u64 {
         4 => ended.args[4],
         _ => ended.args[5],
     }
-}
-
-#[inline(always)]
-fn returned_file(operation: &Operation, ended: &Ended) {
-    let file = file_of(low(ended.returned.cast_unsigned()));
-    if file == 0 {
-        return;
-    }
-    let mut flags = argument(ended, operation.argument);
-    if operation.behind_pointer != 0 {
-        // openat2's lie behind a pointer, in the first word.
-        // SAFETY: a checked read.
-        flags = unsafe { bpf_probe_read_user(flags as *const u64) }.unwrap_or(0);
-    }
-    flags |= u64::from(operation.opens);
-    let mode = place::read::<u32>(file, config!(file_mode)).unwrap_or(0);
-    hooks::open(ended.row, file as *const u8, mode, low(flags));
 }
 
 /// The `struct file *` of a descriptor of the running task; 0 for none.

@@ -14,7 +14,9 @@ use tracer_ebpf::{
     access::{flag, open},
 };
 
-use super::{Place, Request, exec, place, recorded, sockets, sockets::Address, tell, tell_pair};
+use super::{
+    Place, Request, exec, place, recorded_by_itself, sockets, sockets::Address, tell, tell_pair,
+};
 use crate::maps::config;
 
 /// `FMODE_READ`, `FMODE_WRITE` (include/linux/fs.h).
@@ -133,7 +135,7 @@ pub(crate) fn mmap_file_exit(ctx: FExitContext) -> i32 {
 // (int family, int type, int protocol, int kern)
 hook!(socket_create, "socket_create"; socket_create_exit, "security_socket_create"; 4; |ctx| {
     if ctx.arg::<u32>(3) == 0
-        && let Some(row) = recorded()
+        && let Some(row) = recorded_by_itself()
     {
         sockets::made(row, ctx.arg(0), ctx.arg(1), ctx.arg(2));
     }
@@ -156,7 +158,7 @@ hook!(socket_accept, "socket_accept"; socket_accept_exit, "security_socket_accep
 
 #[inline(always)]
 fn opened(file: *const u8) {
-    let Some(row) = recorded() else {
+    let Some(row) = recorded_by_itself() else {
         return;
     };
     let file = file as u64;
@@ -165,12 +167,15 @@ fn opened(file: *const u8) {
     if flags & FMODE_EXEC != 0 {
         return;
     }
-    open(row, file as *const u8, mode, flags);
+    let place = Place::of_file(file as *const u8);
+    let mut request = Request::new(row, AccessKind::Open, place);
+    request.values[0] = how_opened(mode, flags);
+    tell(&request);
 }
 
-/// Tells of an open file. `flags` are those of open(2).
+/// Bits of [`open`]. `flags` are those of open(2).
 #[inline(always)]
-pub(super) fn open(row: u32, file: *const u8, mode: u32, flags: u32) {
+pub(super) const fn how_opened(mode: u32, flags: u32) -> u64 {
     let mut how = 0;
     if mode & FMODE_READ != 0 {
         how |= open::READ;
@@ -189,14 +194,12 @@ pub(super) fn open(row: u32, file: *const u8, mode: u32, flags: u32) {
     if flags & O_CREAT != 0 {
         how |= open::CREATED;
     }
-    let mut request = Request::new(row, AccessKind::Open, Place::of_file(file));
-    request.values[0] = how;
-    tell(&request);
+    how
 }
 
 #[inline(always)]
 fn in_directory(directory: *const u8, name: *const u8, kind: AccessKind) {
-    if let Some(row) = recorded() {
+    if let Some(row) = recorded_by_itself() {
         let place = Place::at(directory).beside(name as u64);
         tell(&Request::new(row, kind, place));
     }
@@ -204,7 +207,7 @@ fn in_directory(directory: *const u8, name: *const u8, kind: AccessKind) {
 
 #[inline(always)]
 fn linked(old: *const u8, directory: *const u8, new: *const u8) {
-    if let Some(row) = recorded() {
+    if let Some(row) = recorded_by_itself() {
         let directory = Place::at(directory);
         let new = directory.beside(new as u64);
         let request = Request::new(row, AccessKind::Link, new);
@@ -214,7 +217,7 @@ fn linked(old: *const u8, directory: *const u8, new: *const u8) {
 
 #[inline(always)]
 fn renamed(from: *const u8, old: *const u8, to: *const u8, new: *const u8) {
-    if let Some(row) = recorded() {
+    if let Some(row) = recorded_by_itself() {
         let old = Place::at(from).beside(old as u64);
         let new = Place::at(to).beside(new as u64);
         tell(&Request::new(row, AccessKind::RenameFrom, old));
@@ -227,14 +230,14 @@ fn renamed(from: *const u8, old: *const u8, to: *const u8, new: *const u8) {
 
 #[inline(always)]
 fn of_path(path: *const u8, kind: AccessKind) {
-    if let Some(row) = recorded() {
+    if let Some(row) = recorded_by_itself() {
         tell(&Request::new(row, kind, Place::at(path)));
     }
 }
 
 #[inline(always)]
 fn of_file(file: *const u8, kind: AccessKind) {
-    if let Some(row) = recorded() {
+    if let Some(row) = recorded_by_itself() {
         tell(&Request::new(row, kind, Place::of_file(file)));
     }
 }
@@ -250,7 +253,7 @@ fn mapped(file: *const u8, protection: u64) {
     if protection & PROT_EXEC == 0 || file.is_null() {
         return;
     }
-    if let Some(row) = recorded() {
+    if let Some(row) = recorded_by_itself() {
         let place = Place::of_file(file);
         exec::maps(place);
         tell(&Request::new(row, AccessKind::MapExecutable, place));
@@ -264,7 +267,7 @@ fn protected(vma: *const u8, protection: u64) {
     }
     let file = place::read::<u64>(vma as u64, config!(vma_file)).unwrap_or(0);
     if file != 0
-        && let Some(row) = recorded()
+        && let Some(row) = recorded_by_itself()
     {
         let place = Place::of_file(file as *const u8);
         tell(&Request::new(row, AccessKind::MapExecutable, place));
@@ -273,7 +276,7 @@ fn protected(vma: *const u8, protection: u64) {
 
 #[inline(always)]
 fn addressed(socket: *const u8, kind: AccessKind, address: *const u8, len: u32) {
-    if let Some(row) = recorded() {
+    if let Some(row) = recorded_by_itself() {
         let address = Address {
             at: address as u64,
             len,

@@ -27,7 +27,11 @@ use tracer_ebpf::{
 pub(crate) use exec::Executing;
 pub(crate) use place::Place;
 
-use crate::{counters::count, maps, slots};
+use crate::{
+    counters::count,
+    maps::{self, config},
+    slots, tasks,
+};
 
 /// An access, before it is known whether it is new.
 #[derive(Clone, Copy)]
@@ -62,6 +66,24 @@ impl Request {
 #[inline(always)]
 pub(crate) fn recorded() -> Option<u32> {
     known_row(slots::row_of_task())
+}
+
+/// Whether the kernel acts with other credentials than the task's own just now: an overlay opens the
+/// files below with those of whoever mounted it, and AppArmor looks at these (`file->f_cred`,
+/// `apparmor_file_open`).
+#[inline(always)]
+pub(crate) fn is_overridden() -> bool {
+    // `real_cred`, and after it `cred`: user space checks that.
+    // SAFETY: the offset of that field.
+    let creds = unsafe { tasks::of_current::<[u64; 2]>(config!(task_real_cred)) };
+    creds.is_ok_and(|[real, effective]| real != effective)
+}
+
+/// The row of the running task, when accesses to files are recorded that it makes by itself.
+#[inline(always)]
+pub(crate) fn recorded_by_itself() -> Option<u32> {
+    let row = recorded()?;
+    (!is_overridden()).then_some(row)
 }
 
 /// The row that a look-up gave, when its accesses are recorded.

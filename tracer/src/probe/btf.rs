@@ -41,6 +41,7 @@ mod kind {
     pub(super) const VOLATILE: u32 = 9;
     pub(super) const CONST: u32 = 10;
     pub(super) const RESTRICT: u32 = 11;
+    pub(super) const FUNC: u32 = 12;
     pub(super) const TYPE_TAG: u32 = 18;
 
     /// How many bytes follow, given the number of elements.
@@ -49,7 +50,7 @@ mod kind {
             // INT, VAR, DECL_TAG.
             1 | 14 | 17 => 4,
             // PTR, FWD, FUNC, FLOAT, and the modifiers.
-            2 | 7 | TYPEDEF | VOLATILE | CONST | RESTRICT | 12 | 16 | TYPE_TAG => 0,
+            2 | 7 | TYPEDEF | VOLATILE | CONST | RESTRICT | FUNC | 16 | TYPE_TAG => 0,
             // ARRAY.
             3 => 12,
             STRUCT | UNION => 12 * elements,
@@ -130,6 +131,16 @@ impl<'a> Btf<'a> {
             .find_map(|at| self.follow(*at, &members, 0))
             .filter(|bits| bits % 8 == 0)
             .map(|bits| bits / 8)
+    }
+
+    /// Whether the kernel has a function of that name.
+    pub fn has_function(&self, name: &str) -> bool {
+        self.places.iter().any(|at| {
+            let is_function =
+                word(self.types, at + 4).is_some_and(|info| kind_of(info) == kind::FUNC);
+            is_function
+                && word(self.types, *at).and_then(|name| self.string(name)) == Some(name.as_bytes())
+        })
     }
 
     /// Bit offset of a member path in the structure at `at`.

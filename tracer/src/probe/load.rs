@@ -128,7 +128,7 @@ impl Probe {
             .map_err(ProbeError::Load)?;
         let machine = Machine::this().ok_or(ProbeError::Machine(std::env::consts::ARCH))?;
         let ladder = match accesses {
-            Ok(()) => accesses::ladder(settings.accesses),
+            Ok(offered) => accesses::ladder(settings.accesses, offered),
             Err(why) => {
                 log::warn!("files, capabilities and the like are not recorded: {why}");
                 Vec::new()

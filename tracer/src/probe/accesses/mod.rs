@@ -79,15 +79,19 @@ pub enum Choice {
 }
 
 /// The order in which ways of seeing files are tried.
-pub(super) fn ladder(choice: Choice) -> Vec<Mechanism> {
+pub(super) fn ladder(choice: Choice, offered: Offered) -> Vec<Mechanism> {
     match choice {
         Choice::None => Vec::new(),
         Choice::Only(mechanism) => vec![mechanism],
         Choice::Best => {
-            let mut ladder = vec![Mechanism::FunctionExit, Mechanism::Exits];
+            let mut ladder = Vec::new();
             if support::has_bpf_lsm() {
-                ladder.insert(0, Mechanism::Lsm);
+                ladder.push(Mechanism::Lsm);
             }
+            if offered.function_ends {
+                ladder.push(Mechanism::FunctionExit);
+            }
+            ladder.push(Mechanism::Exits);
             ladder
         }
     }
@@ -102,15 +106,24 @@ pub(super) const fn files_by(mechanism: Option<Mechanism>) -> FilesBy {
     }
 }
 
+/// What the running kernel offers, as its type information tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Offered {
+    /// Whether programs can be put at the ends of functions: a kernel without that function has no way to
+    /// (`register_fentry`, kernel/bpf/trampoline.c). Only saves an attempt.
+    pub(super) function_ends: bool,
+}
+
 /// Sets the offsets that accesses are read by.
 ///
 /// # Errors
 /// The field that is missing, or does not lie where the programs read it.
-pub(super) fn set_offsets(btf: &Btf<'_>, config: &mut Config) -> Result<(), String> {
+pub(super) fn set_offsets(btf: &Btf<'_>, config: &mut Config) -> Result<Offered, String> {
     let at = |path: &str| {
         btf.offset(path)
             .ok_or_else(|| format!("this kernel's BTF has no {path}"))
     };
+    config.task_real_cred = at("task_struct.real_cred")?;
     config.task_cred = at("task_struct.cred")?;
     config.task_files = at("task_struct.files")?;
     config.task_fs = at("task_struct.fs")?;
@@ -142,6 +155,7 @@ pub(super) fn set_offsets(btf: &Btf<'_>, config: &mut Config) -> Result<(), Stri
     config.siginfo_code = at("kernel_siginfo.si_code")?;
     // Read at once, so they must lie beside one another, as they have in all kernels so far.
     let neighbours = [
+        ("task_struct.cred", config.task_real_cred + 8),
         ("dentry.d_name", config.dentry_parent + 8),
         ("dentry.d_name.name", config.dentry_parent + 16),
         ("dentry.d_inode", config.dentry_parent + 24),
@@ -154,5 +168,7 @@ pub(super) fn set_offsets(btf: &Btf<'_>, config: &mut Config) -> Result<(), Stri
             return Err(format!("{field} does not lie where it did so far"));
         }
     }
-    Ok(())
+    Ok(Offered {
+        function_ends: btf.has_function("register_ftrace_direct"),
+    })
 }

@@ -16,6 +16,9 @@ use crate::{
     },
 };
 
+/// `AF_UNIX`.
+const AF_UNIX: u16 = 1;
+
 /// Who did what the kernel side tells of, and when.
 #[derive(Clone)]
 struct By {
@@ -99,8 +102,14 @@ impl Session {
     }
 
     fn take_capability(&mut self, by: &By, access: &Access) {
-        let capability = Capability::of(u8::try_from(access.values[0]).unwrap_or(u8::MAX));
+        // An overlay, or another part of the kernel, asked with its own credentials, not the task's;
+        // access(2) does so with a copy of them.
         let call = by.who.2.and_then(|call| call.abi.syscall_name(call.nr));
+        if access.flags & flag::OVERRIDDEN != 0 && !call.is_some_and(|call| call.contains("access"))
+        {
+            return;
+        }
+        let capability = Capability::of(u8::try_from(access.values[0]).unwrap_or(u8::MAX));
         let audited = if access.flags & flag::AUDIT_KNOWN != 0 {
             Some(access.flags & flag::UNAUDITED == 0)
         } else {
@@ -152,25 +161,19 @@ impl Session {
             u16::try_from(value).unwrap_or(u16::MAX)
         });
         let address = super::given::address(&told.second);
-        // A socket with a path in the file system is a file as well.
-        let is_path = family == 1
-            && address
-                .as_ref()
-                .is_some_and(|at| !at.as_bytes().starts_with(b"@"));
+        // A socket with a path in the file system is a file as well: to make one is a hook's business, and to
+        // connect to one is nobody's.
+        let is_path = family == AF_UNIX && !told.second.get(2..3).is_none_or(|byte| byte == [0]);
+        let access = match operation {
+            SocketOperation::Connect => Some(FileAccess::Connect),
+            SocketOperation::Bind if !self.sees_hooks() => Some(FileAccess::Create),
+            _ => None,
+        };
         if is_path
-            && operation == SocketOperation::Connect
-            && let Some(path) = &address
+            && let (Some(access), Some(text)) = (access, &address)
+            && let Some(path) = self.resolve_socket(by.instance, by.first.pid, text.as_bytes())
         {
-            let path = self.resolve(by.instance, by.first.pid, path.as_bytes(), b"/", true);
-            self.add_file(by, path, FileAccess::Connect, &told.access, None);
-        }
-        if is_path
-            && operation == SocketOperation::Bind
-            && !self.sees_hooks()
-            && let Some(path) = &address
-        {
-            let path = self.resolve(by.instance, by.first.pid, path.as_bytes(), b"/", false);
-            self.add_file(by, path, FileAccess::Create, &told.access, None);
+            self.add_file(by, path, access, &told.access, None);
         }
         self.accesses.sockets.add(by.does(SocketUse {
             family,
@@ -282,22 +285,22 @@ fn peer(access: &Access) -> Peer {
     }
 }
 
-/// What an access is in a recording: an open may be several.
+/// What an access is in a recording: an open or an exec may be several.
 fn file_accesses(kind: AccessKind, how: u64) -> Vec<FileAccess> {
-    vec![match kind {
-        AccessKind::Open => {
-            let ways = [
-                (open::READ, FileAccess::Read),
-                (open::WRITE, FileAccess::Write),
-                (open::APPEND, FileAccess::Append),
-                (open::CREATED, FileAccess::Create),
-            ];
-            return ways
-                .into_iter()
-                .filter(|(bit, _)| how & bit != 0)
-                .map(|(_, access)| access)
-                .collect();
-        }
+    let ways = [
+        (open::READ, FileAccess::Read),
+        (open::WRITE, FileAccess::Write),
+        (open::APPEND, FileAccess::Append),
+        (open::CREATED, FileAccess::Create),
+        (open::EXECUTED, FileAccess::Execute),
+    ];
+    let mut accesses: Vec<_> = ways
+        .into_iter()
+        .filter(|(bit, _)| how & bit != 0)
+        .map(|(_, access)| access)
+        .collect();
+    accesses.push(match kind {
+        AccessKind::Open => return accesses,
         AccessKind::Create => FileAccess::Create,
         AccessKind::MakeDirectory => FileAccess::MakeDirectory,
         AccessKind::Symlink => FileAccess::Symlink,
@@ -311,12 +314,9 @@ fn file_accesses(kind: AccessKind, how: u64) -> Vec<FileAccess> {
         AccessKind::Truncate => FileAccess::Truncate,
         AccessKind::Lock => FileAccess::Lock,
         AccessKind::Execute => FileAccess::Execute,
-        // An exec reads what it maps.
-        AccessKind::MapExecutable if how & open::READ != 0 => {
-            return vec![FileAccess::MapExecutable, FileAccess::Read];
-        }
         AccessKind::MapExecutable => FileAccess::MapExecutable,
         // No file.
         _ => return Vec::new(),
-    }]
+    });
+    accesses
 }

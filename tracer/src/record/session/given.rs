@@ -6,7 +6,7 @@ use std::{
     io::Read as _,
     os::{
         fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
-        unix::ffi::OsStringExt as _,
+        unix::ffi::{OsStrExt as _, OsStringExt as _},
     },
     path::PathBuf,
 };
@@ -54,6 +54,15 @@ impl Session {
             }
             None => FilePath::new(path),
         }
+    }
+
+    /// The path of a socket that a program connected to; `None` when there is no such file, as far as
+    /// can be seen.
+    pub(super) fn resolve_socket(&self, instance: u32, pid: u32, path: &[u8]) -> Option<FilePath> {
+        let root = self.root_of(instance, pid)?;
+        let start = fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_else(|_| "/".into());
+        let path = put_together(start.as_os_str().as_bytes(), path);
+        real(&root, &path).map(FilePath::new)
     }
 
     /// The interpreter that a program names, as it is in its mount namespace.
@@ -236,12 +245,7 @@ mod tests {
     fn the_interpreter_of_this_machines_shell_is_found() {
         let head = fs::read("/bin/sh").unwrap();
         let name = elf_interpreter(head.get(..4096).unwrap()).unwrap();
-        assert!(
-            OsStr::from_bytes(name)
-                .to_str()
-                .unwrap()
-                .starts_with("/lib")
-        );
+        assert!(name.starts_with(b"/lib"));
         assert_eq!(elf_interpreter(b"#!/bin/sh"), None);
         assert_eq!(elf_interpreter(&head[..50]), None);
     }

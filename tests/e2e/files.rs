@@ -1,0 +1,165 @@
+//! What tracer records of files is what strace sees in the same run, in both directions.
+//!
+//! What only the kernel does is left out on tracer's side, since no call tells it: the interpreter and
+//! the program that an exec maps. What a call tried and did not get is left out on both sides; a hook
+//! may see it, as AppArmor would.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use anyhow::{Result, ensure};
+use tracer_tests::{
+    Outcome, needs,
+    recording::{Executable, Recording},
+    requires::{Need, program},
+    scratch::Scratch,
+    servers::Server,
+    strace_files::{self, Access, Seen},
+    tracer::Record,
+    work::Work,
+};
+
+use crate::ground_truth::{can_be_compared, ensure_complete};
+
+/// The calls by which the kernel itself opens and maps files.
+const EXECS: [u32; 2] = [59, 322];
+
+fn agrees(test: &str, work: Work) -> Outcome {
+    if !can_be_compared(test, work)? {
+        return Ok(());
+    }
+    let scratch = Scratch::new()?;
+    let dir = scratch.dir("work")?;
+    let log = scratch.join("strace.log");
+    let mut line = strace_files::command_line(&log);
+    line.extend(work.prepare(&dir)?);
+    let record = Record::new(&scratch.join("out"), "work")?.of(line);
+    let (line, recorded) = record.into_command_line();
+    let done = work.run(&dir, &line, None)?;
+    ensure!(done.code == 0, "the work failed: {done:?}");
+    let recording = recorded.recording()?;
+    ensure_complete(&recording)?;
+    compare(&strace_files::accesses(&log)?, &by_calls(&recording))
+}
+
+/// What calls of the work did.
+fn by_calls(recording: &Recording) -> BTreeSet<Access> {
+    let is_of_the_work = |executable: &Executable| match executable {
+        Executable::Path(path) => !path.ends_with("/strace"),
+        _ => false,
+    };
+    let mut accesses = BTreeSet::new();
+    for file in &recording.files {
+        let by_call = file.evidence.iter().any(|witness| {
+            is_of_the_work(&witness.executable)
+                && witness
+                    .call
+                    .as_ref()
+                    .is_some_and(|call| !EXECS.contains(&call.nr))
+        });
+        // strace's %file does not speak of sockets.
+        if by_call && file.what.access != "connect" && file.what.access != "execute" {
+            accesses.insert((file.what.trimmed_path(), file.what.known_access()));
+        }
+    }
+    accesses
+}
+
+fn compare(truth: &Seen, recorded: &BTreeSet<Access>) -> Outcome {
+    let mut text = String::new();
+    let shown = |(path, access): &Access| format!("{access} {}", path.escape_ascii());
+    for missing in truth.done.difference(recorded) {
+        writeln!(text, "strace only: {}", shown(missing))?;
+    }
+    for more in recorded.difference(&truth.done) {
+        let is_socket = more.1 == "create" && more.0.ends_with(b"socket");
+        if !truth.failed.contains(more) && !is_socket {
+            writeln!(text, "tracer only: {}", shown(more))?;
+        }
+    }
+    ensure!(text.is_empty(), "{text}");
+    ensure!(
+        truth.done.len() > 5,
+        "strace saw next to nothing: {truth:?}"
+    );
+    Ok(())
+}
+
+macro_rules! agree {
+    ($($name:ident: $work:expr;)*) => {
+        $(
+            #[test]
+            fn $name() -> Outcome {
+                agrees(tracer_tests::test_name!(), $work)
+            }
+        )*
+    };
+}
+
+agree! {
+    every_kind: Work::Script(program::PYTHON, "files.py");
+    cp: Work::Command(&["cp", "/etc/passwd", "DIR/copy"]);
+    ls: Work::Command(&["ls", "-l", "/etc"]);
+    python: Work::Script(program::PYTHON, "work.py");
+    nginx: Work::Server(Server::Nginx);
+    redis: Work::Server(Server::Redis);
+}
+
+/// A program that makes ten thousand files in one directory is told as one that uses the directory, and
+/// costs the recorder's tables 256 entries for each kind of access.
+#[test]
+fn a_flood_of_files_is_told_as_one_directory() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, program::PYTHON);
+    let scratch = Scratch::new()?;
+    let dir = scratch.dir("many")?;
+    let script = format!(
+        "import os\nfor i in range(10000):\n  p='{}/f%d'%i\n  open(p,'w').close()\n  os.unlink(p)",
+        dir.display()
+    );
+    let (finished, recorded) = Record::new(&scratch.join("out"), "flood")?
+        .of(["python3", "-c", &script])
+        .run()?;
+    finished.success()?;
+    let recording = recorded.recording()?;
+    ensure_complete(&recording)?;
+    for access in ["create", "remove"] {
+        let of = |more: bool| -> Result<usize> {
+            let files = recording.files.iter().filter(|file| {
+                file.what.access == access
+                    && file.what.path.starts_with(&dir.display().to_string())
+                    && file.what.more == more
+            });
+            Ok(files.count())
+        };
+        ensure!(of(false)? == 256, "{access}: {} are told apart", of(false)?);
+        ensure!(
+            of(true)? == 1,
+            "{access}: the directory is told {} times",
+            of(true)?
+        );
+    }
+    Ok(())
+}
+
+/// What found no room is counted, and the recording does not claim to be complete.
+#[test]
+fn what_finds_no_room_is_counted() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, program::PYTHON);
+    let scratch = Scratch::new()?;
+    let dir = scratch.dir("many")?;
+    let script = format!(
+        "import os\nfor i in range(600):\n  p='{}/d%d'%i\n  os.mkdir(p)\n  open(p+'/f','w').close()",
+        dir.display()
+    );
+    let (finished, recorded) = Record::new(&scratch.join("out"), "flood")?
+        .option("--max-accesses=256")
+        .of(["python3", "-c", &script])
+        .run()?;
+    finished.success()?;
+    let recording = recorded.recording()?;
+    ensure!(
+        !recording.coverage.complete && recording.coverage.losses.accesses > 0,
+        "nothing is said to be lost: {:?}",
+        recording.coverage
+    );
+    Ok(())
+}
