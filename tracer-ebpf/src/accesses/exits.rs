@@ -34,12 +34,15 @@ use crate::{
 /// `AT_FDCWD` (include/uapi/linux/fcntl.h).
 const AT_FDCWD: u32 = (-100_i32).cast_unsigned();
 
+/// Room for six, and a power of two for the verifier.
+const ARGUMENTS: usize = 8;
+
 /// A call that has ended.
 #[derive(Clone, Copy)]
 struct Ended {
     row: u32,
     returned: i64,
-    args: [u64; 6],
+    args: [u64; ARGUMENTS],
 }
 
 /// `(struct pt_regs *regs, long ret)`. A program of its own, beside that of blocked calls: either may
@@ -87,16 +90,16 @@ fn ended(regs: *const u8, row: u32, nr: u32, returned: i64) {
 }
 
 #[inline(always)]
-fn arguments(regs: *const u8, abi: AbiClass) -> [u64; 6] {
+fn arguments(regs: *const u8, abi: AbiClass) -> [u64; ARGUMENTS] {
     macro_rules! read {
-        ($offsets:ident, $($n:literal)*) => {
+        ($offsets:ident, $mask:expr, $($n:literal)*) => {
             // SAFETY: `regs` is the tracepoint's typed argument.
-            unsafe { [$(field::<u64>(regs, config!($offsets[$n]))),*] }
+            unsafe { [$(field::<u64>(regs, config!($offsets[$n])) & $mask,)* 0, 0] }
         };
     }
     match abi {
-        AbiClass::Compat => read!(compat_args, 0 1 2 3 4 5).map(|word| word & 0xffff_ffff),
-        AbiClass::Native | AbiClass::X32 => read!(native_args, 0 1 2 3 4 5),
+        AbiClass::Compat => read!(compat_args, 0xffff_ffff, 0 1 2 3 4 5),
+        AbiClass::Native | AbiClass::X32 => read!(native_args, u64::MAX, 0 1 2 3 4 5),
     }
 }
 
@@ -222,14 +225,9 @@ unsafe extern "C" fn given_step(index: u32, giving: *mut Giving) -> i64 {
 /// An argument, by its number.
 #[inline(always)]
 fn argument(ended: &Ended, number: u32) -> u64 {
-    match number {
-        0 => ended.args[0],
-        1 => ended.args[1],
-        2 => ended.args[2],
-        3 => ended.args[3],
-        4 => ended.args[4],
-        _ => ended.args[5],
-    }
+    let args = ended.args.as_ptr();
+    // SAFETY: below the array's length.
+    unsafe { args.add(number as usize & (ARGUMENTS - 1)).read_volatile() }
 }
 
 /// The `struct file *` of a descriptor of the running task; 0 for none.

@@ -9,7 +9,7 @@ use super::{Exit, Failure};
 use crate::{
     cgroup::{Hierarchy, OwnCgroup},
     probe::{
-        Probe, Settings,
+        Mechanisms, Probe, Settings, blind_spots,
         support::{self, kernel_release, machine_name},
     },
 };
@@ -56,8 +56,8 @@ struct Check {
 struct Observation {
     kind: &'static str,
     /// `null` when nothing can observe it.
-    provider: Option<&'static str>,
-    note: &'static str,
+    provider: Option<String>,
+    note: String,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -99,10 +99,15 @@ fn examine() -> Report {
             .map(|_| "can be made".to_owned()),
     ));
     // Only asked when nothing else is missing, so that the first cause is the one that is shown.
+    let mut mechanisms = Mechanisms::default();
     if checks.iter().all(|check| check.ok) {
+        let loaded = Probe::load(&Settings::default());
+        if let Ok((probe, _)) = &loaded {
+            mechanisms = probe.mechanisms().clone();
+        }
         checks.push(check(
             "kernel programs",
-            Probe::load(&Settings::default()).map(|_| "loaded and attached".to_owned()),
+            loaded.map(|_| "loaded and attached".to_owned()),
         ));
     }
     let can_record = checks.iter().all(|check| check.ok);
@@ -111,39 +116,83 @@ fn examine() -> Report {
         machine: machine_name(),
         can_record,
         checks,
-        observations: vec![
-            Observation {
-                kind: "system calls",
-                provider: can_record.then_some("BTF tracepoint sys_enter"),
-                note: "all of them, of every ABI; not what io_uring does",
-            },
-            Observation {
-                kind: "arguments",
-                provider: can_record.then_some("BTF tracepoint sys_enter"),
-                note: "registers that choose what a call does, such as families of sockets; not what pointers lead to",
-            },
-            Observation {
-                kind: "blocked calls",
-                provider: can_record.then_some("BTF tracepoint sys_exit"),
-                note: "those that a seccomp filter stopped, with what the program saw; watched only while a filter is there",
-            },
-            Observation {
-                kind: "containers",
-                provider: can_record.then_some("BTF tracepoints of cgroups"),
-                note: "from the making of their cgroup on; names from runtimes' files and the CRI socket",
-            },
-            Observation {
-                kind: "executables",
-                provider: can_record.then_some("BTF tracepoint sched_process_exec"),
-                note: "as evidence for each system call",
-            },
-            Observation {
-                kind: "files, capabilities, sockets",
-                provider: None,
-                note: "this version does not record them",
-            },
-        ],
+        observations: observations(can_record, &mechanisms),
     }
+}
+
+/// What serves each kind, best first for this kernel.
+fn observations(can_record: bool, mechanisms: &Mechanisms) -> Vec<Observation> {
+    let by = |provider: &str| can_record.then(|| provider.to_owned());
+    let mut observations = vec![
+        Observation {
+            kind: "system calls",
+            provider: by("BTF tracepoint sys_enter"),
+            note: "all of them, of every ABI; not what io_uring does".to_owned(),
+        },
+        Observation {
+            kind: "arguments",
+            provider: by("BTF tracepoint sys_enter"),
+            note: "registers that choose what a call does, such as families of sockets; not what pointers lead to".to_owned(),
+        },
+        Observation {
+            kind: "blocked calls",
+            provider: by("BTF tracepoint sys_exit"),
+            note: "those that a seccomp filter stopped, with what the program saw; watched only while a filter is there".to_owned(),
+        },
+        Observation {
+            kind: "containers",
+            provider: by("BTF tracepoints of cgroups"),
+            note: "from the making of their cgroup on; names from runtimes' files and the CRI socket".to_owned(),
+        },
+        Observation {
+            kind: "executables",
+            provider: by("BTF tracepoint sched_process_exec"),
+            note: "as evidence for each system call".to_owned(),
+        },
+    ];
+    let accesses = [
+        (
+            "files",
+            mechanisms.files,
+            "opened, made, removed, renamed, linked, changed, locked, executed, mapped to be executed; by the path that AppArmor sees",
+        ),
+        (
+            "sockets",
+            mechanisms.sockets,
+            "family, type, protocol; addresses of bind and connect",
+        ),
+        (
+            "capabilities",
+            mechanisms.capabilities,
+            "those that were granted, with the call that asked",
+        ),
+        (
+            "signals",
+            mechanisms.signals,
+            "sent and received, and whether the other end is outside",
+        ),
+        (
+            "ptrace",
+            mechanisms.traces,
+            "what needs a debugger's rights, from both ends",
+        ),
+    ];
+    observations.extend(accesses.map(|(kind, mechanism, note)| Observation {
+        kind,
+        provider: mechanism.map(|mechanism| mechanism.to_string()),
+        note: match mechanism {
+            Some(mechanism) => {
+                let blind = blind_spots(kind, mechanism);
+                if blind.is_empty() {
+                    note.to_owned()
+                } else {
+                    format!("{note}; not {}", blind.join(", nor "))
+                }
+            }
+            None => note.to_owned(),
+        },
+    }));
+    observations
 }
 
 fn check<E: std::fmt::Display>(name: &'static str, result: Result<String, E>) -> Check {
@@ -174,7 +223,7 @@ fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
             out,
             "  {:<29}  {}: {}",
             observation.kind,
-            observation.provider.unwrap_or("not observed"),
+            observation.provider.as_deref().unwrap_or("not observed"),
             observation.note
         )?;
     }

@@ -14,8 +14,11 @@ use nix::{
 use tracer_ebpf::{Config, FIRST_ROW, MAX_ROWS, maps as names};
 
 use super::{
-    AccessRing, Choice, Events, Mechanism, Mechanisms, ProbeError, accesses, arguments::Values,
-    control::Control, offsets, support,
+    AccessRing, Choice, Events, Mechanism, Mechanisms, ProbeError, accesses,
+    arguments::Values,
+    control::Control,
+    offsets, support,
+    verify::{self, Target},
 };
 use crate::syscall::Machine;
 
@@ -138,6 +141,12 @@ impl Probe {
         let (mut ebpf, mechanisms) = loop {
             let files = ladder.next().flatten();
             let mut ebpf = load_object(settings, config, files, &btf)?;
+            let targets: Vec<_> = programs(files.is_some())
+                .chain([EXITS])
+                .map(|(program, what)| Target { program, what })
+                .chain(accesses::targets(files))
+                .collect();
+            verify::load_all(&mut ebpf, &btf, &targets);
             match accesses::load(&mut ebpf, &btf, files, settings.accesses) {
                 Ok(mechanisms) => break (ebpf, mechanisms),
                 Err(cause) => match settings.accesses {
@@ -335,28 +344,34 @@ fn fill_free_rows(ebpf: &mut Ebpf, max_rows: u32) -> Result<(), ProbeError> {
     Ok(())
 }
 
-fn attach(ebpf: &mut Ebpf, btf: &Btf, accesses: bool) -> Result<(), ProbeError> {
-    let programs = PROGRAMS
+/// Those that are always there, or with accesses, in their order.
+fn programs(accesses: bool) -> impl Iterator<Item = (&'static str, &'static str)> + Clone {
+    PROGRAMS
         .into_iter()
-        .filter(|program| accesses || *program != EXEC_ACCESSES);
-    let mut with = |(name, tracepoint), act: &dyn Fn(&mut BtfTracePoint) -> anyhow::Result<()>| {
-        ebpf.program_mut(name)
-            .context("it is not in the object")
-            .and_then(|program| act(program.try_into()?))
-            .map_err(|cause| ProbeError::Attach {
-                program: tracepoint,
-                cause,
-            })
+        .filter(move |program| accesses || *program != EXEC_ACCESSES)
+}
+
+fn attach(ebpf: &mut Ebpf, btf: &Btf, accesses: bool) -> Result<(), ProbeError> {
+    let failed = |tracepoint| {
+        move |cause| ProbeError::Attach {
+            program: tracepoint,
+            cause,
+        }
     };
     // The verifier takes its time; attaching is then quick.
-    for program in programs.clone().chain([EXITS]) {
-        with(program, &|loaded| Ok(loaded.load(program.1, btf)?))?;
+    for (program, what) in programs(accesses).chain([EXITS]) {
+        verify::load(ebpf, btf, Target { program, what }).map_err(failed(what))?;
     }
-    for program in programs {
-        with(program, &|attached| {
-            attached.attach()?;
+    for (program, what) in programs(accesses) {
+        let mut attach = || -> anyhow::Result<()> {
+            let program: &mut BtfTracePoint = ebpf
+                .program_mut(program)
+                .context("it is not in the object")?
+                .try_into()?;
+            program.attach()?;
             Ok(())
-        })?;
+        };
+        attach().map_err(failed(what))?;
     }
     Ok(())
 }

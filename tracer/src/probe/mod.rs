@@ -13,8 +13,9 @@ mod load;
 mod offsets;
 mod read;
 pub mod support;
+mod verify;
 
-pub use accesses::{AccessRing, Choice, KernelAccess, Mechanism, Mechanisms};
+pub use accesses::{AccessRing, Choice, KernelAccess, Mechanism, Mechanisms, blind_spots};
 pub use arguments::RowValues;
 pub use error::ProbeError;
 pub use events::Events;

@@ -2,7 +2,7 @@
 
 use crate::{
     container::{Container, OciRuntime, Role, Seccomp, Security},
-    probe::{Mechanism, Mechanisms, RowExecutable},
+    probe::{Mechanisms, RowExecutable, blind_spots},
     recording::{self, Blocked, Executable, Phase, Provider, Warning},
     syscall::Abi,
 };
@@ -163,26 +163,6 @@ fn access_providers(mechanisms: &Mechanisms) -> impl Iterator<Item = Provider> {
             cannot_see,
         })
     })
-}
-
-/// What a way of seeing cannot see by its nature.
-fn blind_spots(kind: &str, mechanism: Mechanism) -> &'static [&'static str] {
-    match (kind, mechanism) {
-        ("files", Mechanism::Exits) => &[
-            "whom a file belongs to, of calls that name it by a path and do not open it",
-            "what a link was made of",
-            "exactly which file a path named when another thread changed the path, or a directory of it, meanwhile",
-            "what io_uring does",
-        ],
-        ("sockets", Mechanism::Exits) => &["what io_uring does", "calls by i386's socketcall"],
-        ("capabilities", Mechanism::Tracepoint) => {
-            &["whether the kernel only probed for a capability"]
-        }
-        ("signals", Mechanism::Tracepoint) => {
-            &["signal 0, which only asks whether a process is there"]
-        }
-        _ => &[],
-    }
 }
 
 fn arguments_provider() -> Provider {

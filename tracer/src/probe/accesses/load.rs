@@ -7,7 +7,10 @@ use aya::{
 };
 
 use super::{Choice, Mechanism, Mechanisms};
-use crate::probe::support;
+use crate::probe::{
+    support,
+    verify::{self, Target},
+};
 
 /// Hooks of the security modules: the program on the hook, the program at the end of the function
 /// that calls it, and the hook. The function is called `security_` and the hook's name.
@@ -163,18 +166,16 @@ fn verify(
     by: Mechanism,
     (lsm, exit, hook): &(&str, &str, &str),
 ) -> anyhow::Result<()> {
-    const ABSENT: &str = "it is not in the object";
-    match by {
-        Mechanism::Lsm => {
-            let program: &mut Lsm = ebpf.program_mut(lsm).context(ABSENT)?.try_into()?;
-            program.load(hook, btf)?;
-        }
-        _ => {
-            let program: &mut FExit = ebpf.program_mut(exit).context(ABSENT)?.try_into()?;
-            program.load(&format!("security_{hook}"), btf)?;
-        }
+    if by == Mechanism::Lsm {
+        let (program, what) = (*lsm, *hook);
+        return verify::load(ebpf, btf, Target { program, what });
     }
-    Ok(())
+    let function = format!("security_{hook}");
+    let target = Target {
+        program: exit,
+        what: &function,
+    };
+    verify::load(ebpf, btf, target)
 }
 
 fn attach(
@@ -196,22 +197,43 @@ fn attach(
     Ok(())
 }
 
-fn fexit(ebpf: &mut Ebpf, btf: &Btf, name: &str, function: &str) -> anyhow::Result<()> {
+fn fexit(ebpf: &mut Ebpf, btf: &Btf, program: &str, function: &str) -> anyhow::Result<()> {
+    let what = function;
+    verify::load(ebpf, btf, Target { program, what })?;
     let program: &mut FExit = ebpf
-        .program_mut(name)
+        .program_mut(program)
         .context("it is not in the object")?
         .try_into()?;
-    program.load(function, btf)?;
     program.attach()?;
     Ok(())
 }
 
-fn tracepoint(ebpf: &mut Ebpf, btf: &Btf, name: &str, tracepoint: &str) -> anyhow::Result<()> {
+fn tracepoint(ebpf: &mut Ebpf, btf: &Btf, program: &str, tracepoint: &str) -> anyhow::Result<()> {
+    let what = tracepoint;
+    verify::load(ebpf, btf, Target { program, what })?;
     let program: &mut BtfTracePoint = ebpf
-        .program_mut(name)
+        .program_mut(program)
         .context("it is not in the object")?
         .try_into()?;
-    program.load(tracepoint, btf)?;
     program.attach()?;
     Ok(())
+}
+
+/// What is likely to be loaded: the programs of the best mechanisms.
+pub(in crate::probe) fn targets(files: Option<Mechanism>) -> Vec<Target<'static>> {
+    let hooks = || {
+        let all = FILES.iter().chain(&SOCKETS);
+        all.chain([&SIGNALS, &TRACES, &("capable", "", "capable")])
+    };
+    let target = |program, what| Target { program, what };
+    match files {
+        Some(Mechanism::Lsm) => hooks().map(|(lsm, _, hook)| target(*lsm, *hook)).collect(),
+        Some(Mechanism::Exits) => vec![
+            target("sys_exit_accesses", "sys_exit"),
+            target("signal_generate", "signal_generate"),
+            target("cap_capable", "cap_capable"),
+        ],
+        // The names of functions are put together when they are needed.
+        Some(Mechanism::FunctionExit | Mechanism::Tracepoint) | None => Vec::new(),
+    }
 }

@@ -15,7 +15,7 @@ mod ring;
 mod told;
 
 pub use decode::KernelAccess;
-pub(super) use load::load;
+pub(super) use load::{load, targets};
 pub(super) use operations::fill as fill_operations;
 pub use ring::AccessRing;
 
@@ -64,6 +64,26 @@ pub struct Mechanisms {
     pub traces: Option<Mechanism>,
     /// Hooks that this kernel has and that could not be used, and why.
     pub missing: Vec<(&'static str, String)>,
+}
+
+/// What a way of seeing cannot see by its nature.
+pub fn blind_spots(kind: &str, mechanism: Mechanism) -> &'static [&'static str] {
+    match (kind, mechanism) {
+        ("files", Mechanism::Exits) => &[
+            "whom a file belongs to, of calls that name it by a path and do not open it",
+            "what a link was made of",
+            "exactly which file a path named when another thread changed the path, or a directory of it, meanwhile",
+            "what io_uring does",
+        ],
+        ("sockets", Mechanism::Exits) => &["what io_uring does", "calls by i386's socketcall"],
+        ("capabilities", Mechanism::Tracepoint) => {
+            &["whether the kernel only probed for a capability"]
+        }
+        ("signals", Mechanism::Tracepoint) => {
+            &["signal 0, which only asks whether a process is there"]
+        }
+        _ => &[],
+    }
 }
 
 /// Which ways to try.
