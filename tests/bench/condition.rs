@@ -18,10 +18,10 @@ pub(crate) enum Condition {
     None,
     /// An empty raw tracepoint program: what every other one is compared with.
     Floor,
-    /// The tracer, recording the load's cgroup.
-    Recorded,
+    /// The tracer, recording the load's cgroup: everything that it can, or system calls alone.
+    Recorded { accesses: bool },
     /// The tracer, recording another cgroup.
-    NotRecorded,
+    NotRecorded { accesses: bool },
     /// A program of the benchmark's object; `recorded` says whether its tables hold the load's
     /// cgroup.
     Design { program: String, recorded: bool },
@@ -31,14 +31,27 @@ pub(crate) enum Condition {
     Strace { same_cpu: bool },
 }
 
+fn with(name: &str, accesses: bool) -> String {
+    format!("{name}{}", if accesses { "-files" } else { "" })
+}
+
+/// What the tracer is asked for.
+fn options(accesses: bool) -> Vec<String> {
+    if accesses {
+        Vec::new()
+    } else {
+        vec!["--accesses=none".to_owned()]
+    }
+}
+
 impl Condition {
     /// A name without blanks, for files.
     pub(crate) fn key(&self) -> String {
         match self {
             Self::None => "none".to_owned(),
             Self::Floor => "floor".to_owned(),
-            Self::Recorded => "recorded".to_owned(),
-            Self::NotRecorded => "not-recorded".to_owned(),
+            Self::Recorded { accesses } => with("recorded", *accesses),
+            Self::NotRecorded { accesses } => with("not-recorded", *accesses),
             Self::Design { program, recorded } => {
                 format!("{program}{}", if *recorded { "" } else { "-other" })
             }
@@ -53,8 +66,10 @@ impl Condition {
         match self {
             Self::None => "no tracer".to_owned(),
             Self::Floor => "empty raw tracepoint: the floor".to_owned(),
-            Self::Recorded => "tracer, recorded".to_owned(),
-            Self::NotRecorded => "tracer, not recorded".to_owned(),
+            Self::Recorded { accesses: false } => "tracer, recorded".to_owned(),
+            Self::NotRecorded { accesses: false } => "tracer, not recorded".to_owned(),
+            Self::Recorded { accesses: true } => "tracer, recorded with files".to_owned(),
+            Self::NotRecorded { accesses: true } => "tracer with files, not recorded".to_owned(),
             Self::Design { program, recorded } => {
                 let what = match program.as_str() {
                     "floor_btf" => return "empty tp_btf".to_owned(),
@@ -131,8 +146,16 @@ impl Stage<'_> {
                     drain,
                 }
             }
-            Condition::Recorded => Held::Tracer(Tracer::record(self.cgroup.path(), self.output)?),
-            Condition::NotRecorded => Held::Tracer(Tracer::record(self.other.path(), self.output)?),
+            Condition::Recorded { accesses } => Held::Tracer(Tracer::record_with(
+                self.cgroup.path(),
+                self.output,
+                &options(*accesses),
+            )?),
+            Condition::NotRecorded { accesses } => Held::Tracer(Tracer::record_with(
+                self.other.path(),
+                self.output,
+                &options(*accesses),
+            )?),
             Condition::Strace { same_cpu } => {
                 let cpu = if *same_cpu { self.load_cpu } else { self.cpu };
                 Held::Strace {
@@ -165,7 +188,7 @@ impl Stage<'_> {
             Held::Tracer(tracer) => {
                 let counted = tracer.stop()?;
                 match condition {
-                    Condition::Recorded => ensure!(
+                    Condition::Recorded { .. } => ensure!(
                         counted >= made,
                         "the load made {made} calls, the tracer counted {counted}"
                     ),

@@ -29,6 +29,8 @@ pub(crate) enum Work {
     ReadZero,
     /// A short call whose arguments are recorded: `fcntl(F_GETFD)`.
     Fcntl,
+    /// A file is opened, and closed again: `/etc/passwd`.
+    Open,
     /// The shortest call, after other work has taken the processor's caches. Only the call is timed.
     Cold,
     /// Fork, exec, exit and all they take: `find … -exec true {} ;`.
@@ -40,10 +42,11 @@ pub(crate) enum Work {
 
 impl Work {
     /// What recording is measured by.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Getppid,
         Self::ReadZero,
         Self::Fcntl,
+        Self::Open,
         Self::Cold,
         Self::Find,
     ];
@@ -57,6 +60,7 @@ impl Work {
             Self::Getppid => "getppid",
             Self::ReadZero => "read",
             Self::Fcntl => "fcntl",
+            Self::Open => "open",
             Self::Cold => "cold",
             Self::Find => "find",
             Self::Personality => "personality",
@@ -68,6 +72,7 @@ impl Work {
             Self::Getppid => "getppid",
             Self::ReadZero => "read of one byte from /dev/zero",
             Self::Fcntl => "fcntl(F_GETFD), whose command is recorded",
+            Self::Open => "open and close of /etc/passwd, two calls",
             Self::Cold => "getppid after work that takes the caches",
             Self::Find => "find TREE -exec true {} ; (a process for each file)",
             Self::Personality => "personality",
@@ -86,7 +91,7 @@ impl Work {
             Self::ReadZero => (libc::SYS_read, 0),
             Self::Fcntl => (libc::SYS_fcntl, 0),
             Self::Personality => (libc::SYS_personality, QUERY.into()),
-            Self::Find => return None,
+            Self::Open | Self::Find => return None,
         };
         Some((u32::try_from(nr).ok()?, [first, 0, 0, 0, 0, 0]))
     }
@@ -305,6 +310,7 @@ impl Server<'_> {
             Work::Getppid => (0..times).for_each(|_| getppid()),
             Work::ReadZero => (0..times).for_each(|_| read_byte(&self.zero)),
             Work::Fcntl => (0..times).for_each(|_| get_flags(&self.zero)),
+            Work::Open => (0..times).for_each(|_| open_and_close()),
             Work::Find => {
                 for _ in 0..times {
                     find(self.tree)?;
@@ -349,6 +355,15 @@ fn read_byte(file: &File) {
 fn get_flags(file: &File) {
     // SAFETY: integers only.
     black_box(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFD) });
+}
+
+#[inline(always)]
+fn open_and_close() {
+    // SAFETY: a string that ends in a NUL, and the descriptor that was returned for it.
+    unsafe {
+        let file = libc::open(c"/etc/passwd".as_ptr(), libc::O_RDONLY);
+        black_box(libc::close(file));
+    }
 }
 
 fn find(tree: &Path) -> Result<()> {

@@ -126,8 +126,10 @@ fn conditions(options: &Options, programs: &Programs) -> Vec<Condition> {
         return conditions;
     }
     conditions.extend([
-        Condition::NotRecorded,
-        Condition::Recorded,
+        Condition::NotRecorded { accesses: false },
+        Condition::Recorded { accesses: false },
+        Condition::NotRecorded { accesses: true },
+        Condition::Recorded { accesses: true },
         design("loads", false),
         design("loads", true),
         design("hash", false),
@@ -211,7 +213,10 @@ fn print(results: &Overhead) {
         println!("{}", table::startup(startup));
     }
     for workload in results.workloads.iter().filter(|w| w.one_call) {
-        for condition in [Condition::Recorded, Condition::NotRecorded] {
+        for condition in [
+            Condition::Recorded { accesses: false },
+            Condition::NotRecorded { accesses: false },
+        ] {
             if let Some(ratio) = workload.ratio_of(&condition) {
                 let what = format!("{}, {}, added cost", workload.name, condition.title());
                 println!(

@@ -64,7 +64,7 @@ impl<'a> Sampler<'a> {
     ) -> Result<Vec<f64>> {
         let slowness = condition.slowness() * if self.quick { 10 } else { 1 };
         let (times, units) = match work {
-            Work::Getppid | Work::ReadZero | Work::Fcntl | Work::Personality => {
+            Work::Getppid | Work::ReadZero | Work::Fcntl | Work::Open | Work::Personality => {
                 let times = (250_000 / slowness).max(1);
                 (times, times)
             }

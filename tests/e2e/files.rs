@@ -104,6 +104,75 @@ agree! {
     redis: Work::Server(Server::Redis);
 }
 
+/// What the security modules' hooks tell, and what the ends of system calls tell, of the same work.
+#[test]
+fn providers_agree() -> Outcome {
+    needs!(
+        Need::Root,
+        Need::Cgroup2,
+        Need::SecurityModules,
+        program::PYTHON
+    );
+    let scratch = Scratch::new()?;
+    let work = Work::Script(program::PYTHON, "files.py");
+    let by = |provider: &str| -> Result<BTreeSet<Access>> {
+        let dir = scratch.dir(provider)?;
+        let record = Record::new(&scratch.join("out"), provider)?
+            .option(format!("--accesses={provider}"))
+            .of(work.prepare(&dir)?);
+        let (line, recorded) = record.into_command_line();
+        let done = work.run(&dir, &line, None)?;
+        ensure!(done.code == 0, "the work failed: {done:?}");
+        let recording = recorded.recording()?;
+        ensure_complete(&recording)?;
+        let folder = dir.display().to_string();
+        let files = recording.files.iter().map(|file| {
+            let mut what = file.what.clone();
+            what.path = what.path.replace(&folder, "DIR");
+            (what.trimmed_path(), what.known_access())
+        });
+        // Another name each time.
+        Ok(files
+            .filter(|(path, _)| !path.starts_with(b"DIR/files/tmp"))
+            .collect())
+    };
+    let (hooks, exits) = (by("lsm")?, by("sys-exit")?);
+    println!(
+        "{} accesses by hooks, {} by exits",
+        hooks.len(),
+        exits.len()
+    );
+    let mut text = String::new();
+    let mut differ = |whose: &str, access: &Access| -> Result<()> {
+        let why = explained(whose, access);
+        let shown = format!("{whose} only: {} {}", access.1, access.0.escape_ascii());
+        match why {
+            Some(why) => println!("{shown}: {why}"),
+            None => writeln!(text, "{shown}")?,
+        }
+        Ok(())
+    };
+    for access in hooks.difference(&exits) {
+        differ("hooks", access)?;
+    }
+    for access in exits.difference(&hooks) {
+        differ("exits", access)?;
+    }
+    ensure!(text.is_empty(), "{text}");
+    Ok(())
+}
+
+/// Why one way of seeing tells something that the other does not.
+fn explained(whose: &str, (path, access): &Access) -> Option<&'static str> {
+    match (whose, *access) {
+        // A hook is asked before the driver is.
+        ("hooks", "read" | "write") if path.starts_with(b"/dev/") => {
+            Some("asked for, and then refused by the device")
+        }
+        _ => None,
+    }
+}
+
 /// A program that makes ten thousand files in one directory is told as one that uses the directory, and
 /// costs the recorder's tables 256 entries for each kind of access.
 #[test]

@@ -3,7 +3,7 @@
 
 use std::{
     env,
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
     sync::OnceLock,
@@ -50,6 +50,9 @@ pub enum Need {
     /// Newer container runtimes than the machine's own, which nobody can promise: they are fetched
     /// from a mirror.
     NewerRuntimes,
+    /// A kernel with AppArmor, and with BPF programs among its security modules: promised in the
+    /// virtual machines of `cargo xtask vm`, which `TRACER_VM` tells.
+    SecurityModules,
 }
 
 /// Often needed programs.
@@ -140,6 +143,13 @@ impl Need {
                 .map(|_| "libseccomp.so.2: apt-get install libseccomp2".into()),
             Self::Baselines => (!baselines().is_dir())
                 .then(|| "the engines' own profiles: name their folder in TRACER_BASELINES".into()),
+            Self::SecurityModules => {
+                let modules = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+                let has = |module| modules.trim().split(',').any(|one| one == module);
+                (!has("bpf") || !has("apparmor")).then(|| {
+                    "AppArmor and BPF among the security modules: run it by `cargo xtask vm`".into()
+                })
+            }
             Self::NewerRuntimes => env::var_os(oci::RUNTIMES)
                 .is_none_or(|paths| paths.is_empty())
                 .then(|| "newer runc and crun: run `cargo xtask test` as root, online".into()),
@@ -194,7 +204,11 @@ pub fn met(test: &str, needs: &[Need]) -> Result<bool> {
     let Some((need, missing)) = needs.iter().find_map(missing) else {
         return Ok(true);
     };
-    let is_promised = !matches!(need, Need::NewerRuntimes | Need::Baselines);
+    let is_promised = match need {
+        Need::NewerRuntimes | Need::Baselines => false,
+        Need::SecurityModules => env::var_os("TRACER_VM").is_some(),
+        _ => true,
+    };
     if is_promised && env::var(REQUIRE_ALL).as_deref() == Ok("1") {
         bail!("{test} needs {missing}");
     }

@@ -13,8 +13,16 @@ use crate::{container::Key, recording::Call};
 /// The window of "new in the last minute".
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What is new once: a call, or what it was given, where that is recorded.
-pub(super) type News = (Call, Option<[u64; WATCHED_ARGUMENTS]>);
+/// What is new once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum News {
+    /// A call.
+    Call(Call),
+    /// What it was given, where that is recorded.
+    Values(Call, [u64; WATCHED_ARGUMENTS]),
+    /// An access to a file or the like, by a hash of what it is.
+    Access(u64),
+}
 
 /// Keeps, of each workload, the calls that count towards how much is unseen
 /// ([`crate::recording::estimate`]).
@@ -90,7 +98,7 @@ impl Novelty {
             return;
         };
         if self.known.insert((*workload, news)) {
-            if news.1.is_none() {
+            if matches!(news, News::Call(_)) {
                 self.recent.push_back(now);
             }
             self.last = Some(now);
@@ -154,7 +162,14 @@ mod tests {
 
     fn call(nr: u32) -> News {
         let abi = Abi::X86_64;
-        (Call { abi, nr }, None)
+        News::Call(Call { abi, nr })
+    }
+
+    fn values(nr: u32) -> News {
+        match call(nr) {
+            News::Call(call) => News::Values(call, [1, 0, 0]),
+            other => other,
+        }
     }
 
     fn key(name: &str) -> Key {
@@ -180,7 +195,7 @@ mod tests {
         assert_eq!(novelty.in_last_minute(at(161)), 1);
         assert_eq!(novelty.in_last_minute(at(167)), 0);
         // What a call was given is news too, but no new call.
-        novelty.saw(0, (call(2).0, Some([1, 0, 0])), at(170));
+        novelty.saw(0, values(2), at(170));
         assert_eq!(novelty.quiet(true, at(171)), Some(SECOND));
         assert_eq!(novelty.in_last_minute(at(171)), 0);
     }

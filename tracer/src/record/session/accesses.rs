@@ -1,5 +1,10 @@
 //! What the ring of accesses tells, in a recording's words.
 
+use std::{
+    hash::{DefaultHasher, Hash, Hasher as _},
+    time::Instant,
+};
+
 use tracer_ebpf::{
     Access, AccessKind,
     access::{flag, open},
@@ -9,10 +14,10 @@ use super::{Meaning, Session};
 use crate::{
     capability::Capability,
     probe::{KernelAccess, Mechanism},
-    record::{RecordError, describe},
+    record::{RecordError, describe, novelty::News},
     recording::{
         Call, CapabilityUse, FileAccess, FilePath, FileUse, Moment, Peer, SignalDirection,
-        SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse, Use, Who,
+        SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse, Use, Who, estimate,
     },
 };
 
@@ -101,6 +106,16 @@ impl Session {
         }
     }
 
+    /// Something new: to the workload's profile, so what others did before does not count.
+    fn is_news(&mut self, by: &By, what: impl Hash) {
+        if estimate::counts(by.who.0, false) {
+            let mut hasher = DefaultHasher::new();
+            what.hash(&mut hasher);
+            let news = News::Access(hasher.finish());
+            self.novelty.saw(by.instance, news, Instant::now());
+        }
+    }
+
     fn take_capability(&mut self, by: &By, access: &Access) {
         // An overlay, or another part of the kernel, asked with its own credentials, not the task's;
         // access(2) does so with a copy of them.
@@ -116,6 +131,7 @@ impl Session {
             call.filter(|call| only_probes(capability, call))
                 .map(|_| false)
         };
+        self.is_news(by, capability);
         self.accesses.capabilities.add(by.does(CapabilityUse {
             capability,
             audited,
@@ -175,6 +191,7 @@ impl Session {
         {
             self.add_file(by, path, access, &told.access, None);
         }
+        self.is_news(by, (family, kind, protocol));
         self.accesses.sockets.add(by.does(SocketUse {
             family,
             kind,
@@ -253,6 +270,15 @@ impl Session {
         told: &Access,
         target: Option<FilePath>,
     ) {
+        // A file that is made has any name; which one is told does not matter.
+        if matches!(
+            access,
+            FileAccess::Read | FileAccess::Execute | FileAccess::MapExecutable
+        ) {
+            self.is_news(by, (&path, access));
+        } else {
+            self.is_news(by, (path.parent(), access));
+        }
         self.accesses.files.add(by.does(FileUse {
             path,
             access,

@@ -7,7 +7,7 @@ use tracer_ebpf::AbiClass;
 use super::{Meaning, Session};
 use crate::{
     probe::{RowValues, SeenRow},
-    record::{RecordError, describe},
+    record::{RecordError, describe, novelty::News},
     recording::{Call, FirstSeen, Given, Observation, Phase, estimate},
 };
 
@@ -39,9 +39,11 @@ impl Session {
                 abi: self.machine.abi(class),
                 nr,
             };
-            if values.is_some() && estimate::counts(who.phase, who.blocked) {
+            if let Some(values) = values
+                && estimate::counts(who.phase, who.blocked)
+            {
                 self.novelty
-                    .saw(who.instance, (call, values), Instant::now());
+                    .saw(who.instance, News::Values(call, values), Instant::now());
             }
             self.observations.add_arguments(Given {
                 call,
@@ -95,7 +97,8 @@ impl Session {
             nr,
         };
         if estimate::counts(who.phase, who.blocked) {
-            self.novelty.saw(who.instance, (call, None), Instant::now());
+            self.novelty
+                .saw(who.instance, News::Call(call), Instant::now());
         }
         self.observations.add(Observation {
             call,
