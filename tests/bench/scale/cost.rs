@@ -33,9 +33,9 @@ pub(super) fn measure(
     (cgroups, recorded): (usize, bool),
 ) -> Result<[f64; 3]> {
     let condition = if recorded {
-        Condition::Recorded
+        Condition::Recorded { accesses: false }
     } else {
-        Condition::NotRecorded
+        Condition::NotRecorded { accesses: false }
     };
     let parent = sampler.stage.cgroup;
     let cpu = sampler.stage.load_cpu;
