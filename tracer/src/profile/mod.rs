@@ -1,5 +1,6 @@
 //! Profiles: a model made from recordings, then one renderer a format. Pure.
 
+pub mod apparmor;
 mod layer;
 pub mod seccomp;
 
