@@ -17,6 +17,15 @@ pub struct NetworkRule {
     pub executables: BTreeSet<Executable>,
 }
 
+impl super::AppArmorProfile {
+    /// The parser's names of a family and a type, or the numbers.
+    pub fn socket_name(family_number: u16, kind_number: u16) -> String {
+        let name = |name: Option<&str>, number: u16| name.map_or(number.to_string(), str::to_owned);
+        let family = name(family(family_number), family_number);
+        format!("{family} {}", name(kind(kind_number), kind_number))
+    }
+}
+
 /// The parser's names of families by `AF_…` number (include/linux/socket.h, Linux 6.18;
 /// apparmor.d(5) of 3.0.8).
 const FAMILIES: [(u16, &str); 42] = [

@@ -29,8 +29,19 @@ pub(super) type Segment = Vec<Part>;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Pattern(Vec<Segment>);
 
-/// More digits than a process id has (`PID_MAX_LIMIT` is 2^22).
-const PID_DIGITS: usize = 7;
+/// How long a process id at the beginning of these bytes may be at most, as `@{pid}` has it
+/// (tunables/kernelvars: one to seven digits, up to `PID_MAX_LIMIT`, 2^22).
+pub(super) fn pid_digits(bytes: &[u8]) -> usize {
+    let digits = bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
+    match bytes.first() {
+        Some(b'1'..=b'4') => digits.min(7),
+        Some(b'5'..=b'9') => digits.min(6),
+        _ => 0,
+    }
+}
 
 impl Pattern {
     /// Exactly this path, which begins with a slash.
@@ -106,13 +117,7 @@ fn matches(atoms: &[Atom<'_>], bytes: &[u8]) -> bool {
         Atom::Byte(byte) => bytes.first() == Some(byte) && fits(1),
         Atom::Name => (1..=name).any(fits),
         Atom::Part(Part::Text(text)) => bytes.starts_with(text) && fits(text.len()),
-        Atom::Part(Part::Pid | Part::Tid) => {
-            let digits = bytes
-                .iter()
-                .take_while(|byte| byte.is_ascii_digit())
-                .count();
-            bytes.first() != Some(&b'0') && (1..=digits.min(PID_DIGITS)).any(fits)
-        }
+        Atom::Part(Part::Pid | Part::Tid) => (1..=pid_digits(bytes)).any(fits),
         Atom::Part(Part::Digits) => {
             bytes.first().is_some_and(u8::is_ascii_digit) && (1..=name).any(fits)
         }

@@ -2,8 +2,10 @@
 //!
 //! Facts, found by compiling one rule for each byte with apparmor_parser 3.0.8 and walking the
 //! automaton that it made, and held by `tests/apparmor`:
-//! - Between quotes each byte but `"`, `\` and the signs of globs stands for itself. A backslash makes
-//!   these stand for themselves too; `\NNN`, three octal digits, is any byte.
+//! - Between quotes each byte but `"`, `\` and the signs of globs stands for itself. A backslash before
+//!   a sign makes it stand for itself; `\NNN`, three octal digits, is any byte.
+//! - The lexer takes `\"` for a quote within the string even where the backslash belongs to the one
+//!   before it, so `"/a\\"` does not end there. Both are written in digits.
 //! - A token of more than 16,379 bytes does not fit the lexer's buffer, which cannot grow ("scanner
 //!   uses REJECT"). A path of `PATH_MAX` (4,095 bytes, the first one a slash) fits, though each other
 //!   byte takes four.
@@ -11,8 +13,8 @@
 /// Longest token that the parser takes, quotes included.
 pub(super) const LONGEST_TOKEN: usize = 16_379;
 
-/// Bytes that mean something in a glob, a variable or a quoted string.
-const SPECIAL: &[u8] = br#"*?[]{}^"\"#;
+/// Bytes that mean something in a glob or a variable.
+const SPECIAL: &[u8] = b"*?[]{}^";
 
 /// Bytes besides letters and digits that need no quotes, wherever they are in a path.
 const PLAIN: &[u8] = b"/._-+:=@%~";
@@ -31,7 +33,7 @@ pub(super) fn push(token: &mut String, bytes: &[u8]) -> bool {
         if SPECIAL.contains(byte) {
             token.push('\\');
             token.push(char::from(*byte));
-        } else if byte.is_ascii_graphic() || *byte == b' ' {
+        } else if (byte.is_ascii_graphic() || *byte == b' ') && !b"\"\\".contains(byte) {
             token.push(char::from(*byte));
         } else {
             token.push_str(&format!("\\{byte:03o}"));
@@ -68,7 +70,7 @@ mod tests {
             (b"/a b", r#""/a b""#),
             (b"/a\n/etc/shadow r,", r#""/a\012/etc/shadow r,""#),
             (b"/@{PROC}", r#""/@\{PROC\}""#),
-            (b"/a\"*?\\", r#""/a\"\*\?\\""#),
+            (b"/a\"*?\\", r#""/a\042\*\?\134""#),
             (b"/\xff\x1b[2J", r#""/\377\033\[2J""#),
             (b"/# x", r##""/# x""##),
             (b"tmpfs", r#""tmpfs""#),

@@ -2,7 +2,7 @@
 
 use super::{Facts, General, Reason};
 use crate::profile::apparmor::{
-    pattern::{Part, Pattern, Segment},
+    pattern::{Part, Pattern, Segment, pid_digits},
     permissions::Permissions,
 };
 
@@ -51,9 +51,11 @@ fn process(before: &[Vec<u8>], name: &[u8]) -> Option<Part> {
     let before: Vec<_> = before.iter().map(Vec::as_slice).collect();
     match before.as_slice() {
         _ if !is_number => None,
+        [b"proc", .., b"fd" | b"fdinfo"] => Some(Part::Digits),
+        // A number that no process has is no process.
+        _ if pid_digits(name) < name.len() => None,
         [b"proc"] => Some(Part::Pid),
         [b"proc", pid, b"task"] if pid.first().is_some_and(u8::is_ascii_digit) => Some(Part::Tid),
-        [b"proc", .., b"fd" | b"fdinfo"] => Some(Part::Digits),
         _ => None,
     }
 }
