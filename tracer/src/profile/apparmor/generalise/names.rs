@@ -193,10 +193,7 @@ fn is_random(word: &[u8]) -> bool {
         u8::is_ascii_uppercase,
         u8::is_ascii_digit,
     ];
-    let present = kinds
-        .iter()
-        .filter(|kind| word.iter().any(|byte| kind(byte)))
-        .count();
+    let present = kinds.iter().filter(|kind| word.iter().any(*kind)).count();
     // `Word`, and `worker12`.
     let plain = |word: &[u8]| {
         let rest = word.get(1..).unwrap_or_default();

@@ -347,12 +347,12 @@ mod tests {
 
     #[test]
     fn trees_are_for_wide() {
-        let seen: Vec<_> = (0..8)
-            .map(|n| {
-                (
-                    format!("/srv/app/{}{}", "d/".repeat(n), char::from(b'p' + n as u8)),
-                    0,
-                )
+        let seen: Vec<_> = (b'p'..)
+            .take(8)
+            .enumerate()
+            .map(|(depth, name)| {
+                let folders = "d/".repeat(depth);
+                (format!("/srv/app/{folders}{}", char::from(name)), 0)
             })
             .chain([("/srv/app/".to_owned(), 0)])
             .collect();
