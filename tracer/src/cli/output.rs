@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     profile::{
-        apparmor::AppArmorProfile,
+        apparmor::{AppArmorProfile, kind},
         capabilities::Capabilities,
         seccomp::{SeccompProfile, oci::OciSeccomp},
     },
@@ -186,6 +186,9 @@ pub(super) fn summary(folder: &Path, recording: &Recording, quiet: bool) {
     coverage(recording, quiet);
     if !quiet {
         say!("profile  {}", folder.join(SECCOMP).display());
+        if recording.providers.iter().any(|it| it.kind == kind::FILES) {
+            say!("profile  {}", folder.join(APPARMOR).display());
+        }
         say!("review   {}", folder.join(REVIEW).display());
     }
 }
@@ -234,4 +237,51 @@ fn discovered(discovery: &Discovery) -> Option<String> {
         .filter(|part| !part.is_empty())
         .collect();
     (!parts.is_empty()).then(|| format!("calls: {}", parts.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        profile::{
+            apparmor::fixture,
+            seccomp::{Options, fixture::mixed},
+        },
+        syscall::Abi,
+    };
+
+    fn names(recording: &Recording, asked: &[Format], arch: Option<Abi>) -> Result<String, String> {
+        let settings = Settings {
+            seccomp: Options {
+                arch,
+                ..Options::default()
+            },
+            ..Settings::default()
+        };
+        let rendered = render(recording, asked, &settings).map_err(|error| error.to_string())?;
+        assert!(check(&rendered).is_ok());
+        let names: Vec<_> = rendered.into_iter().map(|(name, _)| name).collect();
+        Ok(names.join(" "))
+    }
+
+    #[test]
+    fn what_is_rendered_is_what_there_is_something_for() {
+        let all = "seccomp.json apparmor.profile capabilities.kubernetes.yaml capabilities.engine.args capabilities.systemd.conf REVIEW.md";
+        assert_eq!(names(&fixture::web(), &[], None).as_deref(), Ok(all));
+        let without = Ok("seccomp.json REVIEW.md");
+        assert_eq!(names(&mixed(), &[], None).as_deref(), without);
+        assert_eq!(
+            names(&fixture::web(), &[], Some(Abi::Aarch64)).as_deref(),
+            without
+        );
+    }
+
+    #[test]
+    fn what_was_asked_for_and_is_not_there_is_an_error() {
+        let error = names(&mixed(), &[Format::Apparmor], None).unwrap_err();
+        assert!(error.contains("nothing about files"), "{error}");
+        let abroad = Some(Abi::Aarch64);
+        let error = names(&fixture::web(), &[Format::Capabilities], abroad).unwrap_err();
+        assert!(error.contains("without --arch"), "{error}");
+    }
 }

@@ -150,12 +150,11 @@ fn files(doc: &mut Document, profile: &AppArmorProfile) {
                 rule_text(pattern),
                 or_dash(rule.permissions.to_string()),
                 or_dash(rule.owner.to_string()),
-                rule.layer.to_string(),
                 or_dash(executables(&rule.executables)),
             ]
         })
         .collect();
-    doc.table(["Path", "Anyone", "Owner only", "Layer", "Used by"], rows);
+    doc.table(["Path", "Anyone", "Owner only", "Used by"], rows);
 }
 
 fn globs(doc: &mut Document, profile: &AppArmorProfile) {

@@ -7,16 +7,11 @@ use super::{
     pattern::{Part, Pattern},
     permissions::Permissions,
 };
-use crate::{
-    profile::Layer,
-    recording::{Executable, FileAccess, FilePath, FileUse},
-};
+use crate::recording::{Executable, FileAccess, FilePath, FileUse};
 
 /// What a rule allows, why, and what is behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileRule {
-    /// Why it is there.
-    pub layer: Layer,
     /// What it allows to everyone under the profile.
     pub permissions: Permissions,
     /// What it allows besides to the owner of the file.
@@ -176,7 +171,6 @@ impl Gathered {
 
 fn empty() -> FileRule {
     FileRule {
-        layer: Layer::Observed,
         permissions: Permissions::NONE,
         owner: Permissions::NONE,
         reasons: BTreeSet::new(),

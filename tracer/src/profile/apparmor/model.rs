@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     capability::Capability,
-    profile::{Layer, seccomp::ExecPolicy},
+    profile::seccomp::ExecPolicy,
     recording::{
         Call, CapabilityUse, Executable, FileAccess, FilePath, FileUse, MountUse, Peer, Phase,
         Recording, Seen, SignalDirection, SocketUse, TraceDirection, Witness,
@@ -500,22 +500,6 @@ impl Making {
                     reason: "spelled out, it is longer than what the parser reads as one word",
                 });
             }
-        }
-        // Standard input of most containers: given open, and asked about again at exec
-        // (security/apparmor/file.c, `aa_inherit_files`).
-        if self.profile.essential {
-            let null = Pattern::literal(&FilePath::from("/dev/null"));
-            let rule = self.profile.files.entry(null).or_insert_with(|| FileRule {
-                layer: Layer::Essential,
-                permissions: Permissions::NONE,
-                owner: Permissions::NONE,
-                reasons: BTreeSet::new(),
-                paths: BTreeMap::new(),
-                executables: BTreeSet::new(),
-            });
-            rule.permissions |= Permissions::READ | Permissions::WRITE;
-            rule.permissions = rule.permissions.normal();
-            rule.owner = rule.owner.without(rule.permissions | Permissions::APPEND);
         }
         self.profile
     }

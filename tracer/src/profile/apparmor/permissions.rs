@@ -31,9 +31,12 @@ impl Permissions {
 
     /// What an access to a file needs (security/apparmor/lsm.c and file.c, Linux 6.1).
     ///
-    /// The kernel maps each binary that it executes, under the new profile, so `ix` alone starts
-    /// nothing. A rename reads the old name. Whoever connects to a socket by its path writes and, on
-    /// kernels that mediate unix sockets finely, reads.
+    /// While it starts a program the kernel grants by itself that the file is read and mapped
+    /// (`apparmor_file_open`); the dynamic loader and the program itself ask for that later. A rename
+    /// reads the old name. Whoever connects to a socket by its path writes and, on
+    /// kernels that mediate unix sockets finely, reads. `a` is enough only without `O_CREAT`: with it the
+    /// kernel asks for the right to make the file even when it is there (tried on 6.1), which is recorded
+    /// as [`FileAccess::Create`].
     pub fn needed_by(access: FileAccess) -> Self {
         match access {
             FileAccess::Read => Self::READ,

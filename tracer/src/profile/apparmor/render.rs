@@ -8,10 +8,7 @@ use super::{
     network,
     quote::quoted,
 };
-use crate::{
-    profile::Layer,
-    recording::{Peer, SignalDirection},
-};
+use crate::recording::{Peer, SignalDirection};
 
 /// Paths that lead to no root, as files in a mount of another namespace have them, are asked about
 /// from the root on, and files that were removed under their last name. Without these flags both are
@@ -28,9 +25,9 @@ impl AppArmorProfile {
             self.network_rules(),
             self.ipc_rules(),
             self.mount_rules(),
-            self.file_rules(Layer::Observed),
+            self.file_rules(),
         ];
-        let essential = [self.essential_ipc(), self.file_rules(Layer::Essential)];
+        let essential = [self.essential_ipc()];
         let mut text = format!(
             "# Made by tracer for {}. REVIEW.md has the reason and the evidence of each rule.\n\nabi <abi/3.0>,\n\ninclude <tunables/global>\n\nprofile {} flags=({FLAGS}{complain}) {{\n",
             quoted(self.workload.as_bytes()),
@@ -138,9 +135,9 @@ impl AppArmorProfile {
         self.mounts.keys().map(|text| format!("{text},")).collect()
     }
 
-    fn file_rules(&self, layer: Layer) -> Vec<String> {
+    fn file_rules(&self) -> Vec<String> {
         let mut rules = Vec::new();
-        for (pattern, rule) in self.files.iter().filter(|(_, rule)| rule.layer == layer) {
+        for (pattern, rule) in &self.files {
             let Some(token) = pattern.token() else {
                 continue;
             };
@@ -150,9 +147,6 @@ impl AppArmorProfile {
                     rules.push(format!("{owner}{token} {permissions},"));
                 }
             }
-        }
-        if layer != Layer::Observed {
-            return rules;
         }
         for ((new, old), rule) in &self.links {
             if let (Some(new), Some(old)) = (new.token(), old.token()) {
