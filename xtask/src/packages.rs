@@ -10,7 +10,8 @@ use crate::cmd::{self, say};
 use crate::workspace::Workspace;
 
 /// What the tests use.
-pub(crate) const TESTS: [&str; 22] = [
+pub(crate) const TESTS: [&str; 23] = [
+    "apparmor",
     "busybox-static",
     "containerd",
     "crun",

@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, Failure> {
-    let options = args.profile.options()?;
+    let options = args.profile.settings()?;
     let wanted = wanted(args).map_err(|error| Failure::new(Exit::Usage, error))?;
     let request = Request {
         wanted,

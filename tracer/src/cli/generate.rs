@@ -12,9 +12,9 @@ use super::{
     Exit, Failure, name,
     output::{self, Format},
     profile::ProfileArgs,
+    say::say,
 };
 use crate::{
-    profile::seccomp::Options,
     recording::{merge::Merge, store},
     syscall::Abi,
 };
@@ -35,8 +35,8 @@ pub(super) struct Args {
     #[arg(required = true, value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
 
-    /// What to render
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Format::Seccomp, Format::Review], value_name = "FORMAT")]
+    /// What to render [default: all that the recordings have something for]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT")]
     format: Vec<Format>,
 
     /// The folder that holds a folder for each workload
@@ -47,6 +47,10 @@ pub(super) struct Args {
     /// one is translated, and goes to a folder of that name in the workload's
     #[arg(long, value_name = "MACHINE", value_parser = arch)]
     arch: Option<Abi>,
+
+    /// Have apparmor_parser look at each AppArmor profile before anything is written
+    #[arg(long)]
+    check: bool,
 
     #[command(flatten)]
     profile: ProfileArgs,
@@ -62,10 +66,8 @@ fn arch(name: &str) -> Result<Abi, String> {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let options = Options {
-        arch: args.arch,
-        ..args.profile.options()?
-    };
+    let mut settings = args.profile.settings()?;
+    settings.seccomp.arch = args.arch;
     let mut workloads: BTreeMap<String, Merge> = BTreeMap::new();
     for path in &args.recordings {
         let recording = store::read(path)?;
@@ -80,7 +82,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         .into_iter()
         .filter_map(|(name, merge)| Some((name, merge.finish()?)))
         .map(|(name, recording)| {
-            let files = output::render(&recording, &args.format, &options)
+            let files = output::render(&recording, &args.format, &settings)
                 .with_context(|| format!("cannot make a profile for {name}"))?;
             let folder = args.output.join(name);
             // Beside what was rendered for the machine recorded on, and never in its place.
@@ -90,6 +92,18 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             Ok((folder, files))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
+    if args.check {
+        let mut parser = true;
+        for (folder, files) in &rendered {
+            let profile = folder.join(output::APPARMOR);
+            parser &= output::check(files).with_context(|| profile.display().to_string())?;
+        }
+        if !parser {
+            say!(
+                "AppArmor profiles were not checked: apparmor_parser is not installed (apt-get install apparmor)"
+            );
+        }
+    }
     let mut written = String::new();
     for (folder, files) in rendered {
         store::prepare(&folder)?;

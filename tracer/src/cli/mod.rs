@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each of which parses, calls and prints.
 
 mod attach;
+mod check;
 mod completions;
 mod doctor;
 mod exit;

@@ -2,14 +2,19 @@
 
 use std::{path::Path, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use super::{
-    live,
+    check, live,
+    profile::Settings,
     say::{plain, say},
 };
 use crate::{
-    profile::seccomp::{Options, SeccompProfile, oci::OciSeccomp},
+    profile::{
+        apparmor::{AppArmorProfile, kind},
+        capabilities::Capabilities,
+        seccomp::{SeccompProfile, oci::OciSeccomp},
+    },
     recording::{Discovery, Executable, Recording, store},
     report,
 };
@@ -18,54 +23,139 @@ use crate::{
 pub(super) const FOLDER: &str = "profiles-out";
 
 const SECCOMP: &str = "seccomp.json";
+/// The AppArmor profile.
+pub(super) const APPARMOR: &str = "apparmor.profile";
 const REVIEW: &str = "REVIEW.md";
+
+const CAPABILITIES: [&str; 3] = [
+    "capabilities.kubernetes.yaml",
+    "capabilities.engine.args",
+    "capabilities.systemd.conf",
+];
 
 /// A file that can be rendered from recordings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(super) enum Format {
     /// seccomp.json: the OCI runtime's seccomp profile (Docker, containerd, CRI-O, Podman)
     Seccomp,
+    /// apparmor.profile: the AppArmor profile
+    Apparmor,
+    /// capabilities.*: the capabilities it needs, for Kubernetes (a security context), for Docker and
+    /// Podman (flags), and for systemd (a drop-in)
+    Capabilities,
     /// REVIEW.md: every rule with its reason and its evidence, for a person
     Review,
 }
 
 impl Format {
-    const ALL: [Self; 2] = [Self::Seccomp, Self::Review];
+    const ALL: [Self; 4] = [
+        Self::Seccomp,
+        Self::Apparmor,
+        Self::Capabilities,
+        Self::Review,
+    ];
 }
 
-/// Renders the files of `formats` from the recording of a workload.
+/// A file's name and its text.
+pub(super) type Rendered = Vec<(&'static str, String)>;
+
+/// Renders the files of the formats that were asked for from the recording of a workload; when none
+/// was, of all that the recording has something for.
 pub(super) fn render(
     recording: &Recording,
-    formats: &[Format],
-    options: &Options,
-) -> anyhow::Result<Vec<(&'static str, String)>> {
+    asked: &[Format],
+    settings: &Settings,
+) -> anyhow::Result<Rendered> {
     let recordings = std::slice::from_ref(recording);
-    let profile = SeccompProfile::from_recordings(recordings, options)?;
-    formats
-        .iter()
-        .map(|format| {
-            Ok(match format {
-                Format::Seccomp => (SECCOMP, OciSeccomp::from(&profile).to_json()?),
-                Format::Review => (REVIEW, report::review(recordings, &profile)),
-            })
-        })
-        .collect()
+    let seccomp = SeccompProfile::from_recordings(recordings, &settings.seccomp)?;
+    // Its rules are paths, and those of another machine's libraries are not known.
+    let at_home = settings.seccomp.arch.is_none();
+    let apparmor = AppArmorProfile::from_recordings(recordings, &settings.apparmor);
+    let apparmor = apparmor.filter(|_| at_home);
+    let capabilities = apparmor.as_ref().and_then(Capabilities::needed_by);
+    let missing = |what: &str| {
+        if at_home {
+            format!(
+                "the recording has nothing about {what}: record it again with a tracer, and on a kernel, that can see them; `tracer doctor` tells"
+            )
+        } else {
+            format!("{what} are those of the machine recorded on: ask for them without --arch")
+        }
+    };
+    let formats = if asked.is_empty() {
+        &Format::ALL
+    } else {
+        asked
+    };
+    let mut rendered = Rendered::new();
+    for format in formats {
+        match format {
+            Format::Seccomp => rendered.push((SECCOMP, OciSeccomp::from(&seccomp).to_json()?)),
+            Format::Apparmor => match &apparmor {
+                Some(profile) => rendered.push((APPARMOR, profile.to_text())),
+                None if asked.is_empty() => {}
+                None => bail!(missing("files")),
+            },
+            Format::Capabilities => match &capabilities {
+                Some(needed) => rendered.extend(CAPABILITIES.into_iter().zip([
+                    needed.to_kubernetes(),
+                    needed.to_engine_flags(),
+                    needed.to_systemd(),
+                ])),
+                None if asked.is_empty() => {}
+                None => bail!(missing("capabilities")),
+            },
+            Format::Review => {
+                let mut text = report::review(recordings, &seccomp);
+                if let Some(profile) = &apparmor {
+                    text.push('\n');
+                    text.push_str(&report::apparmor(profile, capabilities.as_ref()));
+                }
+                rendered.push((REVIEW, text));
+            }
+        }
+    }
+    Ok(rendered)
+}
+
+/// Has AppArmor's parser look at the AppArmor profile, if there is one. Returns false when the parser
+/// is not installed.
+///
+/// # Errors
+/// When the parser refuses it.
+pub(super) fn check(rendered: &Rendered) -> anyhow::Result<bool> {
+    for (name, text) in rendered {
+        if *name == APPARMOR && check::apparmor(text)? == check::Checked::NoParser {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Writes a new recording and all that is rendered from it.
-pub(super) fn write(folder: &Path, recording: &Recording, options: &Options) -> anyhow::Result<()> {
-    let rendered = render(recording, &Format::ALL, options)
-        .context("cannot make a profile from the recording");
+pub(super) fn write(
+    folder: &Path,
+    recording: &Recording,
+    settings: &Settings,
+) -> anyhow::Result<()> {
+    let rendered =
+        render(recording, &[], settings).context("cannot make a profile from the recording");
     let mut files = vec![(store::RECORDING, store::to_json(recording))];
     match rendered {
-        Ok(rendered) => files.extend(rendered),
+        Ok(rendered) => {
+            let checked = check(&rendered);
+            files.extend(rendered);
+            // Written all the same: what is wrong with it can be read in it.
+            store::write(folder, &files)?;
+            checked.with_context(|| folder.join(APPARMOR).display().to_string())?;
+            Ok(())
+        }
         Err(error) => {
             // The recording itself is the dearer part: never lose it to a profile's trouble.
             store::write(folder, &files)?;
-            return Err(error);
+            Err(error)
         }
     }
-    Ok(store::write(folder, &files)?)
 }
 
 /// Tells on standard error what came of a recording. What makes it incomplete is told even when
@@ -96,6 +186,9 @@ pub(super) fn summary(folder: &Path, recording: &Recording, quiet: bool) {
     coverage(recording, quiet);
     if !quiet {
         say!("profile  {}", folder.join(SECCOMP).display());
+        if recording.providers.iter().any(|it| it.kind == kind::FILES) {
+            say!("profile  {}", folder.join(APPARMOR).display());
+        }
         say!("review   {}", folder.join(REVIEW).display());
     }
 }
@@ -144,4 +237,51 @@ fn discovered(discovery: &Discovery) -> Option<String> {
         .filter(|part| !part.is_empty())
         .collect();
     (!parts.is_empty()).then(|| format!("calls: {}", parts.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        profile::{
+            apparmor::fixture,
+            seccomp::{Options, fixture::mixed},
+        },
+        syscall::Abi,
+    };
+
+    fn names(recording: &Recording, asked: &[Format], arch: Option<Abi>) -> Result<String, String> {
+        let settings = Settings {
+            seccomp: Options {
+                arch,
+                ..Options::default()
+            },
+            ..Settings::default()
+        };
+        let rendered = render(recording, asked, &settings).map_err(|error| error.to_string())?;
+        assert!(check(&rendered).is_ok());
+        let names: Vec<_> = rendered.into_iter().map(|(name, _)| name).collect();
+        Ok(names.join(" "))
+    }
+
+    #[test]
+    fn what_is_rendered_is_what_there_is_something_for() {
+        let all = "seccomp.json apparmor.profile capabilities.kubernetes.yaml capabilities.engine.args capabilities.systemd.conf REVIEW.md";
+        assert_eq!(names(&fixture::web(), &[], None).as_deref(), Ok(all));
+        let without = Ok("seccomp.json REVIEW.md");
+        assert_eq!(names(&mixed(), &[], None).as_deref(), without);
+        assert_eq!(
+            names(&fixture::web(), &[], Some(Abi::Aarch64)).as_deref(),
+            without
+        );
+    }
+
+    #[test]
+    fn what_was_asked_for_and_is_not_there_is_an_error() {
+        let error = names(&mixed(), &[Format::Apparmor], None).unwrap_err();
+        assert!(error.contains("nothing about files"), "{error}");
+        let abroad = Some(Abi::Aarch64);
+        let error = names(&fixture::web(), &[Format::Capabilities], abroad).unwrap_err();
+        assert!(error.contains("without --arch"), "{error}");
+    }
 }

@@ -1,10 +1,22 @@
 //! What `record` and `generate` are told about the profile they write.
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, name};
 use crate::{
-    profile::seccomp::{ErrnoPolicy, ExecPolicy, Options, VariantPolicy},
+    profile::{
+        apparmor::{self, Policy},
+        seccomp::{ErrnoPolicy, ExecPolicy, Options, VariantPolicy},
+    },
     syscall::{arguments::Mode, window::Choice},
 };
+
+/// What the profiles of a workload are to hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Settings {
+    /// The seccomp profile.
+    pub(super) seccomp: Options,
+    /// The AppArmor profile.
+    pub(super) apparmor: apparmor::Options,
+}
 
 /// What a profile is to hold, as it was typed.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -37,6 +49,37 @@ pub(super) struct ProfileArgs {
     /// What a call that is not allowed returns
     #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
     errno: Errno,
+
+    /// How far the paths in an AppArmor profile are generalised: by what is known or was seen to vary
+    /// (safe), on less evidence and to whole trees (wide), or not at all (none)
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "HOW",
+        alias = "generalize"
+    )]
+    generalise: Generalise,
+
+    /// Make an AppArmor profile that reports what it would deny, and denies nothing
+    #[arg(long)]
+    complain: bool,
+
+    /// The name of the AppArmor profile [default: the workload's]
+    #[arg(long, value_name = "NAME", value_parser = name::parse)]
+    profile_name: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Generalise {
+    /// Exactly the paths that were seen; process ids and names of temporary files are others next time
+    None,
+    /// Process ids, temporary names, UUIDs, hashes, versions of libraries, series of numbers, what
+    /// differs between replicas, directories of which many files were used
+    #[default]
+    Safe,
+    /// The same from fewer files on, and whole trees
+    Wide,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -89,15 +132,16 @@ impl ProfileArgs {
     /// # Errors
     ///
     /// Wrong usage, when one thing rules out another.
-    pub(super) fn options(&self) -> Result<Options, Failure> {
-        Ok(Options {
+    pub(super) fn settings(&self) -> Result<Settings, Failure> {
+        let exec = match self.exec {
+            Exec::Probes => ExecPolicy::Probes,
+            Exec::All => ExecPolicy::All,
+            Exec::None => ExecPolicy::None,
+        };
+        let seccomp = Options {
             window: Choice::union(self.runtime.iter().cloned())
                 .map_err(|error| Failure::new(Exit::Usage, error))?,
-            exec: match self.exec {
-                Exec::Probes => ExecPolicy::Probes,
-                Exec::All => ExecPolicy::All,
-                Exec::None => ExecPolicy::None,
-            },
+            exec,
             variants: match self.variants {
                 Variants::Fallbacks => VariantPolicy::Fallbacks,
                 Variants::None => VariantPolicy::None,
@@ -113,7 +157,19 @@ impl ProfileArgs {
                 Errno::Eperm => ErrnoPolicy::Eperm,
             },
             ..Options::default()
-        })
+        };
+        let apparmor = apparmor::Options {
+            name: self.profile_name.clone(),
+            complain: self.complain,
+            generalise: match self.generalise {
+                Generalise::None => Policy::None,
+                Generalise::Safe => Policy::Safe,
+                Generalise::Wide => Policy::Wide,
+            },
+            exec,
+            ..apparmor::Options::default()
+        };
+        Ok(Settings { seccomp, apparmor })
     }
 }
 
@@ -129,29 +185,49 @@ mod tests {
         profile: ProfileArgs,
     }
 
-    fn options(arguments: &[&str]) -> Result<Options, String> {
+    fn settings(arguments: &[&str]) -> Result<Settings, String> {
         let arguments = ["tracer"].iter().chain(arguments);
         let cli = Cli::try_parse_from(arguments).map_err(|error| error.to_string())?;
-        let options = cli.profile.options();
-        options.map_err(|failure| failure.error.to_string())
+        let settings = cli.profile.settings();
+        settings.map_err(|failure| failure.error.to_string())
     }
 
     #[test]
     fn without_a_word_it_is_the_default() {
-        assert_eq!(options(&[]), Ok(Options::default()));
+        assert_eq!(settings(&[]), Ok(Settings::default()));
     }
 
     #[test]
     fn the_errno_is_chosen_by_name() {
-        let errno = |arguments: &[&str]| options(arguments).map(|it| it.errno);
+        let errno = |arguments: &[&str]| settings(arguments).map(|it| it.seccomp.errno);
         assert_eq!(errno(&["--errno=probed"]), Ok(ErrnoPolicy::Probed));
         assert_eq!(errno(&["--errno", "eperm"]), Ok(ErrnoPolicy::Eperm));
         assert!(errno(&["--errno=13"]).is_err());
     }
 
     #[test]
+    fn apparmor_takes_the_exec_policy_too() {
+        let all = settings(&[
+            "--exec=all",
+            "--generalise=wide",
+            "--complain",
+            "--profile-name=x",
+        ]);
+        let expected = apparmor::Options {
+            name: Some("x".to_owned()),
+            complain: true,
+            generalise: Policy::Wide,
+            exec: ExecPolicy::All,
+            essential: true,
+        };
+        assert_eq!(all.map(|it| it.apparmor), Ok(expected));
+        assert!(settings(&["--profile-name=a b"]).is_err());
+    }
+
+    #[test]
     fn runtimes_are_repeated_or_listed() {
-        let window = |arguments: &[&str]| options(arguments).map(|it| it.window.to_string());
+        let window =
+            |arguments: &[&str]| settings(arguments).map(|it| it.seccomp.window.to_string());
         let both = Ok("runc@1.1,crun".to_owned());
         assert_eq!(window(&["--runtime", "crun,runc@1.1"]), both);
         assert_eq!(window(&["--runtime=crun", "--runtime=runc@1.1"]), both);

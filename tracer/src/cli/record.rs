@@ -215,7 +215,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
 
 async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failure> {
     let settings = args.settings();
-    let options = args.profile.options()?;
+    let options = args.profile.settings()?;
     let name = args
         .name
         .unwrap_or_else(|| name::of(&args.command.first().cloned().unwrap_or_default()));

@@ -1,6 +1,8 @@
 //! What people read. Pure: text from recordings and profiles.
 
+mod apparmor;
 mod arguments;
+mod capabilities;
 mod completeness;
 pub mod escape;
 mod markdown;
@@ -9,4 +11,5 @@ mod rules;
 mod translation;
 mod variants;
 
+pub use apparmor::apparmor;
 pub use review::review;

@@ -51,7 +51,7 @@ pub enum ExecPolicy {
 
 impl ExecPolicy {
     /// Whether what was done in a phase by such a program, or by anyone, counts.
-    fn counts(self, phase: Phase) -> bool {
+    pub(crate) fn counts(self, phase: Phase) -> bool {
         match phase {
             Phase::Run => true,
             Phase::Exec => self != Self::None,

@@ -48,9 +48,10 @@ pub enum FileAccess {
     Read,
     /// Opened to be written anywhere (`file_open`).
     Write,
-    /// Opened to be written at its end only (`file_open`).
+    /// Opened to be written at its end only, without `O_CREAT` (`file_open`).
     Append,
-    /// Made: a regular file, device, fifo or socket (`path_mknod`).
+    /// Made: a regular file, device, fifo or socket (`path_mknod`); or opened with `O_CREAT`, where
+    /// AppArmor asks for the right to make it even when it is there (`file_open`; tried on 6.1).
     Create,
     /// Made: a directory (`path_mkdir`).
     MakeDirectory,

@@ -1,5 +1,7 @@
 //! Capabilities: their names, and what each opens.
 
+mod opens;
+
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

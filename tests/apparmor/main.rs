@@ -1,0 +1,15 @@
+//! What AppArmor profiles mean, by the word of apparmor_parser.
+//!
+//! | module | promise |
+//! | --- | --- |
+//! | [`hostile`] | whatever a file is called, its rule is about that file and no other |
+//! | [`meaning`] | what tracer says that a profile allows is what the parser makes of it |
+//! | [`measure`] | how much the next run misses, and how much is granted in excess |
+//! | [`parser`] | the parser takes everything that is written |
+
+mod fixture;
+mod hostile;
+mod meaning;
+mod measure;
+mod parser;
+mod policy;

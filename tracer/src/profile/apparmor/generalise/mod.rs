@@ -1,0 +1,194 @@
+//! From the paths that were seen to the globs that the next run needs.
+//!
+//! Rules in a fixed order, each with a name; a path keeps the names of those that changed it, and a
+//! glob the paths that it came from. What is executed is never generalised: the same name in another
+//! place would be another program.
+
+mod names;
+mod vary;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use super::{pattern::Pattern, permissions::Permissions};
+use crate::recording::FilePath;
+
+/// How far paths are generalised.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// Not at all: exactly the paths that were seen. Process ids and the names of temporary files are
+    /// others the next time.
+    None,
+    /// What is known to vary, or was seen to.
+    #[default]
+    Safe,
+    /// That, on less evidence, and whole trees.
+    Wide,
+}
+
+/// Why a path became a glob. The order is that in which the rules are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// A process or thread id below `/proc`, or a descriptor of one.
+    Process,
+    /// A UUID.
+    Uuid,
+    /// A long hash, or the id of a container.
+    Hash,
+    /// A library's version.
+    LibraryVersion,
+    /// A name that was made up for a temporary file.
+    Temporary,
+    /// What differs between runs, in an otherwise equal path.
+    Replicas,
+    /// Names that differ in a number.
+    Numbers,
+    /// Many names in one directory.
+    Siblings,
+    /// More files of a directory than were written down.
+    More,
+    /// Many files in a tree.
+    Tree,
+}
+
+impl Reason {
+    /// Its name, and what it says, for a reviewer.
+    pub const fn explained(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Process => (
+                "process",
+                "ids of processes and threads, and numbers of their descriptors, are others in each run",
+            ),
+            Self::Uuid => ("uuid", "a UUID is made anew each time"),
+            Self::Hash => (
+                "hash",
+                "a hash names what it is of, and a container's id the container",
+            ),
+            Self::LibraryVersion => (
+                "library-version",
+                "the next build of the library has another version in its name",
+            ),
+            Self::Temporary => (
+                "temporary",
+                "the name was made up at random for a temporary file",
+            ),
+            Self::Replicas => (
+                "replicas",
+                "each run had names of its own here, and the rest of the path was the same",
+            ),
+            Self::Numbers => ("numbers", "several names differ in a number only"),
+            Self::Siblings => (
+                "siblings",
+                "many files of one directory were used in the same way",
+            ),
+            Self::More => (
+                "more",
+                "more files of this directory were used than a recording keeps",
+            ),
+            Self::Tree => (
+                "tree",
+                "many files at several depths of one directory were used in the same way",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.explained().0)
+    }
+}
+
+/// What is known of a path.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    /// What it takes.
+    pub(super) permissions: Permissions,
+    /// The runs that used it.
+    pub(super) runs: BTreeSet<u32>,
+    /// Whether the workload made it.
+    pub(super) made: bool,
+    /// Whether the workload removed it, or gave it another name.
+    pub(super) gone: bool,
+}
+
+/// What a path became, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct General {
+    pub(super) pattern: Pattern,
+    pub(super) reasons: BTreeSet<Reason>,
+}
+
+/// What each path becomes. `runs` are all that were recorded.
+pub(super) fn generalise(
+    paths: &BTreeMap<FilePath, Facts>,
+    runs: &BTreeSet<u32>,
+    policy: Policy,
+) -> BTreeMap<FilePath, General> {
+    let mut general: BTreeMap<_, _> = paths
+        .keys()
+        .map(|path| {
+            let pattern = Pattern::literal(path);
+            let reasons = BTreeSet::new();
+            (path.clone(), General { pattern, reasons })
+        })
+        .collect();
+    if policy == Policy::None {
+        return general;
+    }
+    for (path, facts) in paths {
+        if let Some(one) = general.get_mut(path) {
+            names::generalise(one, facts);
+        }
+    }
+    vary::generalise(&mut general, paths, runs, policy);
+    general
+}
+
+/// Directories of which one file says nothing about the next: a glob over one would open what no
+/// workload of the kind should have.
+const GUARDED: &[&[u8]] = &[
+    b"/",
+    b"/boot/",
+    b"/dev/",
+    b"/etc/",
+    b"/home/",
+    b"/media/",
+    b"/mnt/",
+    b"/opt/",
+    b"/proc/",
+    b"/proc/sys/kernel/",
+    b"/root/",
+    b"/run/",
+    b"/run/secrets/",
+    b"/srv/",
+    b"/sys/",
+    b"/usr/",
+    b"/var/",
+    b"/var/lib/",
+    b"/var/run/",
+];
+
+/// Names below which everything is a secret.
+const SECRET: &[&[u8]] = &[
+    b".ssh", b".gnupg", b".aws", b".kube", b"ssl", b"private", b"secrets",
+];
+
+/// Whether no glob may stand for the names in a directory, given by the names that lead to it.
+fn is_guarded(names: &[super::pattern::Segment]) -> bool {
+    let mut path = b"/".to_vec();
+    for segment in names {
+        let [super::pattern::Part::Text(text)] = segment.as_slice() else {
+            // A process's own directory, or one that varies: no known place.
+            return false;
+        };
+        if SECRET.contains(&text.as_slice()) {
+            return true;
+        }
+        path.extend_from_slice(text);
+        path.push(b'/');
+    }
+    GUARDED.contains(&path.as_slice())
+}

@@ -1,0 +1,30 @@
+//! AppArmor: which files, capabilities, sockets, signals and mounts are allowed.
+//!
+//! [`AppArmorProfile`] is the model; [`AppArmorProfile::to_text`] renders it for apparmor_parser 3.0
+//! and later. What a rule cannot say is listed as [`Lost`], with the reason.
+
+mod files;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod generalise;
+mod ipc;
+mod links;
+mod model;
+mod mounts;
+mod network;
+mod pattern;
+mod permissions;
+mod quote;
+mod render;
+#[cfg(test)]
+mod tests;
+
+pub use files::FileRule;
+pub use generalise::{Policy, Reason};
+pub use ipc::{IpcRule, RUNTIMES};
+pub use links::LinkRule;
+pub use model::{AppArmorProfile, CapabilityRule, Lost, Options, kind};
+pub use mounts::MountRule;
+pub use network::NetworkRule;
+pub use pattern::Pattern;
+pub use permissions::Permissions;

@@ -1,0 +1,172 @@
+use super::{fixture::*, *};
+use crate::recording::{FileAccess, FileUse, Phase, Recording};
+
+fn profile(recording: &Recording, options: &Options) -> AppArmorProfile {
+    AppArmorProfile::from_recordings(std::slice::from_ref(recording), options).unwrap()
+}
+
+fn text(recording: &Recording) -> String {
+    profile(recording, &Options::default()).to_text()
+}
+
+#[test]
+fn a_server() {
+    insta::assert_snapshot!(text(&web()));
+}
+
+#[test]
+fn sleep_fits_on_one_screen() {
+    let text = text(&sleep());
+    assert!(text.lines().count() <= 24, "{text}");
+    for word in ["capability", "runc/", "@{PROC}"] {
+        assert!(!text.contains(word), "{word} in {text}");
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn without_files_there_is_no_profile() {
+    let mut recording = web();
+    recording
+        .providers
+        .retain(|provider| provider.kind != kind::FILES);
+    assert_eq!(
+        AppArmorProfile::from_recordings(&[recording], &Options::default()),
+        None
+    );
+    assert_eq!(
+        AppArmorProfile::from_recordings(&[], &Options::default()),
+        None
+    );
+}
+
+#[test]
+fn what_nobody_looked_for_is_left_open() {
+    let mut recording = web();
+    recording
+        .providers
+        .retain(|provider| provider.kind == kind::FILES);
+    recording.capabilities.clear();
+    let text = text(&recording);
+    for rule in [
+        "\n  capability,\n",
+        "\n  network,\n",
+        "\n  signal,\n",
+        "\n  ptrace,\n",
+    ] {
+        assert!(text.contains(rule), "{rule} in {text}");
+    }
+}
+
+#[test]
+fn options() {
+    let options = Options {
+        name: Some("other".to_owned()),
+        complain: true,
+        essential: false,
+        ..Options::default()
+    };
+    let text = profile(&web(), &options).to_text();
+    assert!(
+        text.contains("profile \"other\" flags=(attach_disconnected,mediate_deleted,complain) {")
+    );
+    assert!(!text.contains("hardly ever"));
+    assert!(text.contains("signal (send, receive) set=(term) peer=@{profile_name},"));
+}
+
+#[test]
+fn owner_only_where_everyone_was_and_always_is() {
+    let owned = |path: &[u8], access| FileUse {
+        owned: true,
+        ..file(path, access)
+    };
+    let mut recording = empty();
+    recording.files = [
+        owned(b"/tmp/a", FileAccess::Read),
+        owned(b"/tmp/b", FileAccess::Read),
+        file(b"/tmp/b", FileAccess::Read),
+        owned(b"/etc/passwd", FileAccess::Read),
+        owned(b"/data/made", FileAccess::Create),
+        owned(b"/tmp/", FileAccess::Read),
+        owned(b"/tmp/lib.x", FileAccess::MapExecutable),
+        owned(b"/tmp/c", FileAccess::Write),
+        file(b"/tmp/c", FileAccess::Append),
+    ]
+    .map(|what| seen(what, Phase::Run, "/bin/x"))
+    .to_vec();
+    let text = text(&recording);
+    for rule in [
+        "\n  owner /tmp/a r,\n",
+        "\n  /tmp/b r,\n",
+        "\n  /etc/passwd r,\n",
+        "\n  owner /data/made w,\n",
+        "\n  /tmp/ r,\n",
+        "\n  /tmp/lib.x mr,\n",
+        "\n  /tmp/c a,\n  owner /tmp/c w,\n",
+    ] {
+        assert!(text.contains(rule), "{rule} in {text}");
+    }
+}
+
+#[test]
+fn a_link_that_gains_rights_is_no_subset() {
+    let link = |new: &[u8], old: &str| FileUse {
+        target: Some(old.into()),
+        ..file(new, FileAccess::Link)
+    };
+    let mut recording = empty();
+    recording.files = [
+        file(b"/a", FileAccess::Read),
+        file(b"/b", FileAccess::Write),
+        link(b"/b", "/a"),
+        link(b"/c", "/a"),
+    ]
+    .map(|what| seen(what, Phase::Run, "/bin/x"))
+    .to_vec();
+    let text = text(&recording);
+    assert!(
+        text.contains("\n  link /b -> /a,\n  link subset /c -> /a,\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_order_of_what_was_seen_changes_nothing() {
+    let mut reversed = web();
+    reversed.files.reverse();
+    reversed.capabilities.reverse();
+    reversed.signals.reverse();
+    assert_eq!(text(&reversed), text(&web()));
+}
+
+#[test]
+fn the_order_of_recordings_changes_nothing() {
+    let text = |recordings: &[Recording]| {
+        let profile = AppArmorProfile::from_recordings(recordings, &Options::default());
+        profile.unwrap().to_text()
+    };
+    assert_eq!(text(&[web(), sleep()]), text(&[sleep(), web()]));
+    assert_eq!(text(&[web(), web()]), text(&[web()]));
+}
+
+#[test]
+fn nothing_of_a_runtime_is_left() {
+    let mut recording = web();
+    let all: Vec<_> = recording.files.drain(..).collect();
+    for (phase, expected) in [
+        (Phase::Setup, false),
+        (Phase::Window, false),
+        (Phase::Exec, true),
+    ] {
+        recording.files = all
+            .iter()
+            .filter(|seen| seen.what.access == FileAccess::Append)
+            .map(|file| seen(file.what.clone(), phase, "/usr/sbin/runc"))
+            .collect();
+        assert_eq!(
+            text(&recording).contains("access.log"),
+            expected,
+            "{phase:?}"
+        );
+    }
+}

@@ -1,0 +1,358 @@
+//! The part of `REVIEW.md` about the AppArmor profile: every rule with who used what, every glob with
+//! the paths behind it, and what no rule says.
+
+use std::collections::BTreeSet;
+
+use super::{
+    capabilities::capabilities,
+    escape::code,
+    markdown::{Document, count},
+    rules::{executables, list, or_dash},
+};
+use crate::{
+    profile::{
+        apparmor::{AppArmorProfile, FileRule, Pattern, Permissions, Policy, RUNTIMES, kind},
+        capabilities::Capabilities,
+    },
+    recording::{Peer, SignalDirection, SocketOperation, TraceDirection},
+};
+
+/// The review of an AppArmor profile, and of the capabilities beside it.
+pub fn apparmor(profile: &AppArmorProfile, needed: Option<&Capabilities>) -> String {
+    let mut doc = Document::default();
+    doc.heading(1, &format!("AppArmor profile {}", code(profile.name())));
+    summary(&mut doc, profile);
+    unseen(&mut doc, profile);
+    lost(&mut doc, profile);
+    second_look(&mut doc, profile);
+    files(&mut doc, profile);
+    globs(&mut doc, profile);
+    links(&mut doc, profile);
+    sockets(&mut doc, profile);
+    signals(&mut doc, profile);
+    mounts(&mut doc, profile);
+    capabilities(&mut doc, profile, needed);
+    left_out(&mut doc, profile);
+    how_to_apply(&mut doc, profile);
+    doc.into_text()
+}
+
+fn summary(doc: &mut Document, profile: &AppArmorProfile) {
+    let globs = profile
+        .files()
+        .filter(|(pattern, _)| pattern.is_glob())
+        .count();
+    let how = match profile.policy() {
+        Policy::None => {
+            " Paths are exactly those that were seen (`--generalise none`): process ids and the names of temporary files are others the next time."
+        }
+        Policy::Safe => "",
+        Policy::Wide => {
+            " Paths were generalised widely (`--generalise wide`), whole trees included."
+        }
+    };
+    let complain = if profile.complain() {
+        " **It only reports**: it was made with `--complain` and denies nothing."
+    } else {
+        ""
+    };
+    doc.paragraph(&format!(
+        "{}, of which {globs} stand for more than one path. What is not in the profile is denied, and the kernel logs it.{how}{complain}",
+        count(profile.files().count(), "rule for files", "rules for files"),
+    ));
+}
+
+fn unseen(doc: &mut Document, profile: &AppArmorProfile) {
+    let kinds: Vec<_> = profile.unseen().collect();
+    if kinds.is_empty() {
+        return;
+    }
+    doc.heading(2, "Not observed");
+    doc.paragraph("Nothing looked for these while the workload was recorded, so the profile restricts none of them, but for mounts, which it denies. `tracer doctor` tells which kernel can show them.");
+    doc.list(kinds.into_iter().map(|kind| match kind {
+        kind::TRACES => "ptrace".to_owned(),
+        kind => kind.to_owned(),
+    }));
+}
+
+fn lost(doc: &mut Document, profile: &AppArmorProfile) {
+    let rows: Vec<_> = profile
+        .lost()
+        .map(|lost| [code(&lost.what), lost.reason.to_owned()])
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    doc.heading(2, "Seen, and not in the AppArmor profile");
+    doc.paragraph("No rule can say these. Unless the reason says otherwise, they are denied.");
+    doc.table(["What", "Why"], rows);
+}
+
+fn second_look(doc: &mut Document, profile: &AppArmorProfile) {
+    let all = |rule: &FileRule| rule.permissions | rule.owner;
+    let rows: Vec<_> = profile
+        .files()
+        .filter_map(|(pattern, rule)| {
+            let all = all(rule);
+            let why = if all.has_any(Permissions::WRITE)
+                && all.has_any(Permissions::MAP | Permissions::EXECUTE)
+            {
+                "it can be written and then executed"
+            } else if pattern.is_glob() && all.has_any(Permissions::EXECUTE) {
+                "every file there can be executed"
+            } else if all.has_any(Permissions::WRITE) && is_system(pattern) {
+                "what is written there changes the system"
+            } else if pattern.is_glob() && all.has_any(Permissions::WRITE | Permissions::APPEND) {
+                "more files than were seen can be written"
+            } else {
+                return None;
+            };
+            Some([rule_text(pattern), all.to_string(), why.to_owned()])
+        })
+        .collect();
+    if !rows.is_empty() {
+        doc.heading(2, "Files worth a second look");
+        doc.table(["Path", "Allowed", "Why"], rows);
+    }
+}
+
+/// Whether a pattern is below a directory that configures the system.
+fn is_system(pattern: &Pattern) -> bool {
+    let token = pattern.token().unwrap_or_default();
+    let token = token.trim_start_matches('"');
+    [
+        "/etc/",
+        "/usr/",
+        "/boot/",
+        "@{PROC}/sys/",
+        "@{sys}/",
+        "/lib",
+    ]
+    .iter()
+    .any(|place| token.starts_with(place))
+}
+
+fn rule_text(pattern: &Pattern) -> String {
+    code(&pattern.token().unwrap_or_default())
+}
+
+fn files(doc: &mut Document, profile: &AppArmorProfile) {
+    doc.heading(2, "Every rule for files");
+    let rows: Vec<_> = profile
+        .files()
+        .filter(|(_, rule)| {
+            !(rule.permissions | rule.owner)
+                .without(Permissions::LINK)
+                .is_empty()
+        })
+        .map(|(pattern, rule)| {
+            [
+                rule_text(pattern),
+                or_dash(rule.permissions.to_string()),
+                or_dash(rule.owner.to_string()),
+                or_dash(executables(&rule.executables)),
+            ]
+        })
+        .collect();
+    doc.table(["Path", "Anyone", "Owner only", "Used by"], rows);
+}
+
+fn globs(doc: &mut Document, profile: &AppArmorProfile) {
+    let globs: Vec<_> = profile
+        .files()
+        .filter(|(pattern, _)| pattern.is_glob())
+        .collect();
+    if globs.is_empty() {
+        return;
+    }
+    doc.heading(2, "Globs, and the paths behind them");
+    let reasons: BTreeSet<_> = globs.iter().flat_map(|(_, rule)| &rule.reasons).collect();
+    doc.list(reasons.into_iter().map(|reason| {
+        let (name, sentence) = reason.explained();
+        format!("`{name}`: {sentence}.")
+    }));
+    let rows = globs.into_iter().map(|(pattern, rule)| {
+        let paths = rule.paths.keys().map(|path| code(&path.to_string()));
+        [
+            rule_text(pattern),
+            list(rule.reasons.iter().map(ToString::to_string)),
+            or_dash(list(paths)),
+        ]
+    });
+    doc.table(["Glob", "Rules", "Paths that were seen"], rows);
+}
+
+fn links(doc: &mut Document, profile: &AppArmorProfile) {
+    let rows: Vec<_> = profile
+        .links()
+        .map(|(new, old, rule)| {
+            let subset = if rule.subset {
+                "no"
+            } else {
+                "**yes**: the profile allows more by the new name than by the old one"
+            };
+            [
+                rule_text(new),
+                rule_text(old),
+                subset.to_owned(),
+                executables(&rule.executables),
+            ]
+        })
+        .collect();
+    if !rows.is_empty() {
+        doc.heading(2, "Hard links");
+        doc.table(["New name", "Of", "Gains rights", "Made by"], rows);
+    }
+}
+
+fn sockets(doc: &mut Document, profile: &AppArmorProfile) {
+    let rows: Vec<_> = profile
+        .networks()
+        .map(|((family, kind), rule)| {
+            let operations = rule.operations.iter().map(|operation| {
+                match operation {
+                    SocketOperation::Create => "made",
+                    SocketOperation::Bind => "bound",
+                    SocketOperation::Connect => "connected",
+                    SocketOperation::Listen => "listening",
+                    SocketOperation::Accept => "accepting",
+                }
+                .to_owned()
+            });
+            let addresses = rule
+                .addresses
+                .iter()
+                .map(|address| code(&address.to_string()));
+            let more = rule.more.then(|| "and more".to_owned());
+            [
+                AppArmorProfile::socket_name(family, kind),
+                list(operations),
+                or_dash(list(addresses.chain(more))),
+                executables(&rule.executables),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return;
+    }
+    doc.heading(2, "Sockets");
+    doc.paragraph("A rule allows a family and a type, with any address: the language of AppArmor 3.0 has no finer word for the network.");
+    doc.table(["Family and type", "Were", "With", "By"], rows);
+}
+
+fn signals(doc: &mut Document, profile: &AppArmorProfile) {
+    doc.heading(2, "Signals and ptrace");
+    if profile.essential() {
+        doc.paragraph(&format!(
+            "Layer `essential`: signals from whoever stops the workload ({}), and any between its own processes. A program that aborts sends itself one, and threads are cancelled and change their user by them; neither shows in a test run, nor leads out of the profile.",
+            list(RUNTIMES.iter().map(|label| code(label)))
+        ));
+    }
+    let peer = |peer| match peer {
+        Peer::Own => "itself",
+        Peer::Outside => "what is outside",
+    };
+    let signals = profile.signals().map(|(direction, other, rule)| {
+        let what = match direction {
+            SignalDirection::Send => "sent",
+            SignalDirection::Receive => "received",
+        };
+        let numbers = list(rule.signals.iter().map(ToString::to_string));
+        [
+            format!("signals {numbers}"),
+            what.to_owned(),
+            peer(other).to_owned(),
+            executables(&rule.executables),
+        ]
+    });
+    let traces = profile.traces().map(|(direction, other, rule)| {
+        let what = match direction {
+            TraceDirection::Trace => "traced",
+            TraceDirection::TracedBy => "was traced",
+            TraceDirection::Read => "read",
+            TraceDirection::ReadBy => "was read",
+        };
+        [
+            "ptrace".to_owned(),
+            what.to_owned(),
+            peer(other).to_owned(),
+            executables(&rule.executables),
+        ]
+    });
+    let rows: Vec<_> = signals.chain(traces).collect();
+    if rows.is_empty() {
+        doc.paragraph("None was seen.");
+    } else {
+        doc.table(["What", "Which way", "Other end", "By"], rows);
+    }
+}
+
+fn mounts(doc: &mut Document, profile: &AppArmorProfile) {
+    let rows: Vec<_> = profile
+        .mounts()
+        .map(|(text, rule)| [code(text), executables(&rule.executables)])
+        .collect();
+    if !rows.is_empty() {
+        doc.heading(2, "Mounts");
+        doc.table(["Rule", "By"], rows);
+    }
+}
+
+fn left_out(doc: &mut Document, profile: &AppArmorProfile) {
+    let rows: Vec<_> = profile
+        .left_out()
+        .map(|(path, who)| [code(&path.to_string()), executables(who)])
+        .collect();
+    if !rows.is_empty() {
+        doc.heading(2, "Files that were used, and left out");
+        doc.paragraph("Only programs used these that somebody put into the running container; `--exec` says which of them count.");
+        doc.table(["Path", "Used by"], rows);
+    }
+}
+
+fn how_to_apply(doc: &mut Document, profile: &AppArmorProfile) {
+    doc.heading(2, "How to apply the AppArmor profile");
+    doc.paragraph("Load it on each machine, then name it:");
+    let name = profile.name();
+    doc.code_block(
+        "sh",
+        &format!("apparmor_parser --replace apparmor.profile\ndocker run --security-opt apparmor={name} IMAGE\npodman run --security-opt apparmor={name} IMAGE"),
+    );
+    doc.code_block(
+        "yaml",
+        &format!("securityContext:\n  appArmorProfile:\n    type: Localhost\n    localhostProfile: {name}"),
+    );
+    doc.paragraph("Kubernetes before 1.30 has an annotation instead: `container.apparmor.security.beta.kubernetes.io/CONTAINER: localhost/PROFILE`.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::apparmor::{Options, fixture};
+
+    #[test]
+    fn a_server() {
+        let profile = AppArmorProfile::from_recordings(&[fixture::web()], &Options::default());
+        let profile = profile.unwrap();
+        let needed = Capabilities::needed_by(&profile);
+        insta::assert_snapshot!(apparmor(&profile, needed.as_ref()));
+    }
+
+    #[test]
+    fn hostile_paths_stay_in_their_cells() {
+        let mut recording = fixture::empty();
+        let path = b"/a|b\n# Approved `x` <b>\x1b[2J*";
+        let file = fixture::file(path, crate::recording::FileAccess::Read);
+        recording.files = vec![fixture::seen(file, crate::recording::Phase::Run, "/bin/x")];
+        let profile = AppArmorProfile::from_recordings(&[recording], &Options::default()).unwrap();
+        let text = apparmor(&profile, None);
+        assert!(
+            text.bytes()
+                .all(|byte| byte == b'\n' || (b' '..0x7f).contains(&byte))
+        );
+        assert!(
+            !text.contains("\n# Approved") && !text.contains("<b>"),
+            "{text}"
+        );
+    }
+}
