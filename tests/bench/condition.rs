@@ -146,12 +146,12 @@ impl Stage<'_> {
                     drain,
                 }
             }
-            Condition::Recorded { accesses } => Held::Tracer(Tracer::record_with(
+            Condition::Recorded { accesses } => Held::Tracer(Tracer::record(
                 self.cgroup.path(),
                 self.output,
                 &options(*accesses),
             )?),
-            Condition::NotRecorded { accesses } => Held::Tracer(Tracer::record_with(
+            Condition::NotRecorded { accesses } => Held::Tracer(Tracer::record(
                 self.other.path(),
                 self.output,
                 &options(*accesses),

@@ -50,12 +50,7 @@ pub(crate) struct Tracer {
 
 impl Tracer {
     /// Starts recording `cgroup` and returns when the programs are attached.
-    pub(crate) fn record(cgroup: &Path, output: &Path) -> Result<Self> {
-        Self::record_with(cgroup, output, &[])
-    }
-
-    /// The same with more options.
-    pub(crate) fn record_with(cgroup: &Path, output: &Path, options: &[String]) -> Result<Self> {
+    pub(crate) fn record(cgroup: &Path, output: &Path, options: &[String]) -> Result<Self> {
         let binary = binary()?;
         let mut child = Command::new(&binary)
             .args(["record", "--name", NAME, "--output"])

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`ground_truth`] | what is recorded is what strace sees, in both directions |
 //! | [`same_run`] | and in one and the same run, of programs that never go the same way twice |
+//! | [`apparmor`] | the AppArmor profile runs the workload, and denies what was not recorded |
 //! | [`files`] | what is recorded of files is what strace sees, and a flood of them is no flood of events |
 //! | [`arguments`] | values of arguments are told, and a profile that restricts them holds |
 //! | [`races`] | no call is lost, however many are made at one moment |
@@ -29,6 +30,7 @@
 //! | [`output`] | what is written, where, and that it is the same each time |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
 
+mod apparmor;
 mod arguments;
 mod arrivals;
 mod attribution;

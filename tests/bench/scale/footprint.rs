@@ -72,7 +72,7 @@ pub(super) fn measure(
             (cgroups + 64).max(4096).to_string(),
         ],
     };
-    let tracer = Tracer::record_with(parent.path(), output, &options)?;
+    let tracer = Tracer::record(parent.path(), output, &options)?;
     let pid = tracer.pid();
     let (start, ran) = (Instant::now(), proc::run_time(pid)?);
     for (index, member) in populate(&parent, cgroups)?.iter().enumerate() {

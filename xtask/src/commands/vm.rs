@@ -59,7 +59,13 @@ const CONTAINER_TESTS: [&str; 1] = ["blocked::each_way_of_stopping_is_told"];
 
 /// What a kernel with AppArmor and BPF among its security modules is for: accesses by the modules' own
 /// hooks, and profiles enforced. It takes `bpf_loop`, which Linux 5.10 does not have.
-const MODULE_TESTS: [&str; 4] = [
+const MODULE_TESTS: [&str; 10] = [
+    "apparmor::every_kind",
+    "apparmor::nginx",
+    "apparmor::pipeline",
+    "apparmor::python",
+    "apparmor::redis",
+    "apparmor::what_was_not_recorded_is_denied",
     "files::every_kind",
     "files::nginx",
     "files::providers_agree",

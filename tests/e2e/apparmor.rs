@@ -1,0 +1,254 @@
+//! The AppArmor profile of a recording runs the same work, and nothing more: enforced by a kernel that
+//! has AppArmor, in the virtual machine.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{ErrorKind, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use tracer_tests::{
+    Outcome, needs,
+    requires::{Need, program},
+    scratch::Scratch,
+    servers::Server,
+    tracer::Record,
+    work::Work,
+};
+
+/// aa-exec(1).
+const AA_EXEC: Need = Need::Program("aa-exec", "apparmor");
+const PARSER: Need = Need::Program("apparmor_parser", "apparmor");
+
+/// A profile that is loaded and enforced, until it is dropped.
+struct Loaded {
+    file: PathBuf,
+}
+
+impl Loaded {
+    fn new(file: &Path) -> Result<Self> {
+        parser("-r", file)?;
+        Ok(Self {
+            file: file.to_owned(),
+        })
+    }
+}
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        if let Err(error) = parser("-R", &self.file) {
+            eprintln!("a profile stays behind: {error:#}");
+        }
+    }
+}
+
+fn parser(option: &str, file: &Path) -> Outcome {
+    let output = Command::new("apparmor_parser")
+        .args([option, "-K"])
+        .arg(file)
+        .output()
+        .context("starting apparmor_parser")?;
+    ensure!(
+        output.status.success(),
+        "apparmor_parser {option}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
+/// The kernel's log, from now on.
+struct KernelLog(File);
+
+impl KernelLog {
+    fn from_now() -> Result<Self> {
+        let mut log = Self(
+            OpenOptions::new()
+                .read(true)
+                .custom_flags(libc::O_NONBLOCK)
+                .open("/dev/kmsg")
+                .context("opening the kernel's log")?,
+        );
+        log.denied("")?;
+        Ok(log)
+    }
+
+    /// What was denied since it was last asked, under a profile. Says so when the log lost lines.
+    fn denied(&mut self, profile: &str) -> Result<Vec<String>> {
+        let wanted = format!("profile=\"{profile}\"");
+        let mut denied = Vec::new();
+        let mut line = vec![0; 8192];
+        loop {
+            match self.0.read(&mut line) {
+                Ok(len) => {
+                    let text = String::from_utf8_lossy(&line[..len]);
+                    if text.contains("apparmor=\"DENIED\"") && text.contains(&wanted) {
+                        denied.push(text.lines().next().unwrap_or_default().to_owned());
+                    }
+                    ensure!(
+                        !text.contains("audit_lost") && !text.contains("callbacks suppressed"),
+                        "the kernel's log is not complete: {text}"
+                    );
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(denied),
+                // Lines were overwritten before they were read.
+                Err(error) if error.raw_os_error() == Some(libc::EPIPE) && profile.is_empty() => {}
+                Err(error) => bail!("reading the kernel's log: {error}"),
+            }
+        }
+    }
+}
+
+/// A command line that runs under a profile.
+fn under(profile: &str, line: &[PathBuf]) -> Vec<PathBuf> {
+    let mut whole: Vec<PathBuf> = ["aa-exec", "-p", profile, "--"].map(PathBuf::from).into();
+    whole.extend(line.iter().cloned());
+    whole
+}
+
+/// Records `work`, enforces its profile on the same work, and then on what was not recorded.
+fn runs_under_its_profile(test: &str, work: Work) -> Outcome {
+    let mut needed = vec![
+        Need::Root,
+        Need::Cgroup2,
+        Need::SecurityModules,
+        AA_EXEC,
+        PARSER,
+        program::BUSYBOX,
+    ];
+    needed.extend(work.needs());
+    if !tracer_tests::requires::met(test, &needed)? {
+        return Ok(());
+    }
+    let scratch = Scratch::new()?;
+    let dir = scratch.dir("work")?;
+    let name = format!("tracer-test-{}", std::process::id());
+    let line = work.prepare(&dir)?;
+    let record = Record::new(&scratch.join("out"), &name)?.of(line.clone());
+    let (recording_line, recorded) = record.into_command_line();
+    let done = work.run(&dir, &recording_line, None)?;
+    ensure!(
+        done.code == 0,
+        "the work failed while it was recorded: {done:?}"
+    );
+
+    let file = recorded.folder.join("apparmor.profile");
+    let text = fs::read_to_string(&file).context("there is no AppArmor profile")?;
+    let mut log = KernelLog::from_now()?;
+    {
+        let _loaded = Loaded::new(&file)?;
+        let again = work.run(&dir, &under(&name, &line), None)?;
+        let denied = log.denied(&name)?;
+        ensure!(
+            denied.is_empty(),
+            "denied:\n{}\nby\n{text}",
+            denied.join("\n")
+        );
+        ensure!(
+            again.code == 0,
+            "the work failed under the profile: {again:?}"
+        );
+        ensure!(
+            again.said == done.said,
+            "it said {again:?}, and before {done:?}"
+        );
+    }
+
+    // A file that nobody recorded, read by the program itself: the profile of `cat` reads its own.
+    let without = without_a_rule(&text)?;
+    let file = scratch.join("without");
+    fs::write(&file, &without.text)?;
+    let _loaded = Loaded::new(&file)?;
+    let _ = work.run(&dir, &under(&name, &line), None);
+    let denied = log.denied(&name)?;
+    ensure!(
+        !denied.is_empty(),
+        "without the rule {:?} nothing was denied",
+        without.rule
+    );
+    Ok(())
+}
+
+/// A profile that lacks one rule.
+struct Without {
+    text: String,
+    rule: String,
+}
+
+/// Leaves out the rule of a library that is mapped: every program that is not static needs one.
+fn without_a_rule(text: &str) -> Result<Without> {
+    let rule = text
+        .lines()
+        .find(|line| line.contains("libc.so") && line.trim_end().ends_with("mr,"))
+        .context("no rule speaks of the C library")?;
+    Ok(Without {
+        text: text.replace(rule, ""),
+        rule: rule.trim().to_owned(),
+    })
+}
+
+macro_rules! enforce {
+    ($($name:ident: $work:expr;)*) => {
+        $(
+            #[test]
+            fn $name() -> Outcome {
+                runs_under_its_profile(tracer_tests::test_name!(), $work)
+            }
+        )*
+    };
+}
+
+enforce! {
+    every_kind: Work::Script(program::PYTHON, "files.py");
+    nginx: Work::Server(Server::Nginx);
+    pipeline: Work::Script(program::BASH, "work.bash");
+    python: Work::Script(program::PYTHON, "work.py");
+    redis: Work::Script(program::BASH, "persist.bash");
+}
+
+/// What was not recorded is denied, each kind by itself.
+#[test]
+fn what_was_not_recorded_is_denied() -> Outcome {
+    needs!(
+        Need::Root,
+        Need::Cgroup2,
+        Need::SecurityModules,
+        AA_EXEC,
+        PARSER,
+        program::BUSYBOX
+    );
+    let scratch = Scratch::new()?;
+    let name = format!("tracer-test-{}", std::process::id());
+    let work = ["busybox", "sh", "-c", "cat /etc/hostname >/dev/null; true"];
+    let (finished, recorded) = Record::new(&scratch.join("out"), &name)?.of(work).run()?;
+    finished.success()?;
+    let _loaded = Loaded::new(&recorded.folder.join("apparmor.profile"))?;
+    let mut log = KernelLog::from_now()?;
+    let mut run = |script: &str| -> Result<Vec<String>> {
+        Command::new("aa-exec")
+            .args(["-p", &name, "--", "busybox", "sh", "-c", script])
+            .output()
+            .context("starting aa-exec")?;
+        log.denied(&name)
+    };
+    let denied = run(work[3])?;
+    ensure!(denied.is_empty(), "the recorded work is denied: {denied:?}");
+    for (script, expected) in [
+        ("cat /etc/passwd", "operation=\"open\""),
+        ("echo >/etc/hostname", "operation=\"open\""),
+        ("mkdir /tmp/not-recorded", "operation=\"mkdir\""),
+        ("/bin/ls", "operation=\"exec\""),
+        ("ping -c1 127.0.0.1", "operation=\"create\""),
+        ("kill -0 1", "operation=\"signal\""),
+        ("chroot / true", "operation=\"capable\""),
+    ] {
+        let denied = run(script)?;
+        ensure!(
+            denied.iter().any(|line| line.contains(expected)),
+            "{script}: expected {expected}, the log says {denied:?}"
+        );
+    }
+    Ok(())
+}
