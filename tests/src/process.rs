@@ -132,7 +132,7 @@ impl Running {
     /// Waits until stderr contains `text`.
     ///
     /// # Errors
-    /// When it ends or [`wait::PATIENCE`] does before that.
+    /// When it ends or [`wait::patience`] does before that.
     pub fn until_stderr(&mut self, text: &str) -> Result<()> {
         let what = format!("{text:?} on stderr of {}", self.label);
         wait::until(&what, || {
@@ -153,7 +153,7 @@ impl Running {
     /// Waits until stdout contains `text`.
     ///
     /// # Errors
-    /// When it ends or [`wait::PATIENCE`] does before that.
+    /// When it ends or [`wait::patience`] does before that.
     pub fn until_stdout(&mut self, text: &str) -> Result<()> {
         let what = format!("{text:?} on stdout of {}", self.label);
         wait::until(&what, || {
@@ -174,9 +174,9 @@ impl Running {
     /// Waits for its end.
     ///
     /// # Errors
-    /// When it has not ended after [`wait::PATIENCE`]: what it wrote so far is in the message.
+    /// When it has not ended after [`wait::patience`]: what it wrote so far is in the message.
     pub fn wait(self) -> Result<Finished> {
-        self.wait_within(wait::PATIENCE)
+        self.wait_within(wait::patience())
     }
 
     /// [`Self::wait`] with a patience of its own.

@@ -1,7 +1,7 @@
 //! Waiting for an event, never for a time.
 
 use std::{
-    fs,
+    env, fs,
     path::Path,
     thread,
     time::{Duration, Instant},
@@ -9,15 +9,22 @@ use std::{
 
 use anyhow::{Result, bail};
 
-/// How long anything may take that takes a moment on an idle machine.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything may take that takes a moment on an idle machine. The virtual machine of `cargo xtask
+/// vm` is emulated: there the verifier alone takes half a minute.
+pub fn patience() -> Duration {
+    Duration::from_secs(if env::var_os("TRACER_VM").is_some() {
+        240
+    } else {
+        30
+    })
+}
 
 /// Asks `poll` until it has an answer.
 ///
 /// # Errors
-/// What `poll` fails with, or a sentence that names `what` after [`PATIENCE`].
+/// What `poll` fails with, or a sentence that names `what` after [`patience`].
 pub fn until<T>(what: &str, poll: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    within(PATIENCE, what, poll)
+    within(patience(), what, poll)
 }
 
 /// The process id in a file. A runtime writes it after the start, when a server may have done its work.

@@ -50,6 +50,13 @@ pub(crate) unsafe fn of_current<T>(offset: u32) -> Result<T, i32> {
     }
 }
 
+/// The address of the running task.
+#[inline(always)]
+pub(crate) fn current() -> u64 {
+    // SAFETY: a helper without arguments.
+    unsafe { bpf_get_current_task() }
+}
+
 /// The entry of the running task's cgroup, if it is recorded.
 #[inline(always)]
 pub(crate) fn entry_of_current() -> Option<CgroupEntry> {

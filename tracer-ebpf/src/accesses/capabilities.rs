@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use tracer_ebpf::{AccessKind, access::flag};
 
-use super::{Place, Request, is_overridden, key, place, recorded, ring, was_told};
+use super::{Place, Request, is_overridden, key, place::number, recorded, ring, was_told};
 use crate::maps::config;
 
 /// `CAP_OPT_NOAUDIT` (include/linux/security.h): the kernel goes on without it.
@@ -60,7 +60,7 @@ fn granted(ns: *const u8, capability: u32, mut flags: u32) {
     let Some(row) = recorded() else {
         return;
     };
-    if place::read::<u64>(ns as u64, config!(user_ns_parent)).is_some_and(|parent| parent != 0) {
+    if number!(u64, ns as u64, config!(user_ns_parent)) != 0 {
         flags |= flag::OWN_NAMESPACE;
     }
     if is_overridden() {

@@ -19,7 +19,9 @@ use tracer_ebpf::{
 };
 
 use super::{
-    Place, Request, hooks, key, known_row, mix, note, place, ring,
+    Place, Request, hooks, key, known_row, mix, note, place,
+    place::number,
+    ring,
     sockets::{self, Address},
     tell, was_told,
 };
@@ -148,7 +150,8 @@ fn follow(operation: &'static Operation, ended: &Ended) {
         ),
         operation::OF_SOCKET => {
             let file = file_of(low(argument(ended, 0)));
-            if let Some(socket) = place::read::<u64>(file, config!(file_private)) {
+            let socket = number!(u64, file, config!(file_private));
+            if socket != 0 {
                 let address = Address {
                     at: if operation.path == 0 {
                         0
@@ -187,7 +190,7 @@ fn open_file(operation: &Operation, ended: &Ended, kind: AccessKind) {
             flags = unsafe { bpf_probe_read_user(flags as *const u64) }.unwrap_or(0);
         }
         flags |= u64::from(operation.opens);
-        let mode = place::read::<u32>(file, config!(file_mode)).unwrap_or(0);
+        let mode = number!(u32, file, config!(file_mode));
         request.values[0] = hooks::how_opened(mode, low(flags));
     }
     tell(&request);
@@ -233,15 +236,14 @@ fn argument(ended: &Ended, number: u32) -> u64 {
 /// The `struct file *` of a descriptor of the running task; 0 for none.
 #[inline(always)]
 fn file_of(descriptor: u32) -> u64 {
-    // SAFETY: the offset of that field.
-    let files = unsafe { tasks::of_current::<u64>(config!(task_files)) }.unwrap_or(0);
-    let table = place::read::<u64>(files, config!(files_fdt)).unwrap_or(0);
-    let most = place::read::<u32>(table, config!(fdt_max)).unwrap_or(0);
+    let files = number!(u64, tasks::current(), config!(task_files));
+    let table = number!(u64, files, config!(files_fdt));
+    let most = number!(u32, table, config!(fdt_max));
     if descriptor >= most {
         return 0;
     }
-    let list = place::read::<u64>(table, config!(fdt_fd)).unwrap_or(0);
-    place::read::<u64>(list.wrapping_add(u64::from(descriptor) * 8), 0).unwrap_or(0)
+    let list = number!(u64, table, config!(fdt_fd));
+    number!(u64, list.wrapping_add(u64::from(descriptor) * 8), 0)
 }
 
 /// Where a relative path starts.
@@ -253,8 +255,7 @@ fn start(ended: &Ended, directory: u32) -> Place {
         low(argument(ended, directory))
     };
     if descriptor == AT_FDCWD {
-        // SAFETY: the offset of that field.
-        let fs = unsafe { tasks::of_current::<u64>(config!(task_fs)) }.unwrap_or(0);
+        let fs = number!(u64, tasks::current(), config!(task_fs));
         return Place::at(fs.wrapping_add(u64::from(config!(fs_pwd))) as *const u8);
     }
     Place::of_file(file_of(descriptor) as *const u8)

@@ -15,7 +15,8 @@ use tracer_ebpf::{
 };
 
 use super::{
-    Place, Request, exec, place, recorded_by_itself, sockets, sockets::Address, tell, tell_pair,
+    Place, Request, exec, place, place::number, recorded_by_itself, sockets, sockets::Address,
+    tell, tell_pair,
 };
 use crate::maps::config;
 
@@ -162,8 +163,8 @@ fn opened(file: *const u8) {
         return;
     };
     let file = file as u64;
-    let flags = place::read::<u32>(file, config!(file_flags)).unwrap_or(0);
-    let mode = place::read::<u32>(file, config!(file_mode)).unwrap_or(0);
+    let flags = number!(u32, file, config!(file_flags));
+    let mode = number!(u32, file, config!(file_mode));
     if flags & FMODE_EXEC != 0 {
         return;
     }
@@ -244,7 +245,7 @@ fn of_file(file: *const u8, kind: AccessKind) {
 
 #[inline(always)]
 fn executed(bprm: *const u8) {
-    let file = place::read::<u64>(bprm as u64, config!(binprm_file)).unwrap_or(0);
+    let file = number!(u64, bprm as u64, config!(binprm_file));
     exec::begins(Place::of_file(file as *const u8));
 }
 
@@ -265,7 +266,7 @@ fn protected(vma: *const u8, protection: u64) {
     if protection & PROT_EXEC == 0 {
         return;
     }
-    let file = place::read::<u64>(vma as u64, config!(vma_file)).unwrap_or(0);
+    let file = number!(u64, vma as u64, config!(vma_file));
     if file != 0
         && let Some(row) = recorded_by_itself()
     {

@@ -74,9 +74,10 @@ pub(crate) fn recorded() -> Option<u32> {
 #[inline(always)]
 pub(crate) fn is_overridden() -> bool {
     // `real_cred`, and after it `cred`: user space checks that.
-    // SAFETY: the offset of that field.
-    let creds = unsafe { tasks::of_current::<[u64; 2]>(config!(task_real_cred)) };
-    creds.is_ok_and(|[real, effective]| real != effective)
+    // SAFETY: any bytes are numbers.
+    let [real, effective] =
+        unsafe { place::read::<[u64; 2]>(tasks::current(), config!(task_real_cred)) };
+    real != effective
 }
 
 /// The row of the running task, when accesses to files are recorded that it makes by itself.

@@ -4,14 +4,20 @@
 //! All reads are by helper, so that it is the same whether the verifier knows the type of what was
 //! handed over or not. No lock is taken: a name that is changed just then may be told half old.
 
-use aya_ebpf::helpers::{bpf_probe_read_kernel, generated};
+use core::mem::MaybeUninit;
+
+use aya_ebpf::helpers::generated;
 use tracer_ebpf::{
     AccessKind,
     access::{ACCESS_PATH_LEN, NAME_LEN, flag},
 };
 
 use super::mix;
-use crate::{kernel::low, maps::config, tasks};
+use crate::{
+    kernel::low,
+    maps::{self, config},
+    tasks,
+};
 
 /// `SB_NOUSER` (include/linux/fs.h): a file system that cannot be mounted by users, such as those
 /// of pipes, sockets and memfd. AppArmor does not mediate these (`path_mediated_fs`,
@@ -39,8 +45,8 @@ impl Place {
     /// The `struct path` at an address of the kernel.
     #[inline(always)]
     pub(crate) fn at(path: *const u8) -> Self {
-        // SAFETY: a checked read.
-        unsafe { bpf_probe_read_kernel(path.cast::<Self>()) }.unwrap_or(Self::NONE)
+        // SAFETY: any bytes are numbers.
+        unsafe { read(path as u64, 0) }
     }
 
     /// That of a `struct file`.
@@ -142,13 +148,13 @@ enum Step {
 
 impl Walk {
     #[inline(always)]
-    fn from(place: Place) -> Option<Self> {
+    fn from(place: Place) -> Self {
         let address = place.mount.wrapping_sub(u64::from(config!(mount_mnt)));
-        Some(Self {
+        Self {
             address,
-            mount: mount(address)?,
+            mount: mount(address),
             name: place.name,
-        })
+        }
     }
 
     #[inline(always)]
@@ -161,17 +167,15 @@ impl Walk {
                     Step::Nowhere
                 };
             }
-            let Some(parent) = mount(self.mount.parent) else {
-                return Step::Unreadable;
-            };
             self.name = self.mount.mounted_on;
             self.address = self.mount.parent;
-            self.mount = parent;
+            self.mount = mount(self.address);
             return Step::Mount;
         }
-        let Some(name) = name(self.name) else {
+        let name = name(self.name);
+        if name.parent == 0 {
             return Step::Unreadable;
-        };
+        }
         if name.parent == self.name {
             return Step::Nowhere;
         }
@@ -180,39 +184,58 @@ impl Walk {
     }
 }
 
-/// Reads a value of the kernel.
+/// Reads a value of the kernel; all of its bytes are 0 when nothing can be read there, as the helper has
+/// it (`bpf_probe_read_kernel_common`, kernel/trace/bpf_trace.c). Not asked whether it could: each such
+/// question doubles what the verifier has to follow.
 ///
-/// The address need not be right: the read is checked.
+/// # Safety
+/// All bytes 0 must be a `T`.
 #[inline(always)]
-pub(crate) fn read<T>(address: u64, offset: u32) -> Option<T> {
-    let at = address.wrapping_add(u64::from(offset)) as *const T;
-    // SAFETY: a checked read.
-    unsafe { bpf_probe_read_kernel(at) }.ok()
+pub(crate) unsafe fn read<T>(address: u64, offset: u32) -> T {
+    let at = address.wrapping_add(u64::from(offset)) as *const _;
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: a checked read, which writes all of it.
+    unsafe {
+        generated::bpf_probe_read_kernel(value.as_mut_ptr().cast(), low(size_of::<T>() as u64), at);
+        value.assume_init()
+    }
+}
+
+/// The same for numbers.
+macro_rules! number {
+    ($type:ty, $address:expr, $offset:expr) => {
+        // SAFETY: any bytes are a number.
+        unsafe { $crate::accesses::place::read::<$type>($address, $offset) }
+    };
+}
+pub(crate) use number;
+
+#[inline(always)]
+fn mount(address: u64) -> Mount {
+    // SAFETY: any bytes are numbers.
+    unsafe { read(address, config!(mount_parent)) }
 }
 
 #[inline(always)]
-fn mount(address: u64) -> Option<Mount> {
-    read(address, config!(mount_parent))
-}
-
-#[inline(always)]
-fn name(dentry: u64) -> Option<Name> {
-    read(dentry, config!(dentry_parent))
+fn name(dentry: u64) -> Name {
+    // SAFETY: any bytes are numbers.
+    unsafe { read(dentry, config!(dentry_parent)) }
 }
 
 /// `mnt_ns` is null in a mount that was taken off, and an error in the kernel's own.
 #[inline(always)]
 fn is_in_a_namespace(mount: u64) -> bool {
     const FIRST_ERROR: u64 = 4095_u64.wrapping_neg();
-    read::<u64>(mount, config!(mount_ns)).is_some_and(|ns| ns != 0 && ns < FIRST_ERROR)
+    let ns = number!(u64, mount, config!(mount_ns));
+    // One comparison for both: no null pointer and no error.
+    ns.wrapping_sub(1) < FIRST_ERROR - 1
 }
 
 /// Whether the file is one that AppArmor looks at.
 #[inline(always)]
 pub(crate) fn is_mediated(place: Place) -> bool {
-    let flags = read::<u64>(place.name, config!(dentry_sb))
-        .and_then(|sb| read::<u64>(sb, config!(sb_flags)));
-    place.name != 0 && flags.is_some_and(|flags| flags & SB_NOUSER == 0)
+    let sb = number!(u64, place.name, config!(dentry_sb));
+    sb != 0 && number!(u64, sb, config!(sb_flags)) & SB_NOUSER == 0
 }
 
 /// Whose file it is, and whether it is a directory.
@@ -223,19 +246,18 @@ pub(crate) fn flags(place: Place, kind: AccessKind) -> u32 {
         AccessKind::Create | AccessKind::Symlink => flag::OWNED,
         _ => 0,
     };
-    let inode = name(place.name).map_or(0, |name| name.inode);
+    let inode = name(place.name).inode;
     if inode == 0 {
         // There is no file yet: this access makes it.
         return made | flag::OWNED;
     }
     let mut flags = made;
-    if read::<u16>(inode, config!(inode_mode)).is_some_and(|mode| mode & FORMAT == DIRECTORY) {
+    if number!(u16, inode, config!(inode_mode)) & FORMAT == DIRECTORY {
         flags |= flag::DIRECTORY;
     }
-    // SAFETY: the offset of that field.
-    let cred = unsafe { tasks::of_current::<u64>(config!(task_cred)) }.unwrap_or(0);
-    let fsuid = read::<u32>(cred, config!(cred_fsuid));
-    if fsuid.is_some() && fsuid == read::<u32>(inode, config!(inode_uid)) {
+    let cred = number!(u64, tasks::current(), config!(task_cred));
+    let fsuid = number!(u32, cred, config!(cred_fsuid));
+    if fsuid == number!(u32, inode, config!(inode_uid)) {
         flags |= flag::OWNED;
     }
     flags
@@ -269,6 +291,16 @@ impl Unknown {
     }
 }
 
+/// Twice 0, which the verifier takes for any number: what a loop begins with is then no special case of what it
+/// goes on with.
+#[inline(always)]
+fn unknown_zeros() -> Option<[u64; 2]> {
+    // Row 0 is nobody's, and has no salt.
+    let salt = maps::SALTS.get_ptr(0)?;
+    // SAFETY: an element of the map.
+    Some(unsafe { [salt.read_volatile(), salt.read_volatile()] })
+}
+
 /// A walk that measures.
 struct Measuring {
     walk: Walk,
@@ -283,16 +315,17 @@ struct Measuring {
 /// Hash and length of a path; `None` when it could not be read.
 #[inline(always)]
 pub(crate) fn measure(place: Place) -> Option<Measured> {
-    let walk = Walk::from(place)?;
+    let walk = Walk::from(place);
     let parent = if place.name == walk.mount.root {
         0
     } else {
-        name(place.name)?.parent
+        name(place.name).parent
     };
+    let [hash, above] = unknown_zeros()?;
     let mut measuring = Measuring {
         walk,
-        hash: 0,
-        above: 0,
+        hash,
+        above,
         len: Unknown::new(0),
         truncated: Unknown::new(1),
         detached: Unknown::new(0),
@@ -325,10 +358,11 @@ unsafe extern "C" fn measure_step(_: u32, measuring: *mut Measuring) -> i64 {
         Step::Name(name) => {
             measuring.hash = mix(measuring.hash, name.hash_len);
             let len = measuring.len.get();
-            if len != 0 {
-                measuring.above = mix(measuring.above, name.hash_len);
-            }
-            measuring.len.set(len.saturating_add(length(name) + 1));
+            // Without a branch: 0 for the last name, which is the first one here, and all ones for others.
+            let is_above = u64::from((len | len.wrapping_neg()) >> 31).wrapping_neg();
+            measuring.above = mix(measuring.above, name.hash_len) & is_above;
+            // At most 4,096 names of 256 bytes.
+            measuring.len.set(len.wrapping_add(length(name) + 1));
             return GO_ON;
         }
         Step::Mount => return GO_ON,
@@ -367,9 +401,7 @@ pub(crate) unsafe fn write<const LEN: usize>(
     at: usize,
     end: usize,
 ) -> usize {
-    let Some(walk) = Walk::from(place) else {
-        return at;
-    };
+    let walk = Walk::from(place);
     let mut writing = Writing::<LEN> {
         walk,
         bytes,

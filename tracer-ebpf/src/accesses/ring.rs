@@ -12,7 +12,7 @@ use tracer_ebpf::{
     access::{ACCESS_PATH_LEN, LONG_BYTES, NAME_LEN, SHORT_BYTES},
 };
 
-use super::{Paths, Request, note, place};
+use super::{Paths, Request, note, place, place::number};
 use crate::{
     kernel::low,
     maps::{self, config},
@@ -83,12 +83,11 @@ pub(super) unsafe fn head(access: *mut Access, request: &Request, flags: u32, ke
 /// The system call that the running task is in; `u32::MAX` before it is known where registers lie.
 #[inline(always)]
 pub(super) fn call_of_current() -> (u32, AbiClass) {
-    // SAFETY: the offset of that field.
-    let stack = unsafe { tasks::of_current::<u64>(config!(task_stack)) }.unwrap_or(0);
+    let stack = number!(u64, tasks::current(), config!(task_stack));
     let Some(regs) = slots::registers(stack) else {
         return (u32::MAX, AbiClass::Native);
     };
-    let nr = place::read::<u32>(regs as u64, config!(regs_nr)).unwrap_or(u32::MAX);
+    let nr = number!(u32, regs as u64, config!(regs_nr));
     (nr, syscalls::abi_at_the_end(regs, nr))
 }
 

@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use tracer_ebpf::{AccessKind, access::flag};
 
-use super::{Place, Request, key, known_row, place, recorded, ring, was_told};
+use super::{Place, Request, key, known_row, place::number, recorded, ring, was_told};
 use crate::{
     maps::config,
     tasks::{self, Found},
@@ -56,15 +56,15 @@ pub(crate) fn signal_generate(ctx: BtfTracePointContext) -> i32 {
     let (signal, info, task): (u32, *const u8, *const u8) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
     let info = info as u64;
     let of_process = info == NO_INFO
-        || info != OF_KERNEL
-            && place::read::<i32>(info, config!(siginfo_code)).is_some_and(|code| {
-                code < FIRST_OF_KERNEL
-                    && !matches!(code, SI_TIMER | SI_MESGQ | SI_ASYNCIO | SI_SIGIO)
-            });
+        || info != OF_KERNEL && is_of_process(number!(i32, info, config!(siginfo_code)));
     if of_process {
         sent(task, signal);
     }
     0
+}
+
+const fn is_of_process(code: i32) -> bool {
+    code < FIRST_OF_KERNEL && !matches!(code, SI_TIMER | SI_MESGQ | SI_ASYNCIO | SI_SIGIO)
 }
 
 /// `(struct task_struct *child, unsigned int mode)`.

@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::generated;
 use tracer_ebpf::AccessKind;
 
-use super::{Place, Request, key, mix, place, ring, was_told};
+use super::{Place, Request, key, mix, place::number, ring, was_told};
 use crate::{kernel::low, maps::config};
 
 /// Room for an address: `sockaddr_un` has 110 bytes (include/uapi/linux/un.h), and is the longest
@@ -40,14 +40,12 @@ pub(crate) fn made(row: u32, family: u32, kind: u32, protocol: u32) {
 /// Tells of what is done with a socket (`struct socket *`), and with which address.
 #[inline(never)]
 pub(crate) fn used(row: u32, kind: AccessKind, socket: u64, address: &Address) {
-    let Some(sk) = place::read::<u64>(socket, config!(socket_sk)) else {
-        return;
-    };
+    let sk = number!(u64, socket, config!(socket_sk));
     let mut request = Request::new(row, kind, Place::NONE);
     request.values = [
-        u64::from(place::read::<u16>(sk, config!(sock_family)).unwrap_or(0)),
-        u64::from(place::read::<u16>(socket, config!(socket_type)).unwrap_or(0)),
-        u64::from(place::read::<u16>(sk, config!(sock_protocol)).unwrap_or(0)),
+        u64::from(number!(u16, sk, config!(sock_family))),
+        u64::from(number!(u16, socket, config!(socket_type))),
+        u64::from(number!(u16, sk, config!(sock_protocol))),
     ];
     let mut words = [0_u64; ADDRESS_LEN / 8];
     let len = address.len.min(low(ADDRESS_LEN as u64));
