@@ -9,6 +9,7 @@ pub(crate) mod fixture;
 mod generalise;
 mod ipc;
 mod links;
+mod making;
 mod model;
 mod mounts;
 mod network;
@@ -18,6 +19,7 @@ mod quote;
 mod render;
 #[cfg(test)]
 mod tests;
+mod unsayable;
 
 pub use files::FileRule;
 pub use generalise::{Policy, Reason};

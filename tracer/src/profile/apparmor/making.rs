@@ -1,0 +1,348 @@
+//! How a profile follows from recordings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    files::Gathered,
+    links,
+    model::{AppArmorProfile, CapabilityRule, Lost, Options, kind},
+    mounts, network,
+    permissions::Permissions,
+    unsayable::{access_in_words, unsayable},
+};
+use crate::{
+    profile::seccomp::ExecPolicy,
+    recording::{
+        CapabilityUse, Executable, FileAccess, FilePath, FileUse, MountUse, Phase, Recording, Seen,
+        SocketUse, Witness,
+    },
+};
+
+impl AppArmorProfile {
+    /// The profile under which all of `recordings` could run again; `None` when there is none, or when
+    /// files were not observed in one of them: a profile that was made without would allow no file.
+    ///
+    /// Only what was observed decides, not who first did it, when or how often.
+    pub fn from_recordings(recordings: &[Recording], options: &Options) -> Option<Self> {
+        let workload = recordings.first()?.workload.name.clone();
+        let observed = |kind: &str| {
+            let has = |recording: &Recording| recording.providers.iter().any(|it| it.kind == kind);
+            recordings.iter().all(has)
+        };
+        if !observed(kind::FILES) {
+            return None;
+        }
+        let kinds = [
+            kind::CAPABILITIES,
+            kind::SOCKETS,
+            kind::SIGNALS,
+            kind::TRACES,
+            kind::MOUNTS,
+        ];
+        let mut making = Making {
+            exec: options.exec,
+            gathered: Gathered::default(),
+            pairs: BTreeMap::new(),
+            runs: BTreeSet::new(),
+            base: 0,
+            profile: Self {
+                name: options.name.clone().unwrap_or_else(|| workload.clone()),
+                workload,
+                complain: options.complain,
+                essential: options.essential,
+                policy: options.generalise,
+                files: BTreeMap::new(),
+                links: BTreeMap::new(),
+                capabilities: BTreeMap::new(),
+                probes: BTreeMap::new(),
+                networks: BTreeMap::new(),
+                signals: BTreeMap::new(),
+                traces: BTreeMap::new(),
+                mounts: BTreeMap::new(),
+                left_out: BTreeMap::new(),
+                lost: BTreeSet::new(),
+                unseen: kinds.into_iter().filter(|kind| !observed(kind)).collect(),
+            },
+        };
+        for recording in recordings {
+            making.add(recording);
+        }
+        Some(making.finish())
+    }
+}
+
+/// A profile while it is made.
+struct Making {
+    exec: ExecPolicy,
+    gathered: Gathered,
+    /// Links by their new and old names.
+    pairs: BTreeMap<(FilePath, FilePath), BTreeSet<Executable>>,
+    runs: BTreeSet<u32>,
+    /// What to add to a recording's numbers of instances.
+    base: u32,
+    profile: AppArmorProfile,
+}
+
+impl Making {
+    fn add(&mut self, recording: &Recording) {
+        let ran: BTreeSet<_> = recording
+            .syscalls
+            .iter()
+            .flat_map(|syscall| &syscall.evidence)
+            .filter(|who| self.exec.counts(who.phase))
+            .map(|who| who.executable.clone())
+            .collect();
+        for seen in &recording.files {
+            self.file(seen, &ran);
+        }
+        for executable in &ran {
+            if let Executable::Path(path) = executable
+                && is_lasting(path)
+            {
+                self.gathered.ran(path, executable);
+            }
+        }
+        for seen in &recording.capabilities {
+            self.capability(seen);
+        }
+        for seen in &recording.sockets {
+            self.socket(seen);
+        }
+        for seen in &recording.signals {
+            let who = self.who(&seen.evidence);
+            if !who.is_empty() {
+                let key = (seen.what.direction, seen.what.peer);
+                let rule = self.profile.signals.entry(key).or_default();
+                rule.signals.insert(seen.what.signal);
+                rule.executables.extend(who);
+            }
+        }
+        for seen in &recording.traces {
+            let who = self.who(&seen.evidence);
+            if !who.is_empty() {
+                let key = (seen.what.direction, seen.what.peer);
+                self.profile
+                    .traces
+                    .entry(key)
+                    .or_default()
+                    .executables
+                    .extend(who);
+            }
+        }
+        for seen in &recording.mounts {
+            self.mount(seen);
+        }
+        let count = u32::try_from(recording.runs()).unwrap_or(u32::MAX);
+        self.base = self.base.saturating_add(count);
+    }
+
+    /// Those of the witnesses that count.
+    fn who(&self, evidence: &[Witness]) -> BTreeSet<Executable> {
+        let counting = evidence.iter().filter(|who| self.exec.counts(who.phase));
+        counting.map(|who| who.executable.clone()).collect()
+    }
+
+    fn lose(&mut self, what: String, reason: &'static str) {
+        self.profile.lost.insert(Lost { what, reason });
+    }
+
+    fn file(&mut self, seen: &Seen<FileUse>, ran: &BTreeSet<Executable>) {
+        let file = &seen.what;
+        let counting: Vec<_> = seen
+            .evidence
+            .iter()
+            .filter(|who| self.exec.counts(who.phase) || starts_the_workload(file, who, ran))
+            .collect();
+        if counting.is_empty() {
+            let later = seen
+                .evidence
+                .iter()
+                .filter(|who| matches!(who.phase, Phase::Exec | Phase::Terminal));
+            for who in later {
+                let left_out = self.profile.left_out.entry(file.path.clone()).or_default();
+                left_out.insert(who.executable.clone());
+            }
+            return;
+        }
+        if let Some(reason) = unsayable(file) {
+            return self.lose(
+                format!("{} {}", access_in_words(file.access), file.path),
+                reason,
+            );
+        }
+        let runs: BTreeSet<_> = counting
+            .iter()
+            .flat_map(|who| &who.instances)
+            .map(|run| self.base.saturating_add(*run))
+            .collect();
+        let executables: BTreeSet<_> = counting.iter().map(|who| who.executable.clone()).collect();
+        // A program that the runtime starts is read and mapped under the profile, and executed before.
+        let is_start = counting.iter().all(|who| !self.exec.counts(who.phase));
+        let mut needed = Permissions::needed_by(file.access);
+        if is_start {
+            needed = needed.without(Permissions::EXECUTE);
+        }
+        if file.access == FileAccess::Link {
+            if let Some(old) = &file.target {
+                let pair = self
+                    .pairs
+                    .entry((file.path.clone(), old.clone()))
+                    .or_default();
+                pair.extend(executables.iter().cloned());
+                self.gathered.mention(old, runs.iter().copied());
+            } else {
+                self.lose(
+                    format!("linking {}", file.path),
+                    "what it gave a name to is not known",
+                );
+            }
+        }
+        self.runs.extend(runs.iter().copied());
+        self.gathered
+            .add(file, needed, runs.into_iter(), executables.into_iter());
+    }
+
+    fn capability(&mut self, seen: &Seen<CapabilityUse>) {
+        let who = self.who(&seen.evidence);
+        if who.is_empty() {
+            return;
+        }
+        let CapabilityUse {
+            capability,
+            audited,
+            own_namespace,
+        } = seen.what;
+        if capability.name().is_none() {
+            return self.lose(capability.to_string(), "the parser has no name for it");
+        }
+        let rules = if audited == Some(false) {
+            &mut self.profile.probes
+        } else {
+            &mut self.profile.capabilities
+        };
+        let rule = rules.entry(capability).or_insert_with(|| CapabilityRule {
+            only_own_namespace: true,
+            ..CapabilityRule::default()
+        });
+        rule.executables.extend(who);
+        let counting = seen
+            .evidence
+            .iter()
+            .filter(|who| self.exec.counts(who.phase));
+        rule.calls.extend(counting.filter_map(|who| who.call));
+        rule.only_own_namespace &= own_namespace;
+    }
+
+    fn socket(&mut self, seen: &Seen<SocketUse>) {
+        let who = self.who(&seen.evidence);
+        if who.is_empty() {
+            return;
+        }
+        let socket = &seen.what;
+        if network::family(socket.family).is_none() {
+            return self.lose(
+                format!("socket of family {}", socket.family),
+                "the parser has no name for the family",
+            );
+        }
+        if network::kind(socket.kind).is_none() {
+            return self.lose(
+                format!(
+                    "socket of family {} and type {}",
+                    socket.family, socket.kind
+                ),
+                "the parser has no name for the type",
+            );
+        }
+        let rule = self
+            .profile
+            .networks
+            .entry((socket.family, socket.kind))
+            .or_default();
+        rule.operations.insert(socket.operation);
+        rule.addresses.extend(socket.address.clone());
+        rule.more |= socket.more;
+        rule.executables.extend(who);
+    }
+
+    fn mount(&mut self, seen: &Seen<MountUse>) {
+        let who = self.who(&seen.evidence);
+        if who.is_empty() {
+            return;
+        }
+        match mounts::text(&seen.what) {
+            Ok(text) => self
+                .profile
+                .mounts
+                .entry(text)
+                .or_default()
+                .executables
+                .extend(who),
+            Err(reason) => self.lose(format!("mount at {}", seen.what.target), reason),
+        }
+    }
+
+    fn finish(mut self) -> AppArmorProfile {
+        let general = self.gathered.generalise(&self.runs, self.profile.policy);
+        self.profile.files = self.gathered.rules(&general);
+        for ((new, old), executables) in self.pairs {
+            let pattern = |path| general.get(path).map(|it| it.pattern.clone());
+            if let (Some(new_pattern), Some(old_pattern)) = (pattern(&new), pattern(&old)) {
+                let rule = self
+                    .profile
+                    .links
+                    .entry((new_pattern, old_pattern))
+                    .or_default();
+                rule.paths.insert((new, old));
+                rule.executables.extend(executables);
+            }
+        }
+        links::decide_subset(&mut self.profile.links, &self.profile.files);
+        let refused: Vec<_> = self
+            .profile
+            .files
+            .keys()
+            .filter(|it| it.token().is_none())
+            .cloned()
+            .collect();
+        for pattern in refused {
+            let paths = self.profile.files.remove(&pattern).map(|rule| rule.paths);
+            for path in paths.into_iter().flatten().map(|(path, _)| path) {
+                self.profile.lost.insert(Lost {
+                    what: path.to_string(),
+                    reason: "spelled out, it is longer than what the parser reads as one word",
+                });
+            }
+        }
+        self.profile
+    }
+}
+
+/// Whether an access belongs to the start of the workload: the kernel reads and maps what it executes,
+/// and its interpreter, on the thread that is still the runtime's.
+fn starts_the_workload(file: &FileUse, who: &Witness, ran: &BTreeSet<Executable>) -> bool {
+    let starts = matches!(
+        file.access,
+        FileAccess::Execute | FileAccess::MapExecutable | FileAccess::Read
+    );
+    let in_exec = who.call.is_some_and(|call| {
+        let name = call.abi.syscall_name(call.nr);
+        matches!(name, Some("execve" | "execveat"))
+    });
+    match who.phase {
+        _ if !starts || !in_exec => false,
+        Phase::Window => true,
+        // Hooks run in this phase too; what runs later does not.
+        Phase::Setup => {
+            let path = file.path.to_string();
+            let runs = |path: &str| ran.contains(&Executable::Path(path.to_owned()));
+            runs(&path) || path.strip_prefix("/usr").is_some_and(runs)
+        }
+        _ => false,
+    }
+}
+
+/// Whether an executable's path means the same file the next time.
+fn is_lasting(path: &str) -> bool {
+    path.starts_with('/') && !path.starts_with("/proc/") && !path.starts_with("/dev/fd/")
+}
