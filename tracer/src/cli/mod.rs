@@ -4,6 +4,7 @@ mod attach;
 mod completions;
 mod doctor;
 mod exit;
+mod explain;
 mod generate;
 mod live;
 mod man;
@@ -37,6 +38,7 @@ enum Command {
     Record(record::Args),
     Generate(generate::Args),
     Merge(merge::Args),
+    Explain(explain::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -60,6 +62,7 @@ pub fn main() -> ExitCode {
         Command::Record(args) => record::run(args),
         Command::Generate(args) => generate::run(&args),
         Command::Merge(args) => merge::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

@@ -12,6 +12,7 @@ mod model;
 mod notes;
 mod observe;
 mod run;
+mod sighting;
 pub mod store;
 #[cfg(test)]
 pub(crate) mod strategy;
@@ -25,3 +26,4 @@ pub use model::{
 };
 pub use observe::{Given, Observation, Observations};
 pub use run::{Kind, Merged, RunId};
+pub use sighting::Sighting;
