@@ -62,6 +62,11 @@ impl Rules {
         Ok(())
     }
 
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
+    }
+
     /// The rule that decides a call, and the entries that match it with another verdict.
     pub(super) fn decide(&self, args: &[u64; 6]) -> Option<(&Rule, Vec<usize>)> {
         let matching = || self.rules.iter().filter(|rule| rule.matches(args));
