@@ -18,6 +18,7 @@
 pub mod cgroup;
 pub mod cli;
 pub mod container;
+pub mod diff;
 pub mod explain;
 pub mod probe;
 pub mod profile;

@@ -2,10 +2,12 @@
 
 mod attach;
 mod completions;
+mod diff;
 mod doctor;
 mod exit;
 mod explain;
 mod generate;
+mod input;
 mod live;
 mod man;
 mod merge;
@@ -38,6 +40,7 @@ enum Command {
     Record(record::Args),
     Generate(generate::Args),
     Merge(merge::Args),
+    Diff(diff::Args),
     Explain(explain::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
@@ -62,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Record(args) => record::run(args),
         Command::Generate(args) => generate::run(&args),
         Command::Merge(args) => merge::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => completions::run(&args),

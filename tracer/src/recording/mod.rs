@@ -16,6 +16,7 @@ mod sighting;
 pub mod store;
 #[cfg(test)]
 pub(crate) mod strategy;
+pub(crate) mod words;
 
 pub use arguments::{Arguments, Combination, MOST_COMBINATIONS};
 pub use coverage::{Coverage, Losses, Note, NoteCode, Reason, ReasonCode};

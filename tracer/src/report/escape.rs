@@ -1,4 +1,4 @@
-//! Text that a workload chose, made harmless in Markdown and on a terminal.
+//! Text that a workload chose, made harmless in Markdown.
 //!
 //! A path or an argument can be anything: a pipe that adds a column, a newline that begins a
 //! heading, a tag, a terminal's control sequence, a right-to-left mark that reorders what the
@@ -38,16 +38,6 @@ pub fn code(name: &str) -> String {
     }
     out.push('`');
     out
-}
-
-/// A sentence or a name without what a terminal would obey, on one line.
-pub fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '"' | '\'' | '\\' => c.to_string(),
-            _ => c.escape_debug().to_string(),
-        })
-        .collect()
 }
 
 /// A sentence from a recording as prose: on one line, without markup.
@@ -127,15 +117,6 @@ mod tests {
         ] {
             assert_eq!(code(name), shown);
         }
-    }
-
-    #[test]
-    fn a_terminal_is_told_nothing_but_text() {
-        let text = "a \"default\" 'x' \\ \u{1b}[2J\n\u{202e}\u{e9}";
-        assert_eq!(
-            plain(text),
-            "a \"default\" 'x' \\ \\u{1b}[2J\\n\\u{202e}\u{e9}"
-        );
     }
 
     #[test]

@@ -1,10 +1,9 @@
 //! `tracer explain` for people.
 
-use super::{
-    escape::plain,
-    words::{executables, phases, sighting},
+use crate::{
+    explain::{Allowed, Capability, Explanation, Seen},
+    recording::words::{executables, phases, plain, sighting},
 };
-use crate::explain::{Allowed, Capability, Explanation, Seen};
 
 /// Most combinations of arguments that are shown of a call.
 const SHOWN: usize = 12;

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod completeness;
+mod diff;
 pub mod escape;
 mod explain;
 mod markdown;
@@ -9,7 +10,7 @@ mod review;
 mod rules;
 mod translation;
 mod variants;
-pub(crate) mod words;
 
+pub use diff::{diff_markdown, diff_text};
 pub use explain::explanation;
 pub use review::review;

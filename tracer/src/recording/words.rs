@@ -2,11 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use super::escape::plain;
-use crate::recording::{Blocked, Executable, FirstSeen, Phase, Sighting};
+use super::{Blocked, Executable, FirstSeen, Phase, Sighting};
 
 /// Most executables that are named at once.
 const NAMED: usize = 6;
+
+/// A sentence or a name without what a terminal would obey, on one line.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '"' | '\'' | '\\' => c.to_string(),
+            _ => c.escape_debug().to_string(),
+        })
+        .collect()
+}
 
 /// An executable.
 pub(crate) fn executable(executable: &Executable) -> String {
@@ -86,4 +95,18 @@ fn first(seen: &FirstSeen) -> String {
         plain(&seen.comm),
         seen.pid
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_is_told_nothing_but_text() {
+        let text = "a \"default\" 'x' \\ \u{1b}[2J\n\u{202e}\u{e9}";
+        assert_eq!(
+            plain(text),
+            "a \"default\" 'x' \\ \\u{1b}[2J\\n\\u{202e}\u{e9}"
+        );
+    }
 }
