@@ -26,3 +26,4 @@ pub mod record;
 pub mod recording;
 pub mod report;
 pub mod syscall;
+pub mod verify;

@@ -40,6 +40,18 @@ impl Input {
     }
 }
 
+/// Reads a profile.
+pub(super) fn profile(path: &Path) -> anyhow::Result<Document> {
+    let bytes = bytes(path)?;
+    if kind(&bytes).schema.is_some() {
+        anyhow::bail!(
+            "{} is a recording; give the profile first, and recordings with --recording",
+            path.display()
+        );
+    }
+    parse(&bytes, path)
+}
+
 fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|file| {

@@ -16,6 +16,7 @@ mod output;
 mod profile;
 mod record;
 mod say;
+mod verify;
 
 use std::{io, process::ExitCode};
 
@@ -40,6 +41,7 @@ enum Command {
     Record(record::Args),
     Generate(generate::Args),
     Merge(merge::Args),
+    Verify(verify::Args),
     Diff(diff::Args),
     Explain(explain::Args),
     Doctor(doctor::Args),
@@ -65,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Record(args) => record::run(args),
         Command::Generate(args) => generate::run(&args),
         Command::Merge(args) => merge::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Doctor(args) => doctor::run(&args),

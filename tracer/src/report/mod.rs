@@ -10,7 +10,9 @@ mod review;
 mod rules;
 mod translation;
 mod variants;
+mod verify;
 
 pub use diff::{diff_markdown, diff_text};
 pub use explain::explanation;
 pub use review::review;
+pub use verify::verification;

@@ -1,0 +1,136 @@
+//! `tracer verify`: would a profile have let a recording run?
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+};
+
+use super::{
+    Exit, Failure,
+    input::{self, HostArgs, label},
+};
+use crate::{
+    profile::seccomp::evaluate::Runtime,
+    recording::{Recording, store},
+    report,
+    syscall::window::{self, Choice},
+    verify::{Enforced, Question, Report, verify},
+};
+
+/// Says whether a profile would have let a recording run, and what it would have denied.
+///
+/// Every call that was recorded goes through the profile as runc and crun put it in force, with each
+/// combination of arguments that was recorded, and so does what the runtimes themselves call before they
+/// start the workload, with and without noNewPrivileges. What a profile asks of an argument that was not
+/// recorded is told as undecided.
+#[derive(Debug, clap::Args)]
+#[command(after_help = concat!(
+    "Examples:\n",
+    "  tracer verify seccomp.json --recording profiles-out/nginx\n",
+    "  tracer verify seccomp.json --recording v1/web v2/web --runtime runc@1.3\n\n",
+    "Exit status:\n",
+    "  0 nothing would be denied, 1 it could not be done, 2 wrong usage, 3 something would be denied,\n",
+    "  or cannot be decided and --require-decided was given",
+))]
+pub(super) struct Args {
+    /// The profile: a seccomp profile in any form that runtimes, Docker or Podman read
+    #[arg(value_name = "PROFILE")]
+    profile: PathBuf,
+
+    /// What is to run under it: recording.json files, or folders that hold one
+    #[arg(long, value_name = "RECORDING", num_args = 1.., required = true)]
+    recording: Vec<PathBuf>,
+
+    /// The container runtimes that are to start it: runc, crun@1.21, several with commas between them, or
+    /// none [default: all]
+    #[arg(long, value_name = "RUNTIME[@VERSION]")]
+    runtime: Vec<Choice>,
+
+    /// noNewPrivileges of the containers (allowPrivilegeEscalation: false) [default: both]
+    #[arg(long, value_name = "BOOL")]
+    no_new_privileges: Option<bool>,
+
+    /// Count what people did in terminals too
+    #[arg(long)]
+    terminal: bool,
+
+    /// Exit with 3, too, when something cannot be decided
+    #[arg(long)]
+    require_decided: bool,
+
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let choice = Choice::union(args.runtime.iter().cloned())
+        .map_err(|error| Failure::new(Exit::Usage, error))?;
+    let recordings: Vec<_> = args
+        .recording
+        .iter()
+        .map(|path| store::read(path))
+        .collect::<Result<_, _>>()?;
+    let report = offline(args, choice, &recordings)?;
+    let text = match args.format {
+        Format::Text => report::verification(&report, &label(&args.profile)),
+        Format::Json => serde_json::to_string_pretty(&report)? + "\n",
+    };
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(verdict(args, &report))
+}
+
+fn verdict(args: &Args, report: &Report) -> Exit {
+    if report.denies() || (args.require_decided && report.is_undecided()) {
+        Exit::No
+    } else {
+        Exit::Fine
+    }
+}
+
+fn offline(args: &Args, window: Choice, recordings: &[Recording]) -> anyhow::Result<Report> {
+    let document = input::profile(&args.profile)?;
+    let mut profiles = Vec::new();
+    for native in args.host.natives(recordings)? {
+        let profile = args
+            .host
+            .resolve(&document, native, recordings, &args.profile)?;
+        for runtime in runtimes(&window) {
+            profiles.push(Enforced {
+                profile: profile.clone(),
+                host: args.host.host(native, runtime),
+            });
+        }
+    }
+    let names = args.recording.iter().map(label);
+    Ok(verify(&Question {
+        profiles,
+        recordings: names.zip(recordings).collect(),
+        window,
+        no_new_privileges: args.no_new_privileges,
+        terminal: args.terminal,
+    }))
+}
+
+/// The runtimes that a choice names; both when it names none.
+fn runtimes(choice: &Choice) -> Vec<Runtime> {
+    let chosen = |runtime: &Runtime| {
+        let named = match runtime {
+            Runtime::Runc => window::Runtime::Runc,
+            Runtime::Crun => window::Runtime::Crun,
+        };
+        *choice == Choice::None || choice.rows().any(|row| row.runtime == named)
+    };
+    Runtime::ALL.into_iter().filter(chosen).collect()
+}
