@@ -30,6 +30,7 @@ mod multiplex;
 mod partial;
 #[cfg(test)]
 mod partial_tests;
+mod program;
 #[cfg(test)]
 mod properties;
 mod refusal;
@@ -44,6 +45,7 @@ use std::collections::BTreeMap;
 pub use decision::Decision;
 pub use host::{Host, Libseccomp, Runtime};
 pub use partial::{Possible, Register};
+pub use program::{Instruction, TooLong};
 pub use refusal::Refusal;
 pub use verdict::Verdict;
 
