@@ -141,6 +141,7 @@ impl Args {
             max_rows: self.max_rows,
             max_cgroups: self.max_cgroups,
             discover: false,
+            every_blocked: false,
             kernel_log: self.kernel_log,
         }
     }
@@ -199,6 +200,7 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         follow: args.follow,
         duration: args.duration,
         until_stable: args.until_stable,
+        filter: None,
         settings,
     };
     let (recording, status) = command::run(request, signals, &mut live)

@@ -46,6 +46,8 @@ pub struct Settings {
     pub max_cgroups: u32,
     /// Whether every cgroup that is made from now on is recorded, as what may be a container.
     pub discover: bool,
+    /// Whether each call that a filter stops is told, and not only the first of each kind.
+    pub every_blocked: bool,
     /// Whether the programs' own diagnostics are wanted.
     pub kernel_log: bool,
 }
@@ -57,6 +59,7 @@ impl Default for Settings {
             max_rows: 4096,
             max_cgroups: 16 * 1024,
             discover: false,
+            every_blocked: false,
             kernel_log: false,
         }
     }
@@ -107,6 +110,7 @@ impl Probe {
         config.ring = 1;
         config.wakeup_bytes = settings.ring_bytes / 4;
         config.discover = u32::from(settings.discover);
+        config.every_blocked = u32::from(settings.every_blocked);
         let log_level: u8 = if settings.kernel_log { 4 } else { 0 };
 
         let limit = MemlockLimit::of_now();

@@ -15,4 +15,4 @@ mod verify;
 pub use diff::{diff_markdown, diff_text};
 pub use explain::explanation;
 pub use review::review;
-pub use verify::verification;
+pub use verify::{denials, verification};

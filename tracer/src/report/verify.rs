@@ -1,9 +1,13 @@
 //! `tracer verify` for people.
 
+use std::collections::BTreeSet;
+
 use super::markdown::count;
 use crate::{
     recording::words::{plain, sighting},
-    verify::{Answer, Finding, OfRecording, Outcome, Report, Start, Stopped, WindowFinding},
+    verify::{
+        Answer, Denied, Finding, OfRecording, Outcome, Report, Start, Stopped, WindowFinding,
+    },
 };
 
 /// Most who are named for one call.
@@ -13,18 +17,44 @@ const NAMED: usize = 6;
 pub fn verification(report: &Report, profile: &str) -> String {
     let mut text = format!("{}: {}\n", plain(profile), summary(report));
     let machines = report.starts.iter().map(|it| it.machine);
-    let several = machines.collect::<std::collections::BTreeSet<_>>().len() > 1;
-    for start in &report.starts {
+    let several = machines.collect::<BTreeSet<_>>().len() > 1;
+    // One that is fine says no more than the summary.
+    let told = |start: &&Start| report.starts.len() > 1 || start.refused.is_some();
+    for start in report.starts.iter().filter(told) {
         text.push_str(&started(start, several));
     }
+    let runtimes: BTreeSet<_> = report.starts.iter().map(|it| it.runtime).collect();
     for recording in &report.recordings {
-        of_recording(&mut text, recording);
+        of_recording(&mut text, recording, &runtimes);
     }
     if !report.window.is_empty() {
         text.push_str("\nBefore the workload is started\n");
     }
     for finding in &report.window {
         text.push_str(&before(finding));
+    }
+    text
+}
+
+/// What a command was denied under a profile, as plain text.
+pub fn denials(denied: &[Denied], profile: &str) -> String {
+    if denied.is_empty() {
+        return format!("{} denied nothing\n", plain(profile));
+    }
+    let times = denied.iter().map(|it| it.times).sum::<u64>();
+    let kinds: BTreeSet<_> = denied.iter().map(|it| (it.abi, it.nr)).collect();
+    let mut text = format!(
+        "{} denied {}, {} in all\n",
+        plain(profile),
+        count(kinds.len(), "call", "calls"),
+        count(
+            usize::try_from(times).unwrap_or(usize::MAX),
+            "time",
+            "times"
+        )
+    );
+    for it in denied {
+        text.push_str(&format!("  {} x {}\n", it.times, it.in_words()));
     }
     text
 }
@@ -44,14 +74,11 @@ fn summary(report: &Report) -> String {
         let calls = findings
             .filter(|it| it.answer == answer)
             .map(|it| (it.abi, it.nr));
-        calls.collect::<std::collections::BTreeSet<_>>().len()
+        calls.collect::<BTreeSet<_>>().len()
     };
     let before = report.window.iter();
     let before = before.filter(|it| it.answer == Answer::Denied && it.always);
-    let before = before
-        .map(|it| it.call)
-        .collect::<std::collections::BTreeSet<_>>()
-        .len();
+    let before = before.map(|it| it.call).collect::<BTreeSet<_>>().len();
     let mut parts = Vec::new();
     if many(Answer::Denied) > 0 {
         let calls = count(many(Answer::Denied), "call", "calls");
@@ -106,7 +133,7 @@ fn started(start: &Start, several: bool) -> String {
     format!("  {machine}{} {setting}: {what}\n", start.runtime)
 }
 
-fn of_recording(text: &mut String, it: &OfRecording) {
+fn of_recording(text: &mut String, it: &OfRecording, runtimes: &BTreeSet<&str>) {
     text.push_str(&format!(
         "\n{} ({}, {}{})\n",
         plain(&it.workload),
@@ -122,7 +149,7 @@ fn of_recording(text: &mut String, it: &OfRecording) {
         text.push_str("  all of them would be made\n");
     }
     for finding in &it.findings {
-        text.push_str(&found(finding, it.instances));
+        text.push_str(&found(finding, it.instances, runtimes));
     }
     if it.assumed > 0 {
         text.push_str(&format!(
@@ -135,7 +162,7 @@ fn of_recording(text: &mut String, it: &OfRecording) {
     }
 }
 
-fn found(it: &Finding, instances: usize) -> String {
+fn found(it: &Finding, instances: usize, runtimes: &BTreeSet<&str>) -> String {
     let what = match it.answer {
         Answer::Denied => "denied",
         Answer::Undecided => "undecided",
@@ -147,7 +174,7 @@ fn found(it: &Finding, instances: usize) -> String {
         it.abi,
         outcomes(&it.outcomes)
     );
-    if it.runtimes.len() == 1 {
+    if it.runtimes.len() < runtimes.len() {
         let only: Vec<_> = it.runtimes.iter().copied().collect();
         text.push_str(&format!(", on {}", only.join(", ")));
     }

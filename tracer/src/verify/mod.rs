@@ -6,12 +6,15 @@
 //! asks of a register that nobody wrote down is undecided, never fine.
 
 mod given;
+mod live;
 mod window;
 mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+
+pub use live::{Denials, Denied};
 
 use crate::{
     profile::seccomp::{
