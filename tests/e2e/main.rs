@@ -22,10 +22,12 @@
 //! | [`lifecycle`] | a container is recorded whenever it starts, ends, comes again or is killed |
 //! | [`arrivals`] | whoever comes into a container's cgroup is filed as what he is |
 //! | [`stability`] | a recording ends when nothing new comes any more, and not before |
+//! | [`verify`] | what a profile would deny is denied, and what is denied is told |
 //! | [`warnings`] | what is dangerous about a container is said wherever its profile is read |
 //! | [`hostile`] | files, names and sockets that mean harm do none |
 //! | [`merge`] | many recordings are one, in any order, and what differs between them shows |
 //! | [`output`] | what is written, where, and that it is the same each time |
+//! | [`documented`] | the examples in docs print what they say |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
 
 mod arguments;
@@ -39,6 +41,7 @@ mod containerd;
 mod containers;
 mod cost;
 mod docker;
+mod documented;
 mod enforcement;
 mod errno;
 mod ground_truth;
@@ -52,4 +55,5 @@ mod runtimes;
 mod same_run;
 mod stability;
 mod variants;
+mod verify;
 mod warnings;

@@ -26,7 +26,7 @@ pub(super) struct Surroundings<'a> {
 /// Starts `command`, whose file is `path`.
 ///
 /// The child does all its preparation outside of the cgroup, and moves itself in as the very last
-/// thing, but for a filter, which is loaded inside: it may deny the move. The write that moves it was entered outside, so the first call in there is the `execve`
+/// thing. (A filter is loaded inside, and left out of the recording: it may deny the move.) The write that moves it was entered outside, so the first call in there is the `execve`
 /// of the command, and no call of tracer's own is ever recorded. The file it writes to was opened
 /// by tracer, whose rights decide then, also after a change of user (Linux 5.17, and the stable
 /// series before it: "cgroup: Use open-time credentials for process migraton perm checks").

@@ -20,6 +20,9 @@ use crate::{
     verify::{Denials, Denied, Enforced, Question, verify},
 };
 
+/// Bytes of the ring: room for some 30,000 denials in the tenth of a second until it is looked at.
+const RING: u32 = 4 << 20;
+
 /// Runs the command, and says what was denied, or would have been.
 pub(super) fn run(args: &Args, choice: &Choice) -> Result<Exit, Failure> {
     if args.format == Format::Json && args.report.is_none() {
@@ -111,6 +114,7 @@ fn request(args: &Args, filter: &Filter, native: Abi) -> Result<command::Request
         until_stable: None,
         settings: Settings {
             every_blocked: program.is_some(),
+            ring_bytes: RING,
             ..Settings::default()
         },
         filter: program,
