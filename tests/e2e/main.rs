@@ -27,6 +27,7 @@
 //! | [`hostile`] | files, names and sockets that mean harm do none |
 //! | [`merge`] | many recordings are one, in any order, and what differs between them shows |
 //! | [`output`] | what is written, where, and that it is the same each time |
+//! | [`diff`] | what changed is told, and nothing of what is the same |
 //! | [`documented`] | the examples in docs print what they say |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
 
@@ -40,6 +41,7 @@ mod command;
 mod containerd;
 mod containers;
 mod cost;
+mod diff;
 mod docker;
 mod documented;
 mod enforcement;

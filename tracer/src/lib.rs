@@ -8,7 +8,8 @@
 //! | [`syscall`] | ABIs, numbers, names, what is known of each call | nothing |
 //! | [`recording`] | observations, evidence, coverage; the file format | files in [`recording::store`] |
 //! | [`profile`] | the model of a profile, and a renderer a format | nothing |
-//! | [`report`] | what a reviewer reads | nothing |
+//! | [`verify`], [`diff`], [`explain`] | what a profile would deny, what changed, why a call is there | nothing |
+//! | [`report`] | what people read | nothing |
 //! | [`cgroup`] | the v2 hierarchy, and a cgroup of our own | the cgroup file system |
 //! | [`container`] | which container, pod and workload a cgroup is | what runtimes keep, the CRI socket |
 //! | [`probe`] | the kernel side: load, attach, read | the kernel, by aya |

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
@@ -98,7 +98,7 @@ fn compare(args: &Args) -> anyhow::Result<Diff> {
     }
 }
 
-fn mixed(recording: &PathBuf, profile: &PathBuf) -> anyhow::Result<Diff> {
+fn mixed(recording: &Path, profile: &Path) -> anyhow::Result<Diff> {
     let (recording, profile) = (recording.display(), profile.display());
     anyhow::bail!(
         "{recording} is a recording and {profile} a profile; make a profile of the recording with `tracer generate`, or ask whether it would run: tracer verify {profile} --recording {recording}"

@@ -1,10 +1,6 @@
 //! Files that are a recording or a profile: which, and what they mean on a host.
 
-use std::{
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io::Read as _, path::Path};
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -233,6 +229,6 @@ fn kernel(recordings: &[Recording]) -> anyhow::Result<Kernel> {
 }
 
 /// What a path is called in what is printed.
-pub(super) fn label(path: &PathBuf) -> String {
+pub(super) fn label(path: &Path) -> String {
     path.display().to_string()
 }

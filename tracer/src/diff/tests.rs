@@ -1,11 +1,13 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::{
     profile::seccomp::{
-        evaluate::{Filter, Host, Libseccomp, Runtime},
+        evaluate::{Filter, Host, Libseccomp, Runtime, partial_tests::profile},
         fixture::{self, path},
         oci::OciSeccomp,
     },
-    recording::{Arguments, Blocked, Combination, Phase, Recording},
+    recording::{Arguments, Blocked, Call, Combination, Phase, Recording},
 };
 
 fn filter(json: &str) -> Filter {
@@ -204,4 +206,38 @@ fn what_runtimes_prepare_is_no_difference() {
         &web(&[(0, Phase::Run), (165, Phase::Setup)]),
     );
     assert!(diff.changes.is_empty());
+}
+
+fn value() -> impl Strategy<Value = u64> {
+    prop_oneof![0_u64..5, Just(u64::MAX), Just(1 << 32), Just((1 << 32) | 1)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// What passes after and did not before is never missed, and what is the same is no difference.
+    #[test]
+    fn nothing_new_gets_through_unseen(before in profile(), after in profile(), args in [value(), value(), value()]) {
+        let host = Host {
+            native: Abi::X86_64,
+            runtime: Runtime::Crun,
+            libseccomp: Libseccomp::Newest,
+        };
+        let (Ok(before), Ok(after)) = (Filter::new(&before, host), Filter::new(&after, host)) else {
+            return Ok(());
+        };
+        let prctl = Call { abi: Abi::X86_64, nr: 157 };
+        // Of the first argument the kernel reads the lower half.
+        let args = [args[0] & 0xffff_ffff, args[1], args[2], 0, 0, 0];
+        let verdict = |filter: &Filter| filter.evaluate(prctl, args).verdict;
+        let diff = profiles(&before, &after);
+        let change = diff.changes.iter().find(|it| it.call == "prctl");
+        if verdict(&before) != verdict(&after) {
+            prop_assert!(change.is_some());
+        }
+        if verdict(&after).allows() && !verdict(&before).allows() {
+            prop_assert!(change.is_some_and(|it| it.grants), "{:?}", diff);
+        }
+        prop_assert!(profiles(&after, &after).changes.is_empty());
+    }
 }

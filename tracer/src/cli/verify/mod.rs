@@ -160,7 +160,7 @@ fn offline(args: &Args, window: Choice, recordings: &[Recording]) -> anyhow::Res
             });
         }
     }
-    let names = args.recording.iter().map(label);
+    let names = args.recording.iter().map(|path| label(path));
     Ok(verify(&Question {
         profiles,
         recordings: names.zip(recordings).collect(),

@@ -29,7 +29,7 @@ mod host;
 mod multiplex;
 mod partial;
 #[cfg(test)]
-mod partial_tests;
+pub(crate) mod partial_tests;
 mod program;
 #[cfg(test)]
 mod properties;

@@ -41,7 +41,7 @@ fn condition() -> impl Strategy<Value = Condition> {
 }
 
 /// A profile of rules for one call.
-pub(super) fn profile() -> impl Strategy<Value = OciSeccomp> {
+pub(crate) fn profile() -> impl Strategy<Value = OciSeccomp> {
     let action = select(vec![Action::Allow, Action::Errno, Action::KillProcess]);
     let entry = (vec(condition(), 0..3), action).prop_map(|(args, action)| Entry {
         names: vec!["prctl".to_owned()],
