@@ -325,7 +325,7 @@ fn what_cannot_be_done_is_said_before_anything_is_run() -> Outcome {
     let bytes = scratch.file("bytes.json", [0xff, 0xfe])?;
     let deep = scratch.file("deep.json", "[".repeat(200_000))?;
     let command = ["--", "touch", &marker];
-    let cases: [(&Path, &[&str], i32, &str); 9] = [
+    let cases: [(&Path, &[&str], i32, &str); 10] = [
         (&none, &[], 125, "execve"),
         (&bad, &[], 125, "line 2 column"),
         (&bytes, &[], 125, "is no text"),
@@ -333,6 +333,7 @@ fn what_cannot_be_done_is_said_before_anything_is_run() -> Outcome {
         (Path::new("nowhere.json"), &[], 125, "cannot read"),
         (&all, &["--format", "json"], 2, "--report"),
         (&all, &["--update", "nowhere"], 125, "nowhere"),
+        (&all, &["--arch", "aarch64"], 2, "--arch"),
         (&all, &["--recording", "x"], 2, "cannot be used with"),
         (
             &all,

@@ -156,6 +156,11 @@ impl HostArgs {
         Ok(natives)
     }
 
+    /// The machine that was asked for.
+    pub(super) const fn asked_for(&self) -> Option<Abi> {
+        self.arch
+    }
+
     /// The profile in plain form for one of them.
     pub(super) fn resolve(
         &self,

@@ -31,6 +31,10 @@ pub(super) fn run(args: &Args, choice: &Choice) -> Result<Exit, Failure> {
         );
         return Err(Failure::new(Exit::Usage, error));
     }
+    if args.host.asked_for().is_some() {
+        let error = anyhow::anyhow!("a command runs on this machine: leave --arch out");
+        return Err(Failure::new(Exit::Usage, error));
+    }
     let enforced = enforced(args, choice).map_err(failed)?;
     let filter = Filter::new(&enforced.profile, enforced.host)
         .with_context(|| format!("no container starts under {}", args.profile.display()))
