@@ -3,15 +3,17 @@
 use std::{fmt, path::Path, str::FromStr};
 
 use tracer::{
+    diff, explain,
     profile::seccomp::{
         Options, SeccompProfile,
-        evaluate::{Decider, Filter, Host, Libseccomp, Runtime, Verdict},
+        evaluate::{Decider, Filter, Host, Libseccomp, Register, Runtime, Verdict},
         oci::OciSeccomp,
         read::{Document, Kernel, Target as Machine},
     },
     recording::{Call, Phase, Recording, merge, store},
     report,
-    syscall::Abi,
+    syscall::{Abi, window::Choice},
+    verify::{self, Enforced, Question},
 };
 
 /// A reader.
@@ -140,9 +142,19 @@ fn evaluate(profile: &OciSeccomp) {
                 continue;
             }
         };
+        if let Err(error) = filter.program() {
+            drop(error.to_string());
+        }
+        let same = diff::profiles(&filter, &filter);
+        assert!(same.changes.is_empty(), "differs from itself: {same:?}");
         for call in &calls {
             for value in &values {
                 let outcome = filter.evaluate(*call, [*value; 6]);
+                let known = filter.possible(*call, &[Register::whole(*value); 6]);
+                assert!(
+                    known.verdicts.keys().eq([&outcome.verdict]),
+                    "{call:?} {value:#x}: {outcome:?}, but {known:?}"
+                );
                 let entries = outcome.contested.iter().copied();
                 let decider = match outcome.decider {
                     Decider::Entry(entry) => Some(entry),
@@ -170,8 +182,32 @@ fn recording(input: &[u8]) -> bool {
         return true;
     };
     report::review(&recordings, &profile);
+    is_judged(&recordings[0], &OciSeccomp::from(&profile));
     runs_again(&recordings[0], &OciSeccomp::from(&profile));
     true
+}
+
+/// All that is said of a recording can be said of this one.
+fn is_judged(recording: &Recording, profile: &OciSeccomp) {
+    let same = diff::recordings(recording, recording);
+    assert!(same.changes.is_empty(), "differs from itself: {same:?}");
+    let profiles = hosts().map(|host| Enforced {
+        profile: profile.clone(),
+        host,
+    });
+    let said = verify::verify(&Question {
+        profiles: profiles.collect(),
+        recordings: vec![("input".to_owned(), recording)],
+        window: Choice::All,
+        no_new_privileges: None,
+        terminal: true,
+    });
+    report::verification(&said, "input");
+    for name in ["openat", "clone3", "ptrace"] {
+        if let Ok(explanation) = explain::explain(recording, &Options::default(), name) {
+            report::explanation(&explanation);
+        }
+    }
 }
 
 fn is_read_back(recording: &Recording) {

@@ -25,7 +25,7 @@ const ROUNDS: &str = "2500";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What `tests/programs/blocked.c` is stopped at: by name, by number, how, and what it sees.
-const STOPPED: [(&str, u32, &str, Option<u32>, Blocked); 8] = [
+pub(crate) const STOPPED: [(&str, u32, &str, Option<u32>, Blocked); 8] = [
     ("mkdir", 83, "ERRNO", Some(1), Blocked::Errno(1)),
     ("rmdir", 84, "ERRNO", Some(38), Blocked::Errno(38)),
     ("vhangup", 153, "ERRNO", Some(13), Blocked::Errno(13)),
@@ -37,9 +37,9 @@ const STOPPED: [(&str, u32, &str, Option<u32>, Blocked); 8] = [
 ];
 
 /// The same `mkdir` by `int 0x80`.
-const MKDIR_I386: u32 = 39;
+pub(crate) const MKDIR_I386: u32 = 39;
 
-fn filter() -> Value {
+pub(crate) fn filter() -> Value {
     let entries: Vec<_> = STOPPED
         .iter()
         .map(|(name, _, action, errno, _)| {

@@ -24,10 +24,13 @@
 //! | [`lifecycle`] | a container is recorded whenever it starts, ends, comes again or is killed |
 //! | [`arrivals`] | whoever comes into a container's cgroup is filed as what he is |
 //! | [`stability`] | a recording ends when nothing new comes any more, and not before |
+//! | [`verify`] | what a profile would deny is denied, and what is denied is told |
 //! | [`warnings`] | what is dangerous about a container is said wherever its profile is read |
 //! | [`hostile`] | files, names and sockets that mean harm do none |
 //! | [`merge`] | many recordings are one, in any order, and what differs between them shows |
 //! | [`output`] | what is written, where, and that it is the same each time |
+//! | [`diff`] | what changed is told, and nothing of what is the same |
+//! | [`documented`] | the examples in docs print what they say |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
 
 mod apparmor;
@@ -41,7 +44,9 @@ mod command;
 mod containerd;
 mod containers;
 mod cost;
+mod diff;
 mod docker;
+mod documented;
 mod enforcement;
 mod errno;
 mod files;
@@ -56,4 +61,5 @@ mod runtimes;
 mod same_run;
 mod stability;
 mod variants;
+mod verify;
 mod warnings;

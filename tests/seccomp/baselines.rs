@@ -17,6 +17,7 @@ use tracer::{
 };
 use tracer_tests::{
     Outcome,
+    filter::Filter as Program,
     libseccomp::Libseccomp,
     needs,
     requires::{self, Need},
@@ -24,7 +25,7 @@ use tracer_tests::{
 
 use crate::{
     differential::{native, version},
-    enforcer::{Enforced, raw},
+    enforcer::{Enforced, audit_arch, raw},
 };
 
 fn read(name: &str, capabilities: &[&str]) -> Result<OciSeccomp> {
@@ -65,6 +66,20 @@ fn interesting(profile: &OciSeccomp) -> BTreeSet<u64> {
         .collect()
 }
 
+/// What `tracer verify` loads.
+fn program(filter: &Filter) -> Result<Program> {
+    let bytes: Vec<u8> = filter
+        .program()?
+        .iter()
+        .flat_map(|it| {
+            let code = it.code.to_ne_bytes();
+            let constant = it.constant.to_ne_bytes();
+            [&code[..], &[it.jump_true, it.jump_false], &constant].concat()
+        })
+        .collect();
+    Program::from_bytes(&bytes)
+}
+
 /// Every call of every ABI, with every interesting value in its first and third arguments.
 fn is_what_libseccomp_makes_of_it(profile: &OciSeccomp) -> Result<u32> {
     let library = Libseccomp::open()?;
@@ -85,10 +100,16 @@ fn is_what_libseccomp_makes_of_it(profile: &OciSeccomp) -> Result<u32> {
         };
         let filter = Filter::new(profile, host)?;
         let enforced = Enforced::new(library, profile, runtime)?;
-        let mut compare = |call, args: [u64; 6]| {
+        let program = program(&filter)?;
+        let mut compare = |call: Call, args: [u64; 6]| {
             calls += 1;
             let ours = filter.evaluate(call, args);
             let theirs = enforced.returns(call, args)?;
+            let runs = program.run(audit_arch(call.abi), call.nr, args)?.action;
+            ensure!(
+                runs == theirs.compiled,
+                "{runtime:?} {call:?} {args:x?}: the program says {runs:x}, libseccomp {theirs:x?}"
+            );
             ensure!(
                 raw(ours.verdict) == theirs.compiled,
                 "{runtime:?} {call:?} {args:x?}: {ours:?}, but libseccomp {theirs:x?}"

@@ -223,7 +223,7 @@ fn stub(library: &Libseccomp, profile: &OciSeccomp, runtime: Runtime) -> Vec<(u3
 }
 
 /// include/uapi/linux/audit.h.
-fn audit_arch(abi: Abi) -> u32 {
+pub(crate) fn audit_arch(abi: Abi) -> u32 {
     match abi {
         Abi::X86_64 | Abi::X32 => 0xc000_003e,
         Abi::I386 => 0x4000_0003,

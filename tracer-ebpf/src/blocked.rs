@@ -69,6 +69,7 @@ pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
                     nr,
                     abi,
                     outcome,
+                    again: config!(every_blocked) != 0,
                 },
             );
         }
@@ -163,6 +164,7 @@ pub(crate) fn exited(ctx: &BtfTracePointContext, tid: u32, stack: u64, code: u32
             nr,
             abi,
             outcome: outcome::SIGNAL,
+            again: config!(every_blocked) != 0,
         };
         events::observe(ctx, core::ptr::null(), &seen);
     }

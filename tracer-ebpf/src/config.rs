@@ -41,6 +41,8 @@ pub struct Config {
     pub wakeup_bytes: u32,
     /// 1: record every cgroup that is made from now on, as what may be a container.
     pub discover: u32,
+    /// 1: announce each call that a filter stops; 0: the first of each kind only.
+    pub every_blocked: u32,
     /// The numbers of `prctl` and `seccomp`: native, native, 32-bit, 32-bit.
     pub filter_calls: [u32; 4],
     /// `task_struct.stack`.
@@ -173,6 +175,7 @@ impl Config {
         ring: 0,
         wakeup_bytes: 0,
         discover: 0,
+        every_blocked: 0,
         filter_calls: [0; 4],
         task_stack: 0,
         task_tgid: 0,

@@ -40,6 +40,8 @@ pub(crate) struct Seen {
     pub(crate) abi: AbiClass,
     /// The mark: one of [`tracer_ebpf::outcome`].
     pub(crate) outcome: u8,
+    /// Whether it is announced although it was seen before.
+    pub(crate) again: bool,
 }
 
 /// Marks a call in its row, and announces it when it is new: for what is seen seldom. `regs` may be
@@ -63,6 +65,8 @@ pub(crate) fn observe(ctx: &BtfTracePointContext, regs: *const u8, seen: &Seen) 
         if mark.read_volatile() == 0 {
             mark.write_volatile(seen.outcome);
             announce(ctx, regs, seen);
+        } else if seen.again {
+            announce(ctx, regs, seen);
         }
     }
 }
@@ -78,6 +82,9 @@ pub(crate) fn exotic(ctx: &BtfTracePointContext, regs: *const u8, seen: &Seen) {
     };
     // SAFETY: entries are removed when their instance is gone.
     if unsafe { maps::EXOTIC.get(key) }.is_some() {
+        if seen.again {
+            announce(ctx, regs, seen);
+        }
         return;
     }
     let value = u32::from(seen.outcome);
@@ -104,6 +111,7 @@ pub(crate) fn announce(ctx: &BtfTracePointContext, regs: *const u8, seen: &Seen)
         nr,
         abi,
         outcome,
+        ..
     } = *seen;
     debug!(ctx, "new: row {} abi {} nr {}", row, abi as u32, nr);
     let Some(mut entry) = maps::EVENTS.reserve::<Event>(0) else {

@@ -58,6 +58,7 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
                 nr,
                 abi,
                 outcome,
+                again: false,
             },
         );
         return 0;
@@ -93,6 +94,7 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
                             nr,
                             abi,
                             outcome,
+                            again: false,
                         },
                     );
                 }

@@ -9,7 +9,8 @@
 //! | [`capability`] | the names of capabilities, and what each opens | nothing |
 //! | [`recording`] | observations, evidence, coverage; the file format | files in [`recording::store`] |
 //! | [`profile`] | the model of a profile, and a renderer a format | nothing |
-//! | [`report`] | what a reviewer reads | nothing |
+//! | [`verify`], [`diff`], [`explain`] | what a profile would deny, what changed, why a call is there | nothing |
+//! | [`report`] | what people read | nothing |
 //! | [`cgroup`] | the v2 hierarchy, and a cgroup of our own | the cgroup file system |
 //! | [`container`] | which container, pod and workload a cgroup is | what runtimes keep, the CRI socket |
 //! | [`probe`] | the kernel side: load, attach, read | the kernel, by aya |
@@ -20,9 +21,12 @@ pub mod capability;
 pub mod cgroup;
 pub mod cli;
 pub mod container;
+pub mod diff;
+pub mod explain;
 pub mod probe;
 pub mod profile;
 pub mod record;
 pub mod recording;
 pub mod report;
 pub mod syscall;
+pub mod verify;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -10,9 +10,11 @@ const DOCUMENTS: [&str; 11] = [
     "SECURITY.md",
     "docs/arguments.md",
     "docs/completeness.md",
+    "docs/diff.md",
     "docs/limits.md",
     "docs/benchmarks.md",
     "docs/portability.md",
+    "docs/verify.md",
     "profiles-out/README.md",
 ];
 

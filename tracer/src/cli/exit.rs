@@ -8,8 +8,10 @@ Exit status:
   0    fine
   1    it could not be done
   2    wrong usage; nothing was done
-  3    done, and the answer is no (an incomplete recording under --require-complete)
-  `record -- CMD` ends with the status of CMD, 128+N when signal N ended it, and with
+  3    done, and the answer is no (an incomplete recording under --require-complete, a
+       denial under verify, a difference under diff --exit-code)
+  `record -- CMD`, and `verify -- CMD` when nothing was denied, end with the status of CMD,
+  128+N when signal N ended it, and with
   125  when tracer failed
   126  when CMD could not be run
   127  when CMD could not be found";

@@ -57,7 +57,7 @@ pub(super) struct Args {
 }
 
 /// A machine by the name of its native ABI.
-fn arch(name: &str) -> Result<Abi, String> {
+pub(super) fn arch(name: &str) -> Result<Abi, String> {
     Abi::ALL
         .into_iter()
         // No machine has x32 for its own.

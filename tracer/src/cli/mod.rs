@@ -3,9 +3,12 @@
 mod attach;
 mod check;
 mod completions;
+mod diff;
 mod doctor;
 mod exit;
+mod explain;
 mod generate;
+mod input;
 mod live;
 mod man;
 mod merge;
@@ -14,6 +17,7 @@ mod output;
 mod profile;
 mod record;
 mod say;
+mod verify;
 
 use std::{io, process::ExitCode};
 
@@ -38,6 +42,9 @@ enum Command {
     Record(record::Args),
     Generate(generate::Args),
     Merge(merge::Args),
+    Verify(verify::Args),
+    Diff(diff::Args),
+    Explain(explain::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -61,6 +68,9 @@ pub fn main() -> ExitCode {
         Command::Record(args) => record::run(args),
         Command::Generate(args) => generate::run(&args),
         Command::Merge(args) => merge::run(&args),
+        Command::Verify(args) => verify::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

@@ -179,6 +179,7 @@ impl Args {
             discover: false,
             accesses: self.accesses.choice(),
             max_accesses: self.max_accesses,
+            every_blocked: false,
             kernel_log: self.kernel_log,
         }
     }
@@ -237,6 +238,7 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         follow: args.follow,
         duration: args.duration,
         until_stable: args.until_stable,
+        filter: None,
         settings,
     };
     let (recording, status) = command::run(request, signals, &mut live)

@@ -11,26 +11,4 @@ macro_rules! say {
 }
 pub(super) use say;
 
-/// A sentence from a file, which anyone may have written, without what a terminal would obey.
-pub(super) fn plain(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '"' | '\'' | '\\' => c.to_string(),
-            _ => c.escape_debug().to_string(),
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plain;
-
-    #[test]
-    fn a_terminal_is_told_nothing_but_text() {
-        let text = "a \"default\" 'x' \\ \u{1b}[2J\n\u{202e}\u{e9}";
-        assert_eq!(
-            plain(text),
-            "a \"default\" 'x' \\ \\u{1b}[2J\\n\\u{202e}\u{e9}"
-        );
-    }
-}
+pub(super) use crate::recording::words::plain;

@@ -61,6 +61,8 @@ pub struct Settings {
     pub accesses: Choice,
     /// Different accesses that can be told apart at once.
     pub max_accesses: u32,
+    /// Whether each call that a filter stops is told, and not only the first of each kind.
+    pub every_blocked: bool,
     /// Whether the programs' own diagnostics are wanted.
     pub kernel_log: bool,
 }
@@ -74,6 +76,7 @@ impl Default for Settings {
             discover: false,
             accesses: Choice::Best,
             max_accesses: 64 * 1024,
+            every_blocked: false,
             kernel_log: false,
         }
     }
@@ -266,6 +269,7 @@ fn load_object(
     config.ring = 1;
     config.wakeup_bytes = settings.ring_bytes / 4;
     config.discover = u32::from(settings.discover);
+    config.every_blocked = u32::from(settings.every_blocked);
     config.files_by = accesses::files_by(files) as u32;
     // An access takes some 600 bytes, an event of a call 100.
     let accesses_bytes = match files {

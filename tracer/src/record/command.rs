@@ -34,7 +34,8 @@ use super::{
 use crate::{
     cgroup::{Cgroup, CgroupError, Hierarchy, OwnCgroup},
     probe::{Kind, Settings},
-    recording::{Reason, ReasonCode, Recording, Source, Workload},
+    profile::seccomp::evaluate::Instruction,
+    recording::{Executable, Reason, ReasonCode, Recording, Source, Workload},
 };
 
 /// How long a command may take to end after `--duration` or `--until-stable` asked it to.
@@ -58,6 +59,8 @@ pub struct Request {
     pub duration: Option<Duration>,
     /// To end it, too, when it made no new call for that long.
     pub until_stable: Option<Duration>,
+    /// A filter that the command is to run under, as the kernel takes it.
+    pub filter: Option<Vec<Instruction>>,
     /// For the kernel side.
     pub settings: Settings,
 }
@@ -75,8 +78,8 @@ pub async fn run(
     let path = program::find(&program)?;
     let mut session = Session::start(&request.settings, Path::new("/"))?;
     let own = own_cgroup()?;
-    if under_a_filter() {
-        // The command inherits it.
+    if under_a_filter() || request.filter.is_some() {
+        // The command inherits it, or gets one before its first call.
         session.watch_exits()?;
     }
     let subject = Subject {
@@ -92,12 +95,18 @@ pub async fn run(
     let mut child = spawn::spawn(
         &path,
         &request.command,
-        request.user.as_ref(),
-        signals.inherited,
+        spawn::Surroundings {
+            user: request.user.as_ref(),
+            inherited: signals.inherited,
+            filter: request.filter.as_deref(),
+        },
         &own,
     )?;
     watcher.began(&format!("`{}`", text(program.as_bytes()).escape_debug()));
     let followed = follow(&mut session, &mut child, &own, &request, signals, watcher).await;
+    // What was in the ring when it ended.
+    session.drain()?;
+    session.tell_denials(watcher);
     let mut reasons = Vec::new();
     let status = match followed {
         Ok(status) => status,
@@ -125,11 +134,27 @@ pub async fn run(
         reasons,
     }])?;
     // One ending, one recording.
-    let recording = recordings.into_iter().next().ok_or(RecordError::Process {
+    let mut recording = recordings.into_iter().next().ok_or(RecordError::Process {
         action: "end the recording",
         cause: io::Error::other("it is not there"),
     })?;
+    if request.filter.is_some() {
+        leave_out_the_load(&mut recording);
+    }
     Ok((recording, status))
+}
+
+/// Loading the filter is tracer's own call, made in the command's cgroup since writing to the door may be
+/// denied after it.
+fn leave_out_the_load(recording: &mut Recording) {
+    recording.syscalls.retain_mut(|syscall| {
+        if syscall.abi.syscall_name(syscall.nr) == Some("seccomp") {
+            syscall
+                .evidence
+                .retain(|it| it.executable != Executable::Launcher);
+        }
+        !syscall.evidence.is_empty()
+    });
 }
 
 /// Whether tracer itself runs under a seccomp filter (`Seccomp: 2` in /proc/self/status).
@@ -188,6 +213,7 @@ async fn follow(
             () = deadline.reached() => deadline.act(pid, status.is_none(), own.cgroup()),
         }
         session.drain()?;
+        session.tell_denials(watcher);
         session.tell(watcher)?;
         let waits = request.follow && own.cgroup().is_populated().unwrap_or(false);
         if status.is_some() && !waits {

@@ -76,6 +76,11 @@ pub enum RecordError {
     /// There is no such user.
     #[error("there is no user {0:?}; give a name, a uid or uid:gid")]
     User(String),
+    /// The kernel refuses the command's filter.
+    #[error(
+        "cannot load the profile as a filter: {0}; that takes CAP_SYS_ADMIN, and a kernel with CONFIG_SECCOMP_FILTER"
+    )]
+    Filter(io::Error),
     /// A process of ours could not be made or watched.
     #[error("cannot {action}: {cause}")]
     Process {

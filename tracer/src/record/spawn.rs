@@ -9,21 +9,31 @@ use std::{
     process::{self, Child},
 };
 
-use super::{RecordError, RunAs, program, signals::Inherited};
-use crate::cgroup::OwnCgroup;
+use super::{RecordError, RunAs, filter, program, signals::Inherited};
+use crate::{cgroup::OwnCgroup, profile::seccomp::evaluate::Instruction};
+
+/// What the command finds when it begins.
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'a> {
+    /// Who it runs as, if not as tracer.
+    pub(super) user: Option<&'a RunAs>,
+    /// The signals that tracer was started with.
+    pub(super) inherited: Inherited,
+    /// The filter that it is under.
+    pub(super) filter: Option<&'a [Instruction]>,
+}
 
 /// Starts `command`, whose file is `path`.
 ///
 /// The child does all its preparation outside of the cgroup, and moves itself in as the very last
-/// thing. The write that moves it was entered outside, so the first call in there is the `execve`
+/// thing. (A filter is loaded inside, and left out of the recording: it may deny the move.) The write that moves it was entered outside, so the first call in there is the `execve`
 /// of the command, and no call of tracer's own is ever recorded. The file it writes to was opened
 /// by tracer, whose rights decide then, also after a change of user (Linux 5.17, and the stable
 /// series before it: "cgroup: Use open-time credentials for process migraton perm checks").
 pub(super) fn spawn(
     path: &Path,
     command: &[OsString],
-    user: Option<&RunAs>,
-    inherited: Inherited,
+    surroundings: Surroundings<'_>,
     cgroup: &OwnCgroup,
 ) -> Result<Child, RecordError> {
     let name = command.first().map_or(OsStr::new(""), OsString::as_os_str);
@@ -33,7 +43,9 @@ pub(super) fn spawn(
 
     let mut child = process::Command::new(path);
     child.arg0(name).args(command.iter().skip(1));
-    let user = user.cloned();
+    let user = surroundings.user.cloned();
+    let inherited = surroundings.inherited;
+    let filter = surroundings.filter.map(filter::kernels);
     let prepare = move || {
         let stage = |stage: Stage, result: io::Result<()>| {
             result.inspect_err(|error| {
@@ -46,7 +58,12 @@ pub(super) fn spawn(
         if let Some(user) = &user {
             stage(Stage::User, become_user(user))?;
         }
-        stage(Stage::Enter, enter(&door))
+        stage(Stage::Enter, enter(&door))?;
+        match &filter {
+            // Nothing more can be told: writing may be denied from here on.
+            Some(filter) => stage(Stage::Filter, filter::load(filter)),
+            None => Ok(()),
+        }
     };
     // SAFETY: between fork and exec the closure makes system calls only; it neither allocates nor
     // takes locks.
@@ -68,6 +85,8 @@ pub(super) fn spawn(
         let cause = io::Error::from_raw_os_error(i32::from_ne_bytes(errno));
         if stage == Stage::Enter as u8 {
             cgroup.refused(cause).into()
+        } else if stage == Stage::Filter as u8 {
+            RecordError::Filter(cause)
         } else if stage == Stage::User as u8 {
             RecordError::process("become the user that --user names")(cause)
         } else {
@@ -82,6 +101,7 @@ enum Stage {
     Prepare = 1,
     User = 2,
     Enter = 3,
+    Filter = 4,
 }
 
 /// "0" stands for the process that writes it.

@@ -13,9 +13,11 @@ mod model;
 mod notes;
 mod observe;
 mod run;
+mod sighting;
 pub mod store;
 #[cfg(test)]
 pub(crate) mod strategy;
+pub(crate) mod words;
 
 pub use access::{
     Accesses, CapabilityUse, FileAccess, FilePath, FileUse, Moment, MountOperation, MountUse, Peer,
@@ -31,3 +33,4 @@ pub use model::{
 };
 pub use observe::{Given, Observation, Observations};
 pub use run::{Kind, Merged, RunId};
+pub use sighting::Sighting;

@@ -307,6 +307,19 @@ pub enum Phase {
     Terminal,
 }
 
+impl Phase {
+    /// The name in recordings and reviews.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Setup => "setup",
+            Self::Window => "window",
+            Self::Run => "run",
+            Self::Exec => "exec",
+            Self::Terminal => "terminal",
+        }
+    }
+}
+
 /// What a program saw of a call that a filter stopped.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,

@@ -7,12 +7,7 @@ use super::{
 };
 use crate::{
     profile::seccomp::{Rule, SeccompProfile},
-    syscall::{
-        Abi,
-        condition::{Condition, Conditions},
-        errno,
-        translate::goes_by_socketcall,
-    },
+    syscall::{Abi, errno, translate::goes_by_socketcall},
 };
 
 pub(super) fn restricted(doc: &mut Document, profile: &SeccompProfile) {
@@ -25,7 +20,7 @@ pub(super) fn restricted(doc: &mut Document, profile: &SeccompProfile) {
                 [
                     code(name),
                     alternative.when().map(prose).collect::<Vec<_>>().join("; "),
-                    compared(&conditions),
+                    conditions.to_string(),
                     list(layers),
                 ]
             })
@@ -96,18 +91,6 @@ fn values(rule: &Rule) -> String {
     let more = all.len().checked_sub(SHOWN).filter(|more| *more > 0);
     let more = more.map(|more| format!("and {more} more"));
     shown.chain(more).collect::<Vec<_>>().join("; ")
-}
-
-/// `argument 0 & 0xffffffff = 0x11`, as the filter has it.
-fn compared(conditions: &Conditions) -> String {
-    let one = |Condition { index, mask, value }| {
-        if mask == u64::MAX {
-            format!("argument {index} = {value:#x}")
-        } else {
-            format!("argument {index} & {mask:#x} = {value:#x}")
-        }
-    };
-    conditions.iter().map(one).collect::<Vec<_>>().join(" and ")
 }
 
 /// The name of a call, as tables have it that do not tell for which arguments it is allowed.

@@ -4,12 +4,18 @@ mod apparmor;
 mod arguments;
 mod capabilities;
 mod completeness;
+mod diff;
 pub mod escape;
+mod explain;
 mod markdown;
 mod review;
 mod rules;
 mod translation;
 mod variants;
+mod verify;
 
 pub use apparmor::apparmor;
+pub use diff::{diff_markdown, diff_text};
+pub use explain::explanation;
 pub use review::review;
+pub use verify::{denials, verification};

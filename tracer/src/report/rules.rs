@@ -8,7 +8,7 @@ use crate::{
         Layer,
         seccomp::{Rule, SeccompProfile},
     },
-    recording::{Executable, Phase},
+    recording::Executable,
     syscall::{errno, essential, window},
 };
 
@@ -149,16 +149,8 @@ pub(super) fn made_by(rule: &Rule) -> String {
 }
 
 fn phases(rule: &Rule) -> String {
-    or_dash(list(rule.phases().iter().map(|phase| {
-        match phase {
-            Phase::Setup => "setup",
-            Phase::Window => "window",
-            Phase::Run => "run",
-            Phase::Exec => "exec",
-            Phase::Terminal => "terminal",
-        }
-        .to_owned()
-    })))
+    let phases = rule.phases().iter();
+    or_dash(list(phases.map(|phase| phase.as_str().to_owned())))
 }
 
 pub(super) fn executables(executables: &BTreeSet<Executable>) -> String {

@@ -3,6 +3,8 @@
 //! Only the values of registers can be compared (seccomp(2)): what a pointer leads to may change
 //! after the check.
 
+use std::fmt;
+
 use thiserror::Error;
 
 /// How many arguments a call has at most (syscall(2)).
@@ -113,6 +115,22 @@ impl Conditions {
         pairs.all(|(mine, wider)| {
             wider.mask & !mine.mask == 0 && mine.value & wider.mask == wider.value
         })
+    }
+}
+
+/// `argument 0 & 0xffffffff = 0x11`, as a filter has it.
+impl fmt::Display for Conditions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut join = "";
+        for Condition { index, mask, value } in self.iter() {
+            if mask == u64::MAX {
+                write!(f, "{join}argument {index} = {value:#x}")?;
+            } else {
+                write!(f, "{join}argument {index} & {mask:#x} = {value:#x}")?;
+            }
+            join = " and ";
+        }
+        Ok(())
     }
 }
 

@@ -6,9 +6,12 @@ pub mod arguments;
 pub mod condition;
 pub mod errno;
 pub mod essential;
+pub mod gates;
+mod nearest;
 pub mod risk;
 pub mod translate;
 pub mod variants;
 pub mod window;
 
 pub use abi::{Abi, Machine};
+pub use nearest::nearest;

@@ -27,7 +27,9 @@ use crate::{
     cgroup::Cgroup,
     container::Key,
     probe::{Events, KernelAccess, Kind, Probe, ProbeError, Settings},
-    recording::{Accesses, Call, Executable, Losses, Observations, Phase, Recording},
+    recording::{
+        Accesses, Blocked, Call, Executable, FirstSeen, Losses, Observations, Phase, Recording,
+    },
     syscall::Machine,
 };
 
@@ -59,6 +61,19 @@ pub struct Progress {
     pub unseen: String,
 }
 
+/// A call that a filter stopped, each time it was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// The call.
+    pub call: Call,
+    /// The executable.
+    pub executable: Executable,
+    /// What it saw.
+    pub saw: Blocked,
+    /// When, who, and with which arguments.
+    pub seen: FirstSeen,
+}
+
 /// Who is told how a recording goes.
 pub trait Watcher {
     /// The recording has begun: `what` is recorded from now on.
@@ -69,6 +84,8 @@ pub trait Watcher {
     fn ends(&mut self, why: &str);
     /// Called about ten times a second.
     fn progress(&mut self, progress: &Progress);
+    /// A filter stopped a call; only where `Settings::every_blocked` asks for it.
+    fn denied(&mut self, _: Denial) {}
 }
 
 /// What happened to an instance.
@@ -123,6 +140,9 @@ pub struct Session {
     /// Events that came before the notice of their instance, and were not kept.
     early_events: u64,
     news: Vec<News>,
+    /// Whether each call that a filter stops is kept for the watcher.
+    tells_denials: bool,
+    denials: Vec<Denial>,
     /// Instances that are not recorded any more, and since when.
     to_release: VecDeque<(Instant, u64)>,
     /// When exits were last needed.
@@ -166,6 +186,8 @@ impl Session {
             waiting: Vec::new(),
             early_events: 0,
             news: Vec::new(),
+            tells_denials: settings.every_blocked,
+            denials: Vec::new(),
             to_release: VecDeque::new(),
             exits_needed: Instant::now(),
             novelty: Novelty::new(Instant::now()),

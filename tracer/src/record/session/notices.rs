@@ -5,12 +5,12 @@ use std::collections::HashSet;
 
 use tracer_ebpf::{EXE_UNKNOWN, NoticeKind};
 
-use super::{News, Session};
+use super::{Denial, News, Session};
 use crate::{
     cgroup::Cgroup,
     probe::SeenRow,
     record::{RecordError, describe, instance::Watched},
-    recording::FirstSeen,
+    recording::{Call, FirstSeen},
 };
 
 impl Session {
@@ -59,6 +59,17 @@ impl Session {
                 args: event.args,
             };
             let mark = u8::try_from(event.outcome).unwrap_or(u8::MAX);
+            if self.tells_denials && meaning.blocked {
+                self.denials.push(Denial {
+                    call: Call {
+                        abi: self.machine.abi(class),
+                        nr: event.nr,
+                    },
+                    executable: meaning.executable.clone(),
+                    saw: describe::blocked(mark),
+                    seen: first.clone(),
+                });
+            }
             self.observe(meaning, class, event.nr, mark, Some(first));
         }
         self.drain_accesses()?;

@@ -49,6 +49,13 @@ impl Session {
         self.observations.incidence(&instances).brief()
     }
 
+    /// Tells the watcher of each call that a filter stopped since it was last told.
+    pub(in crate::record) fn tell_denials(&mut self, watcher: &mut dyn Watcher) {
+        for denial in std::mem::take(&mut self.denials) {
+            watcher.denied(denial);
+        }
+    }
+
     /// Tells the watcher how it goes, when it is time again.
     ///
     /// # Errors

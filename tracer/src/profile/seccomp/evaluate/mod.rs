@@ -24,8 +24,13 @@
 //! compiles some trees wrongly; see there.
 
 mod compile;
+mod decision;
 mod host;
 mod multiplex;
+mod partial;
+#[cfg(test)]
+pub(crate) mod partial_tests;
+mod program;
 #[cfg(test)]
 mod properties;
 mod refusal;
@@ -37,7 +42,10 @@ mod verdict;
 
 use std::collections::BTreeMap;
 
+pub use decision::Decision;
 pub use host::{Host, Libseccomp, Runtime};
+pub use partial::{Possible, Register};
+pub use program::{Instruction, TooLong};
 pub use refusal::Refusal;
 pub use verdict::Verdict;
 
@@ -47,6 +55,8 @@ use crate::{
     syscall::{Abi, errno},
 };
 use compile::{Compiled, Table};
+use rule::Rule;
+use tree::Rules;
 
 /// What decided a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +137,14 @@ impl Filter {
             },
             None => by(self.default, Decider::Default),
         }
+    }
+
+    /// The rules of a number, where rules decide.
+    fn rules(&self, call: Call) -> impl Iterator<Item = &Rule> {
+        let table = self.tables.get(&filtered_as(native(call)));
+        let rules = table.and_then(|table| table.get(&call.nr));
+        let rules = rules.filter(|_| !self.is_beyond(call));
+        rules.into_iter().flat_map(Rules::iter)
     }
 
     /// Whether runc's stub answers. It tells x32 by the bit alone, so -1 is of x32 to it.

@@ -81,6 +81,21 @@ impl Test {
         self.value
     }
 
+    /// As a profile would say it.
+    pub(super) fn condition(&self) -> Condition {
+        let (value, value_two) = match self.operator {
+            Operator::MaskedEq => (self.mask, self.value),
+            _ => (self.value, 0),
+        };
+        Condition {
+            // Below 6 by construction.
+            index: u32::try_from(self.index).unwrap_or_default(),
+            value,
+            value_two,
+            op: self.operator,
+        }
+    }
+
     /// Whether both halves are compared.
     pub(super) const fn wide(&self) -> bool {
         self.wide

@@ -62,6 +62,11 @@ impl Rules {
         Ok(())
     }
 
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
+    }
+
     /// The rule that decides a call, and the entries that match it with another verdict.
     pub(super) fn decide(&self, args: &[u64; 6]) -> Option<(&Rule, Vec<usize>)> {
         let matching = || self.rules.iter().filter(|rule| rule.matches(args));
@@ -81,17 +86,17 @@ impl Rules {
 
 /// What a node asks of a half of an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Question {
+pub(super) struct Question {
     /// The argument, and whether it is the upper half.
-    half: (usize, bool),
-    asks: Asks,
-    mask: u32,
-    value: u32,
+    pub(super) half: (usize, bool),
+    pub(super) asks: Asks,
+    pub(super) mask: u32,
+    pub(super) value: u32,
 }
 
 /// Nodes only ask these; what a rule says otherwise, it says of the answer no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asks {
+pub(super) enum Asks {
     Equal,
     MaskedEqual,
     Greater,
@@ -99,12 +104,12 @@ enum Asks {
 }
 
 /// The half of an argument, the kind of the comparison, and the value, of some kinds the smaller.
-type Priority = ((usize, bool), u8, u32, Reverse<u32>);
+pub(super) type Priority = ((usize, bool), u8, u32, Reverse<u32>);
 
 /// A node of the path that one rule makes through the tree.
 #[derive(Clone, Copy, Debug)]
-struct Node<'rule> {
-    rule: &'rule Rule,
+pub(super) struct Node<'rule> {
+    pub(super) rule: &'rule Rule,
     /// Which of the rule's tests.
     test: usize,
     /// Which of its nodes.
@@ -112,7 +117,7 @@ struct Node<'rule> {
 }
 
 /// Where an answer leads.
-enum Next<'rule> {
+pub(super) enum Next<'rule> {
     /// Out of the rule: on to the next node of a level.
     Away,
     To(Node<'rule>),
@@ -120,7 +125,7 @@ enum Next<'rule> {
 }
 
 impl Rule {
-    fn start(&self) -> Node<'_> {
+    pub(super) fn start(&self) -> Node<'_> {
         Node {
             rule: self,
             test: 0,
@@ -131,11 +136,11 @@ impl Rule {
 
 impl<'rule> Node<'rule> {
     /// The test, whose place in the rule is valid by construction.
-    fn test(self) -> Option<&'rule Test> {
+    pub(super) fn test(self) -> Option<&'rule Test> {
         self.rule.tests.get(self.test)
     }
 
-    fn question(self) -> Option<Question> {
+    pub(super) fn question(self) -> Option<Question> {
         let test = self.test()?;
         let upper = test.wide() && self.stage < test.stages() - 1;
         let ordered = match test.operator() {
@@ -158,7 +163,7 @@ impl<'rule> Node<'rule> {
     }
 
     /// What makes a node of a level come before another: the larger is asked first.
-    fn priority(self) -> Option<Priority> {
+    pub(super) fn priority(self) -> Option<Priority> {
         let value = self.question()?.value;
         let (class, larger, smaller) = match self.test()?.operator() {
             Operator::Eq | Operator::Ne | Operator::MaskedEq => (3, value, 0),
@@ -168,7 +173,7 @@ impl<'rule> Node<'rule> {
         Some((self.question()?.half, class, larger, Reverse(smaller)))
     }
 
-    fn answer(self, yes: bool) -> Next<'rule> {
+    pub(super) fn answer(self, yes: bool) -> Next<'rule> {
         let Some(test) = self.test() else {
             return Next::Away;
         };

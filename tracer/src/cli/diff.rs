@@ -1,0 +1,106 @@
+//! `tracer diff`: what changed between two recordings, or two profiles.
+
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+
+use super::{
+    Exit, Failure,
+    input::{HostArgs, Input, label},
+};
+use crate::{
+    diff::{Diff, profiles, recordings},
+    report,
+};
+
+/// Shows what changed between two recordings, or two profiles, riskiest first.
+///
+/// Of recordings: the calls that only one of them has, and those with other arguments, in other phases,
+/// or stopped by a filter in one of them. Of profiles: the calls that something else happens to, whatever
+/// the profiles look like. Both are read in each form that Docker, Podman and the runtimes read.
+#[derive(Debug, clap::Args)]
+#[command(after_help = concat!(
+    "Examples:\n",
+    "  tracer diff v1/web v2/web\n",
+    "  tracer diff v1/web/seccomp.json v2/web/seccomp.json --exit-code\n",
+    "  tracer diff docker-default.json seccomp.json --format markdown\n\n",
+    "Exit status:\n",
+    "  0 fine, 1 it could not be done, 2 wrong usage, 3 there is a difference and --exit-code was given",
+))]
+pub(super) struct Args {
+    /// The older one: a recording.json, its folder, or a seccomp profile
+    #[arg(value_name = "A")]
+    before: PathBuf,
+
+    /// The newer one, of the same kind
+    #[arg(value_name = "B")]
+    after: PathBuf,
+
+    /// How to print it
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    /// Exit with 3 when there is a difference
+    #[arg(long)]
+    exit_code: bool,
+
+    #[command(flatten)]
+    host: HostArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people: a unified diff
+    Text,
+    /// For programs
+    Json,
+    /// For a pull request
+    Markdown,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let diff = compare(args)?;
+    let (before, after) = (label(&args.before), label(&args.after));
+    let text = match args.format {
+        Format::Text => report::diff_text(&diff, &before, &after),
+        Format::Json => serde_json::to_string_pretty(&diff)? + "\n",
+        Format::Markdown => report::diff_markdown(&diff, &before, &after),
+    };
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(if args.exit_code && !diff.changes.is_empty() {
+        Exit::No
+    } else {
+        Exit::Fine
+    })
+}
+
+fn compare(args: &Args) -> anyhow::Result<Diff> {
+    match (Input::read(&args.before)?, Input::read(&args.after)?) {
+        (Input::Recording(before), Input::Recording(after)) => Ok(recordings(&before, &after)),
+        (Input::Profile(before), Input::Profile(after)) => {
+            let native = args.host.natives(&[])?;
+            let native = native.first().copied().context("there is no machine")?;
+            let filter = |document, path: &PathBuf| {
+                let profile = args.host.resolve(document, native, &[], path)?;
+                let filter = args.host.filter(&profile, native);
+                filter.with_context(|| format!("no runtime accepts {}", path.display()))
+            };
+            Ok(profiles(
+                &filter(&before, &args.before)?,
+                &filter(&after, &args.after)?,
+            ))
+        }
+        (Input::Recording(_), Input::Profile(_)) => mixed(&args.before, &args.after),
+        (Input::Profile(_), Input::Recording(_)) => mixed(&args.after, &args.before),
+    }
+}
+
+fn mixed(recording: &Path, profile: &Path) -> anyhow::Result<Diff> {
+    let (recording, profile) = (recording.display(), profile.display());
+    anyhow::bail!(
+        "{recording} is a recording and {profile} a profile; make a profile of the recording with `tracer generate`, or ask whether it would run: tracer verify {profile} --recording {recording}"
+    )
+}

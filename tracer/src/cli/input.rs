@@ -1,0 +1,239 @@
+//! Files that are a recording or a profile: which, and what they mean on a host.
+
+use std::{fs::File, io::Read as _, path::Path};
+
+use anyhow::Context as _;
+use serde::Deserialize;
+
+use crate::{
+    probe::support,
+    profile::seccomp::{
+        evaluate::{Filter, Host, Libseccomp, Refusal, Runtime},
+        oci::OciSeccomp,
+        read::{Document, Kernel, Target},
+    },
+    recording::{Recording, store},
+    syscall::{Abi, Machine},
+};
+
+/// A recording or a profile.
+pub(super) enum Input {
+    Recording(Box<Recording>),
+    Profile(Document),
+}
+
+impl Input {
+    /// Reads one. A folder stands for the recording in it.
+    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
+        if path.is_dir() {
+            return Ok(Self::Recording(Box::new(store::read(path)?)));
+        }
+        let bytes = bytes(path)?;
+        if kind(&bytes).schema.is_some() {
+            return Ok(Self::Recording(Box::new(store::parse(&bytes, path)?)));
+        }
+        Ok(Self::Profile(parse(&bytes, path)?))
+    }
+}
+
+/// Reads a profile.
+pub(super) fn profile(path: &Path) -> anyhow::Result<Document> {
+    let bytes = bytes(path)?;
+    if kind(&bytes).schema.is_some() {
+        anyhow::bail!(
+            "{} is a recording; give the profile first, and recordings with --recording",
+            path.display()
+        );
+    }
+    parse(&bytes, path)
+}
+
+fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| {
+        // One more than there may be, for what is no regular file.
+        file.take(store::MAX_BYTES + 1).read_to_end(&mut bytes)
+    });
+    read.with_context(|| {
+        format!(
+            "cannot read {}; give a recording.json, its folder, or a seccomp profile",
+            path.display()
+        )
+    })?;
+    anyhow::ensure!(
+        bytes.len() as u64 <= store::MAX_BYTES,
+        "{} has more than {} bytes: it is neither a recording nor a seccomp profile",
+        path.display(),
+        store::MAX_BYTES
+    );
+    Ok(bytes)
+}
+
+#[derive(Default, Deserialize)]
+struct Kind {
+    schema: Option<serde::de::IgnoredAny>,
+}
+
+/// What tells a recording; what is no JSON at all is told when it is read.
+fn kind(bytes: &[u8]) -> Kind {
+    serde_json::from_slice(bytes).unwrap_or_default()
+}
+
+fn parse(bytes: &[u8], path: &Path) -> anyhow::Result<Document> {
+    let text = std::str::from_utf8(bytes)
+        .with_context(|| format!("{} is no text; give a seccomp profile", path.display()))?;
+    Document::from_json(text).with_context(|| {
+        format!(
+            "{} is neither a recording nor a seccomp profile",
+            path.display()
+        )
+    })
+}
+
+/// For which host a profile is read.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Host options")]
+pub(super) struct HostArgs {
+    /// The machine: x86_64, i386, aarch64, arm or riscv64 [default: that of the recordings, else this one]
+    #[arg(long, value_name = "MACHINE", value_parser = super::generate::arch)]
+    arch: Option<Abi>,
+
+    /// A capability of the container, for profiles that say more with some (Docker's, Podman's): repeat
+    /// it, or list several with commas [default: those that all recorded containers have, else none]
+    #[arg(long, value_name = "CAP_NAME", value_delimiter = ',', value_parser = capability)]
+    capability: Vec<String>,
+
+    /// The kernel, for profiles that say more with a newer one [default: that of the recordings, else this
+    /// one]
+    #[arg(long, value_name = "VERSION")]
+    kernel: Option<Kernel>,
+
+    /// The libseccomp of the runtime, which leaves out the names that it does not know
+    #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
+    libseccomp: Library,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Library {
+    /// Every name that tracer knows
+    #[default]
+    Newest,
+    /// That of Debian 12: the calls of Linux 6.7
+    Debian12,
+    /// As released: the calls of Linux 5.17
+    #[value(name = "2.5.4")]
+    V2_5_4,
+}
+
+/// A capability as engines write it: `CAP_SYS_ADMIN`, from whatever case, with or without CAP_.
+fn capability(name: &str) -> Result<String, String> {
+    let upper = name.to_ascii_uppercase();
+    let short = upper.strip_prefix("CAP_").unwrap_or(&upper);
+    let fine = |c: char| c.is_ascii_uppercase() || c == '_';
+    if short.is_empty() || !short.chars().all(fine) {
+        return Err("give a capability such as CAP_SYS_ADMIN".to_owned());
+    }
+    Ok(format!("CAP_{short}"))
+}
+
+impl HostArgs {
+    /// The machines that a profile is to be in force on.
+    pub(super) fn natives(&self, recordings: &[Recording]) -> anyhow::Result<Vec<Abi>> {
+        if let Some(arch) = self.arch {
+            return Ok(vec![arch]);
+        }
+        let hosts = recordings.iter().flat_map(Recording::hosts);
+        let mut natives: Vec<_> = hosts
+            .filter_map(|host| Machine::native_abi(&host.machine))
+            .collect();
+        natives.sort_unstable();
+        natives.dedup();
+        if natives.is_empty() {
+            let this =
+                Machine::this().context("this machine is none that tracer knows; give --arch")?;
+            natives.push(this.native);
+        }
+        Ok(natives)
+    }
+
+    /// The machine that was asked for.
+    pub(super) const fn asked_for(&self) -> Option<Abi> {
+        self.arch
+    }
+
+    /// The profile in plain form for one of them.
+    pub(super) fn resolve(
+        &self,
+        document: &Document,
+        native: Abi,
+        recordings: &[Recording],
+        path: &Path,
+    ) -> anyhow::Result<OciSeccomp> {
+        let target = Target {
+            native,
+            capabilities: if self.capability.is_empty() {
+                common_capabilities(recordings)
+            } else {
+                self.capability.iter().cloned().collect()
+            },
+            kernel: match self.kernel {
+                Some(kernel) => kernel,
+                None => kernel(recordings)?,
+            },
+        };
+        let resolved = document.resolve(&target);
+        resolved.with_context(|| format!("{} means nothing certain", path.display()))
+    }
+
+    /// A runtime on such a machine.
+    pub(super) const fn host(&self, native: Abi, runtime: Runtime) -> Host {
+        let libseccomp = match self.libseccomp {
+            Library::Newest => Libseccomp::Newest,
+            Library::Debian12 => Libseccomp::Debian12,
+            Library::V2_5_4 => Libseccomp::V2_5_4,
+        };
+        Host {
+            native,
+            runtime,
+            libseccomp,
+        }
+    }
+
+    /// What the profile says by itself: as crun has it, which adds nothing of its own, or as runc, where
+    /// crun refuses it.
+    pub(super) fn filter(&self, profile: &OciSeccomp, native: Abi) -> Result<Filter, Refusal> {
+        Filter::new(profile, self.host(native, Runtime::Crun)).or_else(|refusal| {
+            Filter::new(profile, self.host(native, Runtime::Runc)).map_err(|_| refusal)
+        })
+    }
+}
+
+/// The capabilities that the processes of every recorded container could have.
+fn common_capabilities(recordings: &[Recording]) -> std::collections::BTreeSet<String> {
+    let kinds = recordings.iter().flat_map(Recording::kinds);
+    kinds
+        .map(|kind| {
+            let security = kind.container.and_then(|container| container.security);
+            security.map_or_else(Default::default, |it| it.capabilities)
+        })
+        .reduce(|one, other| one.intersection(&other).cloned().collect())
+        .unwrap_or_default()
+}
+
+/// The oldest kernel that was recorded on, else this one.
+fn kernel(recordings: &[Recording]) -> anyhow::Result<Kernel> {
+    let hosts = recordings.iter().flat_map(Recording::hosts);
+    let oldest = hosts.filter_map(|host| host.kernel.parse().ok()).min();
+    oldest.map_or_else(
+        || {
+            let this = support::kernel_release();
+            this.parse().context("give a kernel with --kernel")
+        },
+        Ok,
+    )
+}
+
+/// What a path is called in what is printed.
+pub(super) fn label(path: &Path) -> String {
+    path.display().to_string()
+}

@@ -1,0 +1,262 @@
+//! `tracer verify PROFILE -- CMD`: the command under the profile.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use super::{Args, Exit, Failure, Format, input, label, write};
+use crate::{
+    cli::{
+        name, output,
+        record::{failed, record_failure},
+        say::say,
+    },
+    probe::Settings,
+    profile::seccomp::evaluate::{Filter, Host, Runtime},
+    record::{Denial, Progress, Watcher, command, signals::Signals},
+    recording::{Call, Recording, merge::Merge, store, words::plain},
+    report,
+    syscall::{Abi, Machine, window::Choice},
+    verify::{Denials, Denied, Enforced, Question, verify},
+};
+
+/// Bytes of the ring: room for some 30,000 denials in the tenth of a second until it is looked at.
+const RING: u32 = 4 << 20;
+
+/// Runs the command, and says what was denied, or would have been.
+pub(super) fn run(args: &Args, choice: &Choice) -> Result<Exit, Failure> {
+    if args.format == Format::Json && args.report.is_none() {
+        let error = anyhow::anyhow!(
+            "standard output is the command's own: give a file for the result with --report"
+        );
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    if args.host.asked_for().is_some() {
+        let error = anyhow::anyhow!("a command runs on this machine: leave --arch out");
+        return Err(Failure::new(Exit::Usage, error));
+    }
+    let enforced = enforced(args, choice).map_err(failed)?;
+    let filter = Filter::new(&enforced.profile, enforced.host)
+        .with_context(|| format!("no container starts under {}", args.profile.display()))
+        .map_err(failed)?;
+    // What cannot be updated is said before the command is run.
+    let before = args
+        .update
+        .as_deref()
+        .map(store::read)
+        .transpose()
+        .map_err(failed)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")
+        .map_err(failed)?;
+    runtime.block_on(async {
+        let mut signals = Signals::catch()
+            .context("cannot catch signals")
+            .map_err(failed)?;
+        let mut told = Told {
+            what: label(&args.profile),
+            log_only: args.log_only,
+            quiet: args.quiet,
+            filter: filter.clone(),
+            denials: Denials::default(),
+        };
+        let request = request(args, &filter, enforced.host.native)?;
+        let (recording, status) = command::run(request, &mut signals, &mut told)
+            .await
+            .map_err(record_failure)?;
+        if let (Some(path), Some(before)) = (&args.update, before) {
+            update(path, before, recording.clone()).map_err(failed)?;
+        }
+        let denies = if args.log_only {
+            would_be_denied(args, &recording, enforced).map_err(failed)?
+        } else {
+            were_denied(args, told, &recording).map_err(failed)?
+        };
+        let command = Exit::of(status);
+        if !args.quiet {
+            output::coverage(&recording, false);
+            say!("the command ended with status {}", command.code());
+        }
+        Ok(if denies { Exit::No } else { command })
+    })
+}
+
+/// The profile as it is in force here.
+fn enforced(args: &Args, choice: &Choice) -> anyhow::Result<Enforced> {
+    let native = Machine::this()
+        .context("this machine is none that tracer knows")?
+        .native;
+    let document = input::profile(&args.profile)?;
+    let runtime = super::runtimes(choice)
+        .first()
+        .copied()
+        .unwrap_or(Runtime::Runc);
+    Ok(Enforced {
+        profile: args.host.resolve(&document, native, &[], &args.profile)?,
+        host: Host {
+            native,
+            ..args.host.host(native, runtime)
+        },
+    })
+}
+
+fn request(args: &Args, filter: &Filter, native: Abi) -> Result<command::Request, Failure> {
+    let program = if args.log_only {
+        None
+    } else {
+        starts(filter, native).map_err(failed)?;
+        Some(filter.program().map_err(failed)?)
+    };
+    Ok(command::Request {
+        name: name::of(&args.command.first().cloned().unwrap_or_default()),
+        command: args.command.clone(),
+        user: None,
+        follow: false,
+        duration: None,
+        until_stable: None,
+        settings: Settings {
+            every_blocked: program.is_some(),
+            ring_bytes: RING,
+            ..Settings::default()
+        },
+        filter: program,
+    })
+}
+
+/// A filter that denies the call by which the command is started leaves nothing to run; and one that lets
+/// nobody exit would leave a process that cannot even fail.
+fn starts(filter: &Filter, native: Abi) -> anyhow::Result<()> {
+    for name in ["execve", "exit_group"] {
+        let nr = native.syscall_number(name).unwrap_or_default();
+        let verdict = filter.evaluate(Call { abi: native, nr }, [0; 6]).verdict;
+        anyhow::ensure!(
+            verdict.allows(),
+            "the profile answers {name} with {verdict}, so no program can be run under it; allow {name}, or give --log-only"
+        );
+    }
+    Ok(())
+}
+
+/// Tells what the filter stopped, in the end.
+fn were_denied(args: &Args, told: Told, recording: &Recording) -> anyhow::Result<bool> {
+    let denied = told.denials.finish(recording, &told.filter);
+    if let Some(file) = &args.report {
+        let text = match args.format {
+            Format::Json => serde_json::to_string_pretty(&denied)? + "\n",
+            Format::Text => report::denials(&denied, &told.what),
+        };
+        write(file, &text)?;
+    }
+    if !args.quiet {
+        for line in report::denials(&denied, &told.what)
+            .lines()
+            .filter(|it| !it.is_empty())
+        {
+            say!("{line}");
+        }
+        if recording.coverage.losses.events > 0 && !denied.is_empty() {
+            say!("not every event found room: the numbers are lower bounds");
+        }
+    }
+    Ok(!denied.is_empty())
+}
+
+/// Tells what the filter would have stopped.
+fn would_be_denied(args: &Args, recording: &Recording, enforced: Enforced) -> anyhow::Result<bool> {
+    let report = verify(&Question {
+        profiles: vec![enforced],
+        recordings: vec![("this run".to_owned(), recording)],
+        window: Choice::None,
+        no_new_privileges: Some(true),
+        terminal: true,
+    });
+    let text = match args.format {
+        Format::Text => report::verification(&report, &label(&args.profile)),
+        Format::Json => serde_json::to_string_pretty(&report)? + "\n",
+    };
+    if let Some(file) = &args.report {
+        write(file, &text)?;
+    }
+    // Denials are told whatever --quiet says.
+    let denies = super::verdict(args, &report) == Exit::No;
+    if denies || !args.quiet {
+        for line in report::verification(&report, &label(&args.profile))
+            .lines()
+            .filter(|it| !it.is_empty())
+        {
+            say!("{line}");
+        }
+    }
+    Ok(denies)
+}
+
+/// Merges what was seen into a recording that there was before.
+fn update(path: &Path, before: Recording, mut seen: Recording) -> anyhow::Result<()> {
+    let file = if path.is_dir() {
+        path.join(store::RECORDING)
+    } else {
+        path.to_owned()
+    };
+    seen.workload.name.clone_from(&before.workload.name);
+    let mut merge = Merge::default();
+    merge.add(before);
+    merge.add(seen);
+    let merged = merge.finish().context("there is nothing to merge")?;
+    let folder = file.parent().filter(|it| !it.as_os_str().is_empty());
+    let name = file
+        .file_name()
+        .and_then(|name| name.to_str())
+        .with_context(|| format!("cannot write to {}", file.display()))?;
+    let text = store::to_json(&merged);
+    Ok(store::write(
+        folder.unwrap_or(Path::new(".")),
+        &[(name, text)],
+    )?)
+}
+
+/// Who is told, while it runs.
+struct Told {
+    what: String,
+    log_only: bool,
+    quiet: bool,
+    filter: Filter,
+    denials: Denials,
+}
+
+impl Watcher for Told {
+    fn began(&mut self, what: &str) {
+        if !self.quiet {
+            let how = if self.log_only {
+                "recording"
+            } else {
+                "running"
+            };
+            say!("{how} {what}, to verify {}", plain(&self.what));
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        say!("{text}");
+    }
+
+    fn ends(&mut self, why: &str) {
+        say!("{why}");
+    }
+
+    fn progress(&mut self, _: &Progress) {}
+
+    fn denied(&mut self, denial: Denial) {
+        let Denial {
+            call,
+            executable,
+            saw,
+            seen,
+        } = denial;
+        let first = self.denials.add(call, executable, saw, seen, &self.filter);
+        if let Some(first) = first {
+            say!("denied: {}", Denied::in_words(&first));
+        }
+    }
+}

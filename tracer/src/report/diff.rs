@@ -1,0 +1,209 @@
+//! `tracer diff` for people: on a terminal, and in a pull request.
+
+use super::{
+    escape::{code, prose},
+    markdown::{Document, count},
+    rules::{list, or_dash},
+};
+use crate::{
+    diff::{Change, ChangeKind, Diff, Kind},
+    recording::words::plain,
+};
+
+/// What changed, in the form of a unified diff: `before` and `after` are what the two are called.
+pub fn diff_text(diff: &Diff, before: &str, after: &str) -> String {
+    let mut text = format!("--- {}\n+++ {}\n", plain(before), plain(after));
+    for note in &diff.notes {
+        text.push_str(&format!("# {}\n", plain(note)));
+    }
+    text.push_str(&format!("# {}\n", summary(diff)));
+    for change in &diff.changes {
+        text.push_str(&format!("\n{}{}\n", sign(change), head(change)));
+        for line in &change.before {
+            text.push_str(&format!("-    {}\n", plain(line)));
+        }
+        for line in &change.after {
+            text.push_str(&format!("+    {}\n", plain(line)));
+        }
+    }
+    text
+}
+
+/// The same as Markdown, for the comment of a pull request.
+pub fn diff_markdown(diff: &Diff, before: &str, after: &str) -> String {
+    let mut doc = Document::default();
+    let what = match diff.of {
+        Kind::Recordings => "recordings",
+        Kind::Profiles => "seccomp profiles",
+    };
+    doc.heading(
+        2,
+        &format!("From {} to {}: {what}", code(before), code(after)),
+    );
+    doc.paragraph(&format!("{}.", prose(&summary(diff))));
+    doc.list(diff.notes.iter().map(|note| prose(note)));
+    let rows = diff.changes.iter().map(|change| {
+        let side = |lines: &[String]| {
+            or_dash(
+                lines
+                    .iter()
+                    .map(|line| prose(line))
+                    .collect::<Vec<_>>()
+                    .join("<br>"),
+            )
+        };
+        [
+            change.kind.as_str().to_owned(),
+            name(change),
+            side(&change.before),
+            side(&change.after),
+            or_dash(known(change)),
+        ]
+    });
+    let rows: Vec<_> = rows.collect();
+    if !rows.is_empty() {
+        doc.table(["", "Call", "Before", "After", "To know"], rows);
+    }
+    doc.into_text()
+}
+
+/// `3 differences: 1 added, 2 removed`.
+fn summary(diff: &Diff) -> String {
+    if diff.changes.is_empty() {
+        return "no difference".to_owned();
+    }
+    let kinds = [
+        ChangeKind::Added,
+        ChangeKind::Removed,
+        ChangeKind::Arguments,
+        ChangeKind::Action,
+        ChangeKind::Phases,
+    ];
+    let parts = kinds.into_iter().filter_map(|kind| {
+        let of_kind = diff.changes.iter().filter(|it| it.kind == kind);
+        let many = of_kind.count();
+        let what = match kind {
+            ChangeKind::Added => "added",
+            ChangeKind::Removed => "removed",
+            ChangeKind::Arguments => "with other arguments",
+            ChangeKind::Action => "with another action",
+            ChangeKind::Phases => "in other phases",
+        };
+        (many > 0).then(|| format!("{many} {what}"))
+    });
+    let parts: Vec<_> = parts.collect();
+    let grants = diff.changes.iter().filter(|it| it.grants).count();
+    let grants = match (grants, diff.of) {
+        (0, _) => String::new(),
+        (_, Kind::Profiles) => format!("; {grants} let more through"),
+        (_, Kind::Recordings) => format!("; {grants} do what was not done before"),
+    };
+    format!(
+        "{}: {}{grants}",
+        count(diff.changes.len(), "difference", "differences"),
+        parts.join(", ")
+    )
+}
+
+const fn sign(change: &Change) -> char {
+    match change.kind {
+        ChangeKind::Added => '+',
+        ChangeKind::Removed => '-',
+        ChangeKind::Arguments | ChangeKind::Action | ChangeKind::Phases => '~',
+    }
+}
+
+/// The call, where, and what is known against it.
+fn head(change: &Change) -> String {
+    let abis: Vec<_> = change.abis.iter().map(|abi| abi.as_str()).collect();
+    let mut head = format!("{} ({})", change.call, abis.join(", "));
+    let known = known(change);
+    if !known.is_empty() {
+        head.push_str(&format!("  ! {known}"));
+    }
+    head
+}
+
+fn name(change: &Change) -> String {
+    let abis = change.abis.iter().map(|abi| abi.as_str().to_owned());
+    let abis = list(abis);
+    if change.is_of_many() {
+        format!("{} ({abis})", prose(&change.call))
+    } else {
+        format!("{} ({abis})", code(&change.call))
+    }
+}
+
+fn known(change: &Change) -> String {
+    let capabilities: Vec<_> = change.capabilities.iter().copied().collect();
+    let takes = match capabilities.as_slice() {
+        [] => None,
+        some => Some(format!("takes {}", some.join(", "))),
+    };
+    let parts = [
+        change.risk.map(|it| it.trim_end_matches('.').to_owned()),
+        takes,
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        diff::{profiles, recordings},
+        profile::seccomp::{
+            evaluate::{Filter, Host, Libseccomp, Runtime},
+            fixture::{mixed, path, recording},
+            oci::OciSeccomp,
+        },
+        recording::Phase,
+        syscall::Abi,
+    };
+
+    fn of_profiles() -> Diff {
+        let host = Host {
+            native: Abi::X86_64,
+            runtime: Runtime::Crun,
+            libseccomp: Libseccomp::Newest,
+        };
+        let filter = |json| Filter::new(&OciSeccomp::from_json(json).unwrap(), host).unwrap();
+        profiles(
+            &filter(
+                r#"{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["read","uname","nothing"],"action":"SCMP_ACT_ALLOW"}]}"#,
+            ),
+            &filter(
+                r#"{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":38,"architectures":["SCMP_ARCH_X86"],"syscalls":[{"names":["read","mount"],"action":"SCMP_ACT_ALLOW"},{"names":["ptrace"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":16,"op":"SCMP_CMP_EQ"}]}]}"#,
+            ),
+        )
+    }
+
+    fn of_recordings() -> Diff {
+        let before = recording(&[
+            (Abi::X86_64, 0, Phase::Run, path("/usr/sbin/nginx")),
+            (Abi::X86_64, 63, Phase::Run, path("/usr/sbin/nginx")),
+        ]);
+        recordings(&before, &mixed())
+    }
+
+    #[test]
+    fn profiles_as_text() {
+        insta::assert_snapshot!(diff_text(&of_profiles(), "a.json", "b.json"));
+    }
+
+    #[test]
+    fn profiles_as_markdown() {
+        insta::assert_snapshot!(diff_markdown(&of_profiles(), "a.json", "b|.json"));
+    }
+
+    #[test]
+    fn recordings_as_text() {
+        insta::assert_snapshot!(diff_text(&of_recordings(), "a", "b\n+++ c"));
+    }
+
+    #[test]
+    fn nothing_is_said_of_what_is_the_same() {
+        let same = recordings(&mixed(), &mixed());
+        assert!(diff_text(&same, "a", "b").ends_with("\n# no difference\n"));
+    }
+}
