@@ -9,6 +9,7 @@
 //! | [`capability`] | the names of capabilities, and what each opens | nothing |
 //! | [`recording`] | observations, evidence, coverage; the file format | files in [`recording::store`] |
 //! | [`profile`] | the model of a profile, and a renderer a format | nothing |
+//! | [`audit`] | what a profile that somebody wrote misses, grants for nothing, and breaks | nothing |
 //! | [`report`] | what a reviewer reads | nothing |
 //! | [`cgroup`] | the v2 hierarchy, and a cgroup of our own | the cgroup file system |
 //! | [`container`] | which container, pod and workload a cgroup is | what runtimes keep, the CRI socket |
@@ -16,6 +17,7 @@
 //! | [`record`] | makes recordings: brings the ones above together | processes, signals |
 //! | [`cli`] | the command line | the terminal |
 
+pub mod audit;
 pub mod capability;
 pub mod cgroup;
 pub mod cli;

@@ -8,7 +8,8 @@ Exit status:
   0    fine
   1    it could not be done
   2    wrong usage; nothing was done
-  3    done, and the answer is no (an incomplete recording under --require-complete)
+  3    done, and the answer is no (an incomplete recording under --require-complete,
+       findings of an audit at or above --fail-on)
   `record -- CMD` ends with the status of CMD, 128+N when signal N ended it, and with
   125  when tracer failed
   126  when CMD could not be run
