@@ -4,7 +4,7 @@
 //! Wider than [`super::variants`], which may only add what grants nothing new. Here the question is
 //! the attacker's: with the one denied, what is left to reach the same end? So a member is named for
 //! what it *can* do, with any arguments. Each of the ends was reached by each of its members in a test
-//! (tests/e2e/audit_bypass.rs) where a machine lets that be tried.
+//! (tests/seccomp/bypass.rs), as far as a machine survives that.
 
 /// Calls that lead to one end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
