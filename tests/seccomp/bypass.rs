@@ -45,6 +45,8 @@ fn audit(profile: &str) -> Result<Vec<Finding>> {
             major: 1,
         },
         recordings: &[],
+        in_container: false,
+        no_new_privileges: None,
         baseline: None,
         lookup: &|name| Lookup::Missing(name.to_owned()),
     };

@@ -35,6 +35,10 @@ pub struct Context<'a> {
     pub kernel: Kernel,
     /// What the workload did.
     pub recordings: &'a [Recording],
+    /// Whether a container of Kubernetes is known to run under the profile.
+    pub in_container: bool,
+    /// Whether it runs with `no_new_privs`; `None` when that is not known.
+    pub no_new_privileges: Option<bool>,
     /// A profile to compare with, and what it is called.
     pub baseline: Option<(&'a str, &'a OciSeccomp)>,
     /// Finds the profile that `localhostProfile` names.

@@ -20,6 +20,7 @@ pub use finding::{Finding, Findings, Severity};
 pub use read::{Input, Malformed};
 
 use crate::profile::seccomp::oci::OciSeccomp;
+use check::manifest::Named;
 use read::Subject;
 
 /// What an audit came to.
@@ -45,9 +46,8 @@ pub fn run(inputs: &[Input], context: &Context<'_>) -> Report {
         match read::subjects(input) {
             Ok(subjects) if subjects.is_empty() => report.foreign.push(input.name().to_owned()),
             Ok(subjects) => {
-                for read in &subjects {
-                    report.profiles += 1;
-                    check::check(read, context, &mut findings);
+                for subject in &subjects {
+                    check_one(subject, input, context, &mut findings, &mut report);
                 }
             }
             Err(malformed) if input.is_meant() => report.malformed.push(malformed),
@@ -56,6 +56,80 @@ pub fn run(inputs: &[Input], context: &Context<'_>) -> Report {
         report.findings.extend(findings.finish());
     }
     report
+}
+
+fn check_one(
+    subject: &Subject,
+    input: &Input,
+    context: &Context<'_>,
+    findings: &mut Findings<'_>,
+    report: &mut Report,
+) {
+    match subject {
+        Subject::Seccomp(read) => {
+            report.profiles += 1;
+            check::seccomp(read, context, findings, |_| {});
+        }
+        Subject::AppArmor => {
+            report.profiles += 1;
+            check::apparmor::check(input, findings);
+        }
+        Subject::Manifest(manifest) => {
+            for named in check::manifest::check(manifest, findings) {
+                named_profile(&named, context, findings, report);
+            }
+        }
+    }
+}
+
+/// Audits a profile that a container names, for that container.
+fn named_profile(
+    named: &Named,
+    context: &Context<'_>,
+    findings: &mut Findings<'_>,
+    report: &mut Report,
+) {
+    let mut missing = |what: String| {
+        findings.add(&rules::PROFILE_MISSING, named.span.clone(), what);
+    };
+    let input = match (context.lookup)(&named.profile) {
+        Lookup::Found(input) => input,
+        Lookup::Missing(place) => return missing(format!("there is no {place}")),
+        Lookup::Malformed(malformed) => {
+            missing(malformed.to_string());
+            return report.malformed.push(malformed);
+        }
+    };
+    let subjects = match read::subjects(&input) {
+        Ok(subjects) => subjects,
+        Err(malformed) => {
+            missing(malformed.to_string());
+            return report.malformed.push(malformed);
+        }
+    };
+    let [Subject::Seccomp(read)] = subjects.as_slice() else {
+        return missing(format!("{} is no seccomp profile", input.name()));
+    };
+    let context = Context {
+        capabilities: &named.capabilities,
+        in_container: true,
+        no_new_privileges: Some(named.no_new_privileges),
+        ..*context
+    };
+    let mut of_profile = Findings::new(&input);
+    check::seccomp(read, &context, &mut of_profile, |view| {
+        check::capabilities::added(view, named, findings);
+    });
+    // Containers of one kind say the same of it.
+    let of_profile = of_profile.finish().into_iter();
+    let fresh: Vec<_> = of_profile
+        .filter(|finding| !report.findings.contains(finding))
+        .collect();
+    report.findings.extend(fresh);
+    if !report.looked_up.iter().any(|it| it.name() == input.name()) {
+        report.profiles += 1;
+        report.looked_up.push(input);
+    }
 }
 
 /// The plain profile of a file that holds one, to compare with.

@@ -15,6 +15,8 @@ fn report(name: &str, text: &str) -> Report {
             major: 1,
         },
         recordings: &[],
+        in_container: false,
+        no_new_privileges: None,
         baseline: None,
         lookup: &|name| Lookup::Missing(name.to_owned()),
     };
@@ -325,4 +327,224 @@ fn a_field_that_is_none_is_told_with_its_place() {
 fn an_allow_list_without_a_flaw_has_no_findings() {
     let findings = allows(RUNS);
     assert_eq!(ids(&findings), BTreeSet::new(), "{findings:?}");
+}
+
+fn apparmor(text: &str) -> Vec<(usize, &'static str)> {
+    let findings = report("a.profile", text).findings;
+    findings
+        .iter()
+        .map(|finding| (finding.place.line, finding.id))
+        .collect()
+}
+
+#[test]
+fn apparmor_text() {
+    let text = "\
+profile web flags=(attach_disconnected,complain) {
+  file,
+  capability,
+  network,
+  /usr/bin/helper ux,
+  /usr/bin/other PUx,
+  /tmp/** rw,
+  /tmp/run ix,
+  /proc/sys/kernel/core_pattern w,
+  @{PROC}/@{pid}/attr/exec w,
+  /etc/passwd r,
+  deny /etc/passwd rw,
+  deny /proc/sysrq-trigger w,
+  capability chown,
+  deny capability chown,
+}
+";
+    let expected = [
+        (1, "apparmor-complain"),
+        (1, "apparmor-no-abi"),
+        (2, "apparmor-blanket"),
+        (3, "apparmor-blanket"),
+        (4, "apparmor-blanket"),
+        (5, "apparmor-unconfined-exec"),
+        (6, "apparmor-unconfined-exec"),
+        (7, "apparmor-write-exec"),
+        (9, "apparmor-proc-sys"),
+        (10, "apparmor-proc-sys"),
+        (12, "apparmor-deny-overlap"),
+        (15, "apparmor-deny-overlap"),
+    ];
+    assert_eq!(apparmor(text), expected);
+    let good = "\
+abi <abi/3.0>,
+include <tunables/global>
+profile web flags=(attach_disconnected,mediate_deleted) {
+  include <abstractions/base>
+  /usr/sbin/nginx mrix,
+  /var/log/nginx/* w,
+  capability net_bind_service,
+  network inet stream,
+  deny @{PROC}/* w,
+}
+";
+    assert_eq!(apparmor(good), []);
+}
+
+fn manifest(text: &str, profile: Option<&str>) -> Vec<Finding> {
+    let capabilities = BTreeSet::new();
+    let lookup = |name: &str| match profile {
+        Some(text) => Lookup::Found(Input::new(name, text.into()).unwrap()),
+        None => Lookup::Missing(format!("/var/lib/kubelet/seccomp/{name}")),
+    };
+    let context = Context {
+        native: Abi::X86_64,
+        capabilities: &capabilities,
+        kernel: Kernel {
+            version: 6,
+            major: 1,
+        },
+        recordings: &[],
+        in_container: false,
+        no_new_privileges: None,
+        baseline: None,
+        lookup: &lookup,
+    };
+    let input = Input::new("pod.yaml", text.into()).unwrap();
+    run(&[input], &context).findings
+}
+
+const DEPLOYMENT: &str = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  template:
+    metadata:
+      annotations:
+        seccomp.security.alpha.kubernetes.io/pod: localhost/a.json
+        container.apparmor.security.beta.kubernetes.io/web: runtime/default
+    spec:
+      securityContext:
+        seccompProfile:
+          type: Localhost
+          localhostProfile: web.json
+      containers:
+      - name: web
+        securityContext:
+          capabilities:
+            add: [SYS_TIME]
+      - name: root
+        securityContext: {privileged: true}
+      - name: open
+        securityContext:
+          seccompProfile: {type: Unconfined}
+      - name: default
+        securityContext:
+          seccompProfile: {type: RuntimeDefault}
+";
+
+#[test]
+fn manifests_and_the_profiles_that_they_name() {
+    let of_pod = |profile| {
+        let findings = manifest(DEPLOYMENT, profile);
+        let in_pod = findings.into_iter().filter(|it| it.file == "pod.yaml");
+        in_pod
+            .map(|finding| (finding.place.line, finding.id))
+            .collect::<Vec<_>>()
+    };
+    let missing = [
+        (8, "old-seccomp-annotation"),
+        (9, "old-apparmor-annotation"),
+        (14, "profile-missing"),
+        (16, "escalation"),
+        (21, "privileged"),
+        (24, "unconfined"),
+    ];
+    assert_eq!(of_pod(None), missing);
+    let denies_time = r#"{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": [
+        {"names": ["execve", "exit", "exit_group", "rt_sigreturn", "mount"], "action": "SCMP_ACT_ALLOW"}]}"#;
+    assert!(of_pod(Some(denies_time)).contains(&(19, "capability-without-calls")));
+    let of_profile = manifest(DEPLOYMENT, Some(denies_time));
+    let of_profile: Vec<_> = of_profile
+        .into_iter()
+        .filter(|it| it.file == "web.json")
+        .collect();
+    assert_eq!(of(&of_profile, "calls-without-capability").len(), 1);
+    assert_eq!(of(&of_profile, "breaks-start").len(), 1);
+}
+
+#[test]
+fn a_baseline_is_compared_call_by_call() {
+    let baseline = r#"{"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
+        {"names": ["execve", "exit", "exit_group", "rt_sigreturn"], "action": "SCMP_ACT_ALLOW"},
+        {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 2, "op": "SCMP_CMP_EQ"}]}]}"#;
+    let beyond = |more: &str| {
+        let capabilities = BTreeSet::new();
+        let mut context = Context {
+            native: Abi::X86_64,
+            capabilities: &capabilities,
+            kernel: Kernel {
+                version: 6,
+                major: 1,
+            },
+            recordings: &[],
+            in_container: false,
+            no_new_privileges: None,
+            baseline: None,
+            lookup: &|name| Lookup::Missing(name.to_owned()),
+        };
+        let input = Input::new("baseline.json", baseline.into()).unwrap();
+        let plain = plain(&input, &context).unwrap();
+        context.baseline = Some(("baseline.json", &plain));
+        let text = format!(
+            r#"{{"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [{RUNS}{more}]}}"#
+        );
+        let input = Input::new("profile.json", text.into()).unwrap();
+        let findings = run(&[input], &context).findings.into_iter();
+        findings
+            .filter(|finding| finding.id == "beyond-baseline")
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(beyond(""), []);
+    let same = r#", {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 2, "op": "SCMP_CMP_EQ"}]}"#;
+    assert_eq!(beyond(same), []);
+    let wider = beyond(&same.replace("CMP_EQ", "CMP_LE"));
+    assert!(
+        wider[0].evidence[0].starts_with("socket (x86_64 with (0x"),
+        "{wider:?}"
+    );
+    let other = beyond(r#", {"names": ["read", "bpf"], "action": "SCMP_ACT_ALLOW"}"#);
+    assert_eq!(other[0].severity, Severity::High);
+    assert!(
+        other[0]
+            .message
+            .ends_with("2 calls are open that it blocks, bpf, read"),
+        "{other:?}"
+    );
+}
+
+/// Kubernetes#45460 and Security Profiles Operator#3041: a profile from before runc wanted openat2.
+#[test]
+fn runtimes_that_cannot_start_are_told_from_those_that_can() {
+    use crate::syscall::window::Choice;
+
+    let names: Vec<_> = Choice::All
+        .names(Abi::X86_64)
+        .filter(|name| *name != "openat2")
+        .chain(["execve", "exit", "exit_group", "rt_sigreturn"])
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let profile = format!(
+        r#"{{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "architectures": ["SCMP_ARCH_X86_64"],
+        "syscalls": [{{"names": {}, "action": "SCMP_ACT_ALLOW"}}]}}"#,
+        serde_json::to_string(&names).unwrap()
+    );
+    let findings = manifest(DEPLOYMENT, Some(&profile));
+    let found = of(&findings, "breaks-start");
+    let [(1, message)] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert!(message.starts_with("starts on runc 1.1.5"), "{message}");
+    assert!(
+        message.contains("not on runc 1.3.6") && message.ends_with(": openat2"),
+        "{message}"
+    );
 }

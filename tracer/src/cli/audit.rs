@@ -129,6 +129,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         capabilities: &capabilities,
         kernel: kernel(args),
         recordings: &recordings,
+        in_container: false,
+        no_new_privileges: None,
         baseline: None,
         lookup: &lookup,
     };

@@ -1,15 +1,15 @@
 //! Old forms.
 
 use super::super::{
-    Findings, Severity,
+    Context, Findings, Severity,
     read::{Form, Node, Seccomp},
     rules,
 };
 
-pub(super) fn check(read: &Seccomp, out: &mut Findings<'_>) {
+pub(super) fn check(read: &Seccomp, context: &Context<'_>, out: &mut Findings<'_>) {
     old_names(read, out);
     if read.form == Form::Engine {
-        engine_form(read, out);
+        engine_form(read, context, out);
     }
     if let Some(object) = &read.object {
         old_resource(object, out);
@@ -46,7 +46,7 @@ fn old_names(read: &Seccomp, out: &mut Findings<'_>) {
 }
 
 /// What is lost on a reader of the runtime-spec.
-fn engine_form(read: &Seccomp, out: &mut Findings<'_>) {
+fn engine_form(read: &Seccomp, context: &Context<'_>, out: &mut Findings<'_>) {
     let keys = ["archMap", "defaultErrno"];
     let top = keys.iter().find_map(|key| read.node.key(key));
     let entries = || read.node.get("syscalls").into_iter().flat_map(Node::items);
@@ -72,7 +72,13 @@ fn engine_form(read: &Seccomp, out: &mut Findings<'_>) {
                 choosing.len()
             )
         },
-    );
+    )
+    // There it is read as such.
+    .severity(if context.in_container && !choosing.is_empty() {
+        Severity::High
+    } else {
+        Severity::Info
+    });
 }
 
 fn old_resource(object: &Node, out: &mut Findings<'_>) {

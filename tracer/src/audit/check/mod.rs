@@ -1,30 +1,34 @@
 //! The rules: a file a family, each of one shape.
 
 mod abis;
+pub(super) mod apparmor;
 mod arguments;
+mod baseline;
+mod breakage;
+pub(super) mod capabilities;
 mod defaults;
 mod errno;
 mod forms;
 mod gaps;
+mod grants;
+pub(super) mod manifest;
 mod names;
 
 use super::{
     Context, Findings,
-    read::{Seccomp, Subject},
+    read::Seccomp,
     rules,
     subject::{NoView, View},
 };
 
-/// Checks a part of a file.
-pub(super) fn check(subject: &Subject, context: &Context<'_>, out: &mut Findings<'_>) {
-    match subject {
-        Subject::Seccomp(read) => seccomp(read, context, out),
-        Subject::Manifest(_) | Subject::AppArmor => {}
-    }
-}
-
-fn seccomp(read: &Seccomp, context: &Context<'_>, out: &mut Findings<'_>) {
-    forms::check(read, out);
+/// Checks a profile. What is to be said of it elsewhere, `and` says.
+pub(super) fn seccomp(
+    read: &Seccomp,
+    context: &Context<'_>,
+    out: &mut Findings<'_>,
+    and: impl FnOnce(&View<'_>),
+) {
+    forms::check(read, context, out);
     let view = match View::new(read, context) {
         Ok(view) => view,
         Err(why) => {
@@ -45,9 +49,14 @@ fn seccomp(read: &Seccomp, context: &Context<'_>, out: &mut Findings<'_>) {
         names::check,
         errno::check,
         defaults::check,
+        capabilities::check,
+        grants::check,
+        breakage::check,
+        baseline::check,
     ] {
         check(&view, out);
     }
+    and(&view);
 }
 
 /// The entry that a refusal names.

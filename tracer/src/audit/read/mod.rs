@@ -6,6 +6,7 @@
 //! | [`MAX_DEPTH`] | lists and maps in one another |
 //! | [`MAX_NODES`] | values of a file, those that YAML's aliases repeat included |
 
+pub(super) mod apparmor;
 mod form;
 mod input;
 mod json;
