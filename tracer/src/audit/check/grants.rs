@@ -28,8 +28,8 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
     // What a profile needs that no recording shows is no needless grant.
     let mut needed: BTreeSet<&'static str> = essential::names(native).collect();
     needed.extend(Choice::All.names(native));
-    let allowed = |name: &str| used.contains(name);
-    let variants: Vec<_> = variants::added(native, allowed)
+    let is_needed = |name: &str| used.contains(name) || needed.contains(name);
+    let variants: Vec<_> = variants::added(native, is_needed)
         .map(|added| added.call)
         .collect();
     needed.extend(variants);
