@@ -32,10 +32,10 @@ use tracer_tests::{
 };
 
 /// An error that no call returns by itself: the filter's answer is told from the kernel's.
-const DENIED: i64 = 118;
+pub(crate) const DENIED: i64 = 118;
 
 /// What the findings of an audit say of a profile.
-fn audit(profile: &str) -> Result<Vec<Finding>> {
+pub(crate) fn audit(profile: &str) -> Result<Vec<Finding>> {
     let capabilities = BTreeSet::new();
     let context = Context {
         native: Abi::X86_64,
@@ -57,13 +57,13 @@ fn audit(profile: &str) -> Result<Vec<Finding>> {
 }
 
 /// A process that makes calls under a profile.
-struct Sandbox {
+pub(crate) struct Sandbox {
     scratch: Scratch,
     program: PathBuf,
 }
 
 impl Sandbox {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             scratch: Scratch::new()?,
             program: programs::compiled("bypass", Build::Static)?,
@@ -85,7 +85,12 @@ impl Sandbox {
     }
 
     /// What calls returned, by the word of the program that made them.
-    fn run(&self, profile: &str, namespaces: u32, calls: &str) -> Result<(PathBuf, Vec<i64>)> {
+    pub(crate) fn run(
+        &self,
+        profile: &str,
+        namespaces: u32,
+        calls: &str,
+    ) -> Result<(PathBuf, Vec<i64>)> {
         let document = Document::from_json(profile)?;
         let oci: OciSeccomp = document.resolve(&Target {
             native: Abi::X86_64,

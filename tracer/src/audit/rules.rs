@@ -162,7 +162,7 @@ rules! {
 
     OLD_NAME = "old-name-form", Forms, High,
         "Entries have a name instead of names.",
-        "Docker read one name an entry until 1.13, and its readers still do. The runtime-spec has only names: containerd and CRI-O's spec take the entry for one without names, and it does nothing there, in silence. Azure's page on AKS shows both forms.",
+        "Docker read one name an entry until 1.13, and its readers still do. The runtime-spec has only names. Handed to runc as it is, as containerd does with a pod's profile, the entry is one without names and does nothing, in silence (runc 1.1.5: a profile that denies chmod so lets it through); crun refuses to start. Azure's page on AKS shows both forms.",
         "Write names with a list.";
     ENGINE_FORM = "engine-form", Forms, Info,
         "The profile uses what only Docker, Podman and CRI-O read.",

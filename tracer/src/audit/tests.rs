@@ -215,7 +215,7 @@ fn names_that_do_nothing() {
     );
     assert_eq!(
         of(&findings, "foreign-name"),
-        [(3, "no call of x86_64: set_tls")]
+        [(3, "calls that this machine does not have: set_tls")]
     );
     assert!(
         of(&findings, "shadowed-rule")[0]
