@@ -2,13 +2,15 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",
     "docs/arguments.md",
+    "docs/audit.md",
+    "docs/audit-rules.md",
     "docs/completeness.md",
     "docs/limits.md",
     "docs/benchmarks.md",
