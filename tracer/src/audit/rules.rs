@@ -139,6 +139,10 @@ rules! {
         "Names are of architectures that this profile is not for.",
         "They do nothing on this machine and do no harm. They are a mistake where the call of the profile's own architecture was meant.",
         "Leave them, or take them out.";
+    TOO_NEW = "newer-than-libseccomp", Names, Medium,
+        "A rule does nothing where libseccomp is older than the call.",
+        "A runtime leaves out names that its libseccomp does not know, and version 2.5.4 knows those of Linux 5.17. On a node with it, a deny-list lets the call through all the same. A profile that denies by default denies it.",
+        "Make the profile an allow-list, or make sure that the nodes' libseccomp is 2.6 or newer.";
     DUPLICATE_NAME = "duplicate-name", Names, Low,
         "A name is there twice and says the same.",
         "The second one does nothing. Whoever takes the first one out thinks that the call is closed.",

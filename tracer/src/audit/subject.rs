@@ -1,6 +1,9 @@
 //! A seccomp profile in force: what it does to calls, and where the entry that decides stands.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use super::{
     Context,
@@ -49,7 +52,11 @@ pub(super) struct View<'a> {
     pub(super) oci: OciSeccomp,
     /// For each of its entries that in the file.
     entries: Vec<&'a Node>,
+    /// By name: the entries that name it.
+    by_name: BTreeMap<String, Vec<usize>>,
     filter: Filter,
+    /// Why a runtime refuses it, when another does not.
+    pub(super) refusal: Option<Refusal>,
 }
 
 /// Why a profile cannot be put in force.
@@ -62,9 +69,21 @@ impl<'a> View<'a> {
     pub(super) fn new(read: &'a Seccomp, context: &'a Context<'a>) -> Result<Self, NoView> {
         let target = context.target();
         let oci = read.document.resolve(&target).map_err(NoView::Unclear)?;
-        let filter = Filter::new(&oci, context.host(Runtime::Runc))
-            .or_else(|refusal| Filter::new(&oci, context.host(Runtime::Crun)).map_err(|_| refusal))
-            .map_err(NoView::Refused)?;
+        let of = |runtime| Filter::new(&oci, context.host(runtime));
+        let (filter, refusal) = match (of(Runtime::Runc), of(Runtime::Crun)) {
+            (Ok(filter), crun) => (filter, crun.err()),
+            (Err(refusal), Ok(filter)) => (filter, Some(refusal)),
+            (Err(refusal), Err(_)) => return Err(NoView::Refused(refusal)),
+        };
+        let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (at, entry) in oci.syscalls.iter().enumerate() {
+            for name in &entry.names {
+                let entries = by_name.entry(name.clone()).or_default();
+                if entries.last() != Some(&at) {
+                    entries.push(at);
+                }
+            }
+        }
         let all = read.node.get("syscalls").into_iter().flat_map(Node::items);
         let all: Vec<_> = all.collect();
         let entries = read
@@ -77,7 +96,9 @@ impl<'a> View<'a> {
             context,
             oci,
             entries,
+            by_name,
             filter,
+            refusal,
         })
     }
 
@@ -144,11 +165,8 @@ impl<'a> View<'a> {
 
     /// The entries that name a call, by their place in the resolved profile.
     pub(super) fn entries_of(&self, name: &str) -> impl Iterator<Item = (usize, &Entry)> {
-        self.oci
-            .syscalls
-            .iter()
-            .enumerate()
-            .filter(move |(_, entry)| entry.names.iter().any(|it| it == name))
+        let places = self.by_name.get(name).into_iter().flatten();
+        places.filter_map(|at| Some((*at, self.oci.syscalls.get(*at)?)))
     }
 
     /// Where an entry stands.
@@ -183,15 +201,10 @@ impl<'a> View<'a> {
 
     /// Where a call is named for the first time; the default action when it is not.
     pub(super) fn named(&self, name: &str) -> Range<usize> {
-        let first = self
-            .oci
-            .syscalls
-            .iter()
-            .enumerate()
-            .find_map(|(at, entry)| {
-                let index = entry.names.iter().position(|it| it == name)?;
-                Some(self.name(at, index))
-            });
+        let first = self.entries_of(name).next().and_then(|(at, entry)| {
+            let index = entry.names.iter().position(|it| it == name)?;
+            Some(self.name(at, index))
+        });
         first.unwrap_or_else(|| self.top("defaultAction"))
     }
 

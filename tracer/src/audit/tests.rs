@@ -548,3 +548,49 @@ fn runtimes_that_cannot_start_are_told_from_those_that_can() {
         "{message}"
     );
 }
+
+#[test]
+fn a_config_map_with_a_profile_in_it() {
+    let text = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: profiles}}\ndata:\n  note: none\n  deny.json: |\n{}\n",
+        AKS.lines()
+            .map(|line| format!("    {line}\n"))
+            .collect::<String>()
+    );
+    let findings = audit(&text);
+    assert_eq!(of(&findings, "unknown-name")[0].0, 6);
+    assert_eq!(of(&findings, "family-gap").len(), 1);
+}
+
+#[test]
+fn what_only_one_runtime_refuses_and_what_an_older_library_leaves_out() {
+    let findings = denies(
+        r#"{"names": ["fchmodat2", "chmod", "fchmod", "fchmodat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
+{"names": ["kill"], "action": "SCMP_ACT_ALLOW", "errnoRet": 1}"#,
+    );
+    assert!(
+        of(&findings, "newer-than-libseccomp")[0]
+            .1
+            .ends_with("older: fchmodat2")
+    );
+    let refused = of(&findings, "refused-profile");
+    assert!(
+        refused[0].0 == 3 && refused[0].1.contains("crun refuses"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn what_is_too_much_for_a_filter_is_refused_at_once() {
+    let entry = r#"{"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 7, "op": "SCMP_CMP_LE"}]}"#;
+    let text = format!(
+        r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{}]}}"#,
+        vec![entry; 30_000].join(",")
+    );
+    let report = report("p", &text);
+    assert!(
+        report.malformed[0]
+            .to_string()
+            .starts_with("p:1:1: more than 2000 entries")
+    );
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     super::{
-        Findings, rules,
+        Findings, Severity, rules,
         subject::{State, View},
     },
     list,
@@ -26,6 +26,9 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
                 ),
             );
         }
+        if !listed.is_empty() {
+            open(view, &listed, out);
+        }
         for abi in listed {
             gap(view, abi, out);
         }
@@ -46,6 +49,20 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
             ),
         );
     }
+}
+
+/// All that the default allows is open in these ABIs, too.
+fn open(view: &View<'_>, listed: &[Abi], out: &mut Findings<'_>) {
+    let names: Vec<_> = listed.iter().map(|abi| abi.as_str()).collect();
+    out.add(
+        &rules::ABI_LISTED,
+        view.top("architectures"),
+        format!(
+            "{} are open: what no rule names is allowed there, in code of the kernel that 64-bit programs do not reach",
+            names.join(" and ")
+        ),
+    )
+    .severity(Severity::Medium);
 }
 
 /// Families that are shut on the machine's own ABI, and not on another.

@@ -14,8 +14,10 @@ mod grants;
 pub(super) mod manifest;
 mod names;
 
+use std::ops::Range;
+
 use super::{
-    Context, Findings,
+    Context, Findings, Severity,
     read::Seccomp,
     rules,
     subject::{NoView, View},
@@ -36,12 +38,21 @@ pub(super) fn seccomp(
                 NoView::Unclear(error) => error.to_string(),
                 NoView::Refused(refusal) => refusal.to_string(),
             };
-            let at = entry_of(&why).and_then(|at| read.node.get("syscalls")?.items().nth(at));
-            let span = at.unwrap_or(&read.node).span.clone();
+            let span = refused(read, &why);
             out.add(&rules::REFUSED, span, why);
             return;
         }
     };
+    if let Some(refusal) = &view.refusal {
+        let why = refusal.to_string();
+        let span = refused(read, &why);
+        out.add(
+            &rules::REFUSED,
+            span,
+            format!("{why} (another runtime takes it)"),
+        )
+        .severity(Severity::High);
+    }
     for check in [
         gaps::check,
         abis::check,
@@ -57,6 +68,12 @@ pub(super) fn seccomp(
         check(&view, out);
     }
     and(&view);
+}
+
+/// Where what a refusal names stands.
+fn refused(read: &Seccomp, why: &str) -> Range<usize> {
+    let at = entry_of(why).and_then(|at| read.node.get("syscalls")?.items().nth(at));
+    at.unwrap_or(&read.node).span.clone()
 }
 
 /// The entry that a refusal names.

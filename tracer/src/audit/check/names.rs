@@ -9,10 +9,19 @@ use super::{
     },
     list,
 };
-use crate::{profile::seccomp::oci::Entry, syscall::Abi};
+use crate::{
+    profile::seccomp::oci::Entry,
+    syscall::{Abi, errno},
+};
+
+/// Most unknown names for which a nearest one is looked for.
+const MOST_NEAREST: usize = 64;
+/// Most places of one name that are compared.
+const MOST_PLACES: usize = 64;
 
 pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
     let mut foreign = Vec::new();
+    let mut unknowns = 0;
     let mut seen: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
     for (at, entry) in view.oci.syscalls.iter().enumerate() {
         for (index, name) in entry.names.iter().enumerate() {
@@ -27,7 +36,8 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
             {
                 foreign.push((name.as_str(), view.name(at, index)));
             } else {
-                unknown(view, name, view.name(at, index), out);
+                unknown(view, name, view.name(at, index), unknowns, out);
+                unknowns += 1;
             }
         }
     }
@@ -42,7 +52,30 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
     for (name, places) in seen {
         twice(view, name, &places, out);
     }
+    too_new(view, out);
     cannot_run(view, out);
+}
+
+/// What a deny-list denies only where libseccomp is new.
+fn too_new(view: &View<'_>, out: &mut Findings<'_>) {
+    let native = view.context.native;
+    if !view.allows_by_default() {
+        return;
+    }
+    let new: Vec<_> = errno::probed_calls(native)
+        .filter(|name| errno::is_newer_than_libseccomp_2_5_4(name))
+        .filter(|name| view.state(native, name) == State::Denied)
+        .collect();
+    if let Some(first) = new.first() {
+        out.add(
+            &rules::TOO_NEW,
+            view.named(first),
+            format!(
+                "not denied where libseccomp is 2.5.4 or older: {}",
+                list(new.iter().copied(), 8)
+            ),
+        );
+    }
 }
 
 /// Whether a name does something in an ABI of the machine.
@@ -106,8 +139,19 @@ fn is_elsewhere(name: &str) -> bool {
         || MORE.contains(&name)
 }
 
-fn unknown(view: &View<'_>, name: &str, span: std::ops::Range<usize>, out: &mut Findings<'_>) {
-    let near = nearest(name);
+fn unknown(
+    view: &View<'_>,
+    name: &str,
+    span: std::ops::Range<usize>,
+    so_far: usize,
+    out: &mut Findings<'_>,
+) {
+    // Whoever wrote so many wrong names did not mistype them.
+    let near = if so_far < MOST_NEAREST {
+        nearest(name)
+    } else {
+        Vec::new()
+    };
     let added = out.add(
         &rules::UNKNOWN_NAME,
         span,
@@ -143,7 +187,7 @@ fn nearest(name: &str) -> Vec<&'static str> {
 
 /// The same call in several places.
 fn twice(view: &View<'_>, name: &str, places: &[(usize, usize)], out: &mut Findings<'_>) {
-    let mut entries = places.iter().filter_map(|(at, index)| {
+    let mut entries = places.iter().take(MOST_PLACES).filter_map(|(at, index)| {
         let entry = view.oci.syscalls.get(*at)?;
         Some((*at, *index, entry))
     });

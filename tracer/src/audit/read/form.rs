@@ -46,6 +46,11 @@ pub struct Manifest {
 /// The group of the Security Profiles Operator.
 const OPERATOR: &str = "security-profiles-operator.x-k8s.io/";
 
+/// The kernel takes filters of up to 4,096 instructions (BPF_MAXINSNS, include/uapi/linux/bpf_common.h),
+/// so these are far above what can be loaded, and what is checked by pairs stays bounded.
+const MAX_ENTRIES: usize = 2_000;
+const MAX_NAMES: usize = 20_000;
+
 /// What can be audited in a file; nothing when it is of another kind.
 ///
 /// # Errors
@@ -96,6 +101,9 @@ fn subjects_of(input: &Input, node: &Node) -> Result<Vec<Subject>, Malformed> {
     if kind == "SeccompProfile" && version.is_some_and(|it| it.starts_with(OPERATOR)) {
         return Ok(vec![resource(input, node)?]);
     }
+    if kind == "ConfigMap" {
+        return embedded(input, node);
+    }
     if version.is_some() {
         let pod = pod(node).map(|pod| Subject::Manifest(Manifest { pod: pod.clone() }));
         return Ok(pod.into_iter().collect());
@@ -104,6 +112,37 @@ fn subjects_of(input: &Input, node: &Node) -> Result<Vec<Subject>, Malformed> {
         return Ok(vec![profile(input, node, Form::Oci, None)?]);
     }
     Ok(Vec::new())
+}
+
+/// Profiles as texts in a ConfigMap. Where in the text a thing stands is not where it stands in the
+/// file, so all of it is at the key.
+fn embedded(input: &Input, map: &Node) -> Result<Vec<Subject>, Malformed> {
+    let mut subjects = Vec::new();
+    for (key, value) in map.get("data").into_iter().flat_map(Node::pairs) {
+        let Some(text) = value
+            .text()
+            .filter(|text| text.contains("\"defaultAction\""))
+        else {
+            continue;
+        };
+        let wrong = |malformed: Malformed| {
+            let what = match malformed.position {
+                Some((line, column)) => {
+                    format!(
+                        "{}, line {line}, column {column}: {}",
+                        key.text, malformed.what
+                    )
+                }
+                None => format!("{}: {}", key.text, malformed.what),
+            };
+            input.malformed(key.span.start, what)
+        };
+        let inner = Input::new(key.text.clone(), text.into()).map_err(wrong)?;
+        let mut node = json::read(&inner).map_err(wrong)?;
+        node.move_to(&key.span);
+        subjects.push(profile(input, &node, Form::Oci, None)?);
+    }
+    Ok(subjects)
 }
 
 /// A profile without `defaultAction` is a mistake, and no file of another kind.
@@ -152,6 +191,15 @@ fn profile(
         let at = place(node, error.path()).start;
         input.malformed(at, error.into_inner().to_string())
     })?;
+    let entries = || node.get("syscalls").into_iter().flat_map(Node::items);
+    let names = entries().filter_map(|entry| entry.get("names"));
+    let names: usize = names.map(|names| names.items().count()).sum();
+    if entries().count() > MAX_ENTRIES || names > MAX_NAMES {
+        let what = format!(
+            "more than {MAX_ENTRIES} entries or {MAX_NAMES} names, which no filter of 4,096 instructions can hold"
+        );
+        return Err(input.malformed(node.span.start, what));
+    }
     let form = match form {
         Form::Oci if is_engines(node) => Form::Engine,
         form => form,

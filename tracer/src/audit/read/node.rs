@@ -78,6 +78,21 @@ impl Node {
         }
     }
 
+    /// Puts all of it at one place.
+    pub(super) fn move_to(&mut self, span: &Range<usize>) {
+        self.span = span.clone();
+        match &mut self.content {
+            Content::List(items) => items.iter_mut().for_each(|item| item.move_to(span)),
+            Content::Map(pairs) => {
+                for (key, node) in pairs {
+                    key.span = span.clone();
+                    node.move_to(span);
+                }
+            }
+            Content::Null | Content::Bool(_) | Content::Number(_) | Content::Text(_) => {}
+        }
+    }
+
     /// The same without places.
     pub(in super::super) fn value(&self) -> Value {
         match &self.content {
