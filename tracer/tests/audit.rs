@@ -21,22 +21,24 @@ fn the_page_is_made_of_the_rules() {
     );
 }
 
-fn example() -> (Recording, OciSeccomp) {
+fn example() -> anyhow::Result<(Recording, OciSeccomp)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles-out/examples/nginx");
-    let profile = fs::read_to_string(folder.join("seccomp.json")).unwrap();
-    let text = fs::read(folder.join("recording.json")).unwrap();
-    let mut recording: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let profile = fs::read_to_string(folder.join("seccomp.json"))?;
+    let text = fs::read(folder.join("recording.json"))?;
+    let mut recording: serde_json::Value = serde_json::from_slice(&text)?;
     // An example that was made before accesses were recorded is as good here.
-    let losses = recording["coverage"]["losses"].as_object_mut().unwrap();
-    losses.entry("accesses").or_insert(0.into());
-    let recording = serde_json::to_vec(&recording).unwrap();
-    (
-        store::parse(&recording, &folder).unwrap(),
-        OciSeccomp::from_json(&profile).unwrap(),
-    )
+    let losses = recording["coverage"]["losses"].as_object_mut();
+    if let Some(losses) = losses {
+        losses.entry("accesses").or_insert(0.into());
+    }
+    let recording = serde_json::to_vec(&recording)?;
+    Ok((
+        store::parse(&recording, &folder)?,
+        OciSeccomp::from_json(&profile)?,
+    ))
 }
 
-fn audited(profile: &OciSeccomp, recordings: &[Recording]) -> Vec<Finding> {
+fn audited(profile: &OciSeccomp, recordings: &[Recording]) -> anyhow::Result<Vec<Finding>> {
     let capabilities = BTreeSet::new();
     let context = Context {
         native: Abi::X86_64,
@@ -51,14 +53,14 @@ fn audited(profile: &OciSeccomp, recordings: &[Recording]) -> Vec<Finding> {
         baseline: None,
         lookup: &|name| Lookup::Missing(name.to_owned()),
     };
-    let input = Input::new("seccomp.json", profile.to_json().unwrap().into()).unwrap();
-    audit::run(&[input], &context).findings
+    let input = Input::new("seccomp.json", profile.to_json()?.into())?;
+    Ok(audit::run(&[input], &context).findings)
 }
 
 #[test]
 fn what_tracer_generates_has_no_flaw() {
-    let (recording, profile) = example();
-    let found = audited(&profile, &[recording]);
+    let (recording, profile) = example().unwrap();
+    let found = audited(&profile, &[recording]).unwrap();
     let bad: Vec<_> = found
         .iter()
         .filter(|finding| finding.severity >= Severity::Low)
@@ -68,12 +70,12 @@ fn what_tracer_generates_has_no_flaw() {
 
 #[test]
 fn what_was_recorded_and_is_denied_breaks() {
-    let (recording, mut profile) = example();
+    let (recording, mut profile) = example().unwrap();
     for entry in &mut profile.syscalls {
         entry.names.retain(|name| name != "epoll_wait");
     }
     profile.syscalls.retain(|entry| !entry.names.is_empty());
-    let found = audited(&profile, &[recording]);
+    let found = audited(&profile, &[recording]).unwrap();
     let breaks: Vec<_> = found
         .iter()
         .filter(|it| it.id == "breaks-workload")
@@ -86,7 +88,7 @@ fn what_was_recorded_and_is_denied_breaks() {
 
 #[test]
 fn what_was_never_used_can_go() {
-    let (recording, mut profile) = example();
+    let (recording, mut profile) = example().unwrap();
     let entry = profile
         .syscalls
         .iter_mut()
@@ -95,7 +97,7 @@ fn what_was_never_used_can_go() {
     entry
         .names
         .extend(["ptrace", "bpf", "sched_rr_get_interval"].map(str::to_owned));
-    let found = audited(&profile, &[recording]);
+    let found = audited(&profile, &[recording]).unwrap();
     let needless: Vec<_> = found
         .iter()
         .filter(|it| it.id == "needless-grant")

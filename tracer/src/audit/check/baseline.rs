@@ -15,6 +15,9 @@ use crate::{
     syscall::{Abi, defaults, risk},
 };
 
+/// The ABI that a call is open in, and with which arguments when not with all.
+type Open = (Abi, Option<[u64; 6]>);
+
 pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
     let Some((name, baseline)) = view.context.baseline else {
         return;
@@ -31,8 +34,7 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
             return;
         }
     };
-    // By name: the ABIs, and arguments when it is not open for all.
-    let mut beyond: BTreeMap<&str, Vec<(Abi, Option<[u64; 6]>)>> = BTreeMap::new();
+    let mut beyond: BTreeMap<&str, Vec<Open>> = BTreeMap::new();
     let mut calls = 0;
     for abi in view.abis() {
         for (nr, call) in abi.syscalls() {

@@ -99,8 +99,11 @@ fn workload(view: &View<'_>, recordings: &[Recording], out: &mut Findings<'_>) {
     }));
 }
 
-/// Each way a call was made: phase, by whom, with which arguments, and these in words.
-fn made(syscall: &Syscall) -> Vec<(Phase, Vec<String>, [u64; 6], Option<String>)> {
+/// A way in which a call was made: phase, by whom, with which arguments, and these in words.
+type Made = (Phase, Vec<String>, [u64; 6], Option<String>);
+
+/// Each way in which a call was made.
+fn made(syscall: &Syscall) -> Vec<Made> {
     let evidence = syscall.evidence.iter().filter(|who| who.blocked.is_none());
     let Some(recorded) = &syscall.arguments else {
         return evidence

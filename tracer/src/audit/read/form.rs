@@ -18,7 +18,7 @@ pub enum Form {
 #[derive(Clone, Debug)]
 pub enum Subject {
     /// A seccomp profile.
-    Seccomp(Seccomp),
+    Seccomp(Box<Seccomp>),
     /// An object of Kubernetes that has pods.
     Manifest(Manifest),
     /// AppArmor text: the whole file.
@@ -204,12 +204,12 @@ fn profile(
         Form::Oci if is_engines(node) => Form::Engine,
         form => form,
     };
-    Ok(Subject::Seccomp(Seccomp {
+    Ok(Subject::Seccomp(Box::new(Seccomp {
         form,
         node: node.clone(),
         object: object.cloned(),
         document,
-    }))
+    })))
 }
 
 /// Whether a profile has what the runtime-spec does not; one `name` is a matter of its own.
@@ -236,11 +236,7 @@ fn place(node: &Node, path: &serde_path_to_error::Path) -> std::ops::Range<usize
     for segment in path {
         let next = match segment {
             Segment::Seq { index } => here.items().nth(*index),
-            Segment::Map { key } => match here.get(key) {
-                // What is wrong with an unknown key is the key.
-                None => None,
-                Some(next) => Some(next),
-            },
+            Segment::Map { key } => here.get(key),
             Segment::Enum { .. } | Segment::Unknown => None,
         };
         match next {
