@@ -61,7 +61,7 @@ fn of<'a>(findings: &'a [Value], id: &str) -> impl Iterator<Item = &'a str> {
 }
 
 /// What chmod and fchmod return in a container, and the mode that the file has then.
-fn in_container(scratch: &Scratch, profile: &Value) -> Result<(Vec<i64>, u32)> {
+fn in_container(runtime: Runtime, scratch: &Scratch, profile: &Value) -> Result<(Vec<i64>, u32)> {
     let dir = scratch.dir("work")?;
     let file = dir.join("file");
     fs::write(&file, "")?;
@@ -77,7 +77,7 @@ fn in_container(scratch: &Scratch, profile: &Value) -> Result<(Vec<i64>, u32)> {
     .into_iter()
     .chain(calls.split(' ').map(PathBuf::from))
     .collect();
-    let container = Container::new(Runtime::Runc, &argv, &dir, profile, true)?;
+    let container = Container::new(runtime, &argv, &dir, profile, true)?;
     let line = container.command_line()?;
     let (program, args) = line.split_first().context("an empty command line")?;
     process::run(Command::new(program).args(args))?.success()?;
@@ -98,21 +98,25 @@ fn a_container_changes_a_mode_by_the_gap_that_was_named() -> Outcome {
         Need::X86,
         program::CC,
         program::UNSHARE,
-        program::RUNC
+        program::RUNC,
+        program::CRUN
     );
     let scratch = Scratch::new()?;
     let found = findings(&scratch, &aks())?;
     let gap = of(&found, "family-gap").next().context("no gap is named")?;
     ensure!(gap.contains("fchmod, fchmodat2"), "{gap}");
     // chmod is refused, fchmod changes the mode.
-    let (results, mode) = in_container(&scratch, &aks())?;
+    let (results, mode) = in_container(Runtime::Runc, &scratch, &aks())?;
     ensure!(results == [-1, 0] && mode == 0o602, "{results:?} {mode:o}");
 
     // The older form does nothing at all on runc, as is said of it.
     let found = findings(&scratch, &aks_old())?;
     ensure!(of(&found, "old-name-form").next().is_some());
-    let (results, _) = in_container(&scratch, &aks_old())?;
+    let (results, _) = in_container(Runtime::Runc, &scratch, &aks_old())?;
     ensure!(results == [0, 0], "{results:?}");
+    // crun does not start it.
+    ensure!(in_container(Runtime::Crun, &scratch, &aks_old()).is_err());
+    ensure!(in_container(Runtime::Crun, &scratch, &aks()).is_ok());
 
     let mended = json!({
         "defaultAction": "SCMP_ACT_ALLOW",
@@ -124,7 +128,7 @@ fn a_container_changes_a_mode_by_the_gap_that_was_named() -> Outcome {
     });
     let found = findings(&scratch, &mended)?;
     ensure!(of(&found, "family-gap").next().is_none(), "{found:?}");
-    let (results, mode) = in_container(&scratch, &mended)?;
+    let (results, mode) = in_container(Runtime::Runc, &scratch, &mended)?;
     ensure!(results == [-1, -1] && mode == 0o644, "{results:?} {mode:o}");
     Ok(())
 }

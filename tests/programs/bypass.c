@@ -7,7 +7,7 @@
  * A CALL is an entry (64, 32) or `ring`, a number, and arguments:
  *   n:NUMBER  s:TEXT  z:SIZE (zeroes)  w:NUMBER,... (64-bit words)  d:NUMBER,... (32-bit words)
  *   f:FLAGS:PATH (opened before the filter)  r:N (what the Nth call returned)  me (process id)
- *   v (an iovec of 8 bytes)
+ *   v (an iovec of 8 bytes)  a:ADDRESS:TEXT (a text that lies there)
  * `ring PATH` opens PATH by io_uring, with a ring that is made under the filter.
  */
 #define _GNU_SOURCE
@@ -85,6 +85,16 @@ static void argument(struct call *call, int at, char *text)
 
 		strcpy(copy, text + 2);
 		value = (long)copy;
+	} else if (*text == 'a') {
+		char *end;
+		uint64_t address = strtoull(text + 2, &end, 0);
+		char *there = mmap((void *)address, 4096, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+		if (there == MAP_FAILED)
+			exit(6);
+		strcpy(there, end + 1);
+		value = (long)there;
 	} else if (*text == 'z') {
 		value = (long)memory(strtoull(text + 2, NULL, 0));
 	} else if (*text == 'w' || *text == 'd') {

@@ -292,6 +292,24 @@ fn bits_that_the_kernel_does_not_read() -> Outcome {
 }
 
 #[test]
+fn a_text_at_another_address() -> Outcome {
+    needs!(Need::Libseccomp, Need::X86, program::CC);
+    let profile = |condition: &str| {
+        format!(
+            r#"{{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
+            {{"names": ["openat"], "action": "SCMP_ACT_ERRNO", "errnoRet": {DENIED}, "args": [{condition}]}}]}}"#
+        )
+    };
+    // The same path, where the profile has it and elsewhere.
+    performed(
+        "pointer-argument",
+        &profile(r#"{"index": 1, "value": 1342177280, "op": "SCMP_CMP_EQ"}"#),
+        &profile(""),
+        "64 257 n:-100 a:0x50000000:DIR/file n:0 + 64 257 n:-100 s:DIR/file n:0",
+    )
+}
+
+#[test]
 fn socketcall_of_i386() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, Need::I386, program::CC);
     let profile = |architectures: &str, more: &str| {

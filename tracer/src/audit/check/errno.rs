@@ -51,15 +51,9 @@ fn probed(view: &View<'_>, out: &mut Findings<'_>) {
                 .filter(|(_, it)| place(*it) == decider)
                 .map(|(name, _)| *name);
             let names: Vec<_> = names.collect();
-            let span = match decider {
-                Some(entry) => {
-                    view.named(names.first().copied().unwrap_or_default()).start
-                        ..view
-                            .named(names.first().copied().unwrap_or_default())
-                            .end
-                            .max(view.entry(entry).start)
-                }
-                None => view.top("defaultAction"),
+            let span = match (decider, names.first()) {
+                (Some(_), Some(first)) => view.named(first),
+                _ => view.top("defaultAction"),
             };
             let worst: Vec<_> = names
                 .iter()

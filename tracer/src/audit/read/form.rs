@@ -48,7 +48,7 @@ const OPERATOR: &str = "security-profiles-operator.x-k8s.io/";
 
 /// The kernel takes filters of up to 4,096 instructions (BPF_MAXINSNS, include/uapi/linux/bpf_common.h),
 /// so these are far above what can be loaded, and what is checked by pairs stays bounded.
-const MAX_ENTRIES: usize = 2_000;
+const MAX_ENTRIES: usize = 1_000;
 const MAX_NAMES: usize = 20_000;
 
 /// What can be audited in a file; nothing when it is of another kind.
