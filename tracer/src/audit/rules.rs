@@ -137,7 +137,7 @@ rules! {
         "Correct the name, or take it out.";
     FOREIGN_NAME = "foreign-name", Names, Info,
         "Names are of architectures that this profile is not for.",
-        "They do nothing on this machine and do no harm. They are a mistake where the call of the profile's own architecture was meant.",
+        "They do nothing here and do no harm. They are a mistake where the call of the profile's own architecture was meant.",
         "Leave them, or take them out.";
     TOO_NEW = "newer-than-libseccomp", Names, Medium,
         "A rule does nothing where libseccomp is older than the call.",

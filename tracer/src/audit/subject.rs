@@ -175,6 +175,15 @@ impl<'a> View<'a> {
         node.unwrap_or_else(|| self.read.node.span.clone())
     }
 
+    /// Whether an entry counts for some machines or containers only.
+    pub(super) fn is_chosen(&self, at: usize) -> bool {
+        let node = self.entries.get(at);
+        ["includes", "excludes"]
+            .into_iter()
+            .filter_map(|key| node?.get(key))
+            .any(|filter| filter.pairs().next().is_some())
+    }
+
     /// Where something of an entry stands; the entry when it has none.
     pub(super) fn part(&self, at: usize, key: &str) -> Range<usize> {
         let part = self.entries.get(at).and_then(|node| node.get(key));

@@ -20,13 +20,14 @@ const MOST_NEAREST: usize = 64;
 const MOST_PLACES: usize = 64;
 
 pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
+    let abis: Vec<_> = view.abis().filter(|abi| view.is_for(*abi)).collect();
     let mut foreign = Vec::new();
     let mut unknowns = 0;
     let mut seen: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
     for (at, entry) in view.oci.syscalls.iter().enumerate() {
         for (index, name) in entry.names.iter().enumerate() {
             seen.entry(name).or_default().push((at, index));
-            if is_here(view, name) {
+            if is_here(&abis, name) {
                 continue;
             }
             if Abi::ALL
@@ -46,7 +47,10 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
         out.add(
             &rules::FOREIGN_NAME,
             span.clone(),
-            format!("calls that this machine does not have: {}", list(names, 10)),
+            format!(
+                "calls of none of the ABIs that this profile is for: {}",
+                list(names, 10)
+            ),
         );
     }
     for (name, places) in seen {
@@ -78,9 +82,9 @@ fn too_new(view: &View<'_>, out: &mut Findings<'_>) {
     }
 }
 
-/// Whether a name does something in an ABI of the machine.
-fn is_here(view: &View<'_>, name: &str) -> bool {
-    view.abis().any(|abi| abi.syscall_number(name).is_some())
+/// Whether one of the ABIs has a call.
+fn is_here(abis: &[Abi], name: &str) -> bool {
+    abis.iter().any(|abi| abi.syscall_number(name).is_some())
 }
 
 /// Calls of architectures that tracer has no table for, as profiles name them (libseccomp 2.5.4,
@@ -198,6 +202,10 @@ fn twice(view: &View<'_>, name: &str, places: &[(usize, usize)], out: &mut Findi
     for (at, index, entry) in entries {
         let span = view.name(at, index);
         if let Some((earlier, _)) = before.iter().find(|(_, it)| is_same(it, entry)) {
+            // Each of them may be the only one for another container.
+            if view.is_chosen(*earlier) || view.is_chosen(at) {
+                continue;
+            }
             out.add(
                 &rules::DUPLICATE_NAME,
                 span,

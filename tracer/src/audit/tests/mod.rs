@@ -219,7 +219,10 @@ fn names_that_do_nothing() {
     );
     assert_eq!(
         of(&findings, "foreign-name"),
-        [(3, "calls that this machine does not have: set_tls")]
+        [(
+            3,
+            "calls of none of the ABIs that this profile is for: set_tls"
+        )]
     );
     assert!(
         of(&findings, "shadowed-rule")[0]
