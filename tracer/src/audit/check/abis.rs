@@ -84,7 +84,9 @@ fn gap(view: &View<'_>, abi: Abi, out: &mut Findings<'_>) {
             // Nothing is denied, or the gap is there in the machine's own ABI already.
             continue;
         }
-        let here: Vec<_> = states(abi).filter(|(_, state)| state.lets_some()).collect();
+        let here: Vec<_> = states(abi)
+            .filter(|(_, state)| *state == State::Open)
+            .collect();
         if !here.is_empty() {
             denied.extend(shut.iter().map(|(name, _)| *name));
             open.extend(here.iter().map(|(name, _)| *name));

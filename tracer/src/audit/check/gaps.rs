@@ -48,7 +48,8 @@ fn gap(view: &View<'_>, family: &Family, out: &mut Findings<'_>) {
             .collect::<Vec<_>>()
     };
     let denied = with(|state| state == State::Denied);
-    let open = with(State::lets_some);
+    // Of what is open for some arguments, the rules about conditions speak.
+    let open = with(|state| state == State::Open);
     let Some(first) = denied.first().filter(|_| !open.is_empty()) else {
         return;
     };

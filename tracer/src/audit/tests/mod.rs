@@ -151,6 +151,54 @@ fn a_family_is_shut_when_all_of_it_is() {
 }
 
 #[test]
+fn a_call_that_is_restricted_by_its_arguments_is_no_gap() {
+    let findings = denies(
+        r#"{"names": ["unshare"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1},
+{"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
+{"names": ["clone"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1, "args": [{"index": 0, "value": 268435456, "valueTwo": 268435456, "op": "SCMP_CMP_MASKED_EQ"}]}"#,
+    );
+    let about = of(&findings, "family-gap");
+    assert!(
+        !about
+            .iter()
+            .any(|(_, message)| message.contains("namespace")),
+        "{about:?}"
+    );
+    assert_eq!(of(&findings, "condition-bypass"), []);
+}
+
+#[test]
+fn other_machines() {
+    let capabilities = BTreeSet::new();
+    let context = Context {
+        native: Abi::Aarch64,
+        capabilities: &capabilities,
+        kernel: Kernel {
+            version: 6,
+            major: 1,
+        },
+        recordings: &[],
+        in_container: false,
+        no_new_privileges: None,
+        baseline: None,
+        lookup: &|name| Lookup::Missing(name.to_owned()),
+    };
+    let input = Input::new("profile.json", AKS.into()).unwrap();
+    let findings = run(&[input], &context).findings;
+    // arm64 has no chmod.
+    assert!(
+        of(&findings, "family-gap")[0]
+            .1
+            .starts_with("fchmodat is denied")
+    );
+    assert!(
+        of(&findings, "abi-killed")[0]
+            .1
+            .contains("programs of arm are")
+    );
+}
+
+#[test]
 fn other_abis() {
     let text = |architectures: &str| {
         format!(
