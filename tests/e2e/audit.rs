@@ -145,7 +145,7 @@ fn exit_statuses() -> Outcome {
     scratch.file("large.json", vec![b' '; 100 << 20])?;
     for (args, code, says) in [
         (&["gap.json"][..], 3, "high"),
-        (&["--fail-on=critical", "gap.json"], 0, "1 profiles audited"),
+        (&["--fail-on=critical", "gap.json"], 0, "audited 1 profile"),
         (&["--fail-on=bad", "gap.json"], 2, "known are info"),
         (&["broken.json"], 1, "broken.json:2:20: "),
         (

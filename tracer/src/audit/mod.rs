@@ -34,7 +34,7 @@ pub struct Report {
     pub malformed: Vec<Malformed>,
     /// Profiles that manifests name.
     pub looked_up: Vec<Input>,
-    /// How many profiles were looked at.
+    /// How many profiles and manifests were looked at.
     pub profiles: usize,
 }
 
@@ -75,6 +75,7 @@ fn check_one(
             check::apparmor::check(input, findings);
         }
         Subject::Manifest(manifest) => {
+            report.profiles += 1;
             for named in check::manifest::check(manifest, findings) {
                 named_profile(&named, context, findings, report);
             }

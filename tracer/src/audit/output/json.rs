@@ -7,7 +7,7 @@ use super::super::{Finding, Report};
 #[derive(Serialize)]
 struct Document<'a> {
     schema: &'static str,
-    profiles: usize,
+    audited: usize,
     findings: &'a [Finding],
     malformed: Vec<Malformed<'a>>,
 }
@@ -30,7 +30,7 @@ pub fn json(report: &Report) -> String {
     });
     let document = Document {
         schema: "tracer.audit/v1",
-        profiles: report.profiles,
+        audited: report.profiles,
         findings: &report.findings,
         malformed: malformed.collect(),
     };

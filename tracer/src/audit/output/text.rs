@@ -39,7 +39,11 @@ pub fn summary(report: &Report) -> String {
     } else {
         format!("found {}", counts.join(", "))
     };
-    format!("{} profiles audited: {found}", report.profiles)
+    let what = match report.profiles {
+        1 => "1 profile or manifest".to_owned(),
+        count => format!("{count} profiles and manifests"),
+    };
+    format!("audited {what}: {found}")
 }
 
 fn one(finding: &Finding, input: &Input, colour: bool) -> String {
