@@ -4,6 +4,7 @@
 //! [`coverage`]), and input that reaches a new one is kept and changed further. It needs neither a
 //! nightly compiler nor C++. Built without that, as by `cargo test`, it changes the corpus blindly.
 
+mod audits;
 mod corpus;
 mod coverage;
 mod mutate;
@@ -32,7 +33,7 @@ struct Cli {
     /// Where to begin; the same number does the same on the same machine
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Only this target: profile or recording
+    /// Only this target: profile, recording or audit
     target: Option<Target>,
 }
 

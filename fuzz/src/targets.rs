@@ -2,6 +2,8 @@
 
 use std::{fmt, path::Path, str::FromStr};
 
+use crate::audits;
+
 use tracer::{
     diff, explain,
     profile::seccomp::{
@@ -23,15 +25,18 @@ pub(crate) enum Target {
     Profile,
     /// Recordings, and all that is made of them.
     Recording,
+    /// Profiles, manifests and AppArmor text, and what an audit says of them.
+    Audit,
 }
 
 impl Target {
-    pub(crate) const ALL: [Self; 2] = [Self::Profile, Self::Recording];
+    pub(crate) const ALL: [Self; 3] = [Self::Profile, Self::Recording, Self::Audit];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Profile => "profile",
             Self::Recording => "recording",
+            Self::Audit => "audit",
         }
     }
 
@@ -40,6 +45,7 @@ impl Target {
         match self {
             Self::Profile => std::str::from_utf8(input).is_ok_and(profile),
             Self::Recording => recording(input),
+            Self::Audit => audits::audit(input),
         }
     }
 }
@@ -55,7 +61,7 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let named = Self::ALL.into_iter().find(|target| target.as_str() == text);
-        named.ok_or_else(|| format!("{text} is neither profile nor recording"))
+        named.ok_or_else(|| format!("{text} is none of profile, recording and audit"))
     }
 }
 

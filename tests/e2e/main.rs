@@ -10,6 +10,7 @@
 //! | [`races`] | no call is lost, however many are made at one moment |
 //! | [`attribution`] | every call is filed under the cgroup it was made in |
 //! | [`command`] | the recorded command cannot tell that it is recorded |
+//! | [`audit`] | a container gets by a profile as the audit said, and not once it is mended; the examples of docs/audit.md |
 //! | [`blocked`] | what a filter stopped is told, all of it and nothing else |
 //! | [`churn`] | a thousand containers of a few milliseconds: each is there, with its own calls |
 //! | [`enforcement`] | the profile runs the workload, and without one of its calls does not |
@@ -37,6 +38,7 @@ mod apparmor;
 mod arguments;
 mod arrivals;
 mod attribution;
+mod audit;
 mod bad_input;
 mod blocked;
 mod churn;

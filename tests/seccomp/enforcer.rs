@@ -90,6 +90,11 @@ impl Enforced {
         })
     }
 
+    /// The bytes of the filter, for a process to load.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.filter.to_bytes()
+    }
+
     /// What the filter returns.
     ///
     /// # Errors

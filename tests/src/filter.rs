@@ -86,6 +86,19 @@ impl Filter {
         all.map(Self).context("half an instruction")
     }
 
+    /// The bytes that the kernel takes, on this machine.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let bytes = |it: &sock_filter| {
+            let mut bytes = [0; 8];
+            bytes[..2].copy_from_slice(&it.code.to_ne_bytes());
+            bytes[2] = it.jt;
+            bytes[3] = it.jf;
+            bytes[4..].copy_from_slice(&it.k.to_ne_bytes());
+            bytes
+        };
+        self.0.iter().flat_map(bytes).collect()
+    }
+
     /// How many instructions it has.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -9,6 +9,7 @@
 //! | [`capability`] | the names of capabilities, and what each opens | nothing |
 //! | [`recording`] | observations, evidence, coverage; the file format | files in [`recording::store`] |
 //! | [`profile`] | the model of a profile, and a renderer a format | nothing |
+//! | [`audit`] | what a profile that somebody wrote misses, grants for nothing, and breaks | nothing |
 //! | [`verify`], [`diff`], [`explain`] | what a profile would deny, what changed, why a call is there | nothing |
 //! | [`report`] | what people read | nothing |
 //! | [`cgroup`] | the v2 hierarchy, and a cgroup of our own | the cgroup file system |
@@ -17,6 +18,7 @@
 //! | [`record`] | makes recordings: brings the ones above together | processes, signals |
 //! | [`cli`] | the command line | the terminal |
 
+pub mod audit;
 pub mod capability;
 pub mod cgroup;
 pub mod cli;

@@ -2,13 +2,16 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 13] = [
+const DOCUMENTS: [&str; 16] = [
+    "docs/apparmor.md",
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",
     "docs/arguments.md",
+    "docs/audit.md",
+    "docs/audit-rules.md",
     "docs/completeness.md",
     "docs/diff.md",
     "docs/limits.md",

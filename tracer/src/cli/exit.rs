@@ -9,7 +9,8 @@ Exit status:
   1    it could not be done
   2    wrong usage; nothing was done
   3    done, and the answer is no (an incomplete recording under --require-complete, a
-       denial under verify, a difference under diff --exit-code)
+       finding of audit at or above --fail-on, a denial under verify, a difference under
+       diff --exit-code)
   `record -- CMD`, and `verify -- CMD` when nothing was denied, end with the status of CMD,
   128+N when signal N ended it, and with
   125  when tracer failed

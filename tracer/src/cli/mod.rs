@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each of which parses, calls and prints.
 
 mod attach;
+mod audit;
 mod check;
 mod completions;
 mod diff;
@@ -45,6 +46,7 @@ enum Command {
     Verify(verify::Args),
     Diff(diff::Args),
     Explain(explain::Args),
+    Audit(audit::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Audit(args) => audit::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// Where to begin; the same number does the same
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Only this target: profile or recording
+    /// Only this target: profile, recording or audit
     target: Option<String>,
 }
 

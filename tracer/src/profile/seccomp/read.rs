@@ -264,6 +264,14 @@ impl Document {
         })
     }
 
+    /// Which entries of `syscalls` the plain profile has, in its order, each counted from 0.
+    pub fn entries(&self, target: &Target) -> impl Iterator<Item = usize> {
+        let rules = self.syscalls.iter().enumerate();
+        rules
+            .filter(|(_, rule)| rule.is_for(target))
+            .map(|(at, _)| at)
+    }
+
     fn architectures(&self, target: &Target) -> Vec<String> {
         let own = |machine: &&Machine| machine.architecture == target.native.scmp_arch();
         match self.arch_map.iter().find(own) {

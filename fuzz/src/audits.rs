@@ -1,0 +1,59 @@
+//! Audits of whatever is fed, and what must hold of their findings.
+
+use std::collections::BTreeSet;
+
+use tracer::{
+    audit::{self, Context, Input, Lookup, output, rules},
+    profile::seccomp::read::Kernel,
+    syscall::Abi,
+};
+
+/// Whether the input was read as a profile, a manifest or AppArmor text. Panics when something does not
+/// hold.
+pub(crate) fn audit(bytes: &[u8]) -> bool {
+    let input = match Input::new("input", bytes.to_vec()) {
+        Ok(input) => input,
+        Err(malformed) => {
+            drop(malformed.to_string());
+            return false;
+        }
+    };
+    // A manifest that names a profile gets itself: no profile, or one that names none.
+    let lookup = |name: &str| match name.len() % 2 {
+        0 => Lookup::Found(input.clone()),
+        _ => Lookup::Missing(name.to_owned()),
+    };
+    let capabilities = BTreeSet::from(["CAP_SYS_TIME".to_owned()]);
+    let context = Context {
+        native: Abi::X86_64,
+        capabilities: &capabilities,
+        kernel: Kernel {
+            version: 6,
+            major: 1,
+        },
+        recordings: &[],
+        in_container: true,
+        no_new_privileges: None,
+        baseline: None,
+        lookup: &lookup,
+    };
+    let inputs = [input.clone()];
+    let report = audit::run(&inputs, &context);
+    for finding in &report.findings {
+        let place = &finding.place;
+        let (begin, end) = place.bytes;
+        assert!(
+            input.text().get(begin..end).is_some() && place.line >= 1 && place.column >= 1,
+            "{finding:?}"
+        );
+        assert!(rules::named(finding.id).is_some(), "{finding:?}");
+    }
+    for malformed in &report.malformed {
+        assert!(malformed.position.is_some(), "{malformed:?}");
+        drop(malformed.to_string());
+    }
+    drop(output::text(&report, &inputs, false));
+    drop(output::json(&report));
+    drop(output::sarif(&report));
+    report.profiles > 0
+}

@@ -1,0 +1,392 @@
+//! Gaps that an audit names are performed: a process loads the filter that libseccomp makes of the
+//! gapped profile, and reaches what the profile means to deny. Under the mended profile it does not.
+
+mod cases;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use cases::{Case, Effect};
+use tracer::{
+    audit::{self, Context, Finding, Input, Lookup},
+    profile::seccomp::{
+        evaluate::Runtime,
+        oci::OciSeccomp,
+        read::{Document, Kernel, Target},
+    },
+    syscall::{Abi, families},
+};
+use tracer_tests::{
+    Outcome,
+    libseccomp::Libseccomp,
+    needs, process,
+    programs::{self, Build},
+    requires::{Need, program},
+    scratch::Scratch,
+};
+
+/// An error that no call returns by itself: the filter's answer is told from the kernel's.
+pub(crate) const DENIED: i64 = 118;
+
+/// What the findings of an audit say of a profile.
+pub(crate) fn audit(profile: &str) -> Result<Vec<Finding>> {
+    let capabilities = BTreeSet::new();
+    let context = Context {
+        native: Abi::X86_64,
+        capabilities: &capabilities,
+        kernel: Kernel {
+            version: 6,
+            major: 1,
+        },
+        recordings: &[],
+        in_container: false,
+        no_new_privileges: None,
+        baseline: None,
+        lookup: &|name| Lookup::Missing(name.to_owned()),
+    };
+    let input = Input::new("profile.json", profile.into())?;
+    let report = audit::run(&[input], &context);
+    ensure!(report.malformed.is_empty(), "{:?}", report.malformed);
+    Ok(report.findings)
+}
+
+/// A process that makes calls under a profile.
+pub(crate) struct Sandbox {
+    scratch: Scratch,
+    program: PathBuf,
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            scratch: Scratch::new()?,
+            program: programs::compiled("bypass", Build::Static)?,
+        })
+    }
+
+    /// What is there before each: a file, another, a folder.
+    fn prepare(&self) -> Result<PathBuf> {
+        let dir = self.scratch.join("work");
+        if dir.exists() {
+            fs::remove_dir_all(&dir)?;
+        }
+        fs::create_dir(&dir)?;
+        fs::create_dir(dir.join("dir"))?;
+        fs::write(dir.join("file"), "file")?;
+        fs::write(dir.join("other"), "other")?;
+        fs::set_permissions(dir.join("file"), PermissionsExt::from_mode(0o644))?;
+        Ok(dir)
+    }
+
+    /// What calls returned, by the word of the program that made them.
+    pub(crate) fn run(
+        &self,
+        profile: &str,
+        namespaces: u32,
+        calls: &str,
+    ) -> Result<(PathBuf, Vec<i64>)> {
+        let document = Document::from_json(profile)?;
+        let oci: OciSeccomp = document.resolve(&Target {
+            native: Abi::X86_64,
+            capabilities: BTreeSet::new(),
+            kernel: Kernel {
+                version: 6,
+                major: 1,
+            },
+        })?;
+        let enforced = crate::enforcer::Enforced::new(Libseccomp::open()?, &oci, Runtime::Runc)?;
+        let filter = self.scratch.file("filter", enforced.to_bytes())?;
+        let results = self.scratch.join("results");
+        let dir = self.prepare()?;
+        let calls = calls.replace("DIR", &dir.display().to_string());
+        process::run(
+            Command::new(&self.program)
+                .arg(&results)
+                .arg(&filter)
+                .arg(namespaces.to_string())
+                .args(calls.split(' ')),
+        )?
+        .success()?;
+        let bytes = fs::read(&results)?;
+        let words = bytes.chunks_exact(8).map(|word| {
+            let word: [u8; 8] = word.try_into()?;
+            Ok(i64::from_ne_bytes(word))
+        });
+        Ok((dir, words.collect::<Result<_>>()?))
+    }
+}
+
+fn number(name: &str) -> Result<u32> {
+    let number = Abi::X86_64.syscall_number(name);
+    number.with_context(|| format!("{name} is no call"))
+}
+
+fn denies(names: &[&str]) -> Result<String> {
+    let names = serde_json::to_string(names)?;
+    Ok(format!(
+        r#"{{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
+        {{"names": {names}, "action": "SCMP_ACT_ERRNO", "errnoRet": {DENIED}}}]}}"#
+    ))
+}
+
+/// Whether what a call was to do is done.
+fn is_done(effect: Effect, dir: &Path, results: &[i64], case: &Case) -> Result<bool> {
+    let file = dir.join("file");
+    let metadata = || fs::metadata(&file);
+    let last = case.calls.split(" + ").count() - 1;
+    let result = results.get(last).copied().unwrap_or(-DENIED);
+    Ok(match effect {
+        Effect::Mode => metadata()?.permissions().mode() & 0o777 == 0o601,
+        Effect::Owner => metadata()?.uid() == 1234,
+        Effect::Gone => !file.exists() || fs::read(&file)? == b"other",
+        Effect::Renamed => dir.join("new").exists() && !file.exists(),
+        Effect::New => dir.join("new").symlink_metadata().is_ok(),
+        Effect::NoFolder => !dir.join("dir").exists(),
+        Effect::Cut => metadata()?.len() == 1,
+        Effect::Times => metadata()?.mtime() == 1,
+        Effect::Returned => result >= 0,
+        // The program is another one from then on, and keeps no results.
+        Effect::Executed => result == -1000,
+        Effect::Reached => result != -DENIED && result != -1000,
+    })
+}
+
+fn perform(sandbox: &Sandbox, case: &Case) -> Outcome {
+    let family = families::family_named(case.family).context("no such family")?;
+    let here = family.members.iter().copied();
+    let here: Vec<_> = here
+        .filter(|name| Abi::X86_64.syscall_number(name).is_some())
+        .collect();
+    // Some ends need several of the newer calls.
+    let gapped: Vec<_> = here
+        .iter()
+        .copied()
+        .filter(|name| !case.members.contains(name))
+        .collect();
+    ensure!(!gapped.is_empty(), "{case:?} leaves nothing to deny");
+    let findings = audit(&denies(&gapped)?)?;
+    let named = findings
+        .iter()
+        .filter(|finding| finding.id == "family-gap")
+        .any(|finding| {
+            let of = format!("family {}: ", family.name);
+            finding.evidence.iter().any(|it| it.starts_with(&of))
+                && case
+                    .members
+                    .iter()
+                    .all(|name| finding.message.contains(name))
+        });
+    ensure!(named, "{case:?} is not named: {findings:?}");
+
+    let mut calls = case.calls.to_owned();
+    for name in case
+        .calls
+        .split(' ')
+        .filter_map(|word| word.strip_prefix('@'))
+    {
+        calls = calls.replace(&format!("@{name} "), &format!("{} ", number(name)?));
+    }
+    let (dir, results) = sandbox.run(&denies(&gapped)?, case.namespaces, &calls)?;
+    ensure!(
+        is_done(case.effect, &dir, &results, case)?,
+        "the bypass does nothing: {case:?} {results:?}"
+    );
+    let (dir, results) = sandbox.run(&denies(&here)?, case.namespaces, &calls)?;
+    ensure!(
+        !is_done(case.effect, &dir, &results, case)? && results.contains(&-DENIED),
+        "the mended profile does not hold: {case:?} {results:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn every_family() -> Outcome {
+    needs!(Need::Root, Need::Libseccomp, Need::X86, program::CC);
+    let sandbox = Sandbox::new()?;
+    let library = Libseccomp::open()?;
+    let mut performed = BTreeSet::new();
+    for case in cases::CASES {
+        // What the library does not know, no filter of its own can deny.
+        if !case.members.iter().all(|name| library.knows(name)) {
+            println!("{:?}: libseccomp does not know it", case.members);
+            continue;
+        }
+        perform(&sandbox, case).with_context(|| format!("{case:?}"))?;
+        performed.insert(case.family);
+    }
+    for family in families::FAMILIES {
+        let native = family
+            .members
+            .iter()
+            .filter(|name| Abi::X86_64.syscall_number(name).is_some());
+        ensure!(
+            performed.contains(family.name) || native.count() < 2,
+            "no bypass of {} was performed",
+            family.name
+        );
+    }
+    Ok(())
+}
+
+/// Whether an audit names a rule.
+fn names(profile: &str, id: &str) -> Result<bool> {
+    Ok(audit(profile)?.iter().any(|finding| finding.id == id))
+}
+
+/// Performs what a rule says, under the profile that it finds and the one that is mended.
+fn performed(id: &str, gapped: &str, mended: &str, calls: &str) -> Outcome {
+    ensure!(names(gapped, id)?, "{id} is not found: {gapped}");
+    ensure!(!names(mended, id)?, "{id} is found: {mended}");
+    let sandbox = Sandbox::new()?;
+    let (_, results) = sandbox.run(gapped, 0, calls)?;
+    let [direct, around, ..] = results.as_slice() else {
+        anyhow::bail!("no results");
+    };
+    ensure!(*direct == -DENIED && *around >= 0, "{id}: {results:?}");
+    let (_, results) = sandbox.run(mended, 0, calls)?;
+    let [direct, around, ..] = results.as_slice() else {
+        anyhow::bail!("no results");
+    };
+    ensure!(
+        *direct == -DENIED && *around < 0,
+        "{id} mended: {results:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_ring_opens_what_openat_may_not() -> Outcome {
+    needs!(Need::Libseccomp, Need::X86, program::CC);
+    let all = ["open", "openat", "openat2", "open_by_handle_at", "creat"];
+    let rings = ["io_uring_setup", "io_uring_enter", "io_uring_register"];
+    performed(
+        "io-uring",
+        &denies(&all)?,
+        &denies(&[&all[..], &rings].concat())?,
+        "64 257 n:-100 s:DIR/file n:0 + ring DIR/file",
+    )
+}
+
+#[test]
+fn bits_that_the_kernel_does_not_read() -> Outcome {
+    needs!(Need::Libseccomp, Need::X86, program::CC);
+    let profile = |condition: &str| {
+        format!(
+            r#"{{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
+            {{"names": ["socket"], "action": "SCMP_ACT_ERRNO", "errnoRet": {DENIED}, "args": [{condition}]}}]}}"#
+        )
+    };
+    // AF_UNIX, SOCK_STREAM.
+    performed(
+        "narrow-argument",
+        &profile(r#"{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}"#),
+        &profile(r#"{"index": 0, "value": 4294967295, "valueTwo": 1, "op": "SCMP_CMP_MASKED_EQ"}"#),
+        "64 41 n:1 n:1 n:0 + 64 41 n:0x100000001 n:1 n:0",
+    )
+}
+
+#[test]
+fn a_text_at_another_address() -> Outcome {
+    needs!(Need::Libseccomp, Need::X86, program::CC);
+    let profile = |condition: &str| {
+        format!(
+            r#"{{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
+            {{"names": ["openat"], "action": "SCMP_ACT_ERRNO", "errnoRet": {DENIED}, "args": [{condition}]}}]}}"#
+        )
+    };
+    // The same path, where the profile has it and elsewhere.
+    performed(
+        "pointer-argument",
+        &profile(r#"{"index": 1, "value": 1342177280, "op": "SCMP_CMP_EQ"}"#),
+        &profile(""),
+        "64 257 n:-100 a:0x50000000:DIR/file n:0 + 64 257 n:-100 s:DIR/file n:0",
+    )
+}
+
+#[test]
+fn socketcall_of_i386() -> Outcome {
+    needs!(Need::Libseccomp, Need::X86, Need::I386, program::CC);
+    let profile = |architectures: &str, more: &str| {
+        format!(
+            r#"{{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": {DENIED}, "architectures": [{architectures}], "syscalls": [
+            {{"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{{"index": 0, "value": 2, "op": "SCMP_CMP_EQ"}}]}},
+            {{"names": [{more} "exit_group", "exit", "rt_sigreturn", "execve"], "action": "SCMP_ACT_ALLOW"}}]}}"#
+        )
+    };
+    let gapped = profile(r#""SCMP_ARCH_X86_64", "SCMP_ARCH_X86""#, r#""socketcall","#);
+    ensure!(names(&gapped, "multiplexer")?);
+    let mended = profile(r#""SCMP_ARCH_X86_64""#, "");
+    ensure!(!names(&mended, "multiplexer")?);
+    let sandbox = Sandbox::new()?;
+    // AF_UNIX, by socket and by socketcall(SYS_SOCKET).
+    let calls = "64 41 n:1 n:1 n:0 + 32 102 n:1 d:1,1,0";
+    let (_, results) = sandbox.run(&gapped, 0, calls)?;
+    ensure!(results[0] == -DENIED && results[1] >= 0, "{results:?}");
+    // A call of an ABI that is not listed kills.
+    ensure!(sandbox.run(&mended, 0, calls).is_err());
+    Ok(())
+}
+
+#[test]
+fn chown32_of_i386() -> Outcome {
+    needs!(
+        Need::Root,
+        Need::Libseccomp,
+        Need::X86,
+        Need::I386,
+        program::CC
+    );
+    let profile = |more: &[&str]| {
+        let names = [&["chown", "fchown", "lchown", "fchownat"][..], more].concat();
+        Ok::<_, anyhow::Error>(denies(&names)?.replace(
+            "\"SCMP_ARCH_X86_64\"",
+            "\"SCMP_ARCH_X86_64\", \"SCMP_ARCH_X86\"",
+        ))
+    };
+    performed(
+        "abi-gap",
+        &profile(&[])?,
+        &profile(&["chown32", "fchown32", "lchown32"])?,
+        "64 92 s:DIR/file n:1234 n:1234 + 32 212 s:/proc/self/cwd n:-1 n:-1",
+    )
+}
+
+#[test]
+fn namespaces_by_clone3() -> Outcome {
+    needs!(Need::Root, Need::Libseccomp, Need::X86, program::CC);
+    let profile = |clone3: &str| {
+        format!(
+            r#"{{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": {DENIED}, "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
+            {{"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [{{"index": 0, "value": 2114060288, "op": "SCMP_CMP_MASKED_EQ"}}]}},
+            {{"names": [{clone3} "exit_group", "exit", "rt_sigreturn", "execve"], "action": "SCMP_ACT_ALLOW"}}]}}"#
+        )
+    };
+    // CLONE_NEWUSER and SIGCHLD: by clone, and by clone3, in memory.
+    performed(
+        "condition-bypass",
+        &profile("\"clone3\","),
+        &profile(""),
+        "64 56 n:0x10000011 n:0 n:0 n:0 n:0 + 64 435 w:0x10000000,0,0,0,17,0,0,0 n:64",
+    )
+}
+
+#[test]
+fn other_abis_are_killed_when_they_are_not_listed() -> Outcome {
+    needs!(Need::Libseccomp, Need::X86, Need::I386, program::CC);
+    let profile = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["chmod"], "action": "SCMP_ACT_ERRNO"}]}"#;
+    ensure!(names(profile, "abi-killed")?);
+    let sandbox = Sandbox::new()?;
+    // getpid of x86-64, of i386, and of x32.
+    sandbox.run(profile, 0, "64 39")?;
+    for killed in ["32 20", "64 0x40000027"] {
+        ensure!(sandbox.run(profile, 0, killed).is_err(), "{killed}");
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! A file: its text, and where things are in it.
+
+use std::{fmt, ops::Range};
+
+use thiserror::Error;
+
+use super::{super::finding::Place, MAX_BYTES};
+
+/// A file to be audited.
+#[derive(Clone, Debug)]
+pub struct Input {
+    name: String,
+    text: String,
+    /// Where lines begin.
+    lines: Vec<usize>,
+    is_found: bool,
+}
+
+/// Why a file could not be read, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct Malformed {
+    /// The file.
+    pub file: String,
+    /// Line and column from 1; `None` when it is not about a place.
+    pub position: Option<(usize, usize)>,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some((line, column)) = self.position {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.what)
+    }
+}
+
+impl Input {
+    /// Takes in the bytes of a file.
+    ///
+    /// # Errors
+    /// When they are no text, or too many.
+    pub fn new(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, Malformed> {
+        let name = name.into();
+        if bytes.len() > MAX_BYTES {
+            return Err(Malformed {
+                file: name,
+                position: None,
+                what: format!(
+                    "the file has more than {} MiB, which no profile has; Kubernetes takes up to 1",
+                    MAX_BYTES >> 20
+                ),
+            });
+        }
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let valid = error.utf8_error().valid_up_to();
+                let before = error.as_bytes().get(..valid).unwrap_or_default();
+                let before = String::from_utf8_lossy(before).into_owned();
+                let end = before.len();
+                let place = Self::of(name.clone(), before).place(end..end);
+                return Err(Malformed {
+                    file: name,
+                    position: Some((place.line, place.column)),
+                    what: "this is no UTF-8 text".to_owned(),
+                });
+            }
+        };
+        Ok(Self::of(name, text))
+    }
+
+    fn of(name: String, text: String) -> Self {
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        let lines = std::iter::once(0).chain(ends).collect();
+        Self {
+            name,
+            text,
+            lines,
+            is_found: false,
+        }
+    }
+
+    /// Nobody named it: it lay in a folder, and may be anything.
+    #[must_use]
+    pub fn found(self) -> Self {
+        Self {
+            is_found: true,
+            ..self
+        }
+    }
+
+    /// Whether it is a mistake when the file cannot be read: it was named, or means to be a profile.
+    pub(in super::super) fn is_meant(&self) -> bool {
+        !self.is_found || self.text.contains("defaultAction")
+    }
+
+    /// The file, as it was named.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is in it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Where a span of bytes is.
+    pub(in super::super) fn place(&self, span: Range<usize>) -> Place {
+        let (line, column) = self.position(span.start);
+        let (end_line, end_column) = self.position(span.end.max(span.start));
+        Place {
+            bytes: (span.start, span.end.max(span.start)),
+            line,
+            column,
+            end_line,
+            end_column,
+        }
+    }
+
+    /// Line and column of a byte.
+    fn position(&self, at: usize) -> (usize, usize) {
+        let at = at.min(self.text.len());
+        let line = self.lines.partition_point(|begin| *begin <= at).max(1);
+        let begin = self.lines.get(line - 1).copied().unwrap_or_default();
+        let column = self
+            .text
+            .get(begin..at)
+            .map_or(at - begin, |before| before.chars().count());
+        (line, column + 1)
+    }
+
+    /// The byte at which a line begins, counted from 1.
+    pub(super) fn line_begin(&self, line: usize) -> usize {
+        let at = self.lines.get(line.saturating_sub(1)).copied();
+        at.unwrap_or(self.text.len())
+    }
+
+    pub(in super::super) fn malformed(&self, at: usize, what: impl Into<String>) -> Malformed {
+        Malformed {
+            file: self.name.clone(),
+            position: Some(self.position(at)),
+            what: what.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_and_columns_count_characters_from_one() {
+        let input = Input::new("a", "ab\nöx\n".into()).unwrap();
+        for (at, expected) in [
+            (0, (1, 1)),
+            (2, (1, 3)),
+            (3, (2, 1)),
+            (5, (2, 2)),
+            (99, (3, 1)),
+        ] {
+            assert_eq!(input.position(at), expected, "{at}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_text_is_told_with_its_place() {
+        let error = Input::new("a", b"{\n \xff}".to_vec()).unwrap_err();
+        assert_eq!(error.to_string(), "a:2:2: this is no UTF-8 text");
+        let large = Input::new("a", vec![b' '; MAX_BYTES + 1]).unwrap_err();
+        assert!(large.to_string().contains("more than 4 MiB"), "{large}");
+    }
+}

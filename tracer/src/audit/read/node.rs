@@ -1,0 +1,111 @@
+//! A value of JSON or YAML, with its place.
+
+use std::ops::Range;
+
+use serde_json::{Map, Number, Value};
+
+/// A value.
+#[derive(Clone, Debug, PartialEq)]
+pub(in super::super) struct Node {
+    /// Bytes in the file.
+    pub(in super::super) span: Range<usize>,
+    pub(in super::super) content: Content,
+}
+
+/// What it is.
+#[derive(Clone, Debug, PartialEq)]
+pub(in super::super) enum Content {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<Node>),
+    /// In the order of the file; no key twice.
+    Map(Vec<(Key, Node)>),
+}
+
+/// A key of a map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in super::super) struct Key {
+    pub(in super::super) span: Range<usize>,
+    pub(in super::super) text: String,
+}
+
+impl Node {
+    /// The value of a key.
+    pub(in super::super) fn get(&self, key: &str) -> Option<&Self> {
+        self.pairs()
+            .find(|(it, _)| it.text == key)
+            .map(|(_, it)| it)
+    }
+
+    /// The value at the end of keys.
+    pub(in super::super) fn at(&self, keys: &[&str]) -> Option<&Self> {
+        keys.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// The place of a key.
+    pub(in super::super) fn key(&self, key: &str) -> Option<Range<usize>> {
+        let (key, _) = self.pairs().find(|(it, _)| it.text == key)?;
+        Some(key.span.clone())
+    }
+
+    pub(in super::super) fn pairs(&self) -> impl Iterator<Item = &(Key, Self)> {
+        match &self.content {
+            Content::Map(pairs) => pairs.iter(),
+            _ => [].iter(),
+        }
+    }
+
+    pub(in super::super) fn items(&self) -> impl Iterator<Item = &Self> {
+        match &self.content {
+            Content::List(items) => items.iter(),
+            _ => [].iter(),
+        }
+    }
+
+    pub(in super::super) fn text(&self) -> Option<&str> {
+        match &self.content {
+            Content::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    pub(in super::super) fn bool(&self) -> Option<bool> {
+        match self.content {
+            Content::Bool(bool) => Some(bool),
+            _ => None,
+        }
+    }
+
+    /// Puts all of it at one place.
+    pub(super) fn move_to(&mut self, span: &Range<usize>) {
+        self.span = span.clone();
+        match &mut self.content {
+            Content::List(items) => items.iter_mut().for_each(|item| item.move_to(span)),
+            Content::Map(pairs) => {
+                for (key, node) in pairs {
+                    key.span = span.clone();
+                    node.move_to(span);
+                }
+            }
+            Content::Null | Content::Bool(_) | Content::Number(_) | Content::Text(_) => {}
+        }
+    }
+
+    /// The same without places.
+    pub(in super::super) fn value(&self) -> Value {
+        match &self.content {
+            Content::Null => Value::Null,
+            Content::Bool(bool) => Value::Bool(*bool),
+            Content::Number(number) => Value::Number(number.clone()),
+            Content::Text(text) => Value::String(text.clone()),
+            Content::List(items) => items.iter().map(Self::value).collect(),
+            Content::Map(pairs) => pairs
+                .iter()
+                .map(|(key, node)| (key.text.clone(), node.value()))
+                .collect::<Map<_, _>>()
+                .into(),
+        }
+    }
+}

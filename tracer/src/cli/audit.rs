@@ -1,0 +1,332 @@
+//! `tracer audit`: what a profile misses, grants for nothing, and breaks.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::{self, IsTerminal as _, Read as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+
+use super::{
+    Exit, Failure,
+    say::{plain, say},
+};
+use crate::{
+    audit::{
+        self, Context, Input, Lookup, Malformed, Report, Severity, output,
+        read::MAX_BYTES,
+        rules::{self, Rule},
+    },
+    capability::Capability,
+    profile::seccomp::read::Kernel,
+    recording::{Recording, store},
+    syscall::{Abi, Machine},
+};
+
+/// Finds what a profile misses, grants for nothing, and will break.
+///
+/// Reads seccomp profiles in the forms of the runtime-spec, Docker and Podman, JSON or YAML,
+/// SeccompProfile objects, manifests of pods with the profiles that they name, and AppArmor text;
+/// folders with all below them. What is open or denied is worked out as the runtime and libseccomp do,
+/// for each ABI of the machine.
+#[derive(Debug, clap::Args)]
+#[command(after_help = concat!(
+    "Examples:\n",
+    "  tracer audit seccomp.json\n",
+    "  tracer audit --recording profiles-out/nginx seccomp.json\n",
+    "  tracer audit --baseline /usr/share/containers/seccomp.json --fail-on medium profiles/\n",
+    "  tracer audit --format sarif deploy/ > audit.sarif\n",
+    "  tracer audit --explain family-gap",
+))]
+pub(super) struct Args {
+    /// Profiles and manifests, or folders of them
+    #[arg(required_unless_present = "explain", value_name = "PROFILE")]
+    profiles: Vec<PathBuf>,
+
+    /// What the workload did, to find what breaks and what is not needed; may be given several times
+    #[arg(long, value_name = "RECORDING")]
+    recording: Vec<PathBuf>,
+
+    /// A seccomp profile that is to be at least as strict as these are
+    #[arg(long, value_name = "PROFILE")]
+    baseline: Option<PathBuf>,
+
+    /// Where localhostProfile of a manifest is looked for
+    #[arg(long, default_value = "/var/lib/kubelet/seccomp", value_name = "DIR")]
+    profile_root: PathBuf,
+
+    /// Capabilities of the container, with commas between them; they choose entries of Docker's form.
+    /// Docker's own by default; `none` for none. Those of a manifest count for the profiles it names
+    #[arg(long, value_delimiter = ',', value_name = "CAP")]
+    capabilities: Option<Vec<String>>,
+
+    /// The kernel that the profiles are for, as 5.10; this machine's by default
+    #[arg(long, value_name = "VERSION")]
+    kernel: Option<Kernel>,
+
+    /// The machine that the profiles are for: x86_64, aarch64 or riscv64; this one by default
+    #[arg(long, value_name = "MACHINE", value_parser = machine)]
+    arch: Option<Abi>,
+
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
+    format: Format,
+
+    /// End with status 3 when something at least this bad was found: info, low, medium, high, critical
+    /// or never
+    #[arg(long, default_value = "high", value_parser = fail_on, value_name = "SEVERITY")]
+    fail_on: FailOn,
+
+    /// Print why a rule is there and how to mend what it finds; `all` for all rules
+    #[arg(long, value_name = "ID", conflicts_with = "profiles")]
+    explain: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Sarif,
+}
+
+/// What makes the answer no; `None`: nothing.
+#[derive(Clone, Copy, Debug)]
+struct FailOn(Option<Severity>);
+
+fn fail_on(text: &str) -> Result<FailOn, String> {
+    if text == "never" {
+        return Ok(FailOn(None));
+    }
+    let severity = text
+        .parse()
+        .map_err(|known| format!("{known}, and never"))?;
+    Ok(FailOn(Some(severity)))
+}
+
+fn machine(name: &str) -> Result<Abi, String> {
+    [Abi::X86_64, Abi::Aarch64, Abi::Riscv64]
+        .into_iter()
+        .find(|abi| abi.as_str() == name)
+        .ok_or_else(|| "known are x86_64, aarch64 and riscv64".to_owned())
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    if let Some(id) = &args.explain {
+        return explain(id);
+    }
+    let (inputs, mut malformed) = inputs(&args.profiles)?;
+    let capabilities = capabilities(args)?;
+    let recordings = args.recording.iter().map(|path| store::read(path));
+    let recordings: Vec<Recording> = recordings.collect::<Result<_, _>>()?;
+    let lookup = |name: &str| lookup(&args.profile_root, name);
+    let mut context = Context {
+        native: args
+            .arch
+            .or(Machine::this().map(|machine| machine.native))
+            .unwrap_or(Abi::X86_64),
+        capabilities: &capabilities,
+        kernel: kernel(args),
+        recordings: &recordings,
+        in_container: false,
+        no_new_privileges: None,
+        baseline: None,
+        lookup: &lookup,
+    };
+    let baseline = args
+        .baseline
+        .as_deref()
+        .map(|path| baseline(path, &context));
+    let baseline = baseline.transpose()?;
+    context.baseline = baseline
+        .as_ref()
+        .map(|(name, profile)| (name.as_str(), profile));
+    let mut report = audit::run(&inputs, &context);
+    malformed.append(&mut report.malformed);
+    report.malformed = malformed;
+    for (path, name) in args
+        .profiles
+        .iter()
+        .map(|path| (path, path.display().to_string()))
+    {
+        if !path.is_dir() && report.foreign.contains(&name) {
+            return Err(anyhow::anyhow!("{name} is none of the forms that are audited: a seccomp profile has defaultAction, an object of Kubernetes apiVersion and kind, AppArmor text begins with abi, include or profile").into());
+        }
+    }
+    print(args, &inputs, &report)?;
+    Ok(exit(args, &report))
+}
+
+fn exit(args: &Args, report: &Report) -> Exit {
+    let FailOn(least) = args.fail_on;
+    let mut severities = report.findings.iter().map(|finding| finding.severity);
+    if !report.malformed.is_empty() {
+        Exit::Failed
+    } else if least.is_some_and(|least| severities.any(|severity| severity >= least)) {
+        Exit::No
+    } else {
+        Exit::Fine
+    }
+}
+
+fn print(args: &Args, inputs: &[Input], report: &Report) -> anyhow::Result<()> {
+    for malformed in &report.malformed {
+        say!("{}", plain(&malformed.to_string()));
+    }
+    let text = match args.format {
+        Format::Text => {
+            let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            output::text(report, inputs, colour)
+        }
+        Format::Json => output::json(report),
+        Format::Sarif => output::sarif(report),
+    };
+    io::stdout().write_all(text.as_bytes())?;
+    if matches!(args.format, Format::Text) {
+        say!("{}", output::summary(report));
+    }
+    Ok(())
+}
+
+fn explain(id: &str) -> Result<Exit, Failure> {
+    let chosen: Vec<&Rule> = if id == "all" {
+        rules::ALL.to_vec()
+    } else {
+        let Some(rule) = rules::named(id) else {
+            let known: Vec<_> = rules::ALL.iter().map(|rule| rule.id).collect();
+            let error = anyhow::anyhow!("there is no rule {id:?}; known are {}", known.join(", "));
+            return Err(Failure::new(Exit::Usage, error));
+        };
+        vec![rule]
+    };
+    let texts: Vec<_> = chosen.into_iter().map(rules::explain).collect();
+    io::stdout().write_all(texts.join("\n").as_bytes())?;
+    Ok(Exit::Fine)
+}
+
+/// The files to look at: those that are named, and what is below folders, by name.
+fn inputs(paths: &[PathBuf]) -> anyhow::Result<(Vec<Input>, Vec<Malformed>)> {
+    let (mut inputs, mut malformed) = (Vec::new(), Vec::new());
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        let is_folder = path.is_dir();
+        let mut files = Vec::new();
+        if is_folder {
+            walk(path, 0, &mut files)?;
+            files.sort();
+        } else {
+            files.push(path.clone());
+        }
+        for file in files {
+            if !seen.insert(file.clone()) {
+                continue;
+            }
+            match read(&file)? {
+                Ok(input) if is_folder => inputs.push(input.found()),
+                Ok(input) => inputs.push(input),
+                // What lies about in a folder may be anything.
+                Err(_) if is_folder => {}
+                Err(error) => malformed.push(error),
+            }
+        }
+    }
+    Ok((inputs, malformed))
+}
+
+/// Files that may hold a profile; links are not followed, so there are no circles.
+fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    const DEEPEST: usize = 32;
+    let failed = || format!("cannot read the folder {}", folder.display());
+    for entry in fs::read_dir(folder).with_context(failed)? {
+        let entry = entry.with_context(failed)?;
+        let kind = entry.file_type().with_context(failed)?;
+        let path = entry.path();
+        if kind.is_dir() && depth < DEEPEST {
+            walk(&path, depth + 1, files)?;
+        } else if kind.is_file() {
+            let extension = path.extension().and_then(|it| it.to_str());
+            if matches!(
+                extension,
+                None | Some("json" | "yaml" | "yml" | "profile" | "apparmor")
+            ) {
+                files.push(path);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> anyhow::Result<Result<Input, Malformed>> {
+    let failed = || format!("cannot read {}", path.display());
+    let file = File::open(path).with_context(failed)?;
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX) + 1;
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .with_context(failed)?;
+    Ok(Input::new(path.display().to_string(), bytes))
+}
+
+/// The profile that a manifest names. Kubernetes itself refuses a path that leads out of the folder.
+fn lookup(root: &Path, name: &str) -> Lookup {
+    let path = root.join(name);
+    let leads_out = Path::new(name)
+        .components()
+        .any(|part| !matches!(part, std::path::Component::Normal(_)));
+    if leads_out || !path.is_file() {
+        return Lookup::Missing(path.display().to_string());
+    }
+    match read(&path) {
+        Ok(Ok(input)) => Lookup::Found(input),
+        Ok(Err(malformed)) => Lookup::Malformed(malformed),
+        Err(error) => Lookup::Malformed(Malformed {
+            file: path.display().to_string(),
+            position: None,
+            what: format!("{error:#}"),
+        }),
+    }
+}
+
+fn capabilities(args: &Args) -> Result<BTreeSet<String>, Failure> {
+    let Some(names) = &args.capabilities else {
+        return Ok(Context::usual_capabilities());
+    };
+    names
+        .iter()
+        .filter(|name| *name != "none")
+        .map(|name| {
+            let name = name.to_uppercase();
+            let name = if name.starts_with("CAP_") {
+                name
+            } else {
+                format!("CAP_{name}")
+            };
+            let capability = name.parse::<Capability>();
+            let capability = capability.map_err(|error| Failure::new(Exit::Usage, error))?;
+            Ok(capability.to_string())
+        })
+        .collect()
+}
+
+fn kernel(args: &Args) -> Kernel {
+    let release = || {
+        let uname = nix::sys::utsname::uname().ok()?;
+        uname.release().to_str()?.parse().ok()
+    };
+    // A kernel that says nothing of itself is no older than those that tracer runs on.
+    let oldest = Kernel {
+        version: 5,
+        major: 8,
+    };
+    args.kernel.or_else(release).unwrap_or(oldest)
+}
+
+fn baseline(
+    path: &Path,
+    context: &Context<'_>,
+) -> anyhow::Result<(String, crate::profile::seccomp::oci::OciSeccomp)> {
+    let input = read(path)?.map_err(|error| anyhow::anyhow!("{error}"))?;
+    let profile = audit::plain(&input, context)?;
+    Ok((path.display().to_string(), profile))
+}

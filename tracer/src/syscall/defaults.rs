@@ -1,0 +1,234 @@
+//! What the default profiles of Docker and containerd block, why, and which capability opens it.
+//!
+//! The list of Docker's manual ("Seccomp security profiles for Docker", which Azure's page on AKS
+//! repeats) and what its profile has taken in since (moby, profiles/seccomp/default_linux.go;
+//! containerd, contrib/seccomp/seccomp_default.go is the same list in Go). Why is [`super::risk`]'s
+//! sentence where that has one. Which capability the kernel itself asks for is the table's other half:
+//! the engines open a call with the capability that gates it.
+
+use super::risk;
+
+/// A call that the defaults block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocked {
+    /// The call.
+    pub name: &'static str,
+    /// With any of these in the container the defaults let it through, `CAP_…`.
+    pub opened_by: &'static [&'static str],
+    /// Why it is blocked, when [`risk`] does not say it.
+    reason: &'static str,
+}
+
+impl Blocked {
+    /// One sentence.
+    pub fn why(&self) -> &'static str {
+        risk::risk(self.name).map_or(self.reason, |risk| risk.sentence)
+    }
+}
+
+const fn blocked(
+    name: &'static str,
+    opened_by: &'static [&'static str],
+    reason: &'static str,
+) -> Blocked {
+    Blocked {
+        name,
+        opened_by,
+        reason,
+    }
+}
+
+const ADMIN: &[&str] = &["CAP_SYS_ADMIN"];
+const BOOT: &[&str] = &["CAP_SYS_BOOT"];
+const MODULE: &[&str] = &["CAP_SYS_MODULE"];
+const NICE: &[&str] = &["CAP_SYS_NICE"];
+const PTRACE: &[&str] = &["CAP_SYS_PTRACE"];
+const RAWIO: &[&str] = &["CAP_SYS_RAWIO"];
+const TIME: &[&str] = &["CAP_SYS_TIME"];
+const NUMA: &str =
+    "Moves memory between nodes of the machine, which the container's neighbours feel.";
+const OLD: &str = "Obsolete; nothing of today needs it, and old code is where bugs hide.";
+
+/// All of them, by name.
+pub const BLOCKED: &[Blocked] = &[
+    blocked("_sysctl", &[], OLD),
+    blocked("acct", &["CAP_SYS_PACCT"], ""),
+    blocked("add_key", &[], ""),
+    blocked("bpf", &["CAP_BPF", "CAP_SYS_ADMIN"], ""),
+    blocked("clock_settime", TIME, ""),
+    blocked("clock_settime64", TIME, "Sets the machine's clock."),
+    blocked("create_module", &[], ""),
+    blocked("delete_module", MODULE, ""),
+    blocked(
+        "fanotify_init",
+        ADMIN,
+        "Watches all accesses to files of a mount, the host's too.",
+    ),
+    blocked("finit_module", MODULE, ""),
+    blocked("fsconfig", ADMIN, "Part of the new mount interface."),
+    blocked("fsmount", ADMIN, ""),
+    blocked("fsopen", ADMIN, ""),
+    blocked("fspick", ADMIN, "Part of the new mount interface."),
+    blocked("get_kernel_syms", &[], OLD),
+    blocked("init_module", MODULE, ""),
+    blocked("io_uring_enter", &[], ""),
+    blocked("io_uring_register", &[], ""),
+    blocked("io_uring_setup", &[], ""),
+    blocked("ioperm", RAWIO, ""),
+    blocked("iopl", RAWIO, ""),
+    blocked("kcmp", PTRACE, ""),
+    blocked("kexec_file_load", &[], ""),
+    blocked("kexec_load", &[], ""),
+    blocked("keyctl", &[], ""),
+    blocked("lookup_dcookie", ADMIN, ""),
+    blocked("mbind", NICE, NUMA),
+    blocked("mount", ADMIN, ""),
+    blocked("mount_setattr", ADMIN, "Changes the flags of mounts."),
+    blocked("move_mount", ADMIN, ""),
+    blocked("move_pages", &[], NUMA),
+    blocked("nfsservctl", &[], ""),
+    blocked("open_by_handle_at", &["CAP_DAC_READ_SEARCH"], ""),
+    blocked("open_tree", ADMIN, ""),
+    blocked("perf_event_open", &["CAP_PERFMON", "CAP_SYS_ADMIN"], ""),
+    blocked("pidfd_getfd", PTRACE, ""),
+    blocked("pivot_root", &[], ""),
+    blocked("process_madvise", PTRACE, ""),
+    blocked("query_module", &[], OLD),
+    blocked("quotactl", ADMIN, ""),
+    blocked("quotactl_fd", ADMIN, "Changes disk quotas."),
+    blocked("reboot", BOOT, ""),
+    blocked("request_key", &[], ""),
+    blocked("set_mempolicy", NICE, NUMA),
+    blocked("set_mempolicy_home_node", NICE, NUMA),
+    blocked(
+        "setdomainname",
+        ADMIN,
+        "Changes the NIS domain name of its namespace.",
+    ),
+    blocked(
+        "sethostname",
+        ADMIN,
+        "Changes the host's name in its namespace.",
+    ),
+    blocked("setns", ADMIN, ""),
+    blocked("settimeofday", TIME, ""),
+    blocked("stime", TIME, "Sets the machine's clock."),
+    blocked("swapoff", &[], ""),
+    blocked("swapon", &[], ""),
+    blocked("sysfs", &[], OLD),
+    blocked("syslog", &["CAP_SYSLOG", "CAP_SYS_ADMIN"], ""),
+    blocked("umount", ADMIN, ""),
+    blocked("umount2", ADMIN, ""),
+    blocked("unshare", ADMIN, ""),
+    blocked("uselib", &[], OLD),
+    blocked("userfaultfd", &[], ""),
+    blocked("ustat", &[], OLD),
+    blocked("vhangup", &["CAP_SYS_TTY_CONFIG"], ""),
+    blocked(
+        "vm86",
+        &[],
+        "A mode of old processors, with a history of holes in the kernel.",
+    ),
+    blocked(
+        "vm86old",
+        &[],
+        "A mode of old processors, with a history of holes in the kernel.",
+    ),
+];
+
+/// What is known of a call that the defaults block; `None` for others.
+pub fn blocked_by_default(name: &str) -> Option<&'static Blocked> {
+    BLOCKED
+        .binary_search_by_key(&name, |blocked| blocked.name)
+        .ok()
+        .and_then(|at| BLOCKED.get(at))
+}
+
+/// The calls that a capability is of use for and that the kernel refuses without it, so that a profile
+/// which denies them makes the capability useless: capabilities(7).
+pub const GATED: &[(&str, &[&str])] = &[
+    ("CAP_BPF", &["bpf"]),
+    ("CAP_CHOWN", &["chown", "fchown", "fchownat", "lchown"]),
+    ("CAP_DAC_READ_SEARCH", &["open_by_handle_at"]),
+    ("CAP_MKNOD", &["mknod", "mknodat"]),
+    ("CAP_PERFMON", &["perf_event_open"]),
+    (
+        "CAP_SETGID",
+        &["setgid", "setgroups", "setregid", "setresgid"],
+    ),
+    ("CAP_SETUID", &["setreuid", "setresuid", "setuid"]),
+    (
+        "CAP_SYS_ADMIN",
+        &["mount", "move_mount", "setns", "umount2", "unshare"],
+    ),
+    ("CAP_SYS_BOOT", &["kexec_file_load", "kexec_load", "reboot"]),
+    ("CAP_SYS_CHROOT", &["chroot"]),
+    (
+        "CAP_SYS_MODULE",
+        &["delete_module", "finit_module", "init_module"],
+    ),
+    ("CAP_SYS_PACCT", &["acct"]),
+    (
+        "CAP_SYS_PTRACE",
+        &["process_vm_readv", "process_vm_writev", "ptrace"],
+    ),
+    ("CAP_SYS_RAWIO", &["ioperm", "iopl"]),
+    (
+        "CAP_SYS_TIME",
+        &["adjtimex", "clock_adjtime", "clock_settime", "settimeofday"],
+    ),
+    ("CAP_SYS_TTY_CONFIG", &["vhangup"]),
+    ("CAP_SYSLOG", &["syslog"]),
+];
+
+/// What Docker gives a container unless told otherwise, `CAP_…` (moby, oci/caps/defaults.go).
+pub const CAPABILITIES: &[&str] = &[
+    "CAP_AUDIT_WRITE",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_MKNOD",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_RAW",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{capability::Capability, syscall::Abi};
+
+    #[test]
+    fn sorted_existing_and_explained() {
+        assert!(BLOCKED.is_sorted_by(|a, b| a.name < b.name));
+        assert!(BLOCKED.len() >= 50);
+        for blocked in BLOCKED {
+            assert!(
+                Abi::ALL
+                    .iter()
+                    .any(|abi| abi.syscall_number(blocked.name).is_some()),
+                "{}",
+                blocked.name
+            );
+            assert!(blocked.why().ends_with('.'), "{}", blocked.name);
+        }
+    }
+
+    #[test]
+    fn capabilities_and_what_they_gate_exist() {
+        let opened = BLOCKED.iter().flat_map(|blocked| blocked.opened_by);
+        let gates = GATED.iter().map(|(name, _)| name);
+        for name in opened.chain(gates).chain(CAPABILITIES) {
+            assert!(name.parse::<Capability>().is_ok(), "{name}");
+        }
+        for name in GATED.iter().flat_map(|(_, calls)| *calls) {
+            assert!(Abi::X86_64.syscall_number(name).is_some(), "{name}");
+        }
+    }
+}
