@@ -126,7 +126,9 @@ fn runs_under_its_profile(test: &str, work: Work) -> Outcome {
     let dir = scratch.dir("work")?;
     let name = format!("tracer-test-{}", std::process::id());
     let line = work.prepare(&dir)?;
-    let record = Record::new(&scratch.join("out"), &name)?.of(line.clone());
+    let record = Record::new(&scratch.join("out"), &name)?
+        .with_files()
+        .of(line.clone());
     let (recording_line, recorded) = record.into_command_line();
     let done = work.run(&dir, &recording_line, None)?;
     ensure!(
@@ -222,7 +224,10 @@ fn what_was_not_recorded_is_denied() -> Outcome {
     let scratch = Scratch::new()?;
     let name = format!("tracer-test-{}", std::process::id());
     let work = ["busybox", "sh", "-c", "cat /etc/hostname >/dev/null; true"];
-    let (finished, recorded) = Record::new(&scratch.join("out"), &name)?.of(work).run()?;
+    let (finished, recorded) = Record::new(&scratch.join("out"), &name)?
+        .with_files()
+        .of(work)
+        .run()?;
     finished.success()?;
     let _loaded = Loaded::new(&recorded.folder.join("apparmor.profile"))?;
     let mut log = KernelLog::from_now()?;

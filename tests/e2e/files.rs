@@ -32,7 +32,9 @@ fn agrees(test: &str, work: Work) -> Outcome {
     let log = scratch.join("strace.log");
     let mut line = strace_files::command_line(&log);
     line.extend(work.prepare(&dir)?);
-    let record = Record::new(&scratch.join("out"), "work")?.of(line);
+    let record = Record::new(&scratch.join("out"), "work")?
+        .with_files()
+        .of(line);
     let (line, recorded) = record.into_command_line();
     let done = work.run(&dir, &line, None)?;
     ensure!(done.code == 0, "the work failed: {done:?}");
@@ -118,6 +120,7 @@ fn providers_agree() -> Outcome {
     let by = |provider: &str| -> Result<BTreeSet<Access>> {
         let dir = scratch.dir(provider)?;
         let record = Record::new(&scratch.join("out"), provider)?
+            .with_files()
             .option(format!("--accesses={provider}"))
             .of(work.prepare(&dir)?);
         let (line, recorded) = record.into_command_line();
@@ -185,6 +188,7 @@ fn a_flood_of_files_is_told_as_one_directory() -> Outcome {
         dir.display()
     );
     let (finished, recorded) = Record::new(&scratch.join("out"), "flood")?
+        .with_files()
         .of(["python3", "-c", &script])
         .run()?;
     finished.success()?;
@@ -220,6 +224,7 @@ fn what_finds_no_room_is_counted() -> Outcome {
         dir.display()
     );
     let (finished, recorded) = Record::new(&scratch.join("out"), "flood")?
+        .with_files()
         .option("--max-accesses=256")
         .of(["python3", "-c", &script])
         .run()?;

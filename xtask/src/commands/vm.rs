@@ -28,7 +28,7 @@ pub(crate) struct Args {
     #[arg(long)]
     no_install: bool,
     /// How long each machine may run
-    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 1500)]
     timeout: u64,
     /// What runs there as root, from this folder; a part of the end-to-end tests when none is named
     #[arg(last = true)]

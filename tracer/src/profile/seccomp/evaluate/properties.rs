@@ -47,6 +47,9 @@ fn runs_again(recording: &Recording, profile: &SeccompProfile, exec: ExecPolicy)
                 };
                 if counts {
                     let outcome = filter.evaluate(syscall.call(), args);
+                    if is_above_the_stub(host, syscall, outcome.verdict) {
+                        continue;
+                    }
                     assert_eq!(
                         outcome.verdict,
                         Verdict::Allow,
@@ -57,6 +60,18 @@ fn runs_again(recording: &Recording, profile: &SeccompProfile, exec: ExecPolicy)
             }
         }
     }
+}
+
+/// Whether it is runc's ENOSYS for numbers above the largest one in a profile, which counts none of the
+/// calls that socketcall and ipc stand for on i386: libseccomp gives these numbers of its own below 0, and
+/// runc leaves those out (libcontainer/seccomp/patchbpf, `findLastSyscalls`). It is there only where the
+/// default is not ENOSYS already, and matters only when such a call is made directly and no call with a
+/// larger number is allowed: docs/portability.md says so.
+fn is_above_the_stub(host: Host, syscall: &Syscall, verdict: Verdict) -> bool {
+    let name = syscall.abi.syscall_name(syscall.nr);
+    let is_multiplexed =
+        name.is_some_and(|name| multiplex::multiplexed(syscall.abi, name).is_some());
+    host.runtime == Runtime::Runc && is_multiplexed && verdict == Verdict::Errno(38)
 }
 
 /// With which arguments a call was made, where it was not stopped. Bits that nobody reads are set.
