@@ -59,7 +59,11 @@ impl Earlier {
         let (finished, recorded) = Record::new(out, "work")?.of(["true"]).run()?;
         finished.success()?;
         let before = files(&recorded.folder)?;
-        ensure!(before.len() == 3, "{:?}", before.keys());
+        ensure!(
+            before.len() == tracer::written().len(),
+            "{:?}",
+            before.keys()
+        );
         Ok(Self { recorded, before })
     }
 

@@ -70,6 +70,23 @@ pub fn plain_environment(command: &mut Command) -> &mut Command {
         .env("LANG", "C")
 }
 
+/// What a recording writes, in order: with files, or without in the virtual machine.
+pub fn written() -> &'static [&'static str] {
+    if env::var_os("TRACER_VM").is_some() {
+        &["REVIEW.md", "recording.json", "seccomp.json"]
+    } else {
+        &[
+            "REVIEW.md",
+            "apparmor.profile",
+            "capabilities.engine.args",
+            "capabilities.kubernetes.yaml",
+            "capabilities.systemd.conf",
+            "recording.json",
+            "seccomp.json",
+        ]
+    }
+}
+
 /// A `tracer record` to be run.
 #[derive(Debug)]
 pub struct Record {

@@ -172,11 +172,16 @@ fn globs(doc: &mut Document, profile: &AppArmorProfile) {
         format!("`{name}`: {sentence}.")
     }));
     let rows = globs.into_iter().map(|(pattern, rule)| {
-        let paths = rule.paths.keys().map(|path| code(&path.to_string()));
+        // A review is the same when the same was done again, so names of one run are not in it.
+        let paths = if rule.reasons.iter().any(|reason| reason.is_of_one_run()) {
+            "others in each run: see recording.json".to_owned()
+        } else {
+            or_dash(list(rule.paths.keys().map(|path| code(&path.to_string()))))
+        };
         [
             rule_text(pattern),
             list(rule.reasons.iter().map(ToString::to_string)),
-            or_dash(list(paths)),
+            paths,
         ]
     });
     doc.table(["Glob", "Rules", "Paths that were seen"], rows);

@@ -54,6 +54,14 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether the names behind it are made up anew in each run.
+    pub const fn is_of_one_run(self) -> bool {
+        matches!(
+            self,
+            Self::Process | Self::Uuid | Self::Hash | Self::Temporary
+        )
+    }
+
     /// Its name, and what it says, for a reviewer.
     pub const fn explained(self) -> (&'static str, &'static str) {
         match self {
