@@ -283,7 +283,7 @@ fn as_given(ended: &Ended, kind: AccessKind, directory: u32, path: u32) {
         count!(accesses_lost);
         return;
     }
-    let len = (len.cast_unsigned() as usize - 1) & (ACCESS_PATH_LEN - 1);
+    let len = (low(len.cast_unsigned()) as usize - 1) & (ACCESS_PATH_LEN - 1);
     // SAFETY: as above.
     let is_absolute = unsafe { bytes.read() } == b'/';
     let start = if is_absolute {
@@ -315,7 +315,7 @@ fn as_given(ended: &Ended, kind: AccessKind, directory: u32, path: u32) {
         if was_told(key) {
             return;
         }
-        kept = text.parent_len as usize & (ACCESS_PATH_LEN - 1);
+        kept = low(text.parent_len) as usize & (ACCESS_PATH_LEN - 1);
     }
     // SAFETY: the element; what is written of it is what the head counts.
     unsafe {

@@ -179,7 +179,7 @@ impl Session {
         let address = super::given::address(&told.second);
         // A socket with a path in the file system is a file as well: to make one is a hook's business, and to
         // connect to one is nobody's.
-        let is_path = family == AF_UNIX && !told.second.get(2..3).is_none_or(|byte| byte == [0]);
+        let is_path = family == AF_UNIX && told.second.get(2..3).is_some_and(|byte| byte != [0]);
         let access = match operation {
             SocketOperation::Connect => Some(FileAccess::Connect),
             SocketOperation::Bind if !self.sees_hooks() => Some(FileAccess::Create),
