@@ -64,6 +64,8 @@ struct KernelLog(File);
 
 impl KernelLog {
     fn from_now() -> Result<Self> {
+        // Else ten lines in five seconds (`printk_ratelimit`).
+        fs::write("/proc/sys/kernel/printk_ratelimit", "0").context("the kernel's log")?;
         let mut log = Self(
             OpenOptions::new()
                 .read(true)
@@ -101,6 +103,11 @@ impl KernelLog {
     }
 }
 
+/// One that no other test has at the same time.
+fn profile_name(test: &str) -> String {
+    format!("{}-{}", test.replace("::", "-"), std::process::id())
+}
+
 /// A command line that runs under a profile.
 fn under(profile: &str, line: &[PathBuf]) -> Vec<PathBuf> {
     let mut whole: Vec<PathBuf> = ["aa-exec", "-p", profile, "--"].map(PathBuf::from).into();
@@ -124,7 +131,7 @@ fn runs_under_its_profile(test: &str, work: Work) -> Outcome {
     }
     let scratch = Scratch::new()?;
     let dir = scratch.dir("work")?;
-    let name = format!("tracer-test-{}", std::process::id());
+    let name = profile_name(test);
     let line = work.prepare(&dir)?;
     let record = Record::new(&scratch.join("out"), &name)?
         .with_files()
@@ -222,7 +229,7 @@ fn what_was_not_recorded_is_denied() -> Outcome {
         program::BUSYBOX
     );
     let scratch = Scratch::new()?;
-    let name = format!("tracer-test-{}", std::process::id());
+    let name = profile_name(tracer_tests::test_name!());
     let work = ["busybox", "sh", "-c", "cat /etc/hostname >/dev/null; true"];
     let (finished, recorded) = Record::new(&scratch.join("out"), &name)?
         .with_files()

@@ -116,10 +116,11 @@ impl Gathered {
         generalise::generalise(&facts.collect(), runs, policy)
     }
 
-    /// The rules for them.
+    /// The rules for them. No rule is for the owner alone when the workload changes its user.
     pub(super) fn rules(
         self,
         general: &BTreeMap<FilePath, General>,
+        changes_user: bool,
     ) -> BTreeMap<Pattern, FileRule> {
         let mut rules: BTreeMap<Pattern, FileRule> = BTreeMap::new();
         // What somebody else than the owner needed, of all paths behind a rule.
@@ -148,7 +149,7 @@ impl Gathered {
             } else {
                 uses.foreign
             };
-            if !belongs_to_its_user(&path, uses.facts.made) {
+            if changes_user || !belongs_to_its_user(&path, uses.facts.made) {
                 others |= uses.owned;
             }
             *foreign.entry(pattern.clone()).or_default() |= others;

@@ -11,12 +11,16 @@ use super::{
     unsayable::{access_in_words, unsayable},
 };
 use crate::{
+    capability::Capability,
     profile::seccomp::ExecPolicy,
     recording::{
         CapabilityUse, Executable, FileAccess, FilePath, FileUse, MountUse, Phase, Recording, Seen,
         SocketUse, Witness,
     },
 };
+
+/// `CAP_SETUID`.
+const SETUID: Capability = Capability::of(7);
 
 impl AppArmorProfile {
     /// The profile under which all of `recordings` could run again; `None` when there is none, or when
@@ -284,7 +288,11 @@ impl Making {
 
     fn finish(mut self) -> AppArmorProfile {
         let general = self.gathered.generalise(&self.runs, self.profile.policy);
-        self.profile.files = self.gathered.rules(&general);
+        // A file that one user opened may be used by another after the change: the kernel asks again, and
+        // then as whom the task runs (an nginx worker that writes the log that its master opened; seen
+        // on 6.1).
+        let changes_user = self.profile.capabilities.contains_key(&SETUID);
+        self.profile.files = self.gathered.rules(&general, changes_user);
         for ((new, old), executables) in self.pairs {
             let pattern = |path| general.get(path).map(|it| it.pattern.clone());
             if let (Some(new_pattern), Some(old_pattern)) = (pattern(&new), pattern(&old)) {
