@@ -57,10 +57,15 @@ const TESTS: [&str; 11] = [
 /// machine has there.
 const CONTAINER_TESTS: [&str; 1] = ["blocked::each_way_of_stopping_is_told"];
 
-/// What a kernel with BPF among its security modules is for: accesses by the modules' own hooks. It takes
-/// `bpf_loop`, which Linux 5.10 does not have. `apparmor::` and the rest of `files::` are not among them
-/// yet: some of them fail here.
-const MODULE_TESTS: [&str; 2] = [
+/// What a kernel with AppArmor and BPF among its security modules is for: accesses by the modules' own
+/// hooks, and profiles enforced. It takes `bpf_loop`, which Linux 5.10 does not have. The work of
+/// `every_kind` and `providers_agree` does not end in this machine yet, so they are not among them.
+const MODULE_TESTS: [&str; 7] = [
+    "apparmor::nginx",
+    "apparmor::pipeline",
+    "apparmor::python",
+    "apparmor::redis",
+    "apparmor::what_was_not_recorded_is_denied",
     "files::a_flood_of_files_is_told_as_one_directory",
     "files::nginx",
 ];
