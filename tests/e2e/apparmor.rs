@@ -47,7 +47,7 @@ impl Drop for Loaded {
 
 fn parser(option: &str, file: &Path) -> Outcome {
     let output = Command::new("apparmor_parser")
-        .args([option, "-K"])
+        .args([option, "-K", "-O", "no-expr-simplify"])
         .arg(file)
         .output()
         .context("starting apparmor_parser")?;
@@ -146,6 +146,9 @@ fn runs_under_its_profile(test: &str, work: Work) -> Outcome {
     let file = recorded.folder.join("apparmor.profile");
     let text = fs::read_to_string(&file).context("there is no AppArmor profile")?;
     let mut log = KernelLog::from_now()?;
+    // The work begins anew.
+    fs::remove_dir_all(dir.join("files"))?;
+    work.prepare(&dir)?;
     {
         let _loaded = Loaded::new(&file)?;
         let again = work.run(&dir, &under(&name, &line), None)?;

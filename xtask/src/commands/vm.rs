@@ -58,16 +58,18 @@ const TESTS: [&str; 11] = [
 const CONTAINER_TESTS: [&str; 1] = ["blocked::each_way_of_stopping_is_told"];
 
 /// What a kernel with AppArmor and BPF among its security modules is for: accesses by the modules' own
-/// hooks, and profiles enforced. It takes `bpf_loop`, which Linux 5.10 does not have. The work of
-/// `every_kind` and `providers_agree` does not end in this machine yet, so they are not among them.
-const MODULE_TESTS: [&str; 7] = [
+/// hooks, and profiles enforced. It takes `bpf_loop`, which Linux 5.10 does not have.
+const MODULE_TESTS: [&str; 10] = [
+    "apparmor::every_kind",
     "apparmor::nginx",
     "apparmor::pipeline",
     "apparmor::python",
     "apparmor::redis",
     "apparmor::what_was_not_recorded_is_denied",
     "files::a_flood_of_files_is_told_as_one_directory",
+    "files::every_kind",
     "files::nginx",
+    "files::providers_agree",
 ];
 
 fn tests(kernel: &Kernel) -> Vec<&'static str> {

@@ -180,16 +180,20 @@ impl Session {
         // A socket with a path in the file system is a file as well: to make one is a hook's business, and to
         // connect to one is nobody's.
         let is_path = family == AF_UNIX && told.second.get(2..3).is_some_and(|byte| byte != [0]);
-        let access = match operation {
-            SocketOperation::Connect => Some(FileAccess::Connect),
-            SocketOperation::Bind if !self.sees_hooks() => Some(FileAccess::Create),
-            _ => None,
-        };
-        if is_path
-            && let (Some(access), Some(text)) = (access, &address)
-            && let Some(path) = self.resolve_socket(by.instance, by.first.pid, text.as_bytes())
-        {
-            self.add_file(by, path, access, &told.access, None);
+        if let Some(text) = address.as_ref().filter(|_| is_path) {
+            let (instance, pid, text) = (by.instance, by.first.pid, text.as_bytes());
+            let found = match operation {
+                SocketOperation::Connect => self
+                    .known_socket(instance, pid, text)
+                    .map(|path| (path, FileAccess::Connect)),
+                SocketOperation::Bind if !self.sees_hooks() => self
+                    .made_socket(instance, pid, text)
+                    .map(|path| (path, FileAccess::Create)),
+                _ => None,
+            };
+            if let Some((path, access)) = found {
+                self.add_file(by, path, access, &told.access, None);
+            }
         }
         self.is_news(by, (family, kind, protocol));
         self.accesses.sockets.add(by.does(SocketUse {

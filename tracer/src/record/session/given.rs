@@ -6,7 +6,7 @@ use std::{
     io::Read as _,
     os::{
         fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
-        unix::ffi::{OsStrExt as _, OsStringExt as _},
+        unix::ffi::OsStringExt as _,
     },
     path::PathBuf,
 };
@@ -56,13 +56,23 @@ impl Session {
         }
     }
 
+    /// The path of a socket that a program made; `None` when it is relative to the working directory of
+    /// a process that is gone.
+    pub(super) fn made_socket(&self, instance: u32, pid: u32, path: &[u8]) -> Option<FilePath> {
+        let start = working_directory(pid);
+        if start.is_none() && !path.starts_with(b"/") {
+            return None;
+        }
+        let start = start.unwrap_or_default();
+        Some(self.resolve(instance, pid, path, &start, false))
+    }
+
     /// The path of a socket that a program connected to; `None` when there is no such file, as far as
-    /// can be seen.
-    pub(super) fn resolve_socket(&self, instance: u32, pid: u32, path: &[u8]) -> Option<FilePath> {
+    /// can be seen: what was not there needs no rule.
+    pub(super) fn known_socket(&self, instance: u32, pid: u32, path: &[u8]) -> Option<FilePath> {
         let root = self.root_of(instance, pid)?;
-        let start = fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_else(|_| "/".into());
-        let path = put_together(start.as_os_str().as_bytes(), path);
-        real(&root, &path).map(FilePath::new)
+        let start = working_directory(pid).unwrap_or_default();
+        real(&root, &put_together(&start, path)).map(FilePath::new)
     }
 
     /// The interpreter that a program names, as it is in its mount namespace.
@@ -94,6 +104,11 @@ impl Session {
                 .or_else(|| (watched.subject.source == Source::Command).then(|| "/".into()))
         })
     }
+}
+
+fn working_directory(pid: u32) -> Option<Vec<u8>> {
+    let link = fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
+    Some(link.into_os_string().into_vec())
 }
 
 /// A path that starts from a directory, without `.`, `..` and double slashes.
