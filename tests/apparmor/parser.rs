@@ -120,6 +120,7 @@ fn everything() -> Recording {
             target: FilePath::from("/b [x]\"/"),
             filesystem: Some("fuse.a b,".to_owned()),
             flags,
+            more: false,
         })
         .chain(
             [MountOperation::Unmount, MountOperation::PivotRoot].map(|operation| MountUse {
@@ -128,6 +129,7 @@ fn everything() -> Recording {
                 target: FilePath::from("/old @{x}/"),
                 filesystem: None,
                 flags: 0,
+                more: operation == MountOperation::Unmount,
             }),
         )
         .map(by_run)

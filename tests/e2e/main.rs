@@ -57,6 +57,7 @@ mod hostile;
 mod lifecycle;
 mod matrix;
 mod merge;
+mod mounts;
 mod output;
 mod races;
 mod runtimes;

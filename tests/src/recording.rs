@@ -57,6 +57,9 @@ pub struct Recording {
     /// Capabilities.
     #[serde(default)]
     pub capabilities: Vec<Capability>,
+    /// Changes of the mount tree.
+    #[serde(default)]
+    pub mounts: Vec<Mount>,
     /// How sure that is.
     pub coverage: Coverage,
 }
@@ -193,6 +196,29 @@ impl FileAccess {
         let known = ACCESSES.into_iter().find(|known| *known == self.access);
         known.unwrap_or_default()
     }
+}
+
+/// A change of the mount tree.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Mount {
+    /// Which.
+    pub what: MountUse,
+}
+
+/// What was mounted where, or taken off.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MountUse {
+    /// What was done.
+    pub operation: String,
+    /// What.
+    pub source: Option<String>,
+    /// Where.
+    pub target: String,
+    /// Of which type.
+    pub filesystem: Option<String>,
+    /// `MS_…`.
+    pub flags: u64,
 }
 
 /// A capability.

@@ -59,8 +59,9 @@ pub enum AccessKind {
     Trace = 23,
     /// They were used on a process of the row.
     Traced = 24,
-    /// Something was mounted at the first path: `values[0]` are its flags; then come its source and
-    /// its type, each with a NUL.
+    /// Something was mounted: `values[0]` are its flags. First come its source and its type, each with
+    /// a NUL, and with [`flag::AS_GIVEN`] the path where; then, as a path, where, or the directory that
+    /// the path starts from.
     Mount = 25,
     /// The first path was unmounted.
     Unmount = 26,
@@ -68,17 +69,21 @@ pub enum AccessKind {
     PivotRoot = 27,
     /// The name that a file was given.
     RenameTo = 28,
+    /// A mount was moved to the first path from the second, which is detached when it was not mounted
+    /// anywhere: `values[0]` is `MS_MOVE`.
+    MoveMount = 29,
 }
 
 impl AccessKind {
     /// The kind of that number.
     pub fn of(number: u32) -> Option<Self> {
-        const ALL: [AccessKind; 28] = {
+        const ALL: [AccessKind; 29] = {
             use AccessKind::{
                 Capability, ChangeMode, ChangeOwner, Create, Execute, Link, Lock, MakeDirectory,
-                MapExecutable, Mount, Open, PivotRoot, Remove, RemoveDirectory, RenameFrom,
-                RenameTo, SignalReceive, SignalSend, SocketAccept, SocketBind, SocketConnect,
-                SocketCreate, SocketListen, Symlink, Trace, Traced, Truncate, Unmount,
+                MapExecutable, Mount, MoveMount, Open, PivotRoot, Remove, RemoveDirectory,
+                RenameFrom, RenameTo, SignalReceive, SignalSend, SocketAccept, SocketBind,
+                SocketConnect, SocketCreate, SocketListen, Symlink, Trace, Traced, Truncate,
+                Unmount,
             };
             [
                 Open,
@@ -109,6 +114,7 @@ impl AccessKind {
                 Unmount,
                 PivotRoot,
                 RenameTo,
+                MoveMount,
             ]
         };
         // Not by index: the check of it would be a call that the verifier does not know.
@@ -263,6 +269,8 @@ pub mod operation {
     pub const MAKES_SOCKET: u32 = 5;
     /// An argument is the descriptor of a socket, and an address may follow.
     pub const OF_SOCKET: u32 = 6;
+    /// It mounts something, as mount(2) does.
+    pub const MOUNTS: u32 = 7;
     /// In the place of an argument: the working directory.
     pub const CURRENT: u32 = 6;
 }

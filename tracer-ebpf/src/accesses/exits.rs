@@ -19,11 +19,11 @@ use tracer_ebpf::{
 };
 
 use super::{
-    Place, Request, hooks, key, known_row, mix, note, place,
+    Place, Request, hooks, key, known_row, mounts, note, place,
     place::number,
     ring,
     sockets::{self, Address},
-    tell, was_told,
+    tell, text, was_told,
 };
 use crate::{
     counters::count,
@@ -164,6 +164,15 @@ fn follow(operation: &'static Operation, ended: &Ended) {
                 sockets::used(ended.row, kind, socket, &address);
             }
         }
+        operation::MOUNTS => mounts::tell_mounting(&mounts::Mounting {
+            row: ended.row,
+            source: argument(ended, 0),
+            filesystem: argument(ended, 2),
+            target: argument(ended, 1),
+            place: start(ended, operation::CURRENT),
+            flags: argument(ended, 3),
+            in_user: true,
+        }),
         _ => open_file(operation, ended, kind),
     }
 }
@@ -302,21 +311,21 @@ fn as_given(ended: &Ended, kind: AccessKind, directory: u32, path: u32) {
         measured.hash
     };
     // SAFETY: as above.
-    let text = unsafe { hash(bytes, len, of_start) };
+    let of_text = unsafe { text::hash(bytes, len, of_start) };
     let mut request = Request::new(ended.row, kind, Place::NONE);
     request.flags = flag::AS_GIVEN;
-    let mut key = key(&request, request.flags, text.hash);
+    let mut key = key(&request, request.flags, of_text.hash);
     if was_told(key) {
         return;
     }
     let mut kept = len;
-    if super::too_many(&request, request.flags, text.hash_of_parent) {
+    if super::too_many(&request, request.flags, of_text.hash_of_parent) {
         request.flags |= flag::MORE;
-        key = super::key(&request, request.flags, text.hash_of_parent);
+        key = super::key(&request, request.flags, of_text.hash_of_parent);
         if was_told(key) {
             return;
         }
-        kept = low(text.parent_len) as usize & (ACCESS_PATH_LEN - 1);
+        kept = low(of_text.parent_len) as usize & (ACCESS_PATH_LEN - 1);
     }
     // SAFETY: the element; what is written of it is what the head counts.
     unsafe {
@@ -330,55 +339,4 @@ fn as_given(ended: &Ended, kind: AccessKind, directory: u32, path: u32) {
         (&raw mut (*access).second_len).write(low((end - kept) as u64));
         note(key, ring::output(event, end));
     }
-}
-
-/// What a text is, by hash.
-struct Text {
-    bytes: *const u8,
-    hash: u64,
-    /// Of what comes before the last slash.
-    hash_of_parent: u64,
-    /// How long that is, with the slash.
-    parent_len: u64,
-}
-
-/// # Safety
-/// `bytes` must have [`ACCESS_PATH_LEN`] bytes.
-#[inline(always)]
-unsafe fn hash(bytes: *const u8, len: usize, start: u64) -> Text {
-    let hash = mix(start, 0);
-    let mut text = Text {
-        bytes,
-        hash,
-        hash_of_parent: hash,
-        parent_len: 0,
-    };
-    // As in `place`: the verifier would follow each turn of a loop of its own.
-    // SAFETY: the callback takes what is handed to it.
-    unsafe {
-        generated::bpf_loop(
-            low(len as u64),
-            hash_step as *mut _,
-            (&raw mut text).cast(),
-            0,
-        );
-    }
-    text.hash = mix(text.hash, len as u64);
-    text.hash_of_parent = mix(text.hash_of_parent, 1);
-    text
-}
-
-unsafe extern "C" fn hash_step(at: u32, text: *mut Text) -> i64 {
-    // SAFETY: `hash` hands over its own.
-    let text = unsafe { &mut *text };
-    let at = at as usize & (ACCESS_PATH_LEN - 1);
-    // SAFETY: as the caller of `hash` says.
-    let byte = unsafe { text.bytes.add(at).read() };
-    if byte == b'/' {
-        text.hash_of_parent = text.hash;
-        text.parent_len = at as u64 + 1;
-    }
-    // FNV-1a's step; what comes out is mixed once more.
-    text.hash = (text.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    0
 }

@@ -1,4 +1,4 @@
-//! Files, sockets and mounts by the hooks of the kernel's security modules: the places where AppArmor
+//! Files and sockets by the hooks of the kernel's security modules: the places where AppArmor
 //! itself decides, with what it decides by.
 //!
 //! Each hook has two programs with one body. BPF LSM programs are called after the modules that come
@@ -53,6 +53,7 @@ macro_rules! hook {
         }
     };
 }
+pub(super) use hook;
 
 // (struct file *file)
 hook!(file_open, "file_open"; file_open_exit, "security_file_open"; 1; |ctx| opened(ctx.arg(0)));

@@ -4,6 +4,7 @@
 //! - [`hooks`]: by the hooks of the kernel's security modules, where the kernel lets programs be
 //!   attached to them;
 //! - [`exits`]: else by the ends of system calls;
+//! - [`mounts`]: by either;
 //! - [`capabilities`], [`signals`]: by hooks, or tracepoints;
 //! - [`place`]: from a `struct path` to names.
 //!
@@ -13,10 +14,12 @@ pub(crate) mod capabilities;
 pub(crate) mod exec;
 pub(crate) mod exits;
 pub(crate) mod hooks;
+pub(crate) mod mounts;
 mod place;
 mod ring;
 pub(crate) mod signals;
 pub(crate) mod sockets;
+mod text;
 
 use aya_ebpf::bindings::BPF_ANY;
 use tracer_ebpf::{

@@ -162,6 +162,11 @@ fn observations(can_record: bool, mechanisms: &Mechanisms) -> Vec<Observation> {
             "family, type, protocol; addresses of bind and connect",
         ),
         (
+            "mounts",
+            mechanisms.mounts,
+            "mounted, bound, moved, made private, unmounted",
+        ),
+        (
             "capabilities",
             mechanisms.capabilities,
             "those that were granted, with the call that asked",

@@ -139,6 +139,7 @@ fn access_providers(mechanisms: &Mechanisms) -> impl Iterator<Item = Provider> {
     let kinds = [
         ("files", mechanisms.files),
         ("sockets", mechanisms.sockets),
+        ("mounts", mechanisms.mounts),
         ("capabilities", mechanisms.capabilities),
         ("signals", mechanisms.signals),
         ("traces", mechanisms.traces),
@@ -152,8 +153,12 @@ fn access_providers(mechanisms: &Mechanisms) -> impl Iterator<Item = Provider> {
             .map(str::to_owned)
             .collect();
         let hooks = missing.iter().filter(|(hook, _)| {
-            hook.starts_with("socket_") == (kind == "sockets")
-                && matches!(kind, "files" | "sockets")
+            let of = match *hook {
+                "sb_mount" | "sb_umount" | "sb_pivotroot" | "move_mount" => "mounts",
+                socket if socket.starts_with("socket_") => "sockets",
+                _ => "files",
+            };
+            of == kind
         });
         cannot_see
             .extend(hooks.map(|(hook, why)| format!("what goes through the hook {hook}: {why}")));

@@ -17,7 +17,7 @@ pub struct KernelAccess {
     pub kind: AccessKind,
     /// The call's ABI.
     pub abi: AbiClass,
-    /// The first path; or the text that a program gave.
+    /// The first path; or the text that a program gave; or the texts of a mount.
     pub first: Vec<u8>,
     /// The second path; or the directory that a text starts from; or other bytes.
     pub second: Vec<u8>,
@@ -76,8 +76,11 @@ pub(super) fn access(bytes: &[u8]) -> Result<KernelAccess, DecodeError> {
             AccessKind::SocketBind
             | AccessKind::SocketConnect
             | AccessKind::SocketListen
-            | AccessKind::SocketAccept
-            | AccessKind::Mount => (path(first, true), second.to_vec()),
+            | AccessKind::SocketAccept => (path(first, true), second.to_vec()),
+            AccessKind::Mount => (
+                first.to_vec(),
+                path(second, access.flags & flag::DIRECTORY != 0),
+            ),
             _ => {
                 let is_directory = access.flags & flag::DIRECTORY != 0;
                 (path(first, is_directory), path(second, is_directory))

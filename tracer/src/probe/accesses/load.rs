@@ -45,6 +45,13 @@ const SOCKETS: [(&str, &str, &str); 5] = [
     ("socket_accept", "socket_accept_exit", "socket_accept"),
 ];
 
+const MOUNTS: [(&str, &str, &str); 4] = [
+    ("sb_mount", "sb_mount_exit", "sb_mount"),
+    ("sb_umount", "sb_umount_exit", "sb_umount"),
+    ("sb_pivotroot", "sb_pivotroot_exit", "sb_pivotroot"),
+    ("move_mount", "move_mount_exit", "move_mount"),
+];
+
 const SIGNALS: (&str, &str, &str) = ("task_kill", "task_kill_exit", "task_kill");
 
 const TRACES: (&str, &str, &str) = (
@@ -69,6 +76,7 @@ pub(in crate::probe) fn load(
     let mut mechanisms = Mechanisms {
         files,
         sockets: files,
+        mounts: files,
         ..Mechanisms::default()
     };
     let Some(files) = files else {
@@ -81,7 +89,7 @@ pub(in crate::probe) fn load(
     if matches!(files, Mechanism::Lsm | Mechanism::FunctionExit) {
         // Two steps: the verifier takes its time, and nothing must be seen by halves for so long.
         let mut ready = Vec::new();
-        for hook in FILES.iter().chain(&SOCKETS) {
+        for hook in FILES.iter().chain(&SOCKETS).chain(&MOUNTS) {
             match verify(ebpf, btf, files, hook) {
                 Ok(()) => ready.push(hook),
                 Err(error) if NEEDED.contains(&hook.2) => return Err(error),
@@ -222,7 +230,7 @@ fn tracepoint(ebpf: &mut Ebpf, btf: &Btf, program: &str, tracepoint: &str) -> an
 /// What is likely to be loaded: the programs of the best mechanisms.
 pub(in crate::probe) fn targets(files: Option<Mechanism>) -> Vec<Target<'static>> {
     let hooks = || {
-        let all = FILES.iter().chain(&SOCKETS);
+        let all = FILES.iter().chain(&SOCKETS).chain(&MOUNTS);
         all.chain([&SIGNALS, &TRACES, &("capable", "", "capable")])
     };
     let target = |program, what| Target { program, what };

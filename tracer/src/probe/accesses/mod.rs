@@ -3,7 +3,7 @@
 //!
 //! | kind | best first |
 //! | --- | --- |
-//! | files, sockets | BPF LSM; the ends of the functions that call the modules' hooks (fexit); the ends of system calls |
+//! | files, sockets, mounts | BPF LSM; the ends of the functions that call the modules' hooks (fexit); the ends of system calls |
 //! | capabilities | BPF LSM; tracepoint `cap_capable`; the end of `cap_capable` |
 //! | signals | BPF LSM; the end of `security_task_kill`; tracepoint `signal_generate` |
 //! | ptrace | BPF LSM; the end of `security_ptrace_access_check` |
@@ -56,6 +56,8 @@ pub struct Mechanisms {
     pub files: Option<Mechanism>,
     /// Sockets.
     pub sockets: Option<Mechanism>,
+    /// Changes of the mount tree.
+    pub mounts: Option<Mechanism>,
     /// Capabilities.
     pub capabilities: Option<Mechanism>,
     /// Signals.
@@ -76,6 +78,11 @@ pub fn blind_spots(kind: &str, mechanism: Mechanism) -> &'static [&'static str] 
             "what io_uring does",
         ],
         ("sockets", Mechanism::Exits) => &["what io_uring does", "calls by i386's socketcall"],
+        ("mounts", Mechanism::Exits) => &[
+            "pivot_root",
+            "move_mount and the other calls of the newer interface",
+            "what a link led to that was changed since",
+        ],
         ("capabilities", Mechanism::Tracepoint) => {
             &["whether the kernel only probed for a capability"]
         }
@@ -167,6 +174,10 @@ pub(super) fn set_offsets(btf: &Btf<'_>, config: &mut Config) -> Result<Offered,
     config.fs_pwd = at("fs_struct.pwd")?;
     config.binprm_file = at("linux_binprm.file")?;
     config.binprm_interp = at("linux_binprm.interp")?;
+    // Read at the address of the mount itself.
+    if at("vfsmount.mnt_root")? != 0 {
+        return Err("vfsmount.mnt_root does not lie where it did so far".to_owned());
+    }
     config.vma_file = at("vm_area_struct.vm_file")?;
     config.socket_type = at("socket.type")?;
     config.socket_sk = at("socket.sk")?;

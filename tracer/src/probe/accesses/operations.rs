@@ -178,7 +178,17 @@ const OPERATIONS: [(&str, Operation); 40] = [
 ];
 
 /// The rest, which have conditions or other names.
-const MORE: [(&str, Operation); 6] = [
+const MORE: [(&str, Operation); 9] = [
+    (
+        "mount",
+        Operation {
+            how: how::MOUNTS,
+            kind: AccessKind::Mount as u32,
+            ..NONE
+        },
+    ),
+    ("umount", of_path(AccessKind::Unmount, HERE, 0)),
+    ("umount2", of_path(AccessKind::Unmount, HERE, 0)),
     ("accept4", of_socket(AccessKind::SocketAccept, 0)),
     (
         "mmap",

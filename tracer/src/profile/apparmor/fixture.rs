@@ -184,6 +184,7 @@ pub(crate) fn web() -> Recording {
             target: FilePath::from("/mnt/"),
             filesystem: Some("tmpfs".to_owned()),
             flags: 2,
+            more: false,
         },
         Phase::Run,
         nginx,

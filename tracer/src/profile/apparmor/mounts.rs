@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::quote::quoted;
+use super::quote::{finish, push, quoted};
 use crate::recording::{Executable, FilePath, MountOperation, MountUse};
 
 /// A change of the mount tree.
@@ -45,55 +45,107 @@ const LATER: [(u64, &str); 3] = [
 ];
 
 const MS_BIND: u64 = 1 << 12;
+const MS_MOVE: u64 = 1 << 13;
 const MS_REC: u64 = 1 << 14;
+const MS_SILENT: u64 = 1 << 15;
 const PROPAGATION: u64 = 0b1111 << 17;
 /// `MS_MGC_VAL`: old callers put it in the upper half, the kernel drops it.
 const MAGIC: u64 = 0xC0ED_0000;
+const MAGIC_MASK: u64 = 0xFFFF_0000;
+/// Flags of the kernel's own, which AppArmor drops (`AA_MS_IGNORE_MASK`, security/apparmor/include/mount.h):
+/// `MS_KERNMOUNT`, `MS_NOSEC`, `MS_ACTIVE`, `MS_BORN`.
+const KERNEL_ONLY: u64 = 1 << 22 | 1 << 28 | 1 << 29 | 1 << 30;
 
-/// The rule's text without the comma, or why there is none.
-pub(super) fn text(mount: &MountUse) -> Result<String, &'static str> {
-    let target = path(&mount.target)?;
-    let source = mount
-        .source
-        .as_ref()
-        .map(|source| quoted(source.as_bytes()));
-    Ok(match mount.operation {
-        MountOperation::Unmount => format!("umount {target}"),
-        MountOperation::PivotRoot => match &mount.source {
-            Some(old) => format!("pivot_root oldroot={} {target}", path(old)?),
-            None => format!("pivot_root {target}"),
-        },
-        MountOperation::Mount => {
-            let options = options(mount.flags)?;
-            let filesystem = mount
-                .filesystem
-                .as_ref()
-                .filter(|_| mount.flags & (MS_BIND | PROPAGATION) == 0);
-            let filesystem = filesystem.map_or_else(String::new, |name| {
-                format!(" fstype={}", quoted(name.as_bytes()))
-            });
-            // Of a change of propagation and of a remount the kernel asks the place only.
-            let source = source.filter(|_| mount.flags & (PROPAGATION | MS_REMOUNT) == 0);
-            let source = source.map_or_else(String::new, |source| format!(" {source}"));
-            format!("mount{filesystem} options=({options}){source} -> {target}")
-        }
-    })
+/// What mount(2) was asked for, in the order in which AppArmor looks (`apparmor_sb_mount`,
+/// security/apparmor/lsm.c), and what it then asks the profile (security/apparmor/mount.c).
+enum Asked {
+    /// By the place and all flags.
+    Remount,
+    /// By the source, as a path, the place and whether it is recursive.
+    Bind,
+    /// By the place and how.
+    Propagation,
+    /// By the source, as a path, and the place.
+    Move,
+    /// By the source, as a path where the type needs a device, the type, the place and all flags.
+    New,
 }
 
-fn path(path: &FilePath) -> Result<String, &'static str> {
-    if path.as_bytes().starts_with(b"/") {
-        Ok(quoted(path.as_bytes()))
-    } else {
-        Err("its place is no absolute path")
+impl Asked {
+    const fn of(flags: u64) -> Self {
+        if flags & MS_REMOUNT != 0 {
+            Self::Remount
+        } else if flags & MS_BIND != 0 {
+            Self::Bind
+        } else if flags & PROPAGATION != 0 {
+            Self::Propagation
+        } else if flags & MS_MOVE != 0 {
+            Self::Move
+        } else {
+            Self::New
+        }
+    }
+
+    /// The flags that the profile is asked for.
+    const fn flags(&self, flags: u64) -> u64 {
+        match self {
+            Self::Remount | Self::New => flags,
+            Self::Bind => flags & (MS_BIND | MS_REC),
+            Self::Propagation => flags & (MS_REC | MS_SILENT | PROPAGATION),
+            Self::Move => MS_MOVE,
+        }
     }
 }
 
-fn options(flags: u64) -> Result<String, &'static str> {
-    let mut left = if flags & 0xFFFF_0000 == MAGIC {
-        flags & 0xFFFF
+/// The rule's text without the comma, or why there is none.
+pub(super) fn text(mount: &MountUse) -> Result<String, &'static str> {
+    let target = path(&mount.target, mount.more)?;
+    Ok(match mount.operation {
+        MountOperation::Unmount => format!("umount {target}"),
+        MountOperation::PivotRoot => match &mount.source {
+            Some(old) => format!("pivot_root oldroot={} {target}", path(old, false)?),
+            None => format!("pivot_root {target}"),
+        },
+        MountOperation::Mount => mounted(mount, &target)?,
+    })
+}
+
+fn mounted(mount: &MountUse, target: &str) -> Result<String, &'static str> {
+    let flags = if mount.flags & MAGIC_MASK == MAGIC {
+        mount.flags & !MAGIC_MASK
     } else {
-        flags
+        mount.flags
+    } & !KERNEL_ONLY;
+    let asked = Asked::of(flags);
+    let options = options(asked.flags(flags))?;
+    let source = match (&asked, &mount.source) {
+        (Asked::Remount | Asked::Propagation, _) | (_, None) => String::new(),
+        (Asked::Bind | Asked::Move, Some(source)) => format!(" {}", path(source, false)?),
+        (Asked::New, Some(source)) => format!(" {}", quoted(source.as_bytes())),
     };
+    let filesystem = match (&asked, &mount.filesystem) {
+        (Asked::New, Some(name)) => format!(" fstype={}", quoted(name.as_bytes())),
+        _ => String::new(),
+    };
+    Ok(format!(
+        "mount{filesystem} options=({options}){source} -> {target}"
+    ))
+}
+
+/// A path as a token; `of_others`: what is in the directory, directories too, not itself.
+fn path(path: &FilePath, of_others: bool) -> Result<String, &'static str> {
+    if !path.as_bytes().starts_with(b"/") {
+        return Err("it is not known which absolute path it speaks of");
+    }
+    let mut token = String::new();
+    let quotes = push(&mut token, path.as_bytes());
+    if of_others {
+        token.push_str("{*,*/}");
+    }
+    Ok(finish(token, quotes))
+}
+
+fn options(mut left: u64) -> Result<String, &'static str> {
     let mut names = Vec::new();
     if left & 1 == 0 {
         names.push("rw".to_owned());
@@ -125,17 +177,19 @@ fn options(flags: u64) -> Result<String, &'static str> {
 mod tests {
     use super::*;
 
+    fn by_mount(flags: u64, source: Option<&str>, target: &str) -> MountUse {
+        MountUse {
+            operation: MountOperation::Mount,
+            source: source.map(FilePath::from),
+            target: FilePath::from(target),
+            filesystem: Some("tmpfs".to_owned()),
+            flags,
+            more: false,
+        }
+    }
+
     #[test]
-    fn texts() {
-        let mount = |operation, flags, source: Option<&str>| {
-            text(&MountUse {
-                operation,
-                source: source.map(FilePath::from),
-                target: FilePath::from("/mnt/a b/"),
-                filesystem: Some("tmpfs".to_owned()),
-                flags,
-            })
-        };
+    fn what_mount_is_asked_for() {
         for (flags, source, expected) in [
             (
                 6,
@@ -143,33 +197,71 @@ mod tests {
                 r#"mount fstype="tmpfs" options=(rw, nosuid, nodev) "none" -> "/mnt/a b/""#,
             ),
             (
-                0x5000,
+                0xC0ED_0001,
+                None,
+                r#"mount fstype="tmpfs" options=(ro) -> "/mnt/a b/""#,
+            ),
+            (
+                0x5003,
                 Some("/a/"),
                 r#"mount options=(rw, rbind) /a/ -> "/mnt/a b/""#,
             ),
             (
                 0x4_4000,
-                None,
+                Some("none"),
                 r#"mount options=(rw, rprivate) -> "/mnt/a b/""#,
             ),
             (
-                0x21,
-                None,
-                r#"mount fstype="tmpfs" options=(ro, remount) -> "/mnt/a b/""#,
+                0x1021,
+                Some("none"),
+                r#"mount options=(ro, remount, bind) -> "/mnt/a b/""#,
             ),
+            (
+                0x2000,
+                Some("/a/"),
+                r#"mount options=(rw, move) /a/ -> "/mnt/a b/""#,
+            ),
+            (0x2000, None, r#"mount options=(rw, move) -> "/mnt/a b/""#),
         ] {
             assert_eq!(
-                mount(MountOperation::Mount, flags, source).as_deref(),
+                text(&by_mount(flags, source, "/mnt/a b/")).as_deref(),
                 Ok(expected)
             );
         }
-        assert!(mount(MountOperation::Mount, 1 << 25, None).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_said() {
+        for (flags, source, target) in [
+            (1 << 25, None, "/mnt/"),
+            (MS_BIND, Some("a"), "/mnt/"),
+            (MS_MOVE, Some("a"), "/mnt/"),
+            (0, None, "mnt"),
+        ] {
+            assert!(text(&by_mount(flags, source, target)).is_err(), "{flags:x}");
+        }
+    }
+
+    #[test]
+    fn the_others() {
+        let other = |operation, source: Option<&str>, more| {
+            text(&MountUse {
+                operation,
+                filesystem: None,
+                more,
+                ..by_mount(0, source, "/mnt/a b/")
+            })
+        };
         assert_eq!(
-            mount(MountOperation::Unmount, 2, None).as_deref(),
+            other(MountOperation::Unmount, None, false).as_deref(),
             Ok(r#"umount "/mnt/a b/""#)
         );
         assert_eq!(
-            mount(MountOperation::PivotRoot, 0, Some("/old/")).as_deref(),
+            other(MountOperation::Unmount, None, true).as_deref(),
+            Ok(r#"umount "/mnt/a b/{*,*/}""#)
+        );
+        assert_eq!(
+            other(MountOperation::PivotRoot, Some("/old/"), false).as_deref(),
             Ok(r#"pivot_root oldroot=/old/ "/mnt/a b/""#)
         );
     }

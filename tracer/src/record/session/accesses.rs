@@ -26,14 +26,14 @@ const AF_UNIX: u16 = 1;
 
 /// Who did what the kernel side tells of, and when.
 #[derive(Clone)]
-struct By {
-    instance: u32,
-    who: Who,
-    first: Moment,
+pub(super) struct By {
+    pub(super) instance: u32,
+    pub(super) who: Who,
+    pub(super) first: Moment,
 }
 
 impl By {
-    fn does<T>(&self, what: T) -> Use<T> {
+    pub(super) fn does<T>(&self, what: T) -> Use<T> {
         Use {
             what,
             instance: self.instance,
@@ -102,12 +102,16 @@ impl Session {
             | AccessKind::SocketAccept => self.take_socket(&by, &told),
             AccessKind::SignalSend | AccessKind::SignalReceive => self.take_signal(&by, &told),
             AccessKind::Trace | AccessKind::Traced => self.take_trace(&by, &told),
+            AccessKind::Mount
+            | AccessKind::MoveMount
+            | AccessKind::Unmount
+            | AccessKind::PivotRoot => self.take_mount(&by, told),
             _ => self.take_file(&by, told),
         }
     }
 
     /// Something new: to the workload's profile, so what others did before does not count.
-    fn is_news(&mut self, by: &By, what: impl Hash) {
+    pub(super) fn is_news(&mut self, by: &By, what: impl Hash) {
         if estimate::counts(by.who.0, false) {
             let mut hasher = DefaultHasher::new();
             what.hash(&mut hasher);

@@ -85,6 +85,29 @@ impl Session {
         real(&root, name).map(FilePath::new)
     }
 
+    /// The path of a file that a program named, with a slash at its end when it is a directory; `None`
+    /// when it cannot be found (any more).
+    pub(super) fn named(
+        &self,
+        instance: u32,
+        pid: u32,
+        text: &[u8],
+        start: Option<&[u8]>,
+    ) -> Option<FilePath> {
+        let root = self.root_of(instance, pid)?;
+        let own = working_directory(pid);
+        let path = put_together(
+            start.or(own.as_deref()).unwrap_or_default(),
+            &of_process(text, pid),
+        );
+        let file = open_in(&root, &path, libc::O_PATH)?;
+        let mut path = path_of(&file)?;
+        if File::from(file).metadata().ok()?.is_dir() && path != b"/" {
+            path.push(b'/');
+        }
+        Some(FilePath::new(path))
+    }
+
     /// A way to the root directory of an instance.
     fn root_of(&self, instance: u32, pid: u32) -> Option<PathBuf> {
         let of = |pid: u32| {
@@ -172,9 +195,23 @@ fn open_in(root: &std::path::Path, path: &[u8], flags: i32) -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// What a process calls itself in `/proc` is another one to us.
+fn of_process(text: &[u8], pid: u32) -> Vec<u8> {
+    const SELF: [&[u8]; 2] = [b"/proc/self/", b"/proc/thread-self/"];
+    SELF.iter()
+        .find_map(|prefix| text.strip_prefix(*prefix))
+        .map_or_else(
+            || text.to_vec(),
+            |rest| [format!("/proc/{pid}/").as_bytes(), rest].concat(),
+        )
+}
+
 /// Where a path leads, as the kernel names it: up to the root of its mount namespace.
 fn real(root: &std::path::Path, path: &[u8]) -> Option<Vec<u8>> {
-    let file = open_in(root, path, libc::O_PATH)?;
+    path_of(&open_in(root, path, libc::O_PATH)?)
+}
+
+fn path_of(file: &OwnedFd) -> Option<Vec<u8>> {
     let link = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
     Some(link.into_os_string().into_vec()).filter(|path| path.starts_with(b"/"))
 }

@@ -4,6 +4,7 @@
 mod accesses;
 mod given;
 mod marks;
+mod mounts;
 mod notices;
 mod progress;
 
@@ -133,6 +134,8 @@ pub struct Session {
     accesses: Accesses,
     /// Accesses of rows that were not known when they came.
     waiting_accesses: Vec<KernelAccess>,
+    /// Mounts whose texts were not as they should be.
+    unreadable_mounts: u64,
     /// By which hashes the kernel side knows what it told, by instance.
     announced: HashMap<u32, Vec<u64>>,
     /// Events of rows that were not known when they came.
@@ -182,6 +185,7 @@ impl Session {
             observations: Observations::default(),
             accesses: Accesses::default(),
             waiting_accesses: Vec::new(),
+            unreadable_mounts: 0,
             announced: HashMap::new(),
             waiting: Vec::new(),
             early_events: 0,

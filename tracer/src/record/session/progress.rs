@@ -94,7 +94,9 @@ impl Session {
             threads: counters.threads_full,
             phases: counters.phases_full,
             values: counters.values_lost,
-            accesses: counters.accesses_lost + self.events.malformed_accesses(),
+            accesses: counters.accesses_lost
+                + self.events.malformed_accesses()
+                + self.unreadable_mounts,
         }
     }
 }

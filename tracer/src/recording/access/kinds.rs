@@ -221,8 +221,11 @@ pub struct MountUse {
     /// The file system's type; absent when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filesystem: Option<String>,
-    /// `MS_…` flags (mount(2)), or `MNT_…` of an unmount.
+    /// `MS_…` flags (mount(2)); 0 for the others.
     pub flags: u64,
+    /// True when `target` is the directory of more of them than are told apart.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub more: bool,
 }
 
 /// What is done with the mount tree.

@@ -29,6 +29,15 @@ impl FilePath {
         self.0.ends_with(b"/")
     }
 
+    /// The same path as a directory's.
+    #[must_use]
+    pub fn of_directory(mut self) -> Self {
+        if !self.is_directory() {
+            self.0.push(b'/');
+        }
+        self
+    }
+
     /// The directory it is in, `/` at its end; `None` for the root and what is not absolute.
     pub fn parent(&self) -> Option<Self> {
         let inner = self.0.strip_suffix(b"/").unwrap_or(&self.0);

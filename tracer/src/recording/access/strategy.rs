@@ -52,12 +52,13 @@ pub(in crate::recording) fn accesses(instances: u32) -> impl Strategy<Value = Ac
         direction: TraceDirection::Read,
         peer: Peer::Own,
     });
-    let mount = (0_u64..2).prop_map(|flags| MountUse {
+    let mount = (0_u64..2, any::<bool>()).prop_map(|(flags, more)| MountUse {
         operation: MountOperation::Mount,
         source: None,
         target: FilePath::from("/mnt/"),
         filesystem: Some("tmpfs".to_owned()),
         flags,
+        more,
     });
     (
         uses(file, instances),
