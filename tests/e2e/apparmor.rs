@@ -11,7 +11,8 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use tracer_tests::{
-    Outcome, needs,
+    Outcome, needs, process,
+    programs::{self, Build},
     requires::{Need, program},
     scratch::Scratch,
     servers::Server,
@@ -218,6 +219,70 @@ enforce! {
     pipeline: Work::Script(program::BASH, "work.bash");
     python: Work::Script(program::PYTHON, "work.py");
     redis: Work::Script(program::BASH, "persist.bash");
+}
+
+/// Each change of the mount tree needs its own rule, and has it.
+#[test]
+fn mounts() -> Outcome {
+    needs!(
+        Need::Root,
+        Need::Cgroup2,
+        Need::SecurityModules,
+        AA_EXEC,
+        PARSER,
+        program::CC
+    );
+    let scratch = Scratch::new()?;
+    let dir = scratch.dir("work")?.canonicalize()?;
+    let name = profile_name(tracer_tests::test_name!());
+    let folder = dir.join("tmp fs");
+    let mut line: Vec<PathBuf> = vec![programs::compiled("mounts", Build::Static)?];
+    line.extend([dir, "hooks".into()]);
+    let (finished, recorded) = Record::new(&scratch.join("out"), &name)?
+        .with_files()
+        .of(&line)
+        .run()?;
+    finished.success()?;
+    let text = fs::read_to_string(recorded.folder.join("apparmor.profile"))?;
+    let file = scratch.join("profile");
+    let mut log = KernelLog::from_now()?;
+    let mut denied_by = |text: &str| -> Result<Vec<String>> {
+        // The program makes it anew.
+        fs::remove_dir(&folder)?;
+        fs::write(&file, text)?;
+        let _loaded = Loaded::new(&file)?;
+        process::run(
+            Command::new("aa-exec")
+                .args(["-p", &name, "--"])
+                .args(&line),
+        )?;
+        log.denied(&name)
+    };
+    let denied = denied_by(&text)?;
+    ensure!(denied.is_empty(), "denied:\n{denied:#?}\nby\n{text}");
+    let rules: Vec<_> = text
+        .lines()
+        .filter(|line| {
+            let word = line.split_whitespace().next().unwrap_or_default();
+            ["mount", "umount", "pivot_root"].contains(&word)
+        })
+        .collect();
+    ensure!(rules.len() == 13, "13 changes were made:\n{text}");
+    let mut not_needed = Vec::new();
+    for rule in rules {
+        let denied = denied_by(&text.replace(rule, ""))?;
+        if !denied
+            .iter()
+            .any(|line| line.contains("mount") || line.contains("pivotroot"))
+        {
+            not_needed.push(rule.trim());
+        }
+    }
+    ensure!(
+        not_needed.is_empty(),
+        "nothing is denied without {not_needed:#?}"
+    );
+    Ok(())
 }
 
 /// What was not recorded is denied, each kind by itself.

@@ -13,7 +13,7 @@ use tracer_tests::{
     needs,
     process::Running,
     programs::{self, Build},
-    recording::MountUse,
+    recording::{File, MountUse},
     requires::{Need, program},
     scratch::Scratch,
     tracer::Record,
@@ -152,6 +152,16 @@ fn recorded_are(
     ensure!(
         missing.is_empty() && more.is_empty(),
         "missing: {missing:#?}\nnot expected: {more:#?}"
+    );
+    let nowhere = |file: &&File| file.what.detached && file.what.path == "/nowhere";
+    ensure!(
+        recording.files.iter().any(|file| nowhere(&file)),
+        "the file that is mounted nowhere is told as {:?}",
+        recording
+            .files
+            .iter()
+            .filter(|file| file.what.path.ends_with("nowhere"))
+            .collect::<Vec<_>>()
     );
     let lost = recording.coverage.losses.accesses;
     ensure!(lost == 0, "{lost} accesses are lost");

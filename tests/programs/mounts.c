@@ -1,7 +1,7 @@
 /*
  * `mounts FOLDER [hooks]`: changes of the mount tree, in a mount namespace of its own: each kind of
- * mount(2) and umount2(2), by absolute and by relative paths; with `hooks`, pivot_root(2) and the newer
- * interface too. At its end it waits for its standard input to be closed: what its paths led to can
+ * mount(2) and umount2(2), by absolute and by relative paths, and a file in what is mounted nowhere; with
+ * `hooks`, pivot_root(2) and move_mount(2) too. At its end it waits for its standard input to be closed: what its paths led to can
  * only be looked up while it is there.
  */
 #define _GNU_SOURCE
@@ -57,10 +57,11 @@ int main(int argc, char **argv)
 	MUST(mount(NULL, "moved", NULL, MS_SLAVE, NULL));
 	MUST(umount2("moved", 0));
 	MUST(umount2("other", MNT_DETACH));
+	MUST(fs_fd = syscall(SYS_fsopen, "tmpfs", 0));
+	MUST(syscall(SYS_fsconfig, fs_fd, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0));
+	MUST(mount_fd = syscall(SYS_fsmount, fs_fd, 0, 0));
+	MUST(close(openat(mount_fd, "nowhere", O_CREAT | O_WRONLY, 0600)));
 	if (argc > 2) {
-		MUST(fs_fd = syscall(SYS_fsopen, "tmpfs", 0));
-		MUST(syscall(SYS_fsconfig, fs_fd, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0));
-		MUST(mount_fd = syscall(SYS_fsmount, fs_fd, 0, 0));
 		MUST(syscall(SYS_move_mount, mount_fd, "", AT_FDCWD, "to", 4 /* F_EMPTY_PATH */));
 		MUST(syscall(SYS_move_mount, AT_FDCWD, "to", AT_FDCWD, "from", 0));
 		MUST(chdir("from"));

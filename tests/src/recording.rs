@@ -144,6 +144,9 @@ pub struct FileAccess {
     /// Whether it stands for more files than are listed.
     #[serde(default)]
     pub more: bool,
+    /// Whether its path begins in what is mounted nowhere.
+    #[serde(default)]
+    pub detached: bool,
 }
 
 /// What is done with files.

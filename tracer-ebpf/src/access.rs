@@ -60,8 +60,8 @@ pub enum AccessKind {
     /// They were used on a process of the row.
     Traced = 24,
     /// Something was mounted: `values[0]` are its flags. First come its source and its type, each with
-    /// a NUL, and with [`flag::AS_GIVEN`] the path where; then, as a path, where, or the directory that
-    /// the path starts from.
+    /// a NUL, and the path where, with [`flag::AS_GIVEN`], or else, as a path, the directory that the
+    /// source starts from; then, as a path, the directory that both start from, or where.
     Mount = 25,
     /// The first path was unmounted.
     Unmount = 26,
@@ -150,6 +150,8 @@ pub mod flag {
     pub const DETACHED: u32 = 16;
     /// The second path has no beginning.
     pub const SECOND_TRUNCATED: u32 = 32;
+    /// The second path ends at the root of a mount that is in no namespace.
+    pub const SECOND_DETACHED: u32 = 4096;
     /// The kernel asked for the capability only to see (`CAP_OPT_NOAUDIT`).
     pub const UNAUDITED: u32 = 64;
     /// Whether it is audited is known.
@@ -158,8 +160,8 @@ pub mod flag {
     pub const OWN_NAMESPACE: u32 = 256;
     /// The process at the other end is of the same instance.
     pub const PEER_IS_OWN: u32 = 512;
-    /// The paths are a program's words: the first is the directory that the second starts from, and
-    /// the second as it was given. User space puts them together.
+    /// The first path is a program's words, as they were given, and the second the directory that they
+    /// start from. User space puts them together.
     pub const AS_GIVEN: u32 = 1024;
     /// The kernel acts with other credentials than the task's own.
     pub const OVERRIDDEN: u32 = 2048;

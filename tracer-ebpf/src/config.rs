@@ -137,6 +137,8 @@ pub struct Config {
     pub mount_mnt: u32,
     /// `mount.mnt_ns`.
     pub mount_ns: u32,
+    /// Number of a `mnt_namespace`, a `u64` that is 0 in an anonymous one; 0 where there is no such thing.
+    pub namespace_number: u32,
     /// `files_struct.fdt`.
     pub files_fdt: u32,
     /// `fdtable.max_fds`.
@@ -223,6 +225,7 @@ impl Config {
         mount_parent: 0,
         mount_mnt: 0,
         mount_ns: 0,
+        namespace_number: 0,
         files_fdt: 0,
         fdt_max: 0,
         fdt_fd: 0,

@@ -169,7 +169,8 @@ fn follow(operation: &'static Operation, ended: &Ended) {
             source: argument(ended, 0),
             filesystem: argument(ended, 2),
             target: argument(ended, 1),
-            place: start(ended, operation::CURRENT),
+            place: Place::working_directory(),
+            from: Place::NONE,
             flags: argument(ended, 3),
             in_user: true,
         }),
@@ -265,8 +266,7 @@ fn start(ended: &Ended, directory: u32) -> Place {
         low(argument(ended, directory))
     };
     if descriptor == AT_FDCWD {
-        let fs = number!(u64, tasks::current(), config!(task_fs));
-        return Place::at(fs.wrapping_add(u64::from(config!(fs_pwd))) as *const u8);
+        return Place::working_directory();
     }
     Place::of_file(file_of(descriptor) as *const u8)
 }

@@ -163,6 +163,9 @@ pub(crate) fn tell_pair(request: &Request, second: Place) {
     if of_second.truncated {
         flags |= flag::SECOND_TRUNCATED;
     }
+    if of_second.detached {
+        flags |= flag::SECOND_DETACHED;
+    }
     ring::send(request, flags, key, &paths);
 }
 

@@ -11,8 +11,8 @@ use tracer_ebpf::{
 };
 
 use super::{
-    Place, Request, hooks::hook, key, note, place, place::number, recorded_by_itself, ring, tell,
-    tell_pair, text, too_many, was_told,
+    Place, Request, hooks::hook, key, mix, note, place, place::number, recorded_by_itself, ring,
+    tell, tell_pair, text, too_many, was_told,
 };
 use crate::{
     counters::count,
@@ -34,8 +34,10 @@ pub(super) struct Mounting {
     pub(super) source: u64,
     pub(super) filesystem: u64,
     pub(super) target: u64,
-    /// Where; or the directory that `target` starts from.
+    /// Where; or the directory that both texts start from.
     pub(super) place: Place,
+    /// The directory that `source` starts from, when `place` is another; or none.
+    pub(super) from: Place,
     /// `MS_…`.
     pub(super) flags: u64,
     /// Whether the texts lie in the memory of the process.
@@ -66,6 +68,7 @@ fn mounted(source: u64, path: *const u8, filesystem: u64, flags: u64) {
             filesystem,
             target: 0,
             place: Place::at(path),
+            from: Place::working_directory(),
             flags,
             in_user: false,
         });
@@ -106,7 +109,10 @@ fn moved(from: *const u8, to: *const u8) {
 /// the other.
 #[inline(never)]
 pub(super) fn tell_mounting(mounting: &Mounting) {
-    let Some(of_place) = place::measure(mounting.place) else {
+    let (Some(of_place), Some(of_start)) = (
+        place::measure(mounting.place),
+        place::measure(mounting.from),
+    ) else {
         count!(accesses_lost);
         return;
     };
@@ -140,7 +146,7 @@ pub(super) fn tell_mounting(mounting: &Mounting) {
             );
         }
         // Beyond 4,096 bytes only their number counts.
-        let texts = text::hash(bytes, end, of_place.hash);
+        let texts = text::hash(bytes, end, mix(of_place.hash, of_start.hash));
         let key = key(&request, request.flags, texts.hash);
         let is_one_too_many = !was_told(key) && too_many(&request, 0, 1);
         if is_one_too_many {
@@ -150,7 +156,15 @@ pub(super) fn tell_mounting(mounting: &Mounting) {
             entry.discard(0);
             return;
         }
+        let start = end;
+        end = place::write::<LONG_BYTES>(mounting.from, bytes, end, end + ACCESS_PATH_LEN);
         let whole = place::write::<LONG_BYTES>(mounting.place, bytes, end, end + ACCESS_PATH_LEN);
+        if of_start.truncated
+            || end - start != of_start.len as usize
+            || whole - end != of_place.len as usize
+        {
+            request.flags |= flag::TRUNCATED;
+        }
         let access = &raw mut (*event).access;
         ring::head(access, &request, request.flags, key);
         (&raw mut (*access).first_len).write(low(end as u64));

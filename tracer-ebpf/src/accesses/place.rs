@@ -28,6 +28,32 @@ const SB_NOUSER: u64 = 1 << 31;
 const FORMAT: u16 = 0o170_000;
 const DIRECTORY: u16 = 0o040_000;
 
+/// Reads a value of the kernel; all of its bytes are 0 when nothing can be read there, as the helper has
+/// it (`bpf_probe_read_kernel_common`, kernel/trace/bpf_trace.c). Not asked whether it could: each such
+/// question doubles what the verifier has to follow.
+///
+/// # Safety
+/// All bytes 0 must be a `T`.
+#[inline(always)]
+pub(crate) unsafe fn read<T>(address: u64, offset: u32) -> T {
+    let at = address.wrapping_add(u64::from(offset)) as *const _;
+    let mut value = MaybeUninit::<T>::uninit();
+    // SAFETY: a checked read, which writes all of it.
+    unsafe {
+        generated::bpf_probe_read_kernel(value.as_mut_ptr().cast(), low(size_of::<T>() as u64), at);
+        value.assume_init()
+    }
+}
+
+/// The same for numbers.
+macro_rules! number {
+    ($type:ty, $address:expr, $offset:expr) => {
+        // SAFETY: any bytes are a number.
+        unsafe { $crate::accesses::place::read::<$type>($address, $offset) }
+    };
+}
+pub(crate) use number;
+
 /// `struct path`: a mount and a name in it.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -53,6 +79,13 @@ impl Place {
     #[inline(always)]
     pub(crate) fn of_file(file: *const u8) -> Self {
         Self::at(file.wrapping_add(config!(file_path) as usize))
+    }
+
+    /// Where the current task is.
+    #[inline(always)]
+    pub(crate) fn working_directory() -> Self {
+        let fs = number!(u64, tasks::current(), config!(task_fs));
+        Self::at(fs.wrapping_add(u64::from(config!(fs_pwd))) as *const u8)
     }
 
     /// A name in the same mount.
@@ -184,32 +217,6 @@ impl Walk {
     }
 }
 
-/// Reads a value of the kernel; all of its bytes are 0 when nothing can be read there, as the helper has
-/// it (`bpf_probe_read_kernel_common`, kernel/trace/bpf_trace.c). Not asked whether it could: each such
-/// question doubles what the verifier has to follow.
-///
-/// # Safety
-/// All bytes 0 must be a `T`.
-#[inline(always)]
-pub(crate) unsafe fn read<T>(address: u64, offset: u32) -> T {
-    let at = address.wrapping_add(u64::from(offset)) as *const _;
-    let mut value = MaybeUninit::<T>::uninit();
-    // SAFETY: a checked read, which writes all of it.
-    unsafe {
-        generated::bpf_probe_read_kernel(value.as_mut_ptr().cast(), low(size_of::<T>() as u64), at);
-        value.assume_init()
-    }
-}
-
-/// The same for numbers.
-macro_rules! number {
-    ($type:ty, $address:expr, $offset:expr) => {
-        // SAFETY: any bytes are a number.
-        unsafe { $crate::accesses::place::read::<$type>($address, $offset) }
-    };
-}
-pub(crate) use number;
-
 #[inline(always)]
 fn mount(address: u64) -> Mount {
     // SAFETY: any bytes are numbers.
@@ -222,13 +229,15 @@ fn name(dentry: u64) -> Name {
     unsafe { read(dentry, config!(dentry_parent)) }
 }
 
-/// `mnt_ns` is null in a mount that was taken off, and an error in the kernel's own.
+/// `mnt_ns` is null in a mount that was taken off, an error in the kernel's own, and one without a number
+/// in what was never mounted (`is_anon_ns`, fs/mount.h), as fsmount(2) makes it.
 #[inline(always)]
 fn is_in_a_namespace(mount: u64) -> bool {
     const FIRST_ERROR: u64 = 4095_u64.wrapping_neg();
     let ns = number!(u64, mount, config!(mount_ns));
     // One comparison for both: no null pointer and no error.
     ns.wrapping_sub(1) < FIRST_ERROR - 1
+        && (config!(namespace_number) == 0 || number!(u64, ns, config!(namespace_number)) != 0)
 }
 
 /// Whether the file is one that AppArmor looks at.

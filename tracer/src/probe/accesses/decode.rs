@@ -78,7 +78,7 @@ pub(super) fn access(bytes: &[u8]) -> Result<KernelAccess, DecodeError> {
             | AccessKind::SocketListen
             | AccessKind::SocketAccept => (path(first, true), second.to_vec()),
             AccessKind::Mount => (
-                first.to_vec(),
+                texts_and_path(first),
                 path(second, access.flags & flag::DIRECTORY != 0),
             ),
             _ => {
@@ -94,6 +94,14 @@ pub(super) fn access(bytes: &[u8]) -> Result<KernelAccess, DecodeError> {
         first,
         second,
     })
+}
+
+/// Two texts, each ended by a NUL, and names that become a path.
+fn texts_and_path(bytes: &[u8]) -> Vec<u8> {
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == 0);
+    let end = ends.map(|(at, _)| at + 1).nth(1).unwrap_or(bytes.len());
+    let (texts, names) = bytes.split_at(end);
+    [texts, &path(names, true)].concat()
 }
 
 /// The path of names that are told from the last one up, each ended by a NUL.
@@ -128,6 +136,32 @@ mod tests {
         bytes[88..88 + first.len()].copy_from_slice(first);
         bytes[88 + first.len()..][..second.len()].copy_from_slice(second);
         bytes
+    }
+
+    #[test]
+    fn a_mount_is_texts_and_where_they_start() {
+        for (first, expected) in [
+            (&b"from\0tmpfs\0b\0a\0"[..], &b"from\0tmpfs\0/a/b/"[..]),
+            (b"\0\0", b"\0\0/"),
+            (b"\0", b"\0/"),
+            (b"", b"/"),
+        ] {
+            let event = event(AccessKind::Mount as u32, 0, first, b"mnt\0");
+            let access = access(&event).unwrap();
+            assert_eq!(access.first, expected);
+            assert_eq!(access.second, b"/mnt");
+        }
+        let given = event(
+            AccessKind::Mount as u32,
+            flag::AS_GIVEN,
+            b"a\0b\0c\0",
+            b"mnt\0",
+        );
+        let access = access(&given).unwrap();
+        assert_eq!(
+            (&access.first[..], &access.second[..]),
+            (&b"a\0b\0c\0"[..], &b"/mnt/"[..])
+        );
     }
 
     #[test]

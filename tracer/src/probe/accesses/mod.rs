@@ -168,6 +168,11 @@ pub(super) fn set_offsets(btf: &Btf<'_>, config: &mut Config) -> Result<Offered,
     config.mount_parent = at("mount.mnt_parent")?;
     config.mount_mnt = at("mount.mnt")?;
     config.mount_ns = at("mount.mnt_ns")?;
+    // What `is_anon_ns` (fs/mount.h) looks at: until Linux 6.17, and since. Without either, what was never
+    // mounted is told as if it were the root.
+    config.namespace_number = at("mnt_namespace.seq")
+        .or_else(|_| Ok::<_, String>(at("mnt_namespace.ns")? + at("ns_common.ns_id")?))
+        .unwrap_or(0);
     config.files_fdt = at("files_struct.fdt")?;
     config.fdt_max = at("fdtable.max_fds")?;
     config.fdt_fd = at("fdtable.fd")?;

@@ -92,14 +92,10 @@ impl Session {
         instance: u32,
         pid: u32,
         text: &[u8],
-        start: Option<&[u8]>,
+        start: &[u8],
     ) -> Option<FilePath> {
         let root = self.root_of(instance, pid)?;
-        let own = working_directory(pid);
-        let path = put_together(
-            start.or(own.as_deref()).unwrap_or_default(),
-            &of_process(text, pid),
-        );
+        let path = put_together(start, &of_process(text, pid));
         let file = open_in(&root, &path, libc::O_PATH)?;
         let mut path = path_of(&file)?;
         if File::from(file).metadata().ok()?.is_dir() && path != b"/" {

@@ -17,76 +17,82 @@ const PROPAGATION: u64 = 0b1111 << 17;
 impl Session {
     /// Takes in a change of the mount tree.
     pub(super) fn take_mount(&mut self, by: &By, told: KernelAccess) {
-        let flags = told.access.values[0];
-        let more = told.access.flags & flag::MORE != 0;
-        let is_detached = told.access.flags & (flag::DETACHED | flag::SECOND_TRUNCATED) != 0;
+        let flags = told.access.flags;
+        let is_whole = flags & (flag::TRUNCATED | flag::SECOND_TRUNCATED) == 0;
+        let Some(what) = is_whole.then(|| self.mount_use(by, told)).flatten() else {
+            self.unreadable_mounts += 1;
+            return;
+        };
+        self.is_news(by, &what);
+        self.accesses.mounts.add(by.does(what));
+    }
+
+    /// `None` when its texts are not as they should be.
+    fn mount_use(&self, by: &By, told: KernelAccess) -> Option<MountUse> {
+        let flags = told.access.flags;
         let plain = |operation, target| MountUse {
             operation,
             source: None,
             target,
             filesystem: None,
             flags: 0,
-            more,
+            more: flags & flag::MORE != 0,
         };
-        let what = match told.kind {
-            AccessKind::Mount => {
-                let Some(mount) = self.mount(by, &told) else {
-                    self.unreadable_mounts += 1;
-                    return;
-                };
-                mount
-            }
+        Some(match told.kind {
+            AccessKind::Mount => self.mount(by, &told)?,
             AccessKind::MoveMount => MountUse {
                 // What was not mounted anywhere has no path.
-                source: (!is_detached).then(|| FilePath::new(told.second)),
-                flags,
+                source: (flags & flag::SECOND_DETACHED == 0).then(|| FilePath::new(told.second)),
+                flags: told.access.values[0],
                 ..plain(MountOperation::Mount, FilePath::new(told.first))
             },
             AccessKind::PivotRoot => MountUse {
                 source: Some(FilePath::new(told.second)),
                 ..plain(MountOperation::PivotRoot, FilePath::new(told.first))
             },
-            _ => {
-                let as_given = told.access.flags & flag::AS_GIVEN != 0;
-                let (instance, pid) = (by.instance, by.first.pid);
-                let target = if as_given {
-                    self.named(instance, pid, &told.first, Some(&told.second))
-                        .unwrap_or_else(|| {
-                            self.resolve(instance, pid, &told.first, &told.second, true)
-                        })
-                } else {
-                    FilePath::new(told.first)
-                };
-                plain(MountOperation::Unmount, target)
-            }
-        };
-        self.is_news(by, &what);
-        self.accesses.mounts.add(by.does(what));
+            _ if flags & flag::AS_GIVEN != 0 => plain(
+                MountOperation::Unmount,
+                self.led_to(by, &told.first, &told.second),
+            ),
+            _ => plain(MountOperation::Unmount, FilePath::new(told.first)),
+        })
     }
 
-    /// A mount by mount(2); `None` when its texts are not as they should be.
+    /// What mount(2) was asked for.
     fn mount(&self, by: &By, told: &KernelAccess) -> Option<MountUse> {
         let flags = told.access.values[0];
-        let mut texts = told.first.split(|byte| *byte == 0);
-        let (source, filesystem) = (texts.next()?, texts.next()?);
-        let (instance, pid) = (by.instance, by.first.pid);
-        let target = if told.access.flags & flag::AS_GIVEN != 0 {
-            let text = texts.next()?;
-            self.named(instance, pid, text, Some(&told.second))
-                .unwrap_or_else(|| self.resolve(instance, pid, text, &told.second, true))
+        let mut texts = told.first.splitn(3, |byte| *byte == 0);
+        let (source, filesystem, last) = (texts.next()?, texts.next()?, texts.next()?);
+        let is_new = flags & (MS_REMOUNT | MS_BIND | MS_MOVE | PROPAGATION) == 0;
+        let (target, start) = if told.access.flags & flag::AS_GIVEN == 0 {
+            (FilePath::new(told.second.clone()), last)
         } else {
-            FilePath::new(told.second.clone())
+            let text = last.strip_suffix(b"\0")?;
+            (self.led_to(by, text, &told.second), &told.second[..])
+        };
+        // Its root is a directory, and so is what it lies on (`graft_tree`, fs/namespace.c).
+        let target = if is_new {
+            target.of_directory()
+        } else {
+            target
         };
         let filesystem =
             (!filesystem.is_empty()).then(|| String::from_utf8_lossy(filesystem).into_owned());
-        let is_of_file =
-            flags & (MS_BIND | MS_MOVE) != 0 || filesystem.as_deref().is_some_and(needs_device);
-        let source = (!source.is_empty()).then(|| {
-            is_of_file
-                .then(|| self.named(instance, pid, source, None))
-                .flatten()
-                .unwrap_or_else(|| FilePath::new(source))
-        });
+        let source = if source.is_empty() {
+            None
+        } else if flags & MS_REMOUNT == 0 && flags & (MS_BIND | MS_MOVE) != 0 {
+            let path = self.led_to(by, source, start);
+            // A file is put on a file, and a directory on a directory.
+            Some(if target.is_directory() {
+                path.of_directory()
+            } else {
+                path
+            })
+        } else if is_new && filesystem.as_deref().is_some_and(needs_device) {
+            Some(self.led_to(by, source, start))
+        } else {
+            Some(FilePath::new(source))
+        };
         Some(MountUse {
             operation: MountOperation::Mount,
             source,
@@ -95,6 +101,13 @@ impl Session {
             flags,
             more: false,
         })
+    }
+
+    /// The file that a text named; where it cannot be found any more, the text put together.
+    fn led_to(&self, by: &By, text: &[u8], start: &[u8]) -> FilePath {
+        let (instance, pid) = (by.instance, by.first.pid);
+        self.named(instance, pid, text, start)
+            .unwrap_or_else(|| self.resolve(instance, pid, text, start, true))
     }
 }
 
