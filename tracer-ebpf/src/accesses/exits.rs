@@ -164,18 +164,24 @@ fn follow(operation: &'static Operation, ended: &Ended) {
                 sockets::used(ended.row, kind, socket, &address);
             }
         }
-        operation::MOUNTS => mounts::tell_mounting(&mounts::Mounting {
-            row: ended.row,
-            source: argument(ended, 0),
-            filesystem: argument(ended, 2),
-            target: argument(ended, 1),
-            place: Place::working_directory(),
-            from: Place::NONE,
-            flags: argument(ended, 3),
-            in_user: true,
-        }),
+        operation::MOUNTS => mounted(ended),
         _ => open_file(operation, ended, kind),
     }
+}
+
+/// Not within [`follow`]: what it takes of the stack, the others would have to do without.
+#[inline(never)]
+fn mounted(ended: &Ended) {
+    mounts::tell_mounting(&mounts::Mounting {
+        row: ended.row,
+        source: argument(ended, 0),
+        filesystem: argument(ended, 2),
+        target: argument(ended, 1),
+        place: Place::working_directory(),
+        from: None,
+        flags: argument(ended, 3),
+        in_user: true,
+    });
 }
 
 /// An open file: one that the call returned, or that it was given.

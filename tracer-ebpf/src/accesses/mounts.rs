@@ -37,7 +37,7 @@ pub(super) struct Mounting {
     /// Where; or the directory that both texts start from.
     pub(super) place: Place,
     /// The directory that `source` starts from, when `place` is another; or none.
-    pub(super) from: Place,
+    pub(super) from: Option<Place>,
     /// `MS_…`.
     pub(super) flags: u64,
     /// Whether the texts lie in the memory of the process.
@@ -68,7 +68,7 @@ fn mounted(source: u64, path: *const u8, filesystem: u64, flags: u64) {
             filesystem,
             target: 0,
             place: Place::at(path),
-            from: Place::working_directory(),
+            from: Some(Place::working_directory()),
             flags,
             in_user: false,
         });
@@ -107,14 +107,21 @@ fn moved(from: *const u8, to: *const u8) {
 
 /// Tells of a mount, unless it was told before: the texts are one path's bytes in the event, the place is
 /// the other.
-#[inline(never)]
+#[inline(always)]
 pub(super) fn tell_mounting(mounting: &Mounting) {
-    let (Some(of_place), Some(of_start)) = (
-        place::measure(mounting.place),
-        place::measure(mounting.from),
-    ) else {
+    let Some(of_place) = place::measure(mounting.place) else {
         count!(accesses_lost);
         return;
+    };
+    let of_start = match mounting.from {
+        Some(from) => {
+            let Some(of_start) = place::measure(from) else {
+                count!(accesses_lost);
+                return;
+            };
+            Some((from, of_start))
+        }
+        None => None,
     };
     let mut request = Request::new(mounting.row, AccessKind::Mount, Place::NONE);
     request.values[0] = mounting.flags;
@@ -146,7 +153,10 @@ pub(super) fn tell_mounting(mounting: &Mounting) {
             );
         }
         // Beyond 4,096 bytes only their number counts.
-        let texts = text::hash(bytes, end, mix(of_place.hash, of_start.hash));
+        let hash = of_start.map_or(of_place.hash, |(_, of_start)| {
+            mix(of_place.hash, of_start.hash)
+        });
+        let texts = text::hash(bytes, end, hash);
         let key = key(&request, request.flags, texts.hash);
         let is_one_too_many = !was_told(key) && too_many(&request, 0, 1);
         if is_one_too_many {
@@ -156,13 +166,15 @@ pub(super) fn tell_mounting(mounting: &Mounting) {
             entry.discard(0);
             return;
         }
-        let start = end;
-        end = place::write::<LONG_BYTES>(mounting.from, bytes, end, end + ACCESS_PATH_LEN);
+        if let Some((from, of_start)) = of_start {
+            let start = end;
+            end = place::write::<LONG_BYTES>(from, bytes, end, end + ACCESS_PATH_LEN);
+            if end - start != of_start.len as usize {
+                request.flags |= flag::TRUNCATED;
+            }
+        }
         let whole = place::write::<LONG_BYTES>(mounting.place, bytes, end, end + ACCESS_PATH_LEN);
-        if of_start.truncated
-            || end - start != of_start.len as usize
-            || whole - end != of_place.len as usize
-        {
+        if whole - end != of_place.len as usize {
             request.flags |= flag::TRUNCATED;
         }
         let access = &raw mut (*event).access;
