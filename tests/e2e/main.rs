@@ -62,6 +62,7 @@ mod output;
 mod races;
 mod runtimes;
 mod same_run;
+mod sleep;
 mod stability;
 mod variants;
 mod verify;

@@ -8,6 +8,7 @@ use super::{
     model::{AppArmorProfile, CapabilityRule, Lost, Options, kind},
     mounts, network,
     permissions::Permissions,
+    traces,
     unsayable::{access_in_words, unsayable},
 };
 use crate::{
@@ -43,6 +44,9 @@ impl AppArmorProfile {
             kind::TRACES,
             kind::MOUNTS,
         ];
+        let may_have_traced = recordings
+            .iter()
+            .any(|recording| traces::may_have_asked(recording, options.exec));
         let mut making = Making {
             exec: options.exec,
             gathered: Gathered::default(),
@@ -65,7 +69,11 @@ impl AppArmorProfile {
                 mounts: BTreeMap::new(),
                 left_out: BTreeMap::new(),
                 lost: BTreeSet::new(),
-                unseen: kinds.into_iter().filter(|kind| !observed(kind)).collect(),
+                unseen: kinds
+                    .into_iter()
+                    .filter(|kind| !observed(kind))
+                    .filter(|kind| *kind != kind::TRACES || may_have_traced)
+                    .collect(),
             },
         };
         for recording in recordings {

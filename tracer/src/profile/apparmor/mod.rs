@@ -19,6 +19,7 @@ mod quote;
 mod render;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod unsayable;
 
 pub use files::FileRule;

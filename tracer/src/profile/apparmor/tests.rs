@@ -1,5 +1,9 @@
 use super::{fixture::*, *};
-use crate::recording::{FileAccess, FileUse, Phase, Recording};
+use crate::{
+    profile::seccomp::fixture::{path, recording as seccomp_recording},
+    recording::{FileAccess, FileUse, Phase, Recording},
+    syscall::Abi,
+};
 
 fn profile(recording: &Recording, options: &Options) -> AppArmorProfile {
     AppArmorProfile::from_recordings(std::slice::from_ref(recording), options).unwrap()
@@ -22,6 +26,33 @@ fn sleep_fits_on_one_screen() {
         assert!(!text.contains(word), "{word} in {text}");
     }
     insta::assert_snapshot!(text);
+}
+
+/// Where nothing looked for it, what was made of calls and files tells whether ptrace is left open.
+#[test]
+fn ptrace_is_left_open_to_what_may_have_used_it() {
+    let mut recording = sleep();
+    recording
+        .providers
+        .retain(|provider| provider.kind != kind::TRACES);
+    assert!(!text(&recording).contains("ptrace,"));
+    let reads = seen(
+        file(b"/proc/1/maps", FileAccess::Read),
+        Phase::Run,
+        "/usr/bin/sleep",
+    );
+    let mut reading = recording.clone();
+    reading.files.push(reads);
+    assert!(text(&reading).contains("ptrace,"));
+    let makes = |nr| {
+        let mut calling = recording.clone();
+        let call = (Abi::X86_64, nr, Phase::Run, path("/usr/bin/sleep"));
+        calling.syscalls = seccomp_recording(&[call]).syscalls;
+        text(&calling).contains("ptrace,")
+    };
+    assert!(makes(101), "ptrace");
+    assert!(makes(157), "prctl for anything");
+    assert!(!makes(35), "nanosleep");
 }
 
 #[test]
