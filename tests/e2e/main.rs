@@ -52,6 +52,7 @@ mod documented;
 mod enforcement;
 mod errno;
 mod files;
+mod generalise;
 mod ground_truth;
 mod hostile;
 mod lifecycle;
