@@ -4,7 +4,7 @@
 //! the program that an exec maps. What a call tried and did not get is left out on both sides; a hook
 //! may see it, as AppArmor would.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{collections::BTreeSet, fmt::Write as _, fs};
 
 use anyhow::{Result, ensure};
 use tracer_tests::{
@@ -210,6 +210,46 @@ fn a_flood_of_files_is_told_as_one_directory() -> Outcome {
             of(true)?
         );
     }
+    Ok(())
+}
+
+/// The same of hard links, of which each names two files.
+#[test]
+fn a_flood_of_links_is_told_as_two_directories() -> Outcome {
+    needs!(
+        Need::Root,
+        Need::Cgroup2,
+        Need::SecurityModules,
+        program::PYTHON
+    );
+    let scratch = Scratch::new()?;
+    let dir = scratch.dir("many")?;
+    let script = format!(
+        "import os\nos.chdir('{}')\nopen('old','w').close()\nfor i in range(2000):\n  os.link('old','new%d'%i)",
+        dir.display()
+    );
+    let (finished, recorded) = Record::new(&scratch.join("out"), "flood")?
+        .with_files()
+        .of(["python3", "-c", &script])
+        .run()?;
+    finished.success()?;
+    let recording = recorded.recording()?;
+    ensure_complete(&recording)?;
+    let links = |more: bool| {
+        let links = recording.files.iter();
+        links
+            .filter(|file| file.what.access == "link" && file.what.more == more)
+            .count()
+    };
+    ensure!(
+        (links(false), links(true)) == (256, 1),
+        "{} links are told apart, and {} directories",
+        links(false),
+        links(true)
+    );
+    let profile = fs::read_to_string(recorded.folder.join("apparmor.profile"))?;
+    let rule = format!("link {0}/* -> {0}/*,", dir.display());
+    ensure!(profile.contains(&rule), "there is no {rule} in\n{profile}");
     Ok(())
 }
 

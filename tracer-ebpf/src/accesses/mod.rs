@@ -144,22 +144,32 @@ pub(crate) fn tell_pair(request: &Request, second: Place) {
     if !place::is_mediated(request.place) {
         return;
     }
-    let flags = request.flags | place::flags(request.place, request.kind);
-    let (Some(of_first), Some(of_second)) = (place::measure(request.place), place::measure(second))
-    else {
+    let (mut first, mut second) = (request.place, second);
+    let mut flags = request.flags | place::flags(first, request.kind);
+    let (Some(of_first), Some(of_second)) = (place::measure(first), place::measure(second)) else {
         count!(accesses_lost);
         return;
     };
-    let key = mix(key(request, flags, of_first.hash), of_second.hash);
+    let mut key = mix(key(request, flags, of_first.hash), of_second.hash);
     if was_told(key) {
         return;
     }
+    if of_second.parent != 0 && too_many(request, flags, of_first.parent) {
+        // Of both directories, once for all other pairs in them.
+        first.name = of_first.parent;
+        second.name = of_second.parent;
+        flags = flags & flag::OWNED | flag::DIRECTORY | flag::MORE;
+        key = mix(self::key(request, flags, of_first.above), of_second.above);
+        if was_told(key) {
+            return;
+        }
+    }
     let paths = Paths {
-        first: request.place,
+        first,
         second,
         len: of_first.len.saturating_add(of_second.len),
     };
-    let mut flags = flags | of_first.flags();
+    flags |= of_first.flags();
     if of_second.truncated {
         flags |= flag::SECOND_TRUNCATED;
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     generalise::{self, Facts, General, Policy, Reason},
-    pattern::{Part, Pattern},
+    pattern::Pattern,
     permissions::Permissions,
 };
 use crate::recording::{Executable, FileAccess, FilePath, FileUse};
@@ -127,11 +127,7 @@ impl Gathered {
         let mut foreign: BTreeMap<Pattern, Permissions> = BTreeMap::new();
         for (path, uses) in self.paths {
             if !uses.more.is_empty() {
-                let mut segments = Pattern::literal(&path).segments().to_vec();
-                if let Some(last) = segments.last_mut() {
-                    *last = vec![Part::Star];
-                }
-                let pattern = Pattern::of(segments);
+                let pattern = Pattern::of_others_in(&path);
                 *foreign.entry(pattern.clone()).or_default() |= uses.more;
                 let rule = rules.entry(pattern).or_insert_with(empty);
                 rule.permissions |= uses.more;

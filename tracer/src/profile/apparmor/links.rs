@@ -10,6 +10,8 @@ use crate::recording::{Executable, FilePath};
 pub struct LinkRule {
     /// Whether the new name may grant nothing that the old one does not (`link subset`).
     pub subset: bool,
+    /// Whether it stands for more links in the directories than were told apart.
+    pub more: bool,
     /// The new and old names that were seen.
     pub paths: BTreeSet<(FilePath, FilePath)>,
     /// Who made them.
@@ -43,9 +45,11 @@ pub(super) fn decide_subset(
         )
     };
     for link in links.values_mut() {
-        link.subset = link.paths.iter().all(|(new, old)| {
-            let ((new, new_owner), (old, old_owner)) = (allowed(new), allowed(old));
-            old.contains(new) && old_owner.contains(new_owner)
-        });
+        // Of names that are not known nothing can be compared.
+        link.subset = !link.more
+            && link.paths.iter().all(|(new, old)| {
+                let ((new, new_owner), (old, old_owner)) = (allowed(new), allowed(old));
+                old.contains(new) && old_owner.contains(new_owner)
+            });
     }
 }

@@ -7,6 +7,7 @@ use super::{
     links,
     model::{AppArmorProfile, CapabilityRule, Lost, Options, kind},
     mounts, network,
+    pattern::Pattern,
     permissions::Permissions,
     traces,
     unsayable::{access_in_words, unsayable},
@@ -87,8 +88,8 @@ impl AppArmorProfile {
 struct Making {
     exec: ExecPolicy,
     gathered: Gathered,
-    /// Links by their new and old names.
-    pairs: BTreeMap<(FilePath, FilePath), BTreeSet<Executable>>,
+    /// Links by their new and old names, and whether these are directories of more.
+    pairs: BTreeMap<(FilePath, FilePath, bool), BTreeSet<Executable>>,
     runs: BTreeSet<u32>,
     /// What to add to a recording's numbers of instances.
     base: u32,
@@ -196,12 +197,12 @@ impl Making {
         }
         if file.access == FileAccess::Link {
             if let Some(old) = &file.target {
-                let pair = self
-                    .pairs
-                    .entry((file.path.clone(), old.clone()))
-                    .or_default();
-                pair.extend(executables.iter().cloned());
-                self.gathered.mention(old, runs.iter().copied());
+                let pair = (file.path.clone(), old.clone(), file.more);
+                let who = self.pairs.entry(pair).or_default();
+                who.extend(executables.iter().cloned());
+                if !file.more {
+                    self.gathered.mention(old, runs.iter().copied());
+                }
             } else {
                 self.lose(
                     format!("linking {}", file.path),
@@ -301,8 +302,14 @@ impl Making {
         // on 6.1).
         let changes_user = self.profile.capabilities.contains_key(&SETUID);
         self.profile.files = self.gathered.rules(&general, changes_user);
-        for ((new, old), executables) in self.pairs {
-            let pattern = |path| general.get(path).map(|it| it.pattern.clone());
+        for ((new, old, more), executables) in self.pairs {
+            let pattern = |path| {
+                if more {
+                    Some(Pattern::of_others_in(path))
+                } else {
+                    general.get(path).map(|it| it.pattern.clone())
+                }
+            };
             if let (Some(new_pattern), Some(old_pattern)) = (pattern(&new), pattern(&old)) {
                 let rule = self
                     .profile
@@ -310,6 +317,7 @@ impl Making {
                     .entry((new_pattern, old_pattern))
                     .or_default();
                 rule.paths.insert((new, old));
+                rule.more |= more;
                 rule.executables.extend(executables);
             }
         }

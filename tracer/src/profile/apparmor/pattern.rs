@@ -50,6 +50,15 @@ impl Pattern {
         Self(names.map(|name| vec![Part::Text(name.to_vec())]).collect())
     }
 
+    /// Every file in a directory, but none below.
+    pub(super) fn of_others_in(directory: &FilePath) -> Self {
+        let mut segments = Self::literal(directory).0;
+        if let Some(last) = segments.last_mut() {
+            *last = vec![Part::Star];
+        }
+        Self(segments)
+    }
+
     pub(super) fn of(segments: Vec<Segment>) -> Self {
         Self(segments)
     }
