@@ -176,6 +176,10 @@ rules! {
         "The object is of a version or has a field that the operator is giving up.",
         "Since Security Profiles Operator 1.0 each kind is v1. Older versions are served for a while, and fields of theirs (disabled, complainMode, permissive) are ignored by v1.",
         "Write apiVersion: security-profiles-operator.x-k8s.io/v1, state: Enabled or Disabled, mode: Enforce or Complain.";
+    BASE_PROFILE = "base-profile", Forms, Medium,
+        "The profile is only a part of what will be in force.",
+        "The operator adds the entries of the profile that baseProfileName names to this one's. What was found speaks of this one alone: what the base allows is not seen, and a gap may be shut there.",
+        "Audit the file together with the base: put both into one, with --- between them.";
     OLD_SECCOMP_ANNOTATION = "old-seccomp-annotation", Forms, Critical,
         "The seccomp annotation is not read any more.",
         "Kubernetes has ignored seccomp.security.alpha.kubernetes.io and container.seccomp.security.alpha.kubernetes.io since 1.27: the pod runs without the profile.",

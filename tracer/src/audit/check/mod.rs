@@ -17,11 +17,10 @@ mod names;
 use std::ops::Range;
 
 use super::{
-    Context, Findings, Severity,
-    read::Seccomp,
-    rules,
+    Context, Findings, Severity, rules,
     subject::{NoView, View},
 };
+use crate::read::Seccomp;
 
 /// Checks a profile. What is to be said of it elsewhere, `and` says.
 pub(super) fn seccomp(
