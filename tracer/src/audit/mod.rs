@@ -178,6 +178,7 @@ fn in_container(
     let mut of_profile = Findings::new(input);
     check::seccomp(read, &context, &mut of_profile, |view| {
         check::capabilities::added(view, named, findings);
+        check::runtime_default::check(view, named, findings);
     });
     report.take(of_profile);
 }

@@ -248,6 +248,10 @@ rules! {
         "A container with a profile may gain privileges.",
         "Without allowPrivilegeEscalation: false (no_new_privs) the runtime loads the filter before it drops privileges, so the profile has to allow more for its sake, and set-uid programs work.",
         "Set allowPrivilegeEscalation: false.";
+    RUNTIME_DEFAULT = "runtime-default", Context, Info,
+        "What would change if the container used RuntimeDefault instead.",
+        "RuntimeDefault is the profile of the container runtime, and costs nothing to keep. A profile of one's own should be stronger than it; where it is weaker in some calls, those are the price of the rest. A profile that is nowhere stronger is worse than none of one's own. Compared are whole calls of the machine's own ABI, for the container's capabilities, with Docker's and containerd's default.",
+        "Deny the calls that RuntimeDefault denies and the workload does not need; use RuntimeDefault when the profile is nowhere stronger.";
     CAPABILITY_DENIED = "capability-without-calls", Context, Low,
         "A capability is added, and the profile denies all that it is for.",
         "Either the capability is not needed, or the workload will fail when it uses it.",

@@ -13,6 +13,7 @@ mod gaps;
 mod grants;
 pub(super) mod manifest;
 mod names;
+pub(super) mod runtime_default;
 
 use std::ops::Range;
 

@@ -127,6 +127,38 @@ fn in_pod<'a>(findings: &'a [Finding], id: &str) -> Vec<(Severity, &'a str)> {
         .collect()
 }
 
+#[test]
+fn runtime_default_instead() {
+    let deny = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["ptrace"], "action": "SCMP_ACT_ERRNO"}]}"#;
+    let findings = manifest(DEPLOYMENT, Some(deny));
+    let told = in_pod(&findings, "runtime-default");
+    // ptrace is open by default since Linux 4.8.
+    assert!(
+        told[0].0 == Severity::Info
+            && told[0]
+                .1
+                .contains("would be weaker in 1 calls, which it opens, and stronger in"),
+        "{told:?}"
+    );
+    let all = r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#;
+    let findings = manifest(DEPLOYMENT, Some(all));
+    let told = in_pod(&findings, "runtime-default");
+    assert!(
+        told[0].0 == Severity::High && told[0].1.contains("stronger, and no weaker anywhere"),
+        "{told:?}"
+    );
+    let none = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["execve", "exit", "exit_group", "rt_sigreturn"], "action": "SCMP_ACT_ALLOW"}]}"#;
+    let findings = manifest(DEPLOYMENT, Some(none));
+    let told = in_pod(&findings, "runtime-default");
+    assert!(
+        told[0].0 == Severity::Info
+            && told[0]
+                .1
+                .contains("RuntimeDefault would be weaker: it opens"),
+        "{told:?}"
+    );
+}
+
 const DENY: &str = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["chmod", "chmodat"], "action": "SCMP_ACT_ERRNO"}]}"#;
 
 /// An object that the operator installs, or a file of a ConfigMap, beside the pod that names it.
@@ -153,6 +185,7 @@ fn a_profile_beside_the_manifest_is_the_one_that_it_names() {
         );
         let findings = manifest(&text, None);
         assert_eq!(of(&findings, "profile-missing"), [], "{name}");
+        assert_eq!(of(&findings, "runtime-default").len(), 1, "{name}");
         assert_eq!(of(&findings, "unknown-name").len(), 1, "{name}");
     }
 }
