@@ -124,9 +124,15 @@ fn verify() -> Outcome {
 }
 
 #[test]
-fn diff_and_explain() -> Outcome {
+fn diff() -> Outcome {
     needs!(Need::X86);
     works("diff.md")
+}
+
+#[test]
+fn explain() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::X86);
+    works("explain.md")
 }
 
 #[test]
