@@ -61,6 +61,7 @@ mod output;
 mod races;
 mod runtimes;
 mod same_run;
+mod sarif;
 mod stability;
 mod variants;
 mod verify;
