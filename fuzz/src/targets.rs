@@ -214,6 +214,19 @@ fn is_judged(recording: &Recording, profile: &OciSeccomp) {
             report::explanation(&explanation);
         }
     }
+    let settings = explain::Settings::default();
+    let files = recording
+        .files
+        .first()
+        .map(|seen| seen.what.path.to_string());
+    let others = ["/", "CAP_SYS_ADMIN", "AF_UNIX", "SIGKILL"].map(str::to_owned);
+    for name in files.into_iter().chain(others) {
+        let subject = explain::Subject::parse(&name);
+        let explained = subject.map(|it| explain::access(recording, &settings, &it));
+        if let Some(Ok(explanation)) = explained {
+            report::access_explanation(&explanation);
+        }
+    }
 }
 
 fn is_read_back(recording: &Recording) {

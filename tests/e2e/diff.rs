@@ -86,7 +86,7 @@ fn of_things_that_cannot_be_compared() -> Outcome {
         (
             text(&profile),
             text(&other),
-            "neither a recording nor a seccomp profile",
+            "this is not a profile: seccomp has defaultAction",
         ),
         (text(&profile), text(&refused), "no runtime accepts"),
         (text(&profile), "nowhere".to_owned(), "cannot read nowhere"),
@@ -97,5 +97,53 @@ fn of_things_that_cannot_be_compared() -> Outcome {
             "{finished:?}"
         );
     }
+    Ok(())
+}
+
+/// One profile in each form that people have is the same profile to `diff`, and to `verify`.
+#[test]
+fn of_every_form() -> Outcome {
+    let scratch = Scratch::new()?;
+    let spec = r#"{"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86_64"],"syscalls":[{"names":["read","ptrace"],"action":"SCMP_ACT_ALLOW"}]}"#;
+    let plain = scratch.file("plain.json", spec)?;
+    let operator = "apiVersion: security-profiles-operator.x-k8s.io";
+    let pod = "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: web\n    securityContext: {seccompProfile: {type: Localhost, localhostProfile: web.json}}\n";
+    let map = format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  web.json: '{spec}'\n");
+    let recording = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../profiles-out/examples/nginx"
+    );
+    let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+    for (name, written) in [
+        ("docker.json", spec.replace(
+            r#""architectures":["SCMP_ARCH_X86_64"]"#,
+            r#""archMap":[{"architecture":"SCMP_ARCH_X86_64","subArchitectures":[]},{"architecture":"SCMP_ARCH_AARCH64","subArchitectures":[]}]"#,
+        )),
+        ("names.json", spec.replace(
+            r#"{"names":["read","ptrace"],"action":"SCMP_ACT_ALLOW"}"#,
+            r#"{"name":"read","action":"SCMP_ACT_ALLOW"},{"name":"ptrace","action":"SCMP_ACT_ALLOW"}"#,
+        )),
+        ("v1.yaml", format!("{operator}/v1\nkind: SeccompProfile\nmetadata: {{name: web}}\nspec: {spec}\n")),
+        ("v1beta1.yaml", format!("{operator}/v1beta1\nkind: SeccompProfile\nmetadata: {{name: web, namespace: shop}}\nspec: {spec}\n")),
+        ("v1alpha1.yaml", format!("{operator}/v1alpha1\nkind: SeccompProfile\nmetadata: {{name: web}}\nspec: {{\"targetWorkload\": \"web\", {}\n", &spec[1..])),
+        ("kubescape.yaml", format!("apiVersion: kubescape.io/v1\nkind: SeccompProfile\nspec:\n  containers:\n  - name: web\n    path: web.json\n    spec: {spec}\n")),
+        ("map.yaml", map.clone()),
+        ("pod.yaml", format!("{pod}---\n{map}")),
+    ] {
+        let file = scratch.file(name, &written)?;
+        let same = changes(&text(&plain), &text(&file))?;
+        ensure!(same.is_empty(), "{name}: {same:?}");
+        let verified = tracer(&["verify", &text(&file), "--recording", recording, "--arch", "x86_64"])?;
+        ensure!(
+            verified.code() == 3 && verified.text().contains("calls of the workload would be denied"),
+            "{name}: {verified:?}"
+        );
+    }
+    let only_names = scratch.file("only.yaml", pod)?;
+    let finished = tracer(&["diff", &text(&plain), &text(&only_names)])?;
+    ensure!(
+        finished.code() == 1 && finished.stderr.contains("names profiles and holds none"),
+        "{finished:?}"
+    );
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The examples of the manual pages in `docs` run as they are written, and print what they say.
 //!
-//! A file that the text names (`` `deny.json`: ``, before a block of JSON) is written. In a block of the
+//! A file that the text names (`` `deny.json`: ``, before a block of JSON, YAML or AppArmor text) is written. In a block of the
 //! console, `$` begins a command; what follows is what it prints, on both streams. `…` stands for
 //! anything: alone on a line for any lines, else for any text.
 
@@ -26,7 +26,7 @@ fn examples(page: &str, folder: &Path) -> Result<Vec<Example>> {
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
         match line {
-            "```json" => {
+            "```json" | "```yaml" | "```apparmor" => {
                 let name: &str = named.take().context("a file without a name")?;
                 let text: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
                 fs::write(folder.join(name), text.join("\n"))?;
@@ -124,9 +124,15 @@ fn verify() -> Outcome {
 }
 
 #[test]
-fn diff_and_explain() -> Outcome {
+fn diff() -> Outcome {
     needs!(Need::X86);
     works("diff.md")
+}
+
+#[test]
+fn explain() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::X86);
+    works("explain.md")
 }
 
 #[test]

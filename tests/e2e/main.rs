@@ -63,6 +63,7 @@ mod output;
 mod races;
 mod runtimes;
 mod same_run;
+mod sarif;
 mod sleep;
 mod stability;
 mod variants;

@@ -7,13 +7,17 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use tracer::{
+    capability::Capability,
     profile::seccomp::{
         evaluate::{Filter, Host, Runtime, Verdict},
         oci::OciSeccomp,
         read::{Document, Target},
     },
     recording::Call,
-    syscall::Abi,
+    syscall::{
+        Abi,
+        defaults::{self, ByDefault},
+    },
 };
 use tracer_tests::{
     Outcome,
@@ -222,5 +226,57 @@ fn tracers_own() -> Outcome {
     let profile = OciSeccomp::from_json(&fs::read_to_string(path)?)?;
     let calls = is_what_libseccomp_makes_of_it(&profile)?;
     println!("{calls} calls compared");
+    Ok(())
+}
+
+/// What tracer knows of RuntimeDefault without a file is what Docker's profile does, to every call of both
+/// machines, with each capability that it asks for.
+#[test]
+fn runtime_default_as_a_table() -> Outcome {
+    needs!(Need::Baselines);
+    let path = requires::baselines().join("moby-default.json");
+    let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let document = Document::from_json(&text)?;
+    let usual = defaults::CAPABILITIES.iter().copied();
+    let sets: Vec<BTreeSet<String>> = std::iter::once(None)
+        .chain(Capability::all().map(|it| Some(it.to_string())))
+        .map(|extra| usual.clone().map(str::to_owned).chain(extra).collect())
+        .chain([BTreeSet::new()])
+        .collect();
+    for native in [Abi::X86_64, Abi::Aarch64] {
+        for capabilities in &sets {
+            let profile = document.resolve(&Target {
+                native,
+                capabilities: capabilities.clone(),
+                kernel: "6.1".parse()?,
+            })?;
+            let filter = Filter::new(
+                &profile,
+                Host {
+                    native,
+                    runtime: Runtime::Crun,
+                    libseccomp: tracer::profile::seccomp::evaluate::Libseccomp::Newest,
+                },
+            )?;
+            for (nr, name) in native.syscalls() {
+                let decisions = filter.decisions(Call { abi: native, nr });
+                let some = decisions.iter().any(|it| !it.conditions.is_empty());
+                let made = filter
+                    .evaluate(Call { abi: native, nr }, [0; 6])
+                    .verdict
+                    .allows();
+                let does = match (some, made) {
+                    (true, _) => ByDefault::Some,
+                    (false, true) => ByDefault::Open,
+                    (false, false) => ByDefault::Denied,
+                };
+                let known = defaults::by_default(name, |it| capabilities.contains(it));
+                ensure!(
+                    does == known,
+                    "{native} {name} {capabilities:?}: {does:?}, not {known:?}"
+                );
+            }
+        }
+    }
     Ok(())
 }

@@ -9,6 +9,7 @@
 //! | [`capability`] | the names of capabilities, and what each opens | nothing |
 //! | [`recording`] | observations, evidence, coverage; the file format | files in [`recording::store`] |
 //! | [`profile`] | the model of a profile, and a renderer a format | nothing |
+//! | [`read`] | profiles that somebody wrote, in all their forms | nothing |
 //! | [`audit`] | what a profile that somebody wrote misses, grants for nothing, and breaks | nothing |
 //! | [`verify`], [`diff`], [`explain`] | what a profile would deny, what changed, why a call is there | nothing |
 //! | [`report`] | what people read | nothing |
@@ -27,6 +28,7 @@ pub mod diff;
 pub mod explain;
 pub mod probe;
 pub mod profile;
+pub mod read;
 pub mod record;
 pub mod recording;
 pub mod report;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 16] = [
+const DOCUMENTS: [&str; 17] = [
     "docs/apparmor.md",
     "README.md",
     "ARCHITECTURE.md",
@@ -14,6 +14,7 @@ const DOCUMENTS: [&str; 16] = [
     "docs/audit-rules.md",
     "docs/completeness.md",
     "docs/diff.md",
+    "docs/explain.md",
     "docs/limits.md",
     "docs/benchmarks.md",
     "docs/portability.md",

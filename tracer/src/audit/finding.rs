@@ -4,7 +4,8 @@ use std::{fmt, ops::Range, str::FromStr};
 
 use serde::Serialize;
 
-use super::{read::Input, rules::Rule};
+use super::rules::Rule;
+use crate::read::{Input, Place};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -57,22 +58,6 @@ impl FromStr for Severity {
         let named = Self::ALL.into_iter().find(|one| one.as_str() == text);
         named.ok_or_else(|| "known are info, low, medium, high and critical".to_owned())
     }
-}
-
-/// A place in a file. Lines and columns count from 1, columns in characters.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Place {
-    /// Bytes from the beginning of the file.
-    #[serde(skip)]
-    pub bytes: (usize, usize),
-    /// Line of its beginning.
-    pub line: usize,
-    /// Column of its beginning.
-    pub column: usize,
-    /// Line of its end.
-    pub end_line: usize,
-    /// Column behind its end.
-    pub end_column: usize,
 }
 
 /// One result of an audit.

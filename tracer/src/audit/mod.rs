@@ -1,6 +1,6 @@
 //! What a profile that somebody wrote misses, grants for nothing, and will break.
 //!
-//! [`read`] takes in the forms that people have and keeps where in the file each thing stands. What is
+//! [`crate::read`] takes in the forms that people have and keeps where in the file each thing stands. What is
 //! open or denied is never told from the text: [`crate::profile::seccomp::evaluate`] is asked, for each
 //! ABI. A family of rules is a file in [`check`]; what each rule is called and says of itself is in
 //! [`rules`], the one source of `--explain` and docs/audit-rules.md.
@@ -11,17 +11,21 @@ mod check;
 mod context;
 mod finding;
 pub mod output;
-pub mod read;
 pub mod rules;
 mod subject;
 
+use std::path::Path;
+
 pub use context::{Context, Lookup};
 pub use finding::{Finding, Findings, Severity};
-pub use read::{Input, Malformed};
 
-use crate::profile::seccomp::oci::OciSeccomp;
+pub use crate::read::{Input, Malformed};
+
+use crate::{
+    profile::seccomp::oci::OciSeccomp,
+    read::{self, Seccomp, Subject},
+};
 use check::manifest::Named;
-use read::Subject;
 
 /// What an audit came to.
 #[derive(Clone, Debug, Default)]
@@ -41,43 +45,56 @@ pub struct Report {
 /// Audits files.
 pub fn run(inputs: &[Input], context: &Context<'_>) -> Report {
     let mut report = Report::default();
-    for input in inputs {
+    let files: Vec<_> = inputs
+        .iter()
+        .map(|input| (input, read::subjects(input)))
+        .collect();
+    for (input, subjects) in &files {
         let mut findings = Findings::new(input);
-        match read::subjects(input) {
+        match subjects {
             Ok(subjects) if subjects.is_empty() => report.foreign.push(input.name().to_owned()),
             Ok(subjects) => {
-                for subject in &subjects {
-                    check_one(subject, input, context, &mut findings, &mut report);
+                for subject in subjects {
+                    check_one(subject, &files, context, &mut findings, &mut report);
                 }
             }
-            Err(malformed) if input.is_meant() => report.malformed.push(malformed),
+            Err(malformed) if input.is_meant() => report.malformed.push(malformed.clone()),
             Err(_) => report.foreign.push(input.name().to_owned()),
         }
-        report.findings.extend(findings.finish());
+        report.take(findings);
     }
     report
 }
 
+impl Report {
+    /// Takes in what was found; a profile that several containers name, or that is audited by itself too,
+    /// is told once.
+    fn take(&mut self, findings: Findings<'_>) {
+        for finding in findings.finish() {
+            if !self.findings.contains(&finding) {
+                self.findings.push(finding);
+            }
+        }
+    }
+}
+
+/// The files of an audit, and what is in them.
+type Files<'a> = [(&'a Input, Result<Vec<Subject>, Malformed>)];
+
 fn check_one(
     subject: &Subject,
-    input: &Input,
+    files: &Files<'_>,
     context: &Context<'_>,
     findings: &mut Findings<'_>,
     report: &mut Report,
 ) {
+    report.profiles += 1;
     match subject {
-        Subject::Seccomp(read) => {
-            report.profiles += 1;
-            check::seccomp(read, context, findings, |_| {});
-        }
-        Subject::AppArmor => {
-            report.profiles += 1;
-            check::apparmor::check(input, findings);
-        }
+        Subject::Seccomp(read) => check::seccomp(read, context, findings, |_| {}),
+        Subject::AppArmor(read) => check::apparmor::check(read, findings),
         Subject::Manifest(manifest) => {
-            report.profiles += 1;
             for named in check::manifest::check(manifest, findings) {
-                named_profile(&named, context, findings, report);
+                named_profile(&named, files, context, findings, report);
             }
         }
     }
@@ -86,10 +103,14 @@ fn check_one(
 /// Audits a profile that a container names, for that container.
 fn named_profile(
     named: &Named,
+    files: &Files<'_>,
     context: &Context<'_>,
     findings: &mut Findings<'_>,
     report: &mut Report,
 ) {
+    if let Some((input, read)) = among(files, &named.profile) {
+        return in_container((input, read), named, context, findings, report);
+    }
     let mut missing = |what: String| {
         findings.add(&rules::PROFILE_MISSING, named.span.clone(), what);
     };
@@ -111,38 +132,67 @@ fn named_profile(
     let [Subject::Seccomp(read)] = subjects.as_slice() else {
         return missing(format!("{} is no seccomp profile", input.name()));
     };
-    let context = Context {
-        capabilities: &named.capabilities,
-        in_container: true,
-        no_new_privileges: Some(named.no_new_privileges),
-        ..*context
-    };
-    let mut of_profile = Findings::new(&input);
-    check::seccomp(read, &context, &mut of_profile, |view| {
-        check::capabilities::added(view, named, findings);
-    });
-    // Containers of one kind say the same of it.
-    let of_profile = of_profile.finish().into_iter();
-    let fresh: Vec<_> = of_profile
-        .filter(|finding| !report.findings.contains(finding))
-        .collect();
-    report.findings.extend(fresh);
+    in_container((&input, read), named, context, findings, report);
     if !report.looked_up.iter().any(|it| it.name() == input.name()) {
         report.profiles += 1;
         report.looked_up.push(input);
     }
 }
 
-/// The plain profile of a file that holds one, to compare with.
+/// The profile that `localhostProfile` names, when it is among what is audited: an object that the
+/// operator installs there, a file of a ConfigMap, or a file.
+fn among<'a>(files: &'a Files<'_>, name: &str) -> Option<(&'a Input, &'a Seccomp)> {
+    let path = Path::new(name);
+    files.iter().find_map(|(input, subjects)| {
+        let subjects = subjects.as_ref().ok()?.iter();
+        let mut profiles = subjects.filter_map(|subject| match subject {
+            Subject::Seccomp(read) => Some(&**read),
+            Subject::AppArmor(_) | Subject::Manifest(_) => None,
+        });
+        profiles
+            .find(|read| match (&read.object, &read.name) {
+                (Some(_), Some(own)) => {
+                    path.starts_with("operator")
+                        && path.file_stem().is_some_and(|stem| stem == own.as_str())
+                }
+                (None, Some(key)) => path.file_name().is_some_and(|file| file == key.as_str()),
+                (_, None) => Path::new(input.name()).ends_with(path),
+            })
+            .map(|read| (*input, read))
+    })
+}
+
+fn in_container(
+    (input, read): (&Input, &Seccomp),
+    named: &Named,
+    context: &Context<'_>,
+    findings: &mut Findings<'_>,
+    report: &mut Report,
+) {
+    let context = Context {
+        capabilities: &named.capabilities,
+        in_container: true,
+        no_new_privileges: Some(named.no_new_privileges),
+        ..*context
+    };
+    let mut of_profile = Findings::new(input);
+    check::seccomp(read, &context, &mut of_profile, |view| {
+        check::capabilities::added(view, named, findings);
+        check::runtime_default::check(view, named, findings);
+    });
+    report.take(of_profile);
+}
+
+/// The plain profile of a file, to compare with; `name` chooses one of several.
 ///
 /// # Errors
 /// When the file is malformed, holds none or several, or one that says nothing certain.
-pub fn plain(input: &Input, context: &Context<'_>) -> Result<OciSeccomp, Malformed> {
-    let subjects = read::subjects(input)?;
-    let [Subject::Seccomp(read)] = subjects.as_slice() else {
-        let what = "a baseline is a file with one seccomp profile";
-        return Err(input.malformed(0, what));
-    };
+pub fn plain(
+    input: &Input,
+    name: Option<&str>,
+    context: &Context<'_>,
+) -> Result<OciSeccomp, Malformed> {
+    let read = read::choose_seccomp(input, name)?;
     let resolved = read.document.resolve(&context.target());
     resolved.map_err(|error| input.malformed(read.node.span.start, error.to_string()))
 }

@@ -176,6 +176,10 @@ rules! {
         "The object is of a version or has a field that the operator is giving up.",
         "Since Security Profiles Operator 1.0 each kind is v1. Older versions are served for a while, and fields of theirs (disabled, complainMode, permissive) are ignored by v1.",
         "Write apiVersion: security-profiles-operator.x-k8s.io/v1, state: Enabled or Disabled, mode: Enforce or Complain.";
+    BASE_PROFILE = "base-profile", Forms, Medium,
+        "The profile is only a part of what will be in force.",
+        "The operator adds the entries of the profile that baseProfileName names to this one's. What was found speaks of this one alone: what the base allows is not seen, and a gap may be shut there.",
+        "Audit the file together with the base: put both into one, with --- between them.";
     OLD_SECCOMP_ANNOTATION = "old-seccomp-annotation", Forms, Critical,
         "The seccomp annotation is not read any more.",
         "Kubernetes has ignored seccomp.security.alpha.kubernetes.io and container.seccomp.security.alpha.kubernetes.io since 1.27: the pod runs without the profile.",
@@ -244,6 +248,10 @@ rules! {
         "A container with a profile may gain privileges.",
         "Without allowPrivilegeEscalation: false (no_new_privs) the runtime loads the filter before it drops privileges, so the profile has to allow more for its sake, and set-uid programs work.",
         "Set allowPrivilegeEscalation: false.";
+    RUNTIME_DEFAULT = "runtime-default", Context, Info,
+        "What would change if the container used RuntimeDefault instead.",
+        "RuntimeDefault is the profile of the container runtime, and costs nothing to keep. A profile of one's own should be stronger than it; where it is weaker in some calls, those are the price of the rest. A profile that is nowhere stronger is worse than none of one's own. Compared are whole calls of the machine's own ABI, for the container's capabilities, with Docker's and containerd's default.",
+        "Deny the calls that RuntimeDefault denies and the workload does not need; use RuntimeDefault when the profile is nowhere stronger.";
     CAPABILITY_DENIED = "capability-without-calls", Context, Low,
         "A capability is added, and the profile denies all that it is for.",
         "Either the capability is not needed, or the workload will fail when it uses it.",

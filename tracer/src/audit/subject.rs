@@ -5,16 +5,14 @@ use std::{
     ops::Range,
 };
 
-use super::{
-    Context,
-    read::{Form, Node, Seccomp},
-};
+use super::Context;
 use crate::{
     profile::seccomp::{
         evaluate::{Decider, Filter, Outcome, Refusal, Runtime},
         oci::{Condition, Entry, OciSeccomp, Operator},
         read::ResolveError,
     },
+    read::{Form, Node, Seccomp},
     recording::Call,
     syscall::Abi,
 };

@@ -2,21 +2,20 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
-    io::{self, IsTerminal as _, Read as _, Write as _},
+    fs,
+    io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, input,
     say::{plain, say},
 };
 use crate::{
     audit::{
         self, Context, Input, Lookup, Malformed, Report, Severity, output,
-        read::MAX_BYTES,
         rules::{self, Rule},
     },
     capability::Capability,
@@ -28,8 +27,8 @@ use crate::{
 /// Finds what a profile misses, grants for nothing, and will break.
 ///
 /// Reads seccomp profiles in the forms of the runtime-spec, Docker and Podman, JSON or YAML,
-/// SeccompProfile objects, manifests of pods with the profiles that they name, and AppArmor text;
-/// folders with all below them. What is open or denied is worked out as the runtime and libseccomp do,
+/// SeccompProfile and AppArmorProfile objects, ConfigMaps with profiles, manifests of pods with the
+/// profiles that they name, and AppArmor text; folders with all below them. What is open or denied is worked out as the runtime and libseccomp do,
 /// for each ABI of the machine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
@@ -49,7 +48,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "RECORDING")]
     recording: Vec<PathBuf>,
 
-    /// A seccomp profile that is to be at least as strict as these are
+    /// A seccomp profile that is to be at least as strict as these are; of a file with several, FILE#NAME
     #[arg(long, value_name = "PROFILE")]
     baseline: Option<PathBuf>,
 
@@ -222,7 +221,7 @@ fn inputs(paths: &[PathBuf]) -> anyhow::Result<(Vec<Input>, Vec<Malformed>)> {
             if !seen.insert(file.clone()) {
                 continue;
             }
-            match read(&file)? {
+            match input::file(&file)? {
                 Ok(input) if is_folder => inputs.push(input.found()),
                 Ok(input) => inputs.push(input),
                 // What lies about in a folder may be anything.
@@ -257,17 +256,6 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result
     Ok(())
 }
 
-fn read(path: &Path) -> anyhow::Result<Result<Input, Malformed>> {
-    let failed = || format!("cannot read {}", path.display());
-    let file = File::open(path).with_context(failed)?;
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX) + 1;
-    file.take(limit)
-        .read_to_end(&mut bytes)
-        .with_context(failed)?;
-    Ok(Input::new(path.display().to_string(), bytes))
-}
-
 /// The profile that a manifest names. Kubernetes itself refuses a path that leads out of the folder.
 fn lookup(root: &Path, name: &str) -> Lookup {
     let path = root.join(name);
@@ -277,7 +265,7 @@ fn lookup(root: &Path, name: &str) -> Lookup {
     if leads_out || !path.is_file() {
         return Lookup::Missing(path.display().to_string());
     }
-    match read(&path) {
+    match input::file(&path) {
         Ok(Ok(input)) => Lookup::Found(input),
         Ok(Err(malformed)) => Lookup::Malformed(malformed),
         Err(error) => Lookup::Malformed(Malformed {
@@ -326,7 +314,8 @@ fn baseline(
     path: &Path,
     context: &Context<'_>,
 ) -> anyhow::Result<(String, crate::profile::seccomp::oci::OciSeccomp)> {
-    let input = read(path)?.map_err(|error| anyhow::anyhow!("{error}"))?;
-    let profile = audit::plain(&input, context)?;
+    let (file, name) = input::split(path);
+    let input = input::file(&file)??;
+    let profile = audit::plain(&input, name.as_deref(), context)?;
     Ok((path.display().to_string(), profile))
 }

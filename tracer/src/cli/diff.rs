@@ -9,29 +9,33 @@ use anyhow::Context as _;
 
 use super::{
     Exit, Failure,
-    input::{HostArgs, Input, label},
+    input::{HostArgs, Input, Profile, label},
 };
 use crate::{
-    diff::{Diff, profiles, recordings},
+    diff::{Diff, apparmor, profiles, recordings},
+    read::Seccomp,
     report,
 };
 
 /// Shows what changed between two recordings, or two profiles, riskiest first.
 ///
 /// Of recordings: the calls that only one of them has, and those with other arguments, in other phases,
-/// or stopped by a filter in one of them. Of profiles: the calls that something else happens to, whatever
-/// the profiles look like. Both are read in each form that Docker, Podman and the runtimes read.
+/// or stopped by a filter in one of them. Of seccomp profiles: the calls that something else happens to,
+/// whatever the profiles look like. Of AppArmor profiles: the rules that say something else. Profiles are
+/// read in each form that `tracer audit` reads; of a file with several, FILE#NAME is the one of that name.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
     "  tracer diff v1/web v2/web\n",
     "  tracer diff v1/web/seccomp.json v2/web/seccomp.json --exit-code\n",
-    "  tracer diff docker-default.json seccomp.json --format markdown\n\n",
+    "  tracer diff docker-default.json seccomp.json --format markdown\n",
+    "  tracer diff v1/web/apparmor.profile v2/web/apparmor.profile\n",
+    "  tracer diff profiles.yaml#web profiles.yaml#web-canary\n\n",
     "Exit status:\n",
     "  0 fine, 1 it could not be done, 2 wrong usage, 3 there is a difference and --exit-code was given",
 ))]
 pub(super) struct Args {
-    /// The older one: a recording.json, its folder, or a seccomp profile
+    /// The older one: a recording.json, its folder, or a profile
     #[arg(value_name = "A")]
     before: PathBuf,
 
@@ -80,22 +84,35 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 fn compare(args: &Args) -> anyhow::Result<Diff> {
     match (Input::read(&args.before)?, Input::read(&args.after)?) {
         (Input::Recording(before), Input::Recording(after)) => Ok(recordings(&before, &after)),
-        (Input::Profile(before), Input::Profile(after)) => {
-            let native = args.host.natives(&[])?;
-            let native = native.first().copied().context("there is no machine")?;
-            let filter = |document, path: &PathBuf| {
-                let profile = args.host.resolve(document, native, &[], path)?;
-                let filter = args.host.filter(&profile, native);
-                filter.with_context(|| format!("no runtime accepts {}", path.display()))
-            };
-            Ok(profiles(
-                &filter(&before, &args.before)?,
-                &filter(&after, &args.after)?,
-            ))
-        }
+        (Input::Profile(before), Input::Profile(after)) => match (before, after) {
+            (Profile::Seccomp(before), Profile::Seccomp(after)) => seccomp(args, &before, &after),
+            (Profile::AppArmor(before), Profile::AppArmor(after)) => Ok(apparmor(&before, &after)),
+            (Profile::Seccomp(_), Profile::AppArmor(_))
+            | (Profile::AppArmor(_), Profile::Seccomp(_)) => {
+                anyhow::bail!(
+                    "of {} and {}, one is a seccomp profile and the other an AppArmor profile",
+                    args.before.display(),
+                    args.after.display()
+                )
+            }
+        },
         (Input::Recording(_), Input::Profile(_)) => mixed(&args.before, &args.after),
         (Input::Profile(_), Input::Recording(_)) => mixed(&args.after, &args.before),
     }
+}
+
+fn seccomp(args: &Args, before: &Seccomp, after: &Seccomp) -> anyhow::Result<Diff> {
+    let native = args.host.natives(&[])?;
+    let native = native.first().copied().context("there is no machine")?;
+    let filter = |read: &Seccomp, path: &PathBuf| {
+        let profile = args.host.resolve(read, native, &[], path)?;
+        let filter = args.host.filter(&profile, native);
+        filter.with_context(|| format!("no runtime accepts {}", path.display()))
+    };
+    Ok(profiles(
+        &filter(before, &args.before)?,
+        &filter(after, &args.after)?,
+    ))
 }
 
 fn mixed(recording: &Path, profile: &Path) -> anyhow::Result<Diff> {

@@ -1,4 +1,4 @@
-//! `tracer explain`: why a call is in a profile.
+//! `tracer explain`: why a call, a file, a capability, a kind of socket or a signal is in a profile.
 
 use std::{
     io::{self, Write as _},
@@ -6,25 +6,35 @@ use std::{
 };
 
 use super::{Exit, Failure, profile::ProfileArgs};
-use crate::{explain::explain, recording::store, report};
+use crate::{
+    explain::{self, ExplainError, Settings, Subject},
+    recording::store,
+    report,
+};
 
-/// Says why a call is in a profile, or is not.
+/// Says why a call, a file, a capability, a kind of socket or a signal is in a profile, or is not.
 ///
-/// Shows the layers that want it, who was seen to make it, when and with which arguments, what it gives
-/// to somebody who has taken over the workload, which capability it takes, and what changes without it.
-/// The profile is the one that `generate` makes of the recording with the same options.
+/// Shows the layers that want it, who was seen to make or use it, when and with which arguments, what it
+/// gives to somebody who has taken over the workload, which capability it takes, and what changes without
+/// it. The profile is the one that `generate` makes of the recording with the same options: the seccomp
+/// profile for a call, the AppArmor profile for all else. A name that is a call's is taken as one: write
+/// CAP_KILL for the capability.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
     "  tracer explain profiles-out/nginx ptrace\n",
-    "  tracer explain profiles-out/nginx/recording.json openat2 --format json",
+    "  tracer explain profiles-out/nginx/recording.json openat2 --format json\n",
+    "  tracer explain profiles-out/nginx /etc/nginx/nginx.conf\n",
+    "  tracer explain profiles-out/nginx CAP_NET_BIND_SERVICE\n",
+    "  tracer explain profiles-out/nginx 'inet stream'\n",
+    "  tracer explain profiles-out/nginx SIGTERM",
 ))]
 pub(super) struct Args {
     /// The recording: a recording.json, or a folder that holds one
     #[arg(value_name = "RECORDING")]
     recording: PathBuf,
 
-    /// The name of the call
+    /// A system call, a path or a rule's glob, CAP_NAME, AF_FAMILY or `inet stream`, SIGNAME
     #[arg(value_name = "NAME")]
     name: String,
 
@@ -45,13 +55,37 @@ enum Format {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let options = args.profile.settings()?.seccomp;
+    let settings = args.profile.settings()?;
     let recording = store::read(&args.recording)?;
-    let explanation = explain(&recording, &options, &args.name)?;
-    let text = match args.format {
-        Format::Text => report::explanation(&explanation),
-        Format::Json => serde_json::to_string_pretty(&explanation)? + "\n",
+    let text = match explain::explain(&recording, &settings.seccomp, &args.name) {
+        Ok(explanation) => args.print(&explanation, report::explanation)?,
+        Err(unknown @ ExplainError::Unknown { .. }) => {
+            // What is no call may be something else.
+            let Some(subject) = Subject::parse(&args.name) else {
+                return Err(unknown.into());
+            };
+            let settings = Settings {
+                apparmor: settings.apparmor,
+                seccomp: settings.seccomp,
+            };
+            let explanation = explain::access(&recording, &settings, &subject)?;
+            args.print(&explanation, report::access_explanation)?
+        }
+        Err(error) => return Err(error.into()),
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(Exit::Fine)
+}
+
+impl Args {
+    fn print<T: serde::Serialize>(
+        &self,
+        explanation: &T,
+        in_words: impl Fn(&T) -> String,
+    ) -> serde_json::Result<String> {
+        Ok(match self.format {
+            Format::Text => in_words(explanation),
+            Format::Json => serde_json::to_string_pretty(explanation)? + "\n",
+        })
+    }
 }

@@ -1,6 +1,10 @@
 //! Files that are a recording or a profile: which, and what they mean on a host.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use serde::Deserialize;
@@ -10,8 +14,9 @@ use crate::{
     profile::seccomp::{
         evaluate::{Filter, Host, Libseccomp, Refusal, Runtime},
         oci::OciSeccomp,
-        read::{Document, Kernel, Target},
+        read::{Kernel, Target},
     },
+    read::{self, AppArmor, Malformed, Seccomp, Subject},
     recording::{Recording, store},
     syscall::{Abi, Machine},
 };
@@ -19,53 +24,96 @@ use crate::{
 /// A recording or a profile.
 pub(super) enum Input {
     Recording(Box<Recording>),
-    Profile(Document),
+    Profile(Profile),
+}
+
+/// A profile of some kind, and where it is from.
+pub(super) enum Profile {
+    Seccomp(Box<Seccomp>),
+    AppArmor(AppArmor),
 }
 
 impl Input {
     /// Reads one. A folder stands for the recording in it.
-    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
-        if path.is_dir() {
-            return Ok(Self::Recording(Box::new(store::read(path)?)));
+    pub(super) fn read(named: &Path) -> anyhow::Result<Self> {
+        if named.is_dir() {
+            return Ok(Self::Recording(Box::new(store::read(named)?)));
         }
-        let bytes = bytes(path)?;
+        let (path, name) = split(named);
+        let bytes = bytes(&path)?;
         if kind(&bytes).schema.is_some() {
-            return Ok(Self::Recording(Box::new(store::parse(&bytes, path)?)));
+            return Ok(Self::Recording(Box::new(store::parse(&bytes, &path)?)));
         }
-        Ok(Self::Profile(parse(&bytes, path)?))
+        let profile = match read::choose(&text(&path, bytes)?, name.as_deref())? {
+            Subject::Seccomp(read) => Profile::Seccomp(read),
+            Subject::AppArmor(read) => Profile::AppArmor(read),
+            Subject::Manifest(_) => anyhow::bail!("{} holds no profile", path.display()),
+        };
+        Ok(Self::Profile(profile))
     }
 }
 
-/// Reads a profile.
-pub(super) fn profile(path: &Path) -> anyhow::Result<Document> {
-    let bytes = bytes(path)?;
+/// Reads a seccomp profile. A folder stands for the `seccomp.json` in it.
+pub(super) fn seccomp(named: &Path) -> anyhow::Result<Seccomp> {
+    let inner = named.join("seccomp.json");
+    let (path, name) = match named.is_dir() {
+        true if inner.is_file() => (inner, None),
+        _ => split(named),
+    };
+    let bytes = bytes(&path)?;
     if kind(&bytes).schema.is_some() {
         anyhow::bail!(
             "{} is a recording; give the profile first, and recordings with --recording",
             path.display()
         );
     }
-    parse(&bytes, path)
+    Ok(read::choose_seccomp(&text(&path, bytes)?, name.as_deref())?)
+}
+
+/// `FILE#NAME` in its parts, when there is no file of that whole name.
+pub(super) fn split(named: &Path) -> (PathBuf, Option<String>) {
+    let whole = || (named.to_owned(), None);
+    if named.exists() {
+        return whole();
+    }
+    let Some((path, name)) = named.to_str().and_then(|text| text.rsplit_once('#')) else {
+        return whole();
+    };
+    (PathBuf::from(path), Some(name.to_owned()))
+}
+
+/// What is in a file, as far as it is read: too much, and what is no text, are errors of the reader.
+pub(super) fn file(path: &Path) -> anyhow::Result<Result<read::Input, Malformed>> {
+    let limit = u64::try_from(read::MAX_BYTES).unwrap_or(u64::MAX);
+    let bytes =
+        up_to(path, limit + 1).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(read::Input::new(label(path), bytes))
+}
+
+fn text(path: &Path, bytes: Vec<u8>) -> Result<read::Input, Malformed> {
+    read::Input::new(label(path), bytes)
 }
 
 fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| {
-        // One more than there may be, for what is no regular file.
-        file.take(store::MAX_BYTES + 1).read_to_end(&mut bytes)
-    });
-    read.with_context(|| {
+    // One more than there may be, for what is no regular file.
+    let bytes = up_to(path, store::MAX_BYTES + 1).with_context(|| {
         format!(
-            "cannot read {}; give a recording.json, its folder, or a seccomp profile",
+            "cannot read {}; give a recording.json, its folder, or a profile",
             path.display()
         )
     })?;
     anyhow::ensure!(
         bytes.len() as u64 <= store::MAX_BYTES,
-        "{} has more than {} bytes: it is neither a recording nor a seccomp profile",
+        "{} has more than {} bytes: it is neither a recording nor a profile",
         path.display(),
         store::MAX_BYTES
     );
+    Ok(bytes)
+}
+
+fn up_to(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -77,17 +125,6 @@ struct Kind {
 /// What tells a recording; what is no JSON at all is told when it is read.
 fn kind(bytes: &[u8]) -> Kind {
     serde_json::from_slice(bytes).unwrap_or_default()
-}
-
-fn parse(bytes: &[u8], path: &Path) -> anyhow::Result<Document> {
-    let text = std::str::from_utf8(bytes)
-        .with_context(|| format!("{} is no text; give a seccomp profile", path.display()))?;
-    Document::from_json(text).with_context(|| {
-        format!(
-            "{} is neither a recording nor a seccomp profile",
-            path.display()
-        )
-    })
 }
 
 /// For which host a profile is read.
@@ -164,7 +201,7 @@ impl HostArgs {
     /// The profile in plain form for one of them.
     pub(super) fn resolve(
         &self,
-        document: &Document,
+        read: &Seccomp,
         native: Abi,
         recordings: &[Recording],
         path: &Path,
@@ -181,7 +218,7 @@ impl HostArgs {
                 None => kernel(recordings)?,
             },
         };
-        let resolved = document.resolve(&target);
+        let resolved = read.document().resolve(&target);
         resolved.with_context(|| format!("{} means nothing certain", path.display()))
     }
 

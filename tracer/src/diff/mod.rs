@@ -1,5 +1,6 @@
 //! What changed between two recordings, or between two profiles, riskiest first. Pure.
 
+mod apparmor;
 mod profiles;
 mod recordings;
 #[cfg(test)]
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub use apparmor::apparmor;
 pub use profiles::profiles;
 pub use recordings::recordings;
 
@@ -33,16 +35,20 @@ pub struct Diff {
 pub enum Kind {
     /// Recordings: what the workload did.
     Recordings,
-    /// Profiles: what happens to calls.
+    /// Seccomp profiles: what happens to calls.
     Profiles,
+    /// AppArmor profiles: what rules say.
+    #[serde(rename = "apparmor")]
+    AppArmor,
 }
 
-/// A call that changed.
+/// A call that changed, or what a rule of AppArmor is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// Its name, or what else it is called by.
     pub call: String,
-    /// The ABIs in which it did, all in the same way.
+    /// The ABIs in which it did, all in the same way; of AppArmor none.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub abis: BTreeSet<Abi>,
     /// How.
     pub kind: ChangeKind,

@@ -241,3 +241,68 @@ proptest! {
         prop_assert!(profiles(&after, &after).changes.is_empty());
     }
 }
+
+fn of_apparmor(before: &str, after: &str) -> Diff {
+    let read = |text: &str| {
+        let input = crate::read::Input::new("f", text.into()).unwrap();
+        let subject = crate::read::choose(&input, None).unwrap();
+        subject.apparmor().unwrap().clone()
+    };
+    apparmor(&read(before), &read(after))
+}
+
+fn told(diff: &Diff) -> Vec<String> {
+    diff.changes
+        .iter()
+        .map(|it| {
+            let more = if it.grants { " (more)" } else { "" };
+            format!(
+                "{} {}: {} -> {}{more}",
+                it.kind.as_str(),
+                it.call,
+                it.before.join(", "),
+                it.after.join(", ")
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn rules_of_apparmor_are_compared_whatever_their_order_and_spelling() {
+    let same = of_apparmor(
+        "profile a {\n  capability chown kill,\n  /etc/a rw,\n  rk /etc/b,\n  network inet,\n}\n",
+        "profile a {\n  network inet,\n  allow /etc/b kr,\n  /etc/a w,\n  /etc/a r,\n  capability kill,\n  capability chown,\n}\n",
+    );
+    assert_eq!(told(&same), Vec::<String>::new());
+}
+
+#[test]
+fn rules_of_apparmor_that_differ_are_told_riskiest_first() {
+    let diff = of_apparmor(
+        "profile a {\n  /etc/** r,\n  /usr/bin/a ix,\n  /data/x r,\n  deny /root/** w,\n  network inet,\n}\n",
+        "profile a flags=(complain) {\n  /etc/** r,\n  /etc/passwd r,\n  /usr/bin/a Ux,\n  /data/x rw,\n  capability sys_admin,\n  ^hat {\n    /x r,\n  }\n}\n",
+    );
+    assert_eq!(
+        told(&diff),
+        [
+            "arguments /usr/bin/a: ix -> Ux (more)",
+            "added capability sys_admin:  ->  (more)",
+            "action the profile:  -> flags=(complain) (more)",
+            "arguments /data/x: r -> rw (more)",
+            "removed deny /root/**: w ->  (more)",
+            "added ^hat: /x:  -> r (more)",
+            "added /etc/passwd:  -> r",
+            "removed network inet:  -> ",
+            "added ^hat: the profile:  -> ",
+        ]
+    );
+}
+
+#[test]
+fn an_object_and_the_text_of_it_are_the_same() {
+    let object = "apiVersion: security-profiles-operator.x-k8s.io/v1\nkind: AppArmorProfile\nmetadata: {name: a}\nspec: {abstract: {filesystem: {readOnlyPaths: [/etc/a]}, capability: {allowedCapabilities: [chown]}}}\n";
+    let diff = of_apparmor(object, "profile b {\n  /etc/a r,\n  capability chown,\n}\n");
+    assert_eq!(told(&diff), Vec::<String>::new());
+    assert!(diff.notes[0].contains("denials of its own"));
+    assert_eq!(diff.notes[1], "the profile a is called b now");
+}

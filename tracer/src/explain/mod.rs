@@ -1,12 +1,15 @@
-//! Why a call is in a profile, or is not: what was seen of it, which layers want it, what it gives away,
+//! Why a call, a file, a capability, a kind of socket or a signal is in a profile, or is not: what was seen of it, which layers want it, what it gives away,
 //! and what changes without it. Pure.
 
+mod access;
 mod consequences;
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 use thiserror::Error;
+
+pub use access::{AccessError, AccessExplanation, Done, RuleReason, Settings, Subject, access};
 
 use crate::{
     profile::{
@@ -35,7 +38,10 @@ pub enum ExplainError {
 
 fn did_you_mean(nearest: &Option<&str>) -> String {
     nearest.map_or_else(
-        || "; give the name of a system call, as REVIEW.md has it".to_owned(),
+        || {
+            "; give a system call, a path, CAP_NAME, AF_FAMILY or SIGNAME, as REVIEW.md has it"
+                .to_owned()
+        },
         |nearest| format!("; did you mean {nearest:?}?"),
     )
 }

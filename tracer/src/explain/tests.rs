@@ -78,5 +78,5 @@ fn a_wrong_name_is_refused_with_the_nearest() {
         refused("ptrcae"),
         "no call is named \"ptrcae\"; did you mean \"ptrace\"?"
     );
-    assert!(refused("frobnicate").contains("give the name of a system call"));
+    assert!(refused("frobnicate").contains("give a system call, a path"));
 }

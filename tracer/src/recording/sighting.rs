@@ -6,12 +6,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    Blocked, Executable, FirstSeen, Instance, Phase, Recording, Syscall, observe::earlier,
+    Blocked, Executable, FirstSeen, Instance, Moment, Phase, Recording, Syscall, Witness,
+    observe::earlier,
 };
 
-/// A call as one executable made it, or tried to, in one phase, whichever instances it was in.
+/// A call as one executable made it, or tried to, in one phase, whichever instances it was in; or an
+/// access to a file and the like, of which less is known of the first time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Sighting {
+pub struct Sighting<First = FirstSeen> {
     /// The phase.
     pub phase: Phase,
     /// The executable.
@@ -23,7 +25,7 @@ pub struct Sighting {
     pub instances: usize,
     /// The earliest that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub first: Option<FirstSeen>,
+    pub first: Option<First>,
     /// When the first of these instances began, RFC 3339; `None` when none of them is listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
@@ -48,27 +50,66 @@ impl Sighting {
         }
         who.into_iter()
             .map(|((phase, executable, blocked), (instances, first))| {
-                let listed: Vec<_> = instances
-                    .iter()
-                    .filter_map(|number| recording.instances.get(*number as usize))
-                    .collect();
-                let time = |of: fn(&Instance) -> &str| {
-                    let times = listed.iter().map(move |it| of(it));
-                    // As text they are in order only when all have as many digits.
-                    times.map(|text| (text.parse::<Timestamp>().ok(), text.to_owned()))
-                };
+                let (since, until) = span(recording, &instances);
                 Self {
                     phase,
                     executable,
                     blocked,
                     instances: instances.len(),
                     first,
-                    since: time(|it| &it.began).min().map(|(_, text)| text),
-                    until: time(|it| &it.ended).max().map(|(_, text)| text),
+                    since,
+                    until,
                 }
             })
             .collect()
     }
+}
+
+impl Sighting<Moment> {
+    /// Those of an access, by phase and executable, whichever calls it was made in.
+    pub fn of_access<'a>(
+        recording: &Recording,
+        evidence: impl IntoIterator<Item = &'a Witness>,
+    ) -> Vec<Self> {
+        let mut who: BTreeMap<_, (BTreeSet<u32>, Option<Moment>)> = BTreeMap::new();
+        for witness in evidence {
+            let key = (witness.phase, witness.executable.clone());
+            let (instances, first) = who.entry(key).or_default();
+            instances.extend(&witness.instances);
+            let both = [first.take(), witness.first.clone()].into_iter().flatten();
+            *first = both.min();
+        }
+        who.into_iter()
+            .map(|((phase, executable), (instances, first))| {
+                let (since, until) = span(recording, &instances);
+                Self {
+                    phase,
+                    executable,
+                    blocked: None,
+                    instances: instances.len(),
+                    first,
+                    since,
+                    until,
+                }
+            })
+            .collect()
+    }
+}
+
+/// When the first of these instances began, and the last of them ended.
+fn span(recording: &Recording, instances: &BTreeSet<u32>) -> (Option<String>, Option<String>) {
+    let listed: Vec<_> = instances
+        .iter()
+        .filter_map(|number| recording.instances.get(*number as usize))
+        .collect();
+    let time = |of: fn(&Instance) -> &str| {
+        let times = listed.iter().map(move |it| of(it));
+        // As text they are in order only when all have as many digits.
+        times.map(|text| (text.parse::<Timestamp>().ok(), text.to_owned()))
+    };
+    let since = time(|it| &it.began).min().map(|(_, text)| text);
+    let until = time(|it| &it.ended).max().map(|(_, text)| text);
+    (since, until)
 }
 
 #[cfg(test)]

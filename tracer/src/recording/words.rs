@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Blocked, Executable, FirstSeen, Phase, Sighting};
+use super::{Blocked, Executable, FirstSeen, Moment, Phase, Sighting};
 
 /// Most executables that are named at once.
 const NAMED: usize = 6;
@@ -67,7 +67,7 @@ pub(crate) fn errno(number: u16) -> String {
 }
 
 /// `run, by /usr/sbin/nginx: 2 of 3 instances, first after 1.2 s`.
-pub(crate) fn sighting(it: &Sighting, instances: usize) -> String {
+pub(crate) fn sighting<First: When>(it: &Sighting<First>, instances: usize) -> String {
     let mut text = format!("{}, by {}", it.phase.as_str(), executable(&it.executable));
     let mut more = Vec::new();
     if let Some(saw) = it.blocked {
@@ -86,14 +86,32 @@ pub(crate) fn sighting(it: &Sighting, instances: usize) -> String {
     text
 }
 
+/// The first time of something, as it is told.
+pub(crate) trait When {
+    /// Nanoseconds since the recording began, the process, and its thread's command name.
+    fn when(&self) -> (u64, u32, &str);
+}
+
+impl When for FirstSeen {
+    fn when(&self) -> (u64, u32, &str) {
+        (self.after_ns, self.pid, &self.comm)
+    }
+}
+
+impl When for Moment {
+    fn when(&self) -> (u64, u32, &str) {
+        (self.after_ns, self.pid, &self.comm)
+    }
+}
+
 /// `first after 1.200 s by nginx (pid 4711)`.
-fn first(seen: &FirstSeen) -> String {
+fn first(seen: &impl When) -> String {
+    let (after_ns, pid, comm) = seen.when();
     format!(
-        "first after {}.{:03} s by {} (pid {})",
-        seen.after_ns / 1_000_000_000,
-        seen.after_ns / 1_000_000 % 1_000,
-        plain(&seen.comm),
-        seen.pid
+        "first after {}.{:03} s by {} (pid {pid})",
+        after_ns / 1_000_000_000,
+        after_ns / 1_000_000 % 1_000,
+        plain(comm)
     )
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     profile::{
-        apparmor::{AppArmorProfile, FileRule, Pattern, Permissions, Policy, RUNTIMES, kind},
+        apparmor::{AppArmorProfile, Pattern, Permissions, Policy, RUNTIMES, kind},
         capabilities::Capabilities,
     },
     recording::{Peer, SignalDirection, SocketOperation, TraceDirection},
@@ -89,24 +89,11 @@ fn lost(doc: &mut Document, profile: &AppArmorProfile) {
 }
 
 fn second_look(doc: &mut Document, profile: &AppArmorProfile) {
-    let all = |rule: &FileRule| rule.permissions | rule.owner;
     let rows: Vec<_> = profile
         .files()
         .filter_map(|(pattern, rule)| {
-            let all = all(rule);
-            let why = if all.has_any(Permissions::WRITE)
-                && all.has_any(Permissions::MAP | Permissions::EXECUTE)
-            {
-                "it can be written and then executed"
-            } else if pattern.is_glob() && all.has_any(Permissions::EXECUTE) {
-                "every file there can be executed"
-            } else if all.has_any(Permissions::WRITE) && is_system(pattern) {
-                "what is written there changes the system"
-            } else if pattern.is_glob() && all.has_any(Permissions::WRITE | Permissions::APPEND) {
-                "more files than were seen can be written"
-            } else {
-                return None;
-            };
+            let why = rule.second_look(pattern)?;
+            let all = rule.permissions | rule.owner;
             Some([rule_text(pattern), all.to_string(), why.to_owned()])
         })
         .collect();
@@ -114,22 +101,6 @@ fn second_look(doc: &mut Document, profile: &AppArmorProfile) {
         doc.heading(2, "Files worth a second look");
         doc.table(["Path", "Allowed", "Why"], rows);
     }
-}
-
-/// Whether a pattern is below a directory that configures the system.
-fn is_system(pattern: &Pattern) -> bool {
-    let token = pattern.token().unwrap_or_default();
-    let token = token.trim_start_matches('"');
-    [
-        "/etc/",
-        "/usr/",
-        "/boot/",
-        "@{PROC}/sys/",
-        "@{sys}/",
-        "/lib",
-    ]
-    .iter()
-    .any(|place| token.starts_with(place))
 }
 
 fn rule_text(pattern: &Pattern) -> String {

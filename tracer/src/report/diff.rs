@@ -35,6 +35,7 @@ pub fn diff_markdown(diff: &Diff, before: &str, after: &str) -> String {
     let what = match diff.of {
         Kind::Recordings => "recordings",
         Kind::Profiles => "seccomp profiles",
+        Kind::AppArmor => "AppArmor profiles",
     };
     doc.heading(
         2,
@@ -62,7 +63,11 @@ pub fn diff_markdown(diff: &Diff, before: &str, after: &str) -> String {
     });
     let rows: Vec<_> = rows.collect();
     if !rows.is_empty() {
-        doc.table(["", "Call", "Before", "After", "To know"], rows);
+        let what = match diff.of {
+            Kind::Recordings | Kind::Profiles => "Call",
+            Kind::AppArmor => "Rule",
+        };
+        doc.table(["", what, "Before", "After", "To know"], rows);
     }
     doc.into_text()
 }
@@ -85,6 +90,8 @@ fn summary(diff: &Diff) -> String {
         let what = match kind {
             ChangeKind::Added => "added",
             ChangeKind::Removed => "removed",
+            ChangeKind::Arguments if diff.of == Kind::AppArmor => "with other permissions",
+            ChangeKind::Action if diff.of == Kind::AppArmor => "with other flags",
             ChangeKind::Arguments => "with other arguments",
             ChangeKind::Action => "with another action",
             ChangeKind::Phases => "in other phases",
@@ -95,7 +102,7 @@ fn summary(diff: &Diff) -> String {
     let grants = diff.changes.iter().filter(|it| it.grants).count();
     let grants = match (grants, diff.of) {
         (0, _) => String::new(),
-        (_, Kind::Profiles) => format!("; {grants} let more through"),
+        (_, Kind::Profiles | Kind::AppArmor) => format!("; {grants} let more through"),
         (_, Kind::Recordings) => format!("; {grants} do what was not done before"),
     };
     format!(
@@ -116,7 +123,10 @@ const fn sign(change: &Change) -> char {
 /// The call, where, and what is known against it.
 fn head(change: &Change) -> String {
     let abis: Vec<_> = change.abis.iter().map(|abi| abi.as_str()).collect();
-    let mut head = format!("{} ({})", change.call, abis.join(", "));
+    let mut head = plain(&change.call);
+    if !abis.is_empty() {
+        head.push_str(&format!(" ({})", abis.join(", ")));
+    }
     let known = known(change);
     if !known.is_empty() {
         head.push_str(&format!("  ! {known}"));
@@ -125,6 +135,9 @@ fn head(change: &Change) -> String {
 }
 
 fn name(change: &Change) -> String {
+    if change.abis.is_empty() {
+        return code(&change.call);
+    }
     let abis = change.abis.iter().map(|abi| abi.as_str().to_owned());
     let abis = list(abis);
     if change.is_of_many() {

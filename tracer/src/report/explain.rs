@@ -1,7 +1,7 @@
 //! `tracer explain` for people.
 
 use crate::{
-    explain::{Allowed, Capability, Explanation, Seen},
+    explain::{AccessExplanation, Allowed, Capability, Done, Explanation, Seen},
     recording::words::{executables, phases, plain, sighting},
 };
 
@@ -60,6 +60,76 @@ pub fn explanation(it: &Explanation) -> String {
         line(&mut text, sentence);
     }
     text
+}
+
+/// What is known of a file, a capability, sockets or a signal, as plain text.
+pub fn access_explanation(it: &AccessExplanation) -> String {
+    let how = if it.allowed {
+        "is allowed"
+    } else {
+        "is not allowed"
+    };
+    let mut text = format!(
+        "{} {how} in the AppArmor profile of {}\n",
+        plain(&it.what),
+        plain(&it.workload)
+    );
+    section(&mut text, "Why");
+    for (at, rule) in it.rules.iter().enumerate() {
+        line(&mut text, &format!("{}: {}", rule.layer, plain(&rule.rule)));
+        let next = it.rules.get(at + 1);
+        // What holds for several rules is told once, below them.
+        if next.is_some_and(|next| next.reasons == rule.reasons) {
+            continue;
+        }
+        for reason in &rule.reasons {
+            line(&mut text, &format!("    {reason}"));
+        }
+    }
+    if let Some(why_not) = &it.why_not {
+        line(&mut text, why_not);
+    }
+    section(&mut text, "Seen");
+    if it.seen.is_empty() {
+        line(&mut text, "never");
+    }
+    for done in &it.seen {
+        access_told(&mut text, done, it.instances);
+    }
+    section(&mut text, "What it can do");
+    for known in &it.known {
+        line(&mut text, known);
+    }
+    if it.known.is_empty() {
+        line(&mut text, "nothing is known against it");
+    }
+    section(
+        &mut text,
+        if it.allowed { "Without it" } else { "As it is" },
+    );
+    for sentence in &it.without {
+        line(&mut text, &plain(sentence));
+    }
+    text
+}
+
+fn access_told(text: &mut String, done: &Done, instances: usize) {
+    let calls: Vec<_> = done.calls.iter().copied().collect();
+    let by = if calls.is_empty() {
+        String::new()
+    } else {
+        format!(", in {}", calls.join(", "))
+    };
+    line(text, &format!("{}{by}", plain(&done.what)));
+    for by in &done.by {
+        line(text, &format!("    {}", sighting(by, instances)));
+        if let (Some(since), Some(until)) = (&by.since, &by.until) {
+            line(
+                text,
+                &format!("        between {} and {}", plain(since), plain(until)),
+            );
+        }
+    }
 }
 
 fn headline(it: &Explanation) -> String {

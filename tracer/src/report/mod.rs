@@ -16,6 +16,6 @@ mod verify;
 
 pub use apparmor::apparmor;
 pub use diff::{diff_markdown, diff_text};
-pub use explain::explanation;
+pub use explain::{access_explanation, explanation};
 pub use review::review;
 pub use verify::{denials, verification};

@@ -144,6 +144,61 @@ pub fn blocked_by_default(name: &str) -> Option<&'static Blocked> {
         .and_then(|at| BLOCKED.get(at))
 }
 
+/// What else the default profiles do not let through. Of these nobody has to be warned: they are new, were
+/// never there, or give nothing away.
+const UNNAMED: &[Blocked] = &[
+    blocked("afs_syscall", &[], UNUSED),
+    blocked("chroot", &["CAP_SYS_CHROOT"], "Changes the root directory."),
+    blocked(
+        "clone3",
+        ADMIN,
+        "No filter can see its flags; callers use clone.",
+    ),
+    blocked("file_getattr", &[], NEW),
+    blocked("file_setattr", &[], NEW),
+    blocked("get_mempolicy", NICE, NUMA),
+    blocked("getpmsg", &[], UNUSED),
+    blocked("listns", &[], NEW),
+    blocked("lsm_get_self_attr", ADMIN, NEW),
+    blocked("lsm_list_modules", ADMIN, NEW),
+    blocked("lsm_set_self_attr", ADMIN, NEW),
+    blocked("migrate_pages", &[], NUMA),
+    blocked("open_tree_attr", &[], NEW),
+    blocked("putpmsg", &[], UNUSED),
+    blocked("rseq_slice_yield", &[], NEW),
+    blocked("security", &[], UNUSED),
+    blocked("tuxcall", &[], UNUSED),
+    blocked("uprobe", &[], NEW),
+    blocked("vserver", &[], UNUSED),
+];
+const NEW: &str = "Too new for the defaults to know it.";
+const UNUSED: &str = "No kernel of today has it.";
+
+/// What the defaults let through by its arguments only.
+const SOME: &[&str] = &["clone", "personality", "socket"];
+
+/// What Docker's and containerd's default profiles, which Kubernetes calls RuntimeDefault, do to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByDefault {
+    /// It is made.
+    Open,
+    /// It depends on its arguments.
+    Some,
+    /// It is not.
+    Denied,
+}
+
+/// What the defaults do to a call of a 64-bit ABI in a container with these capabilities, `CAP_…`.
+pub fn by_default(name: &str, has: impl Fn(&str) -> bool) -> ByDefault {
+    let unnamed = || UNNAMED.iter().find(|blocked| blocked.name == name);
+    match blocked_by_default(name).or_else(unnamed) {
+        Some(blocked) if !blocked.opened_by.iter().any(|it| has(it)) => ByDefault::Denied,
+        // With CAP_SYS_ADMIN clone is open for all flags.
+        _ if SOME.contains(&name) && !(name == "clone" && has("CAP_SYS_ADMIN")) => ByDefault::Some,
+        _ => ByDefault::Open,
+    }
+}
+
 /// The calls that a capability is of use for and that the kernel refuses without it, so that a profile
 /// which denies them makes the capability useless: capabilities(7).
 pub const GATED: &[(&str, &[&str])] = &[

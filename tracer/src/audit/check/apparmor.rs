@@ -1,18 +1,14 @@
 //! AppArmor text.
 
-use super::super::{
-    Findings, Severity,
-    read::{
-        Input,
-        apparmor::{self, Statement},
-    },
-    rules,
+use super::super::{Findings, Severity, rules};
+use crate::read::{
+    AppArmor, Form,
+    apparmor::{Rule, Statement},
 };
 
-pub(in super::super) fn check(input: &Input, out: &mut Findings<'_>) {
-    let statements = apparmor::read(input.text());
-    let rules: Vec<_> = statements.iter().map(Rule::of).collect();
-    heads(&statements, out);
+pub(in super::super) fn check(read: &AppArmor, out: &mut Findings<'_>) {
+    let rules: Vec<_> = read.statements.iter().map(Rule::of).collect();
+    heads(read, out);
     for rule in &rules {
         blanket(rule, out);
         unconfined_exec(rule, out);
@@ -48,103 +44,11 @@ pub(in super::super) fn check(input: &Input, out: &mut Findings<'_>) {
     }
 }
 
-/// A rule by its parts.
-struct Rule<'a> {
-    statement: &'a Statement,
-    denies: bool,
-    /// The words behind the qualifiers.
-    words: &'a [String],
-    path: Option<&'a str>,
-    permissions: &'a str,
-}
-
-impl<'a> Rule<'a> {
-    fn of(statement: &'a Statement) -> Self {
-        let is_qualifier = |word: &String| {
-            matches!(
-                word.as_str(),
-                "audit" | "deny" | "allow" | "owner" | "quiet" | "other"
-            )
-        };
-        let count = statement
-            .words
-            .iter()
-            .take_while(|word| is_qualifier(word))
-            .count();
-        let (qualifiers, words) = statement.words.split_at(count);
-        let mut rule = Self {
-            statement,
-            denies: qualifiers.iter().any(|word| word == "deny"),
-            words,
-            path: None,
-            permissions: "",
-        };
-        let file = match words.split_first() {
-            Some((first, rest)) if first == "file" && !rest.is_empty() => rest,
-            _ => words,
-        };
-        // `PATH PERMISSIONS` or `PERMISSIONS PATH`, and perhaps a target behind an arrow.
-        if let [first, second, ..] = file
-            && !statement.is_head
-        {
-            if is_path(first) && is_permissions(second) {
-                (rule.path, rule.permissions) = (Some(first.as_str()), second);
-            } else if is_path(second) && is_permissions(first) {
-                (rule.path, rule.permissions) = (Some(second.as_str()), first);
-            }
-        }
-        rule
-    }
-
-    fn writes(&self) -> bool {
-        self.path.is_some() && self.permissions.contains(['w', 'a'])
-    }
-
-    fn executes(&self) -> bool {
-        self.path.is_some() && self.permissions.contains('x')
-    }
-
-    /// Whether a path of another rule is one of this one's, as far as can be told from the texts.
-    fn covers(&self, other: &Self) -> bool {
-        let (Some(own), Some(its)) = (self.path, other.path) else {
-            return false;
-        };
-        own == its
-            || own
-                .strip_suffix("**")
-                .is_some_and(|before| its.len() > before.len() && its.starts_with(before))
-    }
-
-    /// Whether this one, a deny rule, denies something that another allows in so many words.
-    fn takes_back(&self, other: &Self) -> bool {
-        if self.path.is_some() {
-            let both = |c: char| other.permissions.contains(c);
-            return self.covers(other) && self.permissions.contains(both);
-        }
-        let kind = self.words.first().map(String::as_str);
-        matches!(kind, Some("capability" | "network"))
-            && other.words.first() == self.words.first()
-            && other.words.len() > 1
-            && (self.words.len() == 1 || self.words == other.words)
-    }
-}
-
-fn is_path(word: &str) -> bool {
-    word.starts_with('/')
-        || word.starts_with("@{")
-        || word.starts_with("{/")
-        || word.starts_with("**")
-}
-
-fn is_permissions(word: &str) -> bool {
-    !word.is_empty() && word.chars().all(|c| "rwamlkxipPcCuU".contains(c))
-}
-
-fn heads(statements: &[Statement], out: &mut Findings<'_>) {
-    let heads: Vec<_> = statements.iter().filter(|it| it.is_head).collect();
-    let has_abi = statements
-        .iter()
-        .any(|it| it.words.first().is_some_and(|word| word == "abi"));
+fn heads(read: &AppArmor, out: &mut Findings<'_>) {
+    let heads: Vec<_> = read.statements.iter().filter(|it| it.is_head).collect();
+    let is_abi = |it: &Statement| it.words.first().is_some_and(|word| word == "abi");
+    // The operator writes the text of an object.
+    let has_abi = read.form != Form::AppArmor || read.statements.iter().any(is_abi);
     if let Some(first) = heads.first().filter(|_| !has_abi) {
         out.add(
             &rules::APPARMOR_NO_ABI,

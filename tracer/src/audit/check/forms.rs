@@ -1,15 +1,22 @@
 //! Old forms.
 
-use super::super::{
-    Context, Findings, Severity,
-    read::{Form, Node, Seccomp},
-    rules,
-};
+use super::super::{Context, Findings, Severity, rules};
+use crate::read::{Form, Node, Seccomp};
 
 pub(super) fn check(read: &Seccomp, context: &Context<'_>, out: &mut Findings<'_>) {
     old_names(read, out);
     if read.form == Form::Engine {
         engine_form(read, context, out);
+    }
+    if let Some(base) = &read.base {
+        out.add(
+            &rules::BASE_PROFILE,
+            base.span.clone(),
+            format!(
+                "{:?}, which this profile is added to, is not in this file",
+                base.name
+            ),
+        );
     }
     if let Some(object) = &read.object {
         old_resource(object, out);

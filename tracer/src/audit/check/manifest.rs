@@ -2,12 +2,8 @@
 
 use std::{collections::BTreeSet, ops::Range};
 
-use super::super::{
-    Findings, Severity,
-    context::Context,
-    read::{Manifest, Node},
-    rules,
-};
+use super::super::{Findings, Severity, context::Context, rules};
+use crate::read::{Manifest, Node};
 
 /// A profile that a container names.
 #[derive(Clone, Debug)]

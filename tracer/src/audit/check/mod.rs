@@ -13,15 +13,15 @@ mod gaps;
 mod grants;
 pub(super) mod manifest;
 mod names;
+pub(super) mod runtime_default;
 
 use std::ops::Range;
 
 use super::{
-    Context, Findings, Severity,
-    read::Seccomp,
-    rules,
+    Context, Findings, Severity, rules,
     subject::{NoView, View},
 };
+use crate::read::Seccomp;
 
 /// Checks a profile. What is to be said of it elsewhere, `and` says.
 pub(super) fn seccomp(

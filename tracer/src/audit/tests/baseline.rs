@@ -26,7 +26,7 @@ fn a_baseline_is_compared_call_by_call() {
             lookup: &|name| Lookup::Missing(name.to_owned()),
         };
         let input = Input::new("baseline.json", baseline.into()).unwrap();
-        let plain = plain(&input, &context).unwrap();
+        let plain = plain(&input, None, &context).unwrap();
         context.baseline = Some(("baseline.json", &plain));
         let text = format!(
             r#"{{"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [{RUNS}{more}]}}"#

@@ -116,3 +116,109 @@ fn runtimes_that_cannot_start_are_told_from_those_that_can() {
         "{message}"
     );
 }
+
+/// The place and message of a rule in the manifest.
+fn in_pod<'a>(findings: &'a [Finding], id: &str) -> Vec<(Severity, &'a str)> {
+    let of_rule = findings
+        .iter()
+        .filter(|it| it.file == "pod.yaml" && it.id == id);
+    of_rule
+        .map(|it| (it.severity, it.message.as_str()))
+        .collect()
+}
+
+#[test]
+fn runtime_default_instead() {
+    let deny = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["ptrace"], "action": "SCMP_ACT_ERRNO"}]}"#;
+    let findings = manifest(DEPLOYMENT, Some(deny));
+    let told = in_pod(&findings, "runtime-default");
+    // ptrace is open by default since Linux 4.8.
+    assert!(
+        told[0].0 == Severity::Info
+            && told[0]
+                .1
+                .contains("would be weaker in 1 calls, which it opens, and stronger in"),
+        "{told:?}"
+    );
+    let all = r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#;
+    let findings = manifest(DEPLOYMENT, Some(all));
+    let told = in_pod(&findings, "runtime-default");
+    assert!(
+        told[0].0 == Severity::High && told[0].1.contains("stronger, and no weaker anywhere"),
+        "{told:?}"
+    );
+    let none = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["execve", "exit", "exit_group", "rt_sigreturn"], "action": "SCMP_ACT_ALLOW"}]}"#;
+    let findings = manifest(DEPLOYMENT, Some(none));
+    let told = in_pod(&findings, "runtime-default");
+    assert!(
+        told[0].0 == Severity::Info
+            && told[0]
+                .1
+                .contains("RuntimeDefault would be weaker: it opens"),
+        "{told:?}"
+    );
+}
+
+const DENY: &str = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["chmod", "chmodat"], "action": "SCMP_ACT_ERRNO"}]}"#;
+
+/// An object that the operator installs, or a file of a ConfigMap, beside the pod that names it.
+#[test]
+fn a_profile_beside_the_manifest_is_the_one_that_it_names() {
+    for (profile, name) in [
+        (
+            format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  web.json: '{DENY}'\n"),
+            "profiles/web.json",
+        ),
+        (
+            format!(
+                "apiVersion: security-profiles-operator.x-k8s.io/v1\nkind: SeccompProfile\nmetadata: {{name: web}}\nspec: {DENY}\n"
+            ),
+            "operator/web.json",
+        ),
+    ] {
+        let text = format!(
+            "{}---\n{profile}",
+            DEPLOYMENT.replace(
+                "localhostProfile: web.json",
+                &format!("localhostProfile: {name}")
+            )
+        );
+        let findings = manifest(&text, None);
+        assert_eq!(of(&findings, "profile-missing"), [], "{name}");
+        assert_eq!(of(&findings, "runtime-default").len(), 1, "{name}");
+        assert_eq!(of(&findings, "unknown-name").len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn kubescapes_objects_and_bases_that_are_elsewhere() {
+    let kubescape = format!(
+        "apiVersion: kubescape.io/v1\nkind: SeccompProfile\nspec:\n  containers:\n  - name: web\n    path: web.json\n    spec: {DENY}\n"
+    );
+    assert_eq!(of(&manifest(&kubescape, None), "unknown-name").len(), 1);
+    let part = "apiVersion: security-profiles-operator.x-k8s.io/v1\nkind: SeccompProfile\nmetadata: {name: web}\nspec:\n  defaultAction: SCMP_ACT_ERRNO\n  baseProfileName: runc-v1.3\n";
+    assert_eq!(
+        of(&manifest(part, None), "base-profile"),
+        [(
+            6,
+            "\"runc-v1.3\", which this profile is added to, is not in this file"
+        )]
+    );
+}
+
+#[test]
+fn apparmor_profiles_of_the_operator() {
+    let text = "apiVersion: security-profiles-operator.x-k8s.io/v1\nkind: AppArmorProfile\nmetadata: {name: web}\nspec:\n  mode: Complain\n  abstract:\n    executable: {allowedExecutables: [/srv/run]}\n    filesystem:\n      readWritePaths:\n      - /srv/**\n      - /proc/sys/kernel/core_pattern\n";
+    let found: Vec<_> = manifest(text, None)
+        .iter()
+        .map(|it| (it.place.line, it.id))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (5, "apparmor-complain"),
+            (10, "apparmor-write-exec"),
+            (11, "apparmor-proc-sys")
+        ]
+    );
+}

@@ -88,13 +88,13 @@ fn enforced(args: &Args, choice: &Choice) -> anyhow::Result<Enforced> {
     let native = Machine::this()
         .context("this machine is none that tracer knows")?
         .native;
-    let document = input::profile(&args.profile)?;
+    let read = input::seccomp(&args.profile)?;
     let runtime = super::runtimes(choice)
         .first()
         .copied()
         .unwrap_or(Runtime::Runc);
     Ok(Enforced {
-        profile: args.host.resolve(&document, native, &[], &args.profile)?,
+        profile: args.host.resolve(&read, native, &[], &args.profile)?,
         host: Host {
             native,
             ..args.host.host(native, runtime)

@@ -38,6 +38,7 @@ use crate::{
     "Examples:\n",
     "  tracer verify seccomp.json --recording profiles-out/nginx\n",
     "  tracer verify seccomp.json --recording v1/web v2/web --runtime runc@1.3\n",
+    "  tracer verify deploy/profiles.yaml#web --recording profiles-out/web\n",
     "  tracer verify seccomp.json -- ./server --self-test\n",
     "  tracer verify seccomp.json --log-only --update profiles-out/server -- ./server --self-test\n\n",
     "Exit status:\n",
@@ -52,7 +53,8 @@ use crate::{
 ))]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["recording", "command"]))]
 pub(super) struct Args {
-    /// The profile: a seccomp profile in any form that runtimes, Docker or Podman read
+    /// The seccomp profile, in any form that `tracer audit` reads, or a folder with a seccomp.json; of a
+    /// file with several, FILE#NAME
     #[arg(value_name = "PROFILE")]
     profile: PathBuf,
 
@@ -147,12 +149,12 @@ fn verdict(args: &Args, report: &Report) -> Exit {
 }
 
 fn offline(args: &Args, window: Choice, recordings: &[Recording]) -> anyhow::Result<Report> {
-    let document = input::profile(&args.profile)?;
+    let read = input::seccomp(&args.profile)?;
     let mut profiles = Vec::new();
     for native in args.host.natives(recordings)? {
         let profile = args
             .host
-            .resolve(&document, native, recordings, &args.profile)?;
+            .resolve(&read, native, recordings, &args.profile)?;
         for runtime in runtimes(&window) {
             profiles.push(Enforced {
                 profile: profile.clone(),

@@ -24,6 +24,40 @@ pub struct FileRule {
     pub executables: BTreeSet<Executable>,
 }
 
+impl FileRule {
+    /// Why a reviewer should look at it twice; `None` when nothing is known against it.
+    pub fn second_look(&self, pattern: &Pattern) -> Option<&'static str> {
+        let all = self.permissions | self.owner;
+        if all.has_any(Permissions::WRITE) && all.has_any(Permissions::MAP | Permissions::EXECUTE) {
+            Some("it can be written and then executed")
+        } else if pattern.is_glob() && all.has_any(Permissions::EXECUTE) {
+            Some("every file there can be executed")
+        } else if all.has_any(Permissions::WRITE) && is_system(pattern) {
+            Some("what is written there changes the system")
+        } else if pattern.is_glob() && all.has_any(Permissions::WRITE | Permissions::APPEND) {
+            Some("more files than were seen can be written")
+        } else {
+            None
+        }
+    }
+}
+
+/// Whether a pattern is below a directory that configures the system.
+fn is_system(pattern: &Pattern) -> bool {
+    let token = pattern.token().unwrap_or_default();
+    let token = token.trim_start_matches('"');
+    [
+        "/etc/",
+        "/usr/",
+        "/boot/",
+        "@{PROC}/sys/",
+        "@{sys}/",
+        "/lib",
+    ]
+    .iter()
+    .any(|place| token.starts_with(place))
+}
+
 /// The uses of one path.
 #[derive(Clone, Debug, Default)]
 struct Uses {

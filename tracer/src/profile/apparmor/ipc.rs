@@ -30,7 +30,7 @@ pub(super) fn labels(peer: Peer) -> &'static [&'static str] {
 
 /// The parser's name of a signal: apparmor.d(5) has no name for what a machine does not, and counts
 /// real-time signals from 32.
-pub(super) fn signal(number: u8) -> Option<String> {
+pub(crate) fn signal(number: u8) -> Option<String> {
     const NAMES: [&str; 32] = [
         "exists", "hup", "int", "quit", "ill", "trap", "abrt", "bus", "fpe", "kill", "usr1",
         "segv", "usr2", "pipe", "alrm", "term", "stkflt", "chld", "cont", "stop", "stp", "ttin",

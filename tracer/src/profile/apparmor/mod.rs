@@ -24,6 +24,7 @@ mod unsayable;
 
 pub use files::FileRule;
 pub use generalise::{Policy, Reason};
+pub(crate) use ipc::signal as signal_name;
 pub use ipc::{IpcRule, RUNTIMES};
 pub use links::LinkRule;
 pub use model::{AppArmorProfile, CapabilityRule, Lost, Options, kind};
@@ -31,3 +32,4 @@ pub use mounts::MountRule;
 pub use network::NetworkRule;
 pub use pattern::Pattern;
 pub use permissions::Permissions;
+pub(crate) use unsayable::access_in_words;

@@ -18,6 +18,17 @@ pub struct NetworkRule {
 }
 
 impl super::AppArmorProfile {
+    /// The number of a family by the parser's name, which is that of `AF_…` in small letters.
+    pub fn family_number(name: &str) -> Option<u16> {
+        let known = FAMILIES.iter().find(|(_, known)| *known == name);
+        known.map(|(number, _)| *number)
+    }
+
+    /// The number of a type by the parser's name, which is that of `SOCK_…` in small letters.
+    pub fn kind_number(name: &str) -> Option<u16> {
+        (1..=10).find(|number| kind(*number) == Some(name))
+    }
+
     /// The parser's names of a family and a type, or the numbers.
     pub fn socket_name(family_number: u16, kind_number: u16) -> String {
         let name = |name: Option<&str>, number: u16| name.map_or(number.to_string(), str::to_owned);

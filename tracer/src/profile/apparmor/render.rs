@@ -3,12 +3,18 @@
 use std::fmt::Write as _;
 
 use super::{
+    files::FileRule,
     ipc,
+    links::LinkRule,
     model::{AppArmorProfile, kind},
     network,
+    pattern::Pattern,
     quote::quoted,
 };
-use crate::recording::{Peer, SignalDirection};
+use crate::{
+    profile::Layer,
+    recording::{FilePath, Peer, SignalDirection},
+};
 
 /// Paths that lead to no root, as files in a mount of another namespace have them, are asked about
 /// from the root on, and files that were removed under their last name. Without these flags both are
@@ -54,6 +60,45 @@ impl AppArmorProfile {
         let unseen = open.iter().filter(|(kind, _)| self.unseen.contains(kind));
         unseen
             .map(|(kind, rule)| format!("# Not observed, so not restricted: {kind}.\n  {rule},"))
+            .collect()
+    }
+
+    /// The text of the rules for files that hold for a path, or that stand for it word by word, each with
+    /// the rule behind it.
+    pub fn rules_for(&self, path: &FilePath) -> Vec<(Vec<String>, &Pattern, &FileRule)> {
+        let is_it = |pattern: &Pattern| {
+            pattern.matches(path) || pattern.token().as_deref() == Some(&path.to_string())
+        };
+        let rules = self.files.iter().filter(|(pattern, _)| is_it(pattern));
+        rules
+            .map(|(pattern, rule)| (file_rule(pattern, rule), pattern, rule))
+            .collect()
+    }
+
+    /// The text of the rules for hard links that give a path another name, or are one to it.
+    pub fn links_for(&self, path: &FilePath) -> Vec<(String, &LinkRule)> {
+        let links = self.links.iter();
+        links
+            .filter(|((new, old), _)| new.matches(path) || old.matches(path))
+            .filter_map(|((new, old), rule)| Some((link_rule(new, old, rule)?, rule)))
+            .collect()
+    }
+
+    /// The text of the rules for a signal, with their layer.
+    pub fn rules_for_signal(&self, number: u8) -> Vec<(Layer, String)> {
+        let Some(name) = ipc::signal(number) else {
+            return Vec::new();
+        };
+        let has = |rule: &String| {
+            let set = rule.split_once("set=(").map_or("", |(_, rest)| rest);
+            let set = set.split(')').next().unwrap_or_default();
+            rule.starts_with("signal") && set.split(", ").any(|it| it == name)
+        };
+        let observed = self.ipc_rules().into_iter().filter(has);
+        let observed = observed.map(|rule| (Layer::Observed, rule));
+        let essential = self.essential_ipc().into_iter();
+        observed
+            .chain(essential.map(|rule| (Layer::Essential, rule)))
             .collect()
     }
 
@@ -138,24 +183,35 @@ impl AppArmorProfile {
     fn file_rules(&self) -> Vec<String> {
         let mut rules = Vec::new();
         for (pattern, rule) in &self.files {
-            let Some(token) = pattern.token() else {
-                continue;
-            };
-            for (owner, permissions) in [("", rule.permissions), ("owner ", rule.owner)] {
-                let permissions = permissions.to_string();
-                if !permissions.is_empty() {
-                    rules.push(format!("{owner}{token} {permissions},"));
-                }
-            }
+            rules.extend(file_rule(pattern, rule));
         }
         for ((new, old), rule) in &self.links {
-            if let (Some(new), Some(old)) = (new.token(), old.token()) {
-                let subset = if rule.subset { " subset" } else { "" };
-                rules.push(format!("link{subset} {new} -> {old},"));
-            }
+            rules.extend(link_rule(new, old, rule));
         }
         rules
     }
+}
+
+/// The lines of a rule for files: for anyone, and for their owner.
+fn file_rule(pattern: &Pattern, rule: &FileRule) -> Vec<String> {
+    let Some(token) = pattern.token() else {
+        return Vec::new();
+    };
+    [("", rule.permissions), ("owner ", rule.owner)]
+        .into_iter()
+        .map(|(owner, permissions)| (owner, permissions.to_string()))
+        .filter(|(_, permissions)| !permissions.is_empty())
+        .map(|(owner, permissions)| format!("{owner}{token} {permissions},"))
+        .collect()
+}
+
+fn link_rule(new: &Pattern, old: &Pattern, rule: &LinkRule) -> Option<String> {
+    let subset = if rule.subset { " subset" } else { "" };
+    Some(format!(
+        "link{subset} {} -> {},",
+        new.token()?,
+        old.token()?
+    ))
 }
 
 fn block(text: &mut String, title: &str, groups: &[Vec<String>]) {

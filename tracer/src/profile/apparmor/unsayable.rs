@@ -36,7 +36,7 @@ pub(super) fn unsayable(file: &FileUse) -> Option<&'static str> {
 }
 
 /// What was done, for a reviewer.
-pub(super) const fn access_in_words(access: FileAccess) -> &'static str {
+pub(crate) const fn access_in_words(access: FileAccess) -> &'static str {
     match access {
         FileAccess::Read => "reading",
         FileAccess::Write => "writing",

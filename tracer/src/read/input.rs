@@ -2,11 +2,28 @@
 
 use std::{fmt, ops::Range};
 
+use serde::Serialize;
 use thiserror::Error;
 
-use super::{super::finding::Place, MAX_BYTES};
+use super::MAX_BYTES;
 
-/// A file to be audited.
+/// A place in a file. Lines and columns count from 1, columns in characters.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Place {
+    /// Bytes from the beginning of the file.
+    #[serde(skip)]
+    pub bytes: (usize, usize),
+    /// Line of its beginning.
+    pub line: usize,
+    /// Column of its beginning.
+    pub column: usize,
+    /// Line of its end.
+    pub end_line: usize,
+    /// Column behind its end.
+    pub end_column: usize,
+}
+
+/// A file.
 #[derive(Clone, Debug)]
 pub struct Input {
     name: String,
@@ -34,6 +51,26 @@ impl fmt::Display for Malformed {
             write!(f, ":{line}:{column}")?;
         }
         write!(f, ": {}", self.what)
+    }
+}
+
+impl Malformed {
+    /// Tells as what the file was read.
+    #[must_use]
+    pub(super) fn read_as(mut self, what: &str) -> Self {
+        self.what = format!("{} (read as {what})", self.what);
+        self
+    }
+
+    /// The same of a text that is the value of a key in a file.
+    pub(super) fn within(self, outer: &Input, key: &str, at: usize) -> Self {
+        let what = match self.position {
+            Some((line, column)) => {
+                format!("{key}, line {line}, column {column}: {}", self.what)
+            }
+            None => format!("{key}: {}", self.what),
+        };
+        outer.malformed(at, what)
     }
 }
 
@@ -93,7 +130,7 @@ impl Input {
     }
 
     /// Whether it is a mistake when the file cannot be read: it was named, or means to be a profile.
-    pub(in super::super) fn is_meant(&self) -> bool {
+    pub(crate) fn is_meant(&self) -> bool {
         !self.is_found || self.text.contains("defaultAction")
     }
 
@@ -108,7 +145,7 @@ impl Input {
     }
 
     /// Where a span of bytes is.
-    pub(in super::super) fn place(&self, span: Range<usize>) -> Place {
+    pub(crate) fn place(&self, span: Range<usize>) -> Place {
         let (line, column) = self.position(span.start);
         let (end_line, end_column) = self.position(span.end.max(span.start));
         Place {
@@ -138,7 +175,7 @@ impl Input {
         at.unwrap_or(self.text.len())
     }
 
-    pub(in super::super) fn malformed(&self, at: usize, what: impl Into<String>) -> Malformed {
+    pub(crate) fn malformed(&self, at: usize, what: impl Into<String>) -> Malformed {
         Malformed {
             file: self.name.clone(),
             position: Some(self.position(at)),

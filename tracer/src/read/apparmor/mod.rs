@@ -1,22 +1,102 @@
-//! AppArmor text as a list of rules: enough of apparmor.d(5) to see what a rule says of files,
+//! AppArmor profiles as lists of rules: enough of apparmor.d(5) to see what a rule says of files,
 //! capabilities and sockets. No include is followed, so there are no circles.
+
+mod object;
+mod rule;
 
 use std::ops::Range;
 
+use super::Form;
+
+pub(super) use object::resource;
+pub(crate) use rule::Rule;
+
+/// An AppArmor profile as it stands in its file; of text, all of it.
+#[derive(Clone, Debug)]
+pub struct AppArmor {
+    pub(crate) form: Form,
+    /// What it is called: by its object, its key or its first head.
+    pub(crate) name: Option<String>,
+    pub(crate) statements: Vec<Statement>,
+}
+
+impl AppArmor {
+    /// Reads a text.
+    pub(super) fn of_text(text: &str) -> Self {
+        let statements = read(text);
+        let first = statements.iter().find(|it| it.is_head);
+        Self {
+            form: Form::AppArmor,
+            name: first.map(|head| head.profile_name().to_owned()),
+            statements,
+        }
+    }
+
+    pub(super) fn named(self, name: &str) -> Self {
+        Self {
+            name: Some(name.to_owned()),
+            ..self
+        }
+    }
+
+    /// Puts all of it at one place.
+    pub(super) fn at(mut self, span: &Range<usize>) -> Self {
+        for statement in &mut self.statements {
+            statement.span = span.clone();
+        }
+        self
+    }
+
+    /// Where it begins.
+    pub(super) fn begin(&self) -> usize {
+        let begins = self.statements.iter().map(|it| it.span.start);
+        begins.min().unwrap_or_default()
+    }
+}
+
+/// Whether the first line that says something begins as AppArmor text does (apparmor.d(5)).
+pub(super) fn is_text(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    let first = lines.find(|line| {
+        let is_include = line.starts_with("#include") || line.starts_with("include ");
+        !line.is_empty() && (is_include || !line.starts_with('#'))
+    });
+    let Some(first) = first else {
+        return false;
+    };
+    let word = first.split([' ', '\t']).next().unwrap_or_default();
+    matches!(word, "abi" | "include" | "#include" | "alias" | "profile")
+        || first.starts_with("@{")
+        || (first.starts_with('/') && first.ends_with('{'))
+}
+
 /// A rule, or the head of a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct Statement {
-    pub(in super::super) span: Range<usize>,
+pub(crate) struct Statement {
+    pub(crate) span: Range<usize>,
     /// Its words; a text in quotes is one, without them.
-    pub(in super::super) words: Vec<String>,
+    pub(crate) words: Vec<String>,
     /// The profile it is in, counted from 1; 0 for none.
-    pub(in super::super) profile: usize,
+    pub(crate) profile: usize,
     /// Whether it opens a profile.
-    pub(in super::super) is_head: bool,
+    pub(crate) is_head: bool,
+    /// The profile around the one that it opens; 0 for none.
+    pub(crate) outer: usize,
+}
+
+impl Statement {
+    /// What the profile is called that it opens.
+    pub(crate) fn profile_name(&self) -> &str {
+        let words = match self.words.split_first() {
+            Some((first, rest)) if matches!(first.as_str(), "profile" | "hat") => rest,
+            _ => &self.words,
+        };
+        words.first().map_or("", String::as_str)
+    }
 }
 
 /// The statements of a text, in order.
-pub(in super::super) fn read(text: &str) -> Vec<Statement> {
+fn read(text: &str) -> Vec<Statement> {
     let mut reader = Reader {
         text,
         statements: Vec::new(),
@@ -104,6 +184,7 @@ impl Reader<'_> {
 
     fn end(&mut self, at: usize, is_head: bool) {
         let begin = self.begin.take();
+        let outer = self.open.last().copied().unwrap_or_default();
         if is_head {
             self.profiles += 1;
             self.open.push(self.profiles);
@@ -117,6 +198,7 @@ impl Reader<'_> {
             words: words(text),
             profile: self.open.last().copied().unwrap_or_default(),
             is_head,
+            outer: if is_head { outer } else { 0 },
         });
     }
 }
