@@ -3,18 +3,20 @@
 use std::{
     collections::BTreeMap,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
 
 use super::{
     Exit, Failure, name,
-    output::{self, Format},
+    output::{self, Format, Rendered},
     profile::ProfileArgs,
-    say::say,
+    say::{plain, say},
+    targets::{self, TargetArgs},
 };
 use crate::{
+    profile::Unsaid,
     recording::{merge::Merge, store},
     syscall::Abi,
 };
@@ -32,10 +34,11 @@ use crate::{
 ))]
 pub(super) struct Args {
     /// Recordings: recording.json files, or folders that hold one
-    #[arg(required = true, value_name = "RECORDING")]
+    #[arg(required_unless_present = "format", value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
 
-    /// What to render [default: all that the recordings have something for]
+    /// What to render; `help` lists all [default: seccomp, apparmor, capabilities, kubernetes and review,
+    /// as far as the recordings have something for them]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT")]
     format: Vec<Format>,
 
@@ -54,6 +57,9 @@ pub(super) struct Args {
 
     #[command(flatten)]
     profile: ProfileArgs,
+
+    #[command(flatten)]
+    targets: TargetArgs,
 }
 
 /// A machine by the name of its native ABI.
@@ -66,8 +72,17 @@ pub(super) fn arch(name: &str) -> Result<Abi, String> {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    if args.format.contains(&Format::Help) {
+        io::stdout().write_all(Format::list().as_bytes())?;
+        return Ok(Exit::Fine);
+    }
+    if args.recordings.is_empty() {
+        let error = anyhow::anyhow!("give a recording.json, or a folder that holds one");
+        return Err(Failure::new(Exit::Usage, error));
+    }
     let mut settings = args.profile.settings()?;
     settings.seccomp.arch = args.arch;
+    settings.targets = args.targets.settings();
     let mut workloads: BTreeMap<String, Merge> = BTreeMap::new();
     for path in &args.recordings {
         let recording = store::read(path)?;
@@ -82,21 +97,21 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         .into_iter()
         .filter_map(|(name, merge)| Some((name, merge.finish()?)))
         .map(|(name, recording)| {
-            let files = output::render(&recording, &args.format, &settings)
+            let rendered = output::render(&recording, &args.format, &settings)
                 .with_context(|| format!("cannot make a profile for {name}"))?;
             let folder = args.output.join(name);
             // Beside what was rendered for the machine recorded on, and never in its place.
             let folder = args
                 .arch
                 .map_or(folder.clone(), |arch| folder.join(arch.as_str()));
-            Ok((folder, files))
+            Ok((folder, rendered))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     if args.check {
         let mut parser = true;
-        for (folder, files) in &rendered {
+        for (folder, rendered) in &rendered {
             let profile = folder.join(output::APPARMOR);
-            parser &= output::check(files).with_context(|| profile.display().to_string())?;
+            parser &= output::check(rendered).with_context(|| profile.display().to_string())?;
         }
         if !parser {
             say!(
@@ -105,10 +120,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         }
     }
     let mut written = String::new();
-    for (folder, files) in rendered {
+    for (folder, rendered) in rendered {
+        tell(&folder, &rendered, args.format.is_empty());
         store::prepare(&folder)?;
-        store::write(&folder, &files)?;
-        for (name, _) in files {
+        store::write(&folder, &rendered.files)?;
+        targets::sweep(&folder, &rendered.files)?;
+        for (name, _) in rendered.files {
             written += &format!("{}\n", folder.join(name).display());
         }
     }
@@ -116,6 +133,37 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     io::stdout().write_all(written.as_bytes())?;
     Ok(Exit::Fine)
 }
+
+/// Tells what the files cannot say: each thing of those that were asked for, else how many.
+fn tell(folder: &Path, rendered: &Rendered, by_default: bool) {
+    for (file, why) in &rendered.left_out {
+        say!("{} is not written: {}", folder.join(file).display(), plain(&why.to_string()));
+    }
+    let mut files: BTreeMap<&str, Vec<&Unsaid>> = BTreeMap::new();
+    for (file, unsaid) in &rendered.unsaid {
+        files.entry(file).or_default().push(unsaid);
+    }
+    for (file, unsaid) in files {
+        let path = folder.join(file);
+        let shown = if by_default { 0 } else { SHOWN };
+        for Unsaid { what, instead } in unsaid.iter().take(shown) {
+            say!("{} cannot say {}: {}", path.display(), plain(what), plain(instead));
+        }
+        if unsaid.len() > shown {
+            say!(
+                "{} cannot say {} {}thing{}, which {} listed in it",
+                path.display(),
+                unsaid.len() - shown,
+                if shown == 0 { "" } else { "more " },
+                if unsaid.len() - shown == 1 { "" } else { "s" },
+                if unsaid.len() - shown == 1 { "is" } else { "are" }
+            );
+        }
+    }
+}
+
+/// Most things of one file that are told one by one.
+const SHOWN: usize = 20;
 
 #[cfg(test)]
 mod tests {

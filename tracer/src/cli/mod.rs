@@ -18,6 +18,7 @@ mod output;
 mod profile;
 mod record;
 mod say;
+mod targets;
 mod verify;
 
 use std::{io, process::ExitCode};
