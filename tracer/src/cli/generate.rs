@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 
 use super::{
-    Exit, Failure, name,
+    Exit, Failure, manifest, name,
     output::{self, Format, Rendered},
     profile::ProfileArgs,
     say::{plain, say},
@@ -30,7 +30,10 @@ use crate::{
     "  tracer generate profiles-out/nginx\n",
     "  tracer generate run-1/recording.json run-2/recording.json --output profiles\n",
     "  tracer generate --arch aarch64 profiles-out/nginx\n",
-    "  tracer generate --runtime runc@1.1,crun profiles-out/nginx",
+    "  tracer generate --runtime runc@1.1,crun profiles-out/nginx\n",
+    "  tracer generate --format help\n",
+    "  tracer generate --format systemd,engine profiles-out/nginx\n",
+    "  tracer generate --for deployment.yaml profiles-out/shop_deployment-cart_web",
 ))]
 pub(super) struct Args {
     /// Recordings: recording.json files, or folders that hold one
@@ -50,6 +53,15 @@ pub(super) struct Args {
     /// one is translated, and goes to a folder of that name in the workload's
     #[arg(long, value_name = "MACHINE", value_parser = arch)]
     arch: Option<Abi>,
+
+    /// A manifest: prints it with what names the profiles in the container that they are for, comments and
+    /// layout as they were, and warns about what contradicts them. Writes no profiles
+    #[arg(long = "for", value_name = "MANIFEST", conflicts_with_all = ["format", "arch", "check"])]
+    manifest: Option<PathBuf>,
+
+    /// Write the manifest back instead of printing it
+    #[arg(long, requires = "manifest")]
+    in_place: bool,
 
     /// Have apparmor_parser look at each AppArmor profile before anything is written
     #[arg(long)]
@@ -91,6 +103,20 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             .entry(recording.workload.name.clone())
             .or_default()
             .add(recording);
+    }
+    if let Some(path) = &args.manifest {
+        let several = workloads.len() > 1;
+        let merged = workloads.into_values().find_map(Merge::finish);
+        return match merged.filter(|_| !several) {
+            Some(recording) => {
+                manifest::run(path, args.in_place, &recording, &settings)?;
+                Ok(Exit::Fine)
+            }
+            None => {
+                let error = anyhow::anyhow!("--for takes recordings of one workload");
+                Err(Failure::new(Exit::Usage, error))
+            }
+        };
     }
     // All of it is rendered before the first file is written.
     let rendered = workloads
@@ -137,7 +163,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 /// Tells what the files cannot say: each thing of those that were asked for, else how many.
 fn tell(folder: &Path, rendered: &Rendered, by_default: bool) {
     for (file, why) in &rendered.left_out {
-        say!("{} is not written: {}", folder.join(file).display(), plain(&why.to_string()));
+        say!(
+            "{} is not written: {}",
+            folder.join(file).display(),
+            plain(&why.to_string())
+        );
     }
     let mut files: BTreeMap<&str, Vec<&Unsaid>> = BTreeMap::new();
     for (file, unsaid) in &rendered.unsaid {
@@ -147,7 +177,12 @@ fn tell(folder: &Path, rendered: &Rendered, by_default: bool) {
         let path = folder.join(file);
         let shown = if by_default { 0 } else { SHOWN };
         for Unsaid { what, instead } in unsaid.iter().take(shown) {
-            say!("{} cannot say {}: {}", path.display(), plain(what), plain(instead));
+            say!(
+                "{} cannot say {}: {}",
+                path.display(),
+                plain(what),
+                plain(instead)
+            );
         }
         if unsaid.len() > shown {
             say!(
@@ -156,7 +191,11 @@ fn tell(folder: &Path, rendered: &Rendered, by_default: bool) {
                 unsaid.len() - shown,
                 if shown == 0 { "" } else { "more " },
                 if unsaid.len() - shown == 1 { "" } else { "s" },
-                if unsaid.len() - shown == 1 { "is" } else { "are" }
+                if unsaid.len() - shown == 1 {
+                    "is"
+                } else {
+                    "are"
+                }
             );
         }
     }

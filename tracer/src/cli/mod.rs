@@ -12,6 +12,7 @@ mod generate;
 mod input;
 mod live;
 mod man;
+mod manifest;
 mod merge;
 mod name;
 mod output;

@@ -119,6 +119,42 @@ impl Rendered {
     }
 }
 
+/// What the files are made of.
+pub(super) struct Owned {
+    seccomp: SeccompProfile,
+    apparmor: Option<AppArmorProfile>,
+    capabilities: Option<Capabilities>,
+}
+
+impl Owned {
+    pub(super) fn new(recording: &Recording, settings: &Settings) -> anyhow::Result<Self> {
+        let recordings = std::slice::from_ref(recording);
+        // Its rules are paths, and those of another machine's libraries are not known.
+        let at_home = settings.seccomp.arch.is_none();
+        let apparmor = AppArmorProfile::from_recordings(recordings, &settings.apparmor);
+        let apparmor = apparmor.filter(|_| at_home);
+        Ok(Self {
+            seccomp: SeccompProfile::from_recordings(recordings, &settings.seccomp)?,
+            capabilities: apparmor.as_ref().and_then(Capabilities::needed_by),
+            apparmor,
+        })
+    }
+
+    pub(super) fn as_models<'a>(
+        &'a self,
+        recording: &'a Recording,
+        settings: &'a Settings,
+    ) -> Models<'a> {
+        Models {
+            recording,
+            settings,
+            seccomp: &self.seccomp,
+            apparmor: self.apparmor.as_ref(),
+            capabilities: self.capabilities.as_ref(),
+        }
+    }
+}
+
 /// Renders the files of the formats that were asked for from the recording of a workload; when none
 /// was, of all that the recording has something for.
 pub(super) fn render(
@@ -126,20 +162,13 @@ pub(super) fn render(
     asked: &[Format],
     settings: &Settings,
 ) -> anyhow::Result<Rendered> {
-    let recordings = std::slice::from_ref(recording);
-    let seccomp = SeccompProfile::from_recordings(recordings, &settings.seccomp)?;
-    // Its rules are paths, and those of another machine's libraries are not known.
-    let at_home = settings.seccomp.arch.is_none();
-    let apparmor = AppArmorProfile::from_recordings(recordings, &settings.apparmor);
-    let apparmor = apparmor.filter(|_| at_home);
-    let capabilities = apparmor.as_ref().and_then(Capabilities::needed_by);
-    let models = Models {
-        recording,
-        settings,
-        seccomp: &seccomp,
-        apparmor: apparmor.as_ref(),
-        capabilities: capabilities.as_ref(),
-    };
+    let owned = Owned::new(recording, settings)?;
+    let models = owned.as_models(recording, settings);
+    let Owned {
+        seccomp,
+        apparmor,
+        capabilities,
+    } = &owned;
     let formats = if asked.is_empty() {
         &Format::DEFAULT
     } else {
@@ -148,13 +177,13 @@ pub(super) fn render(
     let mut rendered = Rendered::default();
     for format in formats {
         match format {
-            Format::Seccomp => rendered.add(SECCOMP, OciSeccomp::from(&seccomp).to_json()?),
-            Format::Apparmor => match &apparmor {
+            Format::Seccomp => rendered.add(SECCOMP, OciSeccomp::from(seccomp).to_json()?),
+            Format::Apparmor => match apparmor {
                 Some(profile) => rendered.add(APPARMOR, profile.to_text()),
                 None if asked.is_empty() => {}
                 None => bail!(models.missing("files")),
             },
-            Format::Capabilities => match &capabilities {
+            Format::Capabilities => match capabilities {
                 Some(needed) => {
                     rendered.add(CAPABILITIES[0], needed.to_kubernetes());
                     rendered.add(CAPABILITIES[1], needed.to_engine_flags());
@@ -164,8 +193,8 @@ pub(super) fn render(
                 None => bail!(models.missing("capabilities")),
             },
             Format::Review => {
-                let mut text = report::review(recordings, &seccomp);
-                if let Some(profile) = &apparmor {
+                let mut text = report::review(std::slice::from_ref(recording), seccomp);
+                if let Some(profile) = apparmor {
                     text.push('\n');
                     text.push_str(&report::apparmor(profile, capabilities.as_ref()));
                 }
@@ -329,7 +358,8 @@ mod tests {
     fn what_is_rendered_is_what_there_is_something_for() {
         let all = "seccomp.json apparmor.profile capabilities.kubernetes.yaml capabilities.engine.args capabilities.systemd.conf kubernetes/seccompprofile.yaml kubernetes/apparmorprofile.yaml kubernetes/securitycontext.yaml REVIEW.md";
         assert_eq!(names(&fixture::web(), &[], None).as_deref(), Ok(all));
-        let without = "seccomp.json kubernetes/seccompprofile.yaml kubernetes/securitycontext.yaml REVIEW.md";
+        let without =
+            "seccomp.json kubernetes/seccompprofile.yaml kubernetes/securitycontext.yaml REVIEW.md";
         assert_eq!(names(&mixed(), &[], None).as_deref(), Ok(without));
         let abroad = "seccomp.json kubernetes/seccompprofile.yaml REVIEW.md";
         assert_eq!(

@@ -136,7 +136,9 @@ impl Models<'_> {
     pub(super) fn placement(&self) -> Placement {
         let mut placement = Placement::of(self.recording);
         if self.settings.targets.container.is_some() {
-            placement.container.clone_from(&self.settings.targets.container);
+            placement
+                .container
+                .clone_from(&self.settings.targets.container);
         }
         placement
     }
@@ -198,13 +200,12 @@ pub(super) fn kubernetes(
         let Err(error) = result else {
             continue;
         };
-        let known = |unfit: &Unfit| match unfit {
-            // The usual case of a command that was recorded: nothing to tell unless it was asked for.
-            Unfit::Missing { .. } => true,
-            Unfit::Name { .. } | Unfit::TooMuch { .. } => by_default,
-        };
         match error.downcast::<Unfit>() {
-            Ok(unfit) if known(&unfit) => rendered.left_out.push((file(format), unfit)),
+            // A command that was recorded is in no pod: nothing to tell, unless somebody asked.
+            Ok(Unfit::Missing { .. }) if by_default => {}
+            Ok(unfit) if by_default || matches!(unfit, Unfit::Missing { .. }) => {
+                rendered.left_out.push((file(format), unfit));
+            }
             Ok(unfit) => return Err(unfit.into()),
             Err(error) => return Err(error),
         }
@@ -321,7 +322,8 @@ pub(super) fn sweep(folder: &Path, files: &[(String, String)]) -> anyhow::Result
     for entry in fs::read_dir(&blobs).with_context(|| blobs.display().to_string())? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str());
-        let is_blob = |name: &str| name.len() == 64 && name.bytes().all(|it| it.is_ascii_hexdigit());
+        let is_blob =
+            |name: &str| name.len() == 64 && name.bytes().all(|it| it.is_ascii_hexdigit());
         if name.is_some_and(|name| is_blob(name) && !current.contains(name)) {
             fs::remove_file(&path).with_context(|| path.display().to_string())?;
         }

@@ -39,7 +39,11 @@ pub enum Error {
 ///
 /// # Errors
 /// When runtimes would refuse the profile.
-pub fn layout(name: &str, profile: &OciSeccomp, json: &str) -> Result<Vec<(String, String)>, Error> {
+pub fn layout(
+    name: &str,
+    profile: &OciSeccomp,
+    json: &str,
+) -> Result<Vec<(String, String)>, Error> {
     check(profile, json)?;
     let config_text = "{}";
     let config = descriptor(MediaType::Other(MEDIA_TYPE.to_owned()), config_text)?;

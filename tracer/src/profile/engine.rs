@@ -107,12 +107,13 @@ impl Engine<'_> {
             keys.comment(&format!("No read_only: {because}."))
         };
         let unsaid = vec![Unsaid::new(
-            "the name of the service in your compose file",
-            "it is the workload's here: change it where it differs",
+            "which service of your compose file it is",
+            "it has the workload's name here: change it where yours has another",
         )];
         let mut head = Map::new().comment(&format!("Made by tracer for {}.", self.workload));
+        head = head.comment("What this form cannot say:");
         for Unsaid { what, instead } in &unsaid {
-            head = head.comment(&format!("{what}: {instead}"));
+            head = head.comment(&format!("- {what}: {instead}"));
         }
         let text = head
             .comment("docker compose -f compose.yaml -f THIS up; paths are from the folder of the first.")

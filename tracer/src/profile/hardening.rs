@@ -79,10 +79,7 @@ fn no_new_privileges(
     let Some(security) = security else {
         return Setting::fails(UNKNOWN);
     };
-    if security
-        .iter()
-        .all(|it| it.no_new_privileges == Some(true))
-    {
+    if security.iter().all(|it| it.no_new_privileges == Some(true)) {
         return Setting::holds("it was recorded with it");
     }
     let as_user = security.iter().all(|it| it.uid.is_some_and(|uid| uid != 0));

@@ -175,10 +175,12 @@ fn names(families: &BTreeSet<u16>) -> Result<Vec<String>, u16> {
     const XDP: u16 = 44;
     families
         .iter()
-        .map(|number| match (*number, super::apparmor::family_name(*number)) {
-            (XDP, _) => Ok("AF_XDP".to_owned()),
-            (_, Some(name)) => Ok(format!("AF_{}", name.to_ascii_uppercase())),
-            (number, None) => Err(number),
-        })
+        .map(
+            |number| match (*number, super::apparmor::family_name(*number)) {
+                (XDP, _) => Ok("AF_XDP".to_owned()),
+                (_, Some(name)) => Ok(format!("AF_{}", name.to_ascii_uppercase())),
+                (number, None) => Err(number),
+            },
+        )
         .collect()
 }

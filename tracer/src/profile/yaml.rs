@@ -105,6 +105,14 @@ impl Map {
         self
     }
 
+    /// The pairs, without comments.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().filter_map(|line| match line {
+            Line::Comment(_) => None,
+            Line::Pair(key, value) => Some((key.as_str(), value)),
+        })
+    }
+
     /// The text.
     pub(crate) fn to_text(&self) -> String {
         let mut out = String::new();

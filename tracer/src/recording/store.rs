@@ -185,8 +185,7 @@ pub fn write(folder: &Path, files: &[(impl AsRef<str>, String)]) -> Result<(), S
             let made = fs::create_dir_all(&parent);
             let file = made.and_then(|()| temporary(&parent, text));
             folders.insert(parent);
-            file
-                .map(|file| (file, path.clone()))
+            file.map(|file| (file, path.clone()))
                 .map_err(|cause| StoreError::Write { path, cause })
         })
         .collect::<Result<Vec<_>, _>>()?;

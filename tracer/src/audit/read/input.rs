@@ -93,7 +93,7 @@ impl Input {
     }
 
     /// Whether it is a mistake when the file cannot be read: it was named, or means to be a profile.
-    pub(in super::super) fn is_meant(&self) -> bool {
+    pub(crate) fn is_meant(&self) -> bool {
         !self.is_found || self.text.contains("defaultAction")
     }
 
@@ -108,7 +108,7 @@ impl Input {
     }
 
     /// Where a span of bytes is.
-    pub(in super::super) fn place(&self, span: Range<usize>) -> Place {
+    pub(crate) fn place(&self, span: Range<usize>) -> Place {
         let (line, column) = self.position(span.start);
         let (end_line, end_column) = self.position(span.end.max(span.start));
         Place {
@@ -138,7 +138,7 @@ impl Input {
         at.unwrap_or(self.text.len())
     }
 
-    pub(in super::super) fn malformed(&self, at: usize, what: impl Into<String>) -> Malformed {
+    pub(crate) fn malformed(&self, at: usize, what: impl Into<String>) -> Malformed {
         Malformed {
             file: self.name.clone(),
             position: Some(self.position(at)),

@@ -16,7 +16,12 @@ mod yaml;
 pub(super) use form::subjects;
 pub use form::{Form, Manifest, Seccomp, Subject};
 pub use input::{Input, Malformed};
-pub(super) use node::{Content, Node};
+pub(crate) use node::{Content, Node};
+
+/// The documents of a file of YAML or JSON, each with the places of all that is in it.
+pub(crate) fn documents(input: &Input) -> Result<Vec<Node>, Malformed> {
+    yaml::read(input)
+}
 
 /// The largest file that is read.
 pub const MAX_BYTES: usize = 4 << 20;

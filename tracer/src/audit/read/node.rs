@@ -6,15 +6,15 @@ use serde_json::{Map, Number, Value};
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub(in super::super) struct Node {
+pub(crate) struct Node {
     /// Bytes in the file.
-    pub(in super::super) span: Range<usize>,
-    pub(in super::super) content: Content,
+    pub(crate) span: Range<usize>,
+    pub(crate) content: Content,
 }
 
 /// What it is.
 #[derive(Clone, Debug, PartialEq)]
-pub(in super::super) enum Content {
+pub(crate) enum Content {
     Null,
     Bool(bool),
     Number(Number),
@@ -26,52 +26,52 @@ pub(in super::super) enum Content {
 
 /// A key of a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct Key {
-    pub(in super::super) span: Range<usize>,
-    pub(in super::super) text: String,
+pub(crate) struct Key {
+    pub(crate) span: Range<usize>,
+    pub(crate) text: String,
 }
 
 impl Node {
     /// The value of a key.
-    pub(in super::super) fn get(&self, key: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Self> {
         self.pairs()
             .find(|(it, _)| it.text == key)
             .map(|(_, it)| it)
     }
 
     /// The value at the end of keys.
-    pub(in super::super) fn at(&self, keys: &[&str]) -> Option<&Self> {
+    pub(crate) fn at(&self, keys: &[&str]) -> Option<&Self> {
         keys.iter().try_fold(self, |node, key| node.get(key))
     }
 
     /// The place of a key.
-    pub(in super::super) fn key(&self, key: &str) -> Option<Range<usize>> {
+    pub(crate) fn key(&self, key: &str) -> Option<Range<usize>> {
         let (key, _) = self.pairs().find(|(it, _)| it.text == key)?;
         Some(key.span.clone())
     }
 
-    pub(in super::super) fn pairs(&self) -> impl Iterator<Item = &(Key, Self)> {
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = &(Key, Self)> {
         match &self.content {
             Content::Map(pairs) => pairs.iter(),
             _ => [].iter(),
         }
     }
 
-    pub(in super::super) fn items(&self) -> impl Iterator<Item = &Self> {
+    pub(crate) fn items(&self) -> impl Iterator<Item = &Self> {
         match &self.content {
             Content::List(items) => items.iter(),
             _ => [].iter(),
         }
     }
 
-    pub(in super::super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.content {
             Content::Text(text) => Some(text),
             _ => None,
         }
     }
 
-    pub(in super::super) fn bool(&self) -> Option<bool> {
+    pub(crate) fn bool(&self) -> Option<bool> {
         match self.content {
             Content::Bool(bool) => Some(bool),
             _ => None,
@@ -94,7 +94,7 @@ impl Node {
     }
 
     /// The same without places.
-    pub(in super::super) fn value(&self) -> Value {
+    pub(crate) fn value(&self) -> Value {
         match &self.content {
             Content::Null => Value::Null,
             Content::Bool(bool) => Value::Bool(*bool),

@@ -57,7 +57,10 @@ mod tests {
     #[test]
     fn what_may_not_be_there_is_any_byte() {
         let of = |path: &str, spaces| Pattern::literal(&path.into()).for_operator(spaces);
-        assert_eq!(of("/etc/a-b_c.d+e@1", true), ("/etc/a-b_c.d+e@1".to_owned(), false));
+        assert_eq!(
+            of("/etc/a-b_c.d+e@1", true),
+            ("/etc/a-b_c.d+e@1".to_owned(), false)
+        );
         assert_eq!(of("/a b", true), ("/a b".to_owned(), false));
         assert_eq!(of("/a b", false), ("/a?b".to_owned(), true));
         assert_eq!(of("/@{x}*\n\"é", true), ("/@?x??????".to_owned(), true));

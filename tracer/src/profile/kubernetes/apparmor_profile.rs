@@ -240,11 +240,7 @@ fn denied_by_operator(
     }
 }
 
-fn network(
-    profile: &AppArmorProfile,
-    operator: Operator,
-    unsaid: &mut BTreeSet<Unsaid>,
-) -> Map {
+fn network(profile: &AppArmorProfile, operator: Operator, unsaid: &mut BTreeSet<Unsaid>) -> Map {
     const STREAM: u16 = 1;
     const DGRAM: u16 = 2;
     const RAW: u16 = 3;
@@ -267,7 +263,10 @@ fn network(
             RAW if operator == Operator::V1 => {
                 raw = true;
                 unsaid.insert(Unsaid::new(
-                    format!("which raw sockets: {}", AppArmorProfile::socket_name(family, kind)),
+                    format!(
+                        "which raw sockets: {}",
+                        AppArmorProfile::socket_name(family, kind)
+                    ),
                     "raw sockets of every family are allowed",
                 ));
             }
@@ -279,7 +278,10 @@ fn network(
             }
         }
     }
-    if operator == Operator::V0_10 && (tcp || udp) && profile.networks().any(|((it, _), _)| it == 10) {
+    if operator == Operator::V0_10
+        && (tcp || udp)
+        && profile.networks().any(|((it, _), _)| it == 10)
+    {
         unsaid.insert(Unsaid::new(
             "IPv6",
             "an operator up to 0.10 allows IPv4 only",
@@ -312,7 +314,10 @@ fn others(profile: &AppArmorProfile, unsaid: &mut BTreeSet<Unsaid>) {
         if direction == SignalDirection::Send && peer == Peer::Outside {
             let signals: Vec<_> = rule.signals.iter().map(u8::to_string).collect();
             unsaid.insert(Unsaid::new(
-                format!("sending signals {} out of the container", signals.join(", ")),
+                format!(
+                    "sending signals {} out of the container",
+                    signals.join(", ")
+                ),
                 "it is denied",
             ));
         }

@@ -43,12 +43,16 @@ pub fn profile_binding(
         ));
     }
     let mut text = head(workload, &unsaid)
-        .comment("The operator only looks at namespaces with the label spo.x-k8s.io/enable-binding.")
+        .comment(
+            "The operator only looks at namespaces with the label spo.x-k8s.io/enable-binding.",
+        )
         .to_text();
     for (at, kind) in kinds.iter().enumerate() {
         let short = kind.trim_end_matches("Profile").to_ascii_lowercase();
-        let metadata =
-            Map::new().with("name", ObjectName::new(&format!("{name}.{short}"))?.as_str());
+        let metadata = Map::new().with(
+            "name",
+            ObjectName::new(&format!("{name}.{short}"))?.as_str(),
+        );
         let metadata = match &placement.namespace {
             Some(namespace) => metadata.with("namespace", namespace.as_str()),
             None => metadata,

@@ -24,6 +24,7 @@ pub use kubescape::kubescape;
 pub use name::ObjectName;
 pub use operator::Operator;
 pub use seccomp_profile::seccomp_profile;
+pub(crate) use security_context::ANNOTATION;
 pub use security_context::{Context, Localhost};
 pub use workload::Placement;
 

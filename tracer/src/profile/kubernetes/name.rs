@@ -79,7 +79,17 @@ mod tests {
         for name in ["nginx", "a.b", "redis-7", "0"] {
             assert_eq!(ObjectName::of_workload(name).unwrap().as_str(), name);
         }
-        for name in ["", "A", "a_b", "-a", "a-", "a..b", "a.", "é", &"a".repeat(254)] {
+        for name in [
+            "",
+            "A",
+            "a_b",
+            "-a",
+            "a-",
+            "a..b",
+            "a.",
+            "é",
+            &"a".repeat(254),
+        ] {
             let error = ObjectName::of_workload(name).unwrap_err().to_string();
             assert!(error.contains("--profile-name"), "{error}");
         }

@@ -66,22 +66,25 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// The fields, with a comment for each that is not set.
-    pub(crate) fn fields(&self) -> Map {
+    /// The fields that name the profiles.
+    pub(crate) fn references(&self) -> Map {
         let localhost = |path: &str| {
             Map::new()
                 .with("type", "Localhost")
                 .with("localhostProfile", path)
         };
-        let mut fields = Map::new().with("seccompProfile", localhost(&self.seccomp));
+        let fields = Map::new().with("seccompProfile", localhost(&self.seccomp));
         match &self.apparmor {
-            Some(name) if !self.old_cluster => {
-                fields = fields.with("appArmorProfile", localhost(name));
-            }
-            Some(_) => {}
-            None => {
-                fields = fields.comment("appArmorProfile is not set: files were not observed.");
-            }
+            Some(name) if !self.old_cluster => fields.with("appArmorProfile", localhost(name)),
+            _ => fields,
+        }
+    }
+
+    /// All fields, with a comment for each that is not set.
+    fn fields(&self) -> Map {
+        let mut fields = self.references();
+        if self.apparmor.is_none() {
+            fields = fields.comment("appArmorProfile is not set: files were not observed.");
         }
         fields = match self.capabilities {
             Some(needed) => {
@@ -131,9 +134,7 @@ impl Context<'_> {
             );
             text += &Map::new().comment(&line).to_text();
         }
-        text += &Map::new()
-            .with("securityContext", self.fields())
-            .to_text();
+        text += &Map::new().with("securityContext", self.fields()).to_text();
         Rendering { text, unsaid }
     }
 
