@@ -55,10 +55,20 @@ pub(super) fn run(
         return Ok(());
     }
     if text != before.text() {
-        let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        store::write(folder, &[(name, text)])?;
+        write_back(path, text)?;
     }
     Ok(())
+}
+
+/// Whole or not at all, where a link leads, with the permissions that the file had.
+fn write_back(path: &Path, text: String) -> anyhow::Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    let path = path.canonicalize().with_context(failed)?;
+    let permissions = fs::metadata(&path).with_context(failed)?.permissions();
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        anyhow::bail!("{}: it is no file", failed());
+    };
+    let name = name.to_str().with_context(failed)?;
+    store::write(folder, &[(name, text)])?;
+    fs::set_permissions(&path, permissions).with_context(failed)
 }

@@ -11,7 +11,7 @@ use crate::profile::{
     },
     yaml::{Map, Value},
 };
-use crate::syscall::errno;
+use crate::syscall::{Abi, errno};
 
 /// Largest value: the schema's are of 64 bits with a sign.
 const MAX: u64 = i64::MAX as u64;
@@ -48,7 +48,15 @@ pub(super) fn calls(profile: &SeccompProfile) -> (Map, Vec<Unsaid>) {
             "they return EPERM",
         ));
     }
-    let probed = probed(profile);
+    let multiplexers = multiplexers(profile);
+    if !multiplexers.is_empty() {
+        unsaid.insert(Unsaid::new(
+            format!("EPERM for {}", multiplexers.join(", ")),
+            "they return ENOSYS: runtimes leave out an entry that says what the default says, and libseccomp would then allow by them the calls that they stand for",
+        ));
+    }
+    let mut probed = probed(profile);
+    probed.extend(multiplexers);
     if !probed.is_empty() {
         let entry = Map::new()
             .with("action", "SCMP_ACT_ERRNO")
@@ -78,6 +86,14 @@ fn probed(profile: &SeccompProfile) -> Vec<String> {
         .filter(|name| profile.rule(name).is_none())
         .collect();
     names.into_iter().map(str::to_owned).collect()
+}
+
+/// The calls of i386 that stand for many others, when they are not allowed; see [`oci`].
+fn multiplexers(profile: &SeccompProfile) -> Vec<String> {
+    let is_there = profile.architectures().any(|abi| abi == Abi::I386);
+    let names = ["ipc", "socketcall"].into_iter();
+    let denied = names.filter(|name| is_there && profile.rule(name).is_none());
+    denied.map(str::to_owned).collect()
 }
 
 /// An entry that allows. Its names are those of the tables, each once.
