@@ -1,6 +1,6 @@
 //! The examples of the manual pages in `docs` run as they are written, and print what they say.
 //!
-//! A file that the text names (`` `deny.json`: ``, before a block of JSON) is written. In a block of the
+//! A file that the text names (`` `deny.json`: ``, before a block of JSON or YAML) is written. In a block of the
 //! console, `$` begins a command; what follows is what it prints, on both streams. `…` stands for
 //! anything: alone on a line for any lines, else for any text.
 
@@ -26,10 +26,10 @@ fn examples(page: &str, folder: &Path) -> Result<Vec<Example>> {
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
         match line {
-            "```json" => {
+            "```json" | "```yaml" => {
                 let name: &str = named.take().context("a file without a name")?;
                 let text: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
-                fs::write(folder.join(name), text.join("\n"))?;
+                fs::write(folder.join(name), text.join("\n") + "\n")?;
             }
             "```console" => {
                 for line in lines.by_ref().take_while(|line| *line != "```") {
@@ -127,6 +127,56 @@ fn verify() -> Outcome {
 fn diff_and_explain() -> Outcome {
     needs!(Need::X86);
     works("diff.md")
+}
+
+#[test]
+fn kubernetes() -> Outcome {
+    needs!(Need::X86);
+    works("kubernetes.md")
+}
+
+#[test]
+fn docker_podman_and_systemd() -> Outcome {
+    needs!(Need::X86);
+    works("enforce.md")
+}
+
+/// The shell commands of the ready workflow are shell, and its options of tracer are there.
+#[test]
+fn the_workflow() -> Outcome {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = fs::read_to_string(root.join("docs/profiles.github.yaml"))?;
+    let workflow: serde_json::Value = serde_saphyr::from_str(&text)?;
+    let steps = workflow["jobs"]["record"]["steps"]
+        .as_array()
+        .context("steps")?;
+    let mut commands = 0;
+    for script in steps.iter().filter_map(|step| step["run"].as_str()) {
+        let mut shell = Command::new("bash");
+        shell.args(["-n", "-c", script]).stdin(Stdio::null());
+        Running::spawn(&mut shell)?.wait()?.success()?;
+        for line in script.lines() {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let Some(at) = words.iter().position(|word| *word == "tracer") else {
+                continue;
+            };
+            let [subcommand, options @ ..] = &words[at + 1..] else {
+                continue;
+            };
+            if !matches!(words.get(at.wrapping_sub(1)), None | Some(&"sudo")) {
+                continue;
+            }
+            let mut help = tracer::command()?;
+            help.args([subcommand, "--help"]);
+            let help = Running::spawn(&mut help)?.wait()?.success()?.text();
+            for option in options.iter().filter(|it| it.starts_with("--")) {
+                ensure!(help.contains(option), "tracer {subcommand} has no {option}");
+            }
+            commands += 1;
+        }
+    }
+    ensure!(commands == 6, "{commands} commands were looked at");
+    Ok(())
 }
 
 #[test]
