@@ -29,6 +29,8 @@ use tracer_tests::{
     wait,
 };
 
+use crate::output::files;
+
 const UNKNOWN: u32 = 999;
 
 /// Runs `argv` bare and recorded, each as `configure` says.
@@ -737,10 +739,7 @@ fn nothing_is_left_behind() -> Outcome {
         !mounts()?.contains(&format!("tracer-{pid}")),
         "a mount was left behind"
     );
-    let mut files = fs::read_dir(&recorded.folder)?
-        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-        .collect::<Result<Vec<_>>>()?;
-    files.sort();
+    let files: Vec<_> = files(&recorded.folder)?.into_keys().collect();
     ensure!(files == tracer::written(), "{files:?}");
     let pinned = fs::read_dir("/sys/fs/bpf")
         .into_iter()

@@ -29,7 +29,7 @@ fn examples(page: &str, folder: &Path) -> Result<Vec<Example>> {
             "```json" | "```yaml" | "```apparmor" => {
                 let name: &str = named.take().context("a file without a name")?;
                 let text: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
-                fs::write(folder.join(name), text.join("\n"))?;
+                fs::write(folder.join(name), text.join("\n") + "\n")?;
             }
             "```console" => {
                 for line in lines.by_ref().take_while(|line| *line != "```") {
@@ -133,6 +133,56 @@ fn diff() -> Outcome {
 fn explain() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86);
     works("explain.md")
+}
+
+#[test]
+fn kubernetes() -> Outcome {
+    needs!(Need::X86);
+    works("kubernetes.md")
+}
+
+#[test]
+fn docker_podman_and_systemd() -> Outcome {
+    needs!(Need::X86);
+    works("enforce.md")
+}
+
+/// The shell commands of the ready workflow are shell, and its options of tracer are there.
+#[test]
+fn the_workflow() -> Outcome {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = fs::read_to_string(root.join("docs/profiles.github.yaml"))?;
+    let workflow: serde_json::Value = serde_saphyr::from_str(&text)?;
+    let steps = workflow["jobs"]["record"]["steps"]
+        .as_array()
+        .context("steps")?;
+    let mut commands = 0;
+    for script in steps.iter().filter_map(|step| step["run"].as_str()) {
+        let mut shell = Command::new("bash");
+        shell.args(["-n", "-c", script]).stdin(Stdio::null());
+        Running::spawn(&mut shell)?.wait()?.success()?;
+        for line in script.lines() {
+            let words: Vec<_> = line.split_whitespace().collect();
+            let Some(at) = words.iter().position(|word| *word == "tracer") else {
+                continue;
+            };
+            let [subcommand, options @ ..] = &words[at + 1..] else {
+                continue;
+            };
+            if !matches!(words.get(at.wrapping_sub(1)), None | Some(&"sudo")) {
+                continue;
+            }
+            let mut help = tracer::command()?;
+            help.args([subcommand, "--help"]);
+            let help = Running::spawn(&mut help)?.wait()?.success()?.text();
+            for option in options.iter().filter(|it| it.starts_with("--")) {
+                ensure!(help.contains(option), "tracer {subcommand} has no {option}");
+            }
+            commands += 1;
+        }
+    }
+    ensure!(commands == 6, "{commands} commands were looked at");
+    Ok(())
 }
 
 #[test]

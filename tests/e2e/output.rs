@@ -22,16 +22,21 @@ use tracer_tests::{
     work::Work,
 };
 
-/// Everything in a folder, by name.
+/// Everything in a folder and those in it, by path.
 pub(crate) fn files(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
-    fs::read_dir(folder)
-        .with_context(|| format!("reading {}", folder.display()))?
-        .map(|entry| {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            Ok((name, fs::read(entry.path())?))
-        })
-        .collect()
+    let mut all = BTreeMap::new();
+    let reading = || format!("reading {}", folder.display());
+    for entry in fs::read_dir(folder).with_context(reading)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type()?.is_dir() {
+            let inner = files(&entry.path())?.into_iter();
+            all.extend(inner.map(|(path, bytes)| (format!("{name}/{path}"), bytes)));
+        } else {
+            all.insert(name, fs::read(entry.path())?);
+        }
+    }
+    Ok(all)
 }
 
 pub(crate) fn tracer(args: &[&str]) -> Result<Finished> {

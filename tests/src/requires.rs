@@ -47,6 +47,10 @@ pub enum Need {
     Libseccomp,
     /// The engines' own profiles, which are not part of the project: nobody promises them.
     Baselines,
+    /// The definitions of the operator's objects, which are not part of the project: nobody promises them.
+    Definitions,
+    /// kubectl, which no distribution has in a version of today: nobody promises it.
+    Kubectl,
     /// Newer container runtimes than the machine's own, which nobody can promise: they are fetched
     /// from a mirror.
     NewerRuntimes,
@@ -107,6 +111,10 @@ pub mod program {
         RUNC,
         BUSYBOX,
     ];
+    /// skopeo(1), which reads image layouts.
+    pub const SKOPEO: Need = Need::Program("skopeo", "skopeo");
+    /// systemd-analyze(1).
+    pub const SYSTEMD_ANALYZE: Need = Need::Program("systemd-analyze", "systemd");
     /// setpriv(1).
     pub const SETPRIV: Need = Need::Program("setpriv", "util-linux");
 }
@@ -143,6 +151,12 @@ impl Need {
                 .map(|_| "libseccomp.so.2: apt-get install libseccomp2".into()),
             Self::Baselines => (!baselines().is_dir())
                 .then(|| "the engines' own profiles: name their folder in TRACER_BASELINES".into()),
+            Self::Definitions => (!crds().is_dir()).then(|| {
+                "the definitions of the operator's objects: name their folder in TRACER_CRDS".into()
+            }),
+            Self::Kubectl => which("kubectl")
+                .is_none()
+                .then(|| "kubectl: see kubernetes.io, Install Tools".into()),
             Self::SecurityModules => {
                 let modules = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
                 let has = |module| modules.trim().split(',').any(|one| one == module);
@@ -184,6 +198,15 @@ pub fn baselines() -> PathBuf {
     )
 }
 
+/// Where the definitions of the operator's objects are, if anywhere: in the folder that `TRACER_CRDS`
+/// names, or beside the project.
+pub fn crds() -> PathBuf {
+    env::var_os("TRACER_CRDS").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/crds"),
+        PathBuf::from,
+    )
+}
+
 /// The file of a program.
 pub fn which(name: &str) -> Option<PathBuf> {
     env::split_paths(tracer::PATH)
@@ -205,7 +228,7 @@ pub fn met(test: &str, needs: &[Need]) -> Result<bool> {
         return Ok(true);
     };
     let is_promised = match need {
-        Need::NewerRuntimes | Need::Baselines => false,
+        Need::NewerRuntimes | Need::Baselines | Need::Definitions | Need::Kubectl => false,
         Need::SecurityModules => env::var_os("TRACER_VM").is_some(),
         _ => true,
     };

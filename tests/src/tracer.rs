@@ -70,10 +70,16 @@ pub fn plain_environment(command: &mut Command) -> &mut Command {
         .env("LANG", "C")
 }
 
-/// What a recording writes, in order: with files, or without in the virtual machine.
+/// What the recording of a command writes, in order: with files, or without in the virtual machine.
 pub fn written() -> &'static [&'static str] {
     if env::var_os("TRACER_VM").is_some() {
-        &["REVIEW.md", "recording.json", "seccomp.json"]
+        &[
+            "REVIEW.md",
+            "kubernetes/seccompprofile.yaml",
+            "kubernetes/securitycontext.yaml",
+            "recording.json",
+            "seccomp.json",
+        ]
     } else {
         &[
             "REVIEW.md",
@@ -81,6 +87,9 @@ pub fn written() -> &'static [&'static str] {
             "capabilities.engine.args",
             "capabilities.kubernetes.yaml",
             "capabilities.systemd.conf",
+            "kubernetes/apparmorprofile.yaml",
+            "kubernetes/seccompprofile.yaml",
+            "kubernetes/securitycontext.yaml",
             "recording.json",
             "seccomp.json",
         ]

@@ -12,6 +12,7 @@
 //! | [`read`] | profiles that somebody wrote, in all their forms | nothing |
 //! | [`audit`] | what a profile that somebody wrote misses, grants for nothing, and breaks | nothing |
 //! | [`verify`], [`diff`], [`explain`] | what a profile would deny, what changed, why a call is there | nothing |
+//! | [`manifest`] | puts what names a profile into a manifest of Kubernetes | nothing |
 //! | [`report`] | what people read | nothing |
 //! | [`cgroup`] | the v2 hierarchy, and a cgroup of our own | the cgroup file system |
 //! | [`container`] | which container, pod and workload a cgroup is | what runtimes keep, the CRI socket |
@@ -26,6 +27,7 @@ pub mod cli;
 pub mod container;
 pub mod diff;
 pub mod explain;
+pub mod manifest;
 pub mod probe;
 pub mod profile;
 pub mod read;

@@ -10,7 +10,7 @@ use crate::cmd::{self, say};
 use crate::workspace::Workspace;
 
 /// What the tests use.
-pub(crate) const TESTS: [&str; 23] = [
+pub(crate) const TESTS: [&str; 25] = [
     "apparmor",
     "busybox-static",
     "containerd",
@@ -33,7 +33,9 @@ pub(crate) const TESTS: [&str; 23] = [
     "redis-server",
     "redis-tools",
     "runc",
+    "skopeo",
     "strace",
+    "systemd",
 ];
 
 /// The services that come with them. A test starts what it needs by itself.

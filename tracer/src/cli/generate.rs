@@ -3,18 +3,20 @@
 use std::{
     collections::BTreeMap,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
 
 use super::{
-    Exit, Failure, name,
-    output::{self, Format},
+    Exit, Failure, manifest, name,
+    output::{self, Format, Rendered},
     profile::ProfileArgs,
-    say::say,
+    say::{plain, say},
+    targets::{self, TargetArgs},
 };
 use crate::{
+    profile::Unsaid,
     recording::{merge::Merge, store},
     syscall::Abi,
 };
@@ -28,14 +30,18 @@ use crate::{
     "  tracer generate profiles-out/nginx\n",
     "  tracer generate run-1/recording.json run-2/recording.json --output profiles\n",
     "  tracer generate --arch aarch64 profiles-out/nginx\n",
-    "  tracer generate --runtime runc@1.1,crun profiles-out/nginx",
+    "  tracer generate --runtime runc@1.1,crun profiles-out/nginx\n",
+    "  tracer generate --format help\n",
+    "  tracer generate --format systemd,engine profiles-out/nginx\n",
+    "  tracer generate --for deployment.yaml profiles-out/shop_deployment-cart_web",
 ))]
 pub(super) struct Args {
     /// Recordings: recording.json files, or folders that hold one
-    #[arg(required = true, value_name = "RECORDING")]
+    #[arg(required_unless_present = "format", value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
 
-    /// What to render [default: all that the recordings have something for]
+    /// What to render; `help` lists all [default: seccomp, apparmor, capabilities, kubernetes and review,
+    /// as far as the recordings have something for them]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT")]
     format: Vec<Format>,
 
@@ -48,12 +54,24 @@ pub(super) struct Args {
     #[arg(long, value_name = "MACHINE", value_parser = arch)]
     arch: Option<Abi>,
 
+    /// A manifest: prints it with what names the profiles in the container that they are for, comments and
+    /// layout as they were, and warns about what contradicts them. Writes no profiles
+    #[arg(long = "for", value_name = "MANIFEST", conflicts_with_all = ["format", "arch", "check"])]
+    manifest: Option<PathBuf>,
+
+    /// Write the manifest back instead of printing it
+    #[arg(long, requires = "manifest")]
+    in_place: bool,
+
     /// Have apparmor_parser look at each AppArmor profile before anything is written
     #[arg(long)]
     check: bool,
 
     #[command(flatten)]
     profile: ProfileArgs,
+
+    #[command(flatten)]
+    targets: TargetArgs,
 }
 
 /// A machine by the name of its native ABI.
@@ -66,8 +84,17 @@ pub(super) fn arch(name: &str) -> Result<Abi, String> {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    if args.format.contains(&Format::Help) {
+        io::stdout().write_all(Format::list().as_bytes())?;
+        return Ok(Exit::Fine);
+    }
+    if args.recordings.is_empty() {
+        let error = anyhow::anyhow!("give a recording.json, or a folder that holds one");
+        return Err(Failure::new(Exit::Usage, error));
+    }
     let mut settings = args.profile.settings()?;
     settings.seccomp.arch = args.arch;
+    settings.targets = args.targets.settings();
     let mut workloads: BTreeMap<String, Merge> = BTreeMap::new();
     for path in &args.recordings {
         let recording = store::read(path)?;
@@ -77,26 +104,40 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             .or_default()
             .add(recording);
     }
+    if let Some(path) = &args.manifest {
+        let several = workloads.len() > 1;
+        let merged = workloads.into_values().find_map(Merge::finish);
+        return match merged.filter(|_| !several) {
+            Some(recording) => {
+                manifest::run(path, args.in_place, &recording, &settings)?;
+                Ok(Exit::Fine)
+            }
+            None => {
+                let error = anyhow::anyhow!("--for takes recordings of one workload");
+                Err(Failure::new(Exit::Usage, error))
+            }
+        };
+    }
     // All of it is rendered before the first file is written.
     let rendered = workloads
         .into_iter()
         .filter_map(|(name, merge)| Some((name, merge.finish()?)))
         .map(|(name, recording)| {
-            let files = output::render(&recording, &args.format, &settings)
+            let rendered = output::render(&recording, &args.format, &settings)
                 .with_context(|| format!("cannot make a profile for {name}"))?;
             let folder = args.output.join(name);
             // Beside what was rendered for the machine recorded on, and never in its place.
             let folder = args
                 .arch
                 .map_or(folder.clone(), |arch| folder.join(arch.as_str()));
-            Ok((folder, files))
+            Ok((folder, rendered))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     if args.check {
         let mut parser = true;
-        for (folder, files) in &rendered {
+        for (folder, rendered) in &rendered {
             let profile = folder.join(output::APPARMOR);
-            parser &= output::check(files).with_context(|| profile.display().to_string())?;
+            parser &= output::check(rendered).with_context(|| profile.display().to_string())?;
         }
         if !parser {
             say!(
@@ -105,10 +146,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         }
     }
     let mut written = String::new();
-    for (folder, files) in rendered {
+    for (folder, rendered) in rendered {
+        tell(&folder, &rendered, args.format.is_empty());
         store::prepare(&folder)?;
-        store::write(&folder, &files)?;
-        for (name, _) in files {
+        store::write(&folder, &rendered.files)?;
+        targets::sweep(&folder, &rendered.files)?;
+        for (name, _) in rendered.files {
             written += &format!("{}\n", folder.join(name).display());
         }
     }
@@ -116,6 +159,50 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     io::stdout().write_all(written.as_bytes())?;
     Ok(Exit::Fine)
 }
+
+/// Tells what the files cannot say: each thing of those that were asked for, else how many.
+fn tell(folder: &Path, rendered: &Rendered, by_default: bool) {
+    for (file, why) in &rendered.left_out {
+        say!(
+            "{} is not written: {}",
+            folder.join(file).display(),
+            plain(&why.to_string())
+        );
+    }
+    let mut files: BTreeMap<&str, Vec<&Unsaid>> = BTreeMap::new();
+    for (file, unsaid) in &rendered.unsaid {
+        files.entry(file).or_default().push(unsaid);
+    }
+    for (file, unsaid) in files {
+        let path = folder.join(file);
+        let shown = if by_default { 0 } else { SHOWN };
+        for Unsaid { what, instead } in unsaid.iter().take(shown) {
+            say!(
+                "{} cannot say {}: {}",
+                path.display(),
+                plain(what),
+                plain(instead)
+            );
+        }
+        if unsaid.len() > shown {
+            say!(
+                "{} cannot say {} {}thing{}, which {} listed in it",
+                path.display(),
+                unsaid.len() - shown,
+                if shown == 0 { "" } else { "more " },
+                if unsaid.len() - shown == 1 { "" } else { "s" },
+                if unsaid.len() - shown == 1 {
+                    "is"
+                } else {
+                    "are"
+                }
+            );
+        }
+    }
+}
+
+/// Most things of one file that are told one by one.
+const SHOWN: usize = 20;
 
 #[cfg(test)]
 mod tests {

@@ -12,12 +12,14 @@ mod generate;
 mod input;
 mod live;
 mod man;
+mod manifest;
 mod merge;
 mod name;
 mod output;
 mod profile;
 mod record;
 mod say;
+mod targets;
 mod verify;
 
 use std::{io, process::ExitCode};

@@ -8,9 +8,11 @@ use super::{
     check, live,
     profile::Settings,
     say::{plain, say},
+    targets::{self, Models},
 };
 use crate::{
     profile::{
+        Unfit, Unsaid,
         apparmor::{AppArmorProfile, kind},
         capabilities::Capabilities,
         seccomp::{SeccompProfile, oci::OciSeccomp},
@@ -22,7 +24,8 @@ use crate::{
 /// The default `--output`.
 pub(super) const FOLDER: &str = "profiles-out";
 
-const SECCOMP: &str = "seccomp.json";
+/// The seccomp profile.
+pub(super) const SECCOMP: &str = "seccomp.json";
 /// The AppArmor profile.
 pub(super) const APPARMOR: &str = "apparmor.profile";
 const REVIEW: &str = "REVIEW.md";
@@ -33,7 +36,7 @@ const CAPABILITIES: [&str; 3] = [
     "capabilities.systemd.conf",
 ];
 
-/// A file that can be rendered from recordings.
+/// A file, or several, that can be rendered from recordings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(super) enum Format {
     /// seccomp.json: the OCI runtime's seccomp profile (Docker, containerd, CRI-O, Podman)
@@ -43,21 +46,114 @@ pub(super) enum Format {
     /// capabilities.*: the capabilities it needs, for Kubernetes (a security context), for Docker and
     /// Podman (flags), and for systemd (a drop-in)
     Capabilities,
+    /// kubernetes/: seccomp-profile, apparmor-profile, security-context, and as far as the recording knows
+    /// the pod and its image patch and profile-binding
+    Kubernetes,
+    /// kubernetes/seccompprofile.yaml: SeccompProfile of the Security Profiles Operator
+    SeccompProfile,
+    /// kubernetes/apparmorprofile.yaml: its AppArmorProfile
+    ApparmorProfile,
+    /// kubernetes/profilebinding.yaml: its ProfileBinding, which puts the profiles into new pods by image
+    ProfileBinding,
+    /// kubernetes/securitycontext.yaml: a container's securityContext, each setting with its reason
+    SecurityContext,
+    /// kubernetes/patch.yaml: the same as a strategic-merge patch for kubectl and kustomize
+    Patch,
+    /// kubernetes/kubescape.yaml: SeccompProfile of Kubescape
+    Kubescape,
+    /// seccomp-artifact/: the seccomp profile as an OCI artifact in an image layout (KEP-6061, CRI-O)
+    Artifact,
+    /// engine.args: flags of docker run and podman run
+    Engine,
+    /// compose.yaml: the same as keys of a compose file
+    Compose,
+    /// systemd.conf: a drop-in for a service of systemd's
+    Systemd,
     /// REVIEW.md: every rule with its reason and its evidence, for a person
     Review,
+    /// Lists these
+    Help,
 }
 
 impl Format {
-    const ALL: [Self; 4] = [
+    /// What is rendered when nothing is asked for.
+    const DEFAULT: [Self; 5] = [
         Self::Seccomp,
         Self::Apparmor,
         Self::Capabilities,
+        Self::Kubernetes,
         Self::Review,
     ];
+
+    /// All of them with what they are, for people.
+    pub(super) fn list() -> String {
+        use clap::ValueEnum as _;
+
+        let mut list = String::new();
+        for value in Self::value_variants()
+            .iter()
+            .filter_map(Self::to_possible_value)
+        {
+            let help = value.get_help().map(ToString::to_string);
+            let name = value.get_name();
+            list += &format!("{name:<17} {}\n", help.unwrap_or_default());
+        }
+        list
+    }
 }
 
-/// A file's name and its text.
-pub(super) type Rendered = Vec<(&'static str, String)>;
+/// What was rendered.
+#[derive(Debug, Default)]
+pub(super) struct Rendered {
+    /// Names, with the folders in the workload's, and texts.
+    pub(super) files: Vec<(String, String)>,
+    /// What the form of a file cannot say.
+    pub(super) unsaid: Vec<(String, Unsaid)>,
+    /// What is not there though nothing was asked for, and why.
+    pub(super) left_out: Vec<(&'static str, Unfit)>,
+}
+
+impl Rendered {
+    fn add(&mut self, name: &str, text: String) {
+        self.files.push((name.to_owned(), text));
+    }
+}
+
+/// What the files are made of.
+pub(super) struct Owned {
+    seccomp: SeccompProfile,
+    apparmor: Option<AppArmorProfile>,
+    capabilities: Option<Capabilities>,
+}
+
+impl Owned {
+    pub(super) fn new(recording: &Recording, settings: &Settings) -> anyhow::Result<Self> {
+        let recordings = std::slice::from_ref(recording);
+        // Its rules are paths, and those of another machine's libraries are not known.
+        let at_home = settings.seccomp.arch.is_none();
+        let apparmor = AppArmorProfile::from_recordings(recordings, &settings.apparmor);
+        let apparmor = apparmor.filter(|_| at_home);
+        Ok(Self {
+            seccomp: SeccompProfile::from_recordings(recordings, &settings.seccomp)?,
+            capabilities: apparmor.as_ref().and_then(Capabilities::needed_by),
+            apparmor,
+        })
+    }
+
+    pub(super) fn as_models<'a>(
+        &'a self,
+        recording: &'a Recording,
+        settings: &'a Settings,
+    ) -> Models<'a> {
+        Models {
+            recording,
+            settings,
+            seccomp: &self.seccomp,
+            apparmor: self.apparmor.as_ref(),
+            capabilities: self.capabilities.as_ref(),
+        }
+    }
+}
 
 /// Renders the files of the formats that were asked for from the recording of a workload; when none
 /// was, of all that the recording has something for.
@@ -66,53 +162,47 @@ pub(super) fn render(
     asked: &[Format],
     settings: &Settings,
 ) -> anyhow::Result<Rendered> {
-    let recordings = std::slice::from_ref(recording);
-    let seccomp = SeccompProfile::from_recordings(recordings, &settings.seccomp)?;
-    // Its rules are paths, and those of another machine's libraries are not known.
-    let at_home = settings.seccomp.arch.is_none();
-    let apparmor = AppArmorProfile::from_recordings(recordings, &settings.apparmor);
-    let apparmor = apparmor.filter(|_| at_home);
-    let capabilities = apparmor.as_ref().and_then(Capabilities::needed_by);
-    let missing = |what: &str| {
-        if at_home {
-            format!(
-                "the recording has nothing about {what}: record it again with a tracer, and on a kernel, that can see them; `tracer doctor` tells"
-            )
-        } else {
-            format!("{what} are those of the machine recorded on: ask for them without --arch")
-        }
-    };
+    let owned = Owned::new(recording, settings)?;
+    let models = owned.as_models(recording, settings);
+    let Owned {
+        seccomp,
+        apparmor,
+        capabilities,
+    } = &owned;
     let formats = if asked.is_empty() {
-        &Format::ALL
+        &Format::DEFAULT
     } else {
         asked
     };
-    let mut rendered = Rendered::new();
+    let mut rendered = Rendered::default();
     for format in formats {
         match format {
-            Format::Seccomp => rendered.push((SECCOMP, OciSeccomp::from(&seccomp).to_json()?)),
-            Format::Apparmor => match &apparmor {
-                Some(profile) => rendered.push((APPARMOR, profile.to_text())),
+            Format::Seccomp => rendered.add(SECCOMP, OciSeccomp::from(seccomp).to_json()?),
+            Format::Apparmor => match apparmor {
+                Some(profile) => rendered.add(APPARMOR, profile.to_text()),
                 None if asked.is_empty() => {}
-                None => bail!(missing("files")),
+                None => bail!(models.missing("files")),
             },
-            Format::Capabilities => match &capabilities {
-                Some(needed) => rendered.extend(CAPABILITIES.into_iter().zip([
-                    needed.to_kubernetes(),
-                    needed.to_engine_flags(),
-                    needed.to_systemd(),
-                ])),
+            Format::Capabilities => match capabilities {
+                Some(needed) => {
+                    rendered.add(CAPABILITIES[0], needed.to_kubernetes());
+                    rendered.add(CAPABILITIES[1], needed.to_engine_flags());
+                    rendered.add(CAPABILITIES[2], needed.to_systemd());
+                }
                 None if asked.is_empty() => {}
-                None => bail!(missing("capabilities")),
+                None => bail!(models.missing("capabilities")),
             },
             Format::Review => {
-                let mut text = report::review(recordings, &seccomp);
-                if let Some(profile) = &apparmor {
+                let mut text = report::review(std::slice::from_ref(recording), seccomp);
+                if let Some(profile) = apparmor {
                     text.push('\n');
                     text.push_str(&report::apparmor(profile, capabilities.as_ref()));
                 }
-                rendered.push((REVIEW, text));
+                rendered.add(REVIEW, text);
             }
+            Format::Kubernetes => targets::kubernetes(&models, asked.is_empty(), &mut rendered)?,
+            Format::Help => {}
+            other => targets::render(*other, &models, &mut rendered)?,
         }
     }
     Ok(rendered)
@@ -124,8 +214,8 @@ pub(super) fn render(
 /// # Errors
 /// When the parser refuses it.
 pub(super) fn check(rendered: &Rendered) -> anyhow::Result<bool> {
-    for (name, text) in rendered {
-        if *name == APPARMOR && check::apparmor(text)? == check::Checked::NoParser {
+    for (name, text) in &rendered.files {
+        if name == APPARMOR && check::apparmor(text)? == check::Checked::NoParser {
             return Ok(false);
         }
     }
@@ -140,11 +230,11 @@ pub(super) fn write(
 ) -> anyhow::Result<()> {
     let rendered =
         render(recording, &[], settings).context("cannot make a profile from the recording");
-    let mut files = vec![(store::RECORDING, store::to_json(recording))];
+    let mut files = vec![(store::RECORDING.to_owned(), store::to_json(recording))];
     match rendered {
-        Ok(rendered) => {
+        Ok(mut rendered) => {
             let checked = check(&rendered);
-            files.extend(rendered);
+            files.append(&mut rendered.files);
             // Written all the same: what is wrong with it can be read in it.
             store::write(folder, &files)?;
             checked.with_context(|| folder.join(APPARMOR).display().to_string())?;
@@ -260,19 +350,21 @@ mod tests {
         };
         let rendered = render(recording, asked, &settings).map_err(|error| error.to_string())?;
         assert!(check(&rendered).is_ok());
-        let names: Vec<_> = rendered.into_iter().map(|(name, _)| name).collect();
+        let names: Vec<_> = rendered.files.into_iter().map(|(name, _)| name).collect();
         Ok(names.join(" "))
     }
 
     #[test]
     fn what_is_rendered_is_what_there_is_something_for() {
-        let all = "seccomp.json apparmor.profile capabilities.kubernetes.yaml capabilities.engine.args capabilities.systemd.conf REVIEW.md";
+        let all = "seccomp.json apparmor.profile capabilities.kubernetes.yaml capabilities.engine.args capabilities.systemd.conf kubernetes/seccompprofile.yaml kubernetes/apparmorprofile.yaml kubernetes/securitycontext.yaml REVIEW.md";
         assert_eq!(names(&fixture::web(), &[], None).as_deref(), Ok(all));
-        let without = Ok("seccomp.json REVIEW.md");
-        assert_eq!(names(&mixed(), &[], None).as_deref(), without);
+        let without =
+            "seccomp.json kubernetes/seccompprofile.yaml kubernetes/securitycontext.yaml REVIEW.md";
+        assert_eq!(names(&mixed(), &[], None).as_deref(), Ok(without));
+        let abroad = "seccomp.json kubernetes/seccompprofile.yaml REVIEW.md";
         assert_eq!(
             names(&fixture::web(), &[], Some(Abi::Aarch64)).as_deref(),
-            without
+            Ok(abroad)
         );
     }
 

@@ -1,6 +1,6 @@
 //! What `record` and `generate` are told about the profile they write.
 
-use super::{Exit, Failure, name};
+use super::{Exit, Failure, name, targets};
 use crate::{
     profile::{
         apparmor::{self, Policy},
@@ -16,6 +16,8 @@ pub(super) struct Settings {
     pub(super) seccomp: Options,
     /// The AppArmor profile.
     pub(super) apparmor: apparmor::Options,
+    /// Where they are to be enforced.
+    pub(super) targets: targets::Settings,
 }
 
 /// What a profile is to hold, as it was typed.
@@ -65,7 +67,7 @@ pub(super) struct ProfileArgs {
     #[arg(long)]
     complain: bool,
 
-    /// The name of the AppArmor profile [default: the workload's]
+    /// The name of the AppArmor profile, and of Kubernetes' objects [default: the workload's]
     #[arg(long, value_name = "NAME", value_parser = name::parse)]
     profile_name: Option<String>,
 }
@@ -169,7 +171,11 @@ impl ProfileArgs {
             exec,
             ..apparmor::Options::default()
         };
-        Ok(Settings { seccomp, apparmor })
+        Ok(Settings {
+            seccomp,
+            apparmor,
+            targets: targets::Settings::default(),
+        })
     }
 }
 

@@ -29,6 +29,11 @@ pub(crate) use node::{Content, Node};
 pub use seccomp::Seccomp;
 pub use subjects::{Manifest, Subject, subjects};
 
+/// The documents of a file of YAML or JSON, each with the places of all that is in it.
+pub(crate) fn documents(input: &Input) -> Result<Vec<Node>, Malformed> {
+    yaml::read(input)
+}
+
 /// The largest file that is read.
 pub const MAX_BYTES: usize = 4 << 20;
 /// How deep values may lie.

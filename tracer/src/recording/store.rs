@@ -1,6 +1,7 @@
 //! Recordings and profiles as files: read with every check, written whole or not at all.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
@@ -169,18 +170,22 @@ pub fn prepare(folder: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Writes several files into a folder: all of them are complete and on disk under temporary names
-/// before the first one gets its own.
+/// Writes several files into a folder, or into folders in it: all of them are complete and on disk under
+/// temporary names before the first one gets its own.
 ///
 /// # Errors
 /// [`StoreError::Write`]; what stood there before is untouched, unless the renames themselves fail.
-pub fn write(folder: &Path, files: &[(&str, String)]) -> Result<(), StoreError> {
+pub fn write(folder: &Path, files: &[(impl AsRef<str>, String)]) -> Result<(), StoreError> {
+    let mut folders = BTreeSet::from([folder.to_owned()]);
     let written = files
         .iter()
         .map(|(name, text)| {
-            let path = folder.join(name);
-            temporary(folder, text)
-                .map(|file| (file, path.clone()))
+            let path = folder.join(name.as_ref());
+            let parent = path.parent().unwrap_or(folder).to_owned();
+            let made = fs::create_dir_all(&parent);
+            let file = made.and_then(|()| temporary(&parent, text));
+            folders.insert(parent);
+            file.map(|file| (file, path.clone()))
                 .map_err(|cause| StoreError::Write { path, cause })
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -190,13 +195,16 @@ pub fn write(folder: &Path, files: &[(&str, String)]) -> Result<(), StoreError> 
             cause: error.error,
         })?;
     }
-    // The names are on disk when the folder is.
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|cause| StoreError::Write {
-            path: folder.to_owned(),
-            cause,
-        })
+    // The names are on disk when the folders are.
+    for folder in folders {
+        File::open(&folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|cause| StoreError::Write {
+                path: folder.clone(),
+                cause,
+            })?;
+    }
+    Ok(())
 }
 
 fn temporary(folder: &Path, text: &str) -> io::Result<NamedTempFile> {

@@ -92,7 +92,7 @@ fn a_huge_file_is_not_read() {
 fn a_failed_write_leaves_no_temporary_file() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &[("a", "old".to_owned())]).unwrap();
-    let files = [("a", "new".to_owned()), ("no/such/b", "x".to_owned())];
+    let files = [("a", "new".to_owned()), ("a/b", "x".to_owned())];
     let result = write(folder.path(), &files);
     assert!(result.is_err());
     let names: Vec<_> = fs::read_dir(folder.path())
@@ -100,4 +100,15 @@ fn a_failed_write_leaves_no_temporary_file() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(names, ["a"], "no temporary file is left");
+    assert_eq!(fs::read_to_string(folder.path().join("a")).unwrap(), "old");
+}
+
+#[test]
+fn files_in_folders_get_their_folders() {
+    let folder = tempfile::tempdir().unwrap();
+    for text in ["one", "two"] {
+        write(folder.path(), &[("x/y/z", text.to_owned())]).unwrap();
+        let path = folder.path().join("x/y/z");
+        assert_eq!(fs::read_to_string(path).unwrap(), text);
+    }
 }

@@ -85,7 +85,7 @@ const FAMILIES: [(u16, &str); 42] = [
 ];
 
 /// The parser's name of a family.
-pub(super) fn family(number: u16) -> Option<&'static str> {
+pub(crate) fn family(number: u16) -> Option<&'static str> {
     let known = FAMILIES.iter().find(|(known, _)| *known == number);
     known.map(|(_, name)| *name)
 }

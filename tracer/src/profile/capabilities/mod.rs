@@ -37,7 +37,7 @@ impl Capabilities {
     }
 
     /// Their names without `CAP_`, by number.
-    fn names(&self) -> impl Iterator<Item = &'static str> {
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.iter().filter_map(Capability::name)
     }
 }

@@ -153,9 +153,7 @@ pub enum Operator {
 
 impl From<&SeccompProfile> for OciSeccomp {
     fn from(profile: &SeccompProfile) -> Self {
-        let allowed = Layer::ALL
-            .iter()
-            .flat_map(|layer| allowed_in(profile, *layer));
+        let allowed = allowed(profile).map(|(_, entry)| entry);
         let denied = [
             (profile.refused().collect(), errno::EPERM),
             (profile.absent().collect(), errno::ENOSYS),
@@ -174,6 +172,14 @@ impl From<&SeccompProfile> for OciSeccomp {
             syscalls: allowed.chain(denied.into_iter().flatten()).collect(),
         }
     }
+}
+
+/// The entries that allow, each with the layer that it is of.
+pub(crate) fn allowed(profile: &SeccompProfile) -> impl Iterator<Item = (Layer, Entry)> {
+    Layer::ALL.into_iter().flat_map(|layer| {
+        let entries = allowed_in(profile, layer).into_iter();
+        entries.map(move |entry| (layer, entry))
+    })
 }
 
 /// The entries of a layer.

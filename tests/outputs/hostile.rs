@@ -1,0 +1,108 @@
+//! A recording whose every text tries something is harmless in every form.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+use tracer_tests::Outcome;
+
+use super::{
+    fixture::{HOSTILE, empty, hostile},
+    rendered::{Models, documents},
+};
+
+/// The keys of a value and all below it, with the kinds of values: its shape, whatever is in it.
+fn shape(value: &Value, at: &str, shape: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                self::shape(value, &format!("{at}/{key}"), shape);
+            }
+        }
+        Value::Array(list) => list
+            .iter()
+            .for_each(|it| self::shape(it, &format!("{at}/-"), shape)),
+        _ => {
+            shape.insert(at.to_owned());
+        }
+    }
+}
+
+fn shapes(models: &Models) -> Result<Vec<(String, BTreeSet<String>)>> {
+    let all = models.all()?.into_iter();
+    all.filter(|(name, _)| name.ends_with(".yaml"))
+        .map(|(name, text)| {
+            let mut whole = BTreeSet::new();
+            for document in documents(&text)? {
+                shape(&document, "", &mut whole);
+            }
+            Ok((name, whole))
+        })
+        .collect()
+}
+
+#[test]
+fn no_text_becomes_anything_but_text() -> Outcome {
+    // The same recording with texts that try nothing.
+    let plain = shapes(&Models::new(hostile("web"))?)?;
+    for text in HOSTILE {
+        let mut recording = hostile(text);
+        // The name of the container and its owner are keys and names, which have rules of their own.
+        if let Some(container) = recording.instances[0].container.as_mut() {
+            container.owner = Some("web/web".to_owned());
+        }
+        let models = Models::new(recording)?;
+        for ((name, expected), (_, found)) in plain.iter().zip(shapes(&models)?) {
+            // An annotation has the container's name in its key.
+            let found: BTreeSet<_> = found.iter().map(|it| it.replace(text, "web")).collect();
+            ensure!(
+                *expected == found,
+                "{text:?} in {name}: {expected:?} {found:?}"
+            );
+        }
+        for (name, made) in models.all()? {
+            let bad = made.chars().find(|c| {
+                !(c.is_ascii_graphic() || *c == ' ' || *c == '\n' || c.is_alphanumeric())
+            });
+            // JSON of a seccomp profile holds names of calls only.
+            ensure!(bad.is_none(), "{text:?} in {name}: {bad:?}\n{made}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn no_line_of_flags_or_settings_is_a_workloads() -> Outcome {
+    let kinds = |text: &str| -> BTreeSet<String> {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines
+            .map(|line| line.split('=').next().unwrap_or_default().to_owned())
+            .collect()
+    };
+    let plain = Models::new(hostile("web"))?;
+    for text in HOSTILE {
+        let models = Models::new(hostile(text))?;
+        ensure!(
+            kinds(&models.drop_in()?.text) == kinds(&plain.drop_in()?.text),
+            "{text:?}"
+        );
+        ensure!(
+            kinds(&models.engine().flags().text) == kinds(&plain.engine().flags().text),
+            "{text:?}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_name_that_no_object_may_have_is_refused() {
+    for name in ["Web", "a_b", "a+b", "x@1"] {
+        let mut recording = empty();
+        recording.workload.name = name.to_owned();
+        let error = Models::new(recording).err().map(|it| it.to_string());
+        assert!(
+            error.is_some_and(|it| it.contains("--profile-name")),
+            "{name}"
+        );
+    }
+}

@@ -1,0 +1,16 @@
+//! What is rendered for Kubernetes, engines and systemd, judged by others: the schemas of the objects, the
+//! rules of the targets, kubectl, systemd, skopeo, and the reader of `tracer audit`.
+
+mod fixture;
+mod hostile;
+mod image;
+mod loaded;
+mod objects;
+mod patch;
+mod round_trip;
+mod rules;
+mod schemas;
+mod service;
+
+/// What the renderers make of a recording.
+mod rendered;

@@ -1,0 +1,74 @@
+//! `tracer generate --for`: a manifest with what names the profile in it.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
+
+use anyhow::Context as _;
+
+use super::{
+    Failure, input, output,
+    profile::Settings,
+    say::{plain, say},
+};
+use crate::{
+    manifest::{self, Applied, Input},
+    recording::{Recording, store},
+};
+
+/// Puts the references to the profile of a recording into a manifest, and prints it or writes it back.
+pub(super) fn run(
+    path: &Path,
+    in_place: bool,
+    recording: &Recording,
+    settings: &Settings,
+) -> Result<(), Failure> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let before = Input::new(input::label(path), bytes).map_err(manifest::Error::from)?;
+    let models = output::Owned::new(recording, settings)?;
+    let models = models.as_models(recording, settings);
+    let hardening = models.hardening();
+    let context = models.context(&hardening)?;
+    let chosen = settings.targets.container.as_deref();
+    let applied = manifest::apply(&before, &context, &models.placement(), chosen)
+        .map_err(|error| anyhow::anyhow!("{}", plain(&error.to_string())))?;
+    let Applied {
+        text,
+        containers,
+        warnings,
+    } = applied;
+    for container in containers {
+        let changed = if text == before.text() {
+            "has it already"
+        } else {
+            "gets it"
+        };
+        say!("{}: {changed}", plain(&container));
+    }
+    for warning in warnings {
+        say!("warning: {}", plain(&warning));
+    }
+    if !in_place {
+        io::stdout().write_all(text.as_bytes())?;
+        return Ok(());
+    }
+    if text != before.text() {
+        write_back(path, text)?;
+    }
+    Ok(())
+}
+
+/// Whole or not at all, where a link leads, with the permissions that the file had.
+fn write_back(path: &Path, text: String) -> anyhow::Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    let path = path.canonicalize().with_context(failed)?;
+    let permissions = fs::metadata(&path).with_context(failed)?.permissions();
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        anyhow::bail!("{}: it is no file", failed());
+    };
+    let name = name.to_str().with_context(failed)?;
+    store::write(folder, &[(name, text)])?;
+    fs::set_permissions(&path, permissions).with_context(failed)
+}
