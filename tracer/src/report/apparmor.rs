@@ -6,15 +6,13 @@ use std::collections::BTreeSet;
 use super::{
     capabilities::capabilities,
     escape::code,
+    facts::{file_risk, operation, peer, signalled, traced},
     markdown::{Document, count},
     rules::{executables, list, or_dash},
 };
-use crate::{
-    profile::{
-        apparmor::{AppArmorProfile, FileRule, Pattern, Permissions, Policy, RUNTIMES, kind},
-        capabilities::Capabilities,
-    },
-    recording::{Peer, SignalDirection, SocketOperation, TraceDirection},
+use crate::profile::{
+    apparmor::{AppArmorProfile, Pattern, Permissions, Policy, RUNTIMES, kind},
+    capabilities::Capabilities,
 };
 
 /// The review of an AppArmor profile, and of the capabilities beside it.
@@ -89,24 +87,10 @@ fn lost(doc: &mut Document, profile: &AppArmorProfile) {
 }
 
 fn second_look(doc: &mut Document, profile: &AppArmorProfile) {
-    let all = |rule: &FileRule| rule.permissions | rule.owner;
     let rows: Vec<_> = profile
         .files()
         .filter_map(|(pattern, rule)| {
-            let all = all(rule);
-            let why = if all.has_any(Permissions::WRITE)
-                && all.has_any(Permissions::MAP | Permissions::EXECUTE)
-            {
-                "it can be written and then executed"
-            } else if pattern.is_glob() && all.has_any(Permissions::EXECUTE) {
-                "every file there can be executed"
-            } else if all.has_any(Permissions::WRITE) && is_system(pattern) {
-                "what is written there changes the system"
-            } else if pattern.is_glob() && all.has_any(Permissions::WRITE | Permissions::APPEND) {
-                "more files than were seen can be written"
-            } else {
-                return None;
-            };
+            let (all, why) = file_risk(pattern, rule)?;
             Some([rule_text(pattern), all.to_string(), why.to_owned()])
         })
         .collect();
@@ -114,22 +98,6 @@ fn second_look(doc: &mut Document, profile: &AppArmorProfile) {
         doc.heading(2, "Files worth a second look");
         doc.table(["Path", "Allowed", "Why"], rows);
     }
-}
-
-/// Whether a pattern is below a directory that configures the system.
-fn is_system(pattern: &Pattern) -> bool {
-    let token = pattern.token().unwrap_or_default();
-    let token = token.trim_start_matches('"');
-    [
-        "/etc/",
-        "/usr/",
-        "/boot/",
-        "@{PROC}/sys/",
-        "@{sys}/",
-        "/lib",
-    ]
-    .iter()
-    .any(|place| token.starts_with(place))
 }
 
 fn rule_text(pattern: &Pattern) -> String {
@@ -214,16 +182,7 @@ fn sockets(doc: &mut Document, profile: &AppArmorProfile) {
     let rows: Vec<_> = profile
         .networks()
         .map(|((family, kind), rule)| {
-            let operations = rule.operations.iter().map(|operation| {
-                match operation {
-                    SocketOperation::Create => "made",
-                    SocketOperation::Bind => "bound",
-                    SocketOperation::Connect => "connected",
-                    SocketOperation::Listen => "listening",
-                    SocketOperation::Accept => "accepting",
-                }
-                .to_owned()
-            });
+            let operations = rule.operations.iter().map(|it| operation(*it).to_owned());
             let addresses = rule
                 .addresses
                 .iter()
@@ -253,15 +212,8 @@ fn signals(doc: &mut Document, profile: &AppArmorProfile) {
             list(RUNTIMES.iter().map(|label| code(label)))
         ));
     }
-    let peer = |peer| match peer {
-        Peer::Own => "itself",
-        Peer::Outside => "what is outside",
-    };
     let signals = profile.signals().map(|(direction, other, rule)| {
-        let what = match direction {
-            SignalDirection::Send => "sent",
-            SignalDirection::Receive => "received",
-        };
+        let what = signalled(direction);
         let numbers = list(rule.signals.iter().map(ToString::to_string));
         [
             format!("signals {numbers}"),
@@ -271,12 +223,7 @@ fn signals(doc: &mut Document, profile: &AppArmorProfile) {
         ]
     });
     let traces = profile.traces().map(|(direction, other, rule)| {
-        let what = match direction {
-            TraceDirection::Trace => "traced",
-            TraceDirection::TracedBy => "was traced",
-            TraceDirection::Read => "read",
-            TraceDirection::ReadBy => "was read",
-        };
+        let what = traced(direction);
         [
             "ptrace".to_owned(),
             what.to_owned(),

@@ -7,6 +7,8 @@ mod completeness;
 mod diff;
 pub mod escape;
 mod explain;
+mod facts;
+pub mod html;
 mod markdown;
 mod review;
 mod rules;
