@@ -103,14 +103,14 @@ fn rare(recording: &Recording) -> Markup {
             p { "Nothing: each call and each file was seen in at least two." }
         }
         @if !calls.is_empty() {
-            table {
+            div.scroll { table {
                 caption { (count(calls.len(), "call", "calls")) }
                 thead { tr { th scope="col" { "Call" } th scope="col" { "Made by" } } }
                 tbody { @for call in calls.iter().take(NAMED) { tr {
                     th scope="row" { (name(&call.abi.syscall_name(call.nr).map_or_else(|| format!("{} {}", call.abi, call.nr), str::to_owned))) }
                     td { (executables(&who(*call))) }
                 } } }
-            }
+            } }
             (more(calls.len()))
         }
         @if !files.is_empty() {
@@ -132,7 +132,7 @@ fn more(number: usize) -> Markup {
 fn providers(recording: &Recording) -> Markup {
     html! {
         h3 { "What was watched, and what that cannot see" }
-        table {
+        div.scroll { table {
             thead { tr { th scope="col" { "Kind" } th scope="col" { "Watched by" } th scope="col" { "Cannot see" } } }
             tbody { @for provider in &recording.providers { tr {
                 th scope="row" { (name(&provider.kind)) }
@@ -142,7 +142,7 @@ fn providers(recording: &Recording) -> Markup {
                     @for blind in &provider.cannot_see { (sentence(blind)) " " }
                 }
             } } }
-        }
+        } }
         p.note { "A kind that is not in this table was not watched, and the profiles restrict nothing of it." }
     }
 }

@@ -200,7 +200,8 @@ fn draw(curve: &Curve) -> Markup {
         .expected
         .map_or(known, |it| known + float(it.high).min(known))
         .max(1.0);
-    let x = |at: f64| LEFT + (RIGHT - LEFT) * (at / curve.last.0).min(1.0);
+    let from = if curve.steps { 0.0 } else { 1.0 };
+    let x = |at: f64| LEFT + (RIGHT - LEFT) * ((at - from) / (curve.last.0 - from)).min(1.0);
     let y = |at: f64| BOTTOM - (BOTTOM - TOP) * (at / most).min(1.0);
     let (line, area) = paths(curve, x, y);
     let middle = format!("{:.0}", (known / 2.0).floor());

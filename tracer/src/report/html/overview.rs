@@ -41,8 +41,15 @@ fn lede(report: &Report<'_>) -> String {
             count(profile.files().count(), "rule", "rules")
         )
     });
+    let added = match added {
+        0 => String::new(),
+        1 => " One more is allowed because its runtime, its libc or the kernel need it.".to_owned(),
+        added => format!(
+            " {added} more are allowed because its runtime, its libc or the kernel need them."
+        ),
+    };
     format!(
-        "The workload was seen to make {}. {added} more are allowed because its runtime, its libc or the kernel need them.{files} Everything else is denied.",
+        "The workload was seen to make {}.{added}{files} Everything else is denied.",
         count(observed, "system call", "different system calls")
     )
 }
@@ -86,11 +93,11 @@ fn numbers(report: &Report<'_>) -> Markup {
                     li { a href="#capabilities" {
                         @match report.capabilities {
                             Some(needed) => { b { (needed.iter().count()) } span { "of Docker's " (defaults::CAPABILITIES.len()) " capabilities, or others, are needed" } }
-                            None => { b { "?" } span { "capabilities were not observed" } }
+                            None => { b { "-" } span { "capabilities were not observed" } }
                         }
                     } }
                 }
-                None => { li { b { "?" } span { "files were not observed" } } }
+                None => { li { div { b { "-" } span { "files, capabilities and sockets were not observed" } } } }
             }
             li class=(if look == 0 { "good" } else { "look" }) {
                 a href="#attention" {

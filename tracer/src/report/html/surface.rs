@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Marks in a line, and the distance between two.
-const LINE: usize = 20;
+const LINE: usize = 28;
 const PITCH: usize = 16;
 
 /// What is to be told of a call.
