@@ -299,6 +299,15 @@ mod tests {
     }
 
     #[test]
+    fn a_hostile_recording_is_harmless_in_every_format() {
+        let rendered = render(&report::hostile::hostile(), &[], &Settings::default()).unwrap();
+        assert!(rendered.len() >= 6);
+        for (name, text) in rendered {
+            report::hostile::is_harmless(&name, &text);
+        }
+    }
+
+    #[test]
     fn what_was_asked_for_and_is_not_there_is_an_error() {
         let error = names(&mixed(), &[Format::Apparmor], None).unwrap_err();
         assert!(error.contains("nothing about files"), "{error}");

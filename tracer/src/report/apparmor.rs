@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{
     capabilities::capabilities,
-    escape::code,
+    escape::{code, visible},
     facts::{file_risk, operation, peer, signalled, traced},
     markdown::{Document, count},
     rules::{executables, list, or_dash},
@@ -265,7 +265,7 @@ fn left_out(doc: &mut Document, profile: &AppArmorProfile) {
 fn how_to_apply(doc: &mut Document, profile: &AppArmorProfile) {
     doc.heading(2, "How to apply the AppArmor profile");
     doc.paragraph("Load it on each machine, then name it:");
-    let name = profile.name();
+    let name = visible(profile.name());
     doc.code_block(
         "sh",
         &format!("apparmor_parser --replace apparmor.profile\ndocker run --security-opt apparmor={name} IMAGE\npodman run --security-opt apparmor={name} IMAGE"),

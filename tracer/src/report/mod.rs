@@ -8,6 +8,8 @@ mod diff;
 pub mod escape;
 mod explain;
 mod facts;
+#[cfg(test)]
+pub(crate) mod hostile;
 pub mod html;
 mod markdown;
 mod review;

@@ -23,8 +23,6 @@ mod others;
 mod overview;
 mod page;
 mod surface;
-#[cfg(test)]
-mod tests;
 mod text;
 
 use crate::{
@@ -92,5 +90,20 @@ impl Report<'_> {
     /// The page. The same input gives the same bytes.
     pub fn to_html(&self) -> String {
         page::page(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_compared_whatever_their_order_and_comments() {
+        let before = "# Of old.\nprofile x {\n  /a r,\n  /b r,\n}\n";
+        let after = "profile x {\n  # New.\n  /c rw,\n  /b r,\n}\n";
+        let changes = RuleChanges::between(before, after);
+        assert_eq!(changes.added, ["/c rw,"]);
+        assert_eq!(changes.removed, ["/a r,"]);
+        assert_eq!(RuleChanges::between(after, after), RuleChanges::default());
     }
 }

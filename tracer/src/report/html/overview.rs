@@ -148,10 +148,8 @@ fn how(kinds: &std::collections::BTreeSet<Kind>) -> std::collections::BTreeSet<&
     kinds.iter().map(how_recorded).collect()
 }
 
-/// A time without its fraction of a second.
-fn time(text: &str) -> Markup {
-    let text = visible(text);
+/// A time without its fraction of a second. What a recording says of it may be anything, so it is in no attribute.
+fn time(text: &str) -> String {
     let short = text.split('.').next().unwrap_or_default().replace('T', " ");
-    let short = short.trim_end_matches('Z').to_owned();
-    html! { time datetime=(text) { (short) " UTC" } }
+    format!("{} UTC", visible(short.trim_end_matches('Z')))
 }
