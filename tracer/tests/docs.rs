@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 16] = [
+const DOCUMENTS: [&str; 18] = [
     "docs/apparmor.md",
     "README.md",
     "ARCHITECTURE.md",
@@ -17,8 +17,10 @@ const DOCUMENTS: [&str; 16] = [
     "docs/limits.md",
     "docs/benchmarks.md",
     "docs/portability.md",
+    "docs/report.md",
     "docs/verify.md",
     "profiles-out/README.md",
+    "profiles-out/examples/README.md",
 ];
 
 #[test]
