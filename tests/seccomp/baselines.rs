@@ -10,7 +10,7 @@ use tracer::{
     capability::Capability,
     profile::seccomp::{
         evaluate::{Filter, Host, Runtime, Verdict},
-        oci::OciSeccomp,
+        oci::{Action, OciSeccomp},
         read::{Document, Target},
     },
     recording::Call,
@@ -177,6 +177,19 @@ fn dockers_default() -> Outcome {
             of(name, args)?
         );
     }
+    let usual = read("moby-default.json", tracer::syscall::defaults::CAPABILITIES)?;
+    let x86_64 = |name: &&str| Abi::X86_64.syscall_number(name).is_some();
+    let allowed: BTreeSet<&str> = usual
+        .syscalls
+        .iter()
+        .filter(|entry| entry.action == Action::Allow)
+        .flat_map(|entry| entry.names.iter().map(String::as_str))
+        .filter(x86_64)
+        .collect();
+    ensure!(
+        allowed == tracer::syscall::defaults::granted().collect(),
+        "{allowed:?}"
+    );
     let admin = read("moby-default.json", &["CAP_SYS_ADMIN"])?;
     let mount = verdict(&Filter::new(&admin, host()?)?, "mount", [0; 6])?;
     ensure!(mount == Verdict::Allow, "{mount:?}");

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 17] = [
+const DOCUMENTS: [&str; 19] = [
     "docs/apparmor.md",
     "README.md",
     "ARCHITECTURE.md",
@@ -18,8 +18,10 @@ const DOCUMENTS: [&str; 17] = [
     "docs/limits.md",
     "docs/benchmarks.md",
     "docs/portability.md",
+    "docs/report.md",
     "docs/verify.md",
     "profiles-out/README.md",
+    "profiles-out/examples/README.md",
 ];
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use anyhow::Context as _;
@@ -43,7 +43,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let (folder, file) = place(&args.output)?;
+    let (folder, file) = output::place(&args.output, store::RECORDING)?;
     // What cannot be written is said now and not after thousands of recordings.
     store::prepare(&folder)?;
     let recording = merge(args)?;
@@ -77,24 +77,6 @@ fn merge(args: &Args) -> anyhow::Result<Recording> {
     }
     progress.finish_and_clear();
     merge.finish().context("there is nothing to merge")
-}
-
-/// The folder and the name of the file that was asked for.
-fn place(output: &Path) -> anyhow::Result<(PathBuf, String)> {
-    if output.is_dir() {
-        return Ok((output.to_owned(), store::RECORDING.to_owned()));
-    }
-    let file = output
-        .file_name()
-        .and_then(|file| file.to_str())
-        .with_context(|| {
-            format!(
-                "cannot write to {}: it names no file; give one with --output",
-                output.display()
-            )
-        })?;
-    let folder = output.parent().filter(|it| !it.as_os_str().is_empty());
-    Ok((folder.unwrap_or(Path::new(".")).to_owned(), file.to_owned()))
 }
 
 /// A bar on a terminal, else nothing.

@@ -18,6 +18,7 @@ mod name;
 mod output;
 mod profile;
 mod record;
+mod report;
 mod say;
 mod targets;
 mod verify;
@@ -48,6 +49,7 @@ enum Command {
     Verify(verify::Args),
     Diff(diff::Args),
     Explain(explain::Args),
+    Report(report::Args),
     Audit(audit::Args),
     Doctor(doctor::Args),
     Completions(completions::Args),
@@ -75,6 +77,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => completions::run(&args),

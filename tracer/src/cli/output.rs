@@ -1,6 +1,9 @@
 //! What is written to a workload's folder, and what is said about it.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 
@@ -28,7 +31,8 @@ pub(super) const FOLDER: &str = "profiles-out";
 pub(super) const SECCOMP: &str = "seccomp.json";
 /// The AppArmor profile.
 pub(super) const APPARMOR: &str = "apparmor.profile";
-const REVIEW: &str = "REVIEW.md";
+/// What a reviewer reads.
+pub(super) const REVIEW: &str = "REVIEW.md";
 
 const CAPABILITIES: [&str; 3] = [
     "capabilities.kubernetes.yaml",
@@ -248,6 +252,24 @@ pub(super) fn write(
     }
 }
 
+/// The folder and the name of the file that was asked for; `usual` is its name when that is a folder.
+pub(super) fn place(output: &Path, usual: &str) -> anyhow::Result<(PathBuf, String)> {
+    if output.is_dir() {
+        return Ok((output.to_owned(), usual.to_owned()));
+    }
+    let file = output
+        .file_name()
+        .and_then(|file| file.to_str())
+        .with_context(|| {
+            format!(
+                "cannot write to {}: it names no file; give one with --output",
+                output.display()
+            )
+        })?;
+    let folder = output.parent().filter(|it| !it.as_os_str().is_empty());
+    Ok((folder.unwrap_or(Path::new(".")).to_owned(), file.to_owned()))
+}
+
 /// Tells on standard error what came of a recording. What makes it incomplete is told even when
 /// `quiet`.
 pub(super) fn summary(folder: &Path, recording: &Recording, quiet: bool) {
@@ -366,6 +388,15 @@ mod tests {
             names(&fixture::web(), &[], Some(Abi::Aarch64)).as_deref(),
             Ok(abroad)
         );
+    }
+
+    #[test]
+    fn a_hostile_recording_is_harmless_in_every_format() {
+        let rendered = render(&report::hostile::hostile(), &[], &Settings::default()).unwrap();
+        assert!(rendered.files.len() >= 6);
+        for (name, text) in rendered.files {
+            report::hostile::is_harmless(&name, &text);
+        }
     }
 
     #[test]

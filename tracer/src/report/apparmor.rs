@@ -5,16 +5,14 @@ use std::collections::BTreeSet;
 
 use super::{
     capabilities::capabilities,
-    escape::code,
+    escape::{code, visible},
+    facts::{file_risk, operation, peer, signalled, traced},
     markdown::{Document, count},
     rules::{executables, list, or_dash},
 };
-use crate::{
-    profile::{
-        apparmor::{AppArmorProfile, Pattern, Permissions, Policy, RUNTIMES, kind},
-        capabilities::Capabilities,
-    },
-    recording::{Peer, SignalDirection, SocketOperation, TraceDirection},
+use crate::profile::{
+    apparmor::{AppArmorProfile, Pattern, Permissions, Policy, RUNTIMES, kind},
+    capabilities::Capabilities,
 };
 
 /// The review of an AppArmor profile, and of the capabilities beside it.
@@ -92,8 +90,7 @@ fn second_look(doc: &mut Document, profile: &AppArmorProfile) {
     let rows: Vec<_> = profile
         .files()
         .filter_map(|(pattern, rule)| {
-            let why = rule.second_look(pattern)?;
-            let all = rule.permissions | rule.owner;
+            let (all, why) = file_risk(pattern, rule)?;
             Some([rule_text(pattern), all.to_string(), why.to_owned()])
         })
         .collect();
@@ -185,16 +182,7 @@ fn sockets(doc: &mut Document, profile: &AppArmorProfile) {
     let rows: Vec<_> = profile
         .networks()
         .map(|((family, kind), rule)| {
-            let operations = rule.operations.iter().map(|operation| {
-                match operation {
-                    SocketOperation::Create => "made",
-                    SocketOperation::Bind => "bound",
-                    SocketOperation::Connect => "connected",
-                    SocketOperation::Listen => "listening",
-                    SocketOperation::Accept => "accepting",
-                }
-                .to_owned()
-            });
+            let operations = rule.operations.iter().map(|it| operation(*it).to_owned());
             let addresses = rule
                 .addresses
                 .iter()
@@ -224,15 +212,8 @@ fn signals(doc: &mut Document, profile: &AppArmorProfile) {
             list(RUNTIMES.iter().map(|label| code(label)))
         ));
     }
-    let peer = |peer| match peer {
-        Peer::Own => "itself",
-        Peer::Outside => "what is outside",
-    };
     let signals = profile.signals().map(|(direction, other, rule)| {
-        let what = match direction {
-            SignalDirection::Send => "sent",
-            SignalDirection::Receive => "received",
-        };
+        let what = signalled(direction);
         let numbers = list(rule.signals.iter().map(ToString::to_string));
         [
             format!("signals {numbers}"),
@@ -242,12 +223,7 @@ fn signals(doc: &mut Document, profile: &AppArmorProfile) {
         ]
     });
     let traces = profile.traces().map(|(direction, other, rule)| {
-        let what = match direction {
-            TraceDirection::Trace => "traced",
-            TraceDirection::TracedBy => "was traced",
-            TraceDirection::Read => "read",
-            TraceDirection::ReadBy => "was read",
-        };
+        let what = traced(direction);
         [
             "ptrace".to_owned(),
             what.to_owned(),
@@ -289,7 +265,7 @@ fn left_out(doc: &mut Document, profile: &AppArmorProfile) {
 fn how_to_apply(doc: &mut Document, profile: &AppArmorProfile) {
     doc.heading(2, "How to apply the AppArmor profile");
     doc.paragraph("Load it on each machine, then name it:");
-    let name = profile.name();
+    let name = visible(profile.name());
     doc.code_block(
         "sh",
         &format!("apparmor_parser --replace apparmor.profile\ndocker run --security-opt apparmor={name} IMAGE\npodman run --security-opt apparmor={name} IMAGE"),

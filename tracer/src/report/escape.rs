@@ -10,6 +10,9 @@ use std::fmt::Write;
 /// More characters than this are cut off: nothing a reviewer reads is longer.
 const LONGEST: usize = 240;
 
+/// The same where a long name has room: the longest path that a system call takes.
+const LONGEST_VISIBLE: usize = 4096;
+
 /// `name` as a code span, for any place in Markdown, table cells included.
 ///
 /// Different names that are not cut off give different text: `\` stands for itself only doubled,
@@ -69,8 +72,46 @@ pub fn prose(sentence: &str) -> String {
     out
 }
 
-/// A command line as a shell would take it, so that arguments with spaces stay apart.
+/// `name` with everything but printable ASCII spelled out, for places that take care of their own markup.
+///
+/// As [`code`] has it, but for the signs that mean something in Markdown only.
+pub fn visible(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars().take(LONGEST_VISIBLE) {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            ' ' => out.push(' '),
+            _ if c.is_ascii_graphic() => out.push(c),
+            _ => push_escape(&mut out, c),
+        }
+    }
+    if name.chars().nth(LONGEST_VISIBLE).is_some() {
+        out.push_str("...");
+    }
+    out
+}
+
+/// A sentence, or a text that is escaped in a way of its own already: as [`visible`], and a backslash
+/// stands for itself.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == ' ' || c.is_ascii_graphic() {
+            out.push(c);
+        } else {
+            push_escape(&mut out, c);
+        }
+    }
+    out
+}
+
+/// A command line as a shell would take it, so that arguments with spaces stay apart, as a code span.
 pub fn command_line(arguments: &[String]) -> String {
+    code(&shell_words(arguments))
+}
+
+/// A command line as a shell would take it, so that arguments with spaces stay apart.
+pub fn shell_words(arguments: &[String]) -> String {
     let words: Vec<_> = arguments
         .iter()
         .map(|argument| {
@@ -82,7 +123,7 @@ pub fn command_line(arguments: &[String]) -> String {
             }
         })
         .collect();
-    code(&words.join(" "))
+    words.join(" ")
 }
 
 fn push_escape(out: &mut String, c: char) {

@@ -7,6 +7,10 @@ mod completeness;
 mod diff;
 pub mod escape;
 mod explain;
+mod facts;
+#[cfg(test)]
+pub(crate) mod hostile;
+pub mod html;
 mod markdown;
 mod review;
 mod rules;

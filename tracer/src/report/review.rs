@@ -6,12 +6,11 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use nix::errno::Errno;
-
 use super::{
     arguments,
     completeness::completeness,
     escape::{code, command_line, prose},
+    facts::{how_recorded, lost, saw},
     markdown::{Document, count},
     rules::{essential_layer, executables, list, made_by, rules, unnamed, window_layer},
     translation::{translated, translation},
@@ -22,7 +21,7 @@ use crate::{
         Layer,
         seccomp::{Rule, SeccompProfile},
     },
-    recording::{Blocked, Container, Coverage, Recording, Source, merge::merge},
+    recording::{Container, Coverage, Recording, merge::merge},
     syscall::{errno, risk},
 };
 
@@ -112,37 +111,7 @@ fn coverage(doc: &mut Document, recording: &Recording) {
         let reasons: BTreeSet<_> = reasons.iter().map(|reason| prose(&reason.text)).collect();
         doc.list(reasons);
     }
-    let losses = [
-        (losses.calls, "calls found no room in the kernel's tables"),
-        (losses.cgroups, "child cgroups were not followed"),
-        (losses.program_runs, "runs of a kernel program were skipped"),
-        (
-            losses.threads,
-            "threads under a filter were not watched for what it stops",
-        ),
-        (
-            losses.phases,
-            "times a runtime's process, or one that was put in later, was taken for the workload",
-        ),
-        (
-            losses.values,
-            "calls whose arguments found no room, or could not be read; they are kept, with any arguments",
-        ),
-        (
-            losses.executables,
-            "times a task or process could not be filed under its executable; what it did is kept",
-        ),
-        (
-            losses.events,
-            "first sightings were lost; the calls themselves are kept",
-        ),
-    ];
-    doc.list(
-        losses
-            .iter()
-            .filter(|(number, _)| *number > 0)
-            .map(|(number, what)| format!("Lost: {number} {what}.")),
-    );
+    doc.list(lost(losses).map(|(number, what)| format!("Lost: {number} {what}.")));
 }
 
 fn origin(doc: &mut Document, recording: &Recording) {
@@ -152,25 +121,7 @@ fn origin(doc: &mut Document, recording: &Recording) {
         items.insert(format!("Command: {}", command_line(command)));
     }
     for kind in recording.kinds() {
-        items.insert(
-            match (kind.source, kind.start_observed) {
-                (Source::Command, true) => {
-                    "tracer ran the command and recorded it from its first call."
-                }
-                (Source::Command, false) => {
-                    "tracer ran the command; its first calls were not recorded."
-                }
-                (Source::Container, true) => {
-                    "tracer recorded a container from the making of its cgroup on."
-                }
-                (Source::Container, false) => "tracer attached to a container that ran already.",
-                (Source::Cgroup, true) => "tracer recorded a cgroup from its first process on.",
-                (Source::Cgroup, false) => {
-                    "tracer attached to a cgroup whose processes ran already."
-                }
-            }
-            .to_owned(),
-        );
+        items.insert(how_recorded(&kind).to_owned());
         if let Some(container) = &kind.container {
             items.extend(described(container));
         }
@@ -249,19 +200,6 @@ fn blocked(doc: &mut Document, profile: &SeccompProfile) {
     doc.heading(2, "Attempted, and blocked");
     doc.paragraph("A filter that was in place stopped these calls while the workload was recorded. The workload ran without them, so being stopped is no reason to allow them; `--allow-blocked` does. What the workload would have done next is not known.");
     doc.table(["Call", "Made by", "The program saw", "Allowed here"], rows);
-}
-
-/// What a program saw of a blocked call.
-fn saw(blocked: Blocked) -> String {
-    match blocked {
-        Blocked::Errno(errno) => match Errno::from_raw(errno.into()) {
-            Errno::UnknownErrno => format!("errno {errno}"),
-            known => format!("{known:?}"),
-        },
-        Blocked::OtherErrno => "an errno above 200".to_owned(),
-        Blocked::Signal => "SIGSYS".to_owned(),
-        Blocked::Value => "a value".to_owned(),
-    }
 }
 
 fn left_out(doc: &mut Document, profile: &SeccompProfile) {

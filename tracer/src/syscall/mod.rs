@@ -10,6 +10,7 @@ pub mod essential;
 pub mod families;
 pub mod gates;
 mod nearest;
+pub mod purpose;
 pub mod registers;
 pub mod risk;
 pub mod since;

@@ -23,24 +23,12 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let object = build::kernel_object(workspace, &tools, Object::Tracer)?;
     let bench_object = build::kernel_object(workspace, &tools, Object::Bench)?;
     let tracer = build::tracer(workspace, &object, Progress::Shown)?;
-    cmd::run(
-        workspace
-            .cargo()
-            .args([
-                "build",
-                "--release",
-                "-p",
-                "tracer-tests",
-                "--bin",
-                "tracer-bench",
-            ])
-            .env("TRACER_EBPF_OBJECT", &object),
-    )?;
+    let bench = build::of_tests(workspace, &object, "tracer-bench")?;
     // Those that are there: a benchmark fetches nothing.
     let runtimes = runtimes::all(workspace, false)?;
     let runtimes = std::env::join_paths(runtimes.into_iter().map(|runtime| runtime.path))
         .context("the target folder's path cannot be in a list of paths")?;
-    let mut bench = Command::new(workspace.release("tracer-bench"));
+    let mut bench = Command::new(bench);
     workspace::without_toolchain(&mut bench)
         .args(&args.args)
         .env("TRACER_BIN", tracer)

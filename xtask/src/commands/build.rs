@@ -164,3 +164,14 @@ pub(crate) fn tracer(workspace: &Workspace, object: &Path, progress: Progress) -
     cmd::run(&mut cargo)?;
     Ok(workspace.release("tracer"))
 }
+
+/// Builds a program of the tests for release and returns its path.
+pub(crate) fn of_tests(workspace: &Workspace, object: &Path, name: &str) -> Result<PathBuf> {
+    cmd::run(
+        workspace
+            .cargo()
+            .args(["build", "--release", "-p", "tracer-tests", "--bin", name])
+            .env("TRACER_EBPF_OBJECT", object),
+    )?;
+    Ok(workspace.release(name))
+}

@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 pub(crate) mod build;
 pub(crate) mod dist;
+pub(crate) mod examples;
 pub(crate) mod fuzz;
 pub(crate) mod lint;
 pub(crate) mod measure_runtime;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     MeasureRuntime(measure_runtime::Args),
     /// Measures what tracer costs
     Bench(bench::Args),
+    /// Records well-known servers, and writes profiles-out/examples anew
+    Examples(examples::Args),
     /// Feeds the readers of profiles and recordings what nobody would write
     Fuzz(fuzz::Args),
     /// Checks format, lints and licences
@@ -56,6 +59,7 @@ impl Command {
             Self::Runtimes(args) => return runtimes::run(workspace, &args),
             Self::MeasureRuntime(args) => measure_runtime::run(workspace, &args)?,
             Self::Bench(args) => bench::run(workspace, &args)?,
+            Self::Examples(args) => examples::run(workspace, &args)?,
             Self::Fuzz(args) => return fuzz::run(workspace, &args),
             Self::Lint => lint::run(workspace)?,
             Self::Dist => dist::run(workspace)?,

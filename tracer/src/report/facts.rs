@@ -1,0 +1,127 @@
+//! What is known about the things in a recording and a profile, in words that need no escaping: the same
+//! in each kind of review.
+
+use nix::errno::Errno;
+
+use crate::{
+    profile::apparmor::{FileRule, Pattern, Permissions},
+    recording::{
+        Blocked, Kind, Losses, Peer, SignalDirection, SocketOperation, Source, TraceDirection,
+    },
+};
+
+/// What was lost, how often, and what it means; what was not is left out.
+pub(super) fn lost(losses: &Losses) -> impl Iterator<Item = (u64, &'static str)> {
+    let Losses {
+        events,
+        executables,
+        calls,
+        cgroups,
+        program_runs,
+        threads,
+        phases,
+        values,
+        accesses,
+    } = *losses;
+    [
+        (calls, "calls found no room in the kernel's tables"),
+        (
+            accesses,
+            "accesses to files, capabilities, sockets and the like found no room, or their path could not be read",
+        ),
+        (cgroups, "child cgroups were not followed"),
+        (program_runs, "runs of a kernel program were skipped"),
+        (
+            threads,
+            "threads under a filter were not watched for what it stops",
+        ),
+        (
+            phases,
+            "times a runtime's process, or one that was put in later, was taken for the workload",
+        ),
+        (
+            values,
+            "calls whose arguments found no room, or could not be read; they are kept, with any arguments",
+        ),
+        (
+            executables,
+            "times a task or process could not be filed under its executable; what it did is kept",
+        ),
+        (
+            events,
+            "first sightings were lost; the calls themselves are kept",
+        ),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+}
+
+/// How instances of a kind came to be recorded: a sentence.
+pub(super) const fn how_recorded(kind: &Kind) -> &'static str {
+    match (kind.source, kind.start_observed) {
+        (Source::Command, true) => "tracer ran the command and recorded it from its first call.",
+        (Source::Command, false) => "tracer ran the command; its first calls were not recorded.",
+        (Source::Container, true) => {
+            "tracer recorded a container from the making of its cgroup on."
+        }
+        (Source::Container, false) => "tracer attached to a container that ran already.",
+        (Source::Cgroup, true) => "tracer recorded a cgroup from its first process on.",
+        (Source::Cgroup, false) => "tracer attached to a cgroup whose processes ran already.",
+    }
+}
+
+/// What a program saw of a blocked call.
+pub(super) fn saw(blocked: Blocked) -> String {
+    match blocked {
+        Blocked::Errno(errno) => match Errno::from_raw(errno.into()) {
+            Errno::UnknownErrno => format!("errno {errno}"),
+            known => format!("{known:?}"),
+        },
+        Blocked::OtherErrno => "an errno above 200".to_owned(),
+        Blocked::Signal => "SIGSYS".to_owned(),
+        Blocked::Value => "a value".to_owned(),
+    }
+}
+
+/// What a rule for files allows in all, and why that deserves a second look, if it does.
+pub(super) fn file_risk(pattern: &Pattern, rule: &FileRule) -> Option<(Permissions, &'static str)> {
+    let why = rule.second_look(pattern)?;
+    Some((rule.permissions | rule.owner, why))
+}
+
+/// What was done with a socket: it was ...
+pub(super) const fn operation(operation: SocketOperation) -> &'static str {
+    match operation {
+        SocketOperation::Create => "made",
+        SocketOperation::Bind => "bound",
+        SocketOperation::Connect => "connected",
+        SocketOperation::Listen => "listening",
+        SocketOperation::Accept => "accepting",
+    }
+}
+
+/// Who is at the other end.
+pub(super) const fn peer(peer: Peer) -> &'static str {
+    match peer {
+        Peer::Own => "itself",
+        Peer::Outside => "what is outside",
+    }
+}
+
+/// Which way a signal went.
+pub(super) const fn signalled(direction: SignalDirection) -> &'static str {
+    match direction {
+        SignalDirection::Send => "sent",
+        SignalDirection::Receive => "received",
+    }
+}
+
+/// What a debugger's rights were used for.
+pub(super) const fn traced(direction: TraceDirection) -> &'static str {
+    match direction {
+        TraceDirection::Trace => "traced",
+        TraceDirection::TracedBy => "was traced",
+        TraceDirection::Read => "read",
+        TraceDirection::ReadBy => "was read",
+    }
+}
