@@ -62,6 +62,7 @@ mod races;
 mod runtimes;
 mod same_run;
 mod sarif;
+mod since;
 mod stability;
 mod variants;
 mod verify;
