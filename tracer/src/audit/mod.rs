@@ -34,7 +34,7 @@ use check::manifest::Named;
 pub struct Report {
     /// By file, then by place in it.
     pub findings: Vec<Finding>,
-    /// Files that are none of the forms: not audited, with what they look like.
+    /// Files of folders that are none of the forms: not audited.
     pub foreign: Vec<String>,
     /// Files that could not be read as what they are.
     pub malformed: Vec<Malformed>,
@@ -53,6 +53,9 @@ pub fn run(inputs: &[Input], context: &Context<'_>) -> Report {
     for input in inputs {
         let mut findings = Findings::new(input);
         match read::subjects(input) {
+            Ok(subjects) if subjects.is_empty() && input.is_named() => {
+                report.malformed.push(read::foreign(input));
+            }
             Ok(subjects) if subjects.is_empty() => report.foreign.push(input.name().to_owned()),
             Ok(subjects) => {
                 for subject in &subjects {
