@@ -177,7 +177,7 @@ fn dockers_default() -> Outcome {
             of(name, args)?
         );
     }
-    let usual = read("moby-default.json", tracer::syscall::defaults::CAPABILITIES)?;
+    let usual = read("moby-default.json", defaults::CAPABILITIES)?;
     let x86_64 = |name: &&str| Abi::X86_64.syscall_number(name).is_some();
     let allowed: BTreeSet<&str> = usual
         .syscalls
@@ -187,7 +187,7 @@ fn dockers_default() -> Outcome {
         .filter(x86_64)
         .collect();
     ensure!(
-        allowed == tracer::syscall::defaults::granted().collect(),
+        allowed == defaults::granted().collect(),
         "{allowed:?}"
     );
     let admin = read("moby-default.json", &["CAP_SYS_ADMIN"])?;

@@ -173,7 +173,6 @@ const UNNAMED: &[Blocked] = &[
     blocked("migrate_pages", &[], NUMA),
     blocked("open_tree_attr", &[], NEW),
     blocked("putpmsg", &[], UNUSED),
-    blocked("rseq_slice_yield", &[], NEW),
     blocked("security", &[], UNUSED),
     blocked("tuxcall", &[], UNUSED),
     blocked("uprobe", &[], NEW),
@@ -271,7 +270,13 @@ mod tests {
     fn sorted_existing_and_explained() {
         assert!(BLOCKED.is_sorted_by(|a, b| a.name < b.name));
         assert!(BLOCKED.len() >= 50);
-        for blocked in BLOCKED {
+        assert!(UNNAMED.is_sorted_by(|a, b| a.name < b.name));
+        assert!(
+            UNNAMED
+                .iter()
+                .all(|it| blocked_by_default(it.name).is_none())
+        );
+        for blocked in BLOCKED.iter().chain(UNNAMED) {
             assert!(
                 Abi::ALL
                     .iter()

@@ -1,7 +1,8 @@
 //! With which kernel a call came.
 //!
-//! syscalls(2) of man-pages 6.03 up to Linux 5.14, the kernel's own history since. A call that an
-//! architecture got later than others has the version of the first one.
+//! Up to Linux 5.14: syscalls(2) of man-pages 6.03. Since then each version has a source of its own, in
+//! [`SOURCES`], and tests/e2e/since.rs asks the kernel that it runs on. A call that an architecture got
+//! later than others has the version of the first one.
 
 use std::fmt;
 
@@ -121,6 +122,47 @@ pub const SINCE: &[(Linux, &[&str])] = &[
     (Linux(6, 19), &["listns"]),
 ];
 
+/// Where the versions after 5.14 are from. strace is released with each kernel, and its NEWS names the new
+/// calls that it decodes; where it was late or does not decode one, the kernel's own files say.
+pub const SOURCES: &[(Linux, &str)] = &[
+    (Linux(5, 15), "strace NEWS, 5.15: process_mrelease"),
+    (Linux(5, 16), "strace NEWS, 5.16: futex_waitv"),
+    (Linux(5, 17), "strace NEWS, 5.17: set_mempolicy_home_node"),
+    (Linux(6, 4), "strace#321: riscv_hwprobe since v6.4-rc1"),
+    (Linux(6, 5), "strace NEWS, 6.5: cachestat"),
+    (
+        Linux(6, 6),
+        "strace NEWS, 6.6: map_shadow_stack; fchmodat2: merged by the tag v6.6-vfs.fchmodat2",
+    ),
+    (
+        Linux(6, 7),
+        "strace NEWS, 6.7: futex_wake, futex_wait, futex_requeue",
+    ),
+    (
+        Linux(6, 8),
+        "strace NEWS, 6.8: statmount, listmount, lsm_get_self_attr, lsm_set_self_attr, lsm_list_modules",
+    ),
+    (Linux(6, 10), "strace NEWS, 6.10: mseal"),
+    (Linux(6, 11), "strace NEWS, 6.11: uretprobe"),
+    (
+        Linux(6, 13),
+        "strace NEWS, 6.13: getxattrat, setxattrat, listxattrat, removexattrat",
+    ),
+    (Linux(6, 15), "strace NEWS, 6.15: open_tree_attr"),
+    (
+        Linux(6, 17),
+        "strace NEWS after 6.16: file_getattr, file_setattr",
+    ),
+    (
+        Linux(6, 18),
+        "arch/x86/entry/syscalls/syscall_64.tbl of 6.18: 336; tried on 6.18",
+    ),
+    (
+        Linux(6, 19),
+        "util-linux#4044: listns of 6.19; tried on 6.18, which has none",
+    ),
+];
+
 /// The kernel that a call came with; `None` for what was there in 3.0, and for what is no call.
 pub fn since(name: &str) -> Option<Linux> {
     SINCE
@@ -148,6 +190,34 @@ mod tests {
                     .any(|abi| abi.syscall_number(name).is_some()),
                 "{name}"
             );
+        }
+    }
+
+    #[test]
+    fn what_came_after_the_manual_has_a_source() {
+        let after = SINCE.iter().filter(|(version, _)| *version > Linux(5, 14));
+        let versions: Vec<_> = after.map(|(version, _)| *version).collect();
+        let sources: Vec<_> = SOURCES.iter().map(|(version, _)| *version).collect();
+        assert_eq!(versions, sources);
+    }
+
+    /// Of the machines' whole tables: what has no version is what 3.0 had, and nothing new is among it.
+    #[test]
+    fn what_has_no_version_was_there_in_3_0() {
+        for abi in [Abi::X86_64, Abi::Aarch64] {
+            let old = abi.syscalls().filter(|(_, name)| since(name).is_none());
+            let old: Vec<_> = old.collect();
+            // setns is the last one of 3.0 (x86-64: 308; asm-generic: 268), but for getcpu, which
+            // x86-64 took in late, and for two of 3.1 and 2.6.39 that asm-generic numbers behind it.
+            let last = old.iter().filter(|(_, name)| {
+                !matches!(
+                    *name,
+                    "getcpu" | "sendmmsg" | "syncfs" | "name_to_handle_at"
+                )
+            });
+            let last = last.map(|(nr, name)| (*nr, *name)).max();
+            let expected = if abi == Abi::X86_64 { 308 } else { 268 };
+            assert_eq!(last, Some((expected, "setns")), "{abi}");
         }
     }
 

@@ -38,7 +38,7 @@ pub(crate) struct Args {
 /// The tests that run there, each for something that differs between kernels: how programs are
 /// loaded and attached, where the registers of a call lie in each ABI, how cgroups and their
 /// children are followed, and that no mark is lost when CPUs meet.
-const TESTS: [&str; 11] = [
+const TESTS: [&str; 12] = [
     "command::attaching_to_a_cgroup",
     "command::cgroups_that_the_command_makes_are_recorded",
     "command::nothing_is_left_behind",
@@ -50,6 +50,7 @@ const TESTS: [&str; 11] = [
     "ground_truth::threads",
     "ground_truth::unknown_numbers",
     "races::no_first_call_of_two_processes_is_lost",
+    "since::the_kernel_has_what_came_before_it_and_not_what_came_later",
 ];
 
 /// The same with a container runtime: in which place a filter stops a call. On Linux 5.10 neither runc

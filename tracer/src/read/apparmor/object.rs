@@ -57,9 +57,12 @@ pub(in super::super) fn resource(input: &Input, object: &Node) -> Result<AppArmo
     let name = object::name(object).unwrap_or_default();
     if let Some(policy) = spec.get("policy") {
         // The first alpha version held the text.
-        let read = AppArmor::of_text(policy.text().unwrap_or_default());
+        let wrong = |malformed: Malformed| malformed.within(input, "policy", policy.span.start);
+        let inner = Input::new("policy", text(input, policy)?.into()).map_err(wrong)?;
+        let read = AppArmor::of_text(&inner).map_err(wrong)?;
         return Ok(AppArmor {
             form: Form::AppArmorResource,
+            object: Some(object.clone()),
             ..read.named(name).at(&policy.span)
         });
     }
@@ -75,10 +78,15 @@ pub(in super::super) fn resource(input: &Input, object: &Node) -> Result<AppArmo
         let name = name.strip_prefix("cap_").unwrap_or(&name);
         statements.push(rule(node, &["capability", name]));
     }
+    if let Some(one_more) = statements.get(super::MAX_RULES) {
+        let what = format!("more than {} rules", super::MAX_RULES);
+        return Err(input.malformed(one_more.span.start, what));
+    }
     Ok(AppArmor {
         form: Form::AppArmorResource,
         name: object::name(object).map(str::to_owned),
         statements,
+        object: Some(object.clone()),
     })
 }
 
@@ -103,8 +111,11 @@ fn known(input: &Input, spec: &Node) -> Result<(), Malformed> {
 }
 
 fn head(object: &Node, spec: &Node, name: &str) -> Statement {
+    // v1 has no complainMode, and operators of its time do not read it.
+    let version = object.get("apiVersion").and_then(Node::text);
+    let is_old = version.is_some_and(|version| !version.ends_with("/v1"));
     let complains = spec.get("mode").and_then(Node::text) == Some("Complain")
-        || spec.get("complainMode").and_then(Node::bool) == Some(true);
+        || (is_old && spec.get("complainMode").and_then(Node::bool) == Some(true));
     let place = ["mode", "complainMode"]
         .iter()
         .find_map(|key| spec.get(key))
