@@ -88,7 +88,7 @@ fn what_differs_is_told_everywhere() -> Outcome {
     let output = scratch.join("merged.json");
     let finished = merge(&five(scratch.path())?, &output)?.success()?;
     for said in [
-        "merged 5 recordings of nginx: 5 instances, 64 system calls; the recording is complete",
+        "merged 5 recordings of nginx: 5 instances, 65 system calls; the recording is complete",
         "note: 2 kernels were recorded on: 6.1.0-18-amd64, ",
         "note: 2 images were recorded: nginx:1 (sha256:a), nginx:1 (sha256:b); ",
         "calls: 3 in only one of 5 instances, about 2 unseen (95 %: 0 to 22)",
@@ -120,7 +120,7 @@ fn what_differs_is_told_everywhere() -> Outcome {
     process::run(&mut generate)?.success()?;
     let review = fs::read_to_string(out.join("nginx/REVIEW.md"))?;
     for said in [
-        "- 3 of 64 calls appeared in only one of 5 instances: `ptrace`, `clone3`, number 999 (x86_64).",
+        "- 3 of 65 calls appeared in only one of 5 instances: `ptrace`, `clone3`, number 999 (x86_64).",
         "an estimated 2 more calls are unseen (95 % interval: 0 to 22; Chao2",
         "- 2 images were recorded: nginx:1 (sha256:a), nginx:1 (sha256:b);",
         "- Image: `nginx:1` (`sha256:a`)\n- Image: `nginx:1` (`sha256:b`)\n",
@@ -150,7 +150,7 @@ fn a_merge_has_the_profile_of_its_parts() -> Outcome {
     let apart: Vec<&Path> = replicas.iter().map(AsRef::as_ref).collect();
     let apart = generate(&scratch.join("apart"), &apart)?;
     let together = generate(&scratch.join("together"), &[&merged])?;
-    ensure!(apart.len() == 2 && apart == together, "they differ");
+    ensure!(apart.len() > 1 && apart == together, "they differ");
     Ok(())
 }
 

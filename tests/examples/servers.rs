@@ -145,6 +145,7 @@ fn nginx(dir: &Path) -> Result<Vec<PathBuf>> {
                  gzip on;
                  server {{
                      listen 80;
+                     listen [::]:80;
                      root {folder}/html;
                      location /moved {{ return 302 /index.html; }}
                  }}

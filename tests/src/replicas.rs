@@ -36,6 +36,7 @@ impl Replica<'_> {
     pub fn recording(&self) -> Result<Value> {
         let text = fs::read_to_string(example())?;
         let mut recording: Value = serde_json::from_str(&text)?;
+        first_instance(&mut recording);
         if let Some(kernel) = self.kernel {
             recording["host"]["kernel"] = kernel.into();
         }
@@ -80,5 +81,45 @@ impl Replica<'_> {
         let path = folder.join(format!("{}.json", self.number));
         fs::write(&path, serde_json::to_vec(&self.recording()?)?)?;
         Ok(path)
+    }
+}
+
+/// Leaves of a merged recording what its first instance did.
+fn first_instance(recording: &mut Value) {
+    if let Some(instances) = recording["instances"].as_array_mut() {
+        instances.truncate(1);
+    }
+    if let Some(calls) = recording["syscalls"].as_array_mut() {
+        for call in &mut *calls {
+            if let Some(evidence) = call["evidence"].as_array_mut() {
+                evidence.retain(|it| it["instance"] == 0);
+            }
+        }
+        calls.retain(|call| call["evidence"] != json!([]));
+    }
+    for kind in [
+        "files",
+        "capabilities",
+        "sockets",
+        "signals",
+        "traces",
+        "mounts",
+    ] {
+        let Some(seen) = recording.get_mut(kind).and_then(Value::as_array_mut) else {
+            continue;
+        };
+        for thing in &mut *seen {
+            if let Some(evidence) = thing["evidence"].as_array_mut() {
+                evidence.retain(|it| {
+                    it["instances"]
+                        .as_array()
+                        .is_some_and(|it| it.contains(&json!(0)))
+                });
+                for witness in evidence {
+                    witness["instances"] = json!([0]);
+                }
+            }
+        }
+        seen.retain(|thing| thing["evidence"] != json!([]));
     }
 }

@@ -17,6 +17,7 @@ profile "nginx" flags=(attach_disconnected,mediate_deleted) {
 
   network unix stream,
   network inet stream,
+  network inet6 stream,
 
   /etc/group r,
   /etc/ld.so.cache r,

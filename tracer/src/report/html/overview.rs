@@ -92,7 +92,7 @@ fn numbers(report: &Report<'_>) -> Markup {
                     } }
                     li { a href="#capabilities" {
                         @match report.capabilities {
-                            Some(needed) => { b { (needed.iter().count()) } span { "of Docker's " (defaults::CAPABILITIES.len()) " capabilities, or others, are needed" } }
+                            Some(needed) => { b { (needed.iter().count()) } span { "capabilities needed; Docker grants " (defaults::CAPABILITIES.len()) } }
                             None => { b { "-" } span { "capabilities were not observed" } }
                         }
                     } }
