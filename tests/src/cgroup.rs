@@ -126,6 +126,11 @@ impl Cgroup {
         Ok(Self { path })
     }
 
+    /// Takes over one that somebody else made, to remove it.
+    pub fn adopt(path: PathBuf) -> Self {
+        Self { path }
+    }
+
     /// Its directory.
     pub fn path(&self) -> &Path {
         &self.path

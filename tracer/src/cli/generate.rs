@@ -147,10 +147,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let mut written = String::new();
     for (folder, rendered) in rendered {
-        tell(&folder, &rendered, args.format.is_empty());
         store::prepare(&folder)?;
         store::write(&folder, &rendered.files)?;
         targets::sweep(&folder, &rendered.files)?;
+        tell(&folder, &rendered, args.format.is_empty());
         for (name, _) in rendered.files {
             written += &format!("{}\n", folder.join(name).display());
         }
