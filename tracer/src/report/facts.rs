@@ -4,7 +4,7 @@
 use nix::errno::Errno;
 
 use crate::{
-    profile::apparmor::{FileRule, Pattern, Permissions},
+    profile::apparmor::{CapabilityRule, FileRule, Giving, Pattern, Permissions},
     recording::{
         Blocked, Kind, Losses, Peer, SignalDirection, SocketOperation, Source, TraceDirection,
     },
@@ -87,6 +87,25 @@ pub(super) fn saw(blocked: Blocked) -> String {
 pub(super) fn file_risk(pattern: &Pattern, rule: &FileRule) -> Option<(Permissions, &'static str)> {
     let why = rule.second_look(pattern)?;
     Some((rule.permissions | rule.owner, why))
+}
+
+/// What has to be said of capabilities that were only probed for.
+pub(super) const PROBES: &str = "The kernel asked for these without auditing, as it does where it goes on without, so they are not allowed";
+
+/// What has to be said of a capability that is allowed, besides what it opens.
+pub(super) fn capability_notes(rule: &CapabilityRule) -> impl Iterator<Item = &'static str> {
+    let probe = (!rule.certain)
+        .then_some("it may have been a probe only: what recorded it cannot tell whether the kernel would have gone on without");
+    let giving = match rule.giving {
+        Giving::Needed => None,
+        Giving::Unclear => Some(
+            "only used in a user namespace other than the host's, which may be the container's own or one that the workload made, where it has all: it is left in",
+        ),
+        Giving::OwnNamespace => Some(
+            "only used in a user namespace of its own, where whoever makes one has all: the container need not be given it",
+        ),
+    };
+    probe.into_iter().chain(giving)
 }
 
 /// What was done with a socket: it was ...

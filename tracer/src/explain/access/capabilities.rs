@@ -3,7 +3,11 @@
 use super::{AccessError, AccessExplanation, Of, RuleReason};
 use crate::{
     capability::Capability,
-    profile::{Layer, apparmor::kind, seccomp::SeccompProfile},
+    profile::{
+        Layer,
+        apparmor::{Giving, kind},
+        seccomp::SeccompProfile,
+    },
     recording::words::executables,
     recording::{CapabilityUse, Seen},
     syscall::gates::GATES,
@@ -29,7 +33,7 @@ pub(super) fn explain(
     let Some((_, rule)) = rule else {
         let probed = of.profile.probes().any(|(one, _)| one == capability);
         it.why_not = Some(if probed {
-            "the kernel only asked whether it is there, and went on without".to_owned()
+            "the kernel only asked whether it is there, and would have gone on without".to_owned()
         } else {
             of.why_not(seen.iter().flat_map(|seen| &seen.evidence))
         });
@@ -59,21 +63,34 @@ pub(super) fn explain(
         "{calls} would return EPERM to {}, where they asked for it",
         executables(&rule.executables)
     )];
-    it.without.push(if rule.only_own_namespace {
-        "the container need not have it: it was only used in a user namespace that the workload made".to_owned()
-    } else {
-        "the container can be started without it only when nothing asks for it any more".to_owned()
-    });
+    if !rule.certain {
+        it.without.push(
+            "unless the kernel only probed for it, which what recorded it cannot tell".to_owned(),
+        );
+    }
+    let container = match rule.giving {
+        Giving::OwnNamespace => {
+            "the container need not have it: it was only used in a user namespace that the workload made"
+        }
+        Giving::Unclear => {
+            "the container may do without it: it was only used in a user namespace other than the host's, and whether that is the container's is not known"
+        }
+        Giving::Needed => {
+            "the container can be started without it only when nothing asks for it any more"
+        }
+    };
+    it.without.push(container.to_owned());
     Ok(it)
 }
 
 fn words(seen: &Seen<CapabilityUse>) -> String {
     let mut text = match seen.what.audited {
         Some(false) => "asked whether it is there".to_owned(),
-        _ => "used".to_owned(),
+        Some(true) => "used".to_owned(),
+        None => "used, or asked whether it is there".to_owned(),
     };
     if seen.what.own_namespace {
-        text.push_str(" in a user namespace of its own");
+        text.push_str(" in a user namespace other than the host's");
     }
     text
 }

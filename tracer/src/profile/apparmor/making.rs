@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    capabilities::{self, Sense},
     files::Gathered,
-    links,
-    model::{AppArmorProfile, CapabilityRule, Lost, Options, kind},
+    ipc, links,
+    model::{AppArmorProfile, Lost, Options, kind},
     mounts, network,
     pattern::Pattern,
     permissions::Permissions,
@@ -17,7 +18,7 @@ use crate::{
     profile::seccomp::ExecPolicy,
     recording::{
         CapabilityUse, Executable, FileAccess, FilePath, FileUse, MountUse, Phase, Recording, Seen,
-        SocketUse, Witness,
+        SignalUse, SocketUse, Witness,
     },
 };
 
@@ -116,19 +117,13 @@ impl Making {
             }
         }
         for seen in &recording.capabilities {
-            self.capability(seen);
+            self.capability(recording, seen);
         }
         for seen in &recording.sockets {
             self.socket(seen);
         }
         for seen in &recording.signals {
-            let who = self.who(&seen.evidence);
-            if !who.is_empty() {
-                let key = (seen.what.direction, seen.what.peer);
-                let rule = self.profile.signals.entry(key).or_default();
-                rule.signals.insert(seen.what.signal);
-                rule.executables.extend(who);
-            }
+            self.signal(seen);
         }
         for seen in &recording.traces {
             let who = self.who(&seen.evidence);
@@ -215,35 +210,32 @@ impl Making {
             .add(file, needed, runs.into_iter(), executables.into_iter());
     }
 
-    fn capability(&mut self, seen: &Seen<CapabilityUse>) {
-        let who = self.who(&seen.evidence);
-        if who.is_empty() {
+    fn capability(&mut self, recording: &Recording, seen: &Seen<CapabilityUse>) {
+        let counting: Vec<_> = seen
+            .evidence
+            .iter()
+            .filter(|who| self.exec.counts(who.phase))
+            .collect();
+        if counting.is_empty() {
             return;
         }
-        let CapabilityUse {
-            capability,
-            audited,
-            own_namespace,
-        } = seen.what;
+        let capability = seen.what.capability;
         if capability.name().is_none() {
             return self.lose(capability.to_string(), "the parser has no name for it");
         }
-        let rules = if audited == Some(false) {
-            &mut self.profile.probes
-        } else {
-            &mut self.profile.capabilities
-        };
-        let rule = rules.entry(capability).or_insert_with(|| CapabilityRule {
-            only_own_namespace: true,
-            ..CapabilityRule::default()
-        });
-        rule.executables.extend(who);
-        let counting = seen
-            .evidence
-            .iter()
-            .filter(|who| self.exec.counts(who.phase));
-        rule.calls.extend(counting.filter_map(|who| who.call));
-        rule.only_own_namespace &= own_namespace;
+        for who in counting {
+            let (rules, certain) = match capabilities::sense(recording, seen.what, who) {
+                Sense::Probe => (&mut self.profile.probes, true),
+                Sense::Use { certain } => (&mut self.profile.capabilities, certain),
+            };
+            let rule = rules.entry(capability).or_default();
+            rule.executables.insert(who.executable.clone());
+            rule.calls.extend(who.call);
+            rule.certain |= certain;
+            rule.giving = rule
+                .giving
+                .max(capabilities::giving(recording, seen.what, who));
+        }
     }
 
     fn socket(&mut self, seen: &Seen<SocketUse>) {
@@ -275,6 +267,27 @@ impl Making {
         rule.operations.insert(socket.operation);
         rule.addresses.extend(socket.address.clone());
         rule.more |= socket.more;
+        rule.executables.extend(who);
+    }
+
+    fn signal(&mut self, seen: &Seen<SignalUse>) {
+        let who = self.who(&seen.evidence);
+        if who.is_empty() {
+            return;
+        }
+        let SignalUse {
+            direction,
+            signal,
+            peer,
+        } = seen.what;
+        if ipc::signal(signal).is_none() {
+            return self.lose(
+                format!("signal {signal}"),
+                "the parser has no name for it: Linux has 64 signals",
+            );
+        }
+        let rule = self.profile.signals.entry((direction, peer)).or_default();
+        rule.signals.insert(signal);
         rule.executables.extend(who);
     }
 

@@ -3,6 +3,7 @@
 //! [`AppArmorProfile`] is the model; [`AppArmorProfile::to_text`] renders it for apparmor_parser 3.0
 //! and later. What a rule cannot say is listed as [`Lost`], with the reason.
 
+mod capabilities;
 mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -26,10 +27,11 @@ mod unsayable;
 
 pub use files::FileRule;
 pub use generalise::{Policy, Reason};
+pub use capabilities::{CapabilityRule, Giving};
 pub(crate) use ipc::signal as signal_name;
 pub use ipc::{IpcRule, RUNTIMES};
 pub use links::LinkRule;
-pub use model::{AppArmorProfile, CapabilityRule, Lost, Options, kind};
+pub use model::{AppArmorProfile, Lost, Options, kind};
 pub use mounts::MountRule;
 pub use network::NetworkRule;
 pub(crate) use network::family as family_name;

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    files::FileRule, generalise::Policy, ipc::IpcRule, links::LinkRule, mounts::MountRule,
-    network::NetworkRule, pattern::Pattern, permissions::Permissions,
+    capabilities::CapabilityRule, files::FileRule, generalise::Policy, ipc::IpcRule,
+    links::LinkRule, mounts::MountRule, network::NetworkRule, pattern::Pattern,
+    permissions::Permissions,
 };
 use crate::{
     capability::Capability,
     profile::seccomp::ExecPolicy,
-    recording::{Call, Executable, FilePath, Peer, SignalDirection, TraceDirection},
+    recording::{Executable, FilePath, Peer, SignalDirection, TraceDirection},
 };
 
 /// Kinds of observation, as `providers` of a recording name them.
@@ -53,18 +54,6 @@ impl Default for Options {
             essential: true,
         }
     }
-}
-
-/// A capability that is allowed, or was only probed for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CapabilityRule {
-    /// Who used it.
-    pub executables: BTreeSet<Executable>,
-    /// In which calls, where that is known.
-    pub calls: BTreeSet<Call>,
-    /// Whether it was only ever used in a user namespace of the workload's own. AppArmor asks for it
-    /// there too; the container's own capabilities need not have it.
-    pub only_own_namespace: bool,
 }
 
 /// Something that was seen and that no rule can say.
@@ -133,7 +122,8 @@ impl AppArmorProfile {
         self.capabilities.iter().map(|(one, rule)| (*one, rule))
     }
 
-    /// Capabilities that the kernel only probed for: it went on without, so they are not allowed.
+    /// Capabilities that the kernel only probed for: it would have gone on without, so they are not
+    /// allowed.
     pub fn probes(&self) -> impl Iterator<Item = (Capability, &CapabilityRule)> {
         self.probes.iter().map(|(one, rule)| (*one, rule))
     }

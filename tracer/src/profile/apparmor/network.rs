@@ -39,7 +39,7 @@ impl super::AppArmorProfile {
 
 /// The parser's names of families by `AF_…` number (include/linux/socket.h, Linux 6.18;
 /// apparmor.d(5) of 3.0.8).
-const FAMILIES: [(u16, &str); 42] = [
+const FAMILIES: [(u16, &str); 44] = [
     (1, "unix"),
     (2, "inet"),
     (3, "ax25"),
@@ -82,6 +82,8 @@ const FAMILIES: [(u16, &str); 42] = [
     (41, "kcm"),
     (42, "qipcrtr"),
     (43, "smc"),
+    (44, "xdp"),
+    (45, "mctp"),
 ];
 
 /// The parser's name of a family.

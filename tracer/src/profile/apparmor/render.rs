@@ -139,6 +139,10 @@ impl AppArmorProfile {
                 .iter()
                 .filter_map(|it| ipc::signal(*it))
                 .collect();
+            // `set=()` is no rule.
+            if names.is_empty() {
+                continue;
+            }
             for label in ipc::labels(*peer) {
                 rules.push(format!(
                     "signal ({}) set=({}) peer={label},",

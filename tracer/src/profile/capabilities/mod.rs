@@ -6,7 +6,7 @@ mod systemd;
 
 use std::collections::BTreeSet;
 
-use super::apparmor::{AppArmorProfile, kind};
+use super::apparmor::{AppArmorProfile, Giving, kind};
 use crate::capability::Capability;
 
 /// The capabilities to start a workload with; everything else is dropped.
@@ -16,16 +16,17 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
-    /// Those that the kernel granted in the namespace of the container, or of the host; `None` when
-    /// nothing looked for them. What was only probed for is not among them, nor what was used in a
-    /// user namespace of the workload's own: whoever makes one has them all in it.
+    /// Those that the kernel granted in the user namespace of the container, or of the host, or where it
+    /// is not known in which; `None` when nothing looked for them. What was only probed for is not among
+    /// them, nor what was used in a user namespace that the workload made: whoever makes one has them
+    /// all in it.
     pub fn needed_by(profile: &AppArmorProfile) -> Option<Self> {
         if profile.unseen().any(|unseen| unseen == kind::CAPABILITIES) {
             return None;
         }
         let needed = profile
             .capabilities()
-            .filter(|(_, rule)| !rule.only_own_namespace);
+            .filter(|(_, rule)| rule.giving != Giving::OwnNamespace);
         Some(Self {
             needed: needed.map(|(capability, _)| capability).collect(),
         })

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     capability::Capability,
     profile::apparmor::{AppArmorProfile, CapabilityRule, kind},
-    report::facts::{operation, peer, signalled, traced},
+    report::facts::{PROBES, capability_notes, operation, peer, signalled, traced},
 };
 
 /// Most addresses that are told of a kind of socket.
@@ -33,7 +33,7 @@ pub(super) fn capabilities(profile: &AppArmorProfile) -> Part {
             @if used.is_empty() { p { "The workload used none: all of them can be dropped." } }
             @else { p { "All others can be dropped." } (table("", &used, true)) }
             @if !probes.is_empty() {
-                (table("The kernel only probed for these: it asks without auditing, and goes on without, so they are not allowed", &probes, false))
+                (table(PROBES, &probes, false))
             }
         }
     };
@@ -61,7 +61,7 @@ fn table(caption: &str, rows: &[(Capability, &CapabilityRule)], filtered: bool) 
                     td {
                         @if capability.is_close_to_root() { strong { "close to root: " } }
                         (capability.opens().unwrap_or("it is not known what"))
-                        @if rule.only_own_namespace { "; only used in a user namespace of its own, where whoever makes one has all: the container need not be given it" }
+                        @for note in capability_notes(rule) { "; " (note) }
                     }
                 }
             } }
