@@ -25,37 +25,16 @@ pub struct FileRule {
 }
 
 impl FileRule {
-    /// Why a reviewer should look at it twice; `None` when nothing is known against it.
-    pub fn second_look(&self, pattern: &Pattern) -> Option<&'static str> {
-        let all = self.permissions | self.owner;
-        if all.has_any(Permissions::WRITE) && all.has_any(Permissions::MAP | Permissions::EXECUTE) {
-            Some("it can be written and then executed")
-        } else if pattern.is_glob() && all.has_any(Permissions::EXECUTE) {
-            Some("every file there can be executed")
-        } else if all.has_any(Permissions::WRITE) && is_system(pattern) {
-            Some("what is written there changes the system")
-        } else if pattern.is_glob() && all.has_any(Permissions::WRITE | Permissions::APPEND) {
-            Some("more files than were seen can be written")
-        } else {
-            None
+    /// That allows nothing yet.
+    pub(super) const fn empty() -> Self {
+        Self {
+            permissions: Permissions::NONE,
+            owner: Permissions::NONE,
+            reasons: BTreeSet::new(),
+            paths: BTreeMap::new(),
+            executables: BTreeSet::new(),
         }
     }
-}
-
-/// Whether a pattern is below a directory that configures the system.
-fn is_system(pattern: &Pattern) -> bool {
-    let token = pattern.token().unwrap_or_default();
-    let token = token.trim_start_matches('"');
-    [
-        "/etc/",
-        "/usr/",
-        "/boot/",
-        "@{PROC}/sys/",
-        "@{sys}/",
-        "/lib",
-    ]
-    .iter()
-    .any(|place| token.starts_with(place))
 }
 
 /// The uses of one path.
@@ -150,6 +129,28 @@ impl Gathered {
         generalise::generalise(&facts.collect(), runs, policy)
     }
 
+    /// Takes back that more files of a directory were written than are listed where one of the listed is
+    /// a program or a library; returns what that was.
+    pub(super) fn withhold_writes(&mut self) -> Vec<String> {
+        let programs: Vec<FilePath> = self
+            .paths
+            .iter()
+            .filter(|(_, uses)| generalise::is_program(uses.facts.permissions))
+            .map(|(path, _)| path.clone())
+            .collect();
+        let mut withheld = Vec::new();
+        for (path, uses) in &mut self.paths {
+            let pattern = || Pattern::of_others_in(path);
+            if uses.more.has_any(Permissions::WRITE)
+                && programs.iter().any(|program| pattern().matches(program))
+            {
+                uses.more = uses.more.without(Permissions::WRITE);
+                withheld.push(format!("writing more files in {path}"));
+            }
+        }
+        withheld
+    }
+
     /// The rules for them. No rule is for the owner alone when the workload changes its user.
     pub(super) fn rules(
         self,
@@ -163,7 +164,7 @@ impl Gathered {
             if !uses.more.is_empty() {
                 let pattern = Pattern::of_others_in(&path);
                 *foreign.entry(pattern.clone()).or_default() |= uses.more;
-                let rule = rules.entry(pattern).or_insert_with(empty);
+                let rule = rules.entry(pattern).or_insert_with(FileRule::empty);
                 rule.permissions |= uses.more;
                 rule.reasons.insert(Reason::More);
                 rule.executables.extend(uses.executables.iter().cloned());
@@ -183,30 +184,19 @@ impl Gathered {
                 others |= uses.owned;
             }
             *foreign.entry(pattern.clone()).or_default() |= others;
-            let rule = rules.entry(pattern.clone()).or_insert_with(empty);
+            let rule = rules.entry(pattern.clone()).or_insert_with(FileRule::empty);
             rule.permissions |= needed;
             rule.reasons.extend(general.reasons.iter().copied());
             rule.paths.insert(path, needed);
             rule.executables.extend(uses.executables);
         }
         for (pattern, rule) in &mut rules {
-            let all = rule.permissions.normal();
+            let all = rule.permissions;
             let others = foreign.get(pattern).copied().unwrap_or_default();
-            // `w` for the owner and `a` for everyone are two rules, and no conflict.
-            rule.owner = all.without(others.normal()).without(Permissions::LINK);
-            rule.permissions = others.normal() | (all.without(rule.owner));
+            rule.owner = all.without(others).without(Permissions::LINK);
+            rule.permissions = all.without(rule.owner);
         }
         fold(rules)
-    }
-}
-
-fn empty() -> FileRule {
-    FileRule {
-        permissions: Permissions::NONE,
-        owner: Permissions::NONE,
-        reasons: BTreeSet::new(),
-        paths: BTreeMap::new(),
-        executables: BTreeSet::new(),
     }
 }
 

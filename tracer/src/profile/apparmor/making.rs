@@ -178,6 +178,12 @@ impl Making {
                 reason,
             );
         }
+        if file.more && matches!(file.access, FileAccess::Execute | FileAccess::MapExecutable) {
+            return self.lose(
+                format!("{} more files in {}", access_in_words(file.access), file.path),
+                "a recording does not keep so many of one directory, and a glob would let every file there be executed",
+            );
+        }
         let runs: BTreeSet<_> = counting
             .iter()
             .flat_map(|who| &who.instances)
@@ -314,6 +320,12 @@ impl Making {
         // then as whom the task runs (an nginx worker that writes the log that its master opened; seen
         // on 6.1).
         let changes_user = self.profile.capabilities.contains_key(&SETUID);
+        for what in self.gathered.withhold_writes() {
+            self.profile.lost.insert(Lost {
+                what,
+                reason: "a recording does not keep so many of one directory, and a glob would let the programs and libraries be written that it was seen to use there",
+            });
+        }
         self.profile.files = self.gathered.rules(&general, changes_user);
         for ((new, old, more), executables) in self.pairs {
             let pattern = |path| {

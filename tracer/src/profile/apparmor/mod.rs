@@ -20,14 +20,16 @@ mod pattern;
 mod permissions;
 mod quote;
 mod render;
+mod second_look;
+mod secrets;
 #[cfg(test)]
 mod tests;
 mod traces;
 mod unsayable;
 
+pub use capabilities::{CapabilityRule, Giving};
 pub use files::FileRule;
 pub use generalise::{Policy, Reason};
-pub use capabilities::{CapabilityRule, Giving};
 pub(crate) use ipc::signal as signal_name;
 pub use ipc::{IpcRule, RUNTIMES};
 pub use links::LinkRule;

@@ -18,7 +18,8 @@ impl Permissions {
     pub const READ: Self = Self(1);
     /// `w`: write, make, remove, rename, change mode and owner.
     pub const WRITE: Self = Self(1 << 1);
-    /// `a`: write at the end only.
+    /// `a`: be opened to be written at the end only. No access needs just that, since write(2) asks
+    /// for [`WRITE`](Self::WRITE); other people's profiles have it.
     pub const APPEND: Self = Self(1 << 2);
     /// `k`: lock.
     pub const LOCK: Self = Self(1 << 3);
@@ -34,14 +35,14 @@ impl Permissions {
     /// While it starts a program the kernel grants by itself that the file is read and mapped
     /// (`apparmor_file_open`); the dynamic loader and the program itself ask for that later. A rename
     /// reads the old name. Whoever connects to a socket by its path writes and, on
-    /// kernels that mediate unix sockets finely, reads. `a` is enough only without `O_CREAT`: with it the
-    /// kernel asks for the right to make the file even when it is there (tried on 6.1), which is recorded
-    /// as [`FileAccess::Create`].
+    /// kernels that mediate unix sockets finely, reads. A file that is opened with `O_APPEND` needs all of
+    /// `w`: the open asks for `MAY_APPEND` and keeps that, and each write(2) asks for `MAY_WRITE`, which
+    /// `aa_file_perm` then looks up anew.
     pub fn needed_by(access: FileAccess) -> Self {
         match access {
             FileAccess::Read => Self::READ,
-            FileAccess::Append => Self::APPEND,
             FileAccess::Write
+            | FileAccess::Append
             | FileAccess::Create
             | FileAccess::MakeDirectory
             | FileAccess::Symlink
@@ -57,6 +58,11 @@ impl Permissions {
             FileAccess::Execute => Self::EXECUTE | Self::MAP | Self::READ,
             FileAccess::MapExecutable => Self::MAP | Self::READ,
         }
+    }
+
+    /// These and `others`.
+    pub(super) const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
     }
 
     /// Whether there is none.
@@ -98,7 +104,7 @@ impl BitOr for Permissions {
     type Output = Self;
 
     fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        self.and(other)
     }
 }
 
@@ -137,8 +143,8 @@ mod tests {
     fn letters() {
         for (accesses, text) in [
             (&[FileAccess::Read, FileAccess::Write][..], "rw"),
-            (&[FileAccess::Append], "a"),
-            (&[FileAccess::Append, FileAccess::Truncate], "w"),
+            (&[FileAccess::Append], "w"),
+            (&[FileAccess::Append, FileAccess::Read], "rw"),
             (&[FileAccess::Execute], "mrix"),
             (&[FileAccess::RenameFrom, FileAccess::Lock], "rwk"),
             (&[FileAccess::Link], ""),

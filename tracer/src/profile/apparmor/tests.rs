@@ -120,7 +120,7 @@ fn owner_only_where_everyone_was_and_always_is() {
         owned(b"/data/made", FileAccess::Create),
         owned(b"/tmp/", FileAccess::Read),
         owned(b"/tmp/lib.x", FileAccess::MapExecutable),
-        owned(b"/tmp/c", FileAccess::Write),
+        owned(b"/tmp/c", FileAccess::Create),
         file(b"/tmp/c", FileAccess::Append),
     ]
     .map(|what| seen(what, Phase::Run, "/bin/x"))
@@ -133,10 +133,94 @@ fn owner_only_where_everyone_was_and_always_is() {
         "\n  owner /data/made w,\n",
         "\n  /tmp/ r,\n",
         "\n  /tmp/lib.x mr,\n",
-        "\n  /tmp/c a,\n  owner /tmp/c w,\n",
+        "\n  /tmp/c w,\n",
     ] {
         assert!(text.contains(rule), "{rule} in {text}");
     }
+}
+
+#[test]
+fn what_is_executed_is_not_written_by_a_glob() {
+    let mut recording = empty();
+    let written = |name: String| file(format!("/srv/app/{name}").as_bytes(), FileAccess::Write);
+    let more = |path: &[u8], access| FileUse {
+        more: true,
+        ..file(path, access)
+    };
+    let mut uses: Vec<_> = (b'a'..=b'r')
+        .map(|c| written(char::from(c).to_string().repeat(3)))
+        .collect();
+    uses.push(file(b"/srv/app/run", FileAccess::Execute));
+    uses.push(file(b"/srv/lib/x.so", FileAccess::MapExecutable));
+    uses.push(more(b"/srv/lib/", FileAccess::Write));
+    uses.push(more(b"/srv/lib/", FileAccess::Read));
+    uses.push(more(b"/srv/plugins/", FileAccess::MapExecutable));
+    recording.files = uses
+        .into_iter()
+        .map(|what| seen(what, Phase::Run, "/bin/x"))
+        .collect();
+    let profile = profile(&recording, &Options::default());
+    for program in ["/srv/app/run", "/srv/lib/x.so"] {
+        assert!(!profile.allows(&program.into(), Permissions::WRITE, true));
+    }
+    assert!(profile.allows(&"/srv/app/aaa".into(), Permissions::WRITE, true));
+    assert!(profile.allows(&"/srv/lib/y".into(), Permissions::READ, true));
+    assert!(!profile.allows(&"/srv/plugins/x.so".into(), Permissions::MAP, true));
+    let lost: Vec<_> = profile.lost().map(|lost| lost.what.as_str()).collect();
+    assert_eq!(
+        lost,
+        [
+            "mapping more files in /srv/plugins/",
+            "writing more files in /srv/lib/"
+        ]
+    );
+    // Without the program, the glob is made.
+    recording
+        .files
+        .retain(|seen| seen.what.access != FileAccess::Execute);
+    let profile = self::profile(&recording, &Options::default());
+    assert!(profile.allows(&"/srv/app/zzz".into(), Permissions::WRITE, true));
+}
+
+#[test]
+fn families_of_late() {
+    let socket = |family| crate::recording::SocketUse {
+        family,
+        kind: 3,
+        protocol: 0,
+        operation: crate::recording::SocketOperation::Create,
+        address: None,
+        more: false,
+    };
+    let mut recording = empty();
+    recording.sockets = [44, 45, 46]
+        .map(|family| seen(socket(family), Phase::Run, "/bin/x"))
+        .to_vec();
+    let profile = profile(&recording, &Options::default());
+    let text = profile.to_text();
+    assert!(
+        text.contains("  network xdp raw,\n  network mctp raw,\n"),
+        "{text}"
+    );
+    assert_eq!(profile.lost().count(), 1);
+}
+
+#[test]
+fn a_signal_that_no_machine_has_is_lost() {
+    let signal = |signal| crate::recording::SignalUse {
+        direction: crate::recording::SignalDirection::Send,
+        signal,
+        peer: crate::recording::Peer::Outside,
+    };
+    let mut recording = empty();
+    recording.signals = vec![seen(signal(65), Phase::Run, "/bin/x")];
+    let lone = profile(&recording, &Options::default());
+    assert!(!lone.to_text().contains("set="), "{}", lone.to_text());
+    assert!(lone.lost().any(|lost| lost.what == "signal 65"));
+    recording
+        .signals
+        .push(seen(signal(64), Phase::Run, "/bin/x"));
+    assert!(text(&recording).contains("set=(rtmin+32) peer=unconfined,"));
 }
 
 #[test]

@@ -12,7 +12,11 @@ use std::{
     fmt,
 };
 
-use super::{pattern::Pattern, permissions::Permissions};
+use super::{
+    pattern::{Part, Pattern, Segment},
+    permissions::Permissions,
+    secrets,
+};
 use crate::recording::FilePath;
 
 /// How far paths are generalised.
@@ -151,8 +155,48 @@ pub(super) fn generalise(
             names::generalise(one, facts);
         }
     }
+    let by_name = general.clone();
     vary::generalise(&mut general, paths, runs, policy);
+    keep_programs(&mut general, &by_name, paths);
     general
+}
+
+/// Takes back globs by which programs and libraries could be written that were only executed or
+/// mapped: first to what the names by themselves tell, then to the paths.
+fn keep_programs(
+    general: &mut BTreeMap<FilePath, General>,
+    by_name: &BTreeMap<FilePath, General>,
+    paths: &BTreeMap<FilePath, Facts>,
+) {
+    let programs: Vec<_> = paths
+        .iter()
+        .filter(|(_, facts)| is_program(facts.permissions))
+        .map(|(path, _)| path)
+        .collect();
+    let opens = |pattern: &Pattern| {
+        pattern.is_glob() && programs.iter().any(|program| pattern.matches(program))
+    };
+    for (path, one) in general {
+        let is_written = paths
+            .get(path)
+            .is_some_and(|facts| facts.permissions.has_any(Permissions::WRITE));
+        if !is_written || !opens(&one.pattern) {
+            continue;
+        }
+        *one = match by_name.get(path) {
+            Some(before) if !opens(&before.pattern) => before.clone(),
+            _ => General {
+                pattern: Pattern::literal(path),
+                reasons: BTreeSet::new(),
+            },
+        };
+    }
+}
+
+/// Whether these are what is done to a program or a library, and to nothing that is written too.
+pub(super) fn is_program(permissions: Permissions) -> bool {
+    permissions.has_any(Permissions::EXECUTE | Permissions::MAP)
+        && !permissions.has_any(Permissions::WRITE)
 }
 
 /// Directories of which one file says nothing about the next: a glob over one would open what no
@@ -179,22 +223,37 @@ const GUARDED: &[&[u8]] = &[
     b"/var/run/",
 ];
 
-/// Names below which everything is a secret.
-const SECRET: &[&[u8]] = &[
-    b".ssh", b".gnupg", b".aws", b".kube", b"ssl", b"private", b"secrets",
-];
+/// What stands against a glob in a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Guard {
+    /// Nothing.
+    None,
+    /// Everybody keeps something in this directory.
+    Shared,
+    /// Some of the names are those of secrets.
+    Secret,
+}
 
-/// Whether no glob may stand for the names in a directory, given by the names that lead to it.
-fn is_guarded(names: &[super::pattern::Segment]) -> bool {
+/// What stands against a glob for the name at a place: all other names matter, those after it too.
+fn guard(names: &[Segment], at: usize) -> Guard {
+    let (above, below) = names.split_at(at.min(names.len()));
+    if secrets::guard(above) || secrets::guard(below.get(1..).unwrap_or_default()) {
+        Guard::Secret
+    } else if is_shared(above) {
+        Guard::Shared
+    } else {
+        Guard::None
+    }
+}
+
+/// Whether the names that lead to a directory are those of one that everybody keeps something in.
+fn is_shared(names: &[Segment]) -> bool {
     let mut path = b"/".to_vec();
     for segment in names {
-        let [super::pattern::Part::Text(text)] = segment.as_slice() else {
+        let [Part::Text(text)] = segment.as_slice() else {
             // A process's own directory, or one that varies: no known place.
             return false;
         };
-        if SECRET.contains(&text.as_slice()) {
-            return true;
-        }
         path.extend_from_slice(text);
         path.push(b'/');
     }

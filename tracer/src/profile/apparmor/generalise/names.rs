@@ -31,6 +31,8 @@ pub(super) fn generalise(one: &mut General, facts: &Facts) {
             Some((segment, Reason::Uuid))
         } else if let Some(segment) = hash(name) {
             Some((segment, Reason::Hash))
+        } else if let Some(segment) = volume(name) {
+            Some((segment, Reason::Temporary))
         } else if let Some(segment) = library(before, name, facts.permissions) {
             Some((segment, Reason::LibraryVersion))
         } else if is_temporary(before) || (last && facts.made && facts.gone) {
@@ -105,6 +107,25 @@ fn hash(name: &[u8]) -> Option<Segment> {
     None
 }
 
+/// `..2026_01_31_12_00_00.123456789`, as Kubernetes calls the folder that has the content of a volume
+/// (pkg/volume/util/atomic_writer.go, `newTimestampDir`).
+fn volume(name: &[u8]) -> Option<Segment> {
+    const TIME: &[u8] = b"..0000_00_00_00_00_00.";
+    let (time, number) = name.split_at_checked(TIME.len())?;
+    let fits = |(byte, form): (&u8, &u8)| match form {
+        b'0' => byte.is_ascii_digit(),
+        other => byte == other,
+    };
+    let is_volume = time.iter().zip(TIME).all(fits)
+        && !number.is_empty()
+        && number.iter().all(u8::is_ascii_digit);
+    let parts = TIME.chunk_by(|a, b| a == b).map(|run| match run {
+        [b'0', ..] => Part::Any(run.len()),
+        other => Part::Text(other.to_vec()),
+    });
+    is_volume.then(|| parts.chain([Part::Digits]).collect())
+}
+
 /// `libssl.so.3.0.11` and `libc-2.31.so` in a library's folder, read and mapped only.
 fn library(before: &[Vec<u8>], name: &[u8], permissions: Permissions) -> Option<Segment> {
     let read = Permissions::READ | Permissions::MAP | Permissions::LOCK;
@@ -166,6 +187,13 @@ fn temporary(name: &[u8]) -> Option<Segment> {
             .rposition(|byte| b".-".contains(byte))
             .map_or(0, |at| at + 1);
         let word = head.get(start..)?;
+        // `PostgreSQL.1078106628`: the number is what was made up.
+        if word.len() > SHORT_NUMBER && word.iter().all(u8::is_ascii_digit) {
+            break;
+        }
+        if is_of_words(word) {
+            continue;
+        }
         let after_underscore = word
             .iter()
             .rposition(|byte| *byte == b'_')
@@ -176,17 +204,20 @@ fn temporary(name: &[u8]) -> Option<Segment> {
             .find(|from| word.get(*from..).is_some_and(is_random));
         if let Some(from) = random {
             let start = start + from;
-            let mut parts = text(name.get(..start)?);
+            let rest = |bytes: &[u8]| numbered(bytes).unwrap_or_else(|| text(bytes));
+            let mut parts = rest(name.get(..start)?);
             parts.push(Part::Any(end - start));
-            parts.extend(text(name.get(end..)?));
+            parts.extend(rest(name.get(end..)?));
             return Some(parts);
         }
     }
     numbered(name)
 }
 
-/// Whether a word looks random: six to sixteen letters and digits of at least two kinds, and no word
-/// with a number at one end.
+/// Numbers with so many digits at most are no sign of a made-up name: a year, a port.
+const SHORT_NUMBER: usize = 4;
+
+/// Whether a word looks random: six to sixteen letters and digits of at least two kinds.
 fn is_random(word: &[u8]) -> bool {
     let kinds = [
         u8::is_ascii_lowercase,
@@ -194,18 +225,59 @@ fn is_random(word: &[u8]) -> bool {
         u8::is_ascii_digit,
     ];
     let present = kinds.iter().filter(|kind| word.iter().any(*kind)).count();
-    // `Word`, and `worker12`.
-    let plain = |word: &[u8]| {
-        let rest = word.get(1..).unwrap_or_default();
-        rest.iter().all(u8::is_ascii_lowercase) || rest.iter().all(u8::is_ascii_uppercase)
-    };
-    let letters = word.trim_ascii_digits();
     (6..=16).contains(&word.len())
         && word
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
         && present >= 2
-        && !(plain(letters) && letters.len() >= 3)
+        && !is_of_words(word)
+}
+
+/// Whether a word is made of such as people write, each with a number at one end or without: `Config`,
+/// `worker12`, `userData`, `PostgreSQL`, `HTTPServer`.
+fn is_of_words(word: &[u8]) -> bool {
+    word.split(|byte| *byte == b'_').all(|piece| {
+        let letters = piece.trim_ascii_digits();
+        letters.is_empty()
+            || is_one_word(letters)
+            // Of six letters, as mkstemp(3) makes them, too many look like two words.
+            || (letters.len() >= 7 && is_two_words(letters))
+    })
+}
+
+/// `Word`, `word`, `WORD`.
+fn is_one_word(letters: &[u8]) -> bool {
+    let rest = letters.get(1..).unwrap_or_default();
+    letters.len() >= 3
+        && letters.iter().all(u8::is_ascii_alphabetic)
+        && (rest.iter().all(u8::is_ascii_lowercase) || rest.iter().all(u8::is_ascii_uppercase))
+}
+
+/// `twoWords`, `TwoWords`, `TwoWORDS`, `TWOWords`.
+fn is_two_words(letters: &[u8]) -> bool {
+    let is_capital = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_uppercase);
+    let is_small = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_lowercase);
+    if !letters.iter().all(u8::is_ascii_alphabetic) {
+        return false;
+    }
+    let runs: Vec<_> = letters
+        .chunk_by(|a, b| a.is_ascii_uppercase() == b.is_ascii_uppercase())
+        .collect();
+    match runs.as_slice() {
+        [both, word] if both.len() > 3 => is_capital(both) && word.len() >= 2,
+        [first, second] => is_small(first) && first.len() >= 2 && second.len() >= 2,
+        [first, word, second] if is_capital(first) => {
+            first.len() == 1 && word.len() >= 2 && second.len() >= 2
+        }
+        [first, capital, word] => first.len() >= 2 && capital.len() == 1 && word.len() >= 2,
+        [capital, first, other, word] => {
+            is_capital(capital)
+                && (capital.len(), other.len()) == (1, 1)
+                && first.len() >= 2
+                && word.len() >= 2
+        }
+        _ => false,
+    }
 }
 
 /// A name without the digits at its ends.
@@ -292,8 +364,24 @@ mod tests {
             ("/tmp/fooaB3xYz", "/tmp/?????????".to_owned()),
             (
                 "/tmp/pip-x1-ab_12cd9/a",
-                "/tmp/pip-x1-????????/a".to_owned(),
+                "/tmp/pip-x[0-9]*-????????/a".to_owned(),
             ),
+            (
+                "/dev/shm/PostgreSQL.1078106628",
+                "/dev/shm/PostgreSQL.[0-9]*".to_owned(),
+            ),
+            (
+                "/tmp/sess.12345.aB3xYz",
+                "/tmp/sess.[0-9]*.??????".to_owned(),
+            ),
+            (
+                "/run/secrets/k/..2026_01_31_12_00_00.123456789/token",
+                "/run/secrets/k/..????_??_??_??_??_??.[0-9]*/token".to_owned(),
+            ),
+            ("/tmp/userData.json", "/tmp/userData.json".to_owned()),
+            ("/tmp/HTTPServer.sock", "/tmp/HTTPServer.sock".to_owned()),
+            ("/tmp/the_userData2", "/tmp/the_userData[0-9]*".to_owned()),
+            ("/tmp/x.AbCdEf", "/tmp/x.??????".to_owned()),
             ("/tmp/worker12.sock", "/tmp/worker[0-9]*.sock".to_owned()),
             ("/tmp/README", "/tmp/README".to_owned()),
             ("/tmp/Config.yaml", "/tmp/Config.yaml".to_owned()),

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Facts, General, Policy, Reason, is_guarded};
+use super::{Facts, General, Guard, Policy, Reason, guard, is_shared};
 use crate::{
     profile::apparmor::{
         pattern::{Part, Pattern, Segment},
         permissions::Permissions,
+        secrets,
     },
     recording::FilePath,
 };
@@ -38,29 +39,29 @@ pub(super) fn generalise(
     } else {
         (NUMBERED, SIBLINGS)
     };
-    step(general, paths, Reason::Replicas, &|guarded, names| {
+    step(general, paths, Reason::Replicas, &|guard, names| {
         let differ = each_run_has_its_own(names, runs) && (wide || look_variable(names));
         let segment = differ.then(|| around(names))?;
-        // In a guarded directory only what is left of the name tells what it is.
-        (!guarded || segment.len() > 1).then_some(segment)
+        // In a shared directory only what is left of the name tells what it is.
+        (guard == Guard::None || segment.len() > 1).then_some(segment)
     });
     step(general, paths, Reason::Numbers, &|_, names| {
         (names.len() >= numbered).then(|| series(names))?
     });
-    step(general, paths, Reason::Siblings, &|guarded, names| {
-        (!guarded && names.len() >= siblings).then(|| around(names))
+    step(general, paths, Reason::Siblings, &|guard, names| {
+        (guard == Guard::None && names.len() >= siblings).then(|| around(names))
     });
     if wide {
         trees(general, paths);
     }
 }
 
-/// Tries one rule at each place of the paths, the last one first.
+/// Tries one rule at each place of the paths, the last one first; at none where secrets are.
 fn step(
     general: &mut BTreeMap<FilePath, General>,
     paths: &BTreeMap<FilePath, Facts>,
     reason: Reason,
-    rule: &dyn Fn(bool, &Names) -> Option<Segment>,
+    rule: &dyn Fn(Guard, &Names) -> Option<Segment>,
 ) {
     let deepest = general
         .values()
@@ -84,8 +85,11 @@ fn step(
             .into_iter()
             .filter(|(_, names)| names.len() > 1)
             .filter_map(|(key, names)| {
-                let guarded = is_guarded(key.0.segments().get(..at)?);
-                let segment = rule(guarded, &names)?;
+                let guard = guard(key.0.segments(), at);
+                if guard == Guard::Secret || names.keys().any(|it| secrets::is_guarding(it)) {
+                    return None;
+                }
+                let segment = rule(guard, &names)?;
                 Some((key, segment))
             })
             .collect();
@@ -221,6 +225,14 @@ fn trees(general: &mut BTreeMap<FilePath, General>, paths: &BTreeMap<FilePath, F
             patterns.insert(one.pattern.clone());
         }
     }
+    // Directories that secrets were used in, or below, or that are below such a one.
+    let secret: BTreeSet<_> = general
+        .values()
+        .map(|one| one.pattern.segments())
+        .filter(|names| secrets::guard(names))
+        .flat_map(|names| (0..names.len()).filter_map(|depth| names.get(..depth)))
+        .map(<[Segment]>::to_vec)
+        .collect();
     let trees: BTreeSet<_> = below
         .into_iter()
         .filter(|((above, permissions), patterns)| {
@@ -228,7 +240,8 @@ fn trees(general: &mut BTreeMap<FilePath, General>, paths: &BTreeMap<FilePath, F
             patterns.len() >= TREE
                 && depths.len() > 1
                 && !permissions.has_any(Permissions::EXECUTE)
-                && !is_guarded(above)
+                && !is_shared(above)
+                && !secret.contains(above)
         })
         .map(|(key, _)| key)
         .collect();
@@ -343,6 +356,51 @@ mod tests {
             tokens(&names("/app/ssl/private/", 16), Policy::Wide).len(),
             16
         );
+    }
+
+    #[test]
+    fn secrets_are_opened_by_no_rule() {
+        let many = |path: &dyn Fn(String) -> String, policy| {
+            let names = (b'a'..)
+                .take(16)
+                .map(|c| format!("{0}{0}{0}", char::from(c)));
+            let seen: Vec<_> = names.map(|name| (path(name), 0)).collect();
+            tokens(&seen, policy).len()
+        };
+        let uuid = "123e4567-e89b-12d3-a456-426614174000";
+        for policy in [Policy::Safe, Policy::Wide] {
+            assert_eq!(many(&|it| format!("/data/{uuid}/.ssh/{it}"), policy), 16);
+            assert_eq!(many(&|it| format!("/data/{it}/private/x"), policy), 16);
+            assert_eq!(many(&|it| format!("/data/{it}/id_rsa"), policy), 16);
+            assert_eq!(many(&|it| format!("/data/{it}.key"), policy), 16);
+            for name in [
+                ".docker", "pki", "keys", ".azure", "gcloud", ".kube", ".aws",
+            ] {
+                assert_eq!(
+                    many(&|it| format!("/home/a/{name}/{it}"), policy),
+                    16,
+                    "{name}"
+                );
+            }
+            // Numbers, and replicas.
+            let numbers: Vec<_> = (1..9).map(|n| (format!("/a/secrets/x{n}"), 0)).collect();
+            assert_eq!(tokens(&numbers, policy).len(), 8);
+            let replicas: Vec<_> = (0..3)
+                .map(|run| {
+                    (
+                        format!("/a/pod-{}/keys/x", ["x7", "q9", "k2"][run as usize]),
+                        run,
+                    )
+                })
+                .collect();
+            assert_eq!(tokens(&replicas, policy).len(), 3);
+        }
+        let tree: Vec<_> = (0..8)
+            .map(|depth| (format!("/srv/app/{}{depth}x{depth}", "d/".repeat(depth)), 0))
+            .chain([("/srv/app/d/.ssh/config".to_owned(), 0)])
+            .collect();
+        assert!(tokens(&tree, Policy::Wide).contains("/srv/app/d/.ssh/config"));
+        assert!(!tokens(&tree, Policy::Wide).contains("/srv/app/**"));
     }
 
     #[test]
