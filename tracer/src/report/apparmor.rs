@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::{
     capabilities::capabilities,
-    escape::{code, visible},
-    facts::{file_risk, operation, peer, signalled, traced},
+    escape::{code, visible, whole},
+    facts::{DENIED_UNSEEN, LEFT_OPEN, TRACES_UNASKED, file_risk, operation, peer, signalled, traced},
     markdown::{Document, count},
     rules::{executables, list, or_dash},
 };
@@ -31,6 +31,7 @@ pub fn apparmor(profile: &AppArmorProfile, needed: Option<&Capabilities>) -> Str
     mounts(&mut doc, profile);
     capabilities(&mut doc, profile, needed);
     left_out(&mut doc, profile);
+    beyond(&mut doc);
     how_to_apply(&mut doc, profile);
     doc.into_text()
 }
@@ -62,10 +63,16 @@ fn summary(doc: &mut Document, profile: &AppArmorProfile) {
 
 fn unseen(doc: &mut Document, profile: &AppArmorProfile) {
     let kinds: Vec<_> = profile.unseen().collect();
-    if kinds.is_empty() {
+    if kinds.is_empty() && !profile.traces_unasked() {
         return;
     }
     doc.heading(2, "Not observed");
+    if profile.traces_unasked() {
+        doc.paragraph(TRACES_UNASKED);
+    }
+    if kinds.is_empty() {
+        return;
+    }
     doc.paragraph("Nothing looked for these while the workload was recorded, so the profile restricts none of them, but for mounts, which it denies. `tracer doctor` tells which kernel can show them.");
     doc.list(kinds.into_iter().map(|kind| match kind {
         kind::TRACES => "ptrace".to_owned(),
@@ -76,7 +83,7 @@ fn unseen(doc: &mut Document, profile: &AppArmorProfile) {
 fn lost(doc: &mut Document, profile: &AppArmorProfile) {
     let rows: Vec<_> = profile
         .lost()
-        .map(|lost| [code(&lost.what), lost.reason.to_owned()])
+        .map(|lost| [whole(&lost.what), lost.reason.to_owned()])
         .collect();
     if rows.is_empty() {
         return;
@@ -101,7 +108,7 @@ fn second_look(doc: &mut Document, profile: &AppArmorProfile) {
 }
 
 fn rule_text(pattern: &Pattern) -> String {
-    code(&pattern.token().unwrap_or_default())
+    whole(&pattern.token().unwrap_or_default())
 }
 
 fn files(doc: &mut Document, profile: &AppArmorProfile) {
@@ -144,7 +151,7 @@ fn globs(doc: &mut Document, profile: &AppArmorProfile) {
         let paths = if rule.reasons.iter().any(|reason| reason.is_of_one_run()) {
             "others in each run: see recording.json".to_owned()
         } else {
-            or_dash(list(rule.paths.keys().map(|path| code(&path.to_string()))))
+            or_dash(list(rule.paths.keys().map(|path| whole(&path.to_string()))))
         };
         [
             rule_text(pattern),
@@ -242,7 +249,7 @@ fn signals(doc: &mut Document, profile: &AppArmorProfile) {
 fn mounts(doc: &mut Document, profile: &AppArmorProfile) {
     let rows: Vec<_> = profile
         .mounts()
-        .map(|(text, rule)| [code(text), executables(&rule.executables)])
+        .map(|(text, rule)| [whole(text), executables(&rule.executables)])
         .collect();
     if !rows.is_empty() {
         doc.heading(2, "Mounts");
@@ -253,13 +260,23 @@ fn mounts(doc: &mut Document, profile: &AppArmorProfile) {
 fn left_out(doc: &mut Document, profile: &AppArmorProfile) {
     let rows: Vec<_> = profile
         .left_out()
-        .map(|(path, who)| [code(&path.to_string()), executables(who)])
+        .map(|(what, who)| {
+            let (kind, name) = what.words();
+            [format!("{kind} {}", whole(&name)), executables(who)]
+        })
         .collect();
     if !rows.is_empty() {
-        doc.heading(2, "Files that were used, and left out");
-        doc.paragraph("Only programs used these that somebody put into the running container; `--exec` says which of them count.");
-        doc.table(["Path", "Used by"], rows);
+        doc.heading(2, "Done, and left out");
+        doc.paragraph("Only programs did this that somebody put into the running container, and the profile does not allow it; `--exec` says which of them count.");
+        doc.table(["What", "By"], rows);
     }
+}
+
+/// What no recording changes.
+fn beyond(doc: &mut Document) {
+    doc.heading(2, "Beyond the profile");
+    doc.paragraph(LEFT_OPEN);
+    doc.paragraph(DENIED_UNSEEN);
 }
 
 fn how_to_apply(doc: &mut Document, profile: &AppArmorProfile) {
@@ -288,6 +305,99 @@ mod tests {
         let profile = profile.unwrap();
         let needed = Capabilities::needed_by(&profile);
         insta::assert_snapshot!(apparmor(&profile, needed.as_ref()));
+    }
+
+    fn review(recording: crate::recording::Recording) -> String {
+        let profile = AppArmorProfile::from_recordings(&[recording], &Options::default()).unwrap();
+        apparmor(&profile, None)
+    }
+
+    #[test]
+    fn what_only_a_session_did_is_listed_whatever_it_is() {
+        use crate::recording::Phase;
+        let mut recording = fixture::web();
+        let evidence = |seen: &mut Vec<crate::recording::Witness>| {
+            for who in seen {
+                who.phase = Phase::Terminal;
+            }
+        };
+        recording.files.clear();
+        // Read by the workload too, and written by the session alone.
+        for (access, phase) in [
+            (crate::recording::FileAccess::Read, Phase::Terminal),
+            (crate::recording::FileAccess::Write, Phase::Terminal),
+            (crate::recording::FileAccess::Read, Phase::Run),
+        ] {
+            let file = fixture::file(b"/etc/app.conf", access);
+            recording.files.push(fixture::seen(file, phase, "/bin/x"));
+        }
+        recording
+            .capabilities
+            .iter_mut()
+            .for_each(|it| evidence(&mut it.evidence));
+        recording
+            .sockets
+            .iter_mut()
+            .for_each(|it| evidence(&mut it.evidence));
+        recording
+            .signals
+            .iter_mut()
+            .for_each(|it| evidence(&mut it.evidence));
+        recording
+            .traces
+            .iter_mut()
+            .for_each(|it| evidence(&mut it.evidence));
+        recording
+            .mounts
+            .iter_mut()
+            .for_each(|it| evidence(&mut it.evidence));
+        let text = review(recording);
+        let (_, left_out) = text.split_once("## Done, and left out").unwrap();
+        for row in [
+            "| writing `/etc/app.conf` |",
+            "| capability `CAP_NET_BIND_SERVICE` |",
+            "| socket `inet stream` |",
+            "| sent a signal `exists, what is outside` |",
+            "| read, as a debugger may, `itself` |",
+            "| mount tree `mount fstype=",
+        ] {
+            assert!(left_out.contains(row), "{row} in {left_out}");
+        }
+        assert!(!left_out.contains("reading"), "{left_out}");
+    }
+
+    #[test]
+    fn ptrace_that_nothing_could_have_asked_for_is_said_to_be_denied() {
+        let mut recording = fixture::sleep();
+        assert!(!review(recording.clone()).contains(TRACES_UNASKED));
+        recording.providers.retain(|it| it.kind != kind::TRACES);
+        assert!(review(recording).contains(TRACES_UNASKED));
+    }
+
+    #[test]
+    fn long_rules_are_whole() {
+        let mut recording = fixture::empty();
+        let paths = ["a", "b"].map(|end| format!("/{}/{end}", "x/".repeat(1000)));
+        recording.files = paths
+            .iter()
+            .map(|path| {
+                let file = fixture::file(path.as_bytes(), crate::recording::FileAccess::Read);
+                fixture::seen(file, crate::recording::Phase::Run, "/bin/x")
+            })
+            .collect();
+        for path in &mut recording.files {
+            path.what.path = path
+                .what
+                .path
+                .to_string()
+                .replace("//", "/")
+                .as_str()
+                .into();
+        }
+        let text = review(recording);
+        for end in ["/a`", "/b`"] {
+            assert!(text.contains(end), "{end}");
+        }
     }
 
     #[test]

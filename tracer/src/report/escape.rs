@@ -7,7 +7,7 @@
 
 use std::fmt::Write;
 
-/// More characters than this are cut off: nothing a reviewer reads is longer.
+/// More characters than this are cut off, where what is meant is known from the beginning.
 const LONGEST: usize = 240;
 
 /// The same where a long name has room: the longest path that a system call takes.
@@ -18,12 +18,21 @@ const LONGEST_VISIBLE: usize = 4096;
 /// Different names that are not cut off give different text: `\` stands for itself only doubled,
 /// and otherwise begins `\xNN` or `\u{NNNN}`.
 pub fn code(name: &str) -> String {
+    span(name, LONGEST)
+}
+
+/// The same for a rule, or a path that one is about: all of it, since what differs may be at the end.
+pub fn whole(name: &str) -> String {
+    span(name, usize::MAX)
+}
+
+fn span(name: &str, longest: usize) -> String {
     if name.is_empty() {
         return "(empty)".to_owned();
     }
     let mut out = String::from("`");
     let mut after_space = true;
-    let mut chars = name.chars().take(LONGEST).peekable();
+    let mut chars = name.chars().take(longest).peekable();
     while let Some(c) = chars.next() {
         match c {
             '\\' => out.push_str("\\\\"),
@@ -36,7 +45,7 @@ pub fn code(name: &str) -> String {
         }
         after_space = c == ' ';
     }
-    if name.chars().nth(LONGEST).is_some() {
+    if name.chars().nth(longest).is_some() {
         out.push_str("...");
     }
     out.push('`');

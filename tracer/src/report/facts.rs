@@ -89,6 +89,15 @@ pub(super) fn file_risk(pattern: &Pattern, rule: &FileRule) -> Option<(Permissio
     Some((rule.permissions | rule.owner, why))
 }
 
+/// What `abi <abi/3.0>` leaves open, whatever the kernel could mediate.
+pub(super) const LEFT_OPEN: &str = "Left open on every kernel, since `abi <abi/3.0>` has no rule for them: POSIX message queues, the making of user namespaces, and io_uring. The seccomp profile decides about their calls (`mq_open`, `clone` and `unshare`, `io_uring_setup`).";
+
+/// What every profile denies that has no rule for it, and that nothing records.
+pub(super) const DENIED_UNSEEN: &str = "Denied, though nothing looked for it: D-Bus, where the bus asks AppArmor (as on Ubuntu), and changing to another profile (`change_profile`, `change_hat`). A workload that does either needs a rule that is written by hand.";
+
+/// What has to be said where ptrace is denied and nothing looked for it.
+pub(super) const TRACES_UNASKED: &str = "Nothing looked for ptrace either. It is denied all the same: the workload made no call and opened no file of a process by which the kernel would have been asked for it.";
+
 /// What has to be said of capabilities that were only probed for.
 pub(super) const PROBES: &str = "The kernel asked for these without auditing, as it does where it goes on without, so they are not allowed";
 

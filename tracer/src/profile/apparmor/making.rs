@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     capabilities::{self, Sense},
     files::Gathered,
-    ipc, links,
+    ipc,
+    left_out::{self, LeftOut},
+    links,
     model::{AppArmorProfile, Lost, Options, kind},
     mounts, network,
     pattern::Pattern,
@@ -71,6 +73,7 @@ impl AppArmorProfile {
                 mounts: BTreeMap::new(),
                 left_out: BTreeMap::new(),
                 lost: BTreeSet::new(),
+                traces_unasked: !observed(kind::TRACES) && !may_have_traced,
                 unseen: kinds
                     .into_iter()
                     .filter(|kind| !observed(kind))
@@ -127,14 +130,12 @@ impl Making {
         }
         for seen in &recording.traces {
             let who = self.who(&seen.evidence);
-            if !who.is_empty() {
-                let key = (seen.what.direction, seen.what.peer);
-                self.profile
-                    .traces
-                    .entry(key)
-                    .or_default()
-                    .executables
-                    .extend(who);
+            let key = (seen.what.direction, seen.what.peer);
+            if who.is_empty() {
+                self.leave_out(LeftOut::Trace(key.0, key.1), &seen.evidence);
+            } else {
+                let rule = self.profile.traces.entry(key).or_default();
+                rule.executables.extend(who);
             }
         }
         for seen in &recording.mounts {
@@ -150,6 +151,18 @@ impl Making {
         counting.map(|who| who.executable.clone()).collect()
     }
 
+    /// Notes what somebody's programs did and nobody's who counts.
+    fn leave_out(&mut self, what: LeftOut, evidence: &[Witness]) {
+        let who: BTreeSet<_> = evidence
+            .iter()
+            .filter(left_out::came_later)
+            .map(|who| who.executable.clone())
+            .collect();
+        if !who.is_empty() {
+            self.profile.left_out.entry(what).or_default().extend(who);
+        }
+    }
+
     fn lose(&mut self, what: String, reason: &'static str) {
         self.profile.lost.insert(Lost { what, reason });
     }
@@ -162,14 +175,10 @@ impl Making {
             .filter(|who| self.exec.counts(who.phase) || starts_the_workload(file, who, ran))
             .collect();
         if counting.is_empty() {
-            let later = seen
-                .evidence
-                .iter()
-                .filter(|who| matches!(who.phase, Phase::Exec | Phase::Terminal));
-            for who in later {
-                let left_out = self.profile.left_out.entry(file.path.clone()).or_default();
-                left_out.insert(who.executable.clone());
-            }
+            self.leave_out(
+                LeftOut::File(file.path.clone(), file.access),
+                &seen.evidence,
+            );
             return;
         }
         if let Some(reason) = unsayable(file) {
@@ -222,10 +231,10 @@ impl Making {
             .iter()
             .filter(|who| self.exec.counts(who.phase))
             .collect();
-        if counting.is_empty() {
-            return;
-        }
         let capability = seen.what.capability;
+        if counting.is_empty() {
+            return self.leave_out(LeftOut::Capability(capability), &seen.evidence);
+        }
         if capability.name().is_none() {
             return self.lose(capability.to_string(), "the parser has no name for it");
         }
@@ -246,10 +255,11 @@ impl Making {
 
     fn socket(&mut self, seen: &Seen<SocketUse>) {
         let who = self.who(&seen.evidence);
-        if who.is_empty() {
-            return;
-        }
         let socket = &seen.what;
+        if who.is_empty() {
+            let what = LeftOut::Socket(socket.family, socket.kind);
+            return self.leave_out(what, &seen.evidence);
+        }
         if network::family(socket.family).is_none() {
             return self.lose(
                 format!("socket of family {}", socket.family),
@@ -278,14 +288,15 @@ impl Making {
 
     fn signal(&mut self, seen: &Seen<SignalUse>) {
         let who = self.who(&seen.evidence);
-        if who.is_empty() {
-            return;
-        }
         let SignalUse {
             direction,
             signal,
             peer,
         } = seen.what;
+        if who.is_empty() {
+            let what = LeftOut::Signal(direction, peer, signal);
+            return self.leave_out(what, &seen.evidence);
+        }
         if ipc::signal(signal).is_none() {
             return self.lose(
                 format!("signal {signal}"),
@@ -299,10 +310,13 @@ impl Making {
 
     fn mount(&mut self, seen: &Seen<MountUse>) {
         let who = self.who(&seen.evidence);
+        let text = mounts::text(&seen.what);
         if who.is_empty() {
-            return;
+            // What no rule can say is in no rule.
+            let text = text.unwrap_or_else(|_| format!("mount at {}", seen.what.target));
+            return self.leave_out(LeftOut::Mount(text), &seen.evidence);
         }
-        match mounts::text(&seen.what) {
+        match text {
             Ok(text) => self
                 .profile
                 .mounts
@@ -363,6 +377,11 @@ impl Making {
                 });
             }
         }
+        let left_out = std::mem::take(&mut self.profile.left_out);
+        self.profile.left_out = left_out
+            .into_iter()
+            .filter(|(what, _)| !what.is_allowed(&self.profile))
+            .collect();
         self.profile
     }
 }

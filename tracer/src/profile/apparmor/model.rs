@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     capabilities::CapabilityRule, files::FileRule, generalise::Policy, ipc::IpcRule,
-    links::LinkRule, mounts::MountRule, network::NetworkRule, pattern::Pattern,
+    left_out::LeftOut, links::LinkRule, mounts::MountRule, network::NetworkRule, pattern::Pattern,
     permissions::Permissions,
 };
 use crate::{
@@ -81,9 +81,10 @@ pub struct AppArmorProfile {
     pub(super) signals: BTreeMap<(SignalDirection, Peer), IpcRule>,
     pub(super) traces: BTreeMap<(TraceDirection, Peer), IpcRule>,
     pub(super) mounts: BTreeMap<String, MountRule>,
-    pub(super) left_out: BTreeMap<FilePath, BTreeSet<Executable>>,
+    pub(super) left_out: BTreeMap<LeftOut, BTreeSet<Executable>>,
     pub(super) lost: BTreeSet<Lost>,
     pub(super) unseen: BTreeSet<&'static str>,
+    pub(super) traces_unasked: bool,
 }
 
 impl AppArmorProfile {
@@ -152,8 +153,8 @@ impl AppArmorProfile {
         self.mounts.iter().map(|(text, rule)| (text.as_str(), rule))
     }
 
-    /// Files that only programs used that do not count.
-    pub fn left_out(&self) -> impl Iterator<Item = (&FilePath, &BTreeSet<Executable>)> {
+    /// What only programs did that do not count, and that it does not allow.
+    pub fn left_out(&self) -> impl Iterator<Item = (&LeftOut, &BTreeSet<Executable>)> {
         self.left_out.iter()
     }
 
@@ -165,6 +166,12 @@ impl AppArmorProfile {
     /// Kinds that were not observed; see [`kind`].
     pub fn unseen(&self) -> impl Iterator<Item = &'static str> {
         self.unseen.iter().copied()
+    }
+
+    /// Whether it denies ptrace though nothing looked for that: nothing that was recorded could have
+    /// asked for it.
+    pub fn traces_unasked(&self) -> bool {
+        self.traces_unasked
     }
 
     /// Whether it allows an access to a path, to the file's owner or to anyone.

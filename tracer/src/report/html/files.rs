@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     profile::apparmor::{AppArmorProfile, FileRule, Pattern, Permissions, Policy},
-    report::facts::file_risk,
+    report::facts::{DENIED_UNSEEN, LEFT_OPEN, file_risk},
 };
 
 /// With more rules than this, their groups are closed at first.
@@ -40,6 +40,9 @@ pub(super) fn part(profile: &AppArmorProfile) -> Part {
                 @let members: Vec<_> = group.members.iter().filter_map(|at| rules.get(*at)).collect();
                 (table(group, &members, open))
             }
+            h3 { "Beyond the profile" }
+            p { (LEFT_OPEN.replace('`', "")) }
+            p { (DENIED_UNSEEN.replace('`', "")) }
         },
     }
 }
@@ -58,7 +61,7 @@ fn introduction(profile: &AppArmorProfile) -> String {
         ""
     };
     format!(
-        "r reads, w writes and makes, a appends, k locks, m maps to execute, ix executes, l is the new name of a link. What no rule names is denied, and the kernel logs it.{how}{complain}"
+        "r reads, w writes and makes, k locks, m maps to execute, ix executes, l is the new name of a link. What no rule names is denied, and the kernel logs it.{how}{complain}"
     )
 }
 

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::report::facts::saw;
 
-/// Most files that are listed of those that were left out.
-const FILES: usize = 50;
+/// Most things that are listed of those that were left out, besides calls.
+const MOST: usize = 50;
 
 /// `None` when there is nothing.
 pub(super) fn part(report: &Report<'_>) -> Option<Part> {
@@ -53,23 +53,26 @@ fn blocked(report: &Report<'_>) -> Markup {
 
 fn left_out(report: &Report<'_>) -> Markup {
     let calls: Vec<_> = report.seccomp.left_out().collect();
-    let files: Vec<_> = report
+    let others: Vec<_> = report
         .apparmor
         .into_iter()
         .flat_map(|it| it.left_out())
         .collect();
     html! {
-        @if !calls.is_empty() || !files.is_empty() {
+        @if !calls.is_empty() || !others.is_empty() {
             h3 { "Done by somebody's session" }
             p { "Only programs did this that were put into the running container; " code { "--exec" } " says which of them count." }
             div.scroll { table {
                 thead { tr { th scope="col" { "What" } th scope="col" { "By" } } }
                 tbody {
                     @for (call, who) in calls { tr { th scope="row" { "call " (name(call)) } td { (executables(who)) } } }
-                    @for (path, who) in files.iter().take(FILES) { tr { th scope="row" { "file " (name(&path.to_string())) } td { (executables(who)) } } }
+                    @for (what, who) in others.iter().take(MOST) {
+                        @let (kind, text) = what.words();
+                        tr { th scope="row" { (kind) " " (name(&text)) } td { (executables(who)) } }
+                    }
                 }
             } }
-            @if files.len() > FILES { p.more { "and " (files.len() - FILES) " more files" } }
+            @if others.len() > MOST { p.more { "and " (others.len() - MOST) " more" } }
         }
     }
 }

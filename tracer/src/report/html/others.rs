@@ -9,7 +9,7 @@ use super::{
 use crate::{
     capability::Capability,
     profile::apparmor::{AppArmorProfile, CapabilityRule, kind},
-    report::facts::{PROBES, capability_notes, operation, peer, signalled, traced},
+    report::facts::{PROBES, TRACES_UNASKED, capability_notes, operation, peer, signalled, traced},
 };
 
 /// Most addresses that are told of a kind of socket.
@@ -114,6 +114,7 @@ pub(super) fn signals(profile: &AppArmorProfile) -> Part {
         body: html! {
             @if unseen(profile, kind::SIGNALS) { (not_observed("signals")) }
             @if unseen(profile, kind::TRACES) { (not_observed("uses of ptrace")) }
+            @if profile.traces_unasked() { p.notice { (TRACES_UNASKED) } }
             @if profile.essential() {
                 p { "Layer essential: signals from whoever stops the workload, and any between its own processes." }
             }
