@@ -86,7 +86,7 @@ fn everything() -> Recording {
         .collect();
     let peers = [Peer::Own, Peer::Outside];
     let directions = [SignalDirection::Send, SignalDirection::Receive];
-    all.signals = (0..=64)
+    all.signals = (0..=65)
         .flat_map(|signal| directions.map(|direction| (signal, direction)))
         .flat_map(|(signal, direction)| {
             peers.map(|peer| SignalUse {

@@ -12,14 +12,14 @@ use super::{
     mounts, network,
     pattern::Pattern,
     permissions::Permissions,
-    traces,
+    starting, traces,
     unsayable::{access_in_words, unsayable},
 };
 use crate::{
     capability::Capability,
     profile::seccomp::ExecPolicy,
     recording::{
-        CapabilityUse, Executable, FileAccess, FilePath, FileUse, MountUse, Phase, Recording, Seen,
+        CapabilityUse, Executable, FileAccess, FilePath, FileUse, MountUse, Recording, Seen,
         SignalUse, SocketUse, Witness,
     },
 };
@@ -114,7 +114,7 @@ impl Making {
         }
         for executable in &ran {
             if let Executable::Path(path) = executable
-                && is_lasting(path)
+                && starting::is_lasting(path)
             {
                 self.gathered.ran(path, executable);
             }
@@ -172,7 +172,7 @@ impl Making {
         let counting: Vec<_> = seen
             .evidence
             .iter()
-            .filter(|who| self.exec.counts(who.phase) || starts_the_workload(file, who, ran))
+            .filter(|who| self.exec.counts(who.phase) || starting::starts_the_workload(file, who, ran))
             .collect();
         if counting.is_empty() {
             self.leave_out(
@@ -384,33 +384,4 @@ impl Making {
             .collect();
         self.profile
     }
-}
-
-/// Whether an access belongs to the start of the workload: the kernel reads and maps what it executes,
-/// and its interpreter, on the thread that is still the runtime's.
-fn starts_the_workload(file: &FileUse, who: &Witness, ran: &BTreeSet<Executable>) -> bool {
-    let starts = matches!(
-        file.access,
-        FileAccess::Execute | FileAccess::MapExecutable | FileAccess::Read
-    );
-    let in_exec = who.call.is_some_and(|call| {
-        let name = call.abi.syscall_name(call.nr);
-        matches!(name, Some("execve" | "execveat"))
-    });
-    match who.phase {
-        _ if !starts || !in_exec => false,
-        Phase::Window => true,
-        // Hooks run in this phase too; what runs later does not.
-        Phase::Setup => {
-            let path = file.path.to_string();
-            let runs = |path: &str| ran.contains(&Executable::Path(path.to_owned()));
-            runs(&path) || path.strip_prefix("/usr").is_some_and(runs)
-        }
-        _ => false,
-    }
-}
-
-/// Whether an executable's path means the same file the next time.
-fn is_lasting(path: &str) -> bool {
-    path.starts_with('/') && !path.starts_with("/proc/") && !path.starts_with("/dev/fd/")
 }

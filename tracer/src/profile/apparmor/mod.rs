@@ -23,6 +23,7 @@ mod quote;
 mod render;
 mod second_look;
 mod secrets;
+mod starting;
 #[cfg(test)]
 mod tests;
 mod traces;

@@ -44,10 +44,7 @@ pub(super) fn is_guarding(name: &[u8]) -> bool {
 
 /// Whether one of the names that are fixed is such a one.
 pub(super) fn guard(names: &[Segment]) -> bool {
-    names.iter().any(|name| match name.as_slice() {
-        [Part::Text(text)] => is_guarding(text),
-        _ => false,
-    })
+    fixed(names).any(is_guarding)
 }
 
 /// Whether a path is a secret, as far as its names tell, or a glob holds one.
@@ -57,16 +54,49 @@ pub(super) fn is_one(pattern: &Pattern) -> bool {
         Some(Part::Text(end)) => Some(end.as_slice()),
         _ => None,
     });
-    let in_folder = (0..names.len())
-        .filter_map(|at| pattern.text_at(at))
-        .any(|name| FOLDERS.contains(&name));
     let of_the_system = || {
         let mut all = OF_THE_SYSTEM.iter();
         all.any(|path| pattern.matches(&FilePath::from(*path)))
     };
-    in_folder || end.is_some_and(is_file) || of_the_system()
+    fixed(names).any(|name| FOLDERS.contains(&name)) || end.is_some_and(is_file) || of_the_system()
+}
+
+/// The names that are fixed, without the one by which systemd keeps what a service with a user of its own
+/// stores: `/var/lib/private/NAME` and the like (systemd.exec(5), `DynamicUser=`).
+fn fixed(names: &[Segment]) -> impl Iterator<Item = &[u8]> {
+    let text = |at: usize| match names.get(at)?.as_slice() {
+        [Part::Text(text)] => Some(text.as_slice()),
+        _ => None,
+    };
+    let of_a_service = matches!(
+        (text(0), text(1), text(2)),
+        (Some(b"var"), Some(b"cache" | b"lib" | b"log"), Some(b"private"))
+    );
+    (0..names.len())
+        .filter(move |at| *at != 2 || !of_a_service)
+        .filter_map(text)
 }
 
 fn is_file(name: &[u8]) -> bool {
     FILES.contains(&name) || ENDINGS.iter().any(|end| name.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_service_stores_is_no_secret() {
+        for (path, secret) in [
+            ("/var/lib/private/app/wal.1", false),
+            ("/var/lib/private/app/private/key", true),
+            ("/var/lib/app/private/key", true),
+            ("/srv/app/id_rsa", true),
+            ("/srv/app/data", false),
+        ] {
+            let pattern = Pattern::literal(&path.into());
+            assert_eq!(is_one(&pattern), secret, "{path}");
+            assert_eq!(guard(pattern.segments()), secret, "{path}");
+        }
+    }
 }
