@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use super::{
     capabilities::capabilities,
     escape::{code, visible, whole},
-    facts::{DENIED_UNSEEN, LEFT_OPEN, TRACES_UNASKED, file_risk, operation, peer, signalled, traced},
+    facts::{
+        DENIED_UNSEEN, LEFT_OPEN, TRACES_UNASKED, file_risk, operation, peer, signalled, traced,
+    },
     markdown::{Document, count},
     rules::{executables, list, or_dash},
 };

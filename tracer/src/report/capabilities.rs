@@ -2,7 +2,7 @@
 
 use super::{
     escape::code,
-    facts::{PROBES, capability_notes},
+    facts::{PERHAPS_PROBES, PROBES, capability_notes},
     markdown::Document,
     rules::{executables, list, or_dash},
 };
@@ -28,10 +28,14 @@ pub(super) fn capabilities(
     if used.is_empty() {
         doc.paragraph("The workload used none.");
     } else {
+        let perhaps = used.iter().any(|(_, rule)| !rule.certain);
         doc.table(
             ["Capability", "Used by", "In", "It opens"],
             used.into_iter().map(row),
         );
+        if perhaps {
+            doc.paragraph(PERHAPS_PROBES);
+        }
     }
     let probes: Vec<_> = profile.probes().map(row).collect();
     if !probes.is_empty() {
@@ -140,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_may_be_a_probe_is_told() {
-        let may_be = "it may have been a probe only";
+        let may_be = "; perhaps a probe only |";
         for (name, flags, cut, is_needed) in [
             ("openat", None, false, true),
             ("clone", None, false, true),

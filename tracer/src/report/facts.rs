@@ -101,10 +101,12 @@ pub(super) const TRACES_UNASKED: &str = "Nothing looked for ptrace either. It is
 /// What has to be said of capabilities that were only probed for.
 pub(super) const PROBES: &str = "The kernel asked for these without auditing, as it does where it goes on without, so they are not allowed";
 
+/// What has to be said of capabilities that are allowed and that may only have been probed for.
+pub(super) const PERHAPS_PROBES: &str = "What recorded these cannot tell whether the kernel audited. Where it says \"perhaps a probe only\", it may have gone on without: allowing it is on the safe side of breaking the workload, not of least privilege.";
+
 /// What has to be said of a capability that is allowed, besides what it opens.
 pub(super) fn capability_notes(rule: &CapabilityRule) -> impl Iterator<Item = &'static str> {
-    let probe = (!rule.certain)
-        .then_some("it may have been a probe only: what recorded it cannot tell whether the kernel would have gone on without");
+    let probe = (!rule.certain).then_some("perhaps a probe only");
     let giving = match rule.giving {
         Giving::Needed => None,
         Giving::Unclear => Some(

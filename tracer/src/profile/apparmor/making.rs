@@ -172,7 +172,9 @@ impl Making {
         let counting: Vec<_> = seen
             .evidence
             .iter()
-            .filter(|who| self.exec.counts(who.phase) || starting::starts_the_workload(file, who, ran))
+            .filter(|who| {
+                self.exec.counts(who.phase) || starting::starts_the_workload(file, who, ran)
+            })
             .collect();
         if counting.is_empty() {
             self.leave_out(

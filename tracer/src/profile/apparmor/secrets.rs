@@ -70,7 +70,11 @@ fn fixed(names: &[Segment]) -> impl Iterator<Item = &[u8]> {
     };
     let of_a_service = matches!(
         (text(0), text(1), text(2)),
-        (Some(b"var"), Some(b"cache" | b"lib" | b"log"), Some(b"private"))
+        (
+            Some(b"var"),
+            Some(b"cache" | b"lib" | b"log"),
+            Some(b"private")
+        )
     );
     (0..names.len())
         .filter(move |at| *at != 2 || !of_a_service)

@@ -6,7 +6,11 @@ use crate::recording::{Executable, FileAccess, FileUse, Phase, Witness};
 
 /// Whether an access belongs to the start of the workload: the kernel reads and maps what it executes,
 /// and its interpreter, on the thread that is still the runtime's.
-pub(super) fn starts_the_workload(file: &FileUse, who: &Witness, ran: &BTreeSet<Executable>) -> bool {
+pub(super) fn starts_the_workload(
+    file: &FileUse,
+    who: &Witness,
+    ran: &BTreeSet<Executable>,
+) -> bool {
     let starts = matches!(
         file.access,
         FileAccess::Execute | FileAccess::MapExecutable | FileAccess::Read

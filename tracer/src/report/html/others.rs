@@ -9,7 +9,10 @@ use super::{
 use crate::{
     capability::Capability,
     profile::apparmor::{AppArmorProfile, CapabilityRule, kind},
-    report::facts::{PROBES, TRACES_UNASKED, capability_notes, operation, peer, signalled, traced},
+    report::facts::{
+        PERHAPS_PROBES, PROBES, TRACES_UNASKED, capability_notes, operation, peer, signalled,
+        traced,
+    },
 };
 
 /// Most addresses that are told of a kind of socket.
@@ -32,6 +35,7 @@ pub(super) fn capabilities(profile: &AppArmorProfile) -> Part {
         html! {
             @if used.is_empty() { p { "The workload used none: all of them can be dropped." } }
             @else { p { "All others can be dropped." } (table("", &used, true)) }
+            @if used.iter().any(|(_, rule)| !rule.certain) { p { (PERHAPS_PROBES) } }
             @if !probes.is_empty() {
                 (table(PROBES, &probes, false))
             }

@@ -239,7 +239,8 @@ fn is_of_words(word: &[u8]) -> bool {
     word.split(|byte| *byte == b'_').all(|piece| {
         let letters = piece.trim_ascii_digits();
         letters.is_empty()
-            || is_one_word(letters)
+            // `db` is a word, and `2cd9` none.
+            || (is_one_word(letters) && (letters.len() >= 3 || letters.len() == piece.len()))
             // Of six letters, as mkstemp(3) makes them, too many look like two words.
             || (letters.len() >= 7 && is_two_words(letters))
     })
@@ -248,8 +249,7 @@ fn is_of_words(word: &[u8]) -> bool {
 /// `Word`, `word`, `WORD`.
 fn is_one_word(letters: &[u8]) -> bool {
     let rest = letters.get(1..).unwrap_or_default();
-    letters.len() >= 3
-        && letters.iter().all(u8::is_ascii_alphabetic)
+    letters.iter().all(u8::is_ascii_alphabetic)
         && (rest.iter().all(u8::is_ascii_lowercase) || rest.iter().all(u8::is_ascii_uppercase))
 }
 
@@ -381,6 +381,7 @@ mod tests {
             ("/tmp/userData.json", "/tmp/userData.json".to_owned()),
             ("/tmp/HTTPServer.sock", "/tmp/HTTPServer.sock".to_owned()),
             ("/tmp/the_userData2", "/tmp/the_userData[0-9]*".to_owned()),
+            ("/tmp/13455_vm", "/tmp/[0-9]*_vm".to_owned()),
             ("/tmp/x.AbCdEf", "/tmp/x.??????".to_owned()),
             ("/tmp/worker12.sock", "/tmp/worker[0-9]*.sock".to_owned()),
             ("/tmp/README", "/tmp/README".to_owned()),
