@@ -6,14 +6,10 @@ include <tunables/global>
 
 profile "nginx" flags=(attach_disconnected,mediate_deleted) {
   # Observed.
-  # Not observed, so not restricted: traces.
-  ptrace,
-
   capability dac_override,
   capability setgid,
   capability setuid,
   capability net_bind_service,
-  capability sys_admin,
 
   network unix stream,
   network inet stream,

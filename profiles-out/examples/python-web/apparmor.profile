@@ -6,9 +6,6 @@ include <tunables/global>
 
 profile "python-web" flags=(attach_disconnected,mediate_deleted) {
   # Observed.
-  # Not observed, so not restricted: traces.
-  ptrace,
-
   network unix stream,
   network inet stream,
 
