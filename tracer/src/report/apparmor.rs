@@ -353,7 +353,7 @@ mod tests {
             .mounts
             .iter_mut()
             .for_each(|it| evidence(&mut it.evidence));
-        let text = review(recording);
+        let text = review(recording.clone());
         let (_, left_out) = text.split_once("## Done, and left out").unwrap();
         for row in [
             "| writing `/etc/app.conf` |",
@@ -366,6 +366,11 @@ mod tests {
             assert!(left_out.contains(row), "{row} in {left_out}");
         }
         assert!(!left_out.contains("reading"), "{left_out}");
+        // What another recording left unobserved is open to everybody.
+        let mut blind = recording.clone();
+        blind.providers.retain(|it| it.kind != kind::SOCKETS);
+        let both = AppArmorProfile::from_recordings(&[recording, blind], &Options::default());
+        assert!(!apparmor(&both.unwrap(), None).contains("socket `inet"));
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! What was done only by programs that do not count, and that the profile does not allow.
 
-use super::{ipc, model::AppArmorProfile, permissions::Permissions, unsayable::access_in_words};
+use super::{
+    ipc,
+    model::{AppArmorProfile, kind},
+    permissions::Permissions,
+    unsayable::access_in_words,
+};
 use crate::{
     capability::Capability,
     recording::{FileAccess, FilePath, Peer, Phase, SignalDirection, TraceDirection, Witness},
@@ -57,6 +62,9 @@ impl LeftOut {
 
     /// Whether the profile allows it all the same, because another did it too, or for another reason.
     pub(super) fn is_allowed(&self, profile: &AppArmorProfile) -> bool {
+        if profile.unseen.contains(self.kind()) && !matches!(self, Self::Mount(_)) {
+            return true;
+        }
         match self {
             Self::File(path, access) => {
                 profile.allows(path, Permissions::needed_by(*access), false)
@@ -64,13 +72,35 @@ impl LeftOut {
             Self::Capability(capability) => profile.capabilities.contains_key(capability),
             Self::Socket(family, kind) => profile.networks.contains_key(&(*family, *kind)),
             Self::Signal(direction, peer, number) => {
-                let rule = profile.signals.get(&(*direction, *peer));
                 let essential = *peer == Peer::Own || *direction == SignalDirection::Receive;
+                let sends = |it| ipc::sends(it, *peer);
+                let mut rules = profile.signals.iter();
                 (profile.essential && essential)
-                    || rule.is_some_and(|rule| rule.signals.contains(number))
+                    || rules.any(|((its_direction, its_peer), rule)| {
+                        its_peer == peer
+                            && sends(*its_direction) == sends(*direction)
+                            && rule.signals.contains(number)
+                    })
             }
-            Self::Trace(direction, peer) => profile.traces.contains_key(&(*direction, *peer)),
+            Self::Trace(direction, peer) => {
+                let traces = |it| ipc::traces(it, *peer);
+                let mut rules = profile.traces.keys();
+                rules.any(|(its_direction, its_peer)| {
+                    its_peer == peer && traces(*its_direction) == traces(*direction)
+                })
+            }
             Self::Mount(rule) => profile.mounts.contains_key(rule),
+        }
+    }
+
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::File(..) => kind::FILES,
+            Self::Capability(_) => kind::CAPABILITIES,
+            Self::Socket(..) => kind::SOCKETS,
+            Self::Signal(..) => kind::SIGNALS,
+            Self::Trace(..) => kind::TRACES,
+            Self::Mount(_) => kind::MOUNTS,
         }
     }
 }
