@@ -152,14 +152,14 @@ impl Line<'_> {
             "fchown" => vec![(self.descriptor(0), "change_owner")],
             "truncate" => vec![(self.path(None, 0), "truncate")],
             "ftruncate" => vec![(self.descriptor(0), "truncate")],
-            "flock" => vec![(self.descriptor(0), "lock")],
+            "flock" => vec![(self.descriptor(0), self.lock(1, "LOCK_EX"))],
             "fcntl"
                 if self
                     .arguments
                     .get(1)
-                    .is_some_and(|command| command.contains("LK")) =>
+                    .is_some_and(|command| command.contains("SETLK")) =>
             {
-                vec![(self.descriptor(0), "lock")]
+                vec![(self.descriptor(0), self.lock(2, "F_WRLCK"))]
             }
             "mmap"
                 if self
@@ -192,6 +192,16 @@ impl Line<'_> {
             .filter(|(_, asked)| *asked)
             .map(|(access, _)| (name.clone(), access))
             .collect()
+    }
+
+    /// What a lock is told as, `word` being that for an exclusive one.
+    fn lock(&self, argument: usize, word: &str) -> &'static str {
+        let how = self.arguments.get(argument);
+        if how.is_some_and(|how| how.contains(word)) {
+            "lock_exclusive"
+        } else {
+            "lock"
+        }
     }
 
     /// The path behind an open descriptor, as in `3<\x2f…>`.
