@@ -140,6 +140,18 @@ impl Line<'_> {
                 (self.path(None, 0), "rename_from"),
                 (self.path(None, 1), "rename_to"),
             ],
+            "renameat2"
+                if self
+                    .arguments
+                    .get(4)
+                    .is_some_and(|flags| flags.contains("RENAME_EXCHANGE")) =>
+            {
+                let paths = [self.path(Some(0), 1), self.path(Some(2), 3)];
+                paths
+                    .into_iter()
+                    .flat_map(|path| [(path.clone(), "rename_from"), (path, "rename_to")])
+                    .collect()
+            }
             "renameat" | "renameat2" => vec![
                 (self.path(Some(0), 1), "rename_from"),
                 (self.path(Some(2), 3), "rename_to"),
