@@ -2,9 +2,10 @@
 //!
 //! [`overhead`] measures the cost of one call, [`scale`] how that cost and the tracer's memory grow
 //! with the number of cgroups, [`churn`] what containers of a few milliseconds ask of it,
-//! [`merge`] what many recordings do, [`profile`] what a profile costs that is enforced. All compare within one run only: conditions take turns, so that a
+//! [`merge`] what many recordings do, [`audit`] what many profiles do, [`profile`] what a profile costs that is enforced. All compare within one run only: conditions take turns, so that a
 //! machine that gets slower gets slower for all of them.
 
+mod audit;
 mod cgroups;
 mod churn;
 mod condition;
@@ -48,6 +49,8 @@ enum Command {
     Churn(churn::Options),
     /// Recordings merged into one: time and memory, as they grow in number.
     Merge(merge::Options),
+    /// A thousand profiles audited, beside reading and parsing them.
+    Audit(audit::Options),
     /// What calls cost under a profile, under Docker's default, and without a filter.
     Profile(profile::Options),
     /// Serves one load process (internal).
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Scale(options) => run(|| scale::run(&options)),
         Command::Churn(options) => run(|| churn::run(&options)),
         Command::Merge(options) => run(|| merge::run(&options)),
+        Command::Audit(options) => run(|| audit::run(&options)),
         Command::Profile(options) => run(|| profile::run(&options)),
         Command::Load { cpu, tree } => load::serve(cpu, &tree),
     };

@@ -155,7 +155,11 @@ fn exit_statuses() -> Outcome {
         ),
         (&["deep.json"], 1, "deep.json:1:"),
         (&["large.json"], 1, "more than 4 MiB"),
-        (&["other.json"], 1, "none of the forms"),
+        (
+            &["other.json"],
+            1,
+            "this is neither a profile nor a manifest",
+        ),
         (&["missing.json"], 1, "cannot read missing.json"),
         (&["--explain=none"], 2, "known are family-gap"),
         (&["--explain=family-gap"], 0, ""),

@@ -54,6 +54,7 @@ mod errno;
 mod files;
 mod ground_truth;
 mod hostile;
+mod hostile_profiles;
 mod lifecycle;
 mod matrix;
 mod merge;

@@ -1,6 +1,6 @@
 //! One result of an audit, and how rules report them.
 
-use std::{fmt, ops::Range, str::FromStr};
+use std::{collections::BTreeMap, fmt, ops::Range, str::FromStr};
 
 use serde::Serialize;
 
@@ -79,6 +79,10 @@ pub struct Finding {
     pub mend: String,
 }
 
+/// Most findings of one rule that are listed of a file. A file may have ten thousand lines that are all wrong
+/// in one way.
+const MOST_OF_A_RULE: usize = 200;
+
 /// Collects the findings of one file.
 #[derive(Debug)]
 pub struct Findings<'input> {
@@ -119,7 +123,33 @@ impl<'input> Findings<'input> {
         });
         // A document that is named twice is one document.
         self.list.dedup();
-        self.list
+        self.cut()
+    }
+
+    /// Keeps the first findings of each rule; the last one that is kept says how many more there are.
+    fn cut(self) -> Vec<Finding> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for finding in &self.list {
+            *counts.entry(finding.id).or_default() += 1;
+        }
+        let mut kept: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut list = Vec::new();
+        for mut finding in self.list {
+            let so_far = kept.entry(finding.id).or_default();
+            *so_far += 1;
+            let all = counts.get(finding.id).copied().unwrap_or_default();
+            if *so_far == MOST_OF_A_RULE && all > MOST_OF_A_RULE {
+                let more = all - MOST_OF_A_RULE;
+                finding.evidence.push(format!(
+                    "{more} more findings of {} in this file are not listed",
+                    finding.id
+                ));
+            }
+            if *so_far <= MOST_OF_A_RULE {
+                list.push(finding);
+            }
+        }
+        list
     }
 }
 

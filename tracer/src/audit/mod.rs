@@ -7,6 +7,7 @@
 //!
 //! Pure: files come as bytes, and profiles that a manifest names are handed in by a function.
 
+mod among;
 mod check;
 mod context;
 mod finding;
@@ -14,7 +15,7 @@ pub mod output;
 pub mod rules;
 mod subject;
 
-use std::path::Path;
+use std::collections::BTreeSet;
 
 pub use context::{Context, Lookup};
 pub use finding::{Finding, Findings, Severity};
@@ -25,6 +26,7 @@ use crate::{
     profile::seccomp::oci::OciSeccomp,
     read::{self, Seccomp, Subject},
 };
+use among::Among;
 use check::manifest::Named;
 
 /// What an audit came to.
@@ -32,7 +34,7 @@ use check::manifest::Named;
 pub struct Report {
     /// By file, then by place in it.
     pub findings: Vec<Finding>,
-    /// Files that are none of the forms: not audited, with what they look like.
+    /// Files of folders that are none of the forms: not audited.
     pub foreign: Vec<String>,
     /// Files that could not be read as what they are.
     pub malformed: Vec<Malformed>,
@@ -40,25 +42,27 @@ pub struct Report {
     pub looked_up: Vec<Input>,
     /// How many profiles and manifests were looked at.
     pub profiles: usize,
+    /// Files that are audited more than once: for containers, and by themselves.
+    repeated: BTreeSet<String>,
 }
 
 /// Audits files.
 pub fn run(inputs: &[Input], context: &Context<'_>) -> Report {
     let mut report = Report::default();
-    let files: Vec<_> = inputs
-        .iter()
-        .map(|input| (input, read::subjects(input)))
-        .collect();
-    for (input, subjects) in &files {
+    let among = Among::new(inputs);
+    for input in inputs {
         let mut findings = Findings::new(input);
-        match subjects {
+        match read::subjects(input) {
+            Ok(subjects) if subjects.is_empty() && input.is_named() => {
+                report.malformed.push(read::foreign(input));
+            }
             Ok(subjects) if subjects.is_empty() => report.foreign.push(input.name().to_owned()),
             Ok(subjects) => {
-                for subject in subjects {
-                    check_one(subject, &files, context, &mut findings, &mut report);
+                for subject in &subjects {
+                    check_one(subject, &among, context, &mut findings, &mut report);
                 }
             }
-            Err(malformed) if input.is_meant() => report.malformed.push(malformed.clone()),
+            Err(malformed) if input.is_meant() => report.malformed.push(malformed),
             Err(_) => report.foreign.push(input.name().to_owned()),
         }
         report.take(findings);
@@ -70,20 +74,22 @@ impl Report {
     /// Takes in what was found; a profile that several containers name, or that is audited by itself too,
     /// is told once.
     fn take(&mut self, findings: Findings<'_>) {
-        for finding in findings.finish() {
-            if !self.findings.contains(&finding) {
+        let fresh = findings.finish();
+        let mut fresh = fresh.into_iter().peekable();
+        let repeated = fresh
+            .peek()
+            .is_some_and(|first| self.repeated.contains(&first.file));
+        for finding in fresh {
+            if !repeated || !self.findings.contains(&finding) {
                 self.findings.push(finding);
             }
         }
     }
 }
 
-/// The files of an audit, and what is in them.
-type Files<'a> = [(&'a Input, Result<Vec<Subject>, Malformed>)];
-
 fn check_one(
     subject: &Subject,
-    files: &Files<'_>,
+    among: &Among<'_>,
     context: &Context<'_>,
     findings: &mut Findings<'_>,
     report: &mut Report,
@@ -94,7 +100,7 @@ fn check_one(
         Subject::AppArmor(read) => check::apparmor::check(read, findings),
         Subject::Manifest(manifest) => {
             for named in check::manifest::check(manifest, findings) {
-                named_profile(&named, files, context, findings, report);
+                named_profile(&named, among, context, findings, report);
             }
         }
     }
@@ -103,13 +109,13 @@ fn check_one(
 /// Audits a profile that a container names, for that container.
 fn named_profile(
     named: &Named,
-    files: &Files<'_>,
+    among: &Among<'_>,
     context: &Context<'_>,
     findings: &mut Findings<'_>,
     report: &mut Report,
 ) {
-    if let Some((input, read)) = among(files, &named.profile) {
-        return in_container((input, read), named, context, findings, report);
+    if let Some((input, read)) = among.named(&named.profile) {
+        return in_container((input, &read), named, context, findings, report);
     }
     let mut missing = |what: String| {
         findings.add(&rules::PROFILE_MISSING, named.span.clone(), what);
@@ -139,29 +145,6 @@ fn named_profile(
     }
 }
 
-/// The profile that `localhostProfile` names, when it is among what is audited: an object that the
-/// operator installs there, a file of a ConfigMap, or a file.
-fn among<'a>(files: &'a Files<'_>, name: &str) -> Option<(&'a Input, &'a Seccomp)> {
-    let path = Path::new(name);
-    files.iter().find_map(|(input, subjects)| {
-        let subjects = subjects.as_ref().ok()?.iter();
-        let mut profiles = subjects.filter_map(|subject| match subject {
-            Subject::Seccomp(read) => Some(&**read),
-            Subject::AppArmor(_) | Subject::Manifest(_) => None,
-        });
-        profiles
-            .find(|read| match (&read.object, &read.name) {
-                (Some(_), Some(own)) => {
-                    path.starts_with("operator")
-                        && path.file_stem().is_some_and(|stem| stem == own.as_str())
-                }
-                (None, Some(key)) => path.file_name().is_some_and(|file| file == key.as_str()),
-                (_, None) => Path::new(input.name()).ends_with(path),
-            })
-            .map(|read| (*input, read))
-    })
-}
-
 fn in_container(
     (input, read): (&Input, &Seccomp),
     named: &Named,
@@ -180,6 +163,7 @@ fn in_container(
         check::capabilities::added(view, named, findings);
         check::runtime_default::check(view, named, findings);
     });
+    report.repeated.insert(input.name().to_owned());
     report.take(of_profile);
 }
 

@@ -124,6 +124,11 @@ struct Kind {
 
 /// What tells a recording; what is no JSON at all is told when it is read.
 fn kind(bytes: &[u8]) -> Kind {
+    // A list would be taken for the fields in their order.
+    let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first != Some(&b'{') {
+        return Kind::default();
+    }
     serde_json::from_slice(bytes).unwrap_or_default()
 }
 

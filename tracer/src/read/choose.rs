@@ -118,8 +118,17 @@ fn none(all: &[Subject], what: &str) -> String {
     if all.iter().any(|it| matches!(it, Subject::AppArmor(_))) {
         return format!("this is an AppArmor profile and not {what}");
     }
-    format!(
-        "this is not {what}: seccomp has defaultAction, an object of Kubernetes apiVersion and kind, AppArmor text begins with abi, include or profile"
+    format!("this is not {what}: {FORMS}")
+}
+
+/// By what each form is told.
+const FORMS: &str = "seccomp has defaultAction, an object of Kubernetes apiVersion and kind, AppArmor text begins with abi, include or profile";
+
+/// What is said of a file in which there is nothing for an audit.
+pub(crate) fn foreign(input: &Input) -> Malformed {
+    input.malformed(
+        0,
+        format!("this is neither a profile nor a manifest: {FORMS}"),
     )
 }
 

@@ -129,6 +129,11 @@ impl Input {
         }
     }
 
+    /// Whether somebody named it.
+    pub(crate) fn is_named(&self) -> bool {
+        !self.is_found
+    }
+
     /// Whether it is a mistake when the file cannot be read: it was named, or means to be a profile.
     pub(crate) fn is_meant(&self) -> bool {
         !self.is_found || self.text.contains("defaultAction")

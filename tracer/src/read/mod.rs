@@ -22,6 +22,7 @@ mod tests;
 mod yaml;
 
 pub use apparmor::AppArmor;
+pub(crate) use choose::foreign;
 pub use choose::{choose, choose_seccomp};
 pub use form::Form;
 pub use input::{Input, Malformed, Place};

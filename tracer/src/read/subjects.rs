@@ -54,7 +54,7 @@ pub fn subjects(input: &Input) -> Result<Vec<Subject>, Malformed> {
         return of_documents(input, &[node]);
     }
     if apparmor::is_text(text) {
-        return Ok(vec![Subject::AppArmor(AppArmor::of_text(input.text()))]);
+        return Ok(vec![Subject::AppArmor(AppArmor::of_text(input)?)]);
     }
     let documents = yaml::read(input).map_err(|malformed| malformed.read_as("YAML"))?;
     of_documents(input, &documents)
@@ -115,7 +115,7 @@ fn embedded(input: &Input, object: &Node) -> Result<Vec<Subject>, Malformed> {
         let wrong = |malformed: Malformed| malformed.within(input, &key.text, key.span.start);
         let inner = Input::new(key.text.clone(), text.into()).map_err(wrong)?;
         if !is_seccomp {
-            let read = AppArmor::of_text(inner.text());
+            let read = AppArmor::of_text(&inner).map_err(wrong)?;
             subjects.push(Subject::AppArmor(read.named(&key.text).at(&key.span)));
             continue;
         }

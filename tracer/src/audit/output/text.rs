@@ -1,22 +1,29 @@
 //! Findings for people: the offending line, what is wrong with it, and what mends it.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use std::{collections::BTreeMap, ops::Range};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::super::{Finding, Input, Report, Severity};
+use crate::recording::words::plain;
+
+/// Longest line that is shown, in bytes: a profile on one line may have millions.
+const LONGEST_LINE: usize = 2_000;
 
 /// Most lines of evidence that are shown of a finding.
 const MOST: usize = 10;
 
 /// A report with the lines of the files. `colour` is for a terminal.
 pub fn text(report: &Report, inputs: &[Input], colour: bool) -> String {
-    let all = || inputs.iter().chain(&report.looked_up);
-    let mut text = String::new();
-    for finding in &report.findings {
-        if let Some(input) = all().find(|input| input.name() == finding.file) {
-            text += &one(finding, input, colour);
-        }
-    }
-    text
+    let all = inputs.iter().chain(&report.looked_up);
+    let by_name: BTreeMap<_, _> = all.map(|input| (input.name(), input)).collect();
+    let known = report
+        .findings
+        .iter()
+        .filter_map(|finding| Some((finding, by_name.get(finding.file.as_str())?)));
+    known
+        .map(|(finding, input)| one(finding, input, colour))
+        .collect()
 }
 
 /// One sentence about all of it.
@@ -58,17 +65,26 @@ fn one(finding: &Finding, input: &Input, colour: bool) -> String {
         Severity::Low | Severity::Info => Level::NOTE,
     };
     let level = level.with_name(finding.severity.as_str());
-    let (begin, end) = finding.place.bytes;
-    let snippet = Snippet::source(input.text())
-        .path(input.name())
-        .annotation(AnnotationKind::Primary.span(begin..one_line(input.text(), begin, end)));
     let evidence = finding.evidence.iter().take(MOST);
     let mut evidence: Vec<String> = evidence.cloned().collect();
     if let Some(more @ 1..) = finding.evidence.len().checked_sub(MOST) {
         evidence.push(format!("and {more} more, which --format json has"));
     }
-    let group = Group::with_title(level.primary_title(finding.message.as_str()).id(finding.id))
-        .element(snippet)
+    let title = level.primary_title(finding.message.as_str()).id(finding.id);
+    let (line, span) = line(input.text(), finding.place.bytes);
+    let place = &finding.place;
+    let name = plain(input.name());
+    let group = Group::with_title(title);
+    let group = if line.len() > LONGEST_LINE {
+        let origin = Origin::path(name.as_str()).line(place.line);
+        group.element(origin.char_column(place.column))
+    } else {
+        let snippet = Snippet::source(line)
+            .path(name.as_str())
+            .line_start(place.line);
+        group.element(snippet.annotation(AnnotationKind::Primary.span(span)))
+    };
+    let group = group
         .elements(
             evidence
                 .iter()
@@ -78,8 +94,12 @@ fn one(finding: &Finding, input: &Input, colour: bool) -> String {
     renderer.render(&[group]) + "\n\n"
 }
 
-/// What is longer than a line is shown by its first one.
-fn one_line(text: &str, begin: usize, end: usize) -> usize {
-    let line = text.get(begin..end).and_then(|text| text.find('\n'));
-    line.map_or(end, |length| begin + length)
+/// The line in which something begins, and where in it; what is longer is shown by its first line.
+fn line(text: &str, (begin, end): (usize, usize)) -> (&str, Range<usize>) {
+    let before = text.get(..begin).unwrap_or_default();
+    let start = before.rfind('\n').map_or(0, |at| at + 1);
+    let rest = text.get(start..).unwrap_or_default();
+    let line = rest.split('\n').next().unwrap_or_default();
+    let end = end.saturating_sub(start).min(line.len());
+    (line, (begin - start).min(end)..end)
 }

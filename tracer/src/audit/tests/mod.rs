@@ -11,9 +11,14 @@ use crate::{profile::seccomp::read::Kernel, syscall::Abi};
 
 fn report(name: &str, text: &str) -> Report {
     let capabilities = Context::usual_capabilities();
-    let context = Context {
+    let input = Input::new(name, text.into()).unwrap();
+    run(&[input], &context_of(&capabilities))
+}
+
+fn context_of(capabilities: &BTreeSet<String>) -> Context<'_> {
+    Context {
         native: Abi::X86_64,
-        capabilities: &capabilities,
+        capabilities,
         kernel: Kernel {
             version: 6,
             major: 1,
@@ -23,9 +28,7 @@ fn report(name: &str, text: &str) -> Report {
         no_new_privileges: None,
         baseline: None,
         lookup: &|name| Lookup::Missing(name.to_owned()),
-    };
-    let input = Input::new(name, text.into()).unwrap();
-    run(&[input], &context)
+    }
 }
 
 fn audit(text: &str) -> Vec<Finding> {
@@ -375,7 +378,19 @@ fn a_field_that_is_none_is_told_with_its_place() {
             "{errors:?}"
         );
     }
-    assert_eq!(report("p", "{\"a\": 1}").foreign, ["p"]);
+    let other = report("p", "{\"a\": 1}").malformed;
+    assert!(
+        other[0]
+            .to_string()
+            .starts_with("p:1:1: this is neither a profile"),
+        "{other:?}"
+    );
+    let found = Input::new("p", "{\"a\": 1}".into()).unwrap().found();
+    let report = run(&[found], &context_of(&Context::usual_capabilities()));
+    assert_eq!(
+        (report.foreign, report.malformed),
+        (vec!["p".to_owned()], vec![])
+    );
 }
 
 #[test]

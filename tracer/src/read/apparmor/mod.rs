@@ -6,10 +6,14 @@ mod rule;
 
 use std::ops::Range;
 
-use super::Form;
+use super::{Form, Input, Malformed};
 
 pub(super) use object::resource;
 pub(crate) use rule::Rule;
+
+/// Most rules of a file: some are compared with all others. The largest profile of a distribution has about a
+/// thousand.
+const MAX_RULES: usize = 10_000;
 
 /// An AppArmor profile as it stands in its file; of text, all of it.
 #[derive(Clone, Debug)]
@@ -22,14 +26,22 @@ pub struct AppArmor {
 
 impl AppArmor {
     /// Reads a text.
-    pub(super) fn of_text(text: &str) -> Self {
-        let statements = read(text);
+    ///
+    /// # Errors
+    ///
+    /// When it has more rules than [`MAX_RULES`].
+    pub(super) fn of_text(input: &Input) -> Result<Self, Malformed> {
+        let statements = read(input.text());
+        if let Some(one_more) = statements.get(MAX_RULES) {
+            let what = format!("more than {MAX_RULES} rules (read as {})", Form::AppArmor);
+            return Err(input.malformed(one_more.span.start, what));
+        }
         let first = statements.iter().find(|it| it.is_head);
-        Self {
+        Ok(Self {
             form: Form::AppArmor,
             name: first.map(|head| head.profile_name().to_owned()),
             statements,
-        }
+        })
     }
 
     pub(super) fn named(self, name: &str) -> Self {

@@ -57,7 +57,9 @@ pub(in super::super) fn resource(input: &Input, object: &Node) -> Result<AppArmo
     let name = object::name(object).unwrap_or_default();
     if let Some(policy) = spec.get("policy") {
         // The first alpha version held the text.
-        let read = AppArmor::of_text(policy.text().unwrap_or_default());
+        let wrong = |malformed: Malformed| malformed.within(input, "policy", policy.span.start);
+        let inner = Input::new("policy", text(input, policy)?.into()).map_err(wrong)?;
+        let read = AppArmor::of_text(&inner).map_err(wrong)?;
         return Ok(AppArmor {
             form: Form::AppArmorResource,
             ..read.named(name).at(&policy.span)
@@ -74,6 +76,10 @@ pub(in super::super) fn resource(input: &Input, object: &Node) -> Result<AppArmo
         let name = text(input, node)?.to_ascii_lowercase();
         let name = name.strip_prefix("cap_").unwrap_or(&name);
         statements.push(rule(node, &["capability", name]));
+    }
+    if let Some(one_more) = statements.get(super::MAX_RULES) {
+        let what = format!("more than {} rules", super::MAX_RULES);
+        return Err(input.malformed(one_more.span.start, what));
     }
     Ok(AppArmor {
         form: Form::AppArmorResource,
