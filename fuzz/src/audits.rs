@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use tracer::{
     audit::{self, Context, Input, Lookup, output, rules},
+    diff,
     profile::seccomp::read::Kernel,
+    read, report,
     syscall::Abi,
 };
 
@@ -52,8 +54,30 @@ pub(crate) fn audit(bytes: &[u8]) -> bool {
         assert!(malformed.position.is_some(), "{malformed:?}");
         drop(malformed.to_string());
     }
+    compare(&input);
     drop(output::text(&report, &inputs, false));
     drop(output::json(&report));
     drop(output::sarif(&report));
     report.profiles > 0
+}
+
+/// The profiles of a file, each chosen by its number; an AppArmor profile is the same as itself.
+fn compare(input: &Input) {
+    for number in 0..4 {
+        let name = (number > 0).then(|| number.to_string());
+        match read::choose(input, name.as_deref()) {
+            Ok(subject) => {
+                let Some(profile) = subject.apparmor() else {
+                    continue;
+                };
+                let same = diff::apparmor(profile, profile);
+                assert!(same.changes.is_empty(), "{same:?}");
+                drop(report::diff_text(&same, "a", "b"));
+            }
+            Err(malformed) => {
+                assert!(malformed.position.is_some(), "{malformed:?}");
+                drop(malformed.to_string());
+            }
+        }
+    }
 }
