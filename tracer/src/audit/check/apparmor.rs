@@ -1,6 +1,9 @@
 //! AppArmor text.
 
-use super::super::{Findings, Severity, rules};
+use super::{
+    super::{Findings, Severity, rules},
+    forms,
+};
 use crate::read::{
     AppArmor, Form,
     apparmor::{Rule, Statement},
@@ -9,6 +12,9 @@ use crate::read::{
 pub(in super::super) fn check(read: &AppArmor, out: &mut Findings<'_>) {
     let rules: Vec<_> = read.statements.iter().map(Rule::of).collect();
     heads(read, out);
+    if let Some(object) = &read.object {
+        forms::old_resource(object, out);
+    }
     for rule in &rules {
         blanket(rule, out);
         unconfined_exec(rule, out);

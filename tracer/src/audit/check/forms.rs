@@ -88,7 +88,7 @@ fn engine_form(read: &Seccomp, context: &Context<'_>, out: &mut Findings<'_>) {
     });
 }
 
-fn old_resource(object: &Node, out: &mut Findings<'_>) {
+pub(super) fn old_resource(object: &Node, out: &mut Findings<'_>) {
     let version = object.get("apiVersion");
     let text = version.and_then(Node::text).unwrap_or_default();
     if let Some(version) = version
@@ -110,6 +110,25 @@ fn old_resource(object: &Node, out: &mut Findings<'_>) {
         .severity(Severity::Medium)
         .mend("write state: Disabled or state: Enabled");
     }
+    if let Some(span) = spec.and_then(|spec| spec.key("complainMode")) {
+        out.add(
+            &rules::OLD_CRD,
+            span,
+            "the operator does not read complainMode any more: the profile is enforced",
+        )
+        .severity(Severity::Medium)
+        .mend("write mode: Complain or mode: Enforce");
+    }
+    if let Some(span) = spec.and_then(|spec| spec.key("policy")) {
+        out.add(
+            &rules::OLD_CRD,
+            span,
+            "the operator does not read the text in policy any more: no profile is installed",
+        )
+        .severity(Severity::High)
+        .mend("write the rules as lists in abstract");
+    }
+    let kind = object.get("kind").and_then(Node::text).unwrap_or_default();
     let metadata = object.get("metadata");
     if let Some(span) = metadata.and_then(|metadata| metadata.key("namespace"))
         && text.ends_with("/v1")
@@ -117,7 +136,7 @@ fn old_resource(object: &Node, out: &mut Findings<'_>) {
         out.add(
             &rules::OLD_CRD,
             span,
-            "a SeccompProfile has no namespace since v1",
+            format!("{kind} has no namespace since v1"),
         )
         .mend("take namespace out");
     }

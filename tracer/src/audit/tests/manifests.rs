@@ -222,3 +222,12 @@ fn apparmor_profiles_of_the_operator() {
         ]
     );
 }
+
+#[test]
+fn old_fields_of_an_apparmor_profile() {
+    let text = "apiVersion: security-profiles-operator.x-k8s.io/v1alpha1\nkind: AppArmorProfile\nmetadata: {name: a}\nspec:\n  complainMode: true\n  policy: |\n    profile a {\n      file,\n    }\n";
+    let findings = manifest(text, None);
+    let lines: Vec<_> = of(&findings, "old-crd").iter().map(|it| it.0).collect();
+    assert_eq!(lines, [1, 5, 6]);
+    assert_eq!(of(&findings, "apparmor-blanket").len(), 1);
+}

@@ -6,7 +6,7 @@ mod rule;
 
 use std::ops::Range;
 
-use super::{Form, Input, Malformed};
+use super::{Form, Input, Malformed, Node};
 
 pub(super) use object::resource;
 pub(crate) use rule::Rule;
@@ -22,6 +22,8 @@ pub struct AppArmor {
     /// What it is called: by its object, its key or its first head.
     pub(crate) name: Option<String>,
     pub(crate) statements: Vec<Statement>,
+    /// The object around it.
+    pub(crate) object: Option<Node>,
 }
 
 impl AppArmor {
@@ -41,6 +43,7 @@ impl AppArmor {
             form: Form::AppArmor,
             name: first.map(|head| head.profile_name().to_owned()),
             statements,
+            object: None,
         })
     }
 

@@ -62,6 +62,7 @@ pub(in super::super) fn resource(input: &Input, object: &Node) -> Result<AppArmo
         let read = AppArmor::of_text(&inner).map_err(wrong)?;
         return Ok(AppArmor {
             form: Form::AppArmorResource,
+            object: Some(object.clone()),
             ..read.named(name).at(&policy.span)
         });
     }
@@ -85,6 +86,7 @@ pub(in super::super) fn resource(input: &Input, object: &Node) -> Result<AppArmo
         form: Form::AppArmorResource,
         name: object::name(object).map(str::to_owned),
         statements,
+        object: Some(object.clone()),
     })
 }
 
@@ -109,8 +111,11 @@ fn known(input: &Input, spec: &Node) -> Result<(), Malformed> {
 }
 
 fn head(object: &Node, spec: &Node, name: &str) -> Statement {
+    // v1 has no complainMode, and operators of its time do not read it.
+    let version = object.get("apiVersion").and_then(Node::text);
+    let is_old = version.is_some_and(|version| !version.ends_with("/v1"));
     let complains = spec.get("mode").and_then(Node::text) == Some("Complain")
-        || spec.get("complainMode").and_then(Node::bool) == Some(true);
+        || (is_old && spec.get("complainMode").and_then(Node::bool) == Some(true));
     let place = ["mode", "complainMode"]
         .iter()
         .find_map(|key| spec.get(key))
