@@ -1,7 +1,7 @@
 //! Files that are a recording or a profile: which, and what they mean on a host.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::Read as _,
     path::{Path, PathBuf},
 };
@@ -37,7 +37,7 @@ impl Input {
     /// Reads one. A folder stands for the recording in it.
     pub(super) fn read(named: &Path) -> anyhow::Result<Self> {
         if named.is_dir() {
-            return Ok(Self::Recording(Box::new(store::read(named)?)));
+            return Ok(Self::Recording(Box::new(recording(named)?)));
         }
         let (path, name) = split(named);
         let bytes = bytes(&path)?;
@@ -50,6 +50,50 @@ impl Input {
             Subject::Manifest(_) => anyhow::bail!("{} holds no profile", path.display()),
         };
         Ok(Self::Profile(profile))
+    }
+}
+
+/// Reads a recording. A folder stands for the recording in it, or below it when that is the only one; what
+/// tracer wrote beside a recording stands for that too.
+pub(super) fn recording(named: &Path) -> anyhow::Result<Recording> {
+    Ok(store::read(&recording_of(named)?)?)
+}
+
+fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
+    let beside = named.with_file_name(store::RECORDING);
+    let name = named.file_name().and_then(|name| name.to_str());
+    let is_output = matches!(
+        name,
+        Some("seccomp.json" | "apparmor.profile" | "REVIEW.md")
+    );
+    if is_output && named.is_file() && beside.is_file() {
+        return Ok(beside);
+    }
+    if !named.is_dir() || named.join(store::RECORDING).exists() {
+        return Ok(named.to_owned());
+    }
+    let failed = || format!("cannot read the folder {}", named.display());
+    let mut below = Vec::new();
+    for entry in fs::read_dir(named).with_context(failed)? {
+        let path = entry.with_context(failed)?.path();
+        if path.join(store::RECORDING).is_file() {
+            below.push(path);
+        }
+    }
+    below.sort();
+    match below.as_slice() {
+        // The reader says that there is none.
+        [] => Ok(named.to_owned()),
+        [only] => Ok(only.clone()),
+        several => {
+            let several: Vec<_> = several.iter().map(|path| label(path)).collect();
+            anyhow::bail!(
+                "{} holds recordings of {} workloads; give one of them: {}",
+                named.display(),
+                several.len(),
+                several.join(", ")
+            )
+        }
     }
 }
 
@@ -142,7 +186,7 @@ pub(super) struct HostArgs {
 
     /// A capability of the container, for profiles that say more with some (Docker's, Podman's): repeat
     /// it, or list several with commas [default: those that all recorded containers have, else none]
-    #[arg(long, value_name = "CAP_NAME", value_delimiter = ',', value_parser = capability)]
+    #[arg(long, alias = "capabilities", value_name = "CAP_NAME", value_delimiter = ',', value_parser = capability)]
     capability: Vec<String>,
 
     /// The kernel, for profiles that say more with a newer one [default: that of the recordings, else this
