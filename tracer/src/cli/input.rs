@@ -29,8 +29,22 @@ pub(super) enum Input {
 
 /// A profile of some kind, and where it is from.
 pub(super) enum Profile {
-    Seccomp(Box<Seccomp>),
+    Seccomp(Chosen),
     AppArmor(AppArmor),
+}
+
+/// A seccomp profile and the file that it is from.
+pub(super) struct Chosen {
+    file: read::Input,
+    read: Box<Seccomp>,
+}
+
+impl Chosen {
+    /// An error with the place of the entry that it names.
+    fn malformed(&self, error: &impl ToString) -> Malformed {
+        let error = error.to_string();
+        self.file.malformed(self.read.place_of(&error).start, error)
+    }
 }
 
 impl Input {
@@ -44,8 +58,9 @@ impl Input {
         if kind(&bytes).schema.is_some() {
             return Ok(Self::Recording(Box::new(store::parse(&bytes, &path)?)));
         }
-        let profile = match read::choose(&text(&path, bytes)?, name.as_deref())? {
-            Subject::Seccomp(read) => Profile::Seccomp(read),
+        let file = text(&path, bytes)?;
+        let profile = match read::choose(&file, name.as_deref())? {
+            Subject::Seccomp(read) => Profile::Seccomp(Chosen { file, read }),
             Subject::AppArmor(read) => Profile::AppArmor(read),
             Subject::Manifest(_) => anyhow::bail!("{} holds no profile", path.display()),
         };
@@ -98,7 +113,7 @@ fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
 }
 
 /// Reads a seccomp profile. A folder stands for the `seccomp.json` in it.
-pub(super) fn seccomp(named: &Path) -> anyhow::Result<Seccomp> {
+pub(super) fn seccomp(named: &Path) -> anyhow::Result<Chosen> {
     let inner = named.join("seccomp.json");
     let (path, name) = match named.is_dir() {
         true if inner.is_file() => (inner, None),
@@ -111,7 +126,9 @@ pub(super) fn seccomp(named: &Path) -> anyhow::Result<Seccomp> {
             path.display()
         );
     }
-    Ok(read::choose_seccomp(&text(&path, bytes)?, name.as_deref())?)
+    let file = text(&path, bytes)?;
+    let read = Box::new(read::choose_seccomp(&file, name.as_deref())?);
+    Ok(Chosen { file, read })
 }
 
 /// `FILE#NAME` in its parts, when there is no file of that whole name.
@@ -250,10 +267,9 @@ impl HostArgs {
     /// The profile in plain form for one of them.
     pub(super) fn resolve(
         &self,
-        read: &Seccomp,
+        chosen: &Chosen,
         native: Abi,
         recordings: &[Recording],
-        path: &Path,
     ) -> anyhow::Result<OciSeccomp> {
         let target = Target {
             native,
@@ -267,8 +283,8 @@ impl HostArgs {
                 None => kernel(recordings)?,
             },
         };
-        let resolved = read.document().resolve(&target);
-        resolved.with_context(|| format!("{} means nothing certain", path.display()))
+        let resolved = chosen.read.document().resolve(&target);
+        Ok(resolved.map_err(|error| chosen.malformed(&error))?)
     }
 
     /// A runtime on such a machine.
@@ -287,10 +303,12 @@ impl HostArgs {
 
     /// What the profile says by itself: as crun has it, which adds nothing of its own, or as runc, where
     /// crun refuses it.
-    pub(super) fn filter(&self, profile: &OciSeccomp, native: Abi) -> Result<Filter, Refusal> {
-        Filter::new(profile, self.host(native, Runtime::Crun)).or_else(|refusal| {
-            Filter::new(profile, self.host(native, Runtime::Runc)).map_err(|_| refusal)
-        })
+    pub(super) fn filter(&self, chosen: &Chosen, native: Abi) -> anyhow::Result<Filter> {
+        let profile = self.resolve(chosen, native, &[])?;
+        let of = |runtime| Filter::new(&profile, self.host(native, runtime));
+        let refused = |refusal: Refusal| chosen.malformed(&refusal);
+        let filter = of(Runtime::Crun).or_else(|refusal| of(Runtime::Runc).map_err(|_| refusal));
+        Ok(filter.map_err(refused)?)
     }
 }
 

@@ -152,9 +152,7 @@ fn offline(args: &Args, window: Choice, recordings: &[Recording]) -> anyhow::Res
     let read = input::seccomp(&args.profile)?;
     let mut profiles = Vec::new();
     for native in args.host.natives(recordings)? {
-        let profile = args
-            .host
-            .resolve(&read, native, recordings, &args.profile)?;
+        let profile = args.host.resolve(&read, native, recordings)?;
         for runtime in runtimes(&window) {
             profiles.push(Enforced {
                 profile: profile.clone(),
