@@ -5,7 +5,9 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::{Path, PathBuf},
 };
 
@@ -230,12 +232,24 @@ impl Line<'_> {
         let text = self.arguments.get(argument)?.strip_prefix('"')?;
         let path = unescaped(text.split('"').next()?)?;
         if path.starts_with(b"/") {
-            return Some(path);
+            return Some(resolved(path));
         }
         let mut whole = trimmed(self.descriptor(directory?)?);
         whole.push(b'/');
         whole.extend_from_slice(&path);
-        Some(whole)
+        Some(resolved(whole))
+    }
+}
+
+/// The name in the directory that the kernel found, as long as it is still there.
+fn resolved(path: Vec<u8>) -> Vec<u8> {
+    let whole = Path::new(OsStr::from_bytes(&path));
+    let (Some(directory), Some(name)) = (whole.parent(), whole.file_name()) else {
+        return path;
+    };
+    match fs::canonicalize(directory) {
+        Ok(real) => real.join(name).into_os_string().into_vec(),
+        Err(_) => path,
     }
 }
 

@@ -214,6 +214,60 @@ mod tests {
         insta::assert_snapshot!(diff_text(&of_recordings(), "a", "b\n+++ c"));
     }
 
+    fn of_apparmor(before: &str, after: &str) -> Diff {
+        let read = |text: &str| {
+            let input = crate::read::Input::new("f", text.into()).unwrap();
+            let subject = crate::read::choose(&input, None).unwrap();
+            subject.apparmor().unwrap().clone()
+        };
+        crate::diff::apparmor(&read(before), &read(after))
+    }
+
+    #[test]
+    fn apparmor_as_markdown() {
+        let diff = of_apparmor(
+            "profile a {\n  /etc/a r,\n}\n",
+            "profile a {\n  /etc/a rw,\n  network inet,\n}\n",
+        );
+        let text = diff_markdown(&diff, "a", "b");
+        assert!(
+            text.starts_with("## From `a` to `b`: AppArmor profiles\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("|  | Rule | Before | After | To know |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| arguments | `/etc/a` | r | rw | - |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| added | `network inet` | - | - | - |"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_hostile_rule_is_one_line_of_text() {
+        let diff = of_apparmor(
+            "profile a {\n}\n",
+            "profile a {\n  \"/x\u{1b}[2J|y\n# no difference\" r,\n}\n",
+        );
+        let text = diff_text(&diff, "a", "b");
+        assert!(!text.contains('\u{1b}'), "{text}");
+        assert!(!text.contains("\n# no difference"), "{text}");
+        let markdown = diff_markdown(&diff, "a", "b");
+        assert!(!markdown.contains('\u{1b}'), "{markdown}");
+        assert_eq!(
+            markdown
+                .lines()
+                .filter(|line| line.starts_with('|'))
+                .count(),
+            3
+        );
+    }
+
     #[test]
     fn nothing_is_said_of_what_is_the_same() {
         let same = recordings(&mixed(), &mixed());
