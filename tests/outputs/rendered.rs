@@ -39,7 +39,8 @@ impl Models {
         let capabilities = apparmor.as_ref().and_then(Capabilities::needed_by);
         let hardening = Hardening::of(&recording, ExecPolicy::default(), capabilities.as_ref());
         let mut placement = Placement::of(&recording);
-        if placement.container.is_none() {
+        // The committed examples are of commands, for which `--container` says it.
+        if recording.instances.iter().all(|it| it.container.is_none()) {
             placement.container = Some("web".to_owned());
         }
         Ok(Self {
