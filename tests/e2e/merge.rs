@@ -150,7 +150,7 @@ fn a_merge_has_the_profile_of_its_parts() -> Outcome {
     let apart: Vec<&Path> = replicas.iter().map(AsRef::as_ref).collect();
     let apart = generate(&scratch.join("apart"), &apart)?;
     let together = generate(&scratch.join("together"), &[&merged])?;
-    ensure!(apart.len() == 4, "{:?}", apart.keys());
+    ensure!(apart.len() == 6, "{:?}", apart.keys());
     ensure!(apart == together, "they differ");
     Ok(())
 }
