@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::{ObjectName, name::is_label};
 use crate::{
     profile::Unfit,
     recording::{Container, Recording},
 };
 
-/// Where a workload is in its cluster. What several recorded containers say differently is not known.
+/// Where a workload is in its cluster. What several recorded containers say differently is not known, nor
+/// is a name that no cluster would have taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placement {
     /// Its namespace.
@@ -40,9 +42,9 @@ impl Placement {
         Self {
             namespace: one(in_pods.clone().map(|it| namespace(it))),
             owner: one(in_pods.clone().map(|it| owner(it))),
-            container: one(in_pods.map(|it| it.name.clone())),
+            container: one(in_pods.map(|it| it.name.clone())).filter(|name| is_label(name)),
             role: one(all.iter().map(|it| it.role.clone())),
-            image: one(all.iter().map(|it| it.image.clone())),
+            image: one(all.iter().map(|it| it.image.clone())).filter(|image| is_reference(image)),
         }
     }
 
@@ -69,12 +71,20 @@ impl Placement {
 
 fn namespace(container: &Container) -> Option<String> {
     let (namespace, _) = container.pod.as_deref()?.split_once('/')?;
-    Some(namespace.to_owned())
+    is_label(namespace).then(|| namespace.to_owned())
 }
 
 fn owner(container: &Container) -> Option<(String, String)> {
     let (kind, name) = container.owner.as_deref()?.split_once('/')?;
+    ObjectName::new(name).ok()?;
     Some((kind.to_ascii_lowercase(), name.to_owned()))
+}
+
+/// Whether something may be the reference of an image: its characters are those of names, tags and digests
+/// (distribution, reference/regexp.go).
+fn is_reference(image: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._-/:@+[]".contains(c);
+    !image.is_empty() && image.chars().all(fine)
 }
 
 /// What all of them say.
@@ -110,6 +120,19 @@ mod tests {
         let owner = placement.owner.unwrap();
         assert_eq!((owner.0.as_str(), owner.1.as_str()), ("deployment", "cart"));
         assert_eq!(placement.image, None, "there are two");
+    }
+
+    #[test]
+    fn names_that_no_cluster_takes_are_not_known() {
+        let mut recording = in_container(fixture::empty(), Security::default());
+        if let Some(container) = recording.instances[0].container.as_mut() {
+            container.name = Some("a\nb".to_owned());
+            container.pod = Some("x: y/z".to_owned());
+            container.owner = Some("deployment/<b>".to_owned());
+            container.image = Some("a b".to_owned());
+            container.role = None;
+        }
+        assert_eq!(Placement::of(&recording), Placement::default());
     }
 
     #[test]
