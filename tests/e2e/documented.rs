@@ -130,6 +130,12 @@ fn diff_and_explain() -> Outcome {
 }
 
 #[test]
+fn report() -> Outcome {
+    needs!(Need::X86);
+    works("report.md")
+}
+
+#[test]
 fn dots_stand_for_anything_and_nothing_else_does() {
     let expected: Vec<_> = ["a…c", "…", "end"].map(str::to_owned).to_vec();
     assert!(is_as_expected(&expected, &["abc", "end"]));

@@ -19,6 +19,7 @@ mod profile;
 mod record;
 mod report;
 mod say;
+mod since;
 mod verify;
 
 use std::{io, process::ExitCode};
