@@ -303,7 +303,7 @@ mod tests {
         let rendered = render(&report::hostile::hostile(), &[], &Settings::default()).unwrap();
         assert!(rendered.len() >= 6);
         for (name, text) in rendered {
-            report::hostile::is_harmless(&name, &text);
+            report::hostile::is_harmless(name, &text);
         }
     }
 
