@@ -25,7 +25,7 @@ pub(crate) struct Options {
     /// Paths in it.
     #[arg(long, default_value_t = 20_000)]
     paths: usize,
-    /// How often each thing is measured; the median counts.
+    /// How often each thing is measured: the median counts, of the browser's times the least.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Where the results are kept.
@@ -152,8 +152,13 @@ fn measure(
         .map(|browser| {
             let empty = scratch.join("empty.html");
             fs::write(&empty, "<!doctype html><title>empty</title>")?;
-            let show = |page: &Path| median(options.rounds, || paint(browser, page, scratch));
-            Ok::<_, anyhow::Error>((show(&page)? - show(&empty)?).max(0.0))
+            // In turns, and the least of each: what else the machine does only adds.
+            let (mut least, mut least_empty) = (f64::INFINITY, f64::INFINITY);
+            for _ in 0..options.rounds.max(1) {
+                least = least.min(median(1, || paint(browser, &page, scratch))?);
+                least_empty = least_empty.min(median(1, || paint(browser, &empty, scratch))?);
+            }
+            Ok::<_, anyhow::Error>((least - least_empty).max(0.0))
         })
         .transpose()?;
     Ok(Row {
