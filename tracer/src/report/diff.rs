@@ -2,6 +2,7 @@
 
 use super::{
     escape::{code, prose},
+    html::Since,
     markdown::{Document, count},
     rules::{list, or_dash},
 };
@@ -43,6 +44,11 @@ pub fn diff_markdown(diff: &Diff, before: &str, after: &str) -> String {
     );
     doc.paragraph(&format!("{}.", prose(&summary(diff))));
     doc.list(diff.notes.iter().map(|note| prose(note)));
+    changes_table(&mut doc, diff);
+    doc.into_text()
+}
+
+fn changes_table(doc: &mut Document, diff: &Diff) {
     let rows = diff.changes.iter().map(|change| {
         let side = |lines: &[String]| {
             or_dash(
@@ -68,6 +74,35 @@ pub fn diff_markdown(diff: &Diff, before: &str, after: &str) -> String {
             Kind::AppArmor => "Rule",
         };
         doc.table(["", what, "Before", "After", "To know"], rows);
+    }
+}
+
+/// What changed since an older profile or recording, to stand before a review.
+pub fn changes_markdown(since: &Since) -> String {
+    let mut doc = Document::default();
+    doc.heading(1, &format!("What changed since {}", code(&since.label)));
+    match &since.calls {
+        Some(diff) => {
+            doc.paragraph(&format!("System calls: {}.", prose(&summary(diff))));
+            doc.list(diff.notes.iter().map(|note| prose(note)));
+            changes_table(&mut doc, diff);
+        }
+        None => doc.paragraph("The older one says nothing of system calls."),
+    }
+    match &since.rules {
+        Some(rules) if rules.added.is_empty() && rules.removed.is_empty() => {
+            doc.paragraph("Rules of AppArmor: no difference.");
+        }
+        Some(rules) => {
+            for (what, lines) in [("added", &rules.added), ("removed", &rules.removed)] {
+                if !lines.is_empty() {
+                    let number = count(lines.len(), "rule", "rules");
+                    doc.paragraph(&format!("{number} of AppArmor {what}:"));
+                    doc.long_list(lines.iter().map(|line| code(line)));
+                }
+            }
+        }
+        None => doc.paragraph("Files, capabilities, sockets and signals are not compared: only one of the two says anything of them."),
     }
     doc.into_text()
 }
