@@ -2,7 +2,8 @@
 //!
 //! [`overhead`] measures the cost of one call, [`scale`] how that cost and the tracer's memory grow
 //! with the number of cgroups, [`churn`] what containers of a few milliseconds ask of it,
-//! [`merge`] what many recordings do, [`audit`] what many profiles do, [`profile`] what a profile costs that is enforced. All compare within one run only: conditions take turns, so that a
+//! [`merge`] what many recordings do, [`audit`] what many profiles do, [`profile`] what a profile costs that is enforced,
+//! [`report`] what a page for reviewers does. All compare within one run only: conditions take turns, so that a
 //! machine that gets slower gets slower for all of them.
 
 mod audit;
@@ -18,6 +19,7 @@ mod offsets;
 mod overhead;
 mod proc;
 mod profile;
+mod report;
 mod results;
 mod sampler;
 mod scale;
@@ -53,6 +55,8 @@ enum Command {
     Audit(audit::Options),
     /// What calls cost under a profile, under Docker's default, and without a filter.
     Profile(profile::Options),
+    /// The page of a small and of a large recording: time to make it, its size, time to show it.
+    Report(report::Options),
     /// Serves one load process (internal).
     #[command(hide = true)]
     Load {
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
         Command::Merge(options) => run(|| merge::run(&options)),
         Command::Audit(options) => run(|| audit::run(&options)),
         Command::Profile(options) => run(|| profile::run(&options)),
+        Command::Report(options) => run(|| report::run(&options)),
         Command::Load { cpu, tree } => load::serve(cpu, &tree),
     };
     match result {

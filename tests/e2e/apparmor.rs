@@ -290,7 +290,8 @@ fn mounts() -> Outcome {
             without = without.replace(remount, "");
         }
         let denied = denied_by(&without)?;
-        let is_denied = |line: &String| line.contains("mount") || line.contains("pivotroot");
+        let asked = ["mount", "umount", "pivotroot"].map(|it| format!("operation=\"{it}\""));
+        let is_denied = |line: &String| asked.iter().any(|it| line.contains(it));
         if !denied.iter().any(is_denied) && (asks_of_moves || !is_of_move_mount(rule)) {
             not_needed.push(rule.trim());
         }

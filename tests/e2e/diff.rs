@@ -88,7 +88,7 @@ fn of_things_that_cannot_be_compared() -> Outcome {
             text(&other),
             "this is not a profile: seccomp has defaultAction",
         ),
-        (text(&profile), text(&refused), "no runtime accepts"),
+        (text(&profile), text(&refused), "c.json:1:1: "),
         (text(&profile), "nowhere".to_owned(), "cannot read nowhere"),
     ] {
         let finished = tracer(&["diff", &before, &after])?;
@@ -144,6 +144,48 @@ fn of_every_form() -> Outcome {
     ensure!(
         finished.code() == 1 && finished.stderr.contains("names profiles and holds none"),
         "{finished:?}"
+    );
+    Ok(())
+}
+
+/// Whoever asks about a release names its folder, or the profile that is enforced.
+#[test]
+fn of_folders_and_of_what_lies_beside_a_recording() -> Outcome {
+    let scratch = Scratch::new()?;
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../profiles-out/examples");
+    for release in ["v1", "v2"] {
+        std::fs::create_dir_all(scratch.join(release).join("nginx"))?;
+        for file in ["recording.json", "seccomp.json"] {
+            std::fs::copy(
+                format!("{example}/nginx/{file}"),
+                scratch.join(release).join("nginx").join(file),
+            )?;
+        }
+    }
+    let path = |name: &str| scratch.join(name).to_string_lossy().into_owned();
+    let same = changes(&path("v1"), &path("v2/nginx"))?;
+    ensure!(same.is_empty(), "{same:?}");
+    let explained = tracer(&["explain", &path("v1/nginx/seccomp.json"), "futex"])?;
+    ensure!(
+        explained.code() == 0 && explained.text().starts_with("futex is allowed"),
+        "{explained:?}"
+    );
+    let verified = tracer(&["verify", &path("v1/nginx"), "--recording", &path("v2")])?;
+    ensure!(verified.code() == 0, "{verified:?}");
+    // Of several workloads it is not known which is meant.
+    std::fs::rename(scratch.join("v2/nginx"), scratch.join("v1/other"))?;
+    let several = tracer(&["explain", &path("v1"), "futex"])?;
+    ensure!(
+        several.code() == 1
+            && several
+                .stderr
+                .contains("recordings of 2 workloads; give one of them"),
+        "{several:?}"
+    );
+    let none = tracer(&["explain", &path("v2"), "futex"])?;
+    ensure!(
+        none.code() == 1 && none.stderr.contains("recording.json"),
+        "{none:?}"
     );
     Ok(())
 }

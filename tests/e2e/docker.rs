@@ -288,6 +288,40 @@ fn a_container_runs_under_the_profile_that_was_recorded_in_one() -> Outcome {
     Ok(())
 }
 
+/// The flags that are made of a recording start the container too: with no more capabilities than it used.
+#[test]
+fn a_container_runs_with_the_flags_of_its_recording() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::Docker);
+    needs!(program::REDIS, program::REDIS_TOOLS);
+    let scratch = Scratch::new()?;
+    let docker = docker_with_redis(&scratch)?;
+    let (folder, said) = record_redis(&docker, &scratch, &unique("redis"))?;
+    let mut generate = tracer::command()?;
+    generate.args(["generate", "--format=seccomp,engine", "--output"]);
+    generate.arg(scratch.join("out")).arg(&folder);
+    process::run(&mut generate)?.success()?;
+    let text = fs::read_to_string(folder.join("engine.args"))?;
+    // Docker's client is put into another mount namespace here, and so into another folder.
+    let text = text.replace("=./", &format!("={}/", folder.display()));
+    let flags: Vec<_> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        // It would have to be loaded, into the kernel of the machine; `e2e/apparmor.rs` does that in a VM.
+        .filter(|line| !line.contains("=apparmor="))
+        .collect();
+    ensure!(flags.contains(&"--cap-drop=ALL"), "{text}");
+    let dir = scratch.dir("under")?;
+    let name = unique("redis");
+    let argv = Server::Redis.prepare(&dir)?;
+    let mut running = Running::spawn(&mut docker.run(&name, &dir, &flags, &argv))?;
+    let under = Server::Redis.exercise(&dir, &mut running);
+    let under = under.with_context(|| Work::Server(Server::Redis).log(&dir))?;
+    stop(&docker, &name)?;
+    running.wait()?.success()?;
+    ensure!(under == said, "{under}, but without the flags {said}");
+    Ok(())
+}
+
 /// A program that says itself which of its calls failed, and how.
 #[test]
 fn what_dockers_filter_stops_is_recorded() -> Outcome {

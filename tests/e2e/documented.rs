@@ -186,6 +186,12 @@ fn the_workflow() -> Outcome {
 }
 
 #[test]
+fn report() -> Outcome {
+    needs!(Need::X86);
+    works("report.md")
+}
+
+#[test]
 fn dots_stand_for_anything_and_nothing_else_does() {
     let expected: Vec<_> = ["a…c", "…", "end"].map(str::to_owned).to_vec();
     assert!(is_as_expected(&expected, &["abc", "end"]));

@@ -30,6 +30,7 @@
 //! | [`hostile`] | files, names and sockets that mean harm do none |
 //! | [`merge`] | many recordings are one, in any order, and what differs between them shows |
 //! | [`output`] | what is written, where, and that it is the same each time |
+//! | [`forms`] | each place of enforcement gets its form, and what a form cannot say is told |
 //! | [`diff`] | what changed is told, and nothing of what is the same |
 //! | [`documented`] | the examples in docs print what they say |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
@@ -52,6 +53,7 @@ mod documented;
 mod enforcement;
 mod errno;
 mod files;
+mod forms;
 mod generalise;
 mod ground_truth;
 mod hostile;

@@ -327,9 +327,9 @@ fn what_cannot_be_done_is_said_before_anything_is_run() -> Outcome {
     let command = ["--", "touch", &marker];
     let cases: [(&Path, &[&str], i32, &str); 10] = [
         (&none, &[], 125, "execve"),
-        (&bad, &[], 125, "line 2 column"),
-        (&bytes, &[], 125, "is no text"),
-        (&deep, &[], 125, "line 1 column"),
+        (&bad, &[], 125, "bad.json:2:10: unknown field"),
+        (&bytes, &[], 125, "bytes.json:1:1: this is no UTF-8 text"),
+        (&deep, &[], 125, "deep.json:1:"),
         (Path::new("nowhere.json"), &[], 125, "cannot read"),
         (&all, &["--format", "json"], 2, "--report"),
         (&all, &["--update", "nowhere"], 125, "nowhere"),

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use proptest::{collection::vec, prelude::*, sample::select};
+use anyhow::Result;
+use proptest::{
+    collection::vec, prelude::*, sample::select, strategy::ValueTree as _, test_runner::TestRunner,
+};
 use tracer::{
     capability::Capability,
     recording::{
@@ -331,4 +334,14 @@ pub(crate) fn any_recording() -> impl Strategy<Value = Recording> {
             recording
         },
     )
+}
+
+/// Some of them, always the same.
+pub(crate) fn generated(count: usize) -> Result<Vec<Recording>> {
+    let mut runner = TestRunner::deterministic();
+    let any = any_recording();
+    (0..count)
+        .map(|_| any.new_tree(&mut runner).map(|tree| tree.current()))
+        .collect::<Result<_, _>>()
+        .map_err(|error| anyhow::anyhow!("{error}"))
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tracer_tests::{Outcome, needs, process, requires::program, scratch::Scratch};
 
 use super::{
-    fixture::{empty, examples},
+    fixture::{empty, examples, generated},
     rendered::Models,
 };
 
@@ -54,7 +54,7 @@ fn a_layout_is_what_is_asked_for() -> Outcome {
 #[test]
 fn skopeo_copies_it() -> Outcome {
     needs!(program::SKOPEO);
-    for recording in examples().into_iter().chain([empty()]) {
+    for recording in examples().into_iter().chain([empty()]).chain(generated(6)?) {
         let scratch = Scratch::new()?;
         let from = scratch.dir("from")?;
         write(&from, &Models::new(recording)?.layout()?)?;

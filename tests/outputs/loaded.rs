@@ -4,16 +4,12 @@
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
-use proptest::{
-    strategy::{Strategy as _, ValueTree as _},
-    test_runner::TestRunner,
-};
 use serde_json::Value;
 use tracer::profile::kubernetes::Operator;
 use tracer_tests::{Outcome, needs, requires::Need};
 
 use super::{
-    fixture::{HOSTILE, any_recording, hostile},
+    fixture::{HOSTILE, generated, hostile},
     rendered::{Models, OPERATORS, documents},
 };
 
@@ -56,12 +52,7 @@ fn text(object: &Value, operator: Operator) -> String {
 #[test]
 fn the_parser_takes_what_the_operator_makes_of_it() -> Outcome {
     needs!(Need::Program("apparmor_parser", "apparmor"));
-    let mut runner = TestRunner::deterministic();
-    let any = any_recording();
-    let generated = (0..10).map(|_| any.new_tree(&mut runner).map(|tree| tree.current()));
-    let generated = generated
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| anyhow::anyhow!("{error}"))?;
+    let generated = generated(10)?;
     for recording in HOSTILE.iter().map(|text| hostile(text)).chain(generated) {
         let models = Models::new(recording)?;
         for operator in OPERATORS {

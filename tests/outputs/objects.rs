@@ -123,6 +123,28 @@ fn what_is_read_only_is_not_denied_to_what_is_written() -> Outcome {
     Ok(())
 }
 
+#[test]
+fn a_path_that_becomes_wider_denies_no_other() -> Outcome {
+    let mut recording = fixture::empty();
+    recording.files = vec![
+        // Two bytes that the operator refuses, so any two, those of the next one too.
+        file("/srv/\u{e9}", FileAccess::Read),
+        file("/srv/ab", FileAccess::Write),
+        // Both become the same.
+        file("/run/a#", FileAccess::Read),
+        file("/run/a!", FileAccess::Write),
+    ];
+    let made = Models::new(recording)?.apparmor_profile(OPERATORS[0])?;
+    let made = made.ok_or_else(|| anyhow::anyhow!("files were observed"))?;
+    let object = &documents(&made.text)?[0];
+    let files = &object["spec"]["abstract"]["filesystem"];
+    ensure!(
+        *files == json!({"readWritePaths": ["/run/a?", "/srv/??", "/srv/ab"]}),
+        "{files:#}"
+    );
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

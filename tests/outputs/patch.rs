@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tracer_tests::{Outcome, needs, process, requires::Need, scratch::Scratch};
 
 use super::{
-    fixture::empty,
+    fixture::{empty, examples, generated},
     rendered::{Models, documents},
 };
 
@@ -30,6 +30,31 @@ spec:
           runAsUser: 101
           seccompProfile: {type: RuntimeDefault}
 ";
+
+#[test]
+fn kubectl_takes_any() -> Outcome {
+    needs!(Need::Kubectl);
+    for recording in examples().into_iter().chain(generated(6)?) {
+        let scratch = Scratch::new()?;
+        let patch = Models::new(recording)?.patch(false)?.text;
+        fs::write(scratch.join("deployment.yaml"), DEPLOYMENT)?;
+        fs::write(scratch.join("patch.yaml"), &patch)?;
+        let mut kubectl = Command::new("kubectl");
+        kubectl
+            .args(["patch", "--local", "--type=strategic", "-o", "yaml"])
+            .args(["-f", "deployment.yaml", "--patch-file", "patch.yaml"])
+            .current_dir(scratch.path());
+        let finished = process::run(&mut kubectl)?.success()?;
+        let merged = documents(&String::from_utf8(finished.stdout)?)?;
+        let containers = &merged[0]["spec"]["template"]["spec"]["containers"];
+        ensure!(
+            containers.as_array().is_some_and(|all| all.len() == 2),
+            "{patch}"
+        );
+        ensure!(containers[1]["securityContext"]["seccompProfile"]["type"] == "Localhost");
+    }
+    Ok(())
+}
 
 #[test]
 fn kubectl_merges_it() -> Outcome {

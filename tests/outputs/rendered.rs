@@ -39,9 +39,8 @@ impl Models {
         let capabilities = apparmor.as_ref().and_then(Capabilities::needed_by);
         let hardening = Hardening::of(&recording, ExecPolicy::default(), capabilities.as_ref());
         let mut placement = Placement::of(&recording);
-        if placement.container.is_none() {
-            placement.container = Some("web".to_owned());
-        }
+        // As `--container` says it, of a command, or of a container with a name that no cluster takes.
+        placement.container.get_or_insert_with(|| "web".to_owned());
         Ok(Self {
             name: ObjectName::of_workload(&recording.workload.name)?,
             seccomp,

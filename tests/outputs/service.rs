@@ -7,10 +7,6 @@ use std::{
 };
 
 use anyhow::ensure;
-use proptest::{
-    strategy::{Strategy as _, ValueTree as _},
-    test_runner::TestRunner,
-};
 use tracer::{
     capability::Capability,
     recording::{CapabilityUse, Recording, SocketOperation, SocketUse},
@@ -26,7 +22,7 @@ use tracer_tests::{
 };
 
 use super::{
-    fixture::{any_recording, by_run, empty, examples},
+    fixture::{by_run, empty, examples, generated},
     rendered::Models,
 };
 
@@ -94,12 +90,7 @@ fn systemd_takes_it() -> Outcome {
         said.contains("no_such_call") && said.contains("Nonsense"),
         "it is asked: {said}"
     );
-    let mut runner = TestRunner::deterministic();
-    let any = any_recording();
-    let generated = (0..12).map(|_| any.new_tree(&mut runner).map(|tree| tree.current()));
-    let generated = generated
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|it| anyhow::anyhow!("{it}"))?;
+    let generated = generated(12)?;
     let known = examples().into_iter().chain([empty(), everything()]);
     for recording in known.chain(generated) {
         let drop_in = Models::new(recording)?.drop_in()?.text;

@@ -1,7 +1,9 @@
 # Every kind of access to a file, each by an absolute path, in the folder that is named.
+import ctypes
 import fcntl
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 
@@ -58,3 +60,31 @@ os.unlink(at("socket"))
 os.rename(at("directory"), at("moved"))
 os.unlink(at("moved/written"))
 os.rmdir(at("moved"))
+# Rights that a call asks for beyond those that the file was opened with.
+with open(at("linked"), "w"):
+    pass
+with open(at("linked")) as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+descriptor = os.open(at("linked"), os.O_WRONLY | os.O_APPEND)
+os.write(descriptor, b"appended")
+os.close(descriptor)
+# Directories, and names that change places.
+os.mkdir(at("one"))
+os.chmod(at("one"), 0o700)
+os.rename(at("one"), at("two"))
+libc = ctypes.CDLL(None, use_errno=True)
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+if libc.renameat2(AT_FDCWD, os.fsencode(at("two")), AT_FDCWD, os.fsencode(at("linked")), RENAME_EXCHANGE):
+    raise OSError(ctypes.get_errno(), "renameat2")
+# A name that leads through a link and out again.
+os.mkdir(at("linked/below"))
+os.symlink("linked/below", at("through"))
+os.mkdir(at("through/../beside"))
+# A script, and a program that another thread than the first one starts.
+script = at("script")
+with open(script, "w") as file:
+    file.write("#!/bin/sh\nexit 0\n")
+os.chmod(script, 0o700)
+subprocess.run([script], check=True)
+start = "import os,threading; threading.Thread(target=os.execv, args=('/bin/true', ['true'])).start()"
+subprocess.run([sys.executable, "-c", start], check=True)

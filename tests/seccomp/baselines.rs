@@ -186,10 +186,7 @@ fn dockers_default() -> Outcome {
         .flat_map(|entry| entry.names.iter().map(String::as_str))
         .filter(x86_64)
         .collect();
-    ensure!(
-        allowed == defaults::granted().collect(),
-        "{allowed:?}"
-    );
+    ensure!(allowed == defaults::granted().collect(), "{allowed:?}");
     let admin = read("moby-default.json", &["CAP_SYS_ADMIN"])?;
     let mount = verdict(&Filter::new(&admin, host()?)?, "mount", [0; 6])?;
     ensure!(mount == Verdict::Allow, "{mount:?}");

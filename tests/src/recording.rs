@@ -150,7 +150,7 @@ pub struct FileAccess {
 }
 
 /// What is done with files.
-const ACCESSES: [&str; 18] = [
+const ACCESSES: [&str; 19] = [
     "read",
     "write",
     "append",
@@ -166,6 +166,7 @@ const ACCESSES: [&str; 18] = [
     "change_owner",
     "truncate",
     "lock",
+    "lock_exclusive",
     "execute",
     "map_executable",
     "connect",

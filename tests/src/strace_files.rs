@@ -5,7 +5,9 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs,
+    os::unix::ffi::{OsStrExt as _, OsStringExt as _},
     path::{Path, PathBuf},
 };
 
@@ -140,6 +142,18 @@ impl Line<'_> {
                 (self.path(None, 0), "rename_from"),
                 (self.path(None, 1), "rename_to"),
             ],
+            "renameat2"
+                if self
+                    .arguments
+                    .get(4)
+                    .is_some_and(|flags| flags.contains("RENAME_EXCHANGE")) =>
+            {
+                let paths = [self.path(Some(0), 1), self.path(Some(2), 3)];
+                paths
+                    .into_iter()
+                    .flat_map(|path| [(path.clone(), "rename_from"), (path, "rename_to")])
+                    .collect()
+            }
             "renameat" | "renameat2" => vec![
                 (self.path(Some(0), 1), "rename_from"),
                 (self.path(Some(2), 3), "rename_to"),
@@ -152,14 +166,14 @@ impl Line<'_> {
             "fchown" => vec![(self.descriptor(0), "change_owner")],
             "truncate" => vec![(self.path(None, 0), "truncate")],
             "ftruncate" => vec![(self.descriptor(0), "truncate")],
-            "flock" => vec![(self.descriptor(0), "lock")],
+            "flock" => vec![(self.descriptor(0), self.lock(1, "LOCK_EX"))],
             "fcntl"
                 if self
                     .arguments
                     .get(1)
-                    .is_some_and(|command| command.contains("LK")) =>
+                    .is_some_and(|command| command.contains("SETLK")) =>
             {
-                vec![(self.descriptor(0), "lock")]
+                vec![(self.descriptor(0), self.lock(2, "F_WRLCK"))]
             }
             "mmap"
                 if self
@@ -194,6 +208,16 @@ impl Line<'_> {
             .collect()
     }
 
+    /// What a lock is told as, `word` being that for an exclusive one.
+    fn lock(&self, argument: usize, word: &str) -> &'static str {
+        let how = self.arguments.get(argument);
+        if how.is_some_and(|how| how.contains(word)) {
+            "lock_exclusive"
+        } else {
+            "lock"
+        }
+    }
+
     /// The path behind an open descriptor, as in `3<\x2f…>`.
     fn descriptor(&self, argument: usize) -> Option<Vec<u8>> {
         behind(self.arguments.get(argument)?)
@@ -208,12 +232,24 @@ impl Line<'_> {
         let text = self.arguments.get(argument)?.strip_prefix('"')?;
         let path = unescaped(text.split('"').next()?)?;
         if path.starts_with(b"/") {
-            return Some(path);
+            return Some(resolved(path));
         }
         let mut whole = trimmed(self.descriptor(directory?)?);
         whole.push(b'/');
         whole.extend_from_slice(&path);
-        Some(whole)
+        Some(resolved(whole))
+    }
+}
+
+/// The name in the directory that the kernel found, as long as it is still there.
+fn resolved(path: Vec<u8>) -> Vec<u8> {
+    let whole = Path::new(OsStr::from_bytes(&path));
+    let (Some(directory), Some(name)) = (whole.parent(), whole.file_name()) else {
+        return path;
+    };
+    match fs::canonicalize(directory) {
+        Ok(real) => real.join(name).into_os_string().into_vec(),
+        Err(_) => path,
     }
 }
 

@@ -251,8 +251,8 @@ pub struct Operation {
     pub mask: u32,
     /// 1 when `argument` is the address of the flags.
     pub behind_pointer: u32,
-    /// Always 0.
-    pub pad: u32,
+    /// An errno with which it counts all the same: what was asked for was granted, and did not happen.
+    pub despite: u32,
     /// It counts only when bit N is set, N being the value of `argument`; 0 when that is not asked.
     pub set: u64,
 }

@@ -80,10 +80,11 @@ pub(crate) static SALTS: Array<u64> = Array::with_max_entries(1024, 0);
 #[map]
 pub(crate) static OPERATIONS: Array<Operation> = Array::with_max_entries(ROW_BYTES, 0);
 
-/// What a thread maps to be executed while it executes a program.
+/// What a process maps to be executed while it executes a program. One whose exec failed stays until
+/// there is no room for another.
 #[map]
-pub(crate) static EXECUTING: HashMap<u32, crate::accesses::Executing> =
-    HashMap::with_max_entries(1024, 0);
+pub(crate) static EXECUTING: LruHashMap<u32, crate::accesses::Executing> =
+    LruHashMap::with_max_entries(1024, 0);
 
 /// Where an event is put together that begins with a program's words.
 #[map]

@@ -1,5 +1,10 @@
 //! The committed examples are what this version renders from their recordings, byte for byte.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, where a failure is to end them"
+)]
+
 use std::{
     collections::BTreeMap,
     fs,

@@ -12,7 +12,7 @@ use aya_ebpf::{
 };
 use tracer_ebpf::{AccessKind, FilesBy, access::open};
 
-use super::{Place, Request, recorded, tell};
+use super::{Place, Request, exits, place::number, recorded, tell};
 use crate::{
     counters::count,
     kernel::{field, low},
@@ -23,7 +23,9 @@ use crate::{
 /// verifier.
 const MOST: usize = 4;
 
-/// What a thread mapped since it began to execute a program.
+/// What a process mapped since it began to execute a program. Filed under the process: a thread that
+/// executes one becomes the first thread, and takes its id over (`de_thread`, fs/exec.c). What another
+/// thread maps meanwhile is taken for its own, which allows no more than was seen.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct Executing {
@@ -43,9 +45,8 @@ pub(crate) fn begins(file: Place) {
         pad: 0,
         places: [Place::NONE; MOST],
     };
-    let tid = low(bpf_get_current_pid_tgid());
     if maps::EXECUTING
-        .insert(tid, executing, u64::from(BPF_ANY))
+        .insert(process(), executing, u64::from(BPF_ANY))
         .is_err()
     {
         count!(accesses_lost);
@@ -53,13 +54,18 @@ pub(crate) fn begins(file: Place) {
     tell(&Request::new(row, AccessKind::Execute, file));
 }
 
-/// The running thread maps a file to be executed. A thread whose exec failed is taken for one that is
+#[inline(always)]
+fn process() -> u32 {
+    low(bpf_get_current_pid_tgid() >> 32)
+}
+
+/// The running thread maps a file to be executed. A process whose exec failed is taken for one that is
 /// still at it, which only makes it remember in vain.
 #[inline(always)]
 pub(crate) fn maps(file: Place) {
-    let tid = low(bpf_get_current_pid_tgid());
-    if let Some(executing) = maps::EXECUTING.get_ptr_mut(tid) {
-        // SAFETY: only the thread itself uses its entry; the index is below the array's length.
+    if let Some(executing) = maps::EXECUTING.get_ptr_mut(process()) {
+        // SAFETY: the index is below the array's length. Two threads that are at it at once may
+        // overwrite one another's.
         unsafe {
             let count = (*executing).count as usize;
             if count < MOST {
@@ -78,16 +84,15 @@ pub(crate) fn maps(file: Place) {
 /// were attached (`func_add`, kernel/tracepoint.c).
 #[btf_tracepoint(function = "sched_process_exec")]
 pub(crate) fn exec_accesses(ctx: BtfTracePointContext) -> i32 {
-    let old_tid = low(ctx.arg(1));
     let bprm: *const u8 = ctx.arg(2);
     // SAFETY: the tracepoint's typed argument.
     let file = unsafe { field::<*const u8>(bprm, config!(binprm_file)) };
     let Some(row) = recorded() else {
-        let _ = maps::EXECUTING.remove(old_tid);
+        let _ = maps::EXECUTING.remove(process());
         return 0;
     };
     if config!(files_by) == FilesBy::Hooks as u32 {
-        let Some(executing) = maps::EXECUTING.get_ptr_mut(old_tid) else {
+        let Some(executing) = maps::EXECUTING.get_ptr_mut(process()) else {
             return 0;
         };
         let mut telling = Telling { row, executing };
@@ -101,10 +106,20 @@ pub(crate) fn exec_accesses(ctx: BtfTracePointContext) -> i32 {
                 0,
             );
         }
-        let _ = maps::EXECUTING.remove(old_tid);
+        let _ = maps::EXECUTING.remove(process());
     } else {
         // What the kernel mapped, after all interpreters; those of ELF files user space looks up.
-        mapped(row, Place::of_file(file), open::READ | open::EXECUTED);
+        let (interp, filename) = (
+            number!(u64, bprm as u64, config!(binprm_interp)),
+            number!(u64, bprm as u64, config!(binprm_filename)),
+        );
+        if interp == filename {
+            mapped(row, Place::of_file(file), open::READ | open::EXECUTED);
+        } else {
+            // A script: it is what the right to be executed was asked for, and only its name is left.
+            mapped(row, Place::of_file(file), open::READ);
+            exits::executed(row, filename);
+        }
     }
     0
 }
@@ -116,8 +131,7 @@ struct Telling {
 }
 
 unsafe extern "C" fn mapped_step(index: u32, telling: *mut Telling) -> i64 {
-    // SAFETY: `exec_accesses` hands over its own, with an entry that only the thread itself uses; the
-    // index is below the array's length.
+    // SAFETY: `exec_accesses` hands over its own; the index is below the array's length.
     unsafe {
         let Telling { row, executing } = telling.read();
         let places = (&raw const (*executing).places).cast::<Place>();

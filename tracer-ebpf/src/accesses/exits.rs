@@ -67,17 +67,15 @@ pub(crate) fn sys_exit_accesses(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 fn ended(regs: *const u8, row: u32, nr: u32, returned: i64) {
     let abi = syscalls::abi_of(regs, nr);
-    // Errors are -4095 to -1 (IS_ERR_VALUE, include/linux/err.h).
-    if (-4095..0).contains(&returned) {
-        return;
-    }
     let Some(index) = events::index_in_row(abi, nr) else {
         return;
     };
     let Some(operation) = maps::OPERATIONS.get(low(index as u64)) else {
         return;
     };
-    if operation.how == 0 {
+    // Errors are -4095 to -1 (IS_ERR_VALUE, include/linux/err.h).
+    let is_error = (-4095..0).contains(&returned);
+    if operation.how == 0 || is_error && returned != -i64::from(operation.despite) {
         return;
     }
     let Some(row) = known_row(row) else {
@@ -110,7 +108,9 @@ fn follow(operation: &'static Operation, ended: &Ended) {
     let asked = low(argument(ended, operation.argument));
     let masked = asked & operation.mask != 0;
     let has_another = operation.how == operation::OF_PATH && operation.second_kind != 0;
-    if operation.mask != 0 && !masked && !has_another {
+    let is_both_ways = operation.how == operation::OF_TWO_PATHS && masked;
+    let is_asked = operation.how != operation::OF_TWO_PATHS && !has_another;
+    if operation.mask != 0 && !masked && is_asked {
         return;
     }
     if operation.set != 0 && (asked > 63 || operation.set >> (asked & 63) & 1 == 0) {
@@ -133,6 +133,8 @@ fn follow(operation: &'static Operation, ended: &Ended) {
             };
             let paths = if operation.how == operation::OF_PATH {
                 1
+            } else if is_both_ways {
+                4
             } else {
                 2
             };
@@ -203,13 +205,43 @@ fn open_file(operation: &Operation, ended: &Ended, kind: AccessKind) {
         if operation.behind_pointer != 0 {
             // openat2's are the first word there.
             // SAFETY: a checked read.
-            flags = unsafe { bpf_probe_read_user(flags as *const u64) }.unwrap_or(0);
+            match unsafe { bpf_probe_read_user(flags as *const u64) } {
+                Ok(read) => flags = read,
+                Err(_) => {
+                    count!(accesses_lost);
+                    return;
+                }
+            }
         }
         flags |= u64::from(operation.opens);
         let mode = number!(u32, file, config!(file_mode));
         request.values[0] = hooks::how_opened(mode, low(flags));
+    } else if kind == AccessKind::Lock {
+        request.values[0] = u64::from(locks_exclusively(operation, ended));
+    } else if kind == AccessKind::MapExecutable && argument(ended, 3) & MAP_ANONYMOUS != 0 {
+        // The descriptor is nobody's then.
+        return;
     }
     tell(&request);
+}
+
+/// `MAP_ANONYMOUS` (include/uapi/asm-generic/mman-common.h).
+const MAP_ANONYMOUS: u64 = 0x20;
+/// `LOCK_EX` (include/uapi/asm-generic/fcntl.h).
+const LOCK_EX: u64 = 2;
+/// `F_WRLCK`.
+const F_WRLCK: u16 = 1;
+
+/// Whether the lock is one that AppArmor asks the right to write for.
+#[inline(always)]
+fn locks_exclusively(operation: &Operation, ended: &Ended) -> bool {
+    if operation.set == 0 {
+        return argument(ended, 1) & LOCK_EX != 0;
+    }
+    // `l_type` is the first field of a `struct flock`, in all its forms.
+    // SAFETY: a checked read.
+    let kind = unsafe { bpf_probe_read_user(argument(ended, 2) as *const u16) };
+    kind == Ok(F_WRLCK)
 }
 
 /// Paths that are to be told as a program gave them.
@@ -227,14 +259,16 @@ unsafe extern "C" fn given_step(index: u32, giving: *mut Giving<'_>) -> i64 {
         ended,
         kind,
     } = unsafe { &*giving };
-    let (kind, directory, path) = if index == 0 {
-        (*kind, operation.directory, operation.path)
+    // The third and fourth are the same two, exchanged.
+    let kind = if index & 1 == 0 {
+        *kind
     } else {
-        (
-            operation.second_kind,
-            operation.second_directory,
-            operation.second_path,
-        )
+        operation.second_kind
+    };
+    let (directory, path) = if matches!(index, 0 | 3) {
+        (operation.directory, operation.path)
+    } else {
+        (operation.second_directory, operation.second_path)
     };
     if let Some(kind) = AccessKind::of(kind) {
         as_given(ended, kind, directory, path);
@@ -280,6 +314,25 @@ fn start(ended: &Ended, directory: u32) -> Place {
 /// Tells of a path as the program gave it.
 #[inline(never)]
 fn as_given(ended: &Ended, kind: AccessKind, directory: u32, path: u32) {
+    tell_given(ended.row, kind, argument(ended, path), true, || {
+        start(ended, directory)
+    });
+}
+
+/// Tells of what is executed, by the name that execve(2) was given, which the kernel has a copy of.
+#[inline(never)]
+pub(super) fn executed(row: u32, name: u64) {
+    tell_given(
+        row,
+        AccessKind::Execute,
+        name,
+        false,
+        Place::working_directory,
+    );
+}
+
+#[inline(always)]
+fn tell_given(row: u32, kind: AccessKind, text: u64, in_user: bool, start: impl FnOnce() -> Place) {
     let Some(event) = maps::GIVEN.get_ptr_mut(0) else {
         return;
     };
@@ -288,11 +341,12 @@ fn as_given(ended: &Ended, kind: AccessKind, directory: u32, path: u32) {
     let bytes = unsafe { (&raw mut (*event).bytes).cast::<u8>() };
     // SAFETY: the element has more bytes than that; a checked read.
     let len = unsafe {
-        generated::bpf_probe_read_user_str(
-            bytes.cast(),
-            low(ACCESS_PATH_LEN as u64),
-            argument(ended, path) as *const _,
-        )
+        let (into, room) = (bytes.cast(), low(ACCESS_PATH_LEN as u64));
+        if in_user {
+            generated::bpf_probe_read_user_str(into, room, text as *const _)
+        } else {
+            generated::bpf_probe_read_kernel_str(into, room, text as *const _)
+        }
     };
     // With its NUL.
     if len < 2 {
@@ -302,11 +356,8 @@ fn as_given(ended: &Ended, kind: AccessKind, directory: u32, path: u32) {
     let len = (low(len.cast_unsigned()) as usize - 1) & (ACCESS_PATH_LEN - 1);
     // SAFETY: as above.
     let is_absolute = unsafe { bytes.read() } == b'/';
-    let start = if is_absolute {
-        Place::NONE
-    } else {
-        start(ended, directory)
-    };
+    let start = if is_absolute { Place::NONE } else { start() };
+    let mut flags = flag::AS_GIVEN;
     let of_start = if is_absolute {
         0
     } else {
@@ -314,12 +365,13 @@ fn as_given(ended: &Ended, kind: AccessKind, directory: u32, path: u32) {
             count!(accesses_lost);
             return;
         };
+        flags |= measured.flags();
         measured.hash
     };
     // SAFETY: as above.
     let of_text = unsafe { text::hash(bytes, len, of_start) };
-    let mut request = Request::new(ended.row, kind, Place::NONE);
-    request.flags = flag::AS_GIVEN;
+    let mut request = Request::new(row, kind, Place::NONE);
+    request.flags = flags;
     let mut key = key(&request, request.flags, of_text.hash);
     if was_told(key) {
         return;

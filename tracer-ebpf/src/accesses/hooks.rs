@@ -82,13 +82,20 @@ hook!(path_link, "path_link"; path_link_exit, "security_path_link"; 3; |ctx| {
 // called with is what its end is asked for, so the returned value is not where it was.
 #[lsm(hook = "path_rename")]
 pub(crate) fn path_rename(ctx: LsmContext) -> i32 {
-    renamed(ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3));
+    // Before Linux 5.19 the hook is called for each way, and this is what it returned so far: 0.
+    renamed_by(
+        &[ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3)],
+        ctx.arg(4),
+    );
     0
 }
 #[fexit(function = "security_path_rename")]
 pub(crate) fn path_rename_exit(ctx: FExitContext) -> i32 {
     if ctx.arg::<i32>(5) == 0 {
-        renamed(ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3));
+        renamed_by(
+            &[ctx.arg(0), ctx.arg(1), ctx.arg(2), ctx.arg(3)],
+            ctx.arg(4),
+        );
     }
     0
 }
@@ -108,7 +115,7 @@ hook!(file_truncate, "file_truncate"; file_truncate_exit, "security_file_truncat
 });
 // (struct file *file, unsigned int cmd)
 hook!(file_lock, "file_lock"; file_lock_exit, "security_file_lock"; 2; |ctx| {
-    of_file(ctx.arg(0), AccessKind::Lock)
+    locked(ctx.arg(0), ctx.arg(1))
 });
 // (struct linux_binprm *bprm)
 hook!(bprm_creds_for_exec, "bprm_creds_for_exec"; bprm_creds_for_exec_exit, "security_bprm_creds_for_exec"; 1; |ctx| {
@@ -207,6 +214,19 @@ fn in_directory(directory: *const u8, name: *const u8, kind: AccessKind) {
     }
 }
 
+/// `F_WRLCK` (include/uapi/asm-generic/fcntl.h), which flock(2) stands for with `LOCK_EX`. AppArmor asks
+/// for the right to write then, however the file was opened (`apparmor_file_lock`).
+const EXCLUSIVELY: u32 = 1;
+
+#[inline(always)]
+fn locked(file: *const u8, command: u32) {
+    if let Some(row) = recorded_by_itself() {
+        let mut request = Request::new(row, AccessKind::Lock, Place::of_file(file));
+        request.values[0] = u64::from(command == EXCLUSIVELY);
+        tell(&request);
+    }
+}
+
 #[inline(always)]
 fn linked(old: *const u8, directory: *const u8, new: *const u8) {
     if let Some(row) = recorded_by_itself() {
@@ -217,15 +237,27 @@ fn linked(old: *const u8, directory: *const u8, new: *const u8) {
     }
 }
 
+/// `RENAME_EXCHANGE` (include/uapi/linux/fs.h): AppArmor asks for both ways.
+const EXCHANGE: u32 = 2;
+
 #[inline(always)]
+fn renamed_by([from, old, to, new]: &[*const u8; 4], flags: u32) {
+    renamed(*from, *old, *to, *new);
+    if flags & EXCHANGE != 0 {
+        renamed(*to, *new, *from, *old);
+    }
+}
+
+#[inline(never)]
 fn renamed(from: *const u8, old: *const u8, to: *const u8, new: *const u8) {
     if let Some(row) = recorded_by_itself() {
         let old = Place::at(from).beside(old as u64);
         let new = Place::at(to).beside(new as u64);
         tell(&Request::new(row, AccessKind::RenameFrom, old));
         let mut request = Request::new(row, AccessKind::RenameTo, new);
-        // The new name is of the same file: there is none behind it yet, or another.
-        request.flags = place::flags(old, AccessKind::RenameFrom) & flag::DIRECTORY;
+        // The new name is of the same file, and AppArmor asks for its owner (`apparmor_path_rename`,
+        // security/apparmor/lsm.c): there is none behind the name yet, or another.
+        request.flags = place::flags(old, AccessKind::RenameFrom);
         tell(&request);
     }
 }

@@ -255,6 +255,10 @@ pub(crate) fn flags(place: Place, kind: AccessKind) -> u32 {
         AccessKind::Create | AccessKind::Symlink => flag::OWNED,
         _ => 0,
     };
+    if matches!(kind, AccessKind::RenameTo) {
+        // Those of the file that gets the name are known already.
+        return 0;
+    }
     let inode = name(place.name).inode;
     if inode == 0 {
         // There is no file yet: this access makes it.

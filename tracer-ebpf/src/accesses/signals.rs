@@ -87,6 +87,29 @@ pub(crate) fn ptrace_access_check_exit(ctx: FExitContext) -> i32 {
     0
 }
 
+/// `(struct task_struct *parent)`: the running task lets its parent trace it (PTRACE_TRACEME).
+#[lsm(hook = "ptrace_traceme")]
+pub(crate) fn ptrace_traceme(ctx: LsmContext) -> i32 {
+    if ctx.arg::<i32>(1) == 0 {
+        traced_by(ctx.arg(0));
+    }
+    0
+}
+
+/// The end of the same hook.
+#[fexit(function = "security_ptrace_traceme")]
+pub(crate) fn ptrace_traceme_exit(ctx: FExitContext) -> i32 {
+    if ctx.arg::<i32>(1) == 0 {
+        traced_by(ctx.arg(0));
+    }
+    0
+}
+
+#[inline(never)]
+fn traced_by(task: *const u8) {
+    both_ends(task, 0, AccessKind::Traced, AccessKind::Trace);
+}
+
 #[inline(never)]
 fn sent(task: *const u8, signal: u32) {
     both_ends(

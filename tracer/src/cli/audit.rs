@@ -20,7 +20,7 @@ use crate::{
     },
     capability::Capability,
     profile::seccomp::read::Kernel,
-    recording::{Recording, store},
+    recording::Recording,
     syscall::{Abi, Machine},
 };
 
@@ -58,7 +58,7 @@ pub(super) struct Args {
 
     /// Capabilities of the container, with commas between them; they choose entries of Docker's form.
     /// Docker's own by default; `none` for none. Those of a manifest count for the profiles it names
-    #[arg(long, value_delimiter = ',', value_name = "CAP")]
+    #[arg(long, alias = "capability", value_delimiter = ',', value_name = "CAP")]
     capabilities: Option<Vec<String>>,
 
     /// The kernel that the profiles are for, as 5.10; this machine's by default
@@ -117,7 +117,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let (inputs, mut malformed) = inputs(&args.profiles)?;
     let capabilities = capabilities(args)?;
-    let recordings = args.recording.iter().map(|path| store::read(path));
+    let recordings = args.recording.iter().map(|path| input::recording(path));
     let recordings: Vec<Recording> = recordings.collect::<Result<_, _>>()?;
     let lookup = |name: &str| lookup(&args.profile_root, name);
     let mut context = Context {

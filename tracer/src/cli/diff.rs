@@ -9,11 +9,10 @@ use anyhow::Context as _;
 
 use super::{
     Exit, Failure,
-    input::{HostArgs, Input, Profile, label},
+    input::{Chosen, HostArgs, Input, Profile, label},
 };
 use crate::{
     diff::{Diff, apparmor, profiles, recordings},
-    read::Seccomp,
     report,
 };
 
@@ -101,17 +100,12 @@ fn compare(args: &Args) -> anyhow::Result<Diff> {
     }
 }
 
-fn seccomp(args: &Args, before: &Seccomp, after: &Seccomp) -> anyhow::Result<Diff> {
+fn seccomp(args: &Args, before: &Chosen, after: &Chosen) -> anyhow::Result<Diff> {
     let native = args.host.natives(&[])?;
     let native = native.first().copied().context("there is no machine")?;
-    let filter = |read: &Seccomp, path: &PathBuf| {
-        let profile = args.host.resolve(read, native, &[], path)?;
-        let filter = args.host.filter(&profile, native);
-        filter.with_context(|| format!("no runtime accepts {}", path.display()))
-    };
     Ok(profiles(
-        &filter(before, &args.before)?,
-        &filter(after, &args.after)?,
+        &args.host.filter(before, native)?,
+        &args.host.filter(after, native)?,
     ))
 }
 

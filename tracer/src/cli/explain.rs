@@ -5,10 +5,9 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Exit, Failure, profile::ProfileArgs};
+use super::{Exit, Failure, input, profile::ProfileArgs};
 use crate::{
     explain::{self, ExplainError, Settings, Subject},
-    recording::store,
     report,
 };
 
@@ -30,7 +29,7 @@ use crate::{
     "  tracer explain profiles-out/nginx SIGTERM",
 ))]
 pub(super) struct Args {
-    /// The recording: a recording.json, or a folder that holds one
+    /// The recording: a recording.json, a folder that holds one, or a profile that lies beside one
     #[arg(value_name = "RECORDING")]
     recording: PathBuf,
 
@@ -56,7 +55,7 @@ enum Format {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let settings = args.profile.settings()?;
-    let recording = store::read(&args.recording)?;
+    let recording = input::recording(&args.recording)?;
     let text = match explain::explain(&recording, &settings.seccomp, &args.name) {
         Ok(explanation) => args.print(&explanation, report::explanation)?,
         Err(unknown @ ExplainError::Unknown { .. }) => {

@@ -13,11 +13,13 @@ use super::{
     output::{self, Format, Rendered},
     profile::ProfileArgs,
     say::{plain, say},
+    since::changes,
     targets::{self, TargetArgs},
 };
 use crate::{
     profile::Unsaid,
     recording::{merge::Merge, store},
+    report,
     syscall::Abi,
 };
 
@@ -29,6 +31,7 @@ use crate::{
     "Examples:\n",
     "  tracer generate profiles-out/nginx\n",
     "  tracer generate run-1/recording.json run-2/recording.json --output profiles\n",
+    "  tracer generate --since main/profiles-out/nginx profiles-out/nginx\n",
     "  tracer generate --arch aarch64 profiles-out/nginx\n",
     "  tracer generate --runtime runc@1.1,crun profiles-out/nginx\n",
     "  tracer generate --format help\n",
@@ -62,6 +65,10 @@ pub(super) struct Args {
     /// Write the manifest back instead of printing it
     #[arg(long, requires = "manifest")]
     in_place: bool,
+    /// Begin REVIEW.md with what changed since then: a recording, its folder, a seccomp profile, or an
+    /// AppArmor profile. For recordings of one workload
+    #[arg(long, value_name = "OLD")]
+    since: Option<PathBuf>,
 
     /// Have apparmor_parser look at each AppArmor profile before anything is written
     #[arg(long)]
@@ -118,13 +125,28 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             }
         };
     }
+    if args.since.is_some() && workloads.len() > 1 {
+        let several = "--since is for recordings of one workload; these are of several";
+        return Err(Failure::new(Exit::Usage, anyhow::anyhow!(several)));
+    }
     // All of it is rendered before the first file is written.
     let rendered = workloads
         .into_iter()
         .filter_map(|(name, merge)| Some((name, merge.finish()?)))
         .map(|(name, recording)| {
-            let rendered = output::render(&recording, &args.format, &settings)
+            let mut rendered = output::render(&recording, &args.format, &settings)
                 .with_context(|| format!("cannot make a profile for {name}"))?;
+            if let Some(since) = &args.since {
+                let models = output::Owned::new(&recording, &settings)?;
+                let changes = changes(since, &recording, &models, &settings)?;
+                for (_, text) in rendered
+                    .files
+                    .iter_mut()
+                    .filter(|file| file.0 == output::REVIEW)
+                {
+                    *text = format!("{}\n{text}", report::changes_markdown(&changes));
+                }
+            }
             let folder = args.output.join(name);
             // Beside what was rendered for the machine recorded on, and never in its place.
             let folder = args

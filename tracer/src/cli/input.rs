@@ -1,7 +1,7 @@
 //! Files that are a recording or a profile: which, and what they mean on a host.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::Read as _,
     path::{Path, PathBuf},
 };
@@ -29,23 +29,38 @@ pub(super) enum Input {
 
 /// A profile of some kind, and where it is from.
 pub(super) enum Profile {
-    Seccomp(Box<Seccomp>),
+    Seccomp(Chosen),
     AppArmor(AppArmor),
+}
+
+/// A seccomp profile and the file that it is from.
+pub(super) struct Chosen {
+    file: read::Input,
+    read: Box<Seccomp>,
+}
+
+impl Chosen {
+    /// An error with the place of the entry that it names.
+    fn malformed(&self, error: &impl ToString) -> Malformed {
+        let error = error.to_string();
+        self.file.malformed(self.read.place_of(&error).start, error)
+    }
 }
 
 impl Input {
     /// Reads one. A folder stands for the recording in it.
     pub(super) fn read(named: &Path) -> anyhow::Result<Self> {
         if named.is_dir() {
-            return Ok(Self::Recording(Box::new(store::read(named)?)));
+            return Ok(Self::Recording(Box::new(recording(named)?)));
         }
         let (path, name) = split(named);
         let bytes = bytes(&path)?;
         if kind(&bytes).schema.is_some() {
             return Ok(Self::Recording(Box::new(store::parse(&bytes, &path)?)));
         }
-        let profile = match read::choose(&text(&path, bytes)?, name.as_deref())? {
-            Subject::Seccomp(read) => Profile::Seccomp(read),
+        let file = text(&path, bytes)?;
+        let profile = match read::choose(&file, name.as_deref())? {
+            Subject::Seccomp(read) => Profile::Seccomp(Chosen { file, read }),
             Subject::AppArmor(read) => Profile::AppArmor(read),
             Subject::Manifest(_) => anyhow::bail!("{} holds no profile", path.display()),
         };
@@ -53,8 +68,52 @@ impl Input {
     }
 }
 
+/// Reads a recording. A folder stands for the recording in it, or below it when that is the only one; what
+/// tracer wrote beside a recording stands for that too.
+pub(super) fn recording(named: &Path) -> anyhow::Result<Recording> {
+    Ok(store::read(&recording_of(named)?)?)
+}
+
+fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
+    let beside = named.with_file_name(store::RECORDING);
+    let name = named.file_name().and_then(|name| name.to_str());
+    let is_output = matches!(
+        name,
+        Some("seccomp.json" | "apparmor.profile" | "REVIEW.md")
+    );
+    if is_output && named.is_file() && beside.is_file() {
+        return Ok(beside);
+    }
+    if !named.is_dir() || named.join(store::RECORDING).exists() {
+        return Ok(named.to_owned());
+    }
+    let failed = || format!("cannot read the folder {}", named.display());
+    let mut below = Vec::new();
+    for entry in fs::read_dir(named).with_context(failed)? {
+        let path = entry.with_context(failed)?.path();
+        if path.join(store::RECORDING).is_file() {
+            below.push(path);
+        }
+    }
+    below.sort();
+    match below.as_slice() {
+        // The reader says that there is none.
+        [] => Ok(named.to_owned()),
+        [only] => Ok(only.clone()),
+        several => {
+            let several: Vec<_> = several.iter().map(|path| label(path)).collect();
+            anyhow::bail!(
+                "{} holds recordings of {} workloads; give one of them: {}",
+                named.display(),
+                several.len(),
+                several.join(", ")
+            )
+        }
+    }
+}
+
 /// Reads a seccomp profile. A folder stands for the `seccomp.json` in it.
-pub(super) fn seccomp(named: &Path) -> anyhow::Result<Seccomp> {
+pub(super) fn seccomp(named: &Path) -> anyhow::Result<Chosen> {
     let inner = named.join("seccomp.json");
     let (path, name) = match named.is_dir() {
         true if inner.is_file() => (inner, None),
@@ -67,7 +126,9 @@ pub(super) fn seccomp(named: &Path) -> anyhow::Result<Seccomp> {
             path.display()
         );
     }
-    Ok(read::choose_seccomp(&text(&path, bytes)?, name.as_deref())?)
+    let file = text(&path, bytes)?;
+    let read = Box::new(read::choose_seccomp(&file, name.as_deref())?);
+    Ok(Chosen { file, read })
 }
 
 /// `FILE#NAME` in its parts, when there is no file of that whole name.
@@ -142,7 +203,7 @@ pub(super) struct HostArgs {
 
     /// A capability of the container, for profiles that say more with some (Docker's, Podman's): repeat
     /// it, or list several with commas [default: those that all recorded containers have, else none]
-    #[arg(long, value_name = "CAP_NAME", value_delimiter = ',', value_parser = capability)]
+    #[arg(long, alias = "capabilities", value_name = "CAP_NAME", value_delimiter = ',', value_parser = capability)]
     capability: Vec<String>,
 
     /// The kernel, for profiles that say more with a newer one [default: that of the recordings, else this
@@ -206,10 +267,9 @@ impl HostArgs {
     /// The profile in plain form for one of them.
     pub(super) fn resolve(
         &self,
-        read: &Seccomp,
+        chosen: &Chosen,
         native: Abi,
         recordings: &[Recording],
-        path: &Path,
     ) -> anyhow::Result<OciSeccomp> {
         let target = Target {
             native,
@@ -223,8 +283,8 @@ impl HostArgs {
                 None => kernel(recordings)?,
             },
         };
-        let resolved = read.document().resolve(&target);
-        resolved.with_context(|| format!("{} means nothing certain", path.display()))
+        let resolved = chosen.read.document().resolve(&target);
+        Ok(resolved.map_err(|error| chosen.malformed(&error))?)
     }
 
     /// A runtime on such a machine.
@@ -243,10 +303,12 @@ impl HostArgs {
 
     /// What the profile says by itself: as crun has it, which adds nothing of its own, or as runc, where
     /// crun refuses it.
-    pub(super) fn filter(&self, profile: &OciSeccomp, native: Abi) -> Result<Filter, Refusal> {
-        Filter::new(profile, self.host(native, Runtime::Crun)).or_else(|refusal| {
-            Filter::new(profile, self.host(native, Runtime::Runc)).map_err(|_| refusal)
-        })
+    pub(super) fn filter(&self, chosen: &Chosen, native: Abi) -> anyhow::Result<Filter> {
+        let profile = self.resolve(chosen, native, &[])?;
+        let of = |runtime| Filter::new(&profile, self.host(native, runtime));
+        let refused = |refusal: Refusal| chosen.malformed(&refusal);
+        let filter = of(Runtime::Crun).or_else(|refusal| of(Runtime::Runc).map_err(|_| refusal));
+        Ok(filter.map_err(refused)?)
     }
 }
 

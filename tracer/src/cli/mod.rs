@@ -20,6 +20,7 @@ mod profile;
 mod record;
 mod report;
 mod say;
+mod since;
 mod targets;
 mod verify;
 

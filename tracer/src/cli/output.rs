@@ -125,9 +125,9 @@ impl Rendered {
 
 /// What the files are made of.
 pub(super) struct Owned {
-    seccomp: SeccompProfile,
-    apparmor: Option<AppArmorProfile>,
-    capabilities: Option<Capabilities>,
+    pub(super) seccomp: SeccompProfile,
+    pub(super) apparmor: Option<AppArmorProfile>,
+    pub(super) capabilities: Option<Capabilities>,
 }
 
 impl Owned {

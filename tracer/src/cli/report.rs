@@ -1,7 +1,6 @@
 //! `tracer report`: a recording and what is made of it, as one page.
 
 use std::{
-    fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
@@ -9,17 +8,13 @@ use std::{
 use anyhow::Context as _;
 
 use super::{
-    Exit, Failure,
-    input::{HostArgs, Input, Profile, label},
-    name, output,
+    Exit, Failure, name, output,
     profile::{ProfileArgs, Settings},
+    since::changes,
 };
 use crate::{
-    diff,
-    profile::{apparmor::AppArmorProfile, capabilities::Capabilities, seccomp::SeccompProfile},
-    read,
     recording::{Recording, merge::Merge, store},
-    report::html::{Report, RuleChanges, Since},
+    report::html::Report,
     syscall::Abi,
 };
 
@@ -100,7 +95,7 @@ fn page(
     settings: &Settings,
     since: Option<&Path>,
 ) -> anyhow::Result<String> {
-    let models = Models::of(recording, settings)?;
+    let models = output::Owned::new(recording, settings)?;
     let mut files = output::render(recording, &[], settings)?.files;
     files.retain(|(name, _)| *name != output::REVIEW);
     let since = since
@@ -115,103 +110,4 @@ fn page(
         since: since.as_ref(),
     };
     Ok(report.to_html())
-}
-
-struct Models {
-    seccomp: SeccompProfile,
-    apparmor: Option<AppArmorProfile>,
-    capabilities: Option<Capabilities>,
-}
-
-impl Models {
-    fn of(recording: &Recording, settings: &Settings) -> anyhow::Result<Self> {
-        let recordings = std::slice::from_ref(recording);
-        let apparmor = AppArmorProfile::from_recordings(recordings, &settings.apparmor);
-        // As in generate: the paths of another machine's libraries are not known.
-        let apparmor = apparmor.filter(|_| settings.seccomp.arch.is_none());
-        Ok(Self {
-            seccomp: SeccompProfile::from_recordings(recordings, &settings.seccomp)?,
-            capabilities: apparmor.as_ref().and_then(Capabilities::needed_by),
-            apparmor,
-        })
-    }
-
-    fn rules(&self) -> Option<String> {
-        self.apparmor.as_ref().map(AppArmorProfile::to_text)
-    }
-}
-
-/// What changed since `path`.
-fn changes(
-    path: &Path,
-    recording: &Recording,
-    models: &Models,
-    settings: &Settings,
-) -> anyhow::Result<Since> {
-    let label = label(path);
-    let rules = models.rules();
-    if let Some(before) = apparmor_text(path)? {
-        return Ok(Since {
-            label,
-            calls: None,
-            rules: rules.map(|after| RuleChanges::between(&before, &after)),
-        });
-    }
-    Ok(match Input::read(path)? {
-        Input::Recording(before) => {
-            let old = Models::of(&before, settings)?;
-            let both = old.rules().zip(rules);
-            Since {
-                label,
-                calls: Some(diff::recordings(&before, recording)),
-                rules: both.map(|(before, after)| RuleChanges::between(&before, &after)),
-            }
-        }
-        Input::Profile(Profile::AppArmor(_)) => anyhow::bail!(
-            "{label} has an AppArmor profile within an object of Kubernetes; give its text in a file of its own"
-        ),
-        Input::Profile(Profile::Seccomp(before)) => {
-            let host = HostArgs::default();
-            let recordings = std::slice::from_ref(recording);
-            let native = match settings.seccomp.arch {
-                Some(arch) => arch,
-                None => *host
-                    .natives(recordings)?
-                    .first()
-                    .context("there is no machine")?,
-            };
-            let after = models.seccomp.to_oci_json()?.into_bytes();
-            let after = read::choose_seccomp(&read::Input::new("the new profile", after)?, None)?;
-            let filter = |profile| {
-                let profile = host.resolve(profile, native, recordings, path)?;
-                host.filter(&profile, native)
-                    .with_context(|| format!("no runtime accepts {label}"))
-            };
-            let calls = diff::profiles(&filter(&before)?, &filter(&after)?);
-            Since {
-                label,
-                calls: Some(calls),
-                rules: None,
-            }
-        }
-    })
-}
-
-/// The text of a file, when it is that of an AppArmor profile.
-fn apparmor_text(path: &Path) -> anyhow::Result<Option<String>> {
-    /// The parser takes no profile that is as long.
-    const MOST: u64 = 64 << 20;
-    let is_small = fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() <= MOST);
-    if !is_small {
-        return Ok(None);
-    }
-    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let Ok(text) = String::from_utf8(bytes) else {
-        return Ok(None);
-    };
-    let is_json = text.trim_start().starts_with(['{', '[']);
-    let has_profile = text
-        .lines()
-        .any(|line| line.trim_start().starts_with("profile "));
-    Ok((!is_json && has_profile).then_some(text))
 }

@@ -169,6 +169,7 @@ fn changes(access: FileAccess) -> bool {
         | FileAccess::Truncate => true,
         FileAccess::Read
         | FileAccess::Lock
+        | FileAccess::LockExclusive
         | FileAccess::Execute
         | FileAccess::MapExecutable
         | FileAccess::Connect => false,

@@ -7,6 +7,8 @@ pub mod engine;
 pub mod hardening;
 pub mod kubernetes;
 mod layer;
+#[cfg(test)]
+mod rendering_tests;
 pub mod seccomp;
 pub mod systemd;
 mod unsaid;

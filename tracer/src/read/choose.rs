@@ -116,7 +116,9 @@ fn none(all: &[Subject], what: &str) -> String {
         );
     }
     if all.iter().any(|it| matches!(it, Subject::AppArmor(_))) {
-        return format!("this is an AppArmor profile and not {what}");
+        return format!(
+            "this is an AppArmor profile and not {what}; tracer audit and tracer diff read those"
+        );
     }
     format!("this is not {what}: {FORMS}")
 }

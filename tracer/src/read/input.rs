@@ -180,7 +180,8 @@ impl Input {
         at.unwrap_or(self.text.len())
     }
 
-    pub(crate) fn malformed(&self, at: usize, what: impl Into<String>) -> Malformed {
+    /// An error about a place in it.
+    pub fn malformed(&self, at: usize, what: impl Into<String>) -> Malformed {
         Malformed {
             file: self.name.clone(),
             position: Some(self.position(at)),

@@ -32,6 +32,17 @@ impl Seccomp {
     pub fn document(&self) -> &Document {
         &self.document
     }
+
+    /// Where in the file the entry stands that a message names as `syscalls[3]`; the profile when it names
+    /// none.
+    pub fn place_of(&self, message: &str) -> Range<usize> {
+        let index = || {
+            let (_, rest) = message.split_once("syscalls[")?;
+            rest.split_once(']')?.0.parse::<usize>().ok()
+        };
+        let entry = index().and_then(|at| self.node.get("syscalls")?.items().nth(at));
+        entry.unwrap_or(&self.node).span.clone()
+    }
 }
 
 /// The kernel takes filters of up to 4,096 instructions (BPF_MAXINSNS, include/uapi/linux/bpf_common.h),

@@ -51,9 +51,9 @@ fn of_operator(version: &str, spec: &Value) -> Value {
     })
 }
 
-fn of_kubescape(spec: &Value) -> Value {
+fn of_kubescape(version: &str, spec: &Value) -> Value {
     json!({
-        "apiVersion": "kubescape.io/v1",
+        "apiVersion": version,
         "kind": "SeccompProfile",
         "metadata": {"name": "web"},
         "spec": {"containers": [{"name": "nginx", "path": "web/nginx.json", "spec": spec}]},
@@ -124,7 +124,7 @@ proptest! {
         let objects = ["v1", "v1beta1", "v1alpha1"]
             .map(|version| of_operator(version, &spec))
             .into_iter()
-            .chain([of_kubescape(&spec), json!({
+            .chain([of_kubescape("kubescape.io/v1", &spec), of_kubescape("spdx.softwarecomposition.kubescape.io/v1beta1", &spec), json!({
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
                 "data": {"web.json": spec.to_string()},

@@ -2,6 +2,7 @@
 
 use super::{
     escape::{code, prose},
+    html::Since,
     markdown::{Document, count},
     rules::{list, or_dash},
 };
@@ -43,6 +44,11 @@ pub fn diff_markdown(diff: &Diff, before: &str, after: &str) -> String {
     );
     doc.paragraph(&format!("{}.", prose(&summary(diff))));
     doc.list(diff.notes.iter().map(|note| prose(note)));
+    changes_table(&mut doc, diff);
+    doc.into_text()
+}
+
+fn changes_table(doc: &mut Document, diff: &Diff) {
     let rows = diff.changes.iter().map(|change| {
         let side = |lines: &[String]| {
             or_dash(
@@ -68,6 +74,35 @@ pub fn diff_markdown(diff: &Diff, before: &str, after: &str) -> String {
             Kind::AppArmor => "Rule",
         };
         doc.table(["", what, "Before", "After", "To know"], rows);
+    }
+}
+
+/// What changed since an older profile or recording, to stand before a review.
+pub fn changes_markdown(since: &Since) -> String {
+    let mut doc = Document::default();
+    doc.heading(1, &format!("What changed since {}", code(&since.label)));
+    match &since.calls {
+        Some(diff) => {
+            doc.paragraph(&format!("System calls: {}.", prose(&summary(diff))));
+            doc.list(diff.notes.iter().map(|note| prose(note)));
+            changes_table(&mut doc, diff);
+        }
+        None => doc.paragraph("The older one says nothing of system calls."),
+    }
+    match &since.rules {
+        Some(rules) if rules.added.is_empty() && rules.removed.is_empty() => {
+            doc.paragraph("Rules of AppArmor: no difference.");
+        }
+        Some(rules) => {
+            for (what, lines) in [("added", &rules.added), ("removed", &rules.removed)] {
+                if !lines.is_empty() {
+                    let number = count(lines.len(), "rule", "rules");
+                    doc.paragraph(&format!("{number} of AppArmor {what}:"));
+                    doc.long_list(lines.iter().map(|line| code(line)));
+                }
+            }
+        }
+        None => doc.paragraph("Files, capabilities, sockets and signals are not compared: only one of the two says anything of them."),
     }
     doc.into_text()
 }
@@ -212,6 +247,60 @@ mod tests {
     #[test]
     fn recordings_as_text() {
         insta::assert_snapshot!(diff_text(&of_recordings(), "a", "b\n+++ c"));
+    }
+
+    fn of_apparmor(before: &str, after: &str) -> Diff {
+        let read = |text: &str| {
+            let input = crate::read::Input::new("f", text.into()).unwrap();
+            let subject = crate::read::choose(&input, None).unwrap();
+            subject.apparmor().unwrap().clone()
+        };
+        crate::diff::apparmor(&read(before), &read(after))
+    }
+
+    #[test]
+    fn apparmor_as_markdown() {
+        let diff = of_apparmor(
+            "profile a {\n  /etc/a r,\n}\n",
+            "profile a {\n  /etc/a rw,\n  network inet,\n}\n",
+        );
+        let text = diff_markdown(&diff, "a", "b");
+        assert!(
+            text.starts_with("## From `a` to `b`: AppArmor profiles\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("|  | Rule | Before | After | To know |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| arguments | `/etc/a` | r | rw | - |"),
+            "{text}"
+        );
+        assert!(
+            text.contains("| added | `network inet` | - | - | - |"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_hostile_rule_is_one_line_of_text() {
+        let diff = of_apparmor(
+            "profile a {\n}\n",
+            "profile a {\n  \"/x\u{1b}[2J|y\n# no difference\" r,\n}\n",
+        );
+        let text = diff_text(&diff, "a", "b");
+        assert!(!text.contains('\u{1b}'), "{text}");
+        assert!(!text.contains("\n# no difference"), "{text}");
+        let markdown = diff_markdown(&diff, "a", "b");
+        assert!(!markdown.contains('\u{1b}'), "{markdown}");
+        assert_eq!(
+            markdown
+                .lines()
+                .filter(|line| line.starts_with('|'))
+                .count(),
+            3
+        );
     }
 
     #[test]

@@ -318,6 +318,15 @@ fn markdown_and_text() {
         "diff",
         &report::diff_markdown(&changes, HOSTILE, HOSTILE).replace('é', ""),
     );
+    let since = Since {
+        label: HOSTILE.to_owned(),
+        calls: Some(changes),
+        rules: Some(RuleChanges {
+            added: vec![HOSTILE.to_owned()],
+            removed: vec![HOSTILE.to_owned()],
+        }),
+    };
+    is_harmless("REVIEW.md", &report::changes_markdown(&since));
     let explained = explain(&recording, &Options::default(), "openat").unwrap();
     is_harmless("explain", &report::explanation(&explained).replace('é', ""));
 }

@@ -1,6 +1,9 @@
 //! The little Markdown that reviews are made of. Cells and items are Markdown already: text from a
 //! workload goes through [`super::escape`] first.
 
+/// A table with more rows than this is folded: a reviewer reads what is around it first.
+const LONG: usize = 30;
+
 /// A document that grows by blocks, one blank line between two.
 #[derive(Debug, Default)]
 pub(super) struct Document {
@@ -36,7 +39,28 @@ impl Document {
             rows.into_iter()
                 .map(|row| format!("| {} |", row.join(" | "))),
         );
-        self.block(&lines.join("\n"));
+        let rows = lines.len() - 2;
+        self.folded(rows, "rows", &lines.join("\n"));
+    }
+
+    /// A list of things, of which each is code already, folded when it is long.
+    pub(super) fn long_list(&mut self, items: impl IntoIterator<Item = String>) {
+        let items: Vec<_> = items.into_iter().map(|item| format!("- {item}")).collect();
+        if !items.is_empty() {
+            self.folded(items.len(), "items", &items.join("\n"));
+        }
+    }
+
+    /// A block, behind a line to open it by when it has many of `what`. The empty lines make a renderer read what is
+    /// between the tags as Markdown.
+    fn folded(&mut self, many: usize, what: &str, block: &str) {
+        if many > LONG {
+            self.block(&format!(
+                "<details>\n<summary>{many} {what}</summary>\n\n{block}\n\n</details>"
+            ));
+        } else {
+            self.block(block);
+        }
     }
 
     pub(super) fn code_block(&mut self, language: &str, code: &str) {

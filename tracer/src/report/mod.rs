@@ -19,7 +19,7 @@ mod variants;
 mod verify;
 
 pub use apparmor::apparmor;
-pub use diff::{diff_markdown, diff_text};
+pub use diff::{changes_markdown, diff_markdown, diff_text};
 pub use explain::{access_explanation, explanation};
 pub use review::review;
 pub use verify::{denials, verification};

@@ -127,7 +127,7 @@ fn implicit(view: &View<'_>, out: &mut Findings<'_>) {
             &rules::IMPLICIT_ERRNO,
             view.part(*at, "action"),
             format!(
-                "{} returned EPERM by habit: no errnoRet says so",
+                "{} return EPERM by habit: no errnoRet says so",
                 list(names.map(String::as_str), 8)
             ),
         );

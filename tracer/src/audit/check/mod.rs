@@ -15,8 +15,6 @@ pub(super) mod manifest;
 mod names;
 pub(super) mod runtime_default;
 
-use std::ops::Range;
-
 use super::{
     Context, Findings, Severity, rules,
     subject::{NoView, View},
@@ -38,14 +36,14 @@ pub(super) fn seccomp(
                 NoView::Unclear(error) => error.to_string(),
                 NoView::Refused(refusal) => refusal.to_string(),
             };
-            let span = refused(read, &why);
+            let span = read.place_of(&why);
             out.add(&rules::REFUSED, span, why);
             return;
         }
     };
     if let Some(refusal) = &view.refusal {
         let why = refusal.to_string();
-        let span = refused(read, &why);
+        let span = read.place_of(&why);
         out.add(
             &rules::REFUSED,
             span,
@@ -68,18 +66,6 @@ pub(super) fn seccomp(
         check(&view, out);
     }
     and(&view);
-}
-
-/// Where what a refusal names stands.
-fn refused(read: &Seccomp, why: &str) -> Range<usize> {
-    let at = entry_of(why).and_then(|at| read.node.get("syscalls")?.items().nth(at));
-    at.unwrap_or(&read.node).span.clone()
-}
-
-/// The entry that a refusal names.
-fn entry_of(why: &str) -> Option<usize> {
-    let (_, rest) = why.split_once("syscalls[")?;
-    rest.split_once(']')?.0.parse().ok()
 }
 
 /// Names with commas between them, and how many more.

@@ -8,7 +8,10 @@ use super::{
     list,
     manifest::Named,
 };
-use crate::syscall::defaults::{ByDefault, blocked_by_default, by_default};
+use crate::syscall::{
+    defaults::{ByDefault, by_default},
+    risk,
+};
 
 /// What would change with `RuntimeDefault`, in the manifest.
 pub(in super::super) fn check(view: &View<'_>, named: &Named, out: &mut Findings<'_>) {
@@ -26,7 +29,7 @@ pub(in super::super) fn check(view: &View<'_>, named: &Named, out: &mut Findings
         }
     }
     // What is known to be dangerous first.
-    weaker.sort_by_key(|name| blocked_by_default(name).is_none());
+    weaker.sort_by_key(|name| (risk::risk(name).is_none(), *name));
     let severity = match (weaker.is_empty(), stronger.is_empty()) {
         (true, true) => return,
         (false, true) => Severity::High,

@@ -44,7 +44,10 @@ pub fn summary(report: &Report) -> String {
     let found = if counts.is_empty() {
         "nothing found".to_owned()
     } else {
-        format!("found {}", counts.join(", "))
+        format!(
+            "found {}; tracer audit --explain ID says more of a rule",
+            counts.join(", ")
+        )
     };
     let what = match report.profiles {
         1 => "1 profile or manifest".to_owned(),

@@ -444,3 +444,57 @@ fn what_is_too_much_for_a_filter_is_refused_at_once() {
             .starts_with("p:1:1: more than 1000 entries")
     );
 }
+
+#[test]
+fn a_supervisor_that_is_not_named() {
+    let notify = r#"{"names": ["mount"], "action": "SCMP_ACT_NOTIFY"}"#;
+    let findings = allows(&format!("{RUNS},\n{notify}"));
+    let found = of(&findings, "notify-without-listener");
+    assert!(found.len() == 1 && found[0].0 == 3, "{findings:?}");
+    let named = audit(&format!(
+        r#"{{"defaultAction": "SCMP_ACT_ERRNO", "listenerPath": "/run/s.sock", "syscalls": [{RUNS}, {notify}]}}"#
+    ));
+    assert_eq!(of(&named, "notify-without-listener"), []);
+}
+
+#[test]
+fn other_abis_that_are_listed() {
+    let text = |architectures: &str| {
+        format!(
+            r#"{{"defaultAction": "SCMP_ACT_ALLOW", "architectures": [{architectures}], "syscalls": []}}"#
+        )
+    };
+    let both = audit(&text(r#""SCMP_ARCH_X86_64", "SCMP_ARCH_X86""#));
+    assert_eq!(of(&both, "abi-listed").len(), 1, "{both:?}");
+    assert_eq!(of(&audit(&text(r#""SCMP_ARCH_X86_64""#)), "abi-listed"), []);
+}
+
+#[test]
+fn what_only_engines_read() {
+    let map = r#""archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": []}]"#;
+    let engine = audit(&format!(
+        "{{\"defaultAction\": \"SCMP_ACT_ERRNO\",\n {map}, \"syscalls\": [{RUNS}]}}"
+    ));
+    assert_eq!(of(&engine, "engine-form")[0].0, 2, "{engine:?}");
+    assert_eq!(of(&allows(RUNS), "engine-form"), []);
+}
+
+/// A rule that no test expects would not be missed.
+#[test]
+fn every_rule_is_expected_by_a_test() {
+    let tests = [
+        include_str!("mod.rs"),
+        include_str!("manifests.rs"),
+        include_str!("apparmor.rs"),
+        include_str!("baseline.rs"),
+        include_str!("../../../tests/audit.rs"),
+        include_str!("../../../../tests/seccomp/audited.rs"),
+        include_str!("../../../../tests/seccomp/bypass.rs"),
+        include_str!("../../../../tests/seccomp/bypass/cases.rs"),
+        include_str!("../../../../tests/e2e/audit.rs"),
+    ];
+    for rule in rules::ALL {
+        let id = format!("\"{}\"", rule.id);
+        assert!(tests.iter().any(|text| text.contains(&id)), "{id}");
+    }
+}

@@ -94,7 +94,7 @@ fn enforced(args: &Args, choice: &Choice) -> anyhow::Result<Enforced> {
         .copied()
         .unwrap_or(Runtime::Runc);
     Ok(Enforced {
-        profile: args.host.resolve(&read, native, &[], &args.profile)?,
+        profile: args.host.resolve(&read, native, &[])?,
         host: Host {
             native,
             ..args.host.host(native, runtime)

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     profile::seccomp::evaluate::Runtime,
-    recording::{Recording, store},
+    recording::Recording,
     report,
     syscall::window::{self, Choice},
     verify::{Enforced, Question, Report, verify},
@@ -126,7 +126,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let recordings: Vec<_> = args
         .recording
         .iter()
-        .map(|path| store::read(path))
+        .map(|path| input::recording(path))
         .collect::<Result<_, _>>()?;
     let report = offline(args, choice, &recordings)?;
     let text = match args.format {
@@ -152,9 +152,7 @@ fn offline(args: &Args, window: Choice, recordings: &[Recording]) -> anyhow::Res
     let read = input::seccomp(&args.profile)?;
     let mut profiles = Vec::new();
     for native in args.host.natives(recordings)? {
-        let profile = args
-            .host
-            .resolve(&read, native, recordings, &args.profile)?;
+        let profile = args.host.resolve(&read, native, recordings)?;
         for runtime in runtimes(&window) {
             profiles.push(Enforced {
                 profile: profile.clone(),

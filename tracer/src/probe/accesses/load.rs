@@ -60,6 +60,8 @@ const TRACES: (&str, &str, &str) = (
     "ptrace_access_check",
 );
 
+const TRACEME: (&str, &str, &str) = ("ptrace_traceme", "ptrace_traceme_exit", "ptrace_traceme");
+
 /// Without these there is no use in the others.
 const NEEDED: [&str; 3] = ["file_open", "mmap_file", "socket_create"];
 
@@ -123,7 +125,7 @@ pub(in crate::probe) fn load(
             .ok()
             .map(|()| Mechanism::Tracepoint)
     });
-    mechanisms.traces = one(ebpf, &TRACES);
+    mechanisms.traces = one(ebpf, &TRACES).filter(|_| one(ebpf, &TRACEME).is_some());
     mechanisms.capabilities = capabilities(ebpf, btf, files, choice);
     Ok(mechanisms)
 }
@@ -231,7 +233,7 @@ fn tracepoint(ebpf: &mut Ebpf, btf: &Btf, program: &str, tracepoint: &str) -> an
 pub(in crate::probe) fn targets(files: Option<Mechanism>) -> Vec<Target<'static>> {
     let hooks = || {
         let all = FILES.iter().chain(&SOCKETS).chain(&MOUNTS);
-        all.chain([&SIGNALS, &TRACES, &("capable", "", "capable")])
+        all.chain([&SIGNALS, &TRACES, &TRACEME, &("capable", "", "capable")])
     };
     let target = |program, what| Target { program, what };
     match files {

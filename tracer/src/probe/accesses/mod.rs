@@ -74,6 +74,8 @@ pub fn blind_spots(kind: &str, mechanism: Mechanism) -> &'static [&'static str] 
         ("files", Mechanism::Exits) => &[
             "whom a file belongs to, of calls that name it by a path and do not open it",
             "what a link was made of",
+            "what was mapped before it was made executable, by mprotect",
+            "message queues, and the terminals that TIOCGPTPEER opens",
             "exactly which file a path named when another thread changed the path, or a directory of it, meanwhile",
             "what io_uring does",
         ],

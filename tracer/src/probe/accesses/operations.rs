@@ -4,7 +4,10 @@ use anyhow::Context as _;
 use aya::{Ebpf, maps::Array};
 use tracer_ebpf::{ABI_SLOTS, AccessKind, Operation, access::operation as how, maps as names};
 
-use crate::{probe::ProbeError, syscall::Machine};
+use crate::{
+    probe::ProbeError,
+    syscall::{Abi, Machine},
+};
 
 /// `O_CREAT | O_TRUNC`, which creat(2) stands for.
 const CREAT: u32 = 0o1100;
@@ -12,9 +15,18 @@ const CREAT: u32 = 0o1100;
 /// `AT_REMOVEDIR`.
 const REMOVEDIR: u32 = 0x200;
 
-/// fcntl(2)'s commands about locks: F_GETLK and on, those of 32-bit calls for 64-bit offsets, and
-/// those of open file descriptions.
-const LOCKS: u64 = 0b111 << 5 | 0b111 << 12 | 0b111 << 36;
+/// fcntl(2)'s commands that lock: F_SETLK and F_SETLKW, those of 32-bit calls for 64-bit offsets, and
+/// those of open file descriptions. To look at locks (F_GETLK) asks nobody.
+const LOCKS: u64 = 0b11 << 6 | 0b11 << 13 | 0b11 << 37;
+
+/// `EAGAIN` (include/uapi/asm-generic/errno-base.h): somebody else has the lock.
+const EAGAIN: u32 = 11;
+/// `EINPROGRESS` (include/uapi/asm-generic/errno.h): the connection is being made.
+const EINPROGRESS: u32 = 115;
+/// `RENAME_EXCHANGE`.
+const EXCHANGE: u32 = 2;
+/// Which argument is none: 0, always.
+const NO_ARGUMENT: u32 = 7;
 
 /// `PROT_EXEC`.
 const PROT_EXEC: u32 = 4;
@@ -31,7 +43,7 @@ const NONE: Operation = Operation {
     argument: 0,
     mask: 0,
     behind_pointer: 0,
-    pad: 0,
+    despite: 0,
     set: 0,
 };
 
@@ -106,15 +118,17 @@ const fn only_if(operation: Operation, argument: u32, mask: u32) -> Operation {
 const LOCKS_BY_FCNTL: Operation = Operation {
     argument: 1,
     set: LOCKS,
+    despite: EAGAIN,
     ..of_file(AccessKind::Lock, 0)
 };
 
 const HERE: u32 = how::CURRENT;
 
 /// By name.
-const OPERATIONS: [(&str, Operation); 40] = [
+const OPERATIONS: [(&str, Operation); 41] = [
     ("open", opens(1)),
     ("openat", opens(2)),
+    ("open_by_handle_at", opens(2)),
     (
         "openat2",
         Operation {
@@ -126,9 +140,7 @@ const OPERATIONS: [(&str, Operation); 40] = [
         "creat",
         Operation {
             opens: CREAT,
-            // The mode, which has none of these bits set that matter.
-            argument: 5,
-            ..opens(0)
+            ..opens(NO_ARGUMENT)
         },
     ),
     ("mkdir", of_path(AccessKind::MakeDirectory, HERE, 0)),
@@ -152,7 +164,7 @@ const OPERATIONS: [(&str, Operation); 40] = [
     ("rmdir", of_path(AccessKind::RemoveDirectory, HERE, 0)),
     ("rename", renames(HERE, 0, HERE, 1)),
     ("renameat", renames(0, 1, 2, 3)),
-    ("renameat2", renames(0, 1, 2, 3)),
+    ("renameat2", only_if(renames(0, 1, 2, 3), 4, EXCHANGE)),
     ("chmod", of_path(AccessKind::ChangeMode, HERE, 0)),
     ("fchmodat", of_path(AccessKind::ChangeMode, 0, 1)),
     ("fchmodat2", of_path(AccessKind::ChangeMode, 0, 1)),
@@ -168,11 +180,24 @@ const OPERATIONS: [(&str, Operation); 40] = [
     ("truncate64", of_path(AccessKind::Truncate, HERE, 0)),
     ("ftruncate", of_file(AccessKind::Truncate, 0)),
     ("ftruncate64", of_file(AccessKind::Truncate, 0)),
-    ("flock", of_file(AccessKind::Lock, 0)),
+    (
+        "flock",
+        Operation {
+            argument: 1,
+            despite: EAGAIN,
+            ..of_file(AccessKind::Lock, 0)
+        },
+    ),
     ("socket", MAKES_SOCKET),
     ("socketpair", MAKES_SOCKET),
     ("bind", of_socket(AccessKind::SocketBind, 1)),
-    ("connect", of_socket(AccessKind::SocketConnect, 1)),
+    (
+        "connect",
+        Operation {
+            despite: EINPROGRESS,
+            ..of_socket(AccessKind::SocketConnect, 1)
+        },
+    ),
     ("listen", of_socket(AccessKind::SocketListen, 0)),
     ("accept", of_socket(AccessKind::SocketAccept, 0)),
 ];
@@ -222,6 +247,11 @@ pub(in crate::probe) fn fill(ebpf: &mut Ebpf, machine: Machine) -> Result<(), Pr
                 let Some(nr) = abi.syscall_number(name) else {
                     continue;
                 };
+                // The old call has one argument, the address of all of them (`sys_ia32_mmap`,
+                // arch/x86/kernel/sys_ia32.c); no libc of today makes it.
+                if *name == "mmap" && abi == Abi::I386 {
+                    continue;
+                }
                 let index = first + nr as usize;
                 operations.set(u32::try_from(index)?, *operation, 0)?;
             }

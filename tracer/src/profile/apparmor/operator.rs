@@ -3,39 +3,50 @@
 
 use super::pattern::{Part, Pattern};
 
+/// Whether the operator takes a byte; `spaces`: whether it takes a space.
+fn is_taken(byte: u8, spaces: bool) -> bool {
+    byte.is_ascii_alphanumeric() || b"_.+@-".contains(&byte) || (byte == b' ' && spaces)
+}
+
 impl Pattern {
-    /// The path as the operator takes it, and whether it stands for more than before: a byte that may not
-    /// be there is `?`, any one. `spaces`: whether a space may.
-    pub(crate) fn for_operator(&self, spaces: bool) -> (String, bool) {
+    /// The pattern with nothing in it that the operator refuses, which may stand for more than before: a
+    /// byte that may not be there becomes any one, a class of digits too, whose brackets may not.
+    pub(crate) fn for_operator(&self, spaces: bool) -> Self {
+        let segments = self.segments().iter().map(|segment| {
+            let parts = segment.iter().flat_map(|part| match part {
+                Part::Text(text) => text
+                    .chunk_by(|one, next| is_taken(*one, spaces) == is_taken(*next, spaces))
+                    .map(|run| match run.first() {
+                        Some(byte) if is_taken(*byte, spaces) => Part::Text(run.to_vec()),
+                        _ => Part::Any(run.len()),
+                    })
+                    .collect(),
+                Part::Digits => vec![Part::Any(1), Part::Star],
+                part => vec![part.clone()],
+            });
+            parts.collect()
+        });
+        Self::of(segments.collect())
+    }
+
+    /// The text of what [`for_operator`](Self::for_operator) made.
+    pub(crate) fn operator_text(&self) -> String {
         let mut path = String::new();
-        let mut wider = false;
         for segment in self.segments() {
             path.push('/');
             for part in segment {
                 match part {
-                    Part::Text(text) => {
-                        for byte in text {
-                            let fine = byte.is_ascii_alphanumeric()
-                                || b"_.+@-".contains(byte)
-                                || (*byte == b' ' && spaces);
-                            wider |= !fine;
-                            path.push(if fine { char::from(*byte) } else { '?' });
-                        }
-                    }
+                    Part::Text(text) => path.push_str(&String::from_utf8_lossy(text)),
                     Part::Pid => path.push_str("@{pid}"),
                     Part::Tid => path.push_str("@{tid}"),
-                    // A class has brackets, which may not be there.
-                    Part::Digits => {
-                        wider = true;
-                        path.push_str("?*");
-                    }
+                    Part::Digits => path.push_str("?*"),
                     Part::Any(count) => path.push_str(&"?".repeat(*count)),
                     Part::Star => path.push('*'),
                     Part::Deep => path.push_str("**"),
                 }
             }
         }
-        (path, wider)
+        path
     }
 
     /// The fixed name at a place, as text; empty when it is not fixed or no text.
@@ -56,7 +67,11 @@ mod tests {
 
     #[test]
     fn what_may_not_be_there_is_any_byte() {
-        let of = |path: &str, spaces| Pattern::literal(&path.into()).for_operator(spaces);
+        let of = |path: &str, spaces| {
+            let pattern = Pattern::literal(&path.into());
+            let made = pattern.for_operator(spaces);
+            (made.operator_text(), made != pattern)
+        };
         assert_eq!(
             of("/etc/a-b_c.d+e@1", true),
             ("/etc/a-b_c.d+e@1".to_owned(), false)

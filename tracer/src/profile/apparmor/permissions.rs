@@ -55,6 +55,8 @@ impl Permissions {
             FileAccess::RenameFrom | FileAccess::Connect => Self::READ | Self::WRITE,
             FileAccess::Link => Self::LINK,
             FileAccess::Lock => Self::LOCK,
+            // `apparmor_file_lock` (security/apparmor/lsm.c), however the file was opened.
+            FileAccess::LockExclusive => Self::LOCK | Self::WRITE,
             FileAccess::Execute => Self::EXECUTE | Self::MAP | Self::READ,
             FileAccess::MapExecutable => Self::MAP | Self::READ,
         }

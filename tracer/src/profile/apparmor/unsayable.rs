@@ -53,6 +53,7 @@ pub(crate) const fn access_in_words(access: FileAccess) -> &'static str {
         FileAccess::ChangeOwner => "changing the owner",
         FileAccess::Truncate => "truncating",
         FileAccess::Lock => "locking",
+        FileAccess::LockExclusive => "locking exclusively",
         FileAccess::Execute => "executing",
         FileAccess::MapExecutable => "mapping",
         FileAccess::Connect => "connecting to",

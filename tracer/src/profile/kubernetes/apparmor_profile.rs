@@ -107,13 +107,18 @@ fn writes() -> Permissions {
 
 impl Files {
     fn of(profile: &AppArmorProfile, operator: Operator, unsaid: &mut BTreeSet<Unsaid>) -> Self {
+        let spaces = operator == Operator::V1;
+        // As the operator takes them: what one of them denies is decided by what it stands for there.
         let all: Vec<_> = profile
             .files()
-            .map(|(pattern, rule)| (pattern, rule.permissions | rule.owner))
+            .map(|(pattern, rule)| {
+                let made = pattern.for_operator(spaces);
+                (pattern, made, rule.permissions | rule.owner)
+            })
             .collect();
         let mut files = Self::default();
-        for (pattern, rule) in profile.files() {
-            files.add(pattern, rule, &all, operator, unsaid);
+        for ((pattern, made, _), (_, rule)) in all.iter().zip(profile.files()) {
+            files.add((pattern, made), rule, &all, operator, unsaid);
         }
         let owners = profile
             .files()
@@ -129,8 +134,8 @@ impl Files {
             unsaid.insert(Unsaid::new(
                 format!(
                     "that {} may be a link to {} alone",
-                    new.for_operator(true).0,
-                    old.for_operator(true).0
+                    new.for_operator(spaces).operator_text(),
+                    old.for_operator(spaces).operator_text()
                 ),
                 "it may be one to any file",
             ));
@@ -140,15 +145,15 @@ impl Files {
 
     fn add(
         &mut self,
-        pattern: &Pattern,
+        (pattern, made): (&Pattern, &Pattern),
         rule: &FileRule,
-        all: &[(&Pattern, Permissions)],
+        all: &[(&Pattern, Pattern, Permissions)],
         operator: Operator,
         unsaid: &mut BTreeSet<Unsaid>,
     ) {
         let needed = rule.permissions | rule.owner;
-        let (path, wider) = pattern.for_operator(operator == Operator::V1);
-        if wider {
+        let path = made.operator_text();
+        if made != pattern {
             for original in rule.paths.keys() {
                 unsaid.insert(Unsaid::new(
                     format!("the path {original}"),
@@ -158,8 +163,8 @@ impl Files {
         }
         denied_by_operator(pattern, needed, &path, unsaid);
         let overlaps = |what: Permissions| {
-            let mut others = all.iter().filter(|(other, _)| *other != pattern);
-            others.any(|(other, permissions)| permissions.has_any(what) && other.overlaps(pattern))
+            let mut others = all.iter().filter(|(other, ..)| *other != pattern);
+            others.any(|(_, other, permissions)| permissions.has_any(what) && other.overlaps(made))
         };
         let executes = needed.has_any(Permissions::EXECUTE);
         let maps = needed.has_any(Permissions::MAP);

@@ -51,6 +51,11 @@ impl ObjectName {
     }
 }
 
+/// Whether something is a DNS-1123 label, as the names of namespaces and containers are.
+pub(super) fn is_label(name: &str) -> bool {
+    name.len() <= 63 && is_part(name)
+}
+
 /// A DNS-1123 label, but for its length: a subdomain has no limit for its parts.
 fn is_part(part: &str) -> bool {
     let edge = |byte: Option<&u8>| {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use super::{ObjectName, name::is_label};
 use crate::{
     profile::Unfit,
     recording::{Container, Recording},
 };
 
-/// Where a workload is in its cluster. What several recorded containers say differently is not known.
+/// Where a workload is in its cluster. What several recorded containers say differently is not known, nor
+/// is a name that no cluster would have taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Placement {
     /// Its namespace.
@@ -25,18 +27,24 @@ pub struct Placement {
 impl Placement {
     /// What a recording says of it.
     pub fn of(recording: &Recording) -> Self {
+        // Names are those of the runs that are listed; a merged recording folds what tells it nothing new.
+        let listed: Vec<_> = recording
+            .instances
+            .iter()
+            .filter_map(|instance| instance.container.as_ref())
+            .collect();
+        let in_pods = listed.iter().filter(|it| it.pod.is_some());
         let kinds = recording.kinds();
-        let containers: Vec<_> = kinds
+        let all: Vec<_> = kinds
             .iter()
             .filter_map(|kind| kind.container.as_ref())
             .collect();
-        let in_pods = containers.iter().filter(|it| it.pod.is_some());
         Self {
             namespace: one(in_pods.clone().map(|it| namespace(it))),
             owner: one(in_pods.clone().map(|it| owner(it))),
-            container: one(in_pods.map(|it| it.name.clone())),
-            role: one(containers.iter().map(|it| it.role.clone())),
-            image: one(containers.iter().map(|it| it.image.clone())),
+            container: one(in_pods.map(|it| it.name.clone())).filter(|name| is_label(name)),
+            role: one(all.iter().map(|it| it.role.clone())),
+            image: one(all.iter().map(|it| it.image.clone())).filter(|image| is_reference(image)),
         }
     }
 
@@ -63,12 +71,20 @@ impl Placement {
 
 fn namespace(container: &Container) -> Option<String> {
     let (namespace, _) = container.pod.as_deref()?.split_once('/')?;
-    Some(namespace.to_owned())
+    is_label(namespace).then(|| namespace.to_owned())
 }
 
 fn owner(container: &Container) -> Option<(String, String)> {
     let (kind, name) = container.owner.as_deref()?.split_once('/')?;
+    ObjectName::new(name).ok()?;
     Some((kind.to_ascii_lowercase(), name.to_owned()))
+}
+
+/// Whether something may be the reference of an image: its characters are those of names, tags and digests
+/// (distribution, reference/regexp.go).
+fn is_reference(image: &str) -> bool {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._-/:@+[]".contains(c);
+    !image.is_empty() && image.chars().all(fine)
 }
 
 /// What all of them say.
@@ -78,5 +94,51 @@ fn one<T: Ord>(all: impl Iterator<Item = Option<T>>) -> Option<T> {
         all.pop_first().flatten()
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        profile::{apparmor::fixture, hardening::tests::in_container},
+        recording::Security,
+    };
+
+    #[test]
+    fn what_replicas_agree_on_is_known() {
+        let mut recording = in_container(fixture::empty(), Security::default());
+        let replica = recording.instances[0].clone();
+        recording.instances.push(replica);
+        if let Some(container) = recording.instances[1].container.as_mut() {
+            container.pod = Some("shop/cart-7d9c-other".to_owned());
+            container.image = Some("registry.example/cart:1.3".to_owned());
+        }
+        let placement = Placement::of(&recording);
+        assert_eq!(placement.namespace.as_deref(), Some("shop"));
+        assert_eq!(placement.container(), Ok("web"));
+        let owner = placement.owner.unwrap();
+        assert_eq!((owner.0.as_str(), owner.1.as_str()), ("deployment", "cart"));
+        assert_eq!(placement.image, None, "there are two");
+    }
+
+    #[test]
+    fn names_that_no_cluster_takes_are_not_known() {
+        let mut recording = in_container(fixture::empty(), Security::default());
+        if let Some(container) = recording.instances[0].container.as_mut() {
+            container.name = Some("a\nb".to_owned());
+            container.pod = Some("x: y/z".to_owned());
+            container.owner = Some("deployment/<b>".to_owned());
+            container.image = Some("a b".to_owned());
+            container.role = None;
+        }
+        assert_eq!(Placement::of(&recording), Placement::default());
+    }
+
+    #[test]
+    fn a_command_is_in_no_pod() {
+        let placement = Placement::of(&fixture::empty());
+        assert_eq!(placement, Placement::default());
+        assert!(placement.container().is_err());
     }
 }

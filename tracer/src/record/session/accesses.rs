@@ -1,6 +1,7 @@
 //! What the ring of accesses tells, in a recording's words.
 
 use std::{
+    collections::HashSet,
     hash::{DefaultHasher, Hash, Hasher as _},
     time::Instant,
 };
@@ -23,6 +24,9 @@ use crate::{
 
 /// `AF_UNIX`.
 const AF_UNIX: u16 = 1;
+
+/// Accesses of instances that are not known yet, which are kept until they are.
+const MOST_WAITING: usize = 65_536;
 
 /// Who did what the kernel side tells of, and when.
 #[derive(Clone)]
@@ -51,15 +55,27 @@ impl Session {
     pub(super) fn drain_accesses(&mut self) -> Result<(), RecordError> {
         let waiting = &mut self.waiting_accesses;
         self.events.drain_accesses(|access| waiting.push(access));
+        let mut unknown = HashSet::new();
         if waiting
             .iter()
             .any(|access| !self.rows.contains_key(&access.access.row))
         {
-            self.learn_rows()?;
+            let rows = self.probe.rows()?;
+            self.learn(&rows)?;
+            unknown = self.unannounced(&rows);
         }
         for access in std::mem::take(&mut self.waiting_accesses) {
-            // A row that is not known is of an instance that is not recorded any more, as with calls.
+            // A row that is not known is of an instance that is not recorded any more, or of one that
+            // no notice has told of yet. Unlike a call, an access has no mark: it is told once.
             let Some(meaning) = self.rows.get(&access.access.row).cloned() else {
+                if !unknown.contains(&access.access.row) {
+                    continue;
+                }
+                if self.waiting_accesses.len() < MOST_WAITING {
+                    self.waiting_accesses.push(access);
+                } else {
+                    self.early_accesses += 1;
+                }
                 continue;
             };
             let announced = self.announced.entry(meaning.instance).or_default();
@@ -225,21 +241,27 @@ impl Session {
             // others are about.
             let follows = matches!(
                 told.kind,
-                AccessKind::ChangeMode | AccessKind::ChangeOwner | AccessKind::Truncate
-            );
-            let mut path =
-                self.resolve(by.instance, access.pid, &told.first, &told.second, follows);
+                AccessKind::ChangeMode
+                    | AccessKind::ChangeOwner
+                    | AccessKind::Truncate
+                    | AccessKind::Execute
+            ) || access.flags & flag::MORE != 0;
+            let path = self.resolve(by.instance, access.pid, &told.first, &told.second, follows);
             let is_directory = matches!(
                 told.kind,
                 AccessKind::MakeDirectory | AccessKind::RemoveDirectory
             ) || access.flags & flag::MORE != 0;
-            if is_directory && !path.is_directory() {
-                path = FilePath::new([path.as_bytes(), b"/"].concat());
+            if is_directory {
+                path.of_directory()
+            } else {
+                path
             }
-            path
         } else {
             FilePath::new(told.first)
         };
+        if access.flags & flag::AS_GIVEN != 0 {
+            self.renamed_directory(by, told.kind, &path, &access);
+        }
         let mut access = access;
         if is_made {
             access.flags |= flag::OWNED;
@@ -256,6 +278,27 @@ impl Session {
             && !self.sees_hooks()
         {
             self.take_interpreter(by, &path, &access);
+        }
+    }
+
+    /// That a name was a directory's is seen when it has its new one.
+    fn renamed_directory(&mut self, by: &By, kind: AccessKind, path: &FilePath, told: &Access) {
+        /// A process has one, until it has the other.
+        const MOST: usize = 1024;
+        match kind {
+            AccessKind::RenameFrom => {
+                if self.renames.len() >= MOST {
+                    self.renames.clear();
+                }
+                self.renames.insert(told.pid, path.clone());
+            }
+            AccessKind::RenameTo => {
+                let from = self.renames.remove(&told.pid);
+                if let Some(from) = from.filter(|_| path.is_directory()) {
+                    self.add_file(by, from.of_directory(), FileAccess::RenameFrom, told, None);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -346,6 +389,7 @@ fn file_accesses(kind: AccessKind, how: u64) -> Vec<FileAccess> {
         AccessKind::ChangeMode => FileAccess::ChangeMode,
         AccessKind::ChangeOwner => FileAccess::ChangeOwner,
         AccessKind::Truncate => FileAccess::Truncate,
+        AccessKind::Lock if how & 1 != 0 => FileAccess::LockExclusive,
         AccessKind::Lock => FileAccess::Lock,
         AccessKind::Execute => FileAccess::Execute,
         AccessKind::MapExecutable => FileAccess::MapExecutable,

@@ -2,13 +2,13 @@
 
 use std::{
     ffi::CString,
-    fs::{self, File},
+    fs::{self, File, OpenOptions},
     io::Read as _,
     os::{
         fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
-        unix::ffi::OsStringExt as _,
+        unix::{ffi::OsStringExt as _, fs::OpenOptionsExt as _},
     },
-    path::PathBuf,
+    path::Path,
 };
 
 use super::Session;
@@ -31,28 +31,42 @@ impl Session {
         follow_last: bool,
     ) -> FilePath {
         let path = put_together(start, text);
+        if let Some(file) = of_descriptor(text, pid) {
+            return FilePath::new(file);
+        }
         let Some(root) = self.root_of(instance, pid) else {
             return FilePath::new(path);
         };
+        // As it was given: what `..` means is known when the links before it were followed.
+        let given = joined(start, text);
         if follow_last {
-            return FilePath::new(real(&root, &path).unwrap_or(path));
+            return match open_in(&root, &given, libc::O_PATH) {
+                Some(file) => found(&file).unwrap_or_else(|| FilePath::new(path)),
+                None => FilePath::new(path),
+            };
         }
-        let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-        let (directory, name) = path.split_at(end);
+        let end = given.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+        let (directory, name) = given.split_at(end);
         let directory = if directory.is_empty() {
             b"/"
         } else {
             directory
         };
-        match real(&root, directory) {
-            Some(mut real) => {
-                if real == b"/" {
-                    real.clear();
-                }
-                real.extend_from_slice(name);
-                FilePath::new(real)
-            }
-            None => FilePath::new(path),
+        let Some(mut real) = real(&root, directory) else {
+            return FilePath::new(path);
+        };
+        if real == b"/" {
+            real.clear();
+        }
+        real.extend_from_slice(name);
+        let is_directory = open_in(&root, &given, libc::O_PATH | libc::O_NOFOLLOW)
+            .and_then(|file| File::from(file).metadata().ok())
+            .is_some_and(|file| file.is_dir());
+        let real = FilePath::new(real);
+        if is_directory {
+            real.of_directory()
+        } else {
+            real
         }
     }
 
@@ -78,9 +92,19 @@ impl Session {
     /// The interpreter that a program names, as it is in its mount namespace.
     pub(super) fn interpreter(&self, instance: u32, pid: u32, program: &[u8]) -> Option<FilePath> {
         let root = self.root_of(instance, pid)?;
-        let file = open_in(&root, program, libc::O_RDONLY | libc::O_NONBLOCK)?;
+        // A workload may put a device in the program's place, and to open one may do anything.
+        let file = open_in(&root, program, libc::O_PATH)?;
+        let again = format!("/proc/self/fd/{}", file.as_raw_fd());
+        if !File::from(file.try_clone().ok()?)
+            .metadata()
+            .ok()?
+            .is_file()
+        {
+            return None;
+        }
+        let file = File::open(again).ok()?;
         let mut head = Vec::new();
-        File::from(file).take(HEAD).read_to_end(&mut head).ok()?;
+        file.take(HEAD).read_to_end(&mut head).ok()?;
         let name = elf_interpreter(&head)?;
         real(&root, name).map(FilePath::new)
     }
@@ -95,24 +119,19 @@ impl Session {
         start: &[u8],
     ) -> Option<FilePath> {
         let root = self.root_of(instance, pid)?;
-        let path = put_together(start, &of_process(text, pid));
-        let file = open_in(&root, &path, libc::O_PATH)?;
-        let mut path = path_of(&file)?;
-        if File::from(file).metadata().ok()?.is_dir() && path != b"/" {
-            path.push(b'/');
-        }
-        Some(FilePath::new(path))
+        let path = joined(start, &of_process(text, pid));
+        found(&open_in(&root, &path, libc::O_PATH)?)
     }
 
-    /// A way to the root directory of an instance.
-    fn root_of(&self, instance: u32, pid: u32) -> Option<PathBuf> {
+    /// The root directory of a process, or of another one of its instance when it has ended.
+    fn root_of(&self, instance: u32, pid: u32) -> Option<File> {
+        let watched = self.instance(instance)?;
+        // A process that has ended has none; its id may be another's by now, in another container.
         let of = |pid: u32| {
-            let root = PathBuf::from(format!("/proc/{pid}/root"));
-            // A process that has ended has none.
-            fs::metadata(root.join("proc")).ok().map(|_| root)
+            let root = open_root(Path::new(&format!("/proc/{pid}/root")))?;
+            is_in(pid, &watched.cgroup.path).then_some(root)
         };
         of(pid).or_else(|| {
-            let watched = self.instance(instance)?;
             let list = fs::read_to_string(watched.cgroup.path.join("cgroup.procs"));
             let others = list.unwrap_or_default();
             others
@@ -120,8 +139,62 @@ impl Session {
                 .filter_map(|line| line.parse().ok())
                 .find_map(of)
                 // A command has the root that tracer has.
-                .or_else(|| (watched.subject.source == Source::Command).then(|| "/".into()))
+                .or_else(|| {
+                    (watched.subject.source == Source::Command)
+                        .then(|| open_root(Path::new("/")))
+                        .flatten()
+                })
         })
+    }
+}
+
+fn open_root(path: &Path) -> Option<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+        .open(path)
+        .ok()
+}
+
+/// Whether a process is in a cgroup or below it, as far as `/proc` tells: its path there begins at the
+/// root of tracer's own cgroup namespace.
+fn is_in(pid: u32, cgroup: &Path) -> bool {
+    let list = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let Some(path) = list.lines().find_map(|line| line.strip_prefix("0::/")) else {
+        return false;
+    };
+    Path::new(path)
+        .ancestors()
+        .any(|above| !above.as_os_str().is_empty() && cgroup.ends_with(above))
+}
+
+/// The path of an open file, with a slash at its end when it is a directory.
+fn found(file: &OwnedFd) -> Option<FilePath> {
+    let path = FilePath::new(path_of(file)?);
+    let is_directory = File::from(file.try_clone().ok()?).metadata().ok()?.is_dir();
+    Some(if is_directory {
+        path.of_directory()
+    } else {
+        path
+    })
+}
+
+/// The file behind a descriptor that a program names by `/proc`, as glibc's fchmodat(3) does; `None` for
+/// other names, and when it is closed.
+fn of_descriptor(text: &[u8], pid: u32) -> Option<Vec<u8>> {
+    const OWN: [&[u8]; 3] = [b"/proc/self/fd/", b"/proc/thread-self/fd/", b"/dev/fd/"];
+    let number = OWN.iter().find_map(|prefix| text.strip_prefix(*prefix))?;
+    let number: u32 = str::from_utf8(number).ok()?.parse().ok()?;
+    let link = fs::read_link(format!("/proc/{pid}/fd/{number}")).ok()?;
+    Some(link.into_os_string().into_vec()).filter(|path| path.starts_with(b"/"))
+}
+
+/// A path that starts from a directory, as it is.
+fn joined(start: &[u8], text: &[u8]) -> Vec<u8> {
+    if text.starts_with(b"/") {
+        text.to_vec()
+    } else {
+        [start, b"/", text].concat()
     }
 }
 
@@ -158,7 +231,7 @@ fn put_together(start: &[u8], text: &[u8]) -> Vec<u8> {
 }
 
 /// Opens a path below a root, whose links do not lead out of it.
-fn open_in(root: &std::path::Path, path: &[u8], flags: i32) -> Option<OwnedFd> {
+fn open_in(root: &File, path: &[u8], flags: i32) -> Option<OwnedFd> {
     /// `RESOLVE_IN_ROOT` (include/uapi/linux/openat2.h).
     const RESOLVE_IN_ROOT: u64 = 0x10;
 
@@ -169,7 +242,6 @@ fn open_in(root: &std::path::Path, path: &[u8], flags: i32) -> Option<OwnedFd> {
         resolve: u64,
     }
 
-    let root = File::open(root).ok()?;
     let path = CString::new(path).ok()?;
     let how = OpenHow {
         flags: u64::from((flags | libc::O_CLOEXEC).cast_unsigned()),
@@ -203,7 +275,7 @@ fn of_process(text: &[u8], pid: u32) -> Vec<u8> {
 }
 
 /// Where a path leads, as the kernel names it: up to the root of its mount namespace.
-fn real(root: &std::path::Path, path: &[u8]) -> Option<Vec<u8>> {
+fn real(root: &File, path: &[u8]) -> Option<Vec<u8>> {
     path_of(&open_in(root, path, libc::O_PATH)?)
 }
 

@@ -29,7 +29,8 @@ use crate::{
     container::Key,
     probe::{Events, KernelAccess, Kind, Probe, ProbeError, Settings},
     recording::{
-        Accesses, Blocked, Call, Executable, FirstSeen, Losses, Observations, Phase, Recording,
+        Accesses, Blocked, Call, Executable, FilePath, FirstSeen, Losses, Observations, Phase,
+        Recording,
     },
     syscall::Machine,
 };
@@ -134,6 +135,10 @@ pub struct Session {
     accesses: Accesses,
     /// Accesses of rows that were not known when they came.
     waiting_accesses: Vec<KernelAccess>,
+    /// What processes gave another name, which is still to come.
+    renames: HashMap<u32, FilePath>,
+    /// Those that there was no room to keep.
+    early_accesses: u64,
     /// Mounts whose texts were not as they should be.
     unreadable_mounts: u64,
     /// By which hashes the kernel side knows what it told, by instance.
@@ -185,6 +190,8 @@ impl Session {
             observations: Observations::default(),
             accesses: Accesses::default(),
             waiting_accesses: Vec::new(),
+            renames: HashMap::new(),
+            early_accesses: 0,
             unreadable_mounts: 0,
             announced: HashMap::new(),
             waiting: Vec::new(),

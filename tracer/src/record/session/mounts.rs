@@ -13,6 +13,9 @@ const MS_REMOUNT: u64 = 1 << 5;
 const MS_BIND: u64 = 1 << 12;
 const MS_MOVE: u64 = 1 << 13;
 const PROPAGATION: u64 = 0b1111 << 17;
+/// `MS_MGC_VAL`, which old callers put in the upper half and the kernel drops.
+const MAGIC: u64 = 0xC0ED_0000;
+const MAGIC_MASK: u64 = 0xFFFF_0000;
 
 impl Session {
     /// Takes in a change of the mount tree.
@@ -60,7 +63,10 @@ impl Session {
 
     /// What mount(2) was asked for.
     fn mount(&self, by: &By, told: &KernelAccess) -> Option<MountUse> {
-        let flags = told.access.values[0];
+        let flags = match told.access.values[0] {
+            old if old & MAGIC_MASK == MAGIC => old & !MAGIC_MASK,
+            flags => flags,
+        };
         let mut texts = told.first.splitn(3, |byte| *byte == 0);
         let (source, filesystem, last) = (texts.next()?, texts.next()?, texts.next()?);
         let is_new = flags & (MS_REMOUNT | MS_BIND | MS_MOVE | PROPAGATION) == 0;

@@ -96,6 +96,7 @@ impl Session {
             values: counters.values_lost,
             accesses: counters.accesses_lost
                 + self.events.malformed_accesses()
+                + self.early_accesses
                 + self.unreadable_mounts,
         }
     }

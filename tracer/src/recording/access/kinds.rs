@@ -73,8 +73,10 @@ pub enum FileAccess {
     ChangeOwner,
     /// Cut or extended (`path_truncate`, `file_truncate`).
     Truncate,
-    /// Locked (`file_lock`).
+    /// Locked, for reading (`file_lock`).
     Lock,
+    /// Locked exclusively, for which the right to write is asked (`file_lock` with `F_WRLCK`).
+    LockExclusive,
     /// Executed (`bprm_creds_for_exec`).
     Execute,
     /// Mapped to be executed (`mmap_file`, `file_mprotect`): a library, an interpreter.

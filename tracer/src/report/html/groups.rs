@@ -28,8 +28,8 @@ fn divide(paths: &[String], members: Vec<usize>, mut directory: String, out: &mu
     // Down to where they part.
     if let Some(first) = members.first().map(path) {
         let whole = first.match_indices('/').map(|(at, _)| &first[..=at]);
-        let common = whole.filter(|it| members.iter().all(|one| path(one).starts_with(it)));
-        if let Some(common) = common.last() {
+        let mut common = whole.filter(|it| members.iter().all(|one| path(one).starts_with(it)));
+        if let Some(common) = common.next_back() {
             directory = common.to_owned();
         }
     }

@@ -33,7 +33,7 @@ pub(super) fn page(report: &Report<'_>) -> String {
     let rules = [
         Some(calls::part(report)),
         report.apparmor.map(files::part),
-        report.apparmor.map(|it| others::capabilities(it)),
+        report.apparmor.map(others::capabilities),
         report.apparmor.and_then(others::sockets),
         report.apparmor.map(others::signals),
         report.apparmor.and_then(others::mounts),
