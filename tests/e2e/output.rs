@@ -43,6 +43,33 @@ pub(crate) fn tracer(args: &[&str]) -> Result<Finished> {
     process::run(tracer::command()?.args(args))
 }
 
+/// What was made of an earlier recording, and not of this one, does not stay beside it.
+#[test]
+fn nothing_of_an_earlier_recording_stays() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2);
+    let scratch = Scratch::new()?;
+    let record = |with_files: bool| -> Result<BTreeMap<String, Vec<u8>>> {
+        let record = Record::new(&scratch.join("out"), "true")?;
+        let record = if with_files {
+            record.with_files()
+        } else {
+            record
+        };
+        let (finished, recorded) = record.of(["true"]).run()?;
+        finished.success()?;
+        files(&recorded.folder)
+    };
+    ensure!(record(true)?.contains_key("apparmor.profile"));
+    let left = record(false)?;
+    let of_files = |name: &&String| name.starts_with("capabilities.") || name.contains("apparmor");
+    ensure!(
+        !left.keys().any(|name| of_files(&name)),
+        "these speak of files: {:?}",
+        left.keys()
+    );
+    Ok(())
+}
+
 /// Recording the same work again leaves everything that is reviewed as it was.
 fn stays_the_same(test: &str, work: Work) -> Outcome {
     let mut needed = vec![Need::Root, Need::Cgroup2];

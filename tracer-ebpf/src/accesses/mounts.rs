@@ -160,7 +160,7 @@ pub(super) fn tell_mounting(mounting: &Mounting) {
         let key = key(&request, request.flags, texts.hash);
         let is_one_too_many = !was_told(key) && too_many(&request, 0, 1);
         if is_one_too_many {
-            count!(accesses_lost);
+            lost();
         }
         if is_one_too_many || was_told(key) {
             entry.discard(0);
@@ -184,6 +184,11 @@ pub(super) fn tell_mounting(mounting: &Mounting) {
         ring::submit(entry);
         note(key, true);
     }
+}
+
+#[inline(always)]
+fn lost() {
+    count!(accesses_lost);
 }
 
 /// Puts a text and its NUL behind what is there; returns where it ends. A text that cannot be read is

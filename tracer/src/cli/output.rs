@@ -106,6 +106,15 @@ impl Format {
     }
 }
 
+/// What there is only for a recording that has files.
+const OF_FILES: [&str; 5] = [
+    APPARMOR,
+    CAPABILITIES[0],
+    CAPABILITIES[1],
+    CAPABILITIES[2],
+    "kubernetes/apparmorprofile.yaml",
+];
+
 /// What was rendered.
 #[derive(Debug, Default)]
 pub(super) struct Rendered {
@@ -241,6 +250,9 @@ pub(super) fn write(
             files.append(&mut rendered.files);
             // Written all the same: what is wrong with it can be read in it.
             store::write(folder, &files)?;
+            // What an earlier recording had and this one has nothing for would speak for this one.
+            let is_there = |name: &str| files.iter().any(|(file, _)| file == name);
+            store::remove(folder, OF_FILES.into_iter().filter(|name| !is_there(name)))?;
             checked.with_context(|| folder.join(APPARMOR).display().to_string())?;
             Ok(())
         }

@@ -21,7 +21,8 @@ use crate::{
 ///
 /// Runs the command in a cgroup of its own and records it from its very first call, with everything
 /// it starts; or records containers, pods and cgroups: those options can be repeated, and each workload
-/// gets a folder, with all its replicas and restarts in it. Writes recording.json, seccomp.json and
+/// gets a folder, with all its replicas and restarts in it. Writes recording.json, the profiles
+/// seccomp.json and apparmor.profile, the capabilities that are needed, objects for Kubernetes and
 /// REVIEW.md to OUTPUT/NAME. The command's standard output, input, signals and exit status are its
 /// own.
 #[derive(Debug, clap::Args)]

@@ -207,6 +207,26 @@ pub fn write(folder: &Path, files: &[(impl AsRef<str>, String)]) -> Result<(), S
     Ok(())
 }
 
+/// Takes files away that are there.
+///
+/// # Errors
+/// [`StoreError::Write`], with the first that does not go.
+pub fn remove<'a>(
+    folder: &Path,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Result<(), StoreError> {
+    for name in names {
+        let path = folder.join(name);
+        match fs::remove_file(&path) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                return Err(StoreError::Write { path, cause });
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn temporary(folder: &Path, text: &str) -> io::Result<NamedTempFile> {
     use std::os::unix::fs::PermissionsExt as _;
 
