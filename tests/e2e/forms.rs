@@ -63,7 +63,11 @@ fn a_name_that_no_object_may_have() -> Outcome {
     ensure!(finished.stderr.contains("is not written"), "{finished:?}");
     ensure!(finished.stderr.contains("--profile-name"), "{finished:?}");
     let written: Vec<_> = files(&scratch.join("out/My_Web"))?.into_keys().collect();
-    ensure!(written == ["REVIEW.md", "seccomp.json"], "{written:?}");
+    ensure!(
+        written.iter().any(|name| name == "seccomp.json")
+            && !written.iter().any(|name| name.starts_with("kubernetes/")),
+        "{written:?}"
+    );
     let asked = generate(&scratch, &["--format", "seccomp-profile"], &recording)?;
     ensure!(asked.status.code() == Some(1), "{asked:?}");
     ensure!(asked.stderr.contains("--profile-name"), "{asked:?}");

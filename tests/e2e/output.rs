@@ -48,19 +48,17 @@ pub(crate) fn tracer(args: &[&str]) -> Result<Finished> {
 fn nothing_of_an_earlier_recording_stays() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
-    let record = |with_files: bool| -> Result<BTreeMap<String, Vec<u8>>> {
-        let record = Record::new(&scratch.join("out"), "true")?;
-        let record = if with_files {
-            record.with_files()
-        } else {
-            record
-        };
-        let (finished, recorded) = record.of(["true"]).run()?;
+    let record = |accesses: &str| -> Result<BTreeMap<String, Vec<u8>>> {
+        let (finished, recorded) = Record::new(&scratch.join("out"), "true")?
+            .with_files()
+            .option(format!("--accesses={accesses}"))
+            .of(["true"])
+            .run()?;
         finished.success()?;
         files(&recorded.folder)
     };
-    ensure!(record(true)?.contains_key("apparmor.profile"));
-    let left = record(false)?;
+    ensure!(record("best")?.contains_key("apparmor.profile"));
+    let left = record("none")?;
     let of_files = |name: &&String| name.starts_with("capabilities.") || name.contains("apparmor");
     ensure!(
         !left.keys().any(|name| of_files(&name)),
