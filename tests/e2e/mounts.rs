@@ -19,8 +19,17 @@ use tracer_tests::{
     tracer::Record,
 };
 
+/// What was done, with what, where, of which type and with which flags.
+type Change = (
+    &'static str,
+    Option<&'static str>,
+    &'static str,
+    Option<&'static str>,
+    u64,
+);
+
 /// What `mounts.c` does with mount(2) and umount2(2), `DIR` being its folder.
-const BY_MOUNT: [(&str, Option<&str>, &str, Option<&str>, u64); 9] = [
+const BY_MOUNT: [Change; 9] = [
     // MS_REC | MS_PRIVATE.
     ("mount", Some("none"), "/", None, 0x4_4000),
     // MS_NOSUID | MS_NODEV.
@@ -57,7 +66,7 @@ const BY_MOUNT: [(&str, Option<&str>, &str, Option<&str>, u64); 9] = [
 ];
 
 /// What it does besides.
-const BY_OTHERS: [(&str, Option<&str>, &str, Option<&str>, u64); 4] = [
+const BY_OTHERS: [Change; 4] = [
     // What fsmount(2) makes is mounted nowhere.
     ("mount", None, "DIR/tmp fs/to/", None, 0x2000),
     (
@@ -95,11 +104,7 @@ fn by_exits() -> Outcome {
 }
 
 /// Records the program from outside, so that it is there for as long as anybody asks.
-fn recorded_are(
-    provider: &str,
-    all: bool,
-    expected: &[(&str, Option<&str>, &str, Option<&str>, u64)],
-) -> Outcome {
+fn recorded_are(provider: &str, all: bool, expected: &[Change]) -> Outcome {
     let scratch = Scratch::new()?;
     let dir = scratch.dir("work")?.canonicalize()?;
     let cgroup = Cgroup::new("mounts")?;

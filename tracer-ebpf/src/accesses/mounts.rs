@@ -14,11 +14,7 @@ use super::{
     Place, Request, hooks::hook, key, mix, note, place, place::number, recorded_by_itself, ring,
     tell, tell_pair, text, too_many, was_told,
 };
-use crate::{
-    counters::count,
-    kernel::low,
-    maps::{self, config},
-};
+use crate::{counters::count, kernel::low, maps};
 
 /// Room for the type of a file system; the names of those in the kernel have less than half of that.
 const TYPE_LEN: usize = 64;
