@@ -143,6 +143,6 @@ fn providers(recording: &Recording) -> Markup {
                 }
             } } }
         } }
-        p.note { "A kind that is not in this table was not watched, and the profiles restrict nothing of it." }
+        p.note { "A kind that is not in this table was not watched, and the profiles restrict nothing of it, but for mounts, which stay denied, and for ptrace where nothing that was recorded could have used it." }
     }
 }
