@@ -47,7 +47,10 @@ pub(super) fn restricted(doc: &mut Document, profile: &SeccompProfile) {
 
 /// Which of them are not restricted after all; see [`crate::profile::seccomp::oci`].
 fn by_socketcall(doc: &mut Document, profile: &SeccompProfile) {
-    let is_refused = profile.refused().any(|name| name == "socketcall");
+    let is_refused = profile
+        .refused()
+        .chain(profile.absent())
+        .any(|name| name == "socketcall");
     if is_refused || profile.architectures().all(|abi| abi != Abi::I386) {
         return;
     }
@@ -142,9 +145,10 @@ mod tests {
                 .contains("**On i386, and by `int 0x80`, this does not hold for `socket`**")
         };
         assert!(said(run(Abi::I386, "socketcall"), ErrnoPolicy::Probed));
-        assert!(said(run(Abi::I386, "read"), ErrnoPolicy::Eperm));
+        assert!(said(run(Abi::I386, "socketcall"), ErrnoPolicy::Eperm));
         // Refused as a whole.
         assert!(!said(run(Abi::I386, "read"), ErrnoPolicy::Probed));
+        assert!(!said(run(Abi::I386, "read"), ErrnoPolicy::Eperm));
         assert!(!said(run(Abi::X86_64, "read"), ErrnoPolicy::Eperm));
     }
 }

@@ -223,7 +223,13 @@ fn denied(doc: &mut Document, profile: &SeccompProfile) {
             "The other {refused} calls that Linux has had for long return EPERM, the error that their callers expect from a refusal. Calls that libc and others probe for (clone3, openat2, statx and the like), and numbers that nobody knows yet, return ENOSYS, on which their callers fall back to what is allowed."
         )
     } else {
-        "Every other call returns EPERM. A libc that probes for a new call (clone3, statx and the like) may give up on that instead of falling back.".to_owned()
+        let absent: Vec<_> = profile.absent().map(code).collect();
+        let but = if absent.is_empty() {
+            String::new()
+        } else {
+            format!(" but {}, which return ENOSYS: left to the default, libseccomp would allow by them the calls that they stand for", list(absent))
+        };
+        format!("Every other call returns EPERM{but}. A libc that probes for a new call (clone3, statx and the like) may give up on that instead of falling back.")
     });
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::profile::{
     Unsaid,
     seccomp::{
-        SeccompProfile,
+        MULTIPLEXERS, SeccompProfile,
         oci::{self, Condition, Entry, OciSeccomp, Operator},
     },
     yaml::{Map, Value},
@@ -31,6 +31,8 @@ pub(super) fn calls(profile: &SeccompProfile) -> (Map, Vec<Unsaid>) {
     }
     if profile.default_errno() == errno::EPERM {
         // What the runtimes return when nothing is said.
+        let multiplexers: Vec<_> = profile.absent().map(str::to_owned).collect();
+        entries.extend(absent("closed on i386", multiplexers));
         return (map(&plain, entries), unsaid.into_iter().collect());
     }
     unsaid.insert(Unsaid::new(
@@ -57,13 +59,7 @@ pub(super) fn calls(profile: &SeccompProfile) -> (Map, Vec<Unsaid>) {
     }
     let mut probed = probed(profile);
     probed.extend(multiplexers);
-    if !probed.is_empty() {
-        let entry = Map::new()
-            .with("action", "SCMP_ACT_ERRNO")
-            .with("errnoRet", u64::from(errno::ENOSYS))
-            .with_texts("names", probed);
-        entries.push(("not there, to those who probe".to_owned(), entry));
-    }
+    entries.extend(absent("not there, to those who probe", probed));
     (map(&plain, entries), unsaid.into_iter().collect())
 }
 
@@ -75,6 +71,18 @@ fn map(plain: &OciSeccomp, entries: Vec<(String, Map)>) -> Map {
         return map;
     }
     map.with("syscalls", Value::Maps(entries))
+}
+
+/// The entry of `names` that return ENOSYS, if there are any, with its comment.
+fn absent(comment: &str, names: Vec<String>) -> Option<(String, Map)> {
+    if names.is_empty() {
+        return None;
+    }
+    let entry = Map::new()
+        .with("action", "SCMP_ACT_ERRNO")
+        .with("errnoRet", u64::from(errno::ENOSYS))
+        .with_texts("names", names);
+    Some((comment.to_owned(), entry))
 }
 
 /// The calls that are denied and whose callers take EPERM for a reason to give up. With those that an
@@ -91,7 +99,7 @@ fn probed(profile: &SeccompProfile) -> Vec<String> {
 /// The calls of i386 that stand for many others, when they are not allowed; see [`oci`].
 fn multiplexers(profile: &SeccompProfile) -> Vec<String> {
     let is_there = profile.architectures().any(|abi| abi == Abi::I386);
-    let names = ["ipc", "socketcall"].into_iter();
+    let names = MULTIPLEXERS.into_iter();
     let denied = names.filter(|name| is_there && profile.rule(name).is_none());
     denied.map(str::to_owned).collect()
 }

@@ -23,6 +23,7 @@ mod translation_tests;
 mod variant;
 
 pub use error::Error;
+pub(crate) use model::MULTIPLEXERS;
 pub use model::{ErrnoPolicy, ExecPolicy, Options, SeccompProfile, Stopped, Unnamed};
 pub use rule::{Alternative, Rule};
 pub use translation::{Lost, Translation};

@@ -76,13 +76,17 @@ impl Default for Options {
     }
 }
 
+/// The calls of i386 that stand for many others, whose arguments they have in memory.
+pub(crate) const MULTIPLEXERS: [&str; 2] = ["ipc", "socketcall"];
+
 /// What a call that is not allowed returns; see [`crate::syscall::errno`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ErrnoPolicy {
     /// ENOSYS for what callers probe for and for unknown numbers, EPERM for old calls.
     #[default]
     Probed,
-    /// EPERM for everything.
+    /// EPERM for everything but the multiplexers of i386, which would be open without a rule of their
+    /// own.
     Eperm,
 }
 
@@ -204,6 +208,13 @@ impl SeccompProfile {
                 .flat_map(|abi| errno::probed_calls(*abi))
                 .filter(|name| !profile.rules.contains_key(name))
                 .filter(|name| !errno::is_newer_than_libseccomp_2_5_4(name))
+                .collect();
+        } else if profile.architectures.contains(&Abi::I386) {
+            // An entry that says what the default says is left out by runtimes, and then a rule for
+            // `socket` lets `socketcall` through as well; see [`super::oci`].
+            profile.absent = MULTIPLEXERS
+                .into_iter()
+                .filter(|name| !profile.rules.contains_key(name))
                 .collect();
         }
         Ok(profile)
@@ -397,7 +408,8 @@ impl SeccompProfile {
     }
 
     /// The calls that return ENOSYS by a rule of their own, for runtimes that do not know
-    /// [`default_errno`](Self::default_errno) (Docker before 22.06): those that callers probe for.
+    /// [`default_errno`](Self::default_errno) (Docker before 22.06): those that callers probe for. With
+    /// [`ErrnoPolicy::Eperm`], i386's multiplexers.
     pub fn absent(&self) -> impl Iterator<Item = &'static str> {
         self.absent.iter().copied()
     }

@@ -23,7 +23,8 @@
 //!   is allowed, libseccomp allows `socketcall` for that call, without what was asked of argument 0, and
 //!   with what was asked of the others, of registers that mean nothing there (src/arch-x86.c,
 //!   `x86_rule_add`). An unconditional rule of `socketcall` itself wins: refused, as it is unless it was
-//!   observed, it stays so. Else a condition on a socket call does not hold for i386.
+//!   observed, it stays so, by another error than the default: a rule that says what the default
+//!   says is left out. Else a condition on a socket call does not hold for i386.
 //! - A name that libseccomp does not know is skipped: by runc in silence, by crun with a warning on
 //!   stderr. The entry of refused calls therefore holds only names that libseccomp 2.5.4 knows (see
 //!   [`crate::syscall::errno`]); what is newer returns ENOSYS by default anyway.

@@ -2,12 +2,13 @@
 
 use super::{
     ErrnoPolicy, Error, ExecPolicy, Options, Rule, SeccompProfile, VariantPolicy,
+    evaluate::{Filter, Host, Libseccomp, Runtime, Verdict},
     fixture::{mixed, path, recording},
     oci::{Action, Condition, Entry, OciSeccomp, Operator},
 };
 use crate::{
     profile::Layer,
-    recording::{Blocked, Executable, Phase},
+    recording::{Blocked, Call, Executable, Phase},
     syscall::{
         Abi,
         arguments::Mode,
@@ -319,6 +320,41 @@ fn conditions_are_entries_of_their_own() {
             ("prlimit64".to_owned(), &[masked(0, 0), null]),
         ]
     );
+}
+
+#[test]
+fn socket_does_not_open_socketcall_of_i386() {
+    let called = |name| Call {
+        abi: Abi::I386,
+        nr: Abi::I386.syscall_number(name).unwrap(),
+    };
+    for errno in [ErrnoPolicy::Probed, ErrnoPolicy::Eperm] {
+        let options = Options {
+            errno,
+            ..Options::default()
+        };
+        let seen = [run(Abi::X86_64, "socket"), run(Abi::I386, "read")];
+        let profile = OciSeccomp::from(&profile(&seen, &options));
+        for runtime in [Runtime::Runc, Runtime::Crun] {
+            let host = Host {
+                native: Abi::X86_64,
+                runtime,
+                libseccomp: Libseccomp::Debian12,
+            };
+            let filter = Filter::new(&profile, host).unwrap();
+            // socket(2) is 1 of socketcall, semget is 2 of ipc.
+            let by = |name, first| {
+                filter
+                    .evaluate(called(name), [first, 0, 0, 0, 0, 0])
+                    .verdict
+            };
+            assert_eq!(by("read", 0), Verdict::Allow);
+            for (name, first) in [("socketcall", 1), ("ipc", 2)] {
+                let verdict = by(name, first);
+                assert!(matches!(verdict, Verdict::Errno(_)), "{errno:?} {name}");
+            }
+        }
+    }
 }
 
 #[test]
