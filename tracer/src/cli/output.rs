@@ -16,7 +16,7 @@ use super::{
 use crate::{
     profile::{
         Unfit, Unsaid,
-        apparmor::{AppArmorProfile, kind},
+        apparmor::{AppArmorProfile, Division, kind},
         capabilities::Capabilities,
         seccomp::{SeccompProfile, oci::OciSeccomp},
     },
@@ -192,7 +192,13 @@ pub(super) fn render(
         match format {
             Format::Seccomp => rendered.add(SECCOMP, OciSeccomp::from(seccomp).to_json()?),
             Format::Apparmor => match apparmor {
-                Some(profile) => rendered.add(APPARMOR, profile.to_text()),
+                Some(profile) => {
+                    if let Division::Impossible(why) = profile.division() {
+                        let unsaid = Unsaid::new("child profiles (--children)", *why);
+                        rendered.unsaid.push((APPARMOR.to_owned(), unsaid));
+                    }
+                    rendered.add(APPARMOR, profile.to_text());
+                }
                 None if asked.is_empty() => {}
                 None => bail!(models.missing("files")),
             },

@@ -63,6 +63,11 @@ pub(super) struct ProfileArgs {
     )]
     generalise: Generalise,
 
+    /// Give each program that the workload starts an AppArmor profile of its own within the workload's
+    /// (cx). Not for what runs with no_new_privs: the kernel refuses to change the profile there
+    #[arg(long)]
+    children: bool,
+
     /// Make an AppArmor profile that reports what it would deny, and denies nothing
     #[arg(long)]
     complain: bool,
@@ -169,6 +174,7 @@ impl ProfileArgs {
                 Generalise::Wide => Policy::Wide,
             },
             exec,
+            children: self.children,
             ..apparmor::Options::default()
         };
         Ok(Settings {
@@ -217,6 +223,7 @@ mod tests {
             "--exec=all",
             "--generalise=wide",
             "--complain",
+            "--children",
             "--profile-name=x",
         ]);
         let expected = apparmor::Options {
@@ -225,6 +232,7 @@ mod tests {
             generalise: Policy::Wide,
             exec: ExecPolicy::All,
             essential: true,
+            children: true,
         };
         assert_eq!(all.map(|it| it.apparmor), Ok(expected));
         assert!(settings(&["--profile-name=a b"]).is_err());

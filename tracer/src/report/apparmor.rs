@@ -13,7 +13,7 @@ use super::{
     rules::{executables, list, or_dash},
 };
 use crate::profile::{
-    apparmor::{AppArmorProfile, Pattern, Permissions, Policy, RUNTIMES, kind},
+    apparmor::{AppArmorProfile, Division, Pattern, Permissions, Policy, RUNTIMES, kind},
     capabilities::Capabilities,
 };
 
@@ -24,6 +24,7 @@ pub fn apparmor(profile: &AppArmorProfile, needed: Option<&Capabilities>) -> Str
     summary(&mut doc, profile);
     unseen(&mut doc, profile);
     lost(&mut doc, profile);
+    children(&mut doc, profile);
     second_look(&mut doc, profile);
     files(&mut doc, profile);
     globs(&mut doc, profile);
@@ -93,6 +94,34 @@ fn lost(doc: &mut Document, profile: &AppArmorProfile) {
     doc.heading(2, "Seen, and not in the AppArmor profile");
     doc.paragraph("No rule can say these. Unless the reason says otherwise, they are denied.");
     doc.table(["What", "Why"], rows);
+}
+
+fn children(doc: &mut Document, profile: &AppArmorProfile) {
+    let parts = match profile.division() {
+        Division::Undivided => return,
+        Division::Impossible(why) => {
+            doc.heading(2, "Child profiles");
+            doc.paragraph(&format!("None: {why}. All programs run under the one profile."));
+            return;
+        }
+        Division::Divided(parts) => parts,
+    };
+    doc.heading(2, "Child profiles");
+    doc.paragraph("Each of these programs leaves the workload's profile for its own when it is executed. The tables below are of all of them together, and `Used by` tells them apart. A child may use all that a program before it had opened, since the kernel asks again for what is open when the profile changes. Under `no_new_privs` the kernel changes no profile, and refuses to execute them.");
+    let rows = parts.children.iter().map(|child| {
+        let names = child.profile.capabilities().filter_map(|(one, _)| one.name());
+        [
+            whole(&child.name),
+            whole(&child.program.to_string()),
+            or_dash(executables(&child.started_by)),
+            child.profile.files().count().to_string(),
+            or_dash(list(names.map(code))),
+        ]
+    });
+    doc.table(
+        ["Profile", "Program", "Started by", "Rules for files", "Capabilities"],
+        rows,
+    );
 }
 
 fn second_look(doc: &mut Document, profile: &AppArmorProfile) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     capabilities::{self, Sense},
+    children::{self, Division},
     files::Gathered,
     ipc,
     left_out::{self, LeftOut},
@@ -73,6 +74,11 @@ impl AppArmorProfile {
                 mounts: BTreeMap::new(),
                 left_out: BTreeMap::new(),
                 lost: BTreeSet::new(),
+                division: if options.children {
+                    children::divide(recordings, options)
+                } else {
+                    Division::Undivided
+                },
                 traces_unasked: !observed(kind::TRACES) && !may_have_traced,
                 unseen: kinds
                     .into_iter()

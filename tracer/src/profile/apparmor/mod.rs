@@ -4,6 +4,9 @@
 //! and later. What a rule cannot say is listed as [`Lost`], with the reason.
 
 mod capabilities;
+mod children;
+#[cfg(test)]
+mod children_tests;
 mod files;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -30,6 +33,7 @@ mod traces;
 mod unsayable;
 
 pub use capabilities::{CapabilityRule, Giving};
+pub use children::{Child, Division, Parts};
 pub use files::FileRule;
 pub use generalise::{Policy, Reason};
 pub(crate) use ipc::signal as signal_name;

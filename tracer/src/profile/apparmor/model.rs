@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    capabilities::CapabilityRule, files::FileRule, generalise::Policy, ipc::IpcRule,
+    capabilities::CapabilityRule, children::Division, files::FileRule, generalise::Policy, ipc::IpcRule,
     left_out::LeftOut, links::LinkRule, mounts::MountRule, network::NetworkRule, pattern::Pattern,
     permissions::Permissions,
 };
@@ -42,6 +42,8 @@ pub struct Options {
     pub exec: ExecPolicy,
     /// Whether to add what staging hardly ever shows.
     pub essential: bool,
+    /// Whether each program that the workload starts gets a profile of its own.
+    pub children: bool,
 }
 
 impl Default for Options {
@@ -52,6 +54,7 @@ impl Default for Options {
             generalise: Policy::default(),
             exec: ExecPolicy::default(),
             essential: true,
+            children: false,
         }
     }
 }
@@ -85,6 +88,7 @@ pub struct AppArmorProfile {
     pub(super) lost: BTreeSet<Lost>,
     pub(super) unseen: BTreeSet<&'static str>,
     pub(super) traces_unasked: bool,
+    pub(super) division: Division,
 }
 
 impl AppArmorProfile {
@@ -172,6 +176,12 @@ impl AppArmorProfile {
     /// asked for it.
     pub fn traces_unasked(&self) -> bool {
         self.traces_unasked
+    }
+
+    /// Whether its programs have profiles of their own. All else that is said of it is of all of them
+    /// together.
+    pub fn division(&self) -> &Division {
+        &self.division
     }
 
     /// Whether it allows an access to a path, to the file's owner or to anyone.

@@ -1,15 +1,17 @@
 //! The profile as text for apparmor_parser.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
+    children::{Division, Parts},
     files::FileRule,
     ipc,
     links::LinkRule,
     model::{AppArmorProfile, kind},
     network,
     pattern::Pattern,
-    quote::quoted,
+    permissions::Permissions,
+    quote::{self, quoted},
 };
 use crate::{
     profile::Layer,
@@ -24,28 +26,86 @@ const FLAGS: &str = "attach_disconnected,mediate_deleted";
 impl AppArmorProfile {
     /// The profile as text. The same profile gives the same bytes.
     pub fn to_text(&self) -> String {
+        let mut text = format!(
+            "# Made by tracer for {}. REVIEW.md has the reason and the evidence of each rule.\n\nabi <abi/3.0>,\n\ninclude <tunables/global>\n\n",
+            quoted(self.workload.as_bytes()),
+        );
+        match &self.division {
+            Division::Divided(parts) => self.divided(&mut text, parts),
+            Division::Undivided | Division::Impossible(_) => {
+                text.push_str(&self.opening(&self.name));
+                text.push_str(&self.body(&Around::default()));
+            }
+        }
+        text.push_str("}\n");
+        text
+    }
+
+    /// The profile that the workload begins under, with the others within, but for its end.
+    fn divided(&self, text: &mut String, parts: &Parts) {
+        let own = ["", "//*"].map(|all| {
+            let mut label = String::new();
+            quote::push(&mut label, self.name.as_bytes());
+            format!("\"{label}{all}\"")
+        });
+        // A program that another child starts is not below that one.
+        let around = |transition: &str, of: &str| Around {
+            own: own.to_vec(),
+            programs: parts
+                .children
+                .iter()
+                .map(|child| {
+                    let profile = quoted(format!("{of}{}", child.name).as_bytes());
+                    (child.program.clone(), format!("{transition} -> {profile}"))
+                })
+                .collect(),
+        };
+        text.push_str(&self.opening(&self.name));
+        text.push_str(&parts.main.body(&around("cx", "")));
+        let around = around("px", &format!("{}//", self.name));
+        for child in &parts.children {
+            let profile = format!(
+                "{}{}}}\n",
+                self.opening(&child.name),
+                child.profile.body(&around)
+            );
+            text.push('\n');
+            for line in profile.lines() {
+                if !line.is_empty() {
+                    text.push_str("  ");
+                    text.push_str(line);
+                }
+                text.push('\n');
+            }
+        }
+    }
+
+    fn opening(&self, name: &str) -> String {
         let complain = if self.complain { ",complain" } else { "" };
+        format!(
+            "profile {} flags=({FLAGS}{complain}) {{\n",
+            quoted(name.as_bytes())
+        )
+    }
+
+    /// What is between the braces.
+    fn body(&self, around: &Around) -> String {
         let observed = [
             self.unseen_rules(),
             self.capability_rules(),
             self.network_rules(),
-            self.ipc_rules(),
+            self.ipc_rules(around),
             self.mount_rules(),
-            self.file_rules(),
+            self.file_rules(around),
         ];
-        let essential = [self.essential_ipc()];
-        let mut text = format!(
-            "# Made by tracer for {}. REVIEW.md has the reason and the evidence of each rule.\n\nabi <abi/3.0>,\n\ninclude <tunables/global>\n\nprofile {} flags=({FLAGS}{complain}) {{\n",
-            quoted(self.workload.as_bytes()),
-            quoted(self.name.as_bytes())
-        );
+        let essential = [self.essential_ipc(around)];
+        let mut text = String::new();
         block(&mut text, "Observed.", &observed);
         block(
             &mut text,
             "Needed, and hardly ever seen in a test run.",
             &essential,
         );
-        text.push_str("}\n");
         text
     }
 
@@ -71,7 +131,7 @@ impl AppArmorProfile {
         };
         let rules = self.files.iter().filter(|(pattern, _)| is_it(pattern));
         rules
-            .map(|(pattern, rule)| (file_rule(pattern, rule), pattern, rule))
+            .map(|(pattern, rule)| (file_rule(pattern, rule, &Around::default()), pattern, rule))
             .collect()
     }
 
@@ -94,9 +154,10 @@ impl AppArmorProfile {
             let set = set.split(')').next().unwrap_or_default();
             rule.starts_with("signal") && set.split(", ").any(|it| it == name)
         };
-        let observed = self.ipc_rules().into_iter().filter(has);
+        let around = Around::default();
+        let observed = self.ipc_rules(&around).into_iter().filter(has);
         let observed = observed.map(|rule| (Layer::Observed, rule));
-        let essential = self.essential_ipc().into_iter();
+        let essential = self.essential_ipc(&around).into_iter();
         observed
             .chain(essential.map(|rule| (Layer::Essential, rule)))
             .collect()
@@ -125,7 +186,7 @@ impl AppArmorProfile {
             .collect()
     }
 
-    fn ipc_rules(&self) -> Vec<String> {
+    fn ipc_rules(&self, around: &Around) -> Vec<String> {
         let mut rules = Vec::new();
         for ((direction, peer), rule) in &self.signals {
             // The essential layer allows all of these.
@@ -143,7 +204,7 @@ impl AppArmorProfile {
             if names.is_empty() {
                 continue;
             }
-            for label in ipc::labels(*peer) {
+            for label in around.labels(*peer) {
                 rules.push(format!(
                     "signal ({}) set=({}) peer={label},",
                     ipc::sends(*direction, *peer),
@@ -155,7 +216,7 @@ impl AppArmorProfile {
             if self.unseen.contains(kind::TRACES) {
                 continue;
             }
-            for label in ipc::labels(*peer) {
+            for label in around.labels(*peer) {
                 rules.push(format!(
                     "ptrace ({}) peer={label},",
                     ipc::traces(*direction, *peer)
@@ -167,16 +228,14 @@ impl AppArmorProfile {
         rules
     }
 
-    fn essential_ipc(&self) -> Vec<String> {
+    fn essential_ipc(&self, around: &Around) -> Vec<String> {
         if !self.essential || self.unseen.contains(kind::SIGNALS) {
             return Vec::new();
         }
-        let stop = ipc::labels(Peer::Outside)
-            .iter()
-            .map(|label| format!("signal (receive) peer={label},"));
-        let own = ipc::labels(Peer::Own)
-            .iter()
-            .map(|label| format!("signal (send, receive) peer={label},"));
+        let stop = around.labels(Peer::Outside);
+        let stop = stop.map(|label| format!("signal (receive) peer={label},"));
+        let own = around.labels(Peer::Own);
+        let own = own.map(|label| format!("signal (send, receive) peer={label},"));
         stop.chain(own).collect()
     }
 
@@ -184,10 +243,10 @@ impl AppArmorProfile {
         self.mounts.keys().map(|text| format!("{text},")).collect()
     }
 
-    fn file_rules(&self) -> Vec<String> {
+    fn file_rules(&self, around: &Around) -> Vec<String> {
         let mut rules = Vec::new();
         for (pattern, rule) in &self.files {
-            rules.extend(file_rule(pattern, rule));
+            rules.extend(file_rule(pattern, rule, around));
         }
         for ((new, old), rule) in &self.links {
             rules.extend(link_rule(new, old, rule));
@@ -196,17 +255,52 @@ impl AppArmorProfile {
     }
 }
 
+/// The profiles that a profile is among.
+#[derive(Default)]
+struct Around {
+    /// The labels of the workload's profiles; none: it has one.
+    own: Vec<String>,
+    /// Programs that are executed under another, and what the rule says of it.
+    programs: BTreeMap<FilePath, String>,
+}
+
+impl Around {
+    fn labels(&self, peer: Peer) -> impl Iterator<Item = &str> {
+        let own = self.own.iter().map(String::as_str);
+        let others: &[&str] = if peer == Peer::Own && !self.own.is_empty() {
+            &[]
+        } else {
+            ipc::labels(peer)
+        };
+        own.filter(move |_| peer == Peer::Own)
+            .chain(others.iter().copied())
+    }
+
+    /// How what a rule is for is executed, if that is not under the same profile.
+    fn transition(&self, rule: &FileRule) -> Option<&str> {
+        let executed = rule.permissions.has_any(Permissions::EXECUTE);
+        let mut paths = rule.paths.keys().filter(|_| executed);
+        paths.find_map(|path| Some(self.programs.get(path)?.as_str()))
+    }
+}
+
 /// The lines of a rule for files: for anyone, and for their owner.
-fn file_rule(pattern: &Pattern, rule: &FileRule) -> Vec<String> {
+fn file_rule(pattern: &Pattern, rule: &FileRule, around: &Around) -> Vec<String> {
     let Some(token) = pattern.token() else {
         return Vec::new();
     };
-    [("", rule.permissions), ("owner ", rule.owner)]
+    let transition = around.transition(rule);
+    let permissions = match transition {
+        Some(_) => rule.permissions.without(Permissions::EXECUTE),
+        None => rule.permissions,
+    };
+    let lines = [("", permissions), ("owner ", rule.owner)]
         .into_iter()
         .map(|(owner, permissions)| (owner, permissions.to_string()))
         .filter(|(_, permissions)| !permissions.is_empty())
-        .map(|(owner, permissions)| format!("{owner}{token} {permissions},"))
-        .collect()
+        .map(|(owner, permissions)| format!("{owner}{token} {permissions},"));
+    let transition = transition.map(|transition| format!("{token} {transition},"));
+    lines.chain(transition).collect()
 }
 
 fn link_rule(new: &Pattern, old: &Pattern, rule: &LinkRule) -> Option<String> {
@@ -223,7 +317,7 @@ fn block(text: &mut String, title: &str, groups: &[Vec<String>]) {
     if groups.is_empty() {
         return;
     }
-    if !text.ends_with("{\n") {
+    if !text.is_empty() {
         text.push('\n');
     }
     // Writing to a string does not fail.

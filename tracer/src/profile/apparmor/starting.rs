@@ -15,12 +15,8 @@ pub(super) fn starts_the_workload(
         file.access,
         FileAccess::Execute | FileAccess::MapExecutable | FileAccess::Read
     );
-    let in_exec = who.call.is_some_and(|call| {
-        let name = call.abi.syscall_name(call.nr);
-        matches!(name, Some("execve" | "execveat"))
-    });
     match who.phase {
-        _ if !starts || !in_exec => false,
+        _ if !starts || !is_in_exec(who) => false,
         Phase::Window => true,
         // Hooks run in this phase too; what runs later does not.
         Phase::Setup => {
@@ -30,6 +26,14 @@ pub(super) fn starts_the_workload(
         }
         _ => false,
     }
+}
+
+/// Whether something was done by the kernel for a program that is executed.
+pub(super) fn is_in_exec(who: &Witness) -> bool {
+    who.call.is_some_and(|call| {
+        let name = call.abi.syscall_name(call.nr);
+        matches!(name, Some("execve" | "execveat"))
+    })
 }
 
 /// Whether an executable's path means the same file the next time.

@@ -22,7 +22,7 @@ use crate::{
     capability::Capability,
     profile::{
         Rendering, Unfit, Unsaid,
-        apparmor::{AppArmorProfile, FileRule, Pattern, Permissions, kind},
+        apparmor::{AppArmorProfile, Division, FileRule, Pattern, Permissions, kind},
         unsaid::object_fits,
         yaml::Map,
     },
@@ -331,6 +331,12 @@ fn others(profile: &AppArmorProfile, unsaid: &mut BTreeSet<Unsaid>) {
         unsaid.insert(Unsaid::new(
             "what needs a debugger's rights (ptrace)",
             "it is denied, but for reading what the base abstraction lets be read",
+        ));
+    }
+    if let Division::Divided(_) = profile.division() {
+        unsaid.insert(Unsaid::new(
+            "child profiles",
+            "all programs run under the one profile",
         ));
     }
     for (text, _) in profile.mounts() {
