@@ -2,9 +2,9 @@
 //! has AppArmor, in the virtual machine.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{ErrorKind, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     process::Command,
 };
@@ -16,7 +16,7 @@ use tracer_tests::{
     requires::{Need, program},
     scratch::Scratch,
     servers::Server,
-    tracer::Record,
+    tracer::{self, Record, Recorded},
     work::Work,
 };
 
@@ -78,16 +78,22 @@ impl KernelLog {
         Ok(log)
     }
 
-    /// What was denied since it was last asked, under a profile. Says so when the log lost lines.
+    /// What was denied since it was last asked, under a profile or one within it. Says so when the log
+    /// lost lines.
     fn denied(&mut self, profile: &str) -> Result<Vec<String>> {
-        let wanted = format!("profile=\"{profile}\"");
+        let wanted = [
+            format!("profile=\"{profile}\""),
+            format!("profile=\"{profile}//"),
+        ];
         let mut denied = Vec::new();
         let mut line = vec![0; 8192];
         loop {
             match self.0.read(&mut line) {
                 Ok(len) => {
                     let text = String::from_utf8_lossy(&line[..len]);
-                    if text.contains("apparmor=\"DENIED\"") && text.contains(&wanted) {
+                    if text.contains("apparmor=\"DENIED\"")
+                        && wanted.iter().any(|wanted| text.contains(wanted))
+                    {
                         denied.push(text.lines().next().unwrap_or_default().to_owned());
                     }
                     ensure!(
@@ -116,8 +122,32 @@ fn under(profile: &str, line: &[PathBuf]) -> Vec<PathBuf> {
     whole
 }
 
+/// Whether the work's profile is to be divided among its programs, too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Programs {
+    Together,
+    Divided,
+}
+
+/// The profile of a recording with a profile in it for each program.
+fn divided(scratch: &Scratch, recorded: &Recorded, name: &str) -> Result<PathBuf> {
+    let out = scratch.join("divided");
+    let finished = process::run(
+        tracer::command()?
+            .args(["generate", "--children", "--check", "--format", "apparmor"])
+            .arg("--output")
+            .arg(&out)
+            .arg(recorded.folder.join("recording.json")),
+    )?;
+    finished.success()?;
+    let file = out.join(name).join("apparmor.profile");
+    let text = fs::read_to_string(&file)?;
+    ensure!(text.contains("\n  profile "), "it is not divided:\n{text}");
+    Ok(file)
+}
+
 /// Records `work`, enforces its profile on the same work, and then on what was not recorded.
-fn runs_under_its_profile(test: &str, work: Work) -> Outcome {
+fn runs_under_its_profile(test: &str, work: Work, programs: Programs) -> Outcome {
     let mut needed = vec![
         Need::Root,
         Need::Cgroup2,
@@ -147,10 +177,15 @@ fn runs_under_its_profile(test: &str, work: Work) -> Outcome {
     let file = recorded.folder.join("apparmor.profile");
     let text = fs::read_to_string(&file).context("there is no AppArmor profile")?;
     let mut log = KernelLog::from_now()?;
-    // The work begins anew.
-    fs::remove_dir_all(dir.join("files"))?;
-    work.prepare(&dir)?;
-    {
+    let mut files = vec![file];
+    if programs == Programs::Divided {
+        files.push(divided(&scratch, &recorded, &name)?);
+    }
+    for file in files {
+        let text = fs::read_to_string(&file)?;
+        // The work begins anew.
+        fs::remove_dir_all(dir.join("files"))?;
+        work.prepare(&dir)?;
         let _loaded = Loaded::new(&file)?;
         let again = work.run(&dir, &under(&name, &line), None)?;
         let denied = log.denied(&name)?;
@@ -203,22 +238,89 @@ fn without_a_rule(text: &str) -> Result<Without> {
 }
 
 macro_rules! enforce {
-    ($($name:ident: $work:expr;)*) => {
+    ($($name:ident: $work:expr, $programs:ident;)*) => {
         $(
             #[test]
             fn $name() -> Outcome {
-                runs_under_its_profile(tracer_tests::test_name!(), $work)
+                runs_under_its_profile(tracer_tests::test_name!(), $work, Programs::$programs)
             }
         )*
     };
 }
 
 enforce! {
-    every_kind: Work::Script(program::PYTHON, "files.py");
-    nginx: Work::Server(Server::Nginx);
-    pipeline: Work::Script(program::BASH, "work.bash");
-    python: Work::Script(program::PYTHON, "work.py");
-    redis: Work::Script(program::BASH, "persist.bash");
+    every_kind: Work::Script(program::PYTHON, "files.py"), Divided;
+    nginx: Work::Server(Server::Nginx), Together;
+    pipeline: Work::Script(program::BASH, "work.bash"), Divided;
+    python: Work::Script(program::PYTHON, "work.py"), Together;
+    redis: Work::Script(program::BASH, "persist.bash"), Divided;
+}
+
+/// Each program has its own rights, what was open is handed down, and what is another's is denied.
+#[test]
+fn children() -> Outcome {
+    needs!(
+        Need::Root,
+        Need::Cgroup2,
+        Need::SecurityModules,
+        AA_EXEC,
+        PARSER,
+        program::BASH
+    );
+    let scratch = Scratch::new()?;
+    let dir = scratch.dir("work")?.canonicalize()?;
+    let name = profile_name(tracer_tests::test_name!());
+    for (file, text) in [
+        ("input", "in\n"),
+        ("of-sh", "sh\n"),
+        ("of-cat", "cat\n"),
+        (
+            "script",
+            "#!/bin/sh\ncd \"$1\" && mkdir made && rmdir made && echo done\n",
+        ),
+    ] {
+        fs::write(dir.join(file), text)?;
+    }
+    fs::set_permissions(dir.join("script"), Permissions::from_mode(0o755))?;
+    let script = programs::workspace().join("tests/programs/children.bash");
+    let line = [Path::new("bash"), &script, &dir].map(Path::to_owned);
+    let (finished, recorded) = Record::new(&scratch.join("out"), &name)?
+        .with_files()
+        .of(&line)
+        .run()?;
+    let said = finished.success()?.text();
+    ensure!(said.contains("sh\ncat\ndone\nin\n"), "it said {said:?}");
+
+    let file = divided(&scratch, &recorded, &name)?;
+    let text = fs::read_to_string(&file)?;
+    for rule in [
+        "cx -> \"cat\"",
+        "cx -> \"dash\"",
+        "cx -> \"script\"",
+        "px -> \"",
+    ] {
+        ensure!(text.contains(rule), "there is no {rule}:\n{text}");
+    }
+    let _loaded = Loaded::new(&file)?;
+    let mut log = KernelLog::from_now()?;
+    let mut run = |more: &[&str]| {
+        let mut command = Command::new("aa-exec");
+        command.args(["-p", &name, "--"]).args(&line).args(more);
+        let finished = process::run(&mut command)?;
+        anyhow::Ok((finished.text(), log.denied(&name)?))
+    };
+    let (again, denied) = run(&[])?;
+    ensure!(denied.is_empty(), "denied:\n{denied:#?}\nby\n{text}");
+    ensure!(again == said, "it said {again:?}, and before {said:?}");
+    // The same program under another's profile.
+    let (again, denied) = run(&["more"])?;
+    ensure!(again == format!("{said}not that\n"), "it said {again:?}");
+    let first = format!("profile=\"{name}\"");
+    ensure!(
+        matches!(&denied[..], [one] if one.contains(&first) && one.contains("/of-cat\"")),
+        "{denied:#?}"
+    );
+    Ok(())
 }
 
 /// Each change of the mount tree needs its own rule, and has it.

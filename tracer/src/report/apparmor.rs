@@ -101,7 +101,9 @@ fn children(doc: &mut Document, profile: &AppArmorProfile) {
         Division::Undivided => return,
         Division::Impossible(why) => {
             doc.heading(2, "Child profiles");
-            doc.paragraph(&format!("None: {why}. All programs run under the one profile."));
+            doc.paragraph(&format!(
+                "None: {why}. All programs run under the one profile."
+            ));
             return;
         }
         Division::Divided(parts) => parts,
@@ -109,7 +111,10 @@ fn children(doc: &mut Document, profile: &AppArmorProfile) {
     doc.heading(2, "Child profiles");
     doc.paragraph("Each of these programs leaves the workload's profile for its own when it is executed. The tables below are of all of them together, and `Used by` tells them apart. A child may use all that a program before it had opened, since the kernel asks again for what is open when the profile changes. Under `no_new_privs` the kernel changes no profile, and refuses to execute them.");
     let rows = parts.children.iter().map(|child| {
-        let names = child.profile.capabilities().filter_map(|(one, _)| one.name());
+        let names = child
+            .profile
+            .capabilities()
+            .filter_map(|(one, _)| one.name());
         [
             whole(&child.name),
             whole(&child.program.to_string()),
@@ -119,7 +124,13 @@ fn children(doc: &mut Document, profile: &AppArmorProfile) {
         ]
     });
     doc.table(
-        ["Profile", "Program", "Started by", "Rules for files", "Capabilities"],
+        [
+            "Profile",
+            "Program",
+            "Started by",
+            "Rules for files",
+            "Capabilities",
+        ],
         rows,
     );
 }

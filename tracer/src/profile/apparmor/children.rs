@@ -152,7 +152,10 @@ impl Programs {
                             }
                         }
                         FileAccess::MapExecutable if starting::is_in_exec(who) => {
-                            mapped.entry(&who.executable).or_default().insert(&file.path);
+                            mapped
+                                .entry(&who.executable)
+                                .or_default()
+                                .insert(&file.path);
                         }
                         _ => {}
                     }
@@ -307,7 +310,9 @@ impl Programs {
             Part::Child(program) => self.before(program),
         };
         // Who started one of those is not known either.
-        let anybody = before.iter().any(|it| !self.file.contains_key(it) && !self.roots.contains(it));
+        let anybody = before
+            .iter()
+            .any(|it| !self.file.contains_key(it) && !self.roots.contains(it));
         let may_hand_down = |who: &Witness| anybody || before.contains(&who.executable);
         let own = |who: &Witness| self.runs_under(&who.executable, part);
         let mut restricted = recording.clone();

@@ -134,7 +134,10 @@ fn each_program_has_what_it_used_and_what_may_have_been_handed_down() {
     assert!(reads(cat, "/etc/shell.conf") && !reads(shell, "/etc/cat.conf"));
     // Capabilities, and what is not done by a file that is open, stay with who has them.
     let capabilities = |profile: &AppArmorProfile| -> Vec<u8> {
-        profile.capabilities().map(|(one, _)| one.number()).collect()
+        profile
+            .capabilities()
+            .map(|(one, _)| one.number())
+            .collect()
     };
     assert_eq!(capabilities(main), [10]);
     assert_eq!(capabilities(tidy), [0]);
@@ -192,7 +195,7 @@ fn all_together_have_what_the_whole_has() {
         children: false,
         ..OPTIONS
     };
-    let whole = AppArmorProfile::from_recordings(&[recording.clone()], &whole).unwrap();
+    let whole = AppArmorProfile::from_recordings(std::slice::from_ref(&recording), &whole).unwrap();
     let parts = parts(&recording);
     let profiles = || {
         let children = parts.children.iter().map(|it| &it.profile);

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    capabilities::CapabilityRule, children::Division, files::FileRule, generalise::Policy, ipc::IpcRule,
-    left_out::LeftOut, links::LinkRule, mounts::MountRule, network::NetworkRule, pattern::Pattern,
-    permissions::Permissions,
+    capabilities::CapabilityRule, children::Division, files::FileRule, generalise::Policy,
+    ipc::IpcRule, left_out::LeftOut, links::LinkRule, mounts::MountRule, network::NetworkRule,
+    pattern::Pattern, permissions::Permissions,
 };
 use crate::{
     capability::Capability,

@@ -1,0 +1,15 @@
+# Programs that start one another, each with a file of its own; with `more`, the first one reads what is
+# another's.
+set -euo pipefail
+folder=$1
+
+# The shell opens both files, and cat has them handed down.
+cat <"$folder/input" >"$folder/output"
+# By a link's name, and from there by another child.
+sh -c "read -r line <'$folder/of-sh'; echo \"\$line\"; cat '$folder/of-cat'"
+# A script, which the kernel starts by its own name, and which removes what it made.
+"$folder/script" "$folder"
+cat "$folder/output"
+if [ "${2-}" = more ]; then
+    read -r line <"$folder/of-cat" || echo "not that"
+fi
