@@ -11,7 +11,7 @@ use super::{
 use crate::{
     profile::{
         Rendering, Unfit,
-        apparmor::AppArmorProfile,
+        apparmor::{AppArmorProfile, Division},
         artifact,
         capabilities::Capabilities,
         engine::Engine,
@@ -144,11 +144,16 @@ impl Models<'_> {
     }
 
     pub(super) fn hardening(&self) -> Hardening {
-        Hardening::of(
+        let hardening = Hardening::of(
             self.recording,
             self.settings.apparmor.exec,
             self.capabilities,
-        )
+        );
+        let division = self.apparmor.map(AppArmorProfile::division);
+        match division {
+            Some(Division::Divided(_)) => hardening.with_children(),
+            _ => hardening,
+        }
     }
 
     /// What the container's security context is to hold.

@@ -18,18 +18,27 @@ fn hardening() -> Hardening {
         non_root: setting(),
         read_only_root: setting(),
         complete: true,
+        children: false,
     }
 }
 
 fn put(text: &str, old_cluster: bool, chosen: Option<&str>) -> Result<Applied, Error> {
-    let hardening = hardening();
+    put_hardened(text, old_cluster, chosen, &hardening())
+}
+
+fn put_hardened(
+    text: &str,
+    old_cluster: bool,
+    chosen: Option<&str>,
+    hardening: &Hardening,
+) -> Result<Applied, Error> {
     let context = Context {
         workload: "web",
         seccomp: Localhost::Operator.seccomp(&ObjectName::new("web").unwrap()),
         apparmor: Some("web".to_owned()),
         old_cluster,
         capabilities: None,
-        hardening: &hardening,
+        hardening,
     };
     let input = Input::new("f.yaml", text.as_bytes().to_vec()).unwrap();
     let applied = apply(&input, &context, &Placement::default(), chosen)?;
@@ -242,6 +251,27 @@ spec:
         "may gain privileges",
     ] {
         assert!(warnings.contains(part), "{part}:\n{warnings}");
+    }
+}
+
+#[test]
+fn no_new_privileges_contradict_child_profiles() {
+    let manifest = "apiVersion: v1
+kind: Pod
+spec:
+  containers:
+  - name: web
+    securityContext:
+      allowPrivilegeEscalation: false
+";
+    let children = hardening().with_children();
+    assert!(!children.no_new_privileges.holds);
+    for (hardening, count) in [(hardening(), 0), (children, 1)] {
+        let warnings = put_hardened(manifest, false, None, &hardening)
+            .unwrap()
+            .warnings;
+        let of_it = warnings.iter().filter(|it| it.contains("--children"));
+        assert_eq!(of_it.count(), count, "{warnings:?}");
     }
 }
 

@@ -59,6 +59,11 @@ pub(super) fn warnings(roots: &[Node], found: &Found, context: &Context<'_>) -> 
             "container {name} may gain privileges (allowPrivilegeEscalation: true)"
         ));
     }
+    if context.hardening.children && is(own(&["allowPrivilegeEscalation"]), false) {
+        warnings.push(format!(
+            "container {name} has allowPrivilegeEscalation: false, and the kernel refuses to execute programs under profiles of their own then: take it away, or make the profile without --children"
+        ));
+    }
     capabilities(own(&["capabilities", "add"]), &name, context, &mut warnings);
     warnings
 }

@@ -42,6 +42,9 @@ pub struct Hardening {
     pub read_only_root: Setting,
     /// Whether the recording is complete.
     pub complete: bool,
+    /// Whether programs are executed under AppArmor profiles of their own, which the kernel refuses where
+    /// no_new_privs is set.
+    pub children: bool,
 }
 
 /// Most directories that are named.
@@ -62,6 +65,18 @@ impl Hardening {
             non_root: non_root(security.as_deref()),
             read_only_root: read_only_root(recording, exec, security.as_deref()),
             complete: recording.coverage.complete,
+            children: false,
+        }
+    }
+
+    /// The same for an AppArmor profile with child profiles.
+    pub fn with_children(self) -> Self {
+        Self {
+            no_new_privileges: Setting::fails(
+                "programs change to AppArmor profiles of their own (--children), which the kernel refuses under it",
+            ),
+            children: true,
+            ..self
         }
     }
 }

@@ -18,7 +18,9 @@ use super::{
 };
 use crate::{
     profile::seccomp::ExecPolicy,
-    recording::{Evidence, Executable, FileAccess, FilePath, Phase, Recording, Seen, Witness},
+    recording::{
+        Evidence, Executable, FileAccess, FilePath, Kind, Phase, Recording, Seen, Witness,
+    },
 };
 
 /// How the programs of a workload are divided among profiles.
@@ -64,6 +66,15 @@ pub(super) fn divide(recordings: &[Recording], options: &Options) -> Division {
     if by.any(|it| it.provider.contains("sys_exit")) {
         return Division::Impossible(
             "files were recorded by the ends of system calls, which do not tell who executed a program: record where `tracer doctor` finds BPF LSM hooks or fexit",
+        );
+    }
+    let is_fixed = |kind: Kind| {
+        let security = kind.container.and_then(|it| it.security);
+        security.is_some_and(|it| it.no_new_privileges == Some(true))
+    };
+    if recordings.iter().flat_map(Recording::kinds).any(is_fixed) {
+        return Division::Impossible(
+            "the container has no_new_privs (allowPrivilegeEscalation: false), under which the kernel changes no profile",
         );
     }
     let programs = Programs::of(recordings, options.exec);

@@ -8,10 +8,13 @@ use super::{
 };
 use crate::{
     capability::Capability,
-    profile::seccomp::{ExecPolicy, fixture},
+    profile::{
+        hardening,
+        seccomp::{ExecPolicy, fixture},
+    },
     recording::{
-        CapabilityUse, FileAccess, FilePath, FileUse, Phase, Recording, Seen, SocketOperation,
-        SocketUse,
+        CapabilityUse, FileAccess, FilePath, FileUse, Phase, Recording, Security, Seen,
+        SocketOperation, SocketUse,
     },
     syscall::Abi,
 };
@@ -221,6 +224,16 @@ fn without_hooks_it_is_said_why_there_are_none() {
     assert!(matches!(
         profile.division(),
         Division::Impossible(why) if why.contains("fexit")
+    ));
+    let security = Security {
+        no_new_privileges: Some(true),
+        ..Security::default()
+    };
+    let fixed = hardening::tests::in_container(server(), security);
+    let profile = AppArmorProfile::from_recordings(&[fixed], &OPTIONS).unwrap();
+    assert!(matches!(
+        profile.division(),
+        Division::Impossible(why) if why.contains("no_new_privs")
     ));
     let alone = AppArmorProfile::from_recordings(&[empty()], &OPTIONS).unwrap();
     assert!(matches!(alone.division(), Division::Impossible(_)));
