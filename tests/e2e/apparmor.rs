@@ -4,12 +4,20 @@
 use std::{
     fs::{self, File, OpenOptions, Permissions},
     io::{ErrorKind, Read as _},
-    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    },
     path::{Path, PathBuf},
     process::Command,
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sendto, socket,
+};
 use tracer_tests::{
     Outcome, needs, process,
     programs::{self, Build},
@@ -61,19 +69,31 @@ fn parser(option: &str, file: &Path) -> Outcome {
 }
 
 /// The kernel's log, from now on.
-struct KernelLog(File);
+struct KernelLog {
+    lines: File,
+    audit: OwnedFd,
+    marks: u32,
+}
 
 impl KernelLog {
     fn from_now() -> Result<Self> {
         // Else ten lines in five seconds (`printk_ratelimit`).
         fs::write("/proc/sys/kernel/printk_ratelimit", "0").context("the kernel's log")?;
-        let mut log = Self(
-            OpenOptions::new()
+        let mut log = Self {
+            lines: OpenOptions::new()
                 .read(true)
                 .custom_flags(libc::O_NONBLOCK)
                 .open("/dev/kmsg")
                 .context("opening the kernel's log")?,
-        );
+            audit: socket(
+                AddressFamily::Netlink,
+                SockType::Raw,
+                SockFlag::SOCK_CLOEXEC,
+                SockProtocol::NetlinkAudit,
+            )
+            .context("a socket to the kernel's audit")?,
+            marks: 0,
+        };
         log.denied("")?;
         Ok(log)
     }
@@ -85,10 +105,12 @@ impl KernelLog {
             format!("profile=\"{profile}\""),
             format!("profile=\"{profile}//"),
         ];
+        let mark = self.mark()?;
         let mut denied = Vec::new();
         let mut line = vec![0; 8192];
+        let deadline = Instant::now() + Duration::from_secs(30);
         loop {
-            match self.0.read(&mut line) {
+            match self.lines.read(&mut line) {
                 Ok(len) => {
                     let text = String::from_utf8_lossy(&line[..len]);
                     if text.contains("apparmor=\"DENIED\"")
@@ -100,13 +122,44 @@ impl KernelLog {
                         !text.contains("audit_lost") && !text.contains("callbacks suppressed"),
                         "the kernel's log is not complete: {text}"
                     );
+                    if text.contains(&mark) {
+                        return Ok(denied);
+                    }
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(denied),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    ensure!(Instant::now() < deadline, "the kernel's log has no mark");
+                    thread::sleep(Duration::from_millis(10));
+                }
                 // Lines were overwritten before they were read.
                 Err(error) if error.raw_os_error() == Some(libc::EPIPE) && profile.is_empty() => {}
                 Err(error) => bail!("reading the kernel's log: {error}"),
             }
         }
+    }
+
+    /// Has a line written behind all that were to be written so far: a thread of its own does that
+    /// (kernel/audit.c, `kauditd_thread`), in the order of its queue, and not when something is denied.
+    fn mark(&mut self) -> Result<String> {
+        /// `AUDIT_USER_AVC`: the one that is taken while auditing is off.
+        const KIND: u16 = 1107;
+        self.marks += 1;
+        let text = format!("mark {} of {}", self.marks, std::process::id());
+        let len = 16 + u32::try_from(text.len())?;
+        // `struct nlmsghdr`: length, kind, flags, number, sender.
+        let mut message = len.to_ne_bytes().to_vec();
+        message.extend(KIND.to_ne_bytes());
+        message.extend(1_u16.to_ne_bytes());
+        message.extend(self.marks.to_ne_bytes());
+        message.extend(0_u32.to_ne_bytes());
+        message.extend(text.as_bytes());
+        sendto(
+            self.audit.as_raw_fd(),
+            &message,
+            &NetlinkAddr::new(0, 0),
+            MsgFlags::empty(),
+        )
+        .context("asking for a mark in the kernel's log")?;
+        Ok(format!("msg='{text}'"))
     }
 }
 

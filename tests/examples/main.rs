@@ -35,6 +35,9 @@ struct Cli {
     /// How often each is recorded.
     #[arg(long, default_value_t = 5)]
     times: u32,
+    /// What to put behind each name, to tell these from others.
+    #[arg(long, default_value = "")]
+    suffix: String,
     /// Which ones [default: all].
     names: Vec<String>,
 }
@@ -73,13 +76,14 @@ fn run(cli: &Cli) -> Result<()> {
 
 fn make(example: Example, cli: &Cli) -> Result<()> {
     let scratch = Scratch::new()?;
+    let name = format!("{}{}", example.name(), cli.suffix);
     let mut recordings = Vec::new();
     for number in 1..=cli.times {
-        eprintln!("{}, {number} of {}", example.name(), cli.times);
+        eprintln!("{name}, {number} of {}", cli.times);
         let output = scratch.dir(&number.to_string())?;
-        recordings.push(record(example, &output)?);
+        recordings.push(record(example, &name, &output)?);
     }
-    let folder = cli.output.join(example.name());
+    let folder = cli.output.join(&name);
     fs::create_dir_all(&folder)?;
     let merged = folder.join("recording.json");
     let merge = process::run(
@@ -123,11 +127,11 @@ impl Drop for Place {
     }
 }
 
-/// Records one run, and tells where.
-fn record(example: Example, output: &Path) -> Result<PathBuf> {
+/// Records one run under a name, and tells where.
+fn record(example: Example, name: &str, output: &Path) -> Result<PathBuf> {
     let place = Place::new(example.name())?;
     let argv = example.prepare(&place.0)?;
-    let mut record = Record::new(output, example.name())?.with(|command| {
+    let mut record = Record::new(output, name)?.with(|command| {
         command.current_dir(&place.0);
     });
     if let Some(user) = example.user() {

@@ -1,6 +1,6 @@
 //! `--since`: what changed since an older recording or profile.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use anyhow::Context as _;
 
@@ -11,15 +11,13 @@ use super::{
 };
 use crate::{
     diff,
-    profile::{
-        apparmor::AppArmorProfile,
-        seccomp::{
-            evaluate::{Filter, Runtime},
-            oci::OciSeccomp,
-        },
+    profile::seccomp::{
+        evaluate::{Filter, Runtime},
+        oci::OciSeccomp,
     },
+    read::{self, AppArmor},
     recording::Recording,
-    report::html::{RuleChanges, Since},
+    report::html::Since,
 };
 
 /// What changed since `path`.
@@ -30,28 +28,21 @@ pub(super) fn changes(
     settings: &Settings,
 ) -> anyhow::Result<Since> {
     let label = label(path);
-    let text = |models: &Owned| models.apparmor.as_ref().map(AppArmorProfile::to_text);
-    let rules = text(models);
-    if let Some(before) = apparmor_text(path)? {
-        return Ok(Since {
-            label,
-            calls: None,
-            rules: rules.map(|after| RuleChanges::between(&before, &after)),
-        });
-    }
+    let rules = rules(models)?;
     Ok(match Input::read(path)? {
         Input::Recording(before) => {
-            let old = Owned::new(&before, settings)?;
-            let both = text(&old).zip(rules);
+            let old = self::rules(&Owned::new(&before, settings)?)?;
             Since {
                 label,
                 calls: Some(diff::recordings(&before, recording)),
-                rules: both.map(|(before, after)| RuleChanges::between(&before, &after)),
+                rules: old.zip(rules).map(|(old, new)| diff::apparmor(&old, &new)),
             }
         }
-        Input::Profile(Profile::AppArmor(_)) => anyhow::bail!(
-            "{label} has an AppArmor profile within an object of Kubernetes; give its text in a file of its own"
-        ),
+        Input::Profile(Profile::AppArmor(before)) => Since {
+            label,
+            calls: None,
+            rules: rules.map(|after| diff::apparmor(&before, &after)),
+        },
         Input::Profile(Profile::Seccomp(before)) => {
             let host = HostArgs::default();
             let recordings = std::slice::from_ref(recording);
@@ -76,21 +67,12 @@ pub(super) fn changes(
     })
 }
 
-/// The text of a file, when it is that of an AppArmor profile.
-fn apparmor_text(path: &Path) -> anyhow::Result<Option<String>> {
-    /// The parser takes no profile that is as long.
-    const MOST: u64 = 64 << 20;
-    let is_small = fs::metadata(path).is_ok_and(|it| it.is_file() && it.len() <= MOST);
-    if !is_small {
-        return Ok(None);
-    }
-    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let Ok(text) = String::from_utf8(bytes) else {
+/// The rules of an AppArmor profile, as those of others are read.
+fn rules(models: &Owned) -> anyhow::Result<Option<AppArmor>> {
+    let Some(profile) = &models.apparmor else {
         return Ok(None);
     };
-    let is_json = text.trim_start().starts_with(['{', '[']);
-    let has_profile = text
-        .lines()
-        .any(|line| line.trim_start().starts_with("profile "));
-    Ok((!is_json && has_profile).then_some(text))
+    let text = read::Input::new("apparmor.profile", profile.to_text().into_bytes())?;
+    let subject = read::subjects(&text)?.pop();
+    Ok(subject.and_then(|it| it.apparmor().cloned()))
 }

@@ -290,9 +290,11 @@ fn known_against(subject: &Subject, said: &Said) -> Option<&'static str> {
 
 fn notes(before: &AppArmor, after: &AppArmor) -> Vec<String> {
     let both = || [before, after].into_iter();
+    // Tunables are variables, and no rules.
     let is_include = |it: &Statement| {
         let first = it.words.first().map(String::as_str);
-        matches!(first, Some("include" | "#include"))
+        let has_rules = it.words.get(1).is_none_or(|it| !it.contains("tunables/"));
+        matches!(first, Some("include" | "#include")) && has_rules
     };
     let mut notes = Vec::new();
     if both().any(|it| it.statements.iter().any(is_include)) {

@@ -11,7 +11,7 @@ use nix::{
     sys::resource::{Resource, getrlimit, setrlimit},
     unistd::{SysconfVar, sysconf},
 };
-use tracer_ebpf::{Config, FIRST_ROW, MAX_ROWS, maps as names};
+use tracer_ebpf::{Config, FIRST_ROW, FilesBy, MAX_ROWS, maps as names};
 
 use super::{
     AccessRing, Choice, Events, Mechanism, Mechanisms, ProbeError, accesses,
@@ -141,24 +141,44 @@ impl Probe {
             }
         };
         let mut ladder = ladder.into_iter().map(Some).chain([None]);
+        // An object of which nothing is attached yet, and what it was made for.
+        let mut unused: Option<(FilesBy, Ebpf)> = None;
         let (mut ebpf, mechanisms) = loop {
             let files = ladder.next().flatten();
-            let mut ebpf = load_object(settings, config, files, &btf)?;
-            let targets: Vec<_> = programs(files.is_some())
-                .chain([EXITS])
-                .map(|(program, what)| Target { program, what })
-                .chain(accesses::targets(files))
-                .collect();
-            verify::load_all(&mut ebpf, &btf, &targets);
-            match accesses::load(&mut ebpf, &btf, files, settings.accesses) {
-                Ok(mechanisms) => break (ebpf, mechanisms),
-                Err(cause) => match settings.accesses {
-                    Choice::Only(mechanism) => {
-                        return Err(ProbeError::Accesses { mechanism, cause });
+            let by = accesses::files_by(files);
+            let mut ebpf = match unused.take() {
+                Some((same, ebpf)) if same == by => ebpf,
+                _ => load_object(settings, config, files, &btf)?,
+            };
+            // One program tells whether the kernel takes any of the kind: all the others, which take the
+            // verifier a tenth of a second, are loaded after that.
+            let cause = match accesses::first(&mut ebpf, &btf, files) {
+                Ok(()) => {
+                    let targets: Vec<_> = accesses::targets(files)
+                        .into_iter()
+                        .chain(
+                            programs(files.is_some())
+                                .chain([EXITS])
+                                .map(|(program, what)| Target { program, what }),
+                        )
+                        .collect();
+                    verify::load_all(&mut ebpf, &btf, &targets);
+                    match accesses::load(&mut ebpf, &btf, files, settings.accesses) {
+                        Ok(mechanisms) => break (ebpf, mechanisms),
+                        Err(cause) => cause,
                     }
-                    // A better way that is not there is no failure; the next one is tried.
-                    _ => log::debug!("a way of seeing files is not there: {cause:#}"),
-                },
+                }
+                Err(cause) => {
+                    unused = Some((by, ebpf));
+                    cause
+                }
+            };
+            match settings.accesses {
+                Choice::Only(mechanism) => {
+                    return Err(ProbeError::Accesses { mechanism, cause });
+                }
+                // A better way that is not there is no failure; the next one is tried.
+                _ => log::debug!("a way of seeing files is not there: {cause:#}"),
             }
         };
 

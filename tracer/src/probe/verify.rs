@@ -22,16 +22,17 @@ pub(super) struct Target<'a> {
 /// More would only wait for one another.
 const MOST_THREADS: usize = 8;
 
-/// Loads all of them, as far as the kernel lets them be: one that is refused is refused again when
+/// Loads all of them, beginning with the first, as far as the kernel lets them be: one that is refused is refused again when
 /// [`load`] asks for it, with the reason.
 pub(super) fn load_all(ebpf: &mut Ebpf, btf: &Btf, targets: &[Target<'_>]) {
-    let wanted: Vec<_> = ebpf
+    let mut wanted: Vec<_> = ebpf
         .programs_mut()
         .filter_map(|(name, program)| {
-            let target = targets.iter().find(|target| target.program == name)?;
-            Some((program, *target))
+            let at = targets.iter().position(|target| target.program == name)?;
+            Some((at, program, *targets.get(at)?))
         })
         .collect();
+    wanted.sort_by_key(|(at, ..)| std::cmp::Reverse(*at));
     let threads = thread::available_parallelism()
         .map_or(1, usize::from)
         .min(MOST_THREADS);
@@ -41,7 +42,7 @@ pub(super) fn load_all(ebpf: &mut Ebpf, btf: &Btf, targets: &[Target<'_>]) {
             scope.spawn(|| {
                 loop {
                     let next = waiting.lock().ok().and_then(|mut waiting| waiting.pop());
-                    let Some((program, target)) = next else {
+                    let Some((_, program, target)) = next else {
                         return;
                     };
                     if let Err(error) = verify(program, btf, target) {

@@ -90,17 +90,10 @@ pub fn changes_markdown(since: &Since) -> String {
         None => doc.paragraph("The older one says nothing of system calls."),
     }
     match &since.rules {
-        Some(rules) if rules.added.is_empty() && rules.removed.is_empty() => {
-            doc.paragraph("Rules of AppArmor: no difference.");
-        }
-        Some(rules) => {
-            for (what, lines) in [("added", &rules.added), ("removed", &rules.removed)] {
-                if !lines.is_empty() {
-                    let number = count(lines.len(), "rule", "rules");
-                    doc.paragraph(&format!("{number} of AppArmor {what}:"));
-                    doc.long_list(lines.iter().map(|line| code(line)));
-                }
-            }
+        Some(diff) => {
+            doc.paragraph(&format!("Rules of AppArmor: {}.", prose(&summary(diff))));
+            doc.list(diff.notes.iter().map(|note| prose(note)));
+            changes_table(&mut doc, diff);
         }
         None => doc.paragraph("Files, capabilities, sockets and signals are not compared: only one of the two says anything of them."),
     }

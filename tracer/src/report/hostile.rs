@@ -15,9 +15,9 @@ use html5ever::{
 };
 use serde_json::Value;
 
-use super::html::{Report, RuleChanges, Since};
+use super::html::{Report, Since};
 use crate::{
-    diff,
+    diff::{self, Change, ChangeKind, Diff, Kind},
     explain::explain,
     profile::{
         apparmor::{self, AppArmorProfile, fixture},
@@ -147,6 +147,25 @@ pub(crate) fn is_harmless(what: &str, text: &str) {
     }
 }
 
+/// Changes of AppArmor rules in which a name is everything.
+fn rules(name: &str) -> Diff {
+    let change = |kind| Change {
+        call: name.to_owned(),
+        abis: [].into(),
+        kind,
+        grants: kind == ChangeKind::Added,
+        before: vec![name.to_owned()],
+        after: vec![name.to_owned()],
+        risk: None,
+        capabilities: [].into(),
+    };
+    Diff {
+        of: Kind::AppArmor,
+        changes: vec![change(ChangeKind::Added), change(ChangeKind::Removed)],
+        notes: vec![name.to_owned()],
+    }
+}
+
 fn page(recording: &Recording) -> String {
     let recordings = [recording.clone()];
     let seccomp = SeccompProfile::from_recordings(&recordings, &Options::default()).unwrap();
@@ -167,10 +186,7 @@ fn page(recording: &Recording) -> String {
     let since = Since {
         label: name.clone(),
         calls: Some(diff::recordings(&before, recording)),
-        rules: Some(RuleChanges {
-            added: vec![name.clone(), "x,".to_owned()],
-            removed: vec![name.clone()],
-        }),
+        rules: Some(rules(name)),
     };
     Report {
         recording,
@@ -321,10 +337,7 @@ fn markdown_and_text() {
     let since = Since {
         label: HOSTILE.to_owned(),
         calls: Some(changes),
-        rules: Some(RuleChanges {
-            added: vec![HOSTILE.to_owned()],
-            removed: vec![HOSTILE.to_owned()],
-        }),
+        rules: Some(rules(HOSTILE)),
     };
     is_harmless("REVIEW.md", &report::changes_markdown(&since));
     let explained = explain(&recording, &Options::default(), "openat").unwrap();

@@ -40,26 +40,18 @@ impl Document {
                 .map(|row| format!("| {} |", row.join(" | "))),
         );
         let rows = lines.len() - 2;
-        self.folded(rows, "rows", &lines.join("\n"));
+        self.folded(rows, &lines.join("\n"));
     }
 
-    /// A list of things, of which each is code already, folded when it is long.
-    pub(super) fn long_list(&mut self, items: impl IntoIterator<Item = String>) {
-        let items: Vec<_> = items.into_iter().map(|item| format!("- {item}")).collect();
-        if !items.is_empty() {
-            self.folded(items.len(), "items", &items.join("\n"));
-        }
-    }
-
-    /// A block, behind a line to open it by when it has many of `what`. The empty lines make a renderer read what is
+    /// A table, behind a line to open it by when it has many rows. The empty lines make a renderer read what is
     /// between the tags as Markdown.
-    fn folded(&mut self, many: usize, what: &str, block: &str) {
-        if many > LONG {
+    fn folded(&mut self, rows: usize, table: &str) {
+        if rows > LONG {
             self.block(&format!(
-                "<details>\n<summary>{many} {what}</summary>\n\n{block}\n\n</details>"
+                "<details>\n<summary>{rows} rows</summary>\n\n{table}\n\n</details>"
             ));
         } else {
-            self.block(block);
+            self.block(table);
         }
     }
 

@@ -65,6 +65,27 @@ const TRACEME: (&str, &str, &str) = ("ptrace_traceme", "ptrace_traceme_exit", "p
 /// Without these there is no use in the others.
 const NEEDED: [&str; 3] = ["file_open", "mmap_file", "socket_create"];
 
+/// Loads the first program that sees files by `files`, and attaches nothing.
+///
+/// # Errors
+/// The kernel takes no program of the kind.
+pub(in crate::probe) fn first(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    files: Option<Mechanism>,
+) -> anyhow::Result<()> {
+    match files {
+        Some(by @ (Mechanism::Lsm | Mechanism::FunctionExit)) => {
+            ensure!(
+                by != Mechanism::Lsm || support::has_bpf_lsm(),
+                "`bpf` is not among the security modules that are in use (lsm= on the kernel's command line)"
+            );
+            verify(ebpf, btf, by, &FILES[0])
+        }
+        Some(Mechanism::Tracepoint | Mechanism::Exits) | None => Ok(()),
+    }
+}
+
 /// Loads what sees files by `files`, and of the other kinds the best that works.
 ///
 /// # Errors
@@ -84,10 +105,6 @@ pub(in crate::probe) fn load(
     let Some(files) = files else {
         return Ok(mechanisms);
     };
-    ensure!(
-        files != Mechanism::Lsm || support::has_bpf_lsm(),
-        "`bpf` is not among the security modules that are in use (lsm= on the kernel's command line)"
-    );
     if matches!(files, Mechanism::Lsm | Mechanism::FunctionExit) {
         // Two steps: the verifier takes its time, and nothing must be seen by halves for so long.
         let mut ready = Vec::new();
@@ -229,7 +246,7 @@ fn tracepoint(ebpf: &mut Ebpf, btf: &Btf, program: &str, tracepoint: &str) -> an
     Ok(())
 }
 
-/// What is likely to be loaded: the programs of the best mechanisms.
+/// What is likely to be loaded: the programs of the best mechanisms, what takes longest first.
 pub(in crate::probe) fn targets(files: Option<Mechanism>) -> Vec<Target<'static>> {
     let hooks = || {
         let all = FILES.iter().chain(&SOCKETS).chain(&MOUNTS);

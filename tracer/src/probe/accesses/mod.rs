@@ -15,7 +15,7 @@ mod ring;
 mod told;
 
 pub use decode::KernelAccess;
-pub(super) use load::{load, targets};
+pub(super) use load::{first, load, targets};
 pub(super) use operations::fill as fill_operations;
 pub use ring::AccessRing;
 

@@ -14,6 +14,8 @@ mod calls;
 mod kubescape;
 mod name;
 mod operator;
+#[cfg(test)]
+mod round_trip_tests;
 mod seccomp_profile;
 mod security_context;
 mod workload;

@@ -3,21 +3,18 @@
 use maud::{Markup, html};
 
 use super::{
-    RuleChanges, Since,
+    Since,
     page::Part,
-    text::{count, literal, name, sentence},
+    text::{count, name, sentence},
 };
 use crate::{
-    diff::{Change, ChangeKind, Diff},
+    diff::{Change, ChangeKind, Diff, Kind},
     report::escape::printable,
 };
 
 pub(super) fn part(since: &Since) -> Part {
-    let calls = since.calls.as_ref().map_or(0, |diff| diff.changes.len());
-    let rules = since
-        .rules
-        .as_ref()
-        .map_or(0, |it| it.added.len() + it.removed.len());
+    let number = |diff: &Option<Diff>| diff.as_ref().map_or(0, |diff| diff.changes.len());
+    let (calls, rules) = (number(&since.calls), number(&since.rules));
     Part {
         id: "changes",
         title: "What changed",
@@ -26,24 +23,34 @@ pub(super) fn part(since: &Since) -> Part {
             p { "Since " (name(&since.label)) "." }
             @if calls + rules == 0 { p.verdict.good { strong { "✓ No difference." } } }
             @match &since.calls {
-                Some(diff) => { (changed_calls(diff)) }
+                Some(diff) => { (changed(diff)) }
                 None => { p { "The older one says nothing of system calls." } }
             }
             @match &since.rules {
-                Some(rules) => { (changed_rules(rules)) }
+                Some(diff) => { (changed(diff)) }
                 None => { p { "Files, capabilities, sockets and signals are not compared: only one of the two says anything of them." } }
             }
         },
     }
 }
 
-fn changed_calls(diff: &Diff) -> Markup {
+fn changed(diff: &Diff) -> Markup {
+    let (what, one, several) = match diff.of {
+        Kind::Recordings | Kind::Profiles => {
+            ("Call", "change of system calls", "changes of system calls")
+        }
+        Kind::AppArmor => (
+            "Rule",
+            "change of AppArmor rules",
+            "changes of AppArmor rules",
+        ),
+    };
     html! {
         @for note in &diff.notes { p.note { (sentence(note)) } }
         @if !diff.changes.is_empty() {
             div.scroll { table {
-                caption { (count(diff.changes.len(), "change of system calls", "changes of system calls")) ", riskiest first" }
-                thead { tr { th scope="col" { "" } th scope="col" { "Call" } th scope="col" { "Before" } th scope="col" { "After" } th scope="col" { "To know" } } }
+                caption { (count(diff.changes.len(), one, several)) ", riskiest first" }
+                thead { tr { th scope="col" { "" } th scope="col" { (what) } th scope="col" { "Before" } th scope="col" { "After" } th scope="col" { "To know" } } }
                 tbody { @for change in &diff.changes {
                     tr.risk[change.grants && change.risk.is_some()] {
                         td { span class=(format!("change {}", change.kind.as_str())) { (sign(change)) " " (change.kind.as_str()) } }
@@ -71,21 +78,4 @@ const fn sign(change: &Change) -> &'static str {
 
 fn lines(lines: &[String]) -> Markup {
     html! { @for line in lines { div { (printable(line)) } } }
-}
-
-fn changed_rules(rules: &RuleChanges) -> Markup {
-    let list = |title: &str, sign: &str, class: &str, lines: &[String]| {
-        html! {
-            @if !lines.is_empty() {
-                details open[lines.len() <= 100] {
-                    summary { (title) " " span.number { (lines.len()) } }
-                    ul.lines { @for line in lines { li class=(class) { (sign) " " (literal(line)) } } }
-                }
-            }
-        }
-    };
-    html! {
-        (list("Rules of AppArmor that were added", "+", "added", &rules.added))
-        (list("Rules of AppArmor that were removed", "−", "removed", &rules.removed))
-    }
 }

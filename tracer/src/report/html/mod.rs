@@ -55,55 +55,13 @@ pub struct Since {
     pub label: String,
     /// The calls that changed; `None` when the older one says nothing of calls.
     pub calls: Option<Diff>,
-    /// The lines of the AppArmor profile that changed; `None` when one of the two says nothing of them.
-    pub rules: Option<RuleChanges>,
-}
-
-/// The rules that only one of two AppArmor profiles has, as their text.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RuleChanges {
-    /// The older one has them not.
-    pub added: Vec<String>,
-    /// The newer one has them not.
-    pub removed: Vec<String>,
-}
-
-impl RuleChanges {
-    /// Those between two profiles, as their texts; comments and the order of rules do not count.
-    pub fn between(before: &str, after: &str) -> Self {
-        let rules = |text: &str| -> std::collections::BTreeSet<String> {
-            let lines = text.lines().map(str::trim);
-            lines
-                .filter(|line| !line.is_empty() && !line.starts_with('#'))
-                .map(str::to_owned)
-                .collect()
-        };
-        let (before, after) = (rules(before), rules(after));
-        Self {
-            added: after.difference(&before).cloned().collect(),
-            removed: before.difference(&after).cloned().collect(),
-        }
-    }
+    /// The rules of the AppArmor profile that changed; `None` when one of the two says nothing of them.
+    pub rules: Option<Diff>,
 }
 
 impl Report<'_> {
     /// The page. The same input gives the same bytes.
     pub fn to_html(&self) -> String {
         page::page(self)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rules_are_compared_whatever_their_order_and_comments() {
-        let before = "# Of old.\nprofile x {\n  /a r,\n  /b r,\n}\n";
-        let after = "profile x {\n  # New.\n  /c rw,\n  /b r,\n}\n";
-        let changes = RuleChanges::between(before, after);
-        assert_eq!(changes.added, ["/c rw,"]);
-        assert_eq!(changes.removed, ["/a r,"]);
-        assert_eq!(RuleChanges::between(after, after), RuleChanges::default());
     }
 }
