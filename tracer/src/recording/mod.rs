@@ -19,6 +19,7 @@ pub mod store;
 pub(crate) mod strategy;
 pub(crate) mod words;
 
+pub(crate) use access::MOST_WITNESSES;
 pub use access::{
     Accesses, CapabilityUse, FileAccess, FilePath, FileUse, Moment, MountOperation, MountUse, Peer,
     Seen, SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse, Use,

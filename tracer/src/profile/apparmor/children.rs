@@ -3,8 +3,8 @@
 //! A program that the workload starts leaves the workload's profile for its own (`cx`), and what it
 //! starts in turn leaves that (`px`, since child profiles are of one level). Which of its names a
 //! program was started by is all that evidence tells; which file that was has to be found out, and
-//! where that fails the program stays under whatever profile starts it, and its rights are in all of
-//! them. Nothing that was recorded is ever denied for the sake of a division.
+//! where that fails its rights are in all profiles. The rules are those of the whole profile: each part
+//! has those of the programs that run under it.
 //!
 //! When a profile is entered the kernel asks again for every file and socket that is open then, and
 //! puts `/null` in the place of what it denies (security/apparmor/file.c, `aa_inherit_files`). Which
@@ -13,13 +13,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    model::{AppArmorProfile, Options, kind},
+    Permissions, links,
+    model::{AppArmorProfile, kind},
     starting,
+    traces::may_be_prctl,
 };
 use crate::{
     profile::seccomp::ExecPolicy,
     recording::{
-        Evidence, Executable, FileAccess, FilePath, Kind, Phase, Recording, Seen, Witness,
+        Executable, FileAccess, FilePath, Kind, MOST_WITNESSES, Peer, Phase, Recording, Seen,
     },
 };
 
@@ -42,6 +44,8 @@ pub struct Parts {
     pub main: AppArmorProfile,
     /// The programs that it starts, in the order of their names.
     pub children: Vec<Child>,
+    /// Programs for which there is no room: they run under the profile of whoever starts them.
+    pub without: Vec<FilePath>,
 }
 
 /// A program with a profile of its own.
@@ -57,14 +61,54 @@ pub struct Child {
     pub profile: AppArmorProfile,
 }
 
-/// Divides the programs of recordings.
-pub(super) fn divide(recordings: &[Recording], options: &Options) -> Division {
-    let mut by = recordings
+/// How many other profiles a profile can name in its exec rules: the kernel's table has 16 entries
+/// (four bits of index in the policy's format), of which apparmor_parser keeps four for itself and refuses a
+/// profile with more; held by `tests/apparmor/children.rs`.
+pub(super) const MOST_CHILDREN: usize = 12;
+
+/// `PR_SET_NO_NEW_PRIVS` (include/uapi/linux/prctl.h).
+const PR_SET_NO_NEW_PRIVS: u64 = 38;
+
+/// Divides the programs of recordings, of which `whole` is the profile.
+pub(super) fn divide(
+    recordings: &[Recording],
+    exec: ExecPolicy,
+    whole: &AppArmorProfile,
+) -> Division {
+    if let Some(why) = obstacle(recordings, exec) {
+        return Division::Impossible(why);
+    }
+    let mut programs = Programs::of(recordings, exec);
+    let without = programs.choose(whole);
+    if programs.chosen.is_empty() {
+        return Division::Impossible("the workload was not seen to start another program");
+    }
+    programs.settle();
+    let names = programs.names();
+    let mut children: Vec<_> = names
         .iter()
-        .flat_map(|recording| &recording.providers)
-        .filter(|it| it.kind == kind::FILES);
-    if by.any(|it| it.provider.contains("sys_exit")) {
-        return Division::Impossible(
+        .filter_map(|(program, name)| {
+            Some(Child {
+                name: name.clone(),
+                program: program.clone(),
+                started_by: programs.started.get(program)?.clone(),
+                profile: programs.part(whole, &Part::Child(program.clone())),
+            })
+        })
+        .collect();
+    children.sort_by(|one, other| one.name.cmp(&other.name));
+    Division::Divided(Box::new(Parts {
+        main: programs.part(whole, &Part::Main),
+        children,
+        without,
+    }))
+}
+
+/// Why recordings cannot be divided.
+fn obstacle(recordings: &[Recording], exec: ExecPolicy) -> Option<&'static str> {
+    let mut providers = recordings.iter().flat_map(|it| &it.providers);
+    if providers.any(|it| it.kind == kind::FILES && it.provider.contains("sys_exit")) {
+        return Some(
             "files were recorded by the ends of system calls, which do not tell who executed a program: record where `tracer doctor` finds BPF LSM hooks or fexit",
         );
     }
@@ -73,47 +117,32 @@ pub(super) fn divide(recordings: &[Recording], options: &Options) -> Division {
         security.is_some_and(|it| it.no_new_privileges == Some(true))
     };
     if recordings.iter().flat_map(Recording::kinds).any(is_fixed) {
-        return Division::Impossible(
+        return Some(
             "the container has no_new_privs (allowPrivilegeEscalation: false), under which the kernel changes no profile",
         );
     }
-    let programs = Programs::of(recordings, options.exec);
-    let names = programs.names();
-    if names.is_empty() {
-        return Division::Impossible("the workload was not seen to start another program");
-    }
-    let whole = Options {
-        children: false,
-        ..options.clone()
-    };
-    let profile = |part| {
-        let recordings: Vec<_> = recordings
-            .iter()
-            .map(|recording| programs.part(recording, part))
-            .collect();
-        AppArmorProfile::from_recordings(&recordings, &whole)
-    };
-    let children = names.iter().filter_map(|(program, name)| {
-        Some(Child {
-            name: name.clone(),
-            program: program.clone(),
-            started_by: programs.started.get(program)?.clone(),
-            profile: profile(Part::Child(program))?,
-        })
+    let mut calls = recordings.iter().flat_map(|it| &it.syscalls);
+    let fixes = calls.any(|call| {
+        let counts = call.evidence.iter().any(|who| exec.counts(who.phase));
+        counts && may_be_prctl(call, PR_SET_NO_NEW_PRIVS, exec)
     });
-    let mut children: Vec<_> = children.collect();
-    children.sort_by(|one, other| one.name.cmp(&other.name));
-    match profile(Part::Main) {
-        Some(main) => Division::Divided(Box::new(Parts { main, children })),
-        None => Division::Undivided,
+    if fixes {
+        return Some(
+            "it sets no_new_privs itself (prctl), or may have, under which the kernel changes no profile",
+        );
     }
+    let mut files = recordings.iter().flat_map(|it| &it.files);
+    if files.any(|seen| seen.evidence.len() >= MOST_WITNESSES) {
+        return Some("a recording keeps who used a file of 64 programs, and here there are more");
+    }
+    None
 }
 
 /// One of the profiles.
-#[derive(Clone, Copy)]
-enum Part<'a> {
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
     Main,
-    Child(&'a FilePath),
+    Child(FilePath),
 }
 
 /// Who started what.
@@ -127,46 +156,85 @@ struct Programs {
     unknown: BTreeSet<Executable>,
     /// What is started from outside.
     roots: BTreeSet<Executable>,
-    /// What the workload begins with.
-    first: BTreeSet<Executable>,
+    /// The files that get a profile.
+    chosen: BTreeSet<FilePath>,
+    /// What each executable runs under.
+    homes: BTreeMap<Executable, BTreeSet<Part>>,
+}
+
+/// What was seen of programs, to find their files by.
+#[derive(Default)]
+struct Clues<'a> {
+    /// What the kernel mapped for a program, and for those that it started.
+    mapped: BTreeMap<&'a Executable, BTreeSet<&'a FilePath>>,
+    /// What a program read itself.
+    read: BTreeMap<&'a Executable, BTreeSet<&'a FilePath>>,
+    /// What each instance begins with.
+    first: BTreeSet<&'a Executable>,
+}
+
+impl Clues<'_> {
+    fn has_mapped(&self, executable: &Executable, file: &FilePath) -> bool {
+        let mapped = self.mapped.get(executable);
+        mapped.is_some_and(|it| it.contains(file))
+    }
+
+    fn has_read(&self, executable: &Executable, file: &FilePath) -> bool {
+        let read = self.read.get(executable);
+        read.is_some_and(|it| it.contains(file))
+    }
 }
 
 impl Programs {
     fn of(recordings: &[Recording], exec: ExecPolicy) -> Self {
         let mut programs = Self::default();
+        let mut clues = Clues::default();
         let mut all = BTreeSet::new();
-        // What the kernel mapped for it, and for what it started.
-        let mut mapped: BTreeMap<&Executable, BTreeSet<&FilePath>> = BTreeMap::new();
+        let mut put_into = BTreeSet::new();
+        // What programs of those executed.
+        let mut from_put_into = BTreeSet::new();
         for recording in recordings {
+            let mut begins = BTreeMap::new();
             let of_calls = recording.syscalls.iter().flat_map(|it| &it.evidence);
-            let ran: Vec<_> = of_calls.filter(|it| exec.counts(it.phase)).collect();
-            let put_into = ran.iter().filter(|it| it.phase != Phase::Run);
-            programs
-                .roots
-                .extend(put_into.map(|it| it.executable.clone()));
-            let first = ran
-                .iter()
-                .filter(|it| matches!(it.executable, Executable::Path(_)))
-                .filter_map(|it| Some((it.first.as_ref()?.after_ns, &it.executable)))
-                .min();
-            programs.first.extend(first.map(|(_, it)| it.clone()));
-            all.extend(ran.iter().map(|it| &it.executable));
-            for seen in &recording.files {
-                let file = &seen.what;
-                for who in seen.evidence.iter().filter(|it| exec.counts(it.phase)) {
+            for who in of_calls.filter(|it| exec.counts(it.phase)) {
+                all.insert(&who.executable);
+                if who.phase != Phase::Run {
+                    put_into.insert(&who.executable);
+                    continue;
+                }
+                if let (Executable::Path(_), Some(first)) = (&who.executable, &who.first) {
+                    let begin = (first.after_ns, &who.executable);
+                    let known = begins.entry(who.instance).or_insert(begin);
+                    *known = begin.min(*known);
+                }
+            }
+            clues
+                .first
+                .extend(begins.into_values().map(|(_, executable)| executable));
+            for Seen {
+                what: file,
+                evidence,
+            } in &recording.files
+            {
+                for who in evidence.iter().filter(|it| exec.counts(it.phase)) {
                     all.insert(&who.executable);
                     match file.access {
                         FileAccess::Execute if !file.more && !file.truncated => {
+                            if who.phase != Phase::Run {
+                                from_put_into.insert(&file.path);
+                            }
                             let by = programs.started.entry(file.path.clone()).or_default();
                             if who.executable != Executable::Launcher {
                                 by.insert(who.executable.clone());
                             }
                         }
                         FileAccess::MapExecutable if starting::is_in_exec(who) => {
-                            mapped
-                                .entry(&who.executable)
-                                .or_default()
-                                .insert(&file.path);
+                            let mapped = clues.mapped.entry(&who.executable).or_default();
+                            mapped.insert(&file.path);
+                        }
+                        FileAccess::Read if !starting::is_in_exec(who) => {
+                            let read = clues.read.entry(&who.executable).or_default();
+                            read.insert(&file.path);
                         }
                         _ => {}
                     }
@@ -174,189 +242,255 @@ impl Programs {
             }
         }
         programs.started.retain(|_, by| !by.is_empty());
+        programs.find_files(&all, &clues);
+        programs.roots.extend(clues.first.into_iter().cloned());
+        for executable in put_into {
+            let file = programs.file.get(executable);
+            if file.is_none_or(|file| !from_put_into.contains(file)) {
+                programs.roots.insert(executable.clone());
+            }
+        }
+        programs
+    }
+
+    fn find_files(&mut self, all: &BTreeSet<&Executable>, clues: &Clues<'_>) {
+        let mut rest = Vec::new();
         for executable in all {
             let Executable::Path(path) = executable else {
                 continue;
             };
-            let mapped = mapped.get(executable);
-            match programs.file_of(path, executable, mapped) {
+            match self.file_of_name(path) {
                 Some(file) => {
-                    programs.file.insert(executable.clone(), file);
+                    self.file.insert((*executable).clone(), file);
                 }
-                None if programs.first.contains(executable) => {}
-                None => {
-                    programs.unknown.insert(executable.clone());
+                None => rest.push(*executable),
+            }
+        }
+        let mut taken: BTreeSet<_> = self.file.values().cloned().collect();
+        let all_mapped: BTreeSet<_> = clues.mapped.values().flatten().copied().collect();
+        // What begins comes last: it may have mapped what the others are.
+        rest.sort_by_key(|it| clues.first.contains(it));
+        for executable in rest {
+            let is_first = clues.first.contains(executable);
+            // A script is read by its interpreter, and mapped by nobody.
+            let may_be_script = self
+                .started
+                .keys()
+                .any(|file| !all_mapped.contains(file) && clues.has_read(executable, file));
+            // What it mapped may be what it started, where another is known to be that.
+            let explained = |file: &FilePath, by: &BTreeSet<Executable>| {
+                taken.contains(file) && (!is_first || by.contains(executable))
+            };
+            let may_be: Vec<_> = self
+                .started
+                .iter()
+                .filter(|(file, by)| clues.has_mapped(executable, file) && !explained(file, by))
+                .map(|(file, _)| file)
+                .collect();
+            match may_be[..] {
+                [] if is_first && !may_be_script => {}
+                [file] if !is_first && !may_be_script => {
+                    let file = file.clone();
+                    taken.insert(file.clone());
+                    self.file.insert(executable.clone(), file);
+                }
+                _ => {
+                    self.unknown.insert(executable.clone());
                 }
             }
         }
-        programs.roots.extend(programs.first.iter().cloned());
-        programs.add_unreached();
-        programs
     }
 
-    /// The executed file that an executable is.
-    fn file_of(
-        &self,
-        path: &str,
-        executable: &Executable,
-        mapped: Option<&BTreeSet<&FilePath>>,
-    ) -> Option<FilePath> {
+    /// The executed file of a name, if that tells.
+    fn file_of_name(&self, path: &str) -> Option<FilePath> {
         // Where /bin is a link to /usr/bin, the kernel goes by the latter's name.
-        let by_name = [path.to_owned(), format!("/usr{path}")]
+        let itself = [path.to_owned(), format!("/usr{path}")]
             .map(|path| FilePath::from(path.as_str()))
             .into_iter()
             .find(|path| self.started.contains_key(path));
-        if by_name.is_some() {
-            return by_name;
+        if itself.is_some() || path.starts_with('/') {
+            return itself;
         }
-        // By a link's name: the kernel mapped the file, and the program did not start it.
-        let files = self.started.iter();
-        let mapped: Vec<_> = files
-            .filter(|(file, by)| {
-                mapped.is_some_and(|it| it.contains(file)) && !by.contains(executable)
-            })
-            .map(|(file, _)| file)
-            .collect();
-        if let [file] = mapped[..] {
-            return Some(file.clone());
-        }
-        // A script's, from where it lies.
+        // From where it lies.
         let name = last(path.as_bytes());
         let mut same = self.started.keys().filter(|it| last(it.as_bytes()) == name);
         match (same.next(), same.next()) {
-            (Some(file), None) if !path.starts_with('/') => Some(file.clone()),
+            (Some(file), None) => Some(file.clone()),
             _ => None,
         }
     }
 
-    /// Whoever nobody is known to start is started from outside.
-    fn add_unreached(&mut self) {
-        let mut reached: BTreeSet<&Executable> = self.roots.iter().collect();
-        loop {
-            let more: Vec<_> = self
-                .file
-                .iter()
-                .filter(|(executable, _)| !reached.contains(executable))
-                .filter(|(_, file)| {
-                    let by = self.started.get(file);
-                    let is_running =
-                        |it: &Executable| reached.contains(it) || !self.file.contains_key(it);
-                    by.is_some_and(|by| by.iter().any(is_running))
-                })
-                .map(|(executable, _)| executable)
-                .collect();
-            if more.is_empty() {
-                break;
+    /// Chooses the programs that get a profile: those that have most rules, of which as many as there is
+    /// room for. Returns the others.
+    fn choose(&mut self, whole: &AppArmorProfile) -> Vec<FilePath> {
+        let mut rules = BTreeMap::<&FilePath, usize>::new();
+        for file in self.file.values() {
+            if starting::is_lasting(&file.to_string()) {
+                rules.entry(file).or_default();
             }
-            reached.extend(more);
         }
-        let rest: Vec<_> = self
-            .file
-            .keys()
-            .filter(|it| !reached.contains(it))
-            .cloned()
-            .collect();
-        self.roots.extend(rest);
+        for executable in whole.files.values().flat_map(|rule| rule.by.keys()) {
+            let file = self.file.get(executable);
+            if let Some(count) = file.and_then(|file| rules.get_mut(file)) {
+                *count += 1;
+            }
+        }
+        let mut files: Vec<_> = rules.into_iter().collect();
+        files.sort_by_key(|(file, count)| (std::cmp::Reverse(*count), *file));
+        let mut files: Vec<FilePath> = files.into_iter().map(|(file, _)| file.clone()).collect();
+        let mut without = files.split_off(files.len().min(MOST_CHILDREN));
+        without.sort();
+        self.chosen = files.into_iter().collect();
+        without
     }
 
-    /// The files that get a profile, with its name.
-    fn names(&self) -> BTreeMap<FilePath, String> {
-        let programs: BTreeSet<_> = self.file.values().collect();
-        let lasting = programs
-            .into_iter()
-            .filter(|file| starting::is_lasting(&file.to_string()));
-        let mut taken = BTreeSet::new();
-        lasting
-            .map(|file| {
-                let plain: String = last(file.as_bytes())
-                    .iter()
-                    .map(|byte| match byte {
-                        byte if byte.is_ascii_alphanumeric() => char::from(*byte),
-                        b'.' | b'-' | b'+' => char::from(*byte),
-                        _ => '_',
+    /// Finds out what each program runs under: from what is started from outside on, through all that
+    /// starts another.
+    fn settle(&mut self) {
+        let everywhere: BTreeSet<_> = self
+            .chosen
+            .iter()
+            .cloned()
+            .map(Part::Child)
+            .chain([Part::Main])
+            .collect();
+        let mut homes: BTreeMap<Executable, BTreeSet<Part>> = BTreeMap::new();
+        for executable in &self.unknown {
+            homes.insert(executable.clone(), everywhere.clone());
+        }
+        for executable in &self.roots {
+            homes
+                .entry(executable.clone())
+                .or_default()
+                .insert(Part::Main);
+        }
+        loop {
+            let mut is_settled = true;
+            for (executable, file) in &self.file {
+                let starters = self.started.get(file).into_iter().flatten();
+                let running: Vec<_> = starters
+                    .map(|it| match it {
+                        Executable::Path(_) => homes.get(it).cloned().unwrap_or_default(),
+                        _ => everywhere.clone(),
                     })
                     .collect();
-                let numbered = (2_u32..).map(|number| format!("{plain}-{number}"));
-                let mut names = std::iter::once(plain.clone()).chain(numbered);
-                let name = names
-                    .find(|name| taken.insert(name.clone()))
-                    .unwrap_or(plain);
-                (file.clone(), name)
-            })
-            .collect()
+                let mut own: BTreeSet<_> = running.into_iter().flatten().collect();
+                if !own.is_empty() && self.chosen.contains(file) {
+                    own = [Part::Child(file.clone())].into();
+                }
+                let home = homes.entry(executable.clone()).or_default();
+                let before = home.len();
+                home.extend(own);
+                is_settled &= home.len() == before;
+            }
+            if is_settled {
+                break;
+            }
+        }
+        // Whoever nobody is known to start, or only one another, is started from outside.
+        let unreached: Vec<_> = homes
+            .iter()
+            .filter(|(_, home)| home.is_empty())
+            .map(|(executable, _)| executable.clone())
+            .collect();
+        self.homes = homes;
+        if !unreached.is_empty() {
+            self.roots.extend(unreached);
+            self.settle();
+        }
+    }
+
+    /// The names of the profiles.
+    fn names(&self) -> BTreeMap<FilePath, String> {
+        let mut taken = BTreeSet::new();
+        let named = self.chosen.iter().map(|file| {
+            let plain: String = last(file.as_bytes())
+                .iter()
+                .map(|byte| match byte {
+                    byte if byte.is_ascii_alphanumeric() => char::from(*byte),
+                    b'.' | b'-' | b'+' => char::from(*byte),
+                    _ => '_',
+                })
+                .collect();
+            let numbered = (2_u32..).map(|number| format!("{plain}-{number}"));
+            let mut names = std::iter::once(plain.clone()).chain(numbered);
+            let name = names.find(|name| taken.insert(name.clone()));
+            (file.clone(), name.unwrap_or(plain))
+        });
+        named.collect()
     }
 
     /// Whether an executable runs under a profile.
-    fn runs_under(&self, executable: &Executable, part: Part<'_>) -> bool {
-        match (executable, self.file.get(executable)) {
-            (Executable::Truncated(_) | Executable::Unknown, _) => true,
-            (_, Some(file)) => match part {
-                Part::Main => {
-                    self.roots.contains(executable) || !starting::is_lasting(&file.to_string())
-                }
-                Part::Child(program) => program == file,
+    fn runs_under(&self, executable: &Executable, part: &Part) -> bool {
+        match executable {
+            Executable::Truncated(_) | Executable::Unknown => true,
+            Executable::Launcher => *part == Part::Main,
+            Executable::Path(_) => match self.homes.get(executable) {
+                Some(homes) => homes.contains(part),
+                // What does not count: the runtime, which only starts what begins.
+                None => *part == Part::Main,
             },
-            (_, None) => matches!(part, Part::Main) || self.unknown.contains(executable),
         }
     }
 
-    /// Whoever may have had files open when a program was executed.
-    fn before(&self, program: &FilePath) -> BTreeSet<&Executable> {
+    /// Whoever may have had files open when a program was executed; `None`: anybody.
+    fn before(&self, program: &FilePath) -> Option<BTreeSet<&Executable>> {
         let mut before = BTreeSet::new();
         let mut files = vec![program];
         while let Some(file) = files.pop() {
             for executable in self.started.get(file).into_iter().flatten() {
+                if self.unknown.contains(executable) || !matches!(executable, Executable::Path(_)) {
+                    return None;
+                }
                 if before.insert(executable) {
                     files.extend(self.file.get(executable));
                 }
             }
         }
-        before
+        Some(before)
     }
 
-    /// What of a recording was done under a profile, and what it needs of what others had open.
-    fn part(&self, recording: &Recording, part: Part<'_>) -> Recording {
+    /// What of the whole profile the programs under one of its parts need.
+    fn part(&self, whole: &AppArmorProfile, part: &Part) -> AppArmorProfile {
         let before = match part {
-            Part::Main => BTreeSet::new(),
+            Part::Main => Some(BTreeSet::new()),
             Part::Child(program) => self.before(program),
         };
-        // Who started one of those is not known either.
-        let anybody = before
-            .iter()
-            .any(|it| !self.file.contains_key(it) && !self.roots.contains(it));
-        let may_hand_down = |who: &Witness| anybody || before.contains(&who.executable);
-        let own = |who: &Witness| self.runs_under(&who.executable, part);
-        let mut restricted = recording.clone();
-        for syscall in &mut restricted.syscalls {
-            let is_own = |who: &Evidence| self.runs_under(&who.executable, part);
-            syscall.evidence.retain(is_own);
-        }
-        restricted.syscalls.retain(|it| !it.evidence.is_empty());
-        retain(&mut restricted.files, |file, who| {
-            let opened = matches!(
-                file.access,
-                FileAccess::Read | FileAccess::Write | FileAccess::Append
-            );
-            own(who) || (opened && !starting::is_in_exec(who) && may_hand_down(who))
+        let may_hand_down =
+            |executable: &Executable| before.as_ref().is_none_or(|it| it.contains(executable));
+        let own = |executable: &Executable| self.runs_under(executable, part);
+        let mut profile = whole.clone();
+        profile.files.retain(|_, rule| {
+            let mut needed = Permissions::NONE;
+            for (executable, its) in &rule.by {
+                if own(executable) {
+                    needed |= its.needed;
+                }
+                if may_hand_down(executable) {
+                    needed |= its.open;
+                }
+            }
+            rule.permissions = rule.permissions.only(needed);
+            rule.owner = rule.owner.only(needed);
+            !(rule.permissions | rule.owner).is_empty()
         });
-        retain(&mut restricted.sockets, |_, who| {
-            own(who) || may_hand_down(who)
+        let any_own = |all: &BTreeSet<Executable>| all.iter().any(own);
+        profile.links.retain(|_, rule| any_own(&rule.executables));
+        links::decide_subset(&mut profile.links, &profile.files);
+        profile
+            .capabilities
+            .retain(|_, rule| any_own(&rule.executables));
+        profile.networks.retain(|_, rule| {
+            any_own(&rule.executables) || rule.executables.iter().any(may_hand_down)
         });
-        retain(&mut restricted.capabilities, |_, who| own(who));
-        retain(&mut restricted.signals, |_, who| own(who));
-        retain(&mut restricted.traces, |_, who| own(who));
-        retain(&mut restricted.mounts, |_, who| own(who));
-        restricted
+        profile.signals.retain(|_, rule| any_own(&rule.executables));
+        // Of one that is traced while it executes a program, the program's profile is asked.
+        profile
+            .traces
+            .retain(|(_, peer), rule| *peer == Peer::Own || any_own(&rule.executables));
+        profile.mounts.retain(|_, rule| any_own(&rule.executables));
+        profile
     }
-}
-
-/// Keeps the witnesses that are to be kept, and what still has one.
-fn retain<T>(all: &mut Vec<Seen<T>>, keep: impl Fn(&T, &Witness) -> bool) {
-    for seen in all.iter_mut() {
-        let what = &seen.what;
-        seen.evidence.retain(|who| keep(what, who));
-    }
-    all.retain(|seen| !seen.evidence.is_empty());
 }
 
 /// The last name of a path.

@@ -22,6 +22,31 @@ pub struct FileRule {
     pub paths: BTreeMap<FilePath, Permissions>,
     /// Who used them.
     pub executables: BTreeSet<Executable>,
+    /// What each of them needed.
+    pub(super) by: BTreeMap<Executable, Use>,
+}
+
+/// What a program needed of a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Use {
+    /// All of it.
+    pub(super) needed: Permissions,
+    /// What of it comes with the file that it had open, and may have handed down.
+    pub(super) open: Permissions,
+}
+
+impl Use {
+    fn and(&mut self, other: Self) {
+        self.needed |= other.needed;
+        self.open |= other.open;
+    }
+}
+
+/// What programs needed, and what those of one more needed.
+fn join(by: &mut BTreeMap<Executable, Use>, others: impl IntoIterator<Item = (Executable, Use)>) {
+    for (executable, its) in others {
+        by.entry(executable).or_default().and(its);
+    }
 }
 
 impl FileRule {
@@ -33,6 +58,7 @@ impl FileRule {
             reasons: BTreeSet::new(),
             paths: BTreeMap::new(),
             executables: BTreeSet::new(),
+            by: BTreeMap::new(),
         }
     }
 }
@@ -46,6 +72,7 @@ struct Uses {
     /// What others needed.
     foreign: Permissions,
     executables: BTreeSet<Executable>,
+    by: BTreeMap<Executable, Use>,
     /// What was done with files of this directory that are not listed.
     more: Permissions,
 }
@@ -63,10 +90,11 @@ impl Gathered {
         file: &FileUse,
         needed: Permissions,
         runs: impl Iterator<Item = u32>,
-        executables: impl Iterator<Item = Executable>,
+        by: BTreeMap<Executable, Use>,
     ) {
         let uses = self.paths.entry(anchored(&file.path)).or_default();
-        uses.executables.extend(executables);
+        uses.executables.extend(by.keys().cloned());
+        join(&mut uses.by, by);
         if file.more {
             uses.more |= needed;
             return;
@@ -114,6 +142,11 @@ impl Gathered {
         uses.facts.permissions |= mapped;
         uses.foreign |= mapped;
         uses.executables.insert(executable.clone());
+        let its = Use {
+            needed: mapped,
+            open: Permissions::NONE,
+        };
+        join(&mut uses.by, [(executable.clone(), its)]);
     }
 
     /// What each path becomes under a policy.
@@ -168,6 +201,7 @@ impl Gathered {
                 rule.permissions |= uses.more;
                 rule.reasons.insert(Reason::More);
                 rule.executables.extend(uses.executables.iter().cloned());
+                join(&mut rule.by, uses.by.clone());
             }
             let needed = uses.facts.permissions;
             let Some(general) = general.get(&path).filter(|_| !needed.is_empty()) else {
@@ -189,6 +223,7 @@ impl Gathered {
             rule.reasons.extend(general.reasons.iter().copied());
             rule.paths.insert(path, needed);
             rule.executables.extend(uses.executables);
+            join(&mut rule.by, uses.by);
         }
         for (pattern, rule) in &mut rules {
             let all = rule.permissions;
@@ -241,6 +276,7 @@ fn fold(rules: BTreeMap<Pattern, FileRule>) -> BTreeMap<Pattern, FileRule> {
             Some((_, over)) => {
                 over.paths.extend(rule.paths);
                 over.executables.extend(rule.executables);
+                join(&mut over.by, rule.by);
             }
             None => {
                 kept.insert(pattern, rule);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     capabilities::{self, Sense},
     children::{self, Division},
-    files::Gathered,
+    files::{Gathered, Use},
     ipc,
     left_out::{self, LeftOut},
     links,
@@ -74,11 +74,7 @@ impl AppArmorProfile {
                 mounts: BTreeMap::new(),
                 left_out: BTreeMap::new(),
                 lost: BTreeSet::new(),
-                division: if options.children {
-                    children::divide(recordings, options)
-                } else {
-                    Division::Undivided
-                },
+                division: Division::Undivided,
                 traces_unasked: !observed(kind::TRACES) && !may_have_traced,
                 unseen: kinds
                     .into_iter()
@@ -90,7 +86,11 @@ impl AppArmorProfile {
         for recording in recordings {
             making.add(recording);
         }
-        Some(making.finish())
+        let mut profile = making.finish();
+        if options.children {
+            profile.division = children::divide(recordings, options.exec, &profile);
+        }
+        Some(profile)
     }
 }
 
@@ -206,18 +206,30 @@ impl Making {
             .flat_map(|who| &who.instances)
             .map(|run| self.base.saturating_add(*run))
             .collect();
-        let executables: BTreeSet<_> = counting.iter().map(|who| who.executable.clone()).collect();
+        let opened = matches!(
+            file.access,
+            // What was renamed may be open, and is asked about by its new name then.
+            FileAccess::Read | FileAccess::Write | FileAccess::Append | FileAccess::RenameTo
+        );
         // A program that the runtime starts is read and mapped under the profile, and executed before.
         let is_start = counting.iter().all(|who| !self.exec.counts(who.phase));
         let mut needed = Permissions::needed_by(file.access);
         if is_start {
             needed = needed.without(Permissions::EXECUTE);
         }
+        let mut by = BTreeMap::<_, Use>::new();
+        for who in &counting {
+            let its = by.entry(who.executable.clone()).or_default();
+            its.needed = needed;
+            if opened && !starting::is_in_exec(who) {
+                its.open = needed;
+            }
+        }
         if file.access == FileAccess::Link {
             if let Some(old) = &file.target {
                 let pair = (file.path.clone(), old.clone(), file.more);
                 let who = self.pairs.entry(pair).or_default();
-                who.extend(executables.iter().cloned());
+                who.extend(by.keys().cloned());
                 if !file.more {
                     self.gathered.mention(old, runs.iter().copied());
                 }
@@ -229,8 +241,7 @@ impl Making {
             }
         }
         self.runs.extend(runs.iter().copied());
-        self.gathered
-            .add(file, needed, runs.into_iter(), executables.into_iter());
+        self.gathered.add(file, needed, runs.into_iter(), by);
     }
 
     fn capability(&mut self, recording: &Recording, seen: &Seen<CapabilityUse>) {

@@ -92,6 +92,11 @@ impl Permissions {
         Self(self.0 & !others.0)
     }
 
+    /// Those of them that are among `others`.
+    pub const fn only(self, others: Self) -> Self {
+        Self(self.0 & others.0)
+    }
+
     /// The same without `a` where `w` is: the parser refuses both in one rule.
     pub const fn normal(self) -> Self {
         if self.0 & Self::WRITE.0 == 0 {

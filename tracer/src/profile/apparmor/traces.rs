@@ -39,15 +39,25 @@ fn asks(call: &Syscall, exec: ExecPolicy) -> bool {
     match call.abi.syscall_name(call.nr) {
         // A number without a name may be anything.
         None => true,
-        Some("prctl") => call.arguments.as_ref().is_none_or(|arguments| {
-            let operation = arguments.indices.iter().position(|index| *index == 0);
-            let is_that =
-                |values: &[u64]| operation.is_none_or(|at| values.get(at) == Some(&PR_SCHED_CORE));
-            arguments.cut.iter().any(|phase| exec.counts(*phase))
-                || arguments.seen.iter().any(|it| is_that(&it.values))
-        }),
+        Some("prctl") => may_be_prctl(call, PR_SCHED_CORE, exec),
         Some(name) => ASKING.contains(&name),
     }
+}
+
+/// Whether a call may have been prctl(2) with an operation.
+pub(super) fn may_be_prctl(call: &Syscall, operation: u64, exec: ExecPolicy) -> bool {
+    let is_prctl = call.abi.syscall_name(call.nr) == Some("prctl");
+    is_prctl
+        && call.arguments.as_ref().is_none_or(|arguments| {
+            let first = arguments.indices.iter().position(|index| *index == 0);
+            let is_that =
+                |values: &[u64]| first.is_none_or(|at| values.get(at) == Some(&operation));
+            arguments.cut.iter().any(|phase| exec.counts(*phase))
+                || arguments
+                    .seen
+                    .iter()
+                    .any(|it| exec.counts(it.phase) && is_that(&it.values))
+        })
 }
 
 /// Whether a path is that of a process's own file in `/proc`: whose, a recording does not say.

@@ -16,6 +16,7 @@ pub use kinds::{
 };
 pub use path::FilePath;
 pub use set::{Accesses, Use, Uses, Who};
+pub(crate) use union::MOST_WITNESSES;
 pub(super) use union::{AccessUnion, Numbers};
 
 use schemars::JsonSchema;

@@ -12,7 +12,7 @@ use crate::recording::{Phase, Recording, RunId};
 const MOST_USES: usize = 1 << 16;
 
 /// Who did one thing: so many are kept.
-const MOST_WITNESSES: usize = 64;
+pub(crate) const MOST_WITNESSES: usize = 64;
 
 /// Of the runs that are not listed any more, those that are kept as witnesses.
 const MOST_FOLDED: usize = 3;
