@@ -2,11 +2,13 @@
 //!
 //! | module | promise |
 //! | --- | --- |
+//! | [`children`] | profiles within a profile are taken, and no more than there is room for |
 //! | [`hostile`] | whatever a file is called, its rule is about that file and no other |
 //! | [`meaning`] | what tracer says that a profile allows is what the parser makes of it |
 //! | [`measure`] | how much the next run misses, and how much is granted in excess |
 //! | [`parser`] | the parser takes everything that is written |
 
+mod children;
 mod fixture;
 mod hostile;
 mod meaning;

@@ -7,8 +7,8 @@ folder=$1
 cat <"$folder/input" >"$folder/output"
 # By a link's name, and from there by another child.
 sh -c "read -r line <'$folder/of-sh'; echo \"\$line\"; cat '$folder/of-cat'"
-# A script, which the kernel starts by its own name, and which removes what it made.
-"$folder/script" "$folder"
+# A script, by which the kernel decides, and whose interpreter is the program above; it removes what it made.
+(cd "$folder" && ./script .)
 cat "$folder/output"
 if [ "${2-}" = more ]; then
     read -r line <"$folder/of-cat" || echo "not that"

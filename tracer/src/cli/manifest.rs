@@ -29,7 +29,7 @@ pub(super) fn run(
     let before = Input::new(input::label(path), bytes).map_err(manifest::Error::from)?;
     let models = output::Owned::new(recording, settings)?;
     let models = models.as_models(recording, settings);
-    let hardening = models.hardening();
+    let hardening = models.hardening_in_pod();
     let context = models.context(&hardening)?;
     let chosen = settings.targets.container.as_deref();
     let applied = manifest::apply(&before, &context, &models.placement(), chosen)

@@ -11,9 +11,12 @@ use super::{
 };
 use crate::{
     diff,
-    profile::seccomp::{
-        evaluate::{Filter, Runtime},
-        oci::OciSeccomp,
+    profile::{
+        apparmor::AppArmorProfile,
+        seccomp::{
+            evaluate::{Filter, Runtime},
+            oci::OciSeccomp,
+        },
     },
     read::{self, AppArmor},
     recording::Recording,
@@ -28,20 +31,26 @@ pub(super) fn changes(
     settings: &Settings,
 ) -> anyhow::Result<Since> {
     let label = label(path);
-    let rules = rules(models)?;
     Ok(match Input::read(path)? {
         Input::Recording(before) => {
-            let old = self::rules(&Owned::new(&before, settings)?)?;
+            let before_it = Owned::new(&before, settings)?;
+            let both = match (&before_it.apparmor, &models.apparmor) {
+                (Some(old), Some(new)) => Some(diff::apparmor(&rules(old)?, &rules(new)?)),
+                _ => None,
+            };
             Since {
                 label,
                 calls: Some(diff::recordings(&before, recording)),
-                rules: old.zip(rules).map(|(old, new)| diff::apparmor(&old, &new)),
+                rules: both,
             }
         }
         Input::Profile(Profile::AppArmor(before)) => Since {
             label,
             calls: None,
-            rules: rules.map(|after| diff::apparmor(&before, &after)),
+            rules: match &models.apparmor {
+                Some(after) => Some(diff::apparmor(&before, &rules(after)?)),
+                None => None,
+            },
         },
         Input::Profile(Profile::Seccomp(before)) => {
             let host = HostArgs::default();
@@ -68,11 +77,9 @@ pub(super) fn changes(
 }
 
 /// The rules of an AppArmor profile, as those of others are read.
-fn rules(models: &Owned) -> anyhow::Result<Option<AppArmor>> {
-    let Some(profile) = &models.apparmor else {
-        return Ok(None);
-    };
+fn rules(profile: &AppArmorProfile) -> anyhow::Result<AppArmor> {
     let text = read::Input::new("apparmor.profile", profile.to_text().into_bytes())?;
     let subject = read::subjects(&text)?.pop();
-    Ok(subject.and_then(|it| it.apparmor().cloned()))
+    let read = subject.and_then(|it| it.apparmor().cloned());
+    read.context("the profile that was made is none")
 }

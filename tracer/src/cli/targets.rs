@@ -143,17 +143,29 @@ impl Models<'_> {
         placement
     }
 
+    /// What the recording supports where the profile is put into force as its text is.
     pub(super) fn hardening(&self) -> Hardening {
-        let hardening = Hardening::of(
-            self.recording,
-            self.settings.apparmor.exec,
-            self.capabilities,
-        );
-        let division = self.apparmor.map(AppArmorProfile::division);
-        match division {
+        let hardening = self.hardening_by_operator();
+        match self.apparmor.map(AppArmorProfile::division) {
             Some(Division::Divided(_)) => hardening.with_children(),
             _ => hardening,
         }
+    }
+
+    /// The same for a pod, where the operator may be what loads it: its objects have no child profiles.
+    pub(super) fn hardening_in_pod(&self) -> Hardening {
+        match self.settings.targets.localhost {
+            Localhost::Operator => self.hardening_by_operator(),
+            Localhost::File(_) => self.hardening(),
+        }
+    }
+
+    fn hardening_by_operator(&self) -> Hardening {
+        Hardening::of(
+            self.recording,
+            self.settings.apparmor.exec,
+            self.capabilities,
+        )
     }
 
     /// What the container's security context is to hold.
@@ -258,9 +270,9 @@ pub(super) fn render(
             let placement = models.placement();
             kubernetes::kubescape(&object, workload, models.seccomp, &placement, &path)?
         }
-        Format::SecurityContext => models.context(&models.hardening())?.snippet(),
+        Format::SecurityContext => models.context(&models.hardening_in_pod())?.snippet(),
         Format::Patch => models
-            .context(&models.hardening())?
+            .context(&models.hardening_in_pod())?
             .patch(&models.placement())?,
         Format::Engine => models.engine(&models.hardening()).flags(),
         Format::Compose => models.engine(&models.hardening()).compose(workload),

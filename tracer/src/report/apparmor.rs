@@ -7,7 +7,8 @@ use super::{
     capabilities::capabilities,
     escape::{code, visible, whole},
     facts::{
-        DENIED_UNSEEN, LEFT_OPEN, TRACES_UNASKED, file_risk, operation, peer, signalled, traced,
+        CHILDREN, DENIED_UNSEEN, LEFT_OPEN, NO_ROOM, TRACES_UNASKED, file_risk, operation, peer,
+        signalled, traced,
     },
     markdown::{Document, count},
     rules::{executables, list, or_dash},
@@ -109,7 +110,7 @@ fn children(doc: &mut Document, profile: &AppArmorProfile) {
         Division::Divided(parts) => parts,
     };
     doc.heading(2, "Child profiles");
-    doc.paragraph("Each of these programs leaves the workload's profile for its own when it is executed. The tables below are of all of them together, and `Used by` tells them apart. A child may use all that a program before it had opened, since the kernel asks again for what is open when the profile changes. Under `no_new_privs` the kernel changes no profile, and refuses to execute them.");
+    doc.paragraph(CHILDREN);
     let rows = parts.children.iter().map(|child| {
         let names = child
             .profile
@@ -133,6 +134,10 @@ fn children(doc: &mut Document, profile: &AppArmorProfile) {
         ],
         rows,
     );
+    if !parts.without.is_empty() {
+        let without = parts.without.iter().map(|path| whole(&path.to_string()));
+        doc.paragraph(&format!("{NO_ROOM}: {}.", list(without)));
+    }
 }
 
 fn second_look(doc: &mut Document, profile: &AppArmorProfile) {

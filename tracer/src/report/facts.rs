@@ -89,6 +89,13 @@ pub(super) fn file_risk(pattern: &Pattern, rule: &FileRule) -> Option<(Permissio
     Some((rule.permissions | rule.owner, why))
 }
 
+/// What has to be known of child profiles.
+pub(super) const CHILDREN: &str = "Each of these programs leaves the workload's profile for its own when it is executed; rules are told of all of them together, with who used what. A child may use all that a program before it had opened, since the kernel asks again for what is open when the profile changes. Under `no_new_privs` the kernel changes no profile, and refuses to execute them.";
+
+/// What has to be known of programs that have none.
+pub(super) const NO_ROOM: &str =
+    "A profile can name twelve others. These programs run under the profile of whoever starts them";
+
 /// What `abi <abi/3.0>` leaves open, whatever the kernel could mediate.
 pub(super) const LEFT_OPEN: &str = "Left open on every kernel, since `abi <abi/3.0>` has no rule for them: POSIX message queues, the making of user namespaces, and io_uring. The seccomp profile decides about their calls (`mq_open`, `clone` and `unshare`, `io_uring_setup`).";
 

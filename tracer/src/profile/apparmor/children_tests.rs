@@ -238,3 +238,128 @@ fn without_hooks_it_is_said_why_there_are_none() {
     let alone = AppArmorProfile::from_recordings(&[empty()], &OPTIONS).unwrap();
     assert!(matches!(alone.division(), Division::Impossible(_)));
 }
+
+fn starts(recording: &mut Recording, instance: u32, program: &str, after_ns: u64) {
+    let mut one = fixture::recording(&[(Abi::X86_64, 0, Phase::Run, fixture::path(program))]);
+    for who in one.syscalls.iter_mut().flat_map(|it| &mut it.evidence) {
+        who.instance = instance;
+        if let Some(first) = &mut who.first {
+            first.after_ns = after_ns;
+        }
+    }
+    recording.syscalls.append(&mut one.syscalls);
+}
+
+#[test]
+fn each_instance_has_a_first_program() {
+    let mut recording = server();
+    recording.instances.push(recording.instances[0].clone());
+    // Another begins with the shell.
+    starts(&mut recording, 1, "/bin/sh", 1);
+    let main = parts(&recording).main;
+    assert!(reads(&main, "/etc/server.conf") && reads(&main, "/etc/shell.conf"));
+    assert!(!reads(&main, "/etc/cat.conf"));
+}
+
+/// The kernel decides by the script, and what it maps is the interpreter, which is a program too.
+#[test]
+fn a_script_is_not_its_interpreter() {
+    let (shell, link) = ("/bin/sh", "/opt/link");
+    let mut recording = server();
+    recording.files.extend([
+        executes(shell, "/usr/bin/perl"),
+        mapped("/usr/bin/perl", "/usr/bin/perl"),
+        run("/etc/perl.conf", FileAccess::Read, "/usr/bin/perl"),
+        // By a link's name.
+        executes(shell, "/opt/real"),
+        mapped(link, "/usr/bin/perl"),
+        run("/opt/real", FileAccess::Read, link),
+        run("/etc/link.conf", FileAccess::Read, link),
+    ]);
+    let parts = parts(&recording);
+    let names: Vec<_> = parts.children.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["cat", "dash", "perl", "tidy"]);
+    for child in &parts.children {
+        let profile = &child.profile;
+        assert!(reads(profile, "/etc/link.conf"), "{}", child.name);
+        let is = |name| child.name == name;
+        assert_eq!(
+            reads(profile, "/etc/perl.conf"),
+            is("perl"),
+            "{}",
+            child.name
+        );
+        assert_eq!(
+            reads(profile, "/etc/tidy.conf"),
+            is("tidy"),
+            "{}",
+            child.name
+        );
+    }
+}
+
+/// Paths become globs by what all programs did, and what is open may be used after the user changed.
+#[test]
+fn parts_are_generalised_as_the_whole_is() {
+    let (shell, cat) = ("/bin/sh", "/usr/bin/cat");
+    let mut recording = server();
+    recording.files.extend([
+        run("/data/f.1234", FileAccess::Create, shell),
+        run("/data/f.1234", FileAccess::Write, shell),
+        run("/data/f.1234", FileAccess::RenameFrom, cat),
+    ]);
+    let mut log = run("/tmp/log", FileAccess::Write, "/usr/sbin/server");
+    log.what.owned = true;
+    recording.files.push(log);
+    recording.capabilities.push(capability(7, shell));
+    let parts = parts(&recording);
+    let next = FilePath::from("/data/f.999");
+    for child in &parts.children {
+        // Handed down, or its own.
+        assert!(child.profile.allows(&next, Permissions::WRITE, false));
+        let log = FilePath::from("/tmp/log");
+        assert!(child.profile.allows(&log, Permissions::WRITE, false));
+    }
+    assert!(!parts.main.allows(&next, Permissions::WRITE, false));
+}
+
+#[test]
+fn where_there_is_no_room_programs_stay_with_whoever_starts_them() {
+    let mut recording = server();
+    for at in 0..20 {
+        let path = format!("/usr/bin/p{at}");
+        recording.files.extend([
+            executes("/usr/bin/cat", &path),
+            mapped(&path, &path),
+            run(&format!("/etc/p{at}"), FileAccess::Read, &path),
+        ]);
+    }
+    let parts = parts(&recording);
+    assert_eq!((parts.children.len(), parts.without.len()), (12, 11));
+    for path in &parts.without {
+        let file = path.to_string().replace("/usr/bin", "/etc");
+        let with: Vec<_> = parts
+            .children
+            .iter()
+            .filter(|child| reads(&child.profile, &file))
+            .map(|child| child.name.as_str())
+            .collect();
+        if file.starts_with("/etc/p") {
+            assert_eq!(with, ["cat"], "{file}");
+        }
+    }
+}
+
+#[test]
+fn who_gives_up_new_privileges_is_not_divided() {
+    let mut recording = server();
+    let nr = Abi::X86_64.syscall_number("prctl").unwrap();
+    let mut prctl = fixture::recording(&[(Abi::X86_64, nr, Phase::Run, fixture::path("/bin/sh"))]);
+    recording.syscalls.append(&mut prctl.syscalls);
+    // With which operation is not known.
+    let profile = AppArmorProfile::from_recordings(&[recording], &OPTIONS).unwrap();
+    assert!(matches!(
+        profile.division(),
+        Division::Impossible(why) if why.contains("prctl")
+    ));
+}

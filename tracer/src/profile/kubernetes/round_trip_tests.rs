@@ -65,7 +65,7 @@ fn same(recording: Recording, operator: Operator) {
         apparmor_profile(&name, &workload, &profile, operator).unwrap();
     let is_said = |word: &str, path: &str| {
         let mut told = unsaid.iter();
-        told.any(|it| it.instead.contains(word) && it.what.contains(path))
+        told.any(|it| it.instead.contains(word) && it.what.split(' ').any(|it| it == path))
     };
     let read = read_back(&text);
     let mut theirs = paths(&read);

@@ -21,7 +21,7 @@ pub(super) fn part(since: &Since) -> Part {
         number: Some(calls + rules),
         body: html! {
             p { "Since " (name(&since.label)) "." }
-            @if calls + rules == 0 { p.verdict.good { strong { "✓ No difference." } } }
+            @if calls + rules == 0 && (since.calls.is_some() || since.rules.is_some()) { p.verdict.good { strong { "✓ No difference." } } }
             @match &since.calls {
                 Some(diff) => { (changed(diff)) }
                 None => { p { "The older one says nothing of system calls." } }

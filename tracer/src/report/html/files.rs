@@ -8,8 +8,8 @@ use super::{
     text::{executables, literal, name, thousands},
 };
 use crate::{
-    profile::apparmor::{AppArmorProfile, FileRule, Pattern, Permissions, Policy},
-    report::facts::{DENIED_UNSEEN, LEFT_OPEN, file_risk},
+    profile::apparmor::{AppArmorProfile, Division, FileRule, Pattern, Permissions, Policy},
+    report::facts::{CHILDREN, DENIED_UNSEEN, LEFT_OPEN, NO_ROOM, file_risk},
 };
 
 /// With more rules than this, their groups are closed at first.
@@ -35,6 +35,7 @@ pub(super) fn part(profile: &AppArmorProfile) -> Part {
         number: Some(rules.len()),
         body: html! {
             p { (introduction(profile)) }
+            (children(profile))
             @if rules.is_empty() { p { "None was used." } }
             @for group in groups.iter().filter(|group| !group.members.is_empty()) {
                 @let members: Vec<_> = group.members.iter().filter_map(|at| rules.get(*at)).collect();
@@ -63,6 +64,35 @@ fn introduction(profile: &AppArmorProfile) -> String {
     format!(
         "r reads, w writes and makes, k locks, m maps to execute, ix executes, l is the new name of a link. What no rule names is denied, and the kernel logs it.{how}{complain}"
     )
+}
+
+fn children(profile: &AppArmorProfile) -> Markup {
+    let parts = match profile.division() {
+        Division::Undivided => return html! {},
+        Division::Impossible(why) => {
+            return html! { p.note { "No child profiles: " (why) ". All programs run under the one profile." } };
+        }
+        Division::Divided(parts) => parts,
+    };
+    html! {
+        h3 { "Child profiles" }
+        p { (CHILDREN.replace('`', "")) }
+        div.scroll { table {
+            thead { tr { th scope="col" { "Profile" } th scope="col" { "Program" } th scope="col" { "Started by" } th scope="col" { "Rules for files" } th scope="col" { "Capabilities" } } }
+            tbody { @for child in &parts.children {
+                tr {
+                    th scope="row" { (literal(&child.name)) }
+                    td { (literal(&child.program.to_string())) }
+                    td { (executables(&child.started_by)) }
+                    td { (child.profile.files().count()) }
+                    td { (child.profile.capabilities().filter_map(|(one, _)| one.name()).collect::<Vec<_>>().join(", ")) }
+                }
+            } }
+        } }
+        @if !parts.without.is_empty() {
+            p.note { (NO_ROOM) ": " @for path in &parts.without { (literal(&path.to_string())) " " } }
+        }
+    }
 }
 
 type Row<'a> = (String, &'a Pattern, &'a FileRule);
