@@ -10,6 +10,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -72,7 +73,6 @@ fn parser(option: &str, file: &Path) -> Outcome {
 struct KernelLog {
     lines: File,
     audit: OwnedFd,
-    marks: u32,
 }
 
 impl KernelLog {
@@ -92,7 +92,6 @@ impl KernelLog {
                 SockProtocol::NetlinkAudit,
             )
             .context("a socket to the kernel's audit")?,
-            marks: 0,
         };
         log.denied("")?;
         Ok(log)
@@ -139,19 +138,23 @@ impl KernelLog {
 
     /// Has a line written behind all that were to be written so far: a thread of its own does that
     /// (kernel/audit.c, `kauditd_thread`), in the order of its queue, and not when something is denied.
-    fn mark(&mut self) -> Result<String> {
+    fn mark(&self) -> Result<String> {
         /// `AUDIT_USER_AVC`: the one that is taken while auditing is off.
         const KIND: u16 = 1107;
-        self.marks += 1;
-        let text = format!("mark {} of {}", self.marks, std::process::id());
-        let len = 16 + u32::try_from(text.len())?;
+        /// Other tests have theirs written too.
+        static MARKS: AtomicU32 = AtomicU32::new(0);
+        let number = MARKS.fetch_add(1, Ordering::Relaxed);
+        let text = format!("mark {number} of {}", std::process::id());
+        // With an end: the kernel puts one in the place of the last byte.
+        let len = 16 + u32::try_from(text.len())? + 1;
         // `struct nlmsghdr`: length, kind, flags, number, sender.
         let mut message = len.to_ne_bytes().to_vec();
         message.extend(KIND.to_ne_bytes());
         message.extend(1_u16.to_ne_bytes());
-        message.extend(self.marks.to_ne_bytes());
+        message.extend(number.to_ne_bytes());
         message.extend(0_u32.to_ne_bytes());
         message.extend(text.as_bytes());
+        message.push(0);
         sendto(
             self.audit.as_raw_fd(),
             &message,
