@@ -253,6 +253,15 @@ pub(super) fn write(
     match rendered {
         Ok(mut rendered) => {
             let checked = check(&rendered);
+            // What was asked for by an option, and is not there.
+            for (name, unsaid) in rendered.unsaid.iter().filter(|(name, _)| name == APPARMOR) {
+                say!(
+                    "{} cannot say {}: {}",
+                    folder.join(name).display(),
+                    plain(&unsaid.what),
+                    plain(&unsaid.instead)
+                );
+            }
             files.append(&mut rendered.files);
             // Written all the same: what is wrong with it can be read in it.
             store::write(folder, &files)?;

@@ -225,6 +225,8 @@ fn without_hooks_it_is_said_why_there_are_none() {
         profile.division(),
         Division::Impossible(why) if why.contains("fexit")
     ));
+    let text = profile.to_text();
+    assert!(text.contains("\n# No child profiles (--children): ") && !text.contains(" cx -> "));
     let security = Security {
         no_new_privileges: Some(true),
         ..Security::default()
