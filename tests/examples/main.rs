@@ -36,8 +36,8 @@ struct Cli {
     #[arg(long, default_value_t = 5)]
     times: u32,
     /// What to put behind each name, to tell these from others.
-    #[arg(long, default_value = "")]
-    suffix: String,
+    #[arg(long, value_name = "WORD")]
+    suffix: Option<String>,
     /// Which ones [default: all].
     names: Vec<String>,
 }
@@ -76,7 +76,10 @@ fn run(cli: &Cli) -> Result<()> {
 
 fn make(example: Example, cli: &Cli) -> Result<()> {
     let scratch = Scratch::new()?;
-    let name = format!("{}{}", example.name(), cli.suffix);
+    let name = match &cli.suffix {
+        Some(suffix) => format!("{}-{suffix}", example.name()),
+        None => example.name().to_owned(),
+    };
     let mut recordings = Vec::new();
     for number in 1..=cli.times {
         eprintln!("{name}, {number} of {}", cli.times);

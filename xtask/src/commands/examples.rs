@@ -62,16 +62,9 @@ fn in_machine(
     examples: &mut Command,
     tracer: &Path,
 ) -> Result<()> {
-    examples.args([
-        "--suffix",
-        "-lsm",
-        "--times",
-        "3",
-        "--output",
-        "/run/examples",
-    ]);
+    examples.args(["--suffix", "lsm", "--output", "/run/examples"]);
     let command = format!(
-        "{} && cd /run/examples && echo {RECORDINGS} && tar -cz */recording.json | base64",
+        "{} && cd /run/examples && tar -czf all */recording.json && echo {RECORDINGS} && base64 all",
         cmd::describe(examples)
     );
     say(format_args!("boots Linux {}", kernel.version));
