@@ -15,7 +15,7 @@
 //! those that are unconfined and among its own, and denies mounting and most writing to `/proc` and
 //! `/sys`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ObjectName, head, operator::GROUP, operator::Operator};
 use crate::{
@@ -99,6 +99,46 @@ struct Files {
     both: BTreeSet<String>,
 }
 
+/// A rule's pattern, what the operator takes it for, and what it allows.
+type Taken<'a> = (&'a Pattern, Pattern, Permissions);
+
+/// The rules by what may overlap with another: a glob with any, a path with itself and with globs only.
+struct Neighbours<'a> {
+    all: &'a [Taken<'a>],
+    globs: Vec<&'a Taken<'a>>,
+    paths: BTreeMap<&'a Pattern, Vec<&'a Taken<'a>>>,
+}
+
+impl<'a> Neighbours<'a> {
+    fn of(all: &'a [Taken<'a>]) -> Self {
+        let mut neighbours = Self {
+            all,
+            globs: Vec::new(),
+            paths: BTreeMap::new(),
+        };
+        for one in all {
+            if one.1.is_glob() {
+                neighbours.globs.push(one);
+            } else {
+                neighbours.paths.entry(&one.1).or_default().push(one);
+            }
+        }
+        neighbours
+    }
+
+    /// Whether another rule than that of a pattern allows something of what `made` stands for.
+    fn have(&self, what: Permissions, pattern: &Pattern, made: &Pattern) -> bool {
+        let is_one = |(other, taken, permissions): &Taken<'_>| {
+            *other != pattern && permissions.has_any(what) && taken.overlaps(made)
+        };
+        if made.is_glob() {
+            return self.all.iter().any(is_one);
+        }
+        let same = self.paths.get(made).into_iter().flatten();
+        self.globs.iter().chain(same).any(|it| is_one(it))
+    }
+}
+
 const READS: Permissions = Permissions::READ;
 
 fn writes() -> Permissions {
@@ -116,9 +156,10 @@ impl Files {
                 (pattern, made, rule.permissions | rule.owner)
             })
             .collect();
+        let neighbours = Neighbours::of(&all);
         let mut files = Self::default();
         for ((pattern, made, _), (_, rule)) in all.iter().zip(profile.files()) {
-            files.add((pattern, made), rule, &all, operator, unsaid);
+            files.add((pattern, made), rule, &neighbours, operator, unsaid);
         }
         let owners = profile
             .files()
@@ -147,7 +188,7 @@ impl Files {
         &mut self,
         (pattern, made): (&Pattern, &Pattern),
         rule: &FileRule,
-        all: &[(&Pattern, Pattern, Permissions)],
+        neighbours: &Neighbours<'_>,
         operator: Operator,
         unsaid: &mut BTreeSet<Unsaid>,
     ) {
@@ -162,10 +203,7 @@ impl Files {
             }
         }
         denied_by_operator(pattern, needed, &path, unsaid);
-        let overlaps = |what: Permissions| {
-            let mut others = all.iter().filter(|(other, ..)| *other != pattern);
-            others.any(|(_, other, permissions)| permissions.has_any(what) && other.overlaps(made))
-        };
+        let overlaps = |what: Permissions| neighbours.have(what, pattern, made);
         let executes = needed.has_any(Permissions::EXECUTE);
         let maps = needed.has_any(Permissions::MAP);
         let reads = needed.has_any(READS);
