@@ -2,25 +2,17 @@
 //! has AppArmor, in the virtual machine.
 
 use std::{
-    fs::{self, File, OpenOptions, Permissions},
-    io::{ErrorKind, Read as _},
-    os::{
-        fd::{AsRawFd as _, OwnedFd},
-        unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
-    },
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
-    sync::atomic::{AtomicU32, Ordering},
-    thread,
-    time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sendto, socket,
-};
+use anyhow::{Context, Result, ensure};
 use tracer_tests::{
-    Outcome, needs, process,
+    Outcome,
+    kernel_log::KernelLog,
+    needs, process,
     programs::{self, Build},
     requires::{Need, program},
     scratch::Scratch,
@@ -67,103 +59,6 @@ fn parser(option: &str, file: &Path) -> Outcome {
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(())
-}
-
-/// The kernel's log, from now on.
-struct KernelLog {
-    lines: File,
-    audit: OwnedFd,
-}
-
-impl KernelLog {
-    fn from_now() -> Result<Self> {
-        // Else ten lines in five seconds (`printk_ratelimit`).
-        fs::write("/proc/sys/kernel/printk_ratelimit", "0").context("the kernel's log")?;
-        let mut log = Self {
-            lines: OpenOptions::new()
-                .read(true)
-                .custom_flags(libc::O_NONBLOCK)
-                .open("/dev/kmsg")
-                .context("opening the kernel's log")?,
-            audit: socket(
-                AddressFamily::Netlink,
-                SockType::Raw,
-                SockFlag::SOCK_CLOEXEC,
-                SockProtocol::NetlinkAudit,
-            )
-            .context("a socket to the kernel's audit")?,
-        };
-        log.denied("")?;
-        Ok(log)
-    }
-
-    /// What was denied since it was last asked, under a profile or one within it. Says so when the log
-    /// lost lines.
-    fn denied(&mut self, profile: &str) -> Result<Vec<String>> {
-        let wanted = [
-            format!("profile=\"{profile}\""),
-            format!("profile=\"{profile}//"),
-        ];
-        let mark = self.mark()?;
-        let mut denied = Vec::new();
-        let mut line = vec![0; 8192];
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            match self.lines.read(&mut line) {
-                Ok(len) => {
-                    let text = String::from_utf8_lossy(&line[..len]);
-                    if text.contains("apparmor=\"DENIED\"")
-                        && wanted.iter().any(|wanted| text.contains(wanted))
-                    {
-                        denied.push(text.lines().next().unwrap_or_default().to_owned());
-                    }
-                    ensure!(
-                        !text.contains("audit_lost") && !text.contains("callbacks suppressed"),
-                        "the kernel's log is not complete: {text}"
-                    );
-                    if text.contains(&mark) {
-                        return Ok(denied);
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    ensure!(Instant::now() < deadline, "the kernel's log has no mark");
-                    thread::sleep(Duration::from_millis(10));
-                }
-                // Lines were overwritten before they were read.
-                Err(error) if error.raw_os_error() == Some(libc::EPIPE) && profile.is_empty() => {}
-                Err(error) => bail!("reading the kernel's log: {error}"),
-            }
-        }
-    }
-
-    /// Has a line written behind all that were to be written so far: a thread of its own does that
-    /// (kernel/audit.c, `kauditd_thread`), in the order of its queue, and not when something is denied.
-    fn mark(&self) -> Result<String> {
-        /// `AUDIT_USER_AVC`: the one that is taken while auditing is off.
-        const KIND: u16 = 1107;
-        /// Other tests have theirs written too.
-        static MARKS: AtomicU32 = AtomicU32::new(0);
-        let number = MARKS.fetch_add(1, Ordering::Relaxed);
-        let text = format!("mark {number} of {}", std::process::id());
-        // With an end: the kernel puts one in the place of the last byte.
-        let len = 16 + u32::try_from(text.len())? + 1;
-        // `struct nlmsghdr`: length, kind, flags, number, sender.
-        let mut message = len.to_ne_bytes().to_vec();
-        message.extend(KIND.to_ne_bytes());
-        message.extend(1_u16.to_ne_bytes());
-        message.extend(number.to_ne_bytes());
-        message.extend(0_u32.to_ne_bytes());
-        message.extend(text.as_bytes());
-        message.push(0);
-        sendto(
-            self.audit.as_raw_fd(),
-            &message,
-            &NetlinkAddr::new(0, 0),
-            MsgFlags::empty(),
-        )
-        .context("asking for a mark in the kernel's log")?;
-        Ok(format!("msg='{text}'"))
-    }
 }
 
 /// One that no other test has at the same time.

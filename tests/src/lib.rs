@@ -12,6 +12,7 @@ pub mod containerd;
 pub mod cri;
 pub mod docker;
 pub mod filter;
+pub mod kernel_log;
 pub mod libseccomp;
 pub mod life;
 pub mod oci;
