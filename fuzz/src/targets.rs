@@ -1,10 +1,11 @@
 //! What is fed, and what must hold of whatever it reads.
 
-use std::{fmt, path::Path, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use crate::audits;
 
-use tracer::{
+use syscalls::{Abi, window::Choice};
+use tracer_core::{
     diff, explain,
     profile::seccomp::{
         Options, SeccompProfile,
@@ -12,9 +13,7 @@ use tracer::{
         oci::OciSeccomp,
         read::{Document, Kernel, Target as Machine},
     },
-    recording::{Call, Phase, Recording, merge, store},
-    report,
-    syscall::{Abi, window::Choice},
+    recording::{Call, Phase, Recording, json, merge},
     verify::{self, Enforced, Question},
 };
 
@@ -175,7 +174,7 @@ fn evaluate(profile: &OciSeccomp) {
 }
 
 fn recording(input: &[u8]) -> bool {
-    let Ok(recording) = store::parse(input, Path::new("input")) else {
+    let Ok(recording) = json::parse(input) else {
         return false;
     };
     is_read_back(&recording);
@@ -187,7 +186,7 @@ fn recording(input: &[u8]) -> bool {
     let Ok(profile) = SeccompProfile::from_recordings(&recordings, &Options::default()) else {
         return true;
     };
-    report::review(&recordings, &profile);
+    tracer_report::review(&recordings, &profile);
     is_judged(&recordings[0], &OciSeccomp::from(&profile));
     runs_again(&recordings[0], &OciSeccomp::from(&profile));
     true
@@ -208,10 +207,10 @@ fn is_judged(recording: &Recording, profile: &OciSeccomp) {
         no_new_privileges: None,
         terminal: true,
     });
-    report::verification(&said, "input");
+    tracer_report::verification(&said, "input");
     for name in ["openat", "clone3", "ptrace"] {
         if let Ok(explanation) = explain::explain(recording, &Options::default(), name) {
-            report::explanation(&explanation);
+            tracer_report::explanation(&explanation);
         }
     }
     let settings = explain::Settings::default();
@@ -224,14 +223,14 @@ fn is_judged(recording: &Recording, profile: &OciSeccomp) {
         let subject = explain::Subject::parse(&name);
         let explained = subject.map(|it| explain::access(recording, &settings, &it));
         if let Some(Ok(explanation)) = explained {
-            report::access_explanation(&explanation);
+            tracer_report::access_explanation(&explanation);
         }
     }
 }
 
 fn is_read_back(recording: &Recording) {
-    let text = store::to_json(recording);
-    let again = store::parse(text.as_bytes(), Path::new("again"));
+    let text = json::to_json(recording);
+    let again = json::parse(text.as_bytes());
     assert!(
         matches!(&again, Ok(again) if again == recording),
         "not read back: {again:?}"

@@ -2,10 +2,10 @@
 //! room for.
 
 use anyhow::{Context as _, ensure};
-use tracer::{
+use syscalls::Abi;
+use tracer_core::{
     profile::apparmor::{AppArmorProfile, Division, Options},
     recording::{Executable, FileAccess, Phase, Recording, Syscall},
-    syscall::Abi,
 };
 use tracer_tests::{Outcome, needs};
 

@@ -1,6 +1,6 @@
 //! Recordings made by hand.
 
-use tracer::recording::{
+use tracer_core::recording::{
     Coverage, Executable, FileAccess, FilePath, FileUse, Host, Instance, Losses, Phase, Provider,
     Recording, SCHEMA, Seen, Source, Witness, Workload,
 };

@@ -10,7 +10,7 @@ use proptest::{
     strategy::ValueTree as _,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use tracer::{
+use tracer_core::{
     profile::apparmor::{AppArmorProfile, Options, Policy},
     recording::FileAccess,
 };

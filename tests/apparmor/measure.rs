@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, ensure};
-use tracer::{
+use tracer_core::{
     profile::apparmor::{AppArmorProfile, Options, Permissions, Policy},
     recording::{FileAccess, FilePath, FileUse, Seen},
 };

@@ -6,8 +6,8 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
-use tracer::{
-    capability::Capability,
+use syscalls::capability::Capability;
+use tracer_core::{
     profile::apparmor::{AppArmorProfile, Options},
     recording::{
         CapabilityUse, Executable, FilePath, MountOperation, MountUse, Peer, Phase, Recording,

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tracer::syscall::Abi;
+use syscalls::Abi;
 use tracer_tests::{process::Running, scratch::Scratch};
 
 use crate::{

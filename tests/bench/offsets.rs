@@ -1,7 +1,7 @@
 //! Offsets of structure members, from the running kernel's BTF.
 
 use anyhow::{Context, Result};
-use tracer::probe::btf::Btf;
+use tracer_recorder::bpf::btf::Btf;
 
 /// Where the kernel shows its types.
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";

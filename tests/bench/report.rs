@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
-use tracer::syscall::Abi;
+use syscalls::Abi;
 use tracer_tests::{process, replicas::Replica, requires, scratch::Scratch, tracer as program};
 
 use crate::{interrupt, machine::Machine, results, table::Table};

@@ -9,9 +9,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use tracer::{
+use tracer::store;
+use tracer_core::{
     profile::apparmor::{AppArmorProfile, Options, Permissions, Policy},
-    recording::{FilePath, Phase, Recording, store},
+    recording::{FilePath, Phase, Recording},
 };
 use tracer_tests::{
     Outcome,

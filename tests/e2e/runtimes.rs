@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tracer::syscall::window;
+use syscalls::window;
 use tracer_tests::{
     Outcome, needs,
     oci::{self, Container, Runtime},

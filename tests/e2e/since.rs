@@ -1,7 +1,7 @@
 //! What tracer knows of the version that a call came with holds for the kernel that this runs on.
 
 use anyhow::{Context as _, ensure};
-use tracer::syscall::{
+use syscalls::{
     Abi, Machine,
     since::{Linux, SINCE},
 };

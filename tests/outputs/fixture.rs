@@ -6,15 +6,13 @@ use anyhow::Result;
 use proptest::{
     collection::vec, prelude::*, sample::select, strategy::ValueTree as _, test_runner::TestRunner,
 };
-use tracer::{
-    capability::Capability,
-    recording::{
-        CapabilityUse, Container, Coverage, Evidence, Executable, FileAccess, FilePath, FileUse,
-        Host, Instance, Losses, MountOperation, MountUse, Peer, Phase, Provider, Recording, SCHEMA,
-        Security, Seen, SignalDirection, SignalUse, SocketOperation, SocketUse, Source, Syscall,
-        TraceDirection, TraceUse, Witness, Workload, store,
-    },
-    syscall::Abi,
+use syscalls::{Abi, capability::Capability};
+use tracer::store;
+use tracer_core::recording::{
+    CapabilityUse, Container, Coverage, Evidence, Executable, FileAccess, FilePath, FileUse, Host,
+    Instance, Losses, MountOperation, MountUse, Peer, Phase, Provider, Recording, SCHEMA, Security,
+    Seen, SignalDirection, SignalUse, SocketOperation, SocketUse, Source, Syscall, TraceDirection,
+    TraceUse, Witness, Workload,
 };
 
 /// Texts that mean something to a terminal, a browser, Markdown, YAML, a shell or a reader's eye.

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use tracer::profile::kubernetes::Operator;
+use tracer_core::profile::kubernetes::Operator;
 use tracer_tests::{Outcome, needs, requires::Need};
 
 use super::{

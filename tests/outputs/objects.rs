@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tracer::recording::FileAccess;
+use tracer_core::recording::FileAccess;
 use tracer_tests::Outcome;
 
 use super::{
@@ -69,7 +69,7 @@ fn an_object_that_is_wrong_is_found_wrong() -> Outcome {
         ),
         ("ProfileBinding", "/spec/image", json!("")),
     ];
-    let with_file = |mut recording: tracer::recording::Recording| {
+    let with_file = |mut recording: tracer_core::recording::Recording| {
         recording.files = vec![file("/etc/x", FileAccess::Read)];
         Models::new(recording)
     };

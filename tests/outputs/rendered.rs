@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use serde_json::Value;
-use tracer::{
+use syscalls::window;
+use tracer_core::{
     profile::{
         Rendering,
         apparmor::AppArmorProfile,
@@ -15,7 +16,6 @@ use tracer::{
         systemd::{self, Service},
     },
     recording::Recording,
-    syscall::window,
 };
 
 /// Which version of an object's fields.

@@ -3,7 +3,8 @@
 
 use anyhow::ensure;
 use proptest::prelude::*;
-use tracer::{
+use syscalls::Abi;
+use tracer_core::{
     audit::{self, Context, Input, Lookup},
     profile::{
         kubernetes::Operator,
@@ -14,7 +15,6 @@ use tracer::{
         },
     },
     recording::Call,
-    syscall::Abi,
 };
 use tracer_tests::Outcome;
 

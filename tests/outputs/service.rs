@@ -7,10 +7,8 @@ use std::{
 };
 
 use anyhow::ensure;
-use tracer::{
-    capability::Capability,
-    recording::{CapabilityUse, Recording, SocketOperation, SocketUse},
-};
+use syscalls::capability::Capability;
+use tracer_core::recording::{CapabilityUse, Recording, SocketOperation, SocketUse};
 use tracer_tests::{
     Outcome,
     cgroup::{self, Cgroup},
@@ -210,7 +208,7 @@ fn a_service_runs_under_it_and_not_with_less() -> Outcome {
         .of(command)
         .run()?;
     finished.success()?;
-    let recording = tracer::recording::store::read(&recorded.folder)?;
+    let recording = tracer::store::read(&recorded.folder)?;
     let drop_in = Models::new(recording)?.drop_in()?.text;
     ensure!(!drop_in.contains('\''), "{drop_in}");
     let manager = Manager::start()?;

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fs};
 
 use anyhow::{Context as _, Result, ensure};
-use tracer::audit::Severity;
+use tracer_core::audit::Severity;
 use tracer_tests::{
     Outcome, needs,
     requires::{self, Need, program},

@@ -6,18 +6,18 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
-use tracer::{
+use syscalls::{
+    Abi,
     capability::Capability,
+    defaults::{self, ByDefault},
+};
+use tracer_core::{
     profile::seccomp::{
         evaluate::{Filter, Host, Runtime, Verdict},
         oci::{Action, OciSeccomp},
         read::{Document, Target},
     },
     recording::Call,
-    syscall::{
-        Abi,
-        defaults::{self, ByDefault},
-    },
 };
 use tracer_tests::{
     Outcome,
@@ -265,7 +265,7 @@ fn runtime_default_as_a_table() -> Outcome {
                 Host {
                     native,
                     runtime: Runtime::Crun,
-                    libseccomp: tracer::profile::seccomp::evaluate::Libseccomp::Newest,
+                    libseccomp: tracer_core::profile::seccomp::evaluate::Libseccomp::Newest,
                 },
             )?;
             for (nr, name) in native.syscalls() {

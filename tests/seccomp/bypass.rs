@@ -13,14 +13,14 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use cases::{Case, Effect};
-use tracer::{
+use syscalls::{Abi, families};
+use tracer_core::{
     audit::{self, Context, Finding, Input, Lookup},
     profile::seccomp::{
         evaluate::Runtime,
         oci::OciSeccomp,
         read::{Document, Kernel, Target},
     },
-    syscall::{Abi, families},
 };
 use tracer_tests::{
     Outcome,

@@ -16,13 +16,13 @@ use proptest::{
     collection::vec,
     test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner},
 };
-use tracer::{
+use syscalls::{Abi, Machine};
+use tracer_core::{
     profile::seccomp::{
         evaluate::{Decider, Filter, Host, Libseccomp as Version, Runtime},
         oci::OciSeccomp,
     },
     recording::Call,
-    syscall::{Abi, Machine},
 };
 use tracer_tests::{Outcome, libseccomp::Libseccomp, needs, requires::Need};
 

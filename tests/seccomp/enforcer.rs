@@ -4,13 +4,13 @@
 //! without a look at how the evaluator does it: numbers and names are libseccomp's own here.
 
 use anyhow::{Result, bail, ensure};
-use tracer::{
+use syscalls::Abi;
+use tracer_core::{
     profile::seccomp::{
         evaluate::{Runtime, Verdict},
         oci::{Action, Entry, OciSeccomp, Operator},
     },
     recording::Call,
-    syscall::Abi,
 };
 use tracer_tests::{
     filter::Filter,

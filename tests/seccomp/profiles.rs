@@ -1,10 +1,10 @@
 //! Profiles and calls at random, made to meet.
 
 use proptest::{array, collection::vec, option, prelude::*, sample::select};
-use tracer::{
+use syscalls::Abi;
+use tracer_core::{
     profile::seccomp::oci::{Action, Condition, Entry, OciSeccomp, Operator},
     recording::Call,
-    syscall::Abi,
 };
 
 /// Names that are special to someone: multiplexed on i386, only in some ABIs, of arm alone, too new

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeSet, env, fs, path::Path};
 
-use tracer::{
+use syscalls::Abi;
+use tracer::store;
+use tracer_core::{
     audit::{self, Context, Finding, Input, Lookup, Severity, rules},
     profile::seccomp::{oci::OciSeccomp, read::Kernel},
-    recording::{Recording, store},
-    syscall::Abi,
+    recording::Recording,
 };
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{env, fs, path::Path};
 
-use tracer::recording::Recording;
+use tracer_core::recording::Recording;
 
 #[test]
 fn the_committed_schema_is_the_types_schema() {

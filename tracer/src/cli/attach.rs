@@ -7,13 +7,13 @@ use super::{
     record::{Args, failed, record_failure, verdict},
     say::say,
 };
-use crate::{
+use crate::store;
+use tracer_recorder::{
     container::Selector,
     record::{
         attach::{Attachment, Ended, Naming, Request, Wanted},
         signals::Signals,
     },
-    recording::store,
 };
 
 pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, Failure> {

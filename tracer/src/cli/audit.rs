@@ -13,15 +13,14 @@ use super::{
     Exit, Failure, input,
     say::{plain, say},
 };
-use crate::{
+use syscalls::{Abi, Machine, capability::Capability};
+use tracer_core::{
     audit::{
         self, Context, Input, Lookup, Malformed, Report, Severity, output,
         rules::{self, Rule},
     },
-    capability::Capability,
     profile::seccomp::read::Kernel,
     recording::Recording,
-    syscall::{Abi, Machine},
 };
 
 /// Finds what a profile misses, grants for nothing, and will break.
@@ -304,7 +303,7 @@ fn kernel(args: &Args) -> Kernel {
 fn baseline(
     path: &Path,
     context: &Context<'_>,
-) -> anyhow::Result<(String, crate::profile::seccomp::oci::OciSeccomp)> {
+) -> anyhow::Result<(String, tracer_core::profile::seccomp::oci::OciSeccomp)> {
     let (file, name) = input::split(path);
     let input = input::file(&file)??;
     let profile = audit::plain(&input, name.as_deref(), context)?;

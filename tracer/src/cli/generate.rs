@@ -16,12 +16,9 @@ use super::{
     since::changes,
     targets::{self, TargetArgs},
 };
-use crate::{
-    profile::Unsaid,
-    recording::{merge::Merge, store},
-    report,
-    syscall::Abi,
-};
+use crate::store;
+use syscalls::Abi;
+use tracer_core::{profile::Unsaid, recording::merge::Merge};
 
 /// Renders profiles from recordings.
 ///
@@ -144,7 +141,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
                     .iter_mut()
                     .filter(|file| file.0 == output::REVIEW)
                 {
-                    *text = format!("{}\n{text}", report::changes_markdown(&changes));
+                    *text = format!("{}\n{text}", tracer_report::changes_markdown(&changes));
                 }
             }
             let folder = args.output.join(name);

@@ -5,21 +5,23 @@ use std::{
     io::Read as _,
     path::{Path, PathBuf},
 };
+use tracer_core::recording::json;
 
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::{
-    probe::support,
+use crate::store;
+use syscalls::{Abi, Machine};
+use tracer_core::{
+    parse::{self, AppArmor, Malformed, Seccomp, Subject},
     profile::seccomp::{
         evaluate::{Filter, Host, Libseccomp, Refusal, Runtime},
         oci::OciSeccomp,
         read::{Kernel, Target},
     },
-    read::{self, AppArmor, Malformed, Seccomp, Subject},
-    recording::{Recording, store},
-    syscall::{Abi, Machine},
+    recording::Recording,
 };
+use tracer_recorder::bpf::support;
 
 /// A recording or a profile.
 pub(super) enum Input {
@@ -35,7 +37,7 @@ pub(super) enum Profile {
 
 /// A seccomp profile and the file that it is from.
 pub(super) struct Chosen {
-    file: read::Input,
+    file: parse::Input,
     read: Box<Seccomp>,
 }
 
@@ -59,7 +61,7 @@ impl Input {
             return Ok(Self::Recording(Box::new(store::parse(&bytes, &path)?)));
         }
         let file = text(&path, bytes)?;
-        let profile = match read::choose(&file, name.as_deref())? {
+        let profile = match parse::choose(&file, name.as_deref())? {
             Subject::Seccomp(read) => Profile::Seccomp(Chosen { file, read }),
             Subject::AppArmor(read) => Profile::AppArmor(read),
             Subject::Manifest(_) => anyhow::bail!("{} holds no profile", path.display()),
@@ -127,7 +129,7 @@ pub(super) fn seccomp(named: &Path) -> anyhow::Result<Chosen> {
         );
     }
     let file = text(&path, bytes)?;
-    let read = Box::new(read::choose_seccomp(&file, name.as_deref())?);
+    let read = Box::new(parse::choose_seccomp(&file, name.as_deref())?);
     Ok(Chosen { file, read })
 }
 
@@ -144,30 +146,30 @@ pub(super) fn split(named: &Path) -> (PathBuf, Option<String>) {
 }
 
 /// What is in a file, as far as it is read: too much, and what is no text, are errors of the reader.
-pub(super) fn file(path: &Path) -> anyhow::Result<Result<read::Input, Malformed>> {
-    let limit = u64::try_from(read::MAX_BYTES).unwrap_or(u64::MAX);
+pub(super) fn file(path: &Path) -> anyhow::Result<Result<parse::Input, Malformed>> {
+    let limit = u64::try_from(parse::MAX_BYTES).unwrap_or(u64::MAX);
     let bytes =
         up_to(path, limit + 1).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(read::Input::new(label(path), bytes))
+    Ok(parse::Input::new(label(path), bytes))
 }
 
-fn text(path: &Path, bytes: Vec<u8>) -> Result<read::Input, Malformed> {
-    read::Input::new(label(path), bytes)
+fn text(path: &Path, bytes: Vec<u8>) -> Result<parse::Input, Malformed> {
+    parse::Input::new(label(path), bytes)
 }
 
 fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     // One more than there may be, for what is no regular file.
-    let bytes = up_to(path, store::MAX_BYTES + 1).with_context(|| {
+    let bytes = up_to(path, json::MAX_BYTES + 1).with_context(|| {
         format!(
             "cannot read {}; give a recording.json, its folder, or a profile",
             path.display()
         )
     })?;
     anyhow::ensure!(
-        bytes.len() as u64 <= store::MAX_BYTES,
+        bytes.len() as u64 <= json::MAX_BYTES,
         "{} has more than {} bytes: it is neither a recording nor a profile",
         path.display(),
-        store::MAX_BYTES
+        json::MAX_BYTES
     );
     Ok(bytes)
 }

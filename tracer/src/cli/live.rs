@@ -5,10 +5,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::say::say;
-use crate::{
-    record::{Progress, Watcher},
-    recording::Losses,
-};
+use tracer_core::recording::Losses;
+use tracer_recorder::record::{Progress, Watcher};
 
 /// The line, or nothing.
 pub(super) struct Live {

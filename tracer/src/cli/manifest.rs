@@ -13,9 +13,10 @@ use super::{
     profile::Settings,
     say::{plain, say},
 };
-use crate::{
-    manifest::{self, Applied, Input},
-    recording::{Recording, store},
+use crate::store;
+use tracer_core::{
+    patch::{self, Applied, Input},
+    recording::Recording,
 };
 
 /// Puts the references to the profile of a recording into a manifest, and prints it or writes it back.
@@ -26,13 +27,13 @@ pub(super) fn run(
     settings: &Settings,
 ) -> Result<(), Failure> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let before = Input::new(input::label(path), bytes).map_err(manifest::Error::from)?;
+    let before = Input::new(input::label(path), bytes).map_err(patch::Error::from)?;
     let models = output::Owned::new(recording, settings)?;
     let models = models.as_models(recording, settings);
     let hardening = models.hardening_in_pod();
     let context = models.context(&hardening)?;
     let chosen = settings.targets.container.as_deref();
-    let applied = manifest::apply(&before, &context, &models.placement(), chosen)
+    let applied = patch::apply(&before, &context, &models.placement(), chosen)
         .map_err(|error| anyhow::anyhow!("{}", plain(&error.to_string())))?;
     let Applied {
         text,

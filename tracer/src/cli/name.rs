@@ -4,7 +4,7 @@ use std::{ffi::OsStr, path::Path};
 
 use anyhow::Context as _;
 
-use crate::recording::Recording;
+use tracer_core::recording::Recording;
 
 /// Longest name; Kubernetes object names may have 253 bytes, folders 255.
 const MAX: usize = 200;

@@ -4,6 +4,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use tracer_core::recording::json;
 
 use anyhow::{Context as _, bail};
 
@@ -13,15 +14,15 @@ use super::{
     say::{plain, say},
     targets::{self, Models},
 };
-use crate::{
+use crate::store;
+use tracer_core::{
     profile::{
         Unfit, Unsaid,
         apparmor::{AppArmorProfile, Division, kind},
         capabilities::Capabilities,
         seccomp::{SeccompProfile, oci::OciSeccomp},
     },
-    recording::{Discovery, Executable, Recording, store},
-    report,
+    recording::{Discovery, Executable, Recording},
 };
 
 /// The default `--output`.
@@ -212,10 +213,10 @@ pub(super) fn render(
                 None => bail!(models.missing("capabilities")),
             },
             Format::Review => {
-                let mut text = report::review(std::slice::from_ref(recording), seccomp);
+                let mut text = tracer_report::review(std::slice::from_ref(recording), seccomp);
                 if let Some(profile) = apparmor {
                     text.push('\n');
-                    text.push_str(&report::apparmor(profile, capabilities.as_ref()));
+                    text.push_str(&tracer_report::apparmor(profile, capabilities.as_ref()));
                 }
                 rendered.add(REVIEW, text);
             }
@@ -249,7 +250,7 @@ pub(super) fn write(
 ) -> anyhow::Result<()> {
     let rendered =
         render(recording, &[], settings).context("cannot make a profile from the recording");
-    let mut files = vec![(store::RECORDING.to_owned(), store::to_json(recording))];
+    let mut files = vec![(store::RECORDING.to_owned(), json::to_json(recording))];
     match rendered {
         Ok(mut rendered) => {
             let checked = check(&rendered);
@@ -381,12 +382,10 @@ fn discovered(discovery: &Discovery) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        profile::{
-            apparmor::fixture,
-            seccomp::{Options, fixture::mixed},
-        },
-        syscall::Abi,
+    use syscalls::Abi;
+    use tracer_core::profile::{
+        apparmor::fixture,
+        seccomp::{Options, fixture::mixed},
     };
 
     fn names(recording: &Recording, asked: &[Format], arch: Option<Abi>) -> Result<String, String> {
@@ -419,10 +418,15 @@ mod tests {
 
     #[test]
     fn a_hostile_recording_is_harmless_in_every_format() {
-        let rendered = render(&report::hostile::hostile(), &[], &Settings::default()).unwrap();
+        let rendered = render(
+            &tracer_report::hostile::hostile(),
+            &[],
+            &Settings::default(),
+        )
+        .unwrap();
         assert!(rendered.files.len() >= 6);
         for (name, text) in rendered.files {
-            report::hostile::is_harmless(&name, &text);
+            tracer_report::hostile::is_harmless(&name, &text);
         }
     }
 

@@ -1,12 +1,10 @@
 //! What `record` and `generate` are told about the profile they write.
 
 use super::{Exit, Failure, name, targets};
-use crate::{
-    profile::{
-        apparmor::{self, Policy},
-        seccomp::{ErrnoPolicy, ExecPolicy, Options, VariantPolicy},
-    },
-    syscall::{arguments::Mode, window::Choice},
+use syscalls::{arguments::Mode, window::Choice};
+use tracer_core::profile::{
+    apparmor::{self, Policy},
+    seccomp::{ErrnoPolicy, ExecPolicy, Options, VariantPolicy},
 };
 
 /// What the profiles of a workload are to hold.

@@ -11,10 +11,11 @@ use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::{Exit, Failure, attach, live::Live, name, output, profile::ProfileArgs};
-use crate::{
-    probe::{Choice, Mechanism, Settings},
+use crate::store;
+use tracer_core::recording::Recording;
+use tracer_recorder::{
+    bpf::{Choice, Mechanism, Settings},
     record::{RecordError, RunAs, command, signals::Signals},
-    recording::{Recording, store},
 };
 
 /// Records a command, a container or a cgroup, and writes its profile.

@@ -12,11 +12,10 @@ use super::{
     profile::{ProfileArgs, Settings},
     since::changes,
 };
-use crate::{
-    recording::{Recording, merge::Merge, store},
-    report::html::Report,
-    syscall::Abi,
-};
+use crate::store;
+use syscalls::Abi;
+use tracer_core::recording::{Recording, merge::Merge};
+use tracer_report::html::Report;
 
 /// What the page is called in a folder.
 const PAGE: &str = "report.html";

@@ -11,4 +11,4 @@ macro_rules! say {
 }
 pub(super) use say;
 
-pub(super) use crate::recording::words::plain;
+pub(super) use tracer_core::recording::words::plain;

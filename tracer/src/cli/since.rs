@@ -9,8 +9,9 @@ use super::{
     output::Owned,
     profile::Settings,
 };
-use crate::{
+use tracer_core::{
     diff,
+    parse::{self, AppArmor},
     profile::{
         apparmor::AppArmorProfile,
         seccomp::{
@@ -18,10 +19,9 @@ use crate::{
             oci::OciSeccomp,
         },
     },
-    read::{self, AppArmor},
     recording::Recording,
-    report::html::Since,
 };
+use tracer_report::html::Since;
 
 /// What changed since `path`.
 pub(super) fn changes(
@@ -78,8 +78,8 @@ pub(super) fn changes(
 
 /// The rules of an AppArmor profile, as those of others are read.
 fn rules(profile: &AppArmorProfile) -> anyhow::Result<AppArmor> {
-    let text = read::Input::new("apparmor.profile", profile.to_text().into_bytes())?;
-    let subject = read::subjects(&text)?.pop();
+    let text = parse::Input::new("apparmor.profile", profile.to_text().into_bytes())?;
+    let subject = parse::subjects(&text)?.pop();
     let read = subject.and_then(|it| it.apparmor().cloned());
     read.context("the profile that was made is none")
 }

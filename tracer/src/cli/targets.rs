@@ -8,7 +8,8 @@ use super::{
     output::{APPARMOR, Format, Rendered, SECCOMP},
     profile,
 };
-use crate::{
+use syscalls::window;
+use tracer_core::{
     profile::{
         Rendering, Unfit,
         apparmor::{AppArmorProfile, Division},
@@ -21,7 +22,6 @@ use crate::{
         systemd::{self, Service},
     },
     recording::Recording,
-    syscall::window,
 };
 
 /// The folder of the image layout.

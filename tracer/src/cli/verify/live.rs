@@ -1,23 +1,26 @@
 //! `tracer verify PROFILE -- CMD`: the command under the profile.
 
 use std::path::Path;
+use tracer_core::recording::json;
 
 use anyhow::Context as _;
 
 use super::{Args, Exit, Failure, Format, input, label, write};
-use crate::{
-    cli::{
-        name, output,
-        record::{failed, record_failure},
-        say::say,
-    },
-    probe::Settings,
+use crate::cli::{
+    name, output,
+    record::{failed, record_failure},
+    say::say,
+};
+use crate::store;
+use syscalls::{Abi, Machine, window::Choice};
+use tracer_core::{
     profile::seccomp::evaluate::{Filter, Host, Runtime},
-    record::{Denial, Progress, Watcher, command, signals::Signals},
-    recording::{Call, Recording, merge::Merge, store, words::plain},
-    report,
-    syscall::{Abi, Machine, window::Choice},
+    recording::{Call, Recording, merge::Merge, words::plain},
     verify::{Denials, Denied, Enforced, Question, verify},
+};
+use tracer_recorder::{
+    bpf::Settings,
+    record::{Denial, Progress, Watcher, command, signals::Signals},
 };
 
 /// Bytes of the ring: room for some 30,000 denials in the tenth of a second until it is looked at.
@@ -145,12 +148,12 @@ fn were_denied(args: &Args, told: Told, recording: &Recording) -> anyhow::Result
     if let Some(file) = &args.report {
         let text = match args.format {
             Format::Json => serde_json::to_string_pretty(&denied)? + "\n",
-            Format::Text => report::denials(&denied, &told.what),
+            Format::Text => tracer_report::denials(&denied, &told.what),
         };
         write(file, &text)?;
     }
     if !args.quiet {
-        for line in report::denials(&denied, &told.what)
+        for line in tracer_report::denials(&denied, &told.what)
             .lines()
             .filter(|it| !it.is_empty())
         {
@@ -173,7 +176,7 @@ fn would_be_denied(args: &Args, recording: &Recording, enforced: Enforced) -> an
         terminal: true,
     });
     let text = match args.format {
-        Format::Text => report::verification(&report, &label(&args.profile)),
+        Format::Text => tracer_report::verification(&report, &label(&args.profile)),
         Format::Json => serde_json::to_string_pretty(&report)? + "\n",
     };
     if let Some(file) = &args.report {
@@ -182,7 +185,7 @@ fn would_be_denied(args: &Args, recording: &Recording, enforced: Enforced) -> an
     // Denials are told whatever --quiet says.
     let denies = super::verdict(args, &report) == Exit::No;
     if denies || !args.quiet {
-        for line in report::verification(&report, &label(&args.profile))
+        for line in tracer_report::verification(&report, &label(&args.profile))
             .lines()
             .filter(|it| !it.is_empty())
         {
@@ -209,7 +212,7 @@ fn update(path: &Path, before: Recording, mut seen: Recording) -> anyhow::Result
         .file_name()
         .and_then(|name| name.to_str())
         .with_context(|| format!("cannot write to {}", file.display()))?;
-    let text = store::to_json(&merged);
+    let text = json::to_json(&merged);
     Ok(store::write(
         folder.unwrap_or(Path::new(".")),
         &[(name, text)],

@@ -15,11 +15,10 @@ use super::{
     Exit, Failure,
     input::{self, HostArgs, label},
 };
-use crate::{
+use syscalls::window::{self, Choice};
+use tracer_core::{
     profile::seccomp::evaluate::Runtime,
     recording::Recording,
-    report,
-    syscall::window::{self, Choice},
     verify::{Enforced, Question, Report, verify},
 };
 
@@ -130,7 +129,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         .collect::<Result<_, _>>()?;
     let report = offline(args, choice, &recordings)?;
     let text = match args.format {
-        Format::Text => report::verification(&report, &label(&args.profile)),
+        Format::Text => tracer_report::verification(&report, &label(&args.profile)),
         Format::Json => serde_json::to_string_pretty(&report)? + "\n",
     };
     match &args.report {

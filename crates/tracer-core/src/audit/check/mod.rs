@@ -1,0 +1,84 @@
+//! The rules: a file a family, each of one shape.
+
+mod abis;
+pub(super) mod apparmor;
+mod arguments;
+mod baseline;
+mod breakage;
+pub(super) mod capabilities;
+mod defaults;
+mod errno;
+mod forms;
+mod gaps;
+mod grants;
+pub(super) mod manifest;
+mod names;
+pub(super) mod runtime_default;
+
+use super::{
+    Context, Findings, Severity, rules,
+    subject::{NoView, View},
+};
+use crate::parse::Seccomp;
+
+/// Checks a profile. What is to be said of it elsewhere, `and` says.
+pub(super) fn seccomp(
+    read: &Seccomp,
+    context: &Context<'_>,
+    out: &mut Findings<'_>,
+    and: impl FnOnce(&View<'_>),
+) {
+    forms::check(read, context, out);
+    let view = match View::new(read, context) {
+        Ok(view) => view,
+        Err(why) => {
+            let why = match why {
+                NoView::Unclear(error) => error.to_string(),
+                NoView::Refused(refusal) => refusal.to_string(),
+            };
+            let span = read.place_of(&why);
+            out.add(&rules::REFUSED, span, why);
+            return;
+        }
+    };
+    if let Some(refusal) = &view.refusal {
+        let why = refusal.to_string();
+        let span = read.place_of(&why);
+        out.add(
+            &rules::REFUSED,
+            span,
+            format!("{why} (another runtime takes it)"),
+        )
+        .severity(Severity::High);
+    }
+    for check in [
+        gaps::check,
+        abis::check,
+        arguments::check,
+        names::check,
+        errno::check,
+        defaults::check,
+        capabilities::check,
+        grants::check,
+        breakage::check,
+        baseline::check,
+    ] {
+        check(&view, out);
+    }
+    and(&view);
+}
+
+/// Names with commas between them, and how many more.
+fn list<'a>(names: impl IntoIterator<Item = &'a str>, most: usize) -> String {
+    let names: Vec<_> = names.into_iter().collect();
+    let shown = names
+        .iter()
+        .take(most)
+        .copied()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len().saturating_sub(most) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

@@ -1,0 +1,24 @@
+//! The kernel side, as user space sees it: load, attach, read the ring, read the maps. The only
+//! place that names aya.
+
+mod accesses;
+mod arguments;
+pub mod btf;
+mod control;
+mod decode;
+mod error;
+mod events;
+mod instances;
+mod load;
+mod offsets;
+mod read;
+pub mod support;
+mod verify;
+
+pub use accesses::{AccessRing, Choice, KernelAccess, Mechanism, Mechanisms, blind_spots};
+pub use arguments::{RowValues, abi_of_class};
+pub use error::ProbeError;
+pub use events::Events;
+pub use instances::{InstanceState, Kind};
+pub use load::{Probe, Settings};
+pub use read::{RowExecutable, SeenRow};
