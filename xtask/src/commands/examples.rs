@@ -38,7 +38,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let tools = setup::ensure(workspace)?;
     packages::ensure(workspace, &packages::TESTS, true)?;
     let object = build::kernel_object(workspace, &tools, Object::Tracer)?;
-    let examples = build::of_tests(workspace, &object, "tracer-examples")?;
+    let examples = build::program(workspace, &object, "tracer-tests", "tracer-examples")?;
     let mut examples = Command::new(examples);
     if let Some(release) = args.kernel {
         packages::ensure(workspace, &machine::PACKAGES, true)?;
