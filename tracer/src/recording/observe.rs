@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tracer_ebpf::WATCHED_ARGUMENTS;
+use tracer_abi::WATCHED_ARGUMENTS;
 
 use super::{
     Arguments, Blocked, Call, Evidence, Executable, FirstSeen, Phase, Syscall,

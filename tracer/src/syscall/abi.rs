@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::OnceLock};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use syscall_numbers as numbers;
-use tracer_ebpf::AbiClass;
+use tracer_abi::AbiClass;
 
 use super::amend::amend;
 

@@ -8,7 +8,7 @@ mod names;
 mod rows;
 mod rules;
 
-use tracer_ebpf::{WATCHED_ARGUMENTS, Watch};
+use tracer_abi::{WATCHED_ARGUMENTS, Watch};
 
 use super::Abi;
 

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use tracer_ebpf::MAX_WATCHES;
+use tracer_abi::MAX_WATCHES;
 
 use super::*;
 
