@@ -21,7 +21,7 @@ use aya::{
     },
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use tracer_ebpf::{Control, FIRST_ROW, ROW_LEN};
+use tracer_abi::{Control, FIRST_ROW, ROW_LEN};
 
 use crate::offsets::Offsets;
 

@@ -6,7 +6,7 @@ use aya_ebpf::{
     bindings::{BPF_ANY, BPF_NOEXIST},
     helpers::bpf_probe_read_user,
 };
-use tracer_ebpf::{
+use tracer_abi::{
     AbiClass, MAX_VALUES, MAX_WATCHES, SeenValues, VALUES_PER_CALL, ValueKey, WATCHED_ARGUMENTS,
     Watch, recent,
 };

@@ -20,7 +20,7 @@ use aya_ebpf::{
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
-use tracer_ebpf::{FILTERED_BIT, IN_CALL, OUT_OF_CALL, outcome};
+use tracer_abi::{FILTERED_BIT, IN_CALL, OUT_OF_CALL, outcome};
 
 use crate::{
     counters::count,

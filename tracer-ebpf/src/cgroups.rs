@@ -7,7 +7,7 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use aya_log_ebpf::debug;
-use tracer_ebpf::{
+use tracer_abi::{
     CGROUP_PATH_LEN, CgroupEntry, EXE_LAUNCHER, EXE_OVERFLOW, NoticeKind, Phase, RowKey, kind,
 };
 

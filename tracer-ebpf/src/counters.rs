@@ -2,7 +2,7 @@
 
 use crate::maps::COUNTERS;
 
-/// Adds one to a field of this CPU's [`tracer_ebpf::Counters`].
+/// Adds one to a field of this CPU's [`tracer_abi::Counters`].
 macro_rules! count {
     ($field:ident) => {
         if let Some(counters) = $crate::counters::this_cpu() {
@@ -19,6 +19,6 @@ macro_rules! count {
 pub(crate) use count;
 
 #[inline(always)]
-pub(crate) fn this_cpu() -> Option<*mut tracer_ebpf::Counters> {
+pub(crate) fn this_cpu() -> Option<*mut tracer_abi::Counters> {
     COUNTERS.get_ptr_mut(0)
 }

@@ -6,7 +6,7 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use aya_log_ebpf::debug;
-use tracer_ebpf::{ABI_SLOTS, AbiClass, Event, ExoticKey, NO_ROW, ROW_LEN};
+use tracer_abi::{ABI_SLOTS, AbiClass, Event, ExoticKey, NO_ROW, ROW_LEN};
 
 use crate::{
     counters::count,
@@ -38,7 +38,7 @@ pub(crate) struct Seen {
     pub(crate) nr: u32,
     /// The ABI.
     pub(crate) abi: AbiClass,
-    /// The mark: one of [`tracer_ebpf::outcome`].
+    /// The mark: one of [`tracer_abi::outcome`].
     pub(crate) outcome: u8,
     /// Whether it is announced although it was seen before.
     pub(crate) again: bool,

@@ -1,12 +1,12 @@
 //! The state of the kernel side. User space looks the maps up by the names in
-//! [`tracer_ebpf::maps`] and sets their sizes when it loads them.
+//! [`tracer_abi::maps`] and sets their sizes when it loads them.
 
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf},
 };
-use tracer_ebpf::{
+use tracer_abi::{
     AccessEvent, CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath, ExoticKey,
     Operation, ProcessEntry, ROW_BYTES, Row, RowKey, SeenValues, VALUE_NUMBERS, ValueKey, Watch,
     access::LONG_BYTES,

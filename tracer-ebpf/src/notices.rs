@@ -1,7 +1,7 @@
 //! What user space is told at once: that a container may be there, is started, is gone.
 
 use aya_ebpf::{bindings::BPF_RB_FORCE_WAKEUP, helpers::bpf_ktime_get_ns};
-use tracer_ebpf::{Notice, NoticeKind};
+use tracer_abi::{Notice, NoticeKind};
 
 use crate::{counters::count, maps};
 

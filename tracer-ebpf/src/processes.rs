@@ -8,7 +8,7 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use aya_log_ebpf::debug;
-use tracer_ebpf::{
+use tracer_abi::{
     CgroupEntry, EXE_LAUNCHER, ExecutablePath, NoticeKind, PATH_LEN, Phase, ProcessEntry, kind,
 };
 

@@ -1,5 +1,5 @@
 //! The per-task cache: a task's row, kept in a slot that the address of its registers names
-//! ([`tracer_ebpf::slot`]).
+//! ([`tracer_abi::slot`]).
 //!
 //! To find a task's row costs a few helper calls, a slot none. What a slot says is right because
 //! everything that changes a task's row takes the slot away first:
@@ -19,7 +19,7 @@
 //! clearing needs no lock. The epoch is read before the row is looked up: when the task is moved in
 //! between, the slot is written with an epoch that is already over.
 
-use tracer_ebpf::{Control, UNRECORDED_ROW, slot};
+use tracer_abi::{Control, UNRECORDED_ROW, slot};
 
 use crate::{
     counters::count,
@@ -28,8 +28,8 @@ use crate::{
 };
 
 /// What is known of the running task, whose registers are at `regs`: its row, with
-/// [`tracer_ebpf::FILTERED_BIT`] beside it; [`UNRECORDED_ROW`] when nobody asked about it,
-/// [`tracer_ebpf::NO_ROW`] when there is none to be had.
+/// [`tracer_abi::FILTERED_BIT`] beside it; [`UNRECORDED_ROW`] when nobody asked about it,
+/// [`tracer_abi::NO_ROW`] when there is none to be had.
 #[inline(always)]
 pub(crate) fn row_of_current(regs: *const u8) -> u32 {
     if config!(slot_cache) == 0 {

@@ -3,7 +3,7 @@
 use aya_ebpf::{
     helpers::bpf_probe_read_kernel, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
-use tracer_ebpf::{AbiClass, AbiTest, FILTERED_BIT, NO_ROW, UNRECORDED_ROW, X32_BIT, outcome};
+use tracer_abi::{AbiClass, AbiTest, FILTERED_BIT, NO_ROW, UNRECORDED_ROW, X32_BIT, outcome};
 
 use crate::{
     arguments, blocked,

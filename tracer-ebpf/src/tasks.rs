@@ -8,7 +8,7 @@ use aya_ebpf::{
         bpf_probe_read_kernel,
     },
 };
-use tracer_ebpf::{
+use tracer_abi::{
     CgroupEntry, EXE_OVERFLOW, FILTERED_BIT, FIRST_ROW, MAX_ROWS, NO_ROW, NoticeKind, Phase,
     ProcessEntry, RowKey, UNRECORDED_ROW, kind,
 };

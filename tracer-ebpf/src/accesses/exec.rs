@@ -10,7 +10,7 @@ use aya_ebpf::{
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
-use tracer_ebpf::{AccessKind, FilesBy, access::open};
+use tracer_abi::{AccessKind, FilesBy, access::open};
 
 use super::{Place, Request, exits, place::number, recorded, tell};
 use crate::{

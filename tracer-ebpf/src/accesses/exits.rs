@@ -13,7 +13,7 @@ use aya_ebpf::{
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
-use tracer_ebpf::{
+use tracer_abi::{
     AbiClass, AccessKind, Operation, UNRECORDED_ROW,
     access::{ACCESS_PATH_LEN, LONG_BYTES, flag, operation},
 };

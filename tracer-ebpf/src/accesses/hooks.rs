@@ -9,7 +9,7 @@ use aya_ebpf::{
     macros::{fexit, lsm},
     programs::{FExitContext, LsmContext},
 };
-use tracer_ebpf::{AccessKind, access::open};
+use tracer_abi::{AccessKind, access::open};
 
 use super::{
     Place, Request, exec, place, place::number, recorded_by_itself, sockets, sockets::Address,

@@ -22,7 +22,7 @@ pub(crate) mod sockets;
 mod text;
 
 use aya_ebpf::bindings::BPF_ANY;
-use tracer_ebpf::{
+use tracer_abi::{
     AccessKind, FILTERED_BIT, NO_ROW, UNRECORDED_ROW,
     access::{MOST_SIBLINGS, flag},
 };

@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::{fexit, lsm},
     programs::{FExitContext, LsmContext},
 };
-use tracer_ebpf::{
+use tracer_abi::{
     AccessEvent, AccessKind,
     access::{ACCESS_PATH_LEN, LONG_BYTES, flag},
 };

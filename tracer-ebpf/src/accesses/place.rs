@@ -7,7 +7,7 @@
 use core::mem::MaybeUninit;
 
 use aya_ebpf::helpers::generated;
-use tracer_ebpf::{
+use tracer_abi::{
     AccessKind,
     access::{ACCESS_PATH_LEN, NAME_LEN, flag},
 };

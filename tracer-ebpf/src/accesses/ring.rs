@@ -7,7 +7,7 @@ use aya_ebpf::{
     helpers::{bpf_get_current_pid_tgid, generated},
     maps::ring_buf::RingBufEntry,
 };
-use tracer_ebpf::{
+use tracer_abi::{
     AbiClass, Access, AccessEvent, COMM_LEN,
     access::{ACCESS_PATH_LEN, LONG_BYTES, NAME_LEN, SHORT_BYTES},
 };

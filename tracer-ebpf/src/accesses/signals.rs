@@ -4,7 +4,7 @@ use aya_ebpf::{
     macros::{btf_tracepoint, fexit, lsm},
     programs::{BtfTracePointContext, FExitContext, LsmContext},
 };
-use tracer_ebpf::{AccessKind, access::flag};
+use tracer_abi::{AccessKind, access::flag};
 
 use super::{Place, Request, key, known_row, place::number, recorded, ring, was_told};
 use crate::{

@@ -1,7 +1,7 @@
 //! Sockets: what they are, and with which addresses.
 
 use aya_ebpf::helpers::generated;
-use tracer_ebpf::AccessKind;
+use tracer_abi::AccessKind;
 
 use super::{Place, Request, key, mix, place::number, ring, was_told};
 use crate::{kernel::low, maps::config};
@@ -72,7 +72,7 @@ pub(crate) fn used(row: u32, kind: AccessKind, socket: u64, address: &Address) {
     let mut len = len;
     if super::too_many(&request, 0, 1) {
         // Once for all other addresses.
-        request.flags = tracer_ebpf::access::flag::MORE;
+        request.flags = tracer_abi::access::flag::MORE;
         len = 0;
         key = super::key(&request, request.flags, 0);
         if was_told(key) {

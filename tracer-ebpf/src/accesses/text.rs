@@ -1,7 +1,7 @@
 //! Hashes of texts.
 
 use aya_ebpf::helpers::generated;
-use tracer_ebpf::access::ACCESS_PATH_LEN;
+use tracer_abi::access::ACCESS_PATH_LEN;
 
 use super::mix;
 use crate::kernel::low;

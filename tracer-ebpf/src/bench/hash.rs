@@ -6,7 +6,7 @@ use aya_ebpf::{
     maps::HashMap,
     programs::BtfTracePointContext,
 };
-use tracer_ebpf::Row;
+use tracer_abi::Row;
 
 use crate::mark;
 

@@ -7,7 +7,7 @@ use aya_ebpf::{
     maps::Array,
     programs::BtfTracePointContext,
 };
-use tracer_ebpf::Row;
+use tracer_abi::Row;
 
 use crate::{
     frozen,

@@ -18,7 +18,7 @@ mod hash;
 mod loads;
 mod steps;
 
-use tracer_ebpf::ABI_SLOTS;
+use tracer_abi::ABI_SLOTS;
 
 #[path = "../kernel.rs"]
 mod kernel;

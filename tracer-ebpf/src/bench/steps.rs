@@ -12,7 +12,7 @@ use aya_ebpf::{
     maps::{Array, PerCpuArray},
     programs::BtfTracePointContext,
 };
-use tracer_ebpf::{Control, Counters, FIRST_ROW, Row, UNRECORDED_ROW, slot};
+use tracer_abi::{Control, Counters, FIRST_ROW, Row, UNRECORDED_ROW, slot};
 
 use crate::{frozen, kernel::field, mark};
 

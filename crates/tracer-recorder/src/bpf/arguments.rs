@@ -5,12 +5,12 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap, MapData, MapError, Queue},
 };
-use tracer_ebpf::{
+use tracer_abi::{
     ABI_SLOTS, AbiClass, MAX_VALUES, MAX_WATCHES, SeenValues, ValueKey, WATCHED_ARGUMENTS, Watch,
     maps as names,
 };
 
-use super::{Probe, ProbeError};
+use super::{Probe, ProbeError, pod::Plain};
 use syscalls::{
     Abi, Machine,
     arguments::{MAX_RECORDED, RECORDABLE_ARGUMENTS, Recorded, recorded},
@@ -45,10 +45,10 @@ impl Values {
     /// Tells the kernel side what to record, before it is attached.
     pub(super) fn ask(ebpf: &mut Ebpf, machine: Machine) -> Result<Self, ProbeError> {
         let watched = watched(machine);
-        let mut watches: Array<&mut MapData, Watch> = open(ebpf, names::WATCHES)?;
+        let mut watches: Array<&mut MapData, Plain<Watch>> = open(ebpf, names::WATCHES)?;
         for Watched { index, watch } in &watched {
             watches
-                .set(*index, *watch, 0)
+                .set(*index, Plain(*watch), 0)
                 .map_err(|error| ProbeError::map("fill", names::WATCHES)(error.into()))?;
         }
         let mut free: Queue<&mut MapData, u32> = open(ebpf, names::FREE_VALUES)?;
@@ -136,8 +136,8 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::Map`] when a map cannot be read.
     pub fn values(&mut self, row: u32) -> Result<RowValues, ProbeError> {
-        let rows: Array<_, SeenValues> = self.map_mut(names::SEEN_VALUES)?;
-        let values = rows
+        let rows: Array<_, Plain<SeenValues>> = self.map_mut(names::SEEN_VALUES)?;
+        let Plain(values) = rows
             .get(&row, 0)
             .with_context(|| format!("row {row}"))
             .map_err(ProbeError::map("read", names::SEEN_VALUES))?;
@@ -172,13 +172,13 @@ impl Probe {
 
     /// A combination has its number in the map before any row has a mark for it, and keeps it.
     fn learn_values(&mut self) -> Result<(), ProbeError> {
-        let values: HashMap<_, ValueKey, u32> = self.map_mut(names::VALUES)?;
-        let all: Vec<(ValueKey, u32)> = values
+        let values: HashMap<_, Plain<ValueKey>, u32> = self.map_mut(names::VALUES)?;
+        let all: Vec<(Plain<ValueKey>, u32)> = values
             .iter()
             .collect::<Result<_, _>>()
             .context("while it changed")
             .map_err(ProbeError::map("read", names::VALUES))?;
-        for (key, number) in all {
+        for (Plain(key), number) in all {
             if let Some(known) = self.values.known.get_mut(number as usize) {
                 *known = Some(key);
             }
@@ -188,8 +188,8 @@ impl Probe {
 
     /// Empties a row, before it is somebody else's.
     pub(super) fn empty_values(&mut self, row: u32) -> Result<(), ProbeError> {
-        let mut rows: Array<_, SeenValues> = self.map_mut(names::SEEN_VALUES)?;
-        rows.set(row, SeenValues::EMPTY, 0)
+        let mut rows: Array<_, Plain<SeenValues>> = self.map_mut(names::SEEN_VALUES)?;
+        rows.set(row, Plain(SeenValues::EMPTY), 0)
             .map_err(|error| ProbeError::map("empty", names::SEEN_VALUES)(error.into()))
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context as _;
 use aya::{Ebpf, maps::Map};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
-use tracer_ebpf::{
+use tracer_abi::{
     maps as names, recent,
     slot::{EPOCHS_BEFORE_WIPE, SLOTS},
 };
@@ -20,14 +20,14 @@ use super::ProbeError;
 /// The mapped `CONTROL` array. Mapped and not written by system calls, because the programs write
 /// the same words: an atomic add loses no one's, and an atomic store is never seen in halves.
 pub(super) struct Control {
-    page: NonNull<tracer_ebpf::Control>,
+    page: NonNull<tracer_abi::Control>,
     wiped_at: u64,
 }
 
 // SAFETY: the page is only ever accessed by atomic operations.
 unsafe impl Send for Control {}
 
-const LENGTH: NonZeroUsize = NonZeroUsize::new(size_of::<tracer_ebpf::Control>()).unwrap();
+const LENGTH: NonZeroUsize = NonZeroUsize::new(size_of::<tracer_abi::Control>()).unwrap();
 
 impl Control {
     pub(super) fn map(ebpf: &mut Ebpf) -> Result<Self, ProbeError> {

@@ -1,7 +1,7 @@
 //! From the bytes of the ring to what they say. Length first, then field by field.
 
 use thiserror::Error;
-use tracer_ebpf::{AbiClass, COMM_LEN, Event, Notice, NoticeKind};
+use tracer_abi::{AbiClass, COMM_LEN, Event, Notice, NoticeKind};
 
 /// What the ring carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use aya::{
     maps::{MapData, RingBuf},
 };
 use tokio::{io::unix::AsyncFd, time};
-use tracer_ebpf::{AbiClass, Event, Notice, NoticeKind, maps as names};
+use tracer_abi::{AbiClass, Event, Notice, NoticeKind, maps as names};
 
 use super::{
     AccessRing, KernelAccess, ProbeError,

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use aya::maps::{Array, HashMap, MapError, Queue};
-use tracer_ebpf::{
-    CgroupEntry, CgroupPath, EXE_OVERFLOW, ExoticKey, Phase, ROW_LEN, RowKey, kind, maps as names,
+use tracer_abi::{
+    CgroupEntry, CgroupPath, EXE_OVERFLOW, ExoticKey, Phase, ROW_LEN, Row, RowKey, kind,
+    maps as names,
 };
 
 use super::{
     Probe, ProbeError,
-    read::{MarkBytes, SeenRow, inserted},
+    pod::Plain,
+    read::{SeenRow, inserted},
 };
 
 /// What a cgroup is recorded as.
@@ -72,7 +74,7 @@ impl Probe {
         kind: Kind,
     ) -> Result<bool, ProbeError> {
         self.reserve_overflow_row(instance)?;
-        let mut cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
+        let mut cgroups: HashMap<_, u64, Plain<CgroupEntry>> = self.map_mut(names::CGROUPS)?;
         let entry = CgroupEntry {
             instance,
             first_exe,
@@ -94,7 +96,7 @@ impl Probe {
             )),
             removed: 0,
         };
-        let room = inserted(cgroups.insert(cgroup, entry, 0))
+        let room = inserted(cgroups.insert(cgroup, Plain(entry), 0))
             .map_err(ProbeError::map("add to", names::CGROUPS))?;
         self.control.new_epoch();
         Ok(room)
@@ -124,9 +126,9 @@ impl Probe {
     }
 
     fn entry(&mut self, cgroup: u64) -> Result<Option<CgroupEntry>, ProbeError> {
-        let cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
+        let cgroups: HashMap<_, u64, Plain<CgroupEntry>> = self.map_mut(names::CGROUPS)?;
         match cgroups.get(&cgroup, 0) {
-            Ok(entry) => Ok(Some(entry)),
+            Ok(Plain(entry)) => Ok(Some(entry)),
             Err(MapError::KeyNotFound) => Ok(None),
             Err(error) => Err(ProbeError::map("read", names::CGROUPS)(error.into())),
         }
@@ -137,7 +139,7 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::Map`] when the map cannot be read.
     pub fn found(&mut self) -> Result<Vec<u64>, ProbeError> {
-        let paths: HashMap<_, u64, CgroupPath> = self.map_mut(names::CGROUP_PATHS)?;
+        let paths: HashMap<_, u64, Plain<CgroupPath>> = self.map_mut(names::CGROUP_PATHS)?;
         // A key that goes away while they are listed only begins the list anew.
         Ok(paths.keys().flatten().collect())
     }
@@ -148,9 +150,9 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::Map`] when the map cannot be read.
     pub fn take_path(&mut self, cgroup: u64) -> Result<Option<(Vec<u8>, bool)>, ProbeError> {
-        let mut paths: HashMap<_, u64, CgroupPath> = self.map_mut(names::CGROUP_PATHS)?;
+        let mut paths: HashMap<_, u64, Plain<CgroupPath>> = self.map_mut(names::CGROUP_PATHS)?;
         let path = match paths.get(&cgroup, 0) {
-            Ok(path) => path,
+            Ok(Plain(path)) => path,
             Err(MapError::KeyNotFound) => return Ok(None),
             Err(error) => return Err(ProbeError::map("read", names::CGROUP_PATHS)(error.into())),
         };
@@ -164,7 +166,7 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::Map`] when the kernel refuses.
     pub fn unwatch(&mut self, instance: u64) -> Result<(), ProbeError> {
-        let mut cgroups: HashMap<_, u64, CgroupEntry> = self.map_mut(names::CGROUPS)?;
+        let mut cgroups: HashMap<_, u64, Plain<CgroupEntry>> = self.map_mut(names::CGROUPS)?;
         // Before those below it: who moves or forks there meanwhile does not leave a recorded workload.
         remove(&mut cgroups, instance)?;
         // A child may be made while its parent is still in the map: look again until none is left. Not
@@ -173,7 +175,7 @@ impl Probe {
             let members: Vec<u64> = cgroups
                 .iter()
                 .flatten()
-                .filter(|(_, entry)| entry.instance == instance)
+                .filter(|(_, Plain(entry))| entry.instance == instance)
                 .map(|(cgroup, _)| cgroup)
                 .collect();
             if members.is_empty() {
@@ -197,7 +199,8 @@ impl Probe {
         for instance in instances {
             // Children that were made just when it was left have inherited from it.
             self.unwatch(*instance)?;
-            let mut paths: HashMap<_, u64, CgroupPath> = self.map_mut(names::CGROUP_PATHS)?;
+            let mut paths: HashMap<_, u64, Plain<CgroupPath>> =
+                self.map_mut(names::CGROUP_PATHS)?;
             let _ = paths.remove(instance);
         }
         let theirs = rows
@@ -211,22 +214,22 @@ impl Probe {
         }
         let mut emptied = Vec::new();
         for row in theirs {
-            let mut rows: HashMap<_, RowKey, u32> = self.map_mut(names::ROWS)?;
-            rows.remove(&row.key)
+            let mut rows: HashMap<_, Plain<RowKey>, u32> = self.map_mut(names::ROWS)?;
+            rows.remove(&Plain(row.key))
                 .map_err(|error| ProbeError::map("remove from", names::ROWS)(error.into()))?;
             for (abi, nr) in exotic.remove(&row.number).unwrap_or_default() {
-                let mut exotic: HashMap<_, ExoticKey, u32> = self.map_mut(names::EXOTIC)?;
+                let mut exotic: HashMap<_, Plain<ExoticKey>, u32> = self.map_mut(names::EXOTIC)?;
                 let key = ExoticKey {
                     row: row.number,
                     nr,
                     abi: abi as u32,
                     pad: 0,
                 };
-                let _ = exotic.remove(&key);
+                let _ = exotic.remove(&Plain(key));
             }
-            let mut marks: Array<_, MarkBytes> = self.map_mut(names::MARKS)?;
+            let mut marks: Array<_, Row> = self.map_mut(names::MARKS)?;
             marks
-                .set(row.number, MarkBytes([0; ROW_LEN]), 0)
+                .set(row.number, [0; ROW_LEN], 0)
                 .map_err(|error| ProbeError::map("empty", names::MARKS)(error.into()))?;
             self.empty_values(row.number)?;
             self.renew_salt(row.number)?;
@@ -250,8 +253,8 @@ impl Probe {
             phase: Phase::Run as u32,
             blocked: 0,
         };
-        let rows: HashMap<_, RowKey, u32> = self.map_mut(names::ROWS)?;
-        if rows.get(&key, 0).is_ok() {
+        let rows: HashMap<_, Plain<RowKey>, u32> = self.map_mut(names::ROWS)?;
+        if rows.get(&Plain(key), 0).is_ok() {
             return Ok(());
         }
         let row = {
@@ -260,8 +263,8 @@ impl Probe {
                 .context("no row is free; use a larger --max-rows")
                 .map_err(ProbeError::map("take from", names::FREE_ROWS))?
         };
-        let mut rows: HashMap<_, RowKey, u32> = self.map_mut(names::ROWS)?;
-        rows.insert(key, row, 0)
+        let mut rows: HashMap<_, Plain<RowKey>, u32> = self.map_mut(names::ROWS)?;
+        rows.insert(Plain(key), row, 0)
             .context("the instance's overflow row")
             .map_err(ProbeError::map("add to", names::ROWS))
     }
@@ -269,7 +272,7 @@ impl Probe {
 
 /// Removes an entry that may be gone already.
 fn remove(
-    cgroups: &mut HashMap<&mut aya::maps::MapData, u64, CgroupEntry>,
+    cgroups: &mut HashMap<&mut aya::maps::MapData, u64, Plain<CgroupEntry>>,
     cgroup: u64,
 ) -> Result<(), ProbeError> {
     match cgroups.remove(&cgroup) {

@@ -11,13 +11,15 @@ use nix::{
     sys::resource::{Resource, getrlimit, setrlimit},
     unistd::{SysconfVar, sysconf},
 };
-use tracer_ebpf::{Config, FIRST_ROW, FilesBy, MAX_ROWS, maps as names};
+use tracer_abi::{Config, FIRST_ROW, FilesBy, MAX_ROWS, maps as names};
 
 use super::{
     AccessRing, Choice, Events, Mechanism, Mechanisms, ProbeError, accesses,
     arguments::Values,
     control::Control,
-    offsets, support,
+    offsets,
+    pod::Plain,
+    support,
     verify::{self, Target},
 };
 use syscalls::Machine;
@@ -304,7 +306,7 @@ fn load_object(
     let log_level: u8 = if settings.kernel_log { 4 } else { 0 };
     EbpfLoader::new()
         .btf(Some(btf))
-        .override_global(names::CONFIG, &config, true)
+        .override_global(names::CONFIG, &Plain(config), true)
         .override_global(aya_log::LEVEL, &log_level, true)
         .map_max_entries(names::EVENTS, settings.ring_bytes)
         .map_max_entries(names::MARKS, settings.max_rows)

@@ -11,6 +11,7 @@ mod events;
 mod instances;
 mod load;
 mod offsets;
+mod pod;
 mod read;
 pub mod support;
 mod verify;

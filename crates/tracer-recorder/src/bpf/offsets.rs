@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use tracer_ebpf::{AbiTest, Config};
+use tracer_abi::{AbiTest, Config};
 
 use super::{
     ProbeError,

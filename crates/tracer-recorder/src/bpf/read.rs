@@ -3,16 +3,13 @@
 use std::{fs, os::fd::AsFd as _, os::fd::AsRawFd as _};
 
 use anyhow::Context as _;
-use aya::{
-    Pod,
-    maps::{Array, HashMap, MapError, PerCpuArray},
-};
-use tracer_ebpf::{
+use aya::maps::{Array, HashMap, MapError, PerCpuArray};
+use tracer_abi::{
     ABI_SLOTS, AbiClass, Counters, EXE_LAUNCHER, EXE_OVERFLOW, EXE_UNKNOWN, ExecutablePath,
-    ExoticKey, PATH_LEN, Phase, ProcessEntry, ROW_LEN, RowKey, maps as names,
+    ExoticKey, PATH_LEN, Phase, ProcessEntry, Row, RowKey, maps as names,
 };
 
-use super::{Probe, ProbeError, decode};
+use super::{Probe, ProbeError, decode, pod::Plain};
 
 /// A row of marks and what it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,24 +36,15 @@ pub enum RowExecutable {
     Unknown,
 }
 
-/// Several map values at once are read one system call each; this struct only makes 1,024 bytes a
-/// plain value for aya.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-pub(super) struct MarkBytes(pub(super) [u8; ROW_LEN]);
-
-// SAFETY: bytes.
-unsafe impl Pod for MarkBytes {}
-
 impl Probe {
     /// Every row that is in use.
     ///
     /// # Errors
     /// [`ProbeError::Map`] when the map cannot be read.
     pub fn rows(&mut self) -> Result<Vec<SeenRow>, ProbeError> {
-        let rows: HashMap<_, RowKey, u32> = self.map_mut(names::ROWS)?;
+        let rows: HashMap<_, Plain<RowKey>, u32> = self.map_mut(names::ROWS)?;
         rows.iter()
-            .map(|entry| entry.map(|(key, number)| SeenRow { number, key }))
+            .map(|entry| entry.map(|(Plain(key), number)| SeenRow { number, key }))
             .collect::<Result<_, _>>()
             .context("while it changed")
             .map_err(ProbeError::map("read", names::ROWS))
@@ -67,8 +55,8 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::Map`] when the map cannot be read.
     pub fn marks(&mut self, row: u32) -> Result<Vec<(AbiClass, u32, u8)>, ProbeError> {
-        let marks: Array<_, MarkBytes> = self.map_mut(names::MARKS)?;
-        let MarkBytes(bytes) = marks
+        let marks: Array<_, Row> = self.map_mut(names::MARKS)?;
+        let bytes = marks
             .get(&row, 0)
             .with_context(|| format!("row {row}"))
             .map_err(ProbeError::map("read", names::MARKS))?;
@@ -90,11 +78,11 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::Map`] when the map cannot be read.
     pub fn exotic(&mut self) -> Result<Vec<(u32, AbiClass, u32, u8)>, ProbeError> {
-        let exotic: HashMap<_, ExoticKey, u32> = self.map_mut(names::EXOTIC)?;
+        let exotic: HashMap<_, Plain<ExoticKey>, u32> = self.map_mut(names::EXOTIC)?;
         exotic
             .iter()
             .map(|entry| {
-                let (key, mark) = entry?;
+                let (Plain(key), mark) = entry?;
                 let mark = u8::try_from(mark)?;
                 Ok((key.row, decode::abi_class(key.abi)?, key.nr, mark))
             })
@@ -112,9 +100,10 @@ impl Probe {
             EXE_LAUNCHER => return Ok(RowExecutable::Launcher),
             _ => {}
         }
-        let executables: HashMap<_, u64, ExecutablePath> = self.map_mut(names::EXECUTABLES)?;
+        let executables: HashMap<_, u64, Plain<ExecutablePath>> =
+            self.map_mut(names::EXECUTABLES)?;
         match executables.get(&exe, 0) {
-            Ok(path) => Ok(RowExecutable::Path {
+            Ok(Plain(path)) => Ok(RowExecutable::Path {
                 bytes: path
                     .bytes
                     .iter()
@@ -137,8 +126,9 @@ impl Probe {
         const NO_OVERWRITE: u64 = 1; // BPF_NOEXIST
         let path = ExecutablePath::new(path);
         let exe = path.id();
-        let mut executables: HashMap<_, u64, ExecutablePath> = self.map_mut(names::EXECUTABLES)?;
-        let named = inserted(executables.insert(exe, path, NO_OVERWRITE))
+        let mut executables: HashMap<_, u64, Plain<ExecutablePath>> =
+            self.map_mut(names::EXECUTABLES)?;
+        let named = inserted(executables.insert(exe, Plain(path), NO_OVERWRITE))
             .map_err(ProbeError::map("add to", names::EXECUTABLES))?;
         let process = ProcessEntry {
             exe,
@@ -150,8 +140,8 @@ impl Probe {
             filtered: 0,
             pad: 0,
         };
-        let mut processes: HashMap<_, u32, ProcessEntry> = self.map_mut(names::PROCESSES)?;
-        let filed = inserted(processes.insert(pid, process, NO_OVERWRITE))
+        let mut processes: HashMap<_, u32, Plain<ProcessEntry>> = self.map_mut(names::PROCESSES)?;
+        let filed = inserted(processes.insert(pid, Plain(process), NO_OVERWRITE))
             .map_err(ProbeError::map("add to", names::PROCESSES))?;
         self.control.new_epoch();
         Ok(named && filed)
@@ -162,30 +152,32 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::Map`] when the map cannot be read.
     pub fn counters(&mut self) -> Result<Counters, ProbeError> {
-        let counters: PerCpuArray<_, Counters> = self.map_mut(names::COUNTERS)?;
+        let counters: PerCpuArray<_, Plain<Counters>> = self.map_mut(names::COUNTERS)?;
         let each = counters
             .get(&0, 0)
             .context("the only element")
             .map_err(ProbeError::map("read", names::COUNTERS))?;
-        Ok(each.iter().fold(Counters::default(), |sum, c| Counters {
-            calls: sum.calls + c.calls,
-            misses: sum.misses + c.misses,
-            events_dropped: sum.events_dropped + c.events_dropped,
-            rows_full: sum.rows_full + c.rows_full,
-            phases_full: sum.phases_full + c.phases_full,
-            calls_lost: sum.calls_lost + c.calls_lost,
-            cgroups_full: sum.cgroups_full + c.cgroups_full,
-            processes_full: sum.processes_full + c.processes_full,
-            executables_full: sum.executables_full + c.executables_full,
-            exotic_full: sum.exotic_full + c.exotic_full,
-            values_lost: sum.values_lost + c.values_lost,
-            accesses_lost: sum.accesses_lost + c.accesses_lost,
-            accesses_dropped: sum.accesses_dropped + c.accesses_dropped,
-            slots_refused: sum.slots_refused + c.slots_refused,
-            threads_full: sum.threads_full + c.threads_full,
-            paths_full: sum.paths_full + c.paths_full,
-            notices_dropped: sum.notices_dropped + c.notices_dropped,
-        }))
+        Ok(each
+            .iter()
+            .fold(Counters::default(), |sum, Plain(c)| Counters {
+                calls: sum.calls + c.calls,
+                misses: sum.misses + c.misses,
+                events_dropped: sum.events_dropped + c.events_dropped,
+                rows_full: sum.rows_full + c.rows_full,
+                phases_full: sum.phases_full + c.phases_full,
+                calls_lost: sum.calls_lost + c.calls_lost,
+                cgroups_full: sum.cgroups_full + c.cgroups_full,
+                processes_full: sum.processes_full + c.processes_full,
+                executables_full: sum.executables_full + c.executables_full,
+                exotic_full: sum.exotic_full + c.exotic_full,
+                values_lost: sum.values_lost + c.values_lost,
+                accesses_lost: sum.accesses_lost + c.accesses_lost,
+                accesses_dropped: sum.accesses_dropped + c.accesses_dropped,
+                slots_refused: sum.slots_refused + c.slots_refused,
+                threads_full: sum.threads_full + c.threads_full,
+                paths_full: sum.paths_full + c.paths_full,
+                notices_dropped: sum.notices_dropped + c.notices_dropped,
+            }))
     }
 
     /// Runs of our programs that the kernel skipped because one was running on that CPU already

@@ -12,7 +12,7 @@ use std::{
 
 use procfs::process::Process;
 use tokio::time;
-use tracer_ebpf::EXE_UNKNOWN;
+use tracer_abi::EXE_UNKNOWN;
 
 use super::{
     Ending, RecordError, Session, Subject, Watcher, describe,

@@ -21,7 +21,7 @@ use tokio::{
     io::unix::AsyncFd,
     time::{self, Instant},
 };
-use tracer_ebpf::EXE_LAUNCHER;
+use tracer_abi::EXE_LAUNCHER;
 
 use super::{
     Ending, RecordError, RunAs, Session, Subject, Watcher,

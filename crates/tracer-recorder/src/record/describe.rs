@@ -6,7 +6,7 @@ use crate::{
 };
 use syscalls::Abi;
 use tracer_core::recording::{self, Blocked, Executable, Phase, Provider, Warning};
-use tracer_ebpf::{Phase as KernelPhase, outcome};
+use tracer_abi::{Phase as KernelPhase, outcome};
 
 /// What a recording keeps of a container.
 pub(super) fn container(container: &Container) -> recording::Container {

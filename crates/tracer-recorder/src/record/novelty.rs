@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::SignedDuration;
-use tracer_ebpf::WATCHED_ARGUMENTS;
+use tracer_abi::WATCHED_ARGUMENTS;
 
 use crate::container::Key;
 use tracer_core::recording::Call;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::task::JoinHandle;
-use tracer_ebpf::NoticeKind;
+use tracer_abi::NoticeKind;
 
 use super::{RecordError, Session, Watcher, describe, session::News};
 use crate::container::{self, Container, Role, Selector, Sources, is_unit};

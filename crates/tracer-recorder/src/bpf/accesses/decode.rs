@@ -1,7 +1,7 @@
 //! From the bytes of the ring to an access. Length first, then field by field.
 
 use thiserror::Error;
-use tracer_ebpf::{
+use tracer_abi::{
     AbiClass, Access, AccessKind, COMM_LEN,
     access::{LONG_BYTES, SHORT_BYTES, flag},
 };

@@ -21,7 +21,7 @@ pub use ring::AccessRing;
 
 use std::fmt;
 
-use tracer_ebpf::{Config, FilesBy};
+use tracer_abi::{Config, FilesBy};
 
 use super::{btf::Btf, support};
 

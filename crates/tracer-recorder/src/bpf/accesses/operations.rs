@@ -2,9 +2,9 @@
 
 use anyhow::Context as _;
 use aya::{Ebpf, maps::Array};
-use tracer_ebpf::{ABI_SLOTS, AccessKind, Operation, access::operation as how, maps as names};
+use tracer_abi::{ABI_SLOTS, AccessKind, Operation, access::operation as how, maps as names};
 
-use crate::bpf::ProbeError;
+use crate::bpf::{ProbeError, pod::Plain};
 use syscalls::{Abi, Machine};
 
 /// `O_CREAT | O_TRUNC`, which creat(2) stands for.
@@ -235,7 +235,7 @@ pub(in crate::bpf) fn fill(ebpf: &mut Ebpf, machine: Machine) -> Result<(), Prob
         let map = ebpf
             .map_mut(names::OPERATIONS)
             .context("it is not in the object")?;
-        let mut operations: Array<_, Operation> = Array::try_from(map)?;
+        let mut operations: Array<_, Plain<Operation>> = Array::try_from(map)?;
         let first = [
             Some((machine.native, 0)),
             machine.compat.map(|abi| (abi, ABI_SLOTS)),
@@ -251,7 +251,7 @@ pub(in crate::bpf) fn fill(ebpf: &mut Ebpf, machine: Machine) -> Result<(), Prob
                     continue;
                 }
                 let index = first + nr as usize;
-                operations.set(u32::try_from(index)?, *operation, 0)?;
+                operations.set(u32::try_from(index)?, Plain(*operation), 0)?;
             }
         }
         Ok(())

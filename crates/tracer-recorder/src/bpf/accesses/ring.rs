@@ -5,7 +5,7 @@ use aya::{
     Ebpf,
     maps::{MapData, RingBuf},
 };
-use tracer_ebpf::maps as names;
+use tracer_abi::maps as names;
 
 use super::{KernelAccess, decode};
 use crate::bpf::ProbeError;

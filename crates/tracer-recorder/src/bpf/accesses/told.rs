@@ -1,7 +1,7 @@
 //! Which accesses the kernel side has told of.
 
 use aya::maps::{Array, HashMap};
-use tracer_ebpf::maps as names;
+use tracer_abi::maps as names;
 
 use crate::bpf::{Probe, ProbeError};
 

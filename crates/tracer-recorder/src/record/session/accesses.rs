@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use tracer_ebpf::{
+use tracer_abi::{
     Access, AccessKind,
     access::{flag, open},
 };

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Instant};
 
-use tracer_ebpf::AbiClass;
+use tracer_abi::AbiClass;
 
 use super::{Meaning, Session};
 use crate::bpf::abi_of_class;

@@ -16,7 +16,7 @@ use std::{
 
 use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
-use tracer_ebpf::{AbiClass, Event, NoticeKind};
+use tracer_abi::{AbiClass, Event, NoticeKind};
 
 use super::{
     RecordError,

@@ -1,6 +1,6 @@
 //! What the ring of accesses tells of the mount tree, in a recording's words.
 
-use tracer_ebpf::{AccessKind, access::flag};
+use tracer_abi::{AccessKind, access::flag};
 
 use super::{Session, accesses::By};
 use crate::bpf::KernelAccess;

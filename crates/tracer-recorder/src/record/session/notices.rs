@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use tracer_ebpf::{EXE_UNKNOWN, NoticeKind};
+use tracer_abi::{EXE_UNKNOWN, NoticeKind};
 
 use super::{Denial, News, Session};
 use crate::bpf::abi_of_class;

@@ -79,7 +79,7 @@ impl Session {
         })
     }
 
-    pub(super) fn losses(&self, counters: &tracer_ebpf::Counters) -> Losses {
+    pub(super) fn losses(&self, counters: &tracer_abi::Counters) -> Losses {
         Losses {
             events: counters.events_dropped + self.events.malformed() + self.early_events,
             executables: counters.rows_full

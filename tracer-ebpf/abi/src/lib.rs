@@ -2,8 +2,8 @@
 //! name and constant.
 //!
 //! Everything here is `no_std`, fixed-width and explicitly padded; sizes are asserted at compile
-//! time. [`slot`] is the pure arithmetic of the per-task cache, kept here so that it can be tested
-//! on the host.
+//! time. [`slot`] is the pure arithmetic of the per-task cache. There are no dependencies:
+//! [`PlainData`] marks what may be read from a map as bytes, in whatever way the reader does that.
 #![no_std]
 
 pub mod access;
@@ -11,6 +11,7 @@ mod config;
 mod counts;
 mod message;
 pub mod outcome;
+mod plain;
 pub mod slot;
 mod values;
 
@@ -18,6 +19,7 @@ pub use access::{Access, AccessEvent, AccessKind, Operation};
 pub use config::{AbiTest, Config, FilesBy};
 pub use counts::Counters;
 pub use message::{Event, Notice, NoticeKind};
+pub use plain::PlainData;
 pub use values::{
     MAX_VALUES, MAX_WATCHES, SeenValues, VALUE_NUMBERS, VALUES_PER_CALL, ValueKey,
     WATCHED_ARGUMENTS, Watch, recent,
@@ -373,37 +375,3 @@ const _: () = {
     assert!(size_of::<Counters>() == 136);
     assert!(size_of::<Control>() == 64 + 8 * (slot::SLOTS + recent::WORDS));
 };
-
-#[cfg(feature = "user")]
-mod pod {
-    use super::{
-        CgroupEntry, CgroupPath, Config, Counters, Event, ExecutablePath, ExoticKey, Notice,
-        Operation, ProcessEntry, RowKey, SeenValues, ValueKey, Watch,
-    };
-
-    macro_rules! pod {
-        ($($name:ty),*) => {
-            $(
-                // SAFETY: fixed-width integers and arrays of them, padded explicitly (sizes are
-                // asserted above), so every byte is initialised and any bytes are a value.
-                unsafe impl aya::Pod for $name {}
-            )*
-        };
-    }
-    pod!(
-        CgroupEntry,
-        CgroupPath,
-        Config,
-        Counters,
-        Event,
-        ExecutablePath,
-        ExoticKey,
-        Notice,
-        Operation,
-        ProcessEntry,
-        RowKey,
-        SeenValues,
-        ValueKey,
-        Watch
-    );
-}
