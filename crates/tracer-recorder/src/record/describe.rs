@@ -5,8 +5,8 @@ use crate::{
     container::{Container, OciRuntime, Role, Seccomp, Security},
 };
 use syscalls::Abi;
-use tracer_core::recording::{self, Blocked, Executable, Phase, Provider, Warning};
 use tracer_abi::{Phase as KernelPhase, outcome};
+use tracer_core::recording::{self, Blocked, Executable, Phase, Provider, Warning};
 
 /// What a recording keeps of a container.
 pub(super) fn container(container: &Container) -> recording::Container {
