@@ -1,5 +1,5 @@
 //! What a runtime calls between loading a seccomp filter and executing the workload: read from what
-//! strace saw, counted, and written as the rows of `tracer/src/syscall/window/rows.rs`.
+//! strace saw, counted, and written as the rows of `crates/syscalls/src/window/rows.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -1,5 +1,5 @@
 //! `cargo xtask measure-runtime --runtime PATH`: what a runtime calls under the workload's filter
-//! before it starts the workload, as rows for `tracer/src/syscall/window/rows.rs`.
+//! before it starts the workload, as rows for `crates/syscalls/src/window/rows.rs`.
 //!
 //! All of it happens in namespaces of its own, so that no container and no mount outlives it,
 //! however it ends; cgroups are taken away from outside.
