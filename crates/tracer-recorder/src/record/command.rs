@@ -197,7 +197,12 @@ async fn follow(
     loop {
         tokio::select! {
             waited = session.wait() => waited?,
-            _ = checkpoint.tick() => session.reconcile()?,
+            _ = checkpoint.tick() => {
+                session.reconcile()?;
+                if status.is_none() && signals.terminal_is_gone() {
+                    deadline.hang_up(pid);
+                }
+            }
             ended = exited.readable(), if status.is_none() => {
                 // Ready for good: nothing to clear.
                 let _ = ended.map_err(RecordError::process("watch the command"))?;
@@ -207,6 +212,9 @@ async fn follow(
                 let arrived = arrived.map_err(RecordError::process("read signals"))?;
                 if status.is_none() {
                     pass_on(arrived, pid);
+                    if signals.terminal_is_gone() {
+                        deadline.hang_up(pid);
+                    }
                 } else if arrived.asks_to_end() {
                     // Only --follow waits on: this ends it.
                     break;
@@ -254,6 +262,7 @@ fn pass_on(arrived: Arrived, pid: Pid) {
 struct Deadline {
     at: Option<Instant>,
     asked: bool,
+    hung_up: bool,
 }
 
 impl Deadline {
@@ -261,6 +270,7 @@ impl Deadline {
         Self {
             at: duration.and_then(|duration| Instant::now().checked_add(duration)),
             asked: false,
+            hung_up: false,
         }
     }
 
@@ -268,6 +278,19 @@ impl Deadline {
         match self.at {
             Some(at) => time::sleep_until(at).await,
             None => std::future::pending().await,
+        }
+    }
+
+    /// The terminal was closed. The command may not have been told; one that goes on all the same is asked to end
+    /// later, since nobody is there to do so.
+    fn hang_up(&mut self, command: Pid) {
+        if !self.hung_up {
+            let _ = kill(command, Signal::SIGHUP);
+            self.hung_up = true;
+            if !self.asked {
+                let soon = Instant::now() + GRACE;
+                self.at = Some(self.at.map_or(soon, |at| at.min(soon)));
+            }
         }
     }
 
