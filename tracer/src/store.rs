@@ -1,19 +1,29 @@
 //! Recordings and profiles on disk: read with every check, written whole or not at all.
 
+mod directory;
+mod file_set;
+mod input;
+mod old_set;
+mod output_file;
+mod scratch;
+mod walk;
+
 use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    io::{self, Read as _, Write as _},
+    io,
     path::{Path, PathBuf},
 };
 
-use tempfile::NamedTempFile;
 use thiserror::Error;
 
 use tracer_core::recording::{
     Recording, SCHEMA,
     json::{self, MAX_BYTES, ParseError},
 };
+
+pub use directory::OutputDirectory;
+pub use file_set::FileSet;
+pub use input::read_up_to;
+pub use output_file::OutputFile;
 
 /// Name of the recording in a workload's folder.
 pub const RECORDING: &str = "recording.json";
@@ -69,6 +79,26 @@ pub enum StoreError {
         /// Why.
         cause: io::Error,
     },
+    /// There was room for the recording and not for everything else.
+    #[error("no room for {} ({cause}); the recording is in {}: free some space, then run tracer generate {}", .missing.join(", "), .saved.display(), .saved.join(RECORDING).display())]
+    NoRoom {
+        /// The files that are missing.
+        missing: Vec<String>,
+        /// The directory with the others.
+        saved: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// Something is in the way that tracer neither follows nor removes.
+    #[error("cannot write to {}: {cause}; the files are in {}", .path.display(), .saved.display())]
+    Blocked {
+        /// Where they should be.
+        path: PathBuf,
+        /// Where they are.
+        saved: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
 }
 
 /// Reads a recording. A folder stands for the `recording.json` in it.
@@ -85,16 +115,14 @@ pub fn read(path: &Path) -> Result<Recording, StoreError> {
         path: path.clone(),
         cause,
     };
-    let file = File::open(&path).map_err(failed)?;
-    let size = file.metadata().map_err(failed)?.len();
-    if size > MAX_BYTES {
+    let bytes = read_up_to(&path, MAX_BYTES).map_err(failed)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let size = path
+            .metadata()
+            .map_or(MAX_BYTES, |it| it.len())
+            .max(MAX_BYTES + 1);
         return Err(StoreError::TooLarge { path, size });
     }
-    let mut bytes = Vec::new();
-    // The limit again, for what is no regular file.
-    file.take(MAX_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
     parse(&bytes, &path)
 }
 
@@ -114,90 +142,6 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Recording, StoreError> {
             cause: other,
         },
     })
-}
-
-/// Makes the folder, and makes sure that it can be written to, before any work is done for it.
-///
-/// # Errors
-/// [`StoreError::Folder`].
-pub fn prepare(folder: &Path) -> Result<(), StoreError> {
-    let failed = |cause| StoreError::Folder {
-        path: folder.to_owned(),
-        cause,
-    };
-    fs::create_dir_all(folder).map_err(failed)?;
-    NamedTempFile::new_in(folder).map_err(failed)?;
-    Ok(())
-}
-
-/// Writes several files into a folder, or into folders in it: all of them are complete and on disk under
-/// temporary names before the first one gets its own.
-///
-/// # Errors
-/// [`StoreError::Write`]; what stood there before is untouched, unless the renames themselves fail.
-pub fn write(folder: &Path, files: &[(impl AsRef<str>, String)]) -> Result<(), StoreError> {
-    let mut folders = BTreeSet::from([folder.to_owned()]);
-    let written = files
-        .iter()
-        .map(|(name, text)| {
-            let path = folder.join(name.as_ref());
-            let parent = path.parent().unwrap_or(folder).to_owned();
-            let made = fs::create_dir_all(&parent);
-            let file = made.and_then(|()| temporary(&parent, text));
-            folders.insert(parent);
-            file.map(|file| (file, path.clone()))
-                .map_err(|cause| StoreError::Write { path, cause })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    for (file, path) in written {
-        file.persist(&path).map_err(|error| StoreError::Write {
-            path,
-            cause: error.error,
-        })?;
-    }
-    // The names are on disk when the folders are.
-    for folder in folders {
-        File::open(&folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|cause| StoreError::Write {
-                path: folder.clone(),
-                cause,
-            })?;
-    }
-    Ok(())
-}
-
-/// Takes files away that are there.
-///
-/// # Errors
-/// [`StoreError::Write`], with the first that does not go.
-pub fn remove<'a>(
-    folder: &Path,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Result<(), StoreError> {
-    for name in names {
-        let path = folder.join(name);
-        match fs::remove_file(&path) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-                return Err(StoreError::Write { path, cause });
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-fn temporary(folder: &Path, text: &str) -> io::Result<NamedTempFile> {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let mut file = tempfile::Builder::new()
-        .prefix(".tracer-")
-        // Profiles are made to be committed and reviewed: as readable as any file, by the umask.
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    Ok(file)
 }
 
 #[cfg(test)]

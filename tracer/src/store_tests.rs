@@ -1,6 +1,6 @@
 //! Reading and writing, as a user meets them.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs::File, path::Path};
 
 use tracer_core::recording::{Coverage, Host, Workload, json::to_json};
 
@@ -41,14 +41,21 @@ fn refusal(text: &str) -> String {
 #[test]
 fn what_is_written_is_read_back() {
     let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &[(RECORDING, to_json(&sample()))]).unwrap();
-    assert_eq!(read(folder.path()).unwrap(), sample());
-    assert_eq!(read(&folder.path().join(RECORDING)).unwrap(), sample());
-    let mode = fs::metadata(folder.path().join(RECORDING))
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o400, 0o400, "readable like any file");
+    let output = OutputDirectory::open(folder.path()).unwrap();
+    let files = [(RECORDING.to_owned(), to_json(&sample()))];
+    let stale = Vec::new();
+    output
+        .replace(
+            "x",
+            &FileSet {
+                files: &files,
+                stale,
+            },
+        )
+        .unwrap();
+    let folder = folder.path().join("x");
+    assert_eq!(read(&folder).unwrap(), sample());
+    assert_eq!(read(&folder.join(RECORDING)).unwrap(), sample());
 }
 
 #[test]
@@ -87,29 +94,4 @@ fn a_huge_file_is_not_read() {
     File::create(&path).unwrap().set_len(200 << 20).unwrap();
     let error = read(&path).unwrap_err();
     assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
-}
-
-#[test]
-fn a_failed_write_leaves_no_temporary_file() {
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &[("a", "old".to_owned())]).unwrap();
-    let files = [("a", "new".to_owned()), ("a/b", "x".to_owned())];
-    let result = write(folder.path(), &files);
-    assert!(result.is_err());
-    let names: Vec<_> = fs::read_dir(folder.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
-    assert_eq!(names, ["a"], "no temporary file is left");
-    assert_eq!(fs::read_to_string(folder.path().join("a")).unwrap(), "old");
-}
-
-#[test]
-fn files_in_folders_get_their_folders() {
-    let folder = tempfile::tempdir().unwrap();
-    for text in ["one", "two"] {
-        write(folder.path(), &[("x/y/z", text.to_owned())]).unwrap();
-        let path = folder.path().join("x/y/z");
-        assert_eq!(fs::read_to_string(path).unwrap(), text);
-    }
 }

@@ -7,12 +7,12 @@ use super::{
     record::{Args, failed, record_failure, verdict},
     say::say,
 };
-use crate::store;
+use crate::store::OutputDirectory;
 use tracer_recorder::{
     container::Selector,
     record::{
         attach::{Attachment, Ended, Naming, Request, Wanted},
-        signals::Signals,
+        signals::{Arrived, Signals},
     },
 };
 
@@ -36,9 +36,9 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         .await
         .map_err(record_failure)?;
     // What cannot be written is said now and not after an hour.
-    store::prepare(&args.output).map_err(failed)?;
+    let output = OutputDirectory::open(&args.output).map_err(failed)?;
     for name in attachment.names() {
-        store::prepare(&args.output.join(name)).map_err(failed)?;
+        output.check(&name).map_err(failed)?;
     }
     let (recordings, ended) = attachment
         .run(signals, &mut live)
@@ -58,9 +58,8 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
     let mut exit = Exit::Fine;
     for recording in &recordings {
         let folder = args.output.join(&recording.workload.name);
-        let written = store::prepare(&folder)
-            .map_err(failed)
-            .and_then(|()| output::write(&folder, recording, &options).map_err(failed));
+        let mut ends = || signals.pending().is_some_and(Arrived::asks_to_end);
+        let written = output::write(&output, recording, &options, &mut ends).map_err(failed);
         match (written, &failure) {
             (Ok(()), _) => output::summary(&folder, recording, args.quiet),
             // The others can still be written.

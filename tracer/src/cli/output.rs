@@ -1,20 +1,18 @@
 //! What is written to a workload's folder, and what is said about it.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 use tracer_core::recording::json;
 
 use anyhow::{Context as _, bail};
 
 use super::{
-    check, live,
+    check::{self, Checked},
+    live,
     profile::Settings,
     say::{plain, say},
     targets::{self, Models},
 };
-use crate::store;
+use crate::store::{self, FileSet, OutputDirectory};
 use tracer_core::{
     profile::{
         Unfit, Unsaid,
@@ -228,74 +226,89 @@ pub(super) fn render(
     Ok(rendered)
 }
 
-/// Has AppArmor's parser look at the AppArmor profile, if there is one. Returns false when the parser
-/// is not installed.
+/// Has AppArmor's parser look at the AppArmor profile at `path`, if there is one, and reports when that was not done.
+/// `ends` says whether somebody wants tracer to end.
 ///
 /// # Errors
 /// When the parser refuses it.
-pub(super) fn check(rendered: &Rendered) -> anyhow::Result<bool> {
-    for (name, text) in &rendered.files {
-        if name == APPARMOR && check::apparmor(text)? == check::Checked::NoParser {
-            return Ok(false);
-        }
+pub(super) fn check(
+    path: &Path,
+    rendered: &Rendered,
+    ends: &mut dyn FnMut() -> bool,
+) -> anyhow::Result<Checked> {
+    let Some((_, text)) = rendered.files.iter().find(|(name, _)| name == APPARMOR) else {
+        return Ok(Checked::Taken);
+    };
+    let checked = check::apparmor(text, ends).with_context(|| path.display().to_string())?;
+    if let Checked::Skipped(why) = &checked {
+        say!(
+            "{} was not checked: {why}; to check it, run apparmor_parser --skip-kernel-load on it",
+            path.display()
+        );
     }
-    Ok(true)
+    Ok(checked)
 }
 
-/// Writes a new recording and all that is rendered from it.
+/// Writes a new recording and all that is rendered from it. When all is written, AppArmor's parser looks at it.
 pub(super) fn write(
-    folder: &Path,
+    output: &OutputDirectory,
     recording: &Recording,
     settings: &Settings,
+    ends: &mut dyn FnMut() -> bool,
 ) -> anyhow::Result<()> {
+    let name = &recording.workload.name;
+    let folder = output.path().join(name);
     let rendered =
         render(recording, &[], settings).context("cannot make a profile from the recording");
     let mut files = vec![(store::RECORDING.to_owned(), json::to_json(recording))];
-    match rendered {
-        Ok(mut rendered) => {
-            let checked = check(&rendered);
-            // What was asked for by an option, and is not there.
-            for (name, unsaid) in rendered.unsaid.iter().filter(|(name, _)| name == APPARMOR) {
-                say!(
-                    "{} cannot say {}: {}",
-                    folder.join(name).display(),
-                    plain(&unsaid.what),
-                    plain(&unsaid.instead)
-                );
-            }
-            files.append(&mut rendered.files);
-            // Written all the same: what is wrong with it can be read in it.
-            store::write(folder, &files)?;
-            // What an earlier recording had and this one has nothing for would speak for this one.
-            let is_there = |name: &str| files.iter().any(|(file, _)| file == name);
-            store::remove(folder, OF_FILES.into_iter().filter(|name| !is_there(name)))?;
-            checked.with_context(|| folder.join(APPARMOR).display().to_string())?;
-            Ok(())
-        }
+    let rendered = match rendered {
+        Ok(rendered) => rendered,
         Err(error) => {
             // The recording itself is the dearer part: never lose it to a profile's trouble.
-            store::write(folder, &files)?;
-            Err(error)
+            let stale = Vec::new();
+            output.replace(
+                name,
+                &FileSet {
+                    files: &files,
+                    stale,
+                },
+            )?;
+            return Err(error);
         }
+    };
+    // What was asked for by an option, and is not there.
+    for (name, unsaid) in rendered.unsaid.iter().filter(|(name, _)| name == APPARMOR) {
+        say!(
+            "{} cannot say {}: {}",
+            folder.join(name).display(),
+            plain(&unsaid.what),
+            plain(&unsaid.instead)
+        );
     }
-}
-
-/// The folder and the name of the file that was asked for; `usual` is its name when that is a folder.
-pub(super) fn place(output: &Path, usual: &str) -> anyhow::Result<(PathBuf, String)> {
-    if output.is_dir() {
-        return Ok((output.to_owned(), usual.to_owned()));
+    files.extend(rendered.files.iter().cloned());
+    // What an earlier recording had and this one has nothing for would speak for this one.
+    let is_there = |name: &str| files.iter().any(|(file, _)| file == name);
+    let stale = OF_FILES
+        .into_iter()
+        .filter(|name| !is_there(name))
+        .collect();
+    // Written before it is checked: what is wrong with it can be read in it.
+    output.replace(
+        name,
+        &FileSet {
+            files: &files,
+            stale,
+        },
+    )?;
+    if let Some(now) = output.moved_to() {
+        say!(
+            "{} is not the directory any more that it was; the files are in {}",
+            output.path().display(),
+            now.join(name).display()
+        );
     }
-    let file = output
-        .file_name()
-        .and_then(|file| file.to_str())
-        .with_context(|| {
-            format!(
-                "cannot write to {}: it names no file; give one with --output",
-                output.display()
-            )
-        })?;
-    let folder = output.parent().filter(|it| !it.as_os_str().is_empty());
-    Ok((folder.unwrap_or(Path::new(".")).to_owned(), file.to_owned()))
+    check(&folder.join(APPARMOR), &rendered, ends)?;
+    Ok(())
 }
 
 /// Tells on standard error what came of a recording. What makes it incomplete is told even when
@@ -397,7 +410,7 @@ mod tests {
             ..Settings::default()
         };
         let rendered = render(recording, asked, &settings).map_err(|error| error.to_string())?;
-        assert!(check(&rendered).is_ok());
+        assert!(check(Path::new(APPARMOR), &rendered, &mut || false).is_ok());
         let names: Vec<_> = rendered.files.into_iter().map(|(name, _)| name).collect();
         Ok(names.join(" "))
     }

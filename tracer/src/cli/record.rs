@@ -11,11 +11,14 @@ use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::{Exit, Failure, attach, live::Live, name, output, profile::ProfileArgs};
-use crate::store;
+use crate::store::OutputDirectory;
 use tracer_core::recording::Recording;
 use tracer_recorder::{
     bpf::{Choice, Mechanism, Settings},
-    record::{RecordError, RunAs, command, signals::Signals},
+    record::{
+        RecordError, RunAs, command,
+        signals::{Arrived, Signals},
+    },
 };
 
 /// Records a command, a container or a cgroup, and writes its profile.
@@ -229,7 +232,9 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         .map(RunAs::resolve)
         .transpose()
         .map_err(|error| Failure::new(Exit::Usage, error))?;
-    store::prepare(&folder).map_err(failed)?;
+    // Opened before the command starts: what it does to the path then changes nothing.
+    let output = OutputDirectory::open(&args.output).map_err(failed)?;
+    output.check(&name).map_err(failed)?;
 
     // A line that is drawn over and over would spoil what the command prints on the same terminal.
     let mut live = Live::new(args.quiet, args.live || !io::stdout().is_terminal());
@@ -247,7 +252,8 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         .await
         .map_err(record_failure)?;
     live.clear();
-    output::write(&folder, &recording, &options).map_err(failed)?;
+    let mut ends = || signals.pending().is_some_and(Arrived::asks_to_end);
+    output::write(&output, &recording, &options, &mut ends).map_err(failed)?;
     output::summary(&folder, &recording, args.quiet);
     Ok(verdict(&recording, args.require_complete, Exit::of(status)))
 }

@@ -12,7 +12,7 @@ use super::{
     profile::{ProfileArgs, Settings},
     since::changes,
 };
-use crate::store;
+use crate::store::{self, OutputFile};
 use syscalls::Abi;
 use tracer_core::recording::{Recording, merge::Merge};
 use tracer_report::html::Report;
@@ -37,7 +37,7 @@ pub(super) struct Args {
     #[arg(required = true, value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
 
-    /// The file to write [default: standard output]
+    /// The file to write, `-` for standard output [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -62,8 +62,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         None => io::stdout().write_all(page.as_bytes())?,
         Some(path) => {
             // Whole, or what was there is left as it was.
-            let (folder, file) = output::place(path, PAGE)?;
-            store::write(&folder, &[(&file, page)])?;
+            OutputFile::open(path, PAGE)?.write(page.as_bytes())?;
         }
     }
     Ok(Exit::Fine)

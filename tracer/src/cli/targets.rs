@@ -1,8 +1,6 @@
 //! The formats of the places where profiles are enforced: what was typed, and which renderer gets what.
 
-use std::{collections::BTreeSet, fs, path::Path};
-
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 
 use super::{
     output::{APPARMOR, Format, Rendered, SECCOMP},
@@ -324,28 +322,12 @@ fn systemd(models: &Models<'_>) -> anyhow::Result<Rendering> {
     Ok(service.drop_in())
 }
 
-/// Takes away what an image layout of an earlier time left: its blobs have names of their own, and no
-/// index leads to them any more. Nothing else in the folder is touched.
-pub(super) fn sweep(folder: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
-    let place = format!("{ARTIFACT}/blobs/sha256/");
-    let current: BTreeSet<_> = files
-        .iter()
-        .filter_map(|(name, _)| name.strip_prefix(&place))
-        .collect();
-    if current.is_empty() {
-        return Ok(());
-    }
-    let blobs = folder.join(&place);
-    for entry in fs::read_dir(&blobs).with_context(|| blobs.display().to_string())? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        let is_blob =
-            |name: &str| name.len() == 64 && name.bytes().all(|it| it.is_ascii_hexdigit());
-        if name.is_some_and(|name| is_blob(name) && !current.contains(name)) {
-            fs::remove_file(&path).with_context(|| path.display().to_string())?;
-        }
-    }
-    Ok(())
+/// The directory of blobs, when there are some: those of an earlier time have names of their own, and no index leads
+/// to them any more.
+pub(super) fn blobs(files: &[(String, String)]) -> Vec<&'static str> {
+    const BLOBS: &str = "seccomp-artifact/blobs/sha256/";
+    let has_some = files.iter().any(|(name, _)| name.starts_with(BLOBS));
+    has_some.then_some(BLOBS).into_iter().collect()
 }
 
 /// Where a format goes.
