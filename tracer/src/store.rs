@@ -26,7 +26,7 @@ pub use input::read_up_to;
 pub use output_file::OutputFile;
 
 /// Name of the recording in a workload's folder.
-pub const RECORDING: &str = "recording.json";
+pub const RECORDING_FILE: &str = "recording.json";
 
 /// Why a file could not be read or written.
 #[derive(Debug, Error)]
@@ -49,7 +49,7 @@ pub enum StoreError {
     },
     /// It is no recording.
     #[error("{} is {cause}; record again, or restore the file", .path.display())]
-    Malformed {
+    ParseError {
         /// Which file.
         path: PathBuf,
         /// What and where, with line and column.
@@ -80,7 +80,7 @@ pub enum StoreError {
         cause: io::Error,
     },
     /// There was room for the recording and not for everything else.
-    #[error("no room for {} ({cause}); the recording is in {}: free some space, then run tracer generate {}", .missing.join(", "), .saved.display(), .saved.join(RECORDING).display())]
+    #[error("no room for {} ({cause}); the recording is in {}: free some space, then run tracer generate {}", .missing.join(", "), .saved.display(), .saved.join(RECORDING_FILE).display())]
     NoRoom {
         /// The files that are missing.
         missing: Vec<String>,
@@ -107,7 +107,7 @@ pub enum StoreError {
 /// [`StoreError`]; nothing is guessed or left out.
 pub fn read(path: &Path) -> Result<Recording, StoreError> {
     let path = if path.is_dir() {
-        path.join(RECORDING)
+        path.join(RECORDING_FILE)
     } else {
         path.to_owned()
     };
@@ -129,7 +129,7 @@ pub fn read(path: &Path) -> Result<Recording, StoreError> {
 /// Reads the bytes of a recording; `path` is for messages.
 ///
 /// # Errors
-/// [`StoreError::Malformed`], [`StoreError::Schema`].
+/// [`StoreError::ParseError`], [`StoreError::Schema`].
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Recording, StoreError> {
     let path = || path.to_owned();
     json::parse(bytes).map_err(|error| match error {
@@ -137,7 +137,7 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Recording, StoreError> {
             path: path(),
             found,
         },
-        other => StoreError::Malformed {
+        other => StoreError::ParseError {
             path: path(),
             cause: other,
         },

@@ -39,10 +39,10 @@ fn refusal(text: &str) -> String {
 }
 
 #[test]
-fn what_is_written_is_read_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let output = OutputDirectory::open(folder.path()).unwrap();
-    let files = [(RECORDING.to_owned(), to_json(&sample()))];
+fn written_recording_is_read_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(directory.path()).unwrap();
+    let files = [(RECORDING_FILE.to_owned(), to_json(&sample()))];
     let stale = Vec::new();
     output
         .replace(
@@ -53,13 +53,13 @@ fn what_is_written_is_read_back() {
             },
         )
         .unwrap();
-    let folder = folder.path().join("x");
-    assert_eq!(read(&folder).unwrap(), sample());
-    assert_eq!(read(&folder.join(RECORDING)).unwrap(), sample());
+    let directory = directory.path().join("x");
+    assert_eq!(read(&directory).unwrap(), sample());
+    assert_eq!(read(&directory.join(RECORDING_FILE)).unwrap(), sample());
 }
 
 #[test]
-fn a_newer_schema_is_refused_as_such() {
+fn newer_schema_is_rejected() {
     let newer = to_json(&sample())
         .replace("recording/v1", "recording/v2")
         .replace("\"workload\"", "\"workloads\"");
@@ -67,7 +67,7 @@ fn a_newer_schema_is_refused_as_such() {
 }
 
 #[test]
-fn truncated_unknown_and_duplicate_have_a_position() {
+fn malformed_files_are_rejected_with_a_position() {
     let text = to_json(&sample());
     let cut = &text[..text.len() / 2];
     assert!(refusal(cut).contains("line "), "{}", refusal(cut));
@@ -88,9 +88,9 @@ fn truncated_unknown_and_duplicate_have_a_position() {
 }
 
 #[test]
-fn a_huge_file_is_not_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("huge.json");
+fn huge_file_is_rejected_unread() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("huge.json");
     File::create(&path).unwrap().set_len(200 << 20).unwrap();
     let error = read(&path).unwrap_err();
     assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");

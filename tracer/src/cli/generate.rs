@@ -12,13 +12,13 @@ use super::{
     Exit, Failure, manifest, name,
     output::{self, Format, Rendered},
     profile::ProfileArgs,
-    say::{plain, say},
     since::changes,
+    stderr::{plain, say},
     targets::{self, TargetArgs},
 };
 use crate::store::{self, FileSet, OutputDirectory, StoreError};
 use syscalls::Abi;
-use tracer_core::{profile::Unsaid, recording::merge::Merge};
+use tracer_core::{profile::Omission, recording::merge::Merge};
 
 /// Renders profiles from recordings.
 ///
@@ -46,7 +46,7 @@ pub(super) struct Args {
     format: Vec<Format>,
 
     /// The folder that holds a folder for each workload
-    #[arg(long, short, default_value = output::FOLDER, value_name = "DIR")]
+    #[arg(long, short, default_value = output::DEFAULT_DIRECTORY, value_name = "DIR")]
     output: PathBuf,
 
     /// The machine to make them for: x86_64, i386, aarch64, arm or riscv64. What was recorded on another
@@ -134,7 +134,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             let mut rendered = output::render(&recording, &args.format, &settings)
                 .with_context(|| format!("cannot make a profile for {name}"))?;
             if let Some(since) = &args.since {
-                let models = output::Owned::new(&recording, &settings)?;
+                let models = output::ProfileModels::new(&recording, &settings)?;
                 let changes = changes(since, &recording, &models, &settings)?;
                 for (_, text) in rendered
                     .files
@@ -150,10 +150,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let output = OutputDirectory::open(&args.output)?;
     let mut written = String::new();
     for (name, rendered) in &rendered {
-        let folder = write(&output, name, rendered, args.arch)?;
-        tell(&folder, rendered, args.format.is_empty());
+        let directory = write(&output, name, rendered, args.arch)?;
+        print_summary(&directory, rendered, args.format.is_empty());
         for (name, _) in &rendered.files {
-            written += &format!("{}\n", folder.join(name).display());
+            written += &format!("{}\n", directory.join(name).display());
         }
     }
     if args.check {
@@ -196,22 +196,22 @@ fn check(output: &OutputDirectory, rendered: &[(String, Rendered)]) -> anyhow::R
 }
 
 /// Tells what the files cannot say: each thing of those that were asked for, else how many.
-fn tell(folder: &Path, rendered: &Rendered, by_default: bool) {
-    for (file, why) in &rendered.left_out {
+fn print_summary(directory: &Path, rendered: &Rendered, by_default: bool) {
+    for (file, why) in &rendered.skipped {
         say!(
             "{} is not written: {}",
-            folder.join(file).display(),
+            directory.join(file).display(),
             plain(&why.to_string())
         );
     }
-    let mut files: BTreeMap<&str, Vec<&Unsaid>> = BTreeMap::new();
-    for (file, unsaid) in &rendered.unsaid {
-        files.entry(file).or_default().push(unsaid);
+    let mut files: BTreeMap<&str, Vec<&Omission>> = BTreeMap::new();
+    for (file, omissions) in &rendered.omissions {
+        files.entry(file).or_default().push(omissions);
     }
-    for (file, unsaid) in files {
-        let path = folder.join(file);
-        let shown = if by_default { 0 } else { SHOWN };
-        for Unsaid { what, instead } in unsaid.iter().take(shown) {
+    for (file, omissions) in files {
+        let path = directory.join(file);
+        let shown = if by_default { 0 } else { MAX_SHOWN };
+        for Omission { what, instead } in omissions.iter().take(shown) {
             say!(
                 "{} cannot say {}: {}",
                 path.display(),
@@ -219,14 +219,18 @@ fn tell(folder: &Path, rendered: &Rendered, by_default: bool) {
                 plain(instead)
             );
         }
-        if unsaid.len() > shown {
+        if omissions.len() > shown {
             say!(
                 "{} cannot say {} {}thing{}, which {} listed in it",
                 path.display(),
-                unsaid.len() - shown,
+                omissions.len() - shown,
                 if shown == 0 { "" } else { "more " },
-                if unsaid.len() - shown == 1 { "" } else { "s" },
-                if unsaid.len() - shown == 1 {
+                if omissions.len() - shown == 1 {
+                    ""
+                } else {
+                    "s"
+                },
+                if omissions.len() - shown == 1 {
                     "is"
                 } else {
                     "are"
@@ -237,14 +241,14 @@ fn tell(folder: &Path, rendered: &Rendered, by_default: bool) {
 }
 
 /// Most things of one file that are told one by one.
-const SHOWN: usize = 20;
+const MAX_SHOWN: usize = 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn machines_are_those_that_have_the_abi_for_their_own() {
+    fn arch_accepts_only_native_abis() {
         assert_eq!(arch("aarch64"), Ok(Abi::Aarch64));
         for wrong in ["x32", "arm64", "amd64", ""] {
             assert!(arch(wrong).unwrap_err().contains("known are x86_64"));

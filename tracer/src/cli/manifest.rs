@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use super::{
     Failure, input, output,
     profile::Settings,
-    say::{plain, say},
+    stderr::{plain, say},
 };
 use crate::store::{self, OutputFile};
 use tracer_core::{
@@ -28,7 +28,7 @@ pub(super) fn run(
     let bytes = store::read_up_to(path, tracer_core::recording::json::MAX_BYTES)
         .with_context(|| format!("cannot read {}", path.display()))?;
     let before = Input::new(input::label(path), bytes).map_err(patch::Error::from)?;
-    let models = output::Owned::new(recording, settings)?;
+    let models = output::ProfileModels::new(recording, settings)?;
     let models = models.as_models(recording, settings);
     let hardening = models.hardening_in_pod();
     let context = models.context(&hardening)?;

@@ -9,7 +9,7 @@ use tracer_core::recording::json;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Exit, Failure, name, output, say::say};
+use super::{Exit, Failure, name, output, stderr::say};
 use crate::store::{self, OutputFile};
 use tracer_core::recording::{Recording, merge::Merge};
 
@@ -46,7 +46,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     // What cannot be written is said now and not after thousands of recordings.
-    let output = OutputFile::open(&args.output, store::RECORDING)?;
+    let output = OutputFile::open(&args.output, store::RECORDING_FILE)?;
     let path = output.path().map(Path::to_owned);
     let recording = merge(args)?;
     output.write(json::to_json(&recording).as_bytes())?;

@@ -1,8 +1,8 @@
 //! The command line: one file a subcommand, each of which parses, calls and prints.
 
+mod apparmor_parser;
 mod attach;
 mod audit;
-mod check;
 mod completions;
 mod diff;
 mod doctor;
@@ -10,17 +10,17 @@ mod exit;
 mod explain;
 mod generate;
 mod input;
-mod live;
 mod man;
 mod manifest;
 mod merge;
 mod name;
 mod output;
 mod profile;
+mod progress_line;
 mod record;
 mod report;
-mod say;
 mod since;
+mod stderr;
 mod targets;
 mod verify;
 
@@ -32,7 +32,7 @@ use std::{
 use clap::{Parser, Subcommand};
 
 pub use exit::Exit;
-use say::say;
+use stderr::say;
 use tracer_recorder::record::signals::ignore_file_size_signal;
 
 /// Records what a workload does, and writes the smallest profile that still lets it run.
@@ -105,7 +105,7 @@ fn start_logging(filter: &str) {
     let filter = env_logger::Env::default().default_filter_or(filter);
     env_logger::Builder::from_env(filter)
         .format(|line, record| {
-            let text = say::plain(&record.args().to_string());
+            let text = stderr::plain(&record.args().to_string());
             writeln!(line, "[{}] {text}", record.level())
         })
         .init();
@@ -117,7 +117,10 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() {
         // An argument may be a file's name, put there by a wildcard.
         let text = error.render().to_string();
-        let lines: String = text.lines().map(|line| say::plain(line) + "\n").collect();
+        let lines: String = text
+            .lines()
+            .map(|line| stderr::plain(line) + "\n")
+            .collect();
         let _ = io::stderr().write_all(lines.as_bytes());
         Exit::Usage.into()
     } else {

@@ -6,16 +6,16 @@ use tracer_core::recording::json;
 use anyhow::{Context as _, bail};
 
 use super::{
-    check::{self, Checked},
-    live,
+    apparmor_parser::{self, Checked},
     profile::Settings,
-    say::{plain, say},
+    progress_line,
+    stderr::{plain, say},
     targets::{self, Models},
 };
 use crate::store::{self, FileSet, OutputDirectory};
 use tracer_core::{
     profile::{
-        Unfit, Unsaid,
+        Omission, TargetError,
         apparmor::{AppArmorProfile, Division, kind},
         capabilities::Capabilities,
         seccomp::{SeccompProfile, oci::OciSeccomp},
@@ -24,7 +24,7 @@ use tracer_core::{
 };
 
 /// The default `--output`.
-pub(super) const FOLDER: &str = "profiles-out";
+pub(super) const DEFAULT_DIRECTORY: &str = "profiles-out";
 
 /// The seccomp profile.
 pub(super) const SECCOMP: &str = "seccomp.json";
@@ -120,9 +120,9 @@ pub(super) struct Rendered {
     /// Names, with the folders in the workload's, and texts.
     pub(super) files: Vec<(String, String)>,
     /// What the form of a file cannot say.
-    pub(super) unsaid: Vec<(String, Unsaid)>,
+    pub(super) omissions: Vec<(String, Omission)>,
     /// What is not there though nothing was asked for, and why.
-    pub(super) left_out: Vec<(&'static str, Unfit)>,
+    pub(super) skipped: Vec<(&'static str, TargetError)>,
 }
 
 impl Rendered {
@@ -132,13 +132,13 @@ impl Rendered {
 }
 
 /// What the files are made of.
-pub(super) struct Owned {
+pub(super) struct ProfileModels {
     pub(super) seccomp: SeccompProfile,
     pub(super) apparmor: Option<AppArmorProfile>,
     pub(super) capabilities: Option<Capabilities>,
 }
 
-impl Owned {
+impl ProfileModels {
     pub(super) fn new(recording: &Recording, settings: &Settings) -> anyhow::Result<Self> {
         let recordings = std::slice::from_ref(recording);
         // Its rules are paths, and those of another machine's libraries are not known.
@@ -174,9 +174,9 @@ pub(super) fn render(
     asked: &[Format],
     settings: &Settings,
 ) -> anyhow::Result<Rendered> {
-    let owned = Owned::new(recording, settings)?;
+    let owned = ProfileModels::new(recording, settings)?;
     let models = owned.as_models(recording, settings);
-    let Owned {
+    let ProfileModels {
         seccomp,
         apparmor,
         capabilities,
@@ -193,8 +193,8 @@ pub(super) fn render(
             Format::Apparmor => match apparmor {
                 Some(profile) => {
                     if let Division::Impossible(why) = profile.division() {
-                        let unsaid = Unsaid::new("child profiles (--children)", *why);
-                        rendered.unsaid.push((APPARMOR.to_owned(), unsaid));
+                        let omissions = Omission::new("child profiles (--children)", *why);
+                        rendered.omissions.push((APPARMOR.to_owned(), omissions));
                     }
                     rendered.add(APPARMOR, profile.to_text());
                 }
@@ -239,7 +239,8 @@ pub(super) fn check(
     let Some((_, text)) = rendered.files.iter().find(|(name, _)| name == APPARMOR) else {
         return Ok(Checked::Taken);
     };
-    let checked = check::apparmor(text, ends).with_context(|| path.display().to_string())?;
+    let checked =
+        apparmor_parser::apparmor(text, ends).with_context(|| path.display().to_string())?;
     if let Checked::Skipped(why) = &checked {
         say!(
             "{} was not checked: {why}; to check it, run apparmor_parser --skip-kernel-load on it",
@@ -257,10 +258,10 @@ pub(super) fn write(
     ends: &mut dyn FnMut() -> bool,
 ) -> anyhow::Result<()> {
     let name = &recording.workload.name;
-    let folder = output.path().join(name);
+    let directory = output.path().join(name);
     let rendered =
         render(recording, &[], settings).context("cannot make a profile from the recording");
-    let mut files = vec![(store::RECORDING.to_owned(), json::to_json(recording))];
+    let mut files = vec![(store::RECORDING_FILE.to_owned(), json::to_json(recording))];
     let rendered = match rendered {
         Ok(rendered) => rendered,
         Err(error) => {
@@ -277,12 +278,16 @@ pub(super) fn write(
         }
     };
     // What was asked for by an option, and is not there.
-    for (name, unsaid) in rendered.unsaid.iter().filter(|(name, _)| name == APPARMOR) {
+    for (name, omissions) in rendered
+        .omissions
+        .iter()
+        .filter(|(name, _)| name == APPARMOR)
+    {
         say!(
             "{} cannot say {}: {}",
-            folder.join(name).display(),
-            plain(&unsaid.what),
-            plain(&unsaid.instead)
+            directory.join(name).display(),
+            plain(&omissions.what),
+            plain(&omissions.instead)
         );
     }
     files.extend(rendered.files.iter().cloned());
@@ -307,13 +312,13 @@ pub(super) fn write(
             now.join(name).display()
         );
     }
-    check(&folder.join(APPARMOR), &rendered, ends)?;
+    check(&directory.join(APPARMOR), &rendered, ends)?;
     Ok(())
 }
 
 /// Tells on standard error what came of a recording. What makes it incomplete is told even when
 /// `quiet`.
-pub(super) fn summary(folder: &Path, recording: &Recording, quiet: bool) {
+pub(super) fn summary(directory: &Path, recording: &Recording, quiet: bool) {
     if !quiet {
         let executables = recording
             .syscalls
@@ -338,11 +343,11 @@ pub(super) fn summary(folder: &Path, recording: &Recording, quiet: bool) {
     }
     coverage(recording, quiet);
     if !quiet {
-        say!("profile  {}", folder.join(SECCOMP).display());
+        say!("profile  {}", directory.join(SECCOMP).display());
         if recording.providers.iter().any(|it| it.kind == kind::FILES) {
-            say!("profile  {}", folder.join(APPARMOR).display());
+            say!("profile  {}", directory.join(APPARMOR).display());
         }
-        say!("review   {}", folder.join(REVIEW).display());
+        say!("review   {}", directory.join(REVIEW).display());
     }
 }
 
@@ -362,7 +367,7 @@ pub(super) fn coverage(recording: &Recording, quiet: bool) {
         say!("not complete: {}", plain(&reason.text));
     }
     if !coverage.losses.is_none() {
-        say!("losses: {}", live::losses(&coverage.losses));
+        say!("losses: {}", progress_line::losses(&coverage.losses));
     }
     if quiet {
         return;
@@ -381,7 +386,7 @@ fn discovered(discovery: &Discovery) -> Option<String> {
         // A command that ran for a moment is no surprise.
         (Some(60..), Some(seconds)) => format!(
             "the last new one came {} before the end",
-            live::short(Duration::from_secs(seconds))
+            progress_line::short(Duration::from_secs(seconds))
         ),
         _ => String::new(),
     };
@@ -416,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_rendered_is_what_there_is_something_for() {
+    fn renders_only_formats_with_content() {
         let all = "seccomp.json apparmor.profile capabilities.kubernetes.yaml capabilities.engine.args capabilities.systemd.conf kubernetes/seccompprofile.yaml kubernetes/apparmorprofile.yaml kubernetes/securitycontext.yaml REVIEW.md";
         assert_eq!(names(&fixture::web(), &[], None).as_deref(), Ok(all));
         let without =
@@ -430,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_recording_is_harmless_in_every_format() {
+    fn hostile_recording_is_harmless_in_every_format() {
         let rendered = render(
             &tracer_report::hostile::hostile(),
             &[],
@@ -444,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_for_and_is_not_there_is_an_error() {
+    fn missing_requested_format_is_an_error() {
         let error = names(&mixed(), &[Format::Apparmor], None).unwrap_err();
         assert!(error.contains("nothing about files"), "{error}");
         let abroad = Some(Abi::Aarch64);

@@ -93,7 +93,7 @@ fn page(
     settings: &Settings,
     since: Option<&Path>,
 ) -> anyhow::Result<String> {
-    let models = output::Owned::new(recording, settings)?;
+    let models = output::ProfileModels::new(recording, settings)?;
     let mut files = output::render(recording, &[], settings)?.files;
     files.retain(|(name, _)| *name != output::REVIEW);
     let since = since

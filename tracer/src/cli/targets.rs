@@ -6,14 +6,14 @@ use super::{
     output::{APPARMOR, Format, Rendered, SECCOMP},
     profile,
 };
-use syscalls::window;
+use syscalls::runtime_init;
 use tracer_core::{
     profile::{
-        Rendering, Unfit,
+        Rendering, TargetError,
         apparmor::{AppArmorProfile, Division},
         artifact,
         capabilities::Capabilities,
-        engine::Engine,
+        container_engine::ContainerOptions,
         hardening::Hardening,
         kubernetes::{self, Context, Localhost, ObjectName, Operator, Placement},
         seccomp::{Options, SeccompProfile, oci::OciSeccomp},
@@ -124,7 +124,7 @@ impl Models<'_> {
     }
 
     /// The name of Kubernetes' objects.
-    pub(super) fn object(&self) -> Result<ObjectName, Unfit> {
+    pub(super) fn object(&self) -> Result<ObjectName, TargetError> {
         match &self.settings.apparmor.name {
             Some(name) => ObjectName::new(name),
             None => ObjectName::of_workload(self.workload()),
@@ -132,7 +132,7 @@ impl Models<'_> {
     }
 
     pub(super) fn placement(&self) -> Placement {
-        let mut placement = Placement::of(self.recording);
+        let mut placement = Placement::from_recording(self.recording);
         if self.settings.targets.container.is_some() {
             placement
                 .container
@@ -159,7 +159,7 @@ impl Models<'_> {
     }
 
     fn hardening_by_operator(&self) -> Hardening {
-        Hardening::of(
+        Hardening::from_recording(
             self.recording,
             self.settings.apparmor.exec,
             self.capabilities,
@@ -167,7 +167,10 @@ impl Models<'_> {
     }
 
     /// What the container's security context is to hold.
-    pub(super) fn context<'a>(&'a self, hardening: &'a Hardening) -> Result<Context<'a>, Unfit> {
+    pub(super) fn context<'a>(
+        &'a self,
+        hardening: &'a Hardening,
+    ) -> Result<Context<'a>, TargetError> {
         let targets = &self.settings.targets;
         let object = self.object()?;
         let apparmor = self.apparmor.map(|profile| match targets.localhost {
@@ -184,8 +187,8 @@ impl Models<'_> {
         })
     }
 
-    fn engine<'a>(&'a self, hardening: &'a Hardening) -> Engine<'a> {
-        Engine {
+    fn engine<'a>(&'a self, hardening: &'a Hardening) -> ContainerOptions<'a> {
+        ContainerOptions {
             workload: self.workload(),
             seccomp: "./seccomp.json",
             apparmor: self.apparmor.map(AppArmorProfile::name),
@@ -215,11 +218,11 @@ pub(super) fn kubernetes(
         let Err(error) = result else {
             continue;
         };
-        match error.downcast::<Unfit>() {
+        match error.downcast::<TargetError>() {
             // A command that was recorded is in no pod: nothing to tell, unless somebody asked.
-            Ok(Unfit::Missing { .. }) if by_default => {}
-            Ok(unfit) if by_default || matches!(unfit, Unfit::Missing { .. }) => {
-                rendered.left_out.push((file(format), unfit));
+            Ok(TargetError::Missing { .. }) if by_default => {}
+            Ok(unfit) if by_default || matches!(unfit, TargetError::Missing { .. }) => {
+                rendered.skipped.push((file(format), unfit));
             }
             Ok(unfit) => return Err(unfit.into()),
             Err(error) => return Err(error),
@@ -279,7 +282,7 @@ pub(super) fn render(
             let profile = OciSeccomp::from(models.seccomp);
             let files = artifact::layout(workload, &profile, &profile.to_json()?);
             let files = files.map_err(|error| match error {
-                artifact::Error::Unfit(unfit) => anyhow::Error::from(unfit),
+                artifact::Error::TargetError(unfit) => anyhow::Error::from(unfit),
                 other => other.into(),
             })?;
             for (name, text) in files {
@@ -295,17 +298,17 @@ pub(super) fn render(
         | Format::Help => return Ok(()),
     };
     let name = file(format);
-    let Rendering { text, unsaid } = rendering;
+    let Rendering { text, omissions } = rendering;
     rendered.files.push((name.to_owned(), text));
-    let unsaid = unsaid.into_iter().map(|one| (name.to_owned(), one));
-    rendered.unsaid.extend(unsaid);
+    let omissions = omissions.into_iter().map(|one| (name.to_owned(), one));
+    rendered.omissions.extend(omissions);
     Ok(())
 }
 
 /// systemd's drop-in. No container runtime starts a service, so it has a profile of its own.
 fn systemd(models: &Models<'_>) -> anyhow::Result<Rendering> {
     let options = Options {
-        window: window::Choice::None,
+        runtime_init: runtime_init::RuntimeSelection::None,
         ..models.settings.seccomp.clone()
     };
     let recordings = std::slice::from_ref(models.recording);

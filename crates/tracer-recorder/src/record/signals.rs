@@ -73,12 +73,12 @@ fn was_ignored(signal: Signal) -> bool {
 
 /// The signal state that tracer was started with.
 #[derive(Clone, Copy, Debug)]
-pub struct Inherited {
+pub struct InheritedSignals {
     mask: SigSet,
     sigpipe_ignored: bool,
 }
 
-impl Inherited {
+impl InheritedSignals {
     /// Gives this state to the calling process: for use between fork and exec, so nothing but
     /// system calls.
     pub(super) fn restore(&self) -> io::Result<()> {
@@ -97,14 +97,14 @@ impl Inherited {
 
 /// A signal that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrived {
+pub struct ReceivedSignal {
     /// Which.
     pub signal: Signal,
     /// The terminal sent it, to the command as well: it must not be passed on a second time.
     pub from_terminal: bool,
 }
 
-impl Arrived {
+impl ReceivedSignal {
     /// Whether it asks tracer to end; the others are only passed on.
     pub fn asks_to_end(self) -> bool {
         matches!(
@@ -119,7 +119,7 @@ impl Arrived {
 pub struct Signals {
     fd: AsyncFd<SignalFd>,
     /// For the command.
-    pub inherited: Inherited,
+    pub inherited: InheritedSignals,
     /// Whether tracer was started on a terminal, by somebody who wants to end with it.
     on_terminal: bool,
 }
@@ -142,7 +142,7 @@ impl Signals {
         Ok(Self {
             fd,
             on_terminal: has_terminal() && !was_ignored(Signal::SIGHUP),
-            inherited: Inherited {
+            inherited: InheritedSignals {
                 mask,
                 sigpipe_ignored: was_ignored(Signal::SIGPIPE),
             },
@@ -157,7 +157,7 @@ impl Signals {
     }
 
     /// One that has come already, if there is any.
-    pub fn pending(&mut self) -> Option<Arrived> {
+    pub fn pending(&mut self) -> Option<ReceivedSignal> {
         self.fd
             .get_mut()
             .read_signal()
@@ -170,7 +170,7 @@ impl Signals {
     ///
     /// # Errors
     /// When the descriptor cannot be read.
-    pub async fn next(&mut self) -> io::Result<Arrived> {
+    pub async fn next(&mut self) -> io::Result<ReceivedSignal> {
         loop {
             let mut guard = self.fd.readable_mut().await?;
             match guard.get_inner_mut().read_signal()? {
@@ -190,9 +190,9 @@ fn has_terminal() -> bool {
     File::open("/dev/tty").is_ok()
 }
 
-fn arrived(info: siginfo) -> Option<Arrived> {
+fn arrived(info: siginfo) -> Option<ReceivedSignal> {
     let number = i32::try_from(info.ssi_signo).ok()?;
-    Some(Arrived {
+    Some(ReceivedSignal {
         signal: Signal::try_from(number).ok()?,
         from_terminal: info.ssi_code == libc::SI_KERNEL,
     })
