@@ -140,8 +140,8 @@ mod tests {
     #[test]
     fn the_corpus_is_stood_and_so_are_changes_of_it() {
         for target in Target::ALL {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-            let corpus = Corpus::read(&folder, target).unwrap();
+            let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+            let corpus = Corpus::read(&directory, target).unwrap();
             let executions = executions(target);
             let ended = run(target, corpus, 1, Limit::Executions(executions));
             println!("{}", ended.summary(target));

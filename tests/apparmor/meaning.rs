@@ -10,7 +10,7 @@ use proptest::{
 };
 use tracer_core::{
     profile::apparmor::{AppArmorProfile, Options, Permissions, Policy},
-    recording::{FileAccess, FilePath, FileUse, Seen},
+    recording::{FileAccess, FilePath, FileUse, ObservedAccess},
 };
 use tracer_tests::{Outcome, needs};
 
@@ -23,8 +23,8 @@ use super::{
 const PROFILES: usize = 150;
 
 /// Paths that meet every rule of generalisation.
-fn file() -> impl Strategy<Value = Seen<FileUse>> {
-    let folder = select(vec![
+fn file() -> impl Strategy<Value = ObservedAccess<FileUse>> {
+    let directory = select(vec![
         "/tmp/",
         "/data/",
         "/proc/",
@@ -55,9 +55,9 @@ fn file() -> impl Strategy<Value = Seen<FileUse>> {
         FileAccess::Execute,
         FileAccess::MapExecutable,
     ]);
-    (folder, name, access, any::<bool>(), 0_u32..3).prop_map(
-        |(folder, name, access, owned, run)| {
-            let mut file = used(format!("{folder}{name}").as_bytes(), access, &[run]);
+    (directory, name, access, any::<bool>(), 0_u32..3).prop_map(
+        |(directory, name, access, owned, run)| {
+            let mut file = used(format!("{directory}{name}").as_bytes(), access, &[run]);
             file.what.owned = owned;
             file.what.more = name.is_empty() && run == 0;
             file

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, ensure};
 use tracer_core::{
     profile::apparmor::{AppArmorProfile, Options, Permissions, Policy},
-    recording::{FileAccess, FilePath, FileUse, Seen},
+    recording::{FileAccess, FilePath, FileUse, ObservedAccess},
 };
 use tracer_tests::Outcome;
 
@@ -100,10 +100,10 @@ const WORKLOADS: &[Workload] = &[
     Workload {
         name: "Python with temporary files",
         run: |run| {
-            let folder = format!("/tmp/tmp{}", made_up(run, 1, 8, PYTHON));
+            let directory = format!("/tmp/tmp{}", made_up(run, 1, 8, PYTHON));
             vec![
-                (format!("{folder}/"), FileAccess::MakeDirectory),
-                (format!("{folder}/out.csv"), FileAccess::Write),
+                (format!("{directory}/"), FileAccess::MakeDirectory),
+                (format!("{directory}/out.csv"), FileAccess::Write),
                 (
                     format!("/tmp/build.{}", made_up(run, 2, 6, ALNUM)),
                     FileAccess::Write,
@@ -150,7 +150,7 @@ const WORKLOADS: &[Workload] = &[
     },
 ];
 
-fn seen(workload: &Workload, runs: impl Iterator<Item = u32>) -> Vec<Seen<FileUse>> {
+fn seen(workload: &Workload, runs: impl Iterator<Item = u32>) -> Vec<ObservedAccess<FileUse>> {
     runs.flat_map(|run| {
         let all: BTreeSet<_> = (workload.run)(run).into_iter().collect();
         all.into_iter()

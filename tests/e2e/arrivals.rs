@@ -14,11 +14,11 @@ use serde_json::json;
 use tracer_tests::{
     Outcome,
     cgroup::{self, Cgroup},
-    life::{Life, Watch},
+    lifecycle::{ScriptedContainer, Watch},
     needs,
     oci::Runtime,
     process::Running,
-    recording::Call,
+    recording::SyscallId,
     requires::{self, Need, program},
     scratch::{Scratch, unique},
 };
@@ -40,7 +40,7 @@ fn below_mount(path: &Path) -> Result<String> {
 fn created_and_started_later(runtime: Runtime) -> Outcome {
     needs_containers!(runtime);
     let scratch = Scratch::new()?;
-    let mut life = Life::new(runtime, &scratch.dir("life")?)?;
+    let mut life = ScriptedContainer::new(runtime, &scratch.dir("life")?)?;
     let watch = Watch::start(&scratch.join("out"), &["--wait", "--container", life.id()])?;
     life.create()?;
     life.release()?;
@@ -58,7 +58,7 @@ fn created_and_started_later(runtime: Runtime) -> Outcome {
     made_in(recording, &LINK, &["run"])?;
     made_in(recording, &SYNC, &["run"])?;
     let window = recording.made_in("window");
-    ensure!(window.contains(&Call::x86_64(59)), "{window:?}");
+    ensure!(window.contains(&SyscallId::x86_64(59)), "{window:?}");
     Ok(())
 }
 
@@ -81,7 +81,7 @@ fn hooks_are_not_the_workload() -> Outcome {
     let busybox = busybox()?;
     for confined in [true, false] {
         let dir = scratch.dir(&format!("life-{confined}"))?;
-        let mut life = Life::new(Runtime::Runc, &dir)?.edited(|spec| {
+        let mut life = ScriptedContainer::new(Runtime::Runc, &dir)?.edited(|spec| {
             spec["hooks"] = json!({
                 "createContainer": [{ "path": busybox, "args": ["busybox", "sync"] }],
                 "startContainer": [{ "path": busybox, "args": ["busybox", "adjtimex"] }],
@@ -134,14 +134,14 @@ fn a_process_moved_in_by_hand_is_not_taken_for_the_workload() -> Outcome {
     by_hand.wait()?.success()?;
     cgroup.remove()?;
     let watched = watch.ends()?;
-    let (folder, recording) = watched.only()?;
+    let (directory, recording) = watched.only()?;
     ensure!(
         recording.has_reason("not-started"),
         "{:?}",
         recording.coverage
     );
     made_in(recording, &UMASK, &["setup"])?;
-    let review = fs::read_to_string(folder.join("REVIEW.md"))?;
+    let review = fs::read_to_string(directory.join("REVIEW.md"))?;
     ensure!(review.contains("not in the profile"), "{review}");
     Ok(())
 }
@@ -155,7 +155,7 @@ fn a_cgroup_of_the_same_path_is_another_instance() -> Outcome {
     let pods = ["x2x4z", "b4c5d"].map(|end| format!("{}-5d8f9c7b6d-{end}", &path[1..]));
     let mut lives = Vec::new();
     for pod in &pods {
-        let life = Life::new(Runtime::Runc, &scratch.dir(pod)?)?
+        let life = ScriptedContainer::new(Runtime::Runc, &scratch.dir(pod)?)?
             .of_pod("shop", pod, "web")?
             .edited(|spec| spec["linux"]["cgroupsPath"] = json!(path))?;
         lives.push(life);
@@ -203,15 +203,17 @@ fn what_is_done_in_cgroups_below_is_done_by_the_container() -> Outcome {
     let mount = cgroup::v2_mount()?;
     for wait in [true, false] {
         let mut life =
-            Life::new(Runtime::Runc, &scratch.dir(&format!("life-{wait}"))?)?.edited(|spec| {
-                let own = json!({
-                    "destination": "/mnt", "type": "none", "source": mount,
-                    "options": ["rbind", "rw"],
-                });
-                if let Some(mounts) = spec["mounts"].as_array_mut() {
-                    mounts.push(own);
-                }
-            })?;
+            ScriptedContainer::new(Runtime::Runc, &scratch.dir(&format!("life-{wait}"))?)?.edited(
+                |spec| {
+                    let own = json!({
+                        "destination": "/mnt", "type": "none", "source": mount,
+                        "options": ["rbind", "rw"],
+                    });
+                    if let Some(mounts) = spec["mounts"].as_array_mut() {
+                        mounts.push(own);
+                    }
+                },
+            )?;
         let out = scratch.join(format!("out-{wait}"));
         let mut watch = None;
         if wait {
@@ -294,7 +296,7 @@ fn a_process_that_goes_to_another_container() -> Outcome {
     let scratch = Scratch::new()?;
     let mut lives = Vec::new();
     for dir in ["from", "to"] {
-        lives.push(Life::new(Runtime::Runc, &scratch.dir(dir)?)?);
+        lives.push(ScriptedContainer::new(Runtime::Runc, &scratch.dir(dir)?)?);
     }
     let ids = [lives[0].id().to_owned(), lives[1].id().to_owned()];
     let watch = Watch::start(

@@ -20,7 +20,7 @@ use tracer_tests::{
     needs,
     process::Running,
     programs::{self, Build},
-    recording::{Call, Executable, Recording},
+    recording::{Executable, Recording, SyscallId},
     requires::{Need, program},
     scratch::Scratch,
     tracer::Record,
@@ -47,7 +47,7 @@ const EXIT_GROUP_I386: u32 = 252;
 #[derive(Debug, Default)]
 struct Said {
     calls: u64,
-    made: BTreeSet<Call>,
+    made: BTreeSet<SyscallId>,
 }
 
 /// Each single call is counted where it was made.
@@ -154,7 +154,7 @@ fn wander(busy: bool) -> Result<Vec<(&'static str, Said, Recording)>> {
 fn compare(
     place: &str,
     said: &Said,
-    belongs: &BTreeSet<Call>,
+    belongs: &BTreeSet<SyscallId>,
     recording: &Recording,
     busy: bool,
 ) -> Outcome {
@@ -174,7 +174,7 @@ fn compare(
     let foreign = recorded
         .difference(&said.made)
         .filter(|call| {
-            let neutral = **call == Call::i386(EXIT_GROUP_I386)
+            let neutral = **call == SyscallId::i386(EXIT_GROUP_I386)
                 || call.abi == "x86_64" && (NEUTRAL.contains(&call.nr) || busy && call.nr == BUSY);
             belongs.contains(call) || !neutral
         })
@@ -205,7 +205,7 @@ fn check_executables(recording: &Recording, helpers: &[PathBuf; 2], said: &Said)
         let (exit, own): (BTreeSet<_>, BTreeSet<_>) =
             made.into_iter().partition(|call| call.nr == exit_group);
         ensure!(
-            exit == BTreeSet::from([Call::new(abi, exit_group)])
+            exit == BTreeSet::from([SyscallId::new(abi, exit_group)])
                 && own.len() == 1
                 && own
                     .iter()
@@ -226,7 +226,7 @@ fn parse(report: &str) -> Result<(u64, u64, BTreeMap<String, Said>)> {
             ["reborn", n] => reborn = n.parse()?,
             ["calls", place, n] => places.entry(place.to_owned()).or_default().calls = n.parse()?,
             ["said", place, abi, nr] => {
-                let call = Call::new(abi, nr.parse()?);
+                let call = SyscallId::new(abi, nr.parse()?);
                 places
                     .entry(place.to_owned())
                     .or_default()

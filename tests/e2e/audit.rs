@@ -103,7 +103,9 @@ fn a_container_changes_a_mode_by_the_gap_that_was_named() -> Outcome {
     );
     let scratch = Scratch::new()?;
     let found = findings(&scratch, &aks())?;
-    let gap = of(&found, "family-gap").next().context("no gap is named")?;
+    let gap = of(&found, "equivalent-syscall-allowed")
+        .next()
+        .context("no gap is named")?;
     ensure!(gap.contains("fchmod, fchmodat2"), "{gap}");
     // chmod is refused, fchmod changes the mode.
     let (results, mode) = in_container(Runtime::Runc, &scratch, &aks())?;
@@ -111,7 +113,7 @@ fn a_container_changes_a_mode_by_the_gap_that_was_named() -> Outcome {
 
     // The older form does nothing at all on runc, as is said of it.
     let found = findings(&scratch, &aks_old())?;
-    ensure!(of(&found, "old-name-form").next().is_some());
+    ensure!(of(&found, "legacy-name-key").next().is_some());
     let (results, _) = in_container(Runtime::Runc, &scratch, &aks_old())?;
     ensure!(results == [0, 0], "{results:?}");
     // crun does not start it.
@@ -127,7 +129,10 @@ fn a_container_changes_a_mode_by_the_gap_that_was_named() -> Outcome {
         ],
     });
     let found = findings(&scratch, &mended)?;
-    ensure!(of(&found, "family-gap").next().is_none(), "{found:?}");
+    ensure!(
+        of(&found, "equivalent-syscall-allowed").next().is_none(),
+        "{found:?}"
+    );
     let (results, mode) = in_container(Runtime::Runc, &scratch, &mended)?;
     ensure!(results == [-1, -1] && mode == 0o644, "{results:?} {mode:o}");
     Ok(())
@@ -161,8 +166,12 @@ fn exit_statuses() -> Outcome {
             "this is neither a profile nor a manifest",
         ),
         (&["missing.json"], 1, "cannot read missing.json"),
-        (&["--explain=none"], 2, "known are family-gap"),
-        (&["--explain=family-gap"], 0, ""),
+        (
+            &["--explain=none"],
+            2,
+            "known are equivalent-syscall-allowed",
+        ),
+        (&["--explain=equivalent-syscall-allowed"], 0, ""),
         (&[], 2, "required"),
     ] {
         let finished = audit(dir, args)?;

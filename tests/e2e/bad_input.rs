@@ -58,7 +58,7 @@ impl Earlier {
     fn new(out: &Path) -> Result<Self> {
         let (finished, recorded) = Record::new(out, "work")?.of(["true"]).run()?;
         finished.success()?;
-        let before = files(&recorded.folder)?;
+        let before = files(&recorded.directory)?;
         ensure!(
             before.len() == tracer::written().len(),
             "{:?}",
@@ -68,7 +68,7 @@ impl Earlier {
     }
 
     fn is_untouched(&self) -> Outcome {
-        let now = files(&self.recorded.folder)?;
+        let now = files(&self.recorded.directory)?;
         ensure!(
             now.keys().eq(self.before.keys()),
             "other files: {:?}",
@@ -169,7 +169,7 @@ fn disk_is_full() -> Outcome {
             earlier.is_untouched()?;
         }
         // Each file is the old one or the new one, and whole.
-        let now = files(&recorded.folder)?;
+        let now = files(&recorded.directory)?;
         ensure!(now.keys().eq(earlier.before.keys()), "{:?}", now.keys());
         recorded.recording()?;
         for (name, content) in &now {
@@ -301,7 +301,7 @@ fn broken_recordings() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let earlier = Earlier::new(&scratch.join("out"))?;
-    let good = fs::read_to_string(earlier.recorded.folder.join("recording.json"))?;
+    let good = fs::read_to_string(earlier.recorded.directory.join("recording.json"))?;
     let edited = |edit: &dyn Fn(&mut Value)| -> Result<String> {
         let mut recording = serde_json::from_str(&good)?;
         edit(&mut recording);
@@ -419,11 +419,11 @@ fn recordings_of_200_megabytes() -> Outcome {
 fn recordings_that_cannot_be_read() -> Outcome {
     let scratch = Scratch::new()?;
     let out = scratch.join("out");
-    let folder = scratch.dir("folder")?;
+    let directory = scratch.dir("folder")?;
     let pipe = PathBuf::from("/dev/null");
     for (file, says) in [
         (scratch.join("missing"), "missing"),
-        (folder, "folder"),
+        (directory, "folder"),
         (pipe, "/dev/null"),
     ] {
         refused(&generate(&out, &file)?, 1, &[says])?;
@@ -437,7 +437,7 @@ fn generate_into_a_folder_that_cannot_be_written() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let earlier = Earlier::new(&scratch.join("out"))?;
-    let recording = earlier.recorded.folder.join("recording.json");
+    let recording = earlier.recorded.directory.join("recording.json");
     let file = scratch.file("file", "content")?;
     let finished = generate(&file, &recording)?;
     refused(&finished, 1, &[&file.to_string_lossy(), "--output"])?;

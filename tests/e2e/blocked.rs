@@ -11,7 +11,7 @@ use tracer_tests::{
     oci::{Container, Runtime},
     process::{self, Running},
     programs::{self, Build},
-    recording::{Blocked, Call, Recording},
+    recording::{Blocked, Recording, SyscallId},
     requires::{Need, program},
     scratch::Scratch,
     tracer::{self, Record},
@@ -99,9 +99,9 @@ fn all_and_nothing_else(test: &str, runtime: Runtime) -> Outcome {
 fn told(recording: &Recording) -> Outcome {
     let mut expected: std::collections::BTreeSet<_> = STOPPED
         .iter()
-        .map(|(_, nr, _, _, saw)| (Call::x86_64(*nr), *saw))
+        .map(|(_, nr, _, _, saw)| (SyscallId::x86_64(*nr), *saw))
         .collect();
-    expected.insert((Call::i386(MKDIR_I386), Blocked::Errno(1)));
+    expected.insert((SyscallId::i386(MKDIR_I386), Blocked::Errno(1)));
     ensure!(
         recording.blocked() == expected,
         "blocked were {:?}, not {expected:?}",
@@ -117,7 +117,7 @@ fn told(recording: &Recording) -> Outcome {
     for (call, _) in &expected {
         ensure!(!run.contains(call), "{call} was made");
     }
-    ensure!(run.contains(&Call::x86_64(999)), "999 was not made");
+    ensure!(run.contains(&SyscallId::x86_64(999)), "999 was not made");
     Ok(())
 }
 
@@ -156,7 +156,7 @@ fn a_filter_that_a_thread_loads_for_all() -> Outcome {
         .run()?;
     finished.success()?;
     let recording = recorded.recording()?;
-    let expected = (Call::x86_64(83), Blocked::Errno(1));
+    let expected = (SyscallId::x86_64(83), Blocked::Errno(1));
     ensure!(
         recording.blocked().iter().eq([&expected]),
         "blocked were {:?}",
@@ -250,8 +250,8 @@ fn they_are_allowed_only_when_asked() -> Outcome {
     );
     let scratch = Scratch::new()?;
     record(Runtime::Runc, &scratch, "1")?;
-    let folder = scratch.join("out").join("blocked");
-    let review = std::fs::read_to_string(folder.join("REVIEW.md"))?;
+    let directory = scratch.join("out").join("blocked");
+    let review = std::fs::read_to_string(directory.join("REVIEW.md"))?;
     ensure!(
         review.contains("Attempted, and blocked") && review.contains("| `vhangup` |"),
         "the review does not tell: {review}"
@@ -265,7 +265,7 @@ fn they_are_allowed_only_when_asked() -> Outcome {
         tracer::command()?
             .args(["generate", "--allow-blocked", "--output"])
             .arg(scratch.join("again"))
-            .arg(&folder),
+            .arg(&directory),
     )?
     .success()?;
     ensure!(allows("again/blocked")?, "--allow-blocked allows nothing");

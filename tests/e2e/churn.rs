@@ -29,8 +29,8 @@ type Calls = BTreeMap<String, BTreeSet<u32>>;
 fn recorded(churn: &Churn) -> Result<(Calls, Vec<Recording>)> {
     let mut calls = Calls::new();
     let mut recordings = Vec::new();
-    for folder in fs::read_dir(churn.output()?)? {
-        let recording = Recording::read(&folder?.path().join("recording.json"))?;
+    for directory in fs::read_dir(churn.output()?)? {
+        let recording = Recording::read(&directory?.path().join("recording.json"))?;
         let ids: Vec<_> = recording
             .instances
             .iter()

@@ -22,7 +22,7 @@ use tracer_tests::{
     process::{self, Finished, Running},
     programs::{self, Build},
     pty::OnTerminal,
-    recording::Call,
+    recording::SyscallId,
     requires::{Need, program},
     scratch::Scratch,
     tracer::{self, Record, Recorded},
@@ -90,14 +90,14 @@ fn commands_that_cannot_be_run() -> Outcome {
     let plain = scratch.file("plain", "#!/bin/sh\nexit 0\n")?;
     let no_interpreter = scratch.file("no-interpreter", "#!/no/such/interpreter\n")?;
     fs::set_permissions(&no_interpreter, fs::Permissions::from_mode(0o755))?;
-    let folder = scratch.dir("folder")?;
+    let directory = scratch.dir("folder")?;
     let missing = scratch.join("missing");
     for (command, code) in [
         (missing.as_path(), 127),
         (Path::new("no-such-command-anywhere"), 127),
         (plain.as_path(), 126),
         (no_interpreter.as_path(), 127),
-        (folder.as_path(), 126),
+        (directory.as_path(), 126),
     ] {
         let by_env = process::run(Command::new("env").arg(command))?.code();
         ensure!(by_env == code, "env itself ends with {by_env}");
@@ -116,7 +116,7 @@ fn commands_that_cannot_be_run() -> Outcome {
         );
         ensure!(finished.stdout.is_empty(), "{shown}: {finished:?}");
         ensure!(
-            !recorded.folder.join("recording.json").exists(),
+            !recorded.directory.join("recording.json").exists(),
             "{shown}: something was recorded"
         );
     }
@@ -347,7 +347,7 @@ fn records_where_cgroup2_is_not_mounted() -> Outcome {
         "a mount was left behind: {after}"
     );
     let recording = recorded.recording()?;
-    ensure!(recording.calls().contains(&Call::x86_64(UNKNOWN)));
+    ensure!(recording.calls().contains(&SyscallId::x86_64(UNKNOWN)));
     ensure!(recording.coverage.complete, "{:?}", recording.coverage);
     Ok(())
 }
@@ -598,7 +598,7 @@ fn follow_waits_for_daemons() -> Outcome {
     let recording = recorded.recording()?;
     ensure!(recording.coverage.complete, "{:?}", recording.coverage);
     ensure!(
-        recording.calls().contains(&Call::x86_64(UNKNOWN)),
+        recording.calls().contains(&SyscallId::x86_64(UNKNOWN)),
         "what the daemon did is missing"
     );
     Ok(())
@@ -656,7 +656,7 @@ fn cgroups_that_the_command_makes_are_recorded() -> Outcome {
     finished.success()?;
     let recording = recorded.recording()?;
     ensure!(recording.coverage.complete, "{:?}", recording.coverage);
-    ensure!(recording.calls().contains(&Call::x86_64(UNKNOWN)));
+    ensure!(recording.calls().contains(&SyscallId::x86_64(UNKNOWN)));
     let own = &recording.instances[0].cgroup;
     let left = cgroup::all()?
         .into_iter()
@@ -707,8 +707,8 @@ fn two_recordings_at_once() -> Outcome {
     for recording in recordings {
         let calls = recording.calls();
         let mine = recording.workload.name == "unknown";
-        ensure!(calls.contains(&Call::x86_64(UNKNOWN)) == mine);
-        ensure!(calls.contains(&Call::i386(20)) != mine);
+        ensure!(calls.contains(&SyscallId::x86_64(UNKNOWN)) == mine);
+        ensure!(calls.contains(&SyscallId::i386(20)) != mine);
         ensure!(recording.coverage.complete, "{:?}", recording.coverage);
     }
     Ok(())
@@ -739,7 +739,7 @@ fn nothing_is_left_behind() -> Outcome {
         !mounts()?.contains(&format!("tracer-{pid}")),
         "a mount was left behind"
     );
-    let files: Vec<_> = files(&recorded.folder)?.into_keys().collect();
+    let files: Vec<_> = files(&recorded.directory)?.into_keys().collect();
     ensure!(files == tracer::written(), "{files:?}");
     let pinned = fs::read_dir("/sys/fs/bpf")
         .into_iter()
@@ -816,7 +816,7 @@ fn attaching_to_a_cgroup() -> Outcome {
             recorded
                 .recording()?
                 .calls()
-                .contains(&Call::x86_64(UNKNOWN))
+                .contains(&SyscallId::x86_64(UNKNOWN))
         );
         ensure!(codes(&recorded)?.contains(&"start-not-observed".to_owned()));
     }

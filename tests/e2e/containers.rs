@@ -10,7 +10,7 @@ use tracer_tests::{
     Outcome, needs,
     oci::{Container, Runtime},
     process::Running,
-    recording::{Call, Recording},
+    recording::{Recording, SyscallId},
     requires::{Need, program},
     scratch::{Scratch, unique},
     tracer,
@@ -71,8 +71,8 @@ fn record(output: &Path, options: &[&str], workloads: usize) -> Result<Vec<Recor
     running.until_stderr("recording")?;
     running.wait()?.success()?;
     let mut recordings = Vec::new();
-    for folder in fs::read_dir(output)? {
-        recordings.push(Recording::read(&folder?.path().join("recording.json"))?);
+    for directory in fs::read_dir(output)? {
+        recordings.push(Recording::read(&directory?.path().join("recording.json"))?);
     }
     ensure!(
         recordings.len() == workloads,
@@ -84,7 +84,7 @@ fn record(output: &Path, options: &[&str], workloads: usize) -> Result<Vec<Recor
 
 fn made(recording: &Recording, nrs: &[u32]) -> bool {
     let calls = recording.calls();
-    nrs.iter().any(|nr| calls.contains(&Call::x86_64(*nr)))
+    nrs.iter().any(|nr| calls.contains(&SyscallId::x86_64(*nr)))
 }
 
 fn found_by_id(runtime: Runtime) -> Outcome {

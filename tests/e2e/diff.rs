@@ -46,9 +46,9 @@ fn of_what_was_recorded() -> Outcome {
     let made = scratch.join("made");
     let script = format!("true | cat; mkdir {0}; chmod 700 {0}", made.display());
     let more = record(&scratch, "more", &script)?;
-    let folder = |of: &Recorded| of.folder.to_string_lossy().into_owned();
+    let directory = |of: &Recorded| of.directory.to_string_lossy().into_owned();
     let profile = |of: &Recorded| of.profile().to_string_lossy().into_owned();
-    for path in [folder, profile] {
+    for path in [directory, profile] {
         let same = changes(&path(&once), &path(&again))?;
         ensure!(same.is_empty(), "{same:?}");
         let told = changes(&path(&once), &path(&more))?;

@@ -15,7 +15,7 @@ use tracer_tests::{
     needs,
     process::{self, Running},
     programs::{self, Build},
-    recording::{Blocked, Call, Recording, Syscall},
+    recording::{Blocked, Recording, Syscall, SyscallId},
     requires::{self, Need, program},
     rootfs::Rootfs,
     scratch::{Scratch, unique},
@@ -107,7 +107,7 @@ fn a_container_is_found_by_its_name() -> Outcome {
     }
     let calls = recording.calls();
     ensure!(
-        calls.contains(&Call::x86_64(MKDIR)) && !calls.contains(&Call::x86_64(LINK)),
+        calls.contains(&SyscallId::x86_64(MKDIR)) && !calls.contains(&SyscallId::x86_64(LINK)),
         "these are not its calls: {calls:?}"
     );
     Ok(())
@@ -213,9 +213,9 @@ fn a_container_is_recorded_from_its_first_call() -> Outcome {
     let scratch = Scratch::new()?;
     let docker = docker_with_redis(&scratch)?;
     let name = unique("redis");
-    let (folder, _) = record_redis(&docker, &scratch, &name)?;
+    let (directory, _) = record_redis(&docker, &scratch, &name)?;
 
-    let recording = Recording::read(&folder.join("recording.json"))?;
+    let recording = Recording::read(&directory.join("recording.json"))?;
     let instance = &recording.instances[0];
     let container = instance
         .container
@@ -237,13 +237,13 @@ fn a_container_is_recorded_from_its_first_call() -> Outcome {
     ] {
         let seen = recording.made_in(phase);
         ensure!(
-            seen.contains(&Call::x86_64(call)),
+            seen.contains(&SyscallId::x86_64(call)),
             "{phase} lacks {call}: {seen:?}"
         );
     }
     for (phase, call) in [("run", PIVOT_ROOT), ("run", RMDIR), ("setup", BIND)] {
         ensure!(
-            !recording.made_in(phase).contains(&Call::x86_64(call)),
+            !recording.made_in(phase).contains(&SyscallId::x86_64(call)),
             "{call} was not made in {phase}"
         );
     }
@@ -269,7 +269,7 @@ fn a_container_that_is_renamed() -> Outcome {
     recorder.wait()?.success()?;
     let recording = Recording::read(&out.join(&name).join("recording.json"))?;
     let run = recording.made_in("run");
-    ensure!(run.contains(&Call::x86_64(MKDIR)), "{run:?}");
+    ensure!(run.contains(&SyscallId::x86_64(MKDIR)), "{run:?}");
     Ok(())
 }
 
@@ -281,8 +281,8 @@ fn a_container_runs_under_the_profile_that_was_recorded_in_one() -> Outcome {
     needs!(program::REDIS, program::REDIS_TOOLS);
     let scratch = Scratch::new()?;
     let docker = docker_with_redis(&scratch)?;
-    let (folder, said) = record_redis(&docker, &scratch, &unique("redis"))?;
-    let profile = seccomp::read(&folder.join("seccomp.json"))?;
+    let (directory, said) = record_redis(&docker, &scratch, &unique("redis"))?;
+    let profile = seccomp::read(&directory.join("seccomp.json"))?;
     let under = redis(&docker, &scratch.dir("under")?, &profile)?;
     ensure!(under == said, "{under}, but without the profile {said}");
     Ok(())
@@ -295,14 +295,14 @@ fn a_container_runs_with_the_flags_of_its_recording() -> Outcome {
     needs!(program::REDIS, program::REDIS_TOOLS);
     let scratch = Scratch::new()?;
     let docker = docker_with_redis(&scratch)?;
-    let (folder, said) = record_redis(&docker, &scratch, &unique("redis"))?;
+    let (directory, said) = record_redis(&docker, &scratch, &unique("redis"))?;
     let mut generate = tracer::command()?;
     generate.args(["generate", "--format=seccomp,engine", "--output"]);
-    generate.arg(scratch.join("out")).arg(&folder);
+    generate.arg(scratch.join("out")).arg(&directory);
     process::run(&mut generate)?.success()?;
-    let text = fs::read_to_string(folder.join("engine.args"))?;
+    let text = fs::read_to_string(directory.join("engine.args"))?;
     // Docker's client is put into another mount namespace here, and so into another folder.
-    let text = text.replace("=./", &format!("={}/", folder.display()));
+    let text = text.replace("=./", &format!("={}/", directory.display()));
     let flags: Vec<_> = text
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -347,11 +347,11 @@ fn what_dockers_filter_stops_is_recorded() -> Outcome {
         let nr = nr.parse()?;
         // The two that are let through fail in another way, or not.
         if ![GETPID, MKDIR].contains(&nr) {
-            expected.insert((Call::x86_64(nr), Blocked::Errno(errno.parse()?)));
+            expected.insert((SyscallId::x86_64(nr), Blocked::Errno(errno.parse()?)));
         }
     }
     let (refused, not_known) = (Blocked::Errno(1), Blocked::Errno(38));
-    let clone3 = (Call::x86_64(CLONE3), not_known);
+    let clone3 = (SyscallId::x86_64(CLONE3), not_known);
     ensure!(
         expected.len() == 12
             && expected

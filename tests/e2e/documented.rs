@@ -19,8 +19,8 @@ struct Example {
     expected: Vec<String>,
 }
 
-/// The commands of a page; the files that they use are written to `folder`.
-fn examples(page: &str, folder: &Path) -> Result<Vec<Example>> {
+/// The commands of a page; the files that they use are written to `directory`.
+fn examples(page: &str, directory: &Path) -> Result<Vec<Example>> {
     let mut examples: Vec<Example> = Vec::new();
     let mut named = None;
     let mut lines = page.lines();
@@ -29,7 +29,7 @@ fn examples(page: &str, folder: &Path) -> Result<Vec<Example>> {
             "```json" | "```yaml" | "```apparmor" => {
                 let name: &str = named.take().context("a file without a name")?;
                 let text: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
-                fs::write(folder.join(name), text.join("\n") + "\n")?;
+                fs::write(directory.join(name), text.join("\n") + "\n")?;
             }
             "```console" => {
                 for line in lines.by_ref().take_while(|line| *line != "```") {

@@ -128,10 +128,10 @@ fn providers_agree() -> Outcome {
         ensure!(done.code == 0, "the work failed: {done:?}");
         let recording = recorded.recording()?;
         ensure_complete(&recording)?;
-        let folder = dir.display().to_string();
+        let directory = dir.display().to_string();
         let files = recording.files.iter().map(|file| {
             let mut what = file.what.clone();
-            what.path = what.path.replace(&folder, "DIR");
+            what.path = what.path.replace(&directory, "DIR");
             (what.trimmed_path(), what.known_access())
         });
         // Another name each time.
@@ -247,7 +247,7 @@ fn a_flood_of_links_is_told_as_two_directories() -> Outcome {
         links(false),
         links(true)
     );
-    let profile = fs::read_to_string(recorded.folder.join("apparmor.profile"))?;
+    let profile = fs::read_to_string(recorded.directory.join("apparmor.profile"))?;
     let rule = format!("link {0}/* -> {0}/*,", dir.display());
     ensure!(profile.contains(&rule), "there is no {rule} in\n{profile}");
     Ok(())

@@ -95,7 +95,7 @@ fn record(scratch: &Scratch, dir: &Path, work: Work, run: usize) -> Result<Recor
     let (line, recorded) = record.into_command_line();
     let done = work.run(dir, &line, None)?;
     ensure!(done.code == 0, "the work failed: {done:?}");
-    Ok(store::read(&recorded.folder.join("recording.json"))?)
+    Ok(store::read(&recorded.directory.join("recording.json"))?)
 }
 
 /// Every path that any run used.

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use tracer_tests::{
     Outcome,
-    life::{Life, Watch, Watched},
+    lifecycle::{ScriptedContainer, Watch, Watched},
     needs,
     oci::Runtime,
     process,
@@ -40,11 +40,11 @@ fn is_plain(what: &str, text: &str) -> Outcome {
 /// One recording of that container, in a folder of the output, and nothing else anywhere.
 fn is_recorded(watched: &Watched, scratch: &Scratch, id: &str) -> Outcome {
     is_plain("stderr", &watched.finished.stderr)?;
-    let (folder, recording) = watched.only()?;
+    let (directory, recording) = watched.only()?;
     ensure!(
-        folder.parent() == Some(&scratch.join("out")),
+        directory.parent() == Some(&scratch.join("out")),
         "written to {}",
-        folder.display()
+        directory.display()
     );
     made_in(recording, &LINK, &["run"])?;
     ensure!(
@@ -52,8 +52,11 @@ fn is_recorded(watched: &Watched, scratch: &Scratch, id: &str) -> Outcome {
         "{:?}",
         recording.instances
     );
-    is_plain("the folder's name", &folder.to_string_lossy())?;
-    is_plain("REVIEW.md", &fs::read_to_string(folder.join("REVIEW.md"))?)?;
+    is_plain("the folder's name", &directory.to_string_lossy())?;
+    is_plain(
+        "REVIEW.md",
+        &fs::read_to_string(directory.join("REVIEW.md"))?,
+    )?;
     let mut beside: Vec<_> = fs::read_dir(scratch.path())?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
         .collect::<Result<_>>()?;
@@ -84,7 +87,7 @@ fn a_bundle_that_is_changed_while_its_container_lives() -> Outcome {
     for (name, content, says) in cases {
         for running in [true, false] {
             let scratch = Scratch::new()?;
-            let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?;
+            let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;
             let (out, id) = (scratch.join("out"), life.id().to_owned());
             let mut watch = if running {
                 life.start()?;
@@ -119,7 +122,7 @@ fn a_bundle_that_is_changed_while_its_container_lives() -> Outcome {
 fn a_bundle_of_nine_megabytes_from_the_beginning() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
-    let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?
+    let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?
         .edited(|spec| spec["annotations"] = json!({ "x": "y".repeat(9 << 20) }))?;
     let id = life.id().to_owned();
     let mut watch = Watch::start(&scratch.join("out"), &["--wait", "--container", &id])?;
@@ -151,7 +154,7 @@ fn names_that_are_not_names() -> Outcome {
     ] {
         let shown: String = hostile.chars().take(40).collect();
         let scratch = Scratch::new()?;
-        let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?
+        let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?
             .of_pod(hostile, hostile, hostile)?
             .edited(|spec| {
                 spec["annotations"][hostile] = json!(hostile);
@@ -165,8 +168,8 @@ fn names_that_are_not_names() -> Outcome {
         life.ends()?;
         let watched = watch.ends()?;
         is_recorded(&watched, &scratch, &id).with_context(|| format!("{shown:?}"))?;
-        let (folder, _) = watched.only()?;
-        let review = fs::metadata(folder.join("REVIEW.md"))?.len();
+        let (directory, _) = watched.only()?;
+        let review = fs::metadata(directory.join("REVIEW.md"))?.len();
         ensure!(review < 64 << 10, "{shown:?}: a review of {review} bytes");
         let stderr = watched.finished.stderr.len();
         ensure!(stderr < 16 << 10, "{shown:?}: {stderr} bytes on stderr");
@@ -182,7 +185,7 @@ fn ids_with_every_letter_that_a_runtime_takes() -> Outcome {
     for odd in ["a,b+c.d_E", ".dot", "_", "x..y"] {
         let scratch = Scratch::new()?;
         let id = format!("{odd}{}", unique("tracer-e2e"));
-        let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?
+        let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?
             .with(|container| Ok(container.named(&id)))?;
         let option = format!("--container={id}");
         let mut watch = Watch::start(&scratch.join("out"), &["--wait", &option])?;
@@ -216,7 +219,8 @@ fn with_socket(answer: Option<&'static [u8]>, says: &str) -> Outcome {
         }
     });
     let pod = unique("pod");
-    let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?.of_pod("shop", &pod, "web")?;
+    let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?
+        .of_pod("shop", &pod, "web")?;
     let option = format!("--cri-socket={}", socket.display());
     let wanted = format!("shop/{pod}");
     let begin = Instant::now();
@@ -292,7 +296,7 @@ fn the_beginning_of_several_ids_to_come() -> Outcome {
         ("two", format!("{prefix:2<64}")),
         ("other", format!("{short}-{}", unique("other"))),
     ] {
-        let mut life = Life::new(Runtime::Runc, &scratch.dir(dir)?)?
+        let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir(dir)?)?
             .with(|container| Ok(container.named(&id)))?;
         life.start()?;
         life.does("busybox ln began l")?;
@@ -327,7 +331,7 @@ fn the_beginning_of_several_ids_to_come() -> Outcome {
 fn without_a_mounted_v2_hierarchy_containers_are_found_all_the_same() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
-    let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?;
+    let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;
     life.start()?;
     let script = "umount -l -R /sys/fs/cgroup && exec \"$@\"";
     let mut watch = process::Running::spawn(
@@ -341,10 +345,10 @@ fn without_a_mounted_v2_hierarchy_containers_are_found_all_the_same() -> Outcome
     life.does("busybox ln began l")?;
     life.ends()?;
     watch.wait()?.success()?;
-    let folder = fs::read_dir(scratch.join("out"))?
+    let directory = fs::read_dir(scratch.join("out"))?
         .next()
         .context("nothing was written")??;
-    let recording = Recording::read(&folder.path().join("recording.json"))?;
+    let recording = Recording::read(&directory.path().join("recording.json"))?;
     made_in(&recording, &LINK, &["run"])
 }
 
@@ -355,7 +359,7 @@ fn a_folder_that_cannot_be_made_leaves_the_others() -> Outcome {
     let scratch = Scratch::new()?;
     let mut lives = Vec::new();
     for dir in ["one", "two"] {
-        lives.push(Life::new(Runtime::Runc, &scratch.dir(dir)?)?);
+        lives.push(ScriptedContainer::new(Runtime::Runc, &scratch.dir(dir)?)?);
     }
     let mut ids: Vec<_> = lives.iter().map(|life| life.id().to_owned()).collect();
     let out = scratch.dir("out")?;

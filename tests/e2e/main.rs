@@ -20,7 +20,7 @@
 //! | [`docker`] | so are Docker's own, and they run under the profile |
 //! | [`containerd`] | so are those of `ctr`, and of pods as kubelet makes them |
 //! | [`matrix`] | the profile of a container runs it in each configuration and on each runtime |
-//! | [`variants`] | the profile of a program runs it linked with another libc, and lets it do nothing new |
+//! | [`fallbacks`] | the profile of a program runs it linked with another libc, and lets it do nothing new |
 //! | [`runtimes`] | each version of a runtime starts and enters a container under a profile for it |
 //! | [`lifecycle`] | a container is recorded whenever it starts, ends, comes again or is killed |
 //! | [`arrivals`] | whoever comes into a container's cgroup is filed as what he is |
@@ -52,12 +52,14 @@ mod docker;
 mod documented;
 mod enforcement;
 mod errno;
+mod fallbacks;
 mod files;
 mod forms;
 mod generalise;
 mod ground_truth;
 mod hostile;
 mod hostile_profiles;
+mod kernel_versions;
 mod lifecycle;
 mod matrix;
 mod merge;
@@ -67,9 +69,7 @@ mod races;
 mod runtimes;
 mod same_run;
 mod sarif;
-mod since;
 mod sleep;
 mod stability;
-mod variants;
 mod verify;
 mod warnings;

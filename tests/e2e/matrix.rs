@@ -24,7 +24,7 @@ use tracer_tests::{
     Outcome,
     batch::{self, Case, Configuration, Ran},
     oci::{self, Runtime},
-    recording::{Blocked, Call, Syscall},
+    recording::{Blocked, Syscall, SyscallId},
     requires::{self, Need, program},
     scratch::Scratch,
     seccomp,
@@ -264,7 +264,7 @@ fn ensure_denied(ran: &Ran, (_, nr): Needed) -> Result<()> {
     );
     let blocked = ran.recorded.recording()?.blocked();
     let expected = (
-        Call::x86_64(nr),
+        SyscallId::x86_64(nr),
         Blocked::Errno(seccomp::DENIED.0.try_into()?),
     );
     ensure!(

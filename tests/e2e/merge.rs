@@ -7,7 +7,7 @@ use serde_json::Value;
 use tracer_tests::{
     Outcome, needs,
     process::{self, Finished},
-    recording::{Call, Recording},
+    recording::{Recording, SyscallId},
     replicas::Replica,
     requires::Need,
     scratch::Scratch,
@@ -27,7 +27,7 @@ fn read(path: &Path) -> Result<Value> {
 }
 
 /// Five replicas, one of them on another kernel, with another image, and with calls of its own.
-fn five(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+fn five(directory: &Path) -> Result<Vec<std::path::PathBuf>> {
     (0..5)
         .map(|number| {
             let other = number == 3;
@@ -39,7 +39,7 @@ fn five(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
                 also: if other { &[101, 435, 999] } else { &[] },
                 executable: None,
             }
-            .write(folder)
+            .write(directory)
         })
         .collect()
 }
@@ -167,11 +167,11 @@ fn recordings_of_two_runs() -> Outcome {
         recorded.push(one);
     }
     let output = scratch.join("both.json");
-    let folders: Vec<_> = recorded.iter().map(|one| one.folder.as_path()).collect();
+    let folders: Vec<_> = recorded.iter().map(|one| one.directory.as_path()).collect();
     merge(&folders, &output)?.success()?;
     let both = Recording::read(&output)?;
     let calls = |index: usize| recorded[index].recording().map(|it| it.calls());
-    let expected: std::collections::BTreeSet<Call> = &calls(0)? | &calls(1)?;
+    let expected: std::collections::BTreeSet<SyscallId> = &calls(0)? | &calls(1)?;
     ensure!(both.calls() == expected, "{:?}", both.calls());
     ensure!(
         both.instances.len() == 2 && both.coverage.complete,
@@ -222,7 +222,7 @@ fn other_workloads_and_wrong_files_are_refused() -> Outcome {
 #[test]
 fn thousands_take_no_more_memory_than_hundreds() -> Outcome {
     let scratch = Scratch::new()?;
-    let folder = scratch.dir("recordings")?;
+    let directory = scratch.dir("recordings")?;
     for number in 0..2000 {
         let executable = format!("/tmp/{number}/a.out");
         Replica {
@@ -231,14 +231,14 @@ fn thousands_take_no_more_memory_than_hundreds() -> Outcome {
             executable: Some(&executable),
             ..Replica::default()
         }
-        .write(&folder)?;
+        .write(&directory)?;
     }
     let output = scratch.join("merged.json");
     let line = format!(
         "ulimit -v 150000; exec {} merge --output {} {}/*.json",
         tracer::binary()?.display(),
         output.display(),
-        folder.display()
+        directory.display()
     );
     process::run(Command::new("sh").args(["-c", &line]))?.success()?;
     let merged = read(&output)?;

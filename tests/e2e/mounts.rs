@@ -131,8 +131,8 @@ fn recorded_are(provider: &str, all: bool, expected: &[Change]) -> Outcome {
     program.wait()?;
 
     let recording = recorded.recording()?;
-    let folder = dir.display().to_string();
-    let short = |path: String| path.replace(&folder, "DIR");
+    let directory = dir.display().to_string();
+    let short = |path: String| path.replace(&directory, "DIR");
     let seen: BTreeSet<_> = recording
         .mounts
         .iter()

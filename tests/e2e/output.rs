@@ -13,7 +13,7 @@ use tracer_tests::{
     Outcome, needs,
     process::{self, Finished},
     programs::{self, Build},
-    recording::{Call, Executable},
+    recording::{Executable, SyscallId},
     requires::{self, Need, program},
     scratch::Scratch,
     seccomp,
@@ -23,10 +23,10 @@ use tracer_tests::{
 };
 
 /// Everything in a folder and those in it, by path.
-pub(crate) fn files(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+pub(crate) fn files(directory: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut all = BTreeMap::new();
-    let reading = || format!("reading {}", folder.display());
-    for entry in fs::read_dir(folder).with_context(reading)? {
+    let reading = || format!("reading {}", directory.display());
+    for entry in fs::read_dir(directory).with_context(reading)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if entry.file_type()?.is_dir() {
@@ -55,7 +55,7 @@ fn nothing_of_an_earlier_recording_stays() -> Outcome {
             .of(["true"])
             .run()?;
         finished.success()?;
-        files(&recorded.folder)
+        files(&recorded.directory)
     };
     ensure!(record("best")?.contains_key("apparmor.profile"));
     let left = record("none")?;
@@ -86,7 +86,7 @@ fn stays_the_same(test: &str, work: Work) -> Outcome {
             .into_command_line();
         let done = work.run(&dir, &line, None)?;
         ensure!(done.code == 0, "{done:?}");
-        let mut files = files(&recorded.folder)?;
+        let mut files = files(&recorded.directory)?;
         let mut take = |name: &str| files.remove(name).with_context(|| format!("no {name}"));
         let now = (take("seccomp.json")?, take("REVIEW.md")?);
         if let Some(before) = &before {
@@ -145,10 +145,10 @@ fn generate_agrees_with_record() -> Outcome {
         "generate",
         "--output",
         &again.to_string_lossy(),
-        &recorded.folder.join("recording.json").to_string_lossy(),
+        &recorded.directory.join("recording.json").to_string_lossy(),
     ])?
     .success()?;
-    let (expected, generated) = (files(&recorded.folder)?, files(&again.join("work"))?);
+    let (expected, generated) = (files(&recorded.directory)?, files(&again.join("work"))?);
     for name in ["seccomp.json", "REVIEW.md"] {
         ensure!(
             generated.get(name) == expected.get(name) && expected.contains_key(name),
@@ -182,7 +182,7 @@ fn record(program: &str, build: Build) -> Result<(Finished, Recorded, Scratch)> 
 }
 
 fn review(recorded: &Recorded) -> Result<String> {
-    Ok(fs::read_to_string(recorded.folder.join("REVIEW.md"))?)
+    Ok(fs::read_to_string(recorded.directory.join("REVIEW.md"))?)
 }
 
 /// The profile has the ABIs that were seen and no other.
@@ -257,7 +257,7 @@ fn a_flood_of_unknown_numbers_makes_a_recording_incomplete() -> Outcome {
     );
     let calls = recording.calls();
     for nr in [511, 512, 999, 231] {
-        ensure!(calls.contains(&Call::x86_64(nr)), "{nr} is missing");
+        ensure!(calls.contains(&SyscallId::x86_64(nr)), "{nr} is missing");
     }
     Ok(())
 }
@@ -280,7 +280,7 @@ fn long_paths_are_marked_as_cut() -> Outcome {
     let recording = recorded.recording()?;
     let beginning = deep.to_string_lossy().chars().take(255).collect::<String>();
     let cut = recording.calls_by(|who| *who == Executable::Truncated(beginning.clone()));
-    ensure!(cut.contains(&Call::x86_64(231)), "{cut:?}");
+    ensure!(cut.contains(&SyscallId::x86_64(231)), "{cut:?}");
     let review = review(&recorded)?;
     ensure!(review.contains("(cut off)"), "{review}");
     Ok(())

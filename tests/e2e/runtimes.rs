@@ -1,4 +1,4 @@
-//! The layer `window` of a profile, narrowed to one version of a runtime, lets that version start a
+//! The layer `runtime_init` of a profile, narrowed to one version of a runtime, lets that version start a
 //! container and enter it: every runtime that is here, with and without `no_new_privs`.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use syscalls::window;
+use syscalls::runtime_init;
 use tracer_tests::{
     Outcome, needs,
     oci::{self, Container, Runtime},
@@ -23,8 +23,8 @@ use tracer_tests::{
 /// Whether its calls were measured; another version may need what nobody knows yet.
 fn is_measured(runtime: Runtime, version: &str) -> bool {
     let known = match runtime {
-        Runtime::Runc => window::Runtime::Runc,
-        Runtime::Crun => window::Runtime::Crun,
+        Runtime::Runc => runtime_init::Runtime::Runc,
+        Runtime::Crun => runtime_init::Runtime::Crun,
     };
     // crun 1.21 is 1.21.0.
     let version = format!("{version}.0.0");
@@ -65,12 +65,12 @@ fn each_starts_and_is_entered_under_a_profile_of_its_own() -> Outcome {
             writeln!(io::stderr(), "{case} was not measured, and is left out")?;
             continue;
         }
-        let bare = profile(&scratch, &recorded.folder, "none")?;
+        let bare = profile(&scratch, &recorded.directory, "none")?;
         ensure!(
             starts_and_is_entered(*runtime, path, &dir, &bare, true).is_err(),
             "{case} needs nothing of its own"
         );
-        let profile = profile(&scratch, &recorded.folder, &case)?;
+        let profile = profile(&scratch, &recorded.directory, &case)?;
         for no_new_privileges in [true, false] {
             let case = format!("{case}, noNewPrivileges {no_new_privileges}");
             starts_and_is_entered(*runtime, path, &dir, &profile, no_new_privileges)

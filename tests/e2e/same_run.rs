@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use anyhow::ensure;
 use tracer_tests::{
     Outcome,
-    recording::{Call, Executable},
+    recording::{Executable, SyscallId},
     requires::program,
     scratch::Scratch,
     servers::Server,
@@ -47,9 +47,9 @@ fn agrees(test: &str, work: Work) -> Outcome {
     };
     let mut recorded = recording.calls_by(is_of_the_work);
     // strace's child made it.
-    recorded.insert(Call::x86_64(EXECVE));
+    recorded.insert(SyscallId::x86_64(EXECVE));
     let truth = strace::calls(&log)?;
-    let truth: BTreeSet<Call> = truth.into_iter().map(|seen| seen.call).collect();
+    let truth: BTreeSet<SyscallId> = truth.into_iter().map(|seen| seen.call).collect();
     compare(&truth, &recorded)?;
     arguments::agree(&strace::arguments(&log)?, &recording, is_of_the_work)
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use tracer_tests::{
     Outcome,
-    life::Watch,
+    lifecycle::Watch,
     needs,
     oci::{Container, Runtime},
     process,
@@ -50,7 +50,7 @@ fn profile_of_sleep(runtime: Runtime) -> Outcome {
     let (program, args) = line.split_first().context("an empty command line")?;
     process::run(Command::new(program).args(args))?.success()?;
     let watched = watch.ends()?;
-    let (folder, recording) = watched.only()?;
+    let (directory, recording) = watched.only()?;
     // The runtime did use them.
     ensure!(
         recording
@@ -60,7 +60,7 @@ fn profile_of_sleep(runtime: Runtime) -> Outcome {
         "the runtime mounted nothing: {:?}",
         recording.capabilities
     );
-    let text = fs::read_to_string(folder.join("apparmor.profile"))?;
+    let text = fs::read_to_string(directory.join("apparmor.profile"))?;
     let lines: Vec<_> = text.lines().map(str::trim).collect();
     ensure!(
         lines.len() <= SCREEN,
@@ -89,7 +89,7 @@ fn profile_of_sleep(runtime: Runtime) -> Outcome {
     };
     let more: Vec<_> = lines.iter().filter(starts).collect();
     ensure!(more.is_empty(), "{more:?} is none of its own:\n{text}");
-    no_capabilities(&fs::read_to_string(folder.join("REVIEW.md"))?)
+    no_capabilities(&fs::read_to_string(directory.join("REVIEW.md"))?)
 }
 
 fn no_capabilities(review: &str) -> Result<()> {

@@ -6,12 +6,12 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use tracer_tests::{
     Outcome,
-    life::{Life, Watch},
+    lifecycle::{ScriptedContainer, Watch},
     needs,
     oci::Runtime,
     programs::{self, Build},
     pty::OnTerminal,
-    recording::{Call, Recording},
+    recording::{Recording, SyscallId},
     requires::{Need, program},
     scratch::{Scratch, unique},
     tracer::{self, Record},
@@ -62,7 +62,7 @@ fn a_command_is_ended_when_it_does_nothing_new() -> Outcome {
     );
     let recording = recorded.recording()?;
     let missing: Vec<_> = NEWS
-        .filter(|nr| !recording.calls().contains(&Call::x86_64(*nr)))
+        .filter(|nr| !recording.calls().contains(&SyscallId::x86_64(*nr)))
         .collect();
     ensure!(missing.is_empty(), "it was ended before {missing:?}");
     ensure!(recording.coverage.complete, "{:?}", recording.coverage);
@@ -86,7 +86,7 @@ fn daemons_are_ended_with_follow() -> Outcome {
         "{finished:?}"
     );
     let recording = recorded.recording()?;
-    ensure!(recording.calls().contains(&Call::x86_64(484)));
+    ensure!(recording.calls().contains(&SyscallId::x86_64(484)));
     ensure!(!recording.has_reason("still-running"));
     Ok(())
 }
@@ -109,14 +109,14 @@ fn a_time_that_is_up_ends_it_before() -> Outcome {
 
 fn made(recording: &Recording, nrs: &[u32]) -> bool {
     let calls = recording.made_in("run");
-    nrs.iter().any(|nr| calls.contains(&Call::x86_64(*nr)))
+    nrs.iter().any(|nr| calls.contains(&SyscallId::x86_64(*nr)))
 }
 
 /// It is waited for longer than it may be quiet, and goes on after it was recorded.
 fn a_container_is_left(runtime: Runtime) -> Outcome {
     needs_containers!(runtime);
     let scratch = Scratch::new()?;
-    let mut life = Life::new(runtime, &scratch.dir("life")?)?;
+    let mut life = ScriptedContainer::new(runtime, &scratch.dir("life")?)?;
     let watch = Watch::start(
         &scratch.join("out"),
         &["--wait", "--until-stable", "1s", "--container", life.id()],
@@ -150,7 +150,7 @@ fn a_crun_container_is_left_when_it_does_nothing_new() -> Outcome {
 fn nothing_is_quiet_before_it_has_begun() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
-    let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?;
+    let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;
     let watch = Watch::start(
         &scratch.join("out"),
         &["--wait", "--until-stable=1ms", "--container", life.id()],
@@ -168,7 +168,7 @@ fn nothing_is_quiet_before_it_has_begun() -> Outcome {
 fn a_container_that_does_nothing_is_stable() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
-    let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?;
+    let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;
     life.start()?;
     life.waits()?;
     let watch = Watch::start(
@@ -201,7 +201,8 @@ fn the_live_line_tells_what_is_rare() -> Outcome {
     terminal.until("what is waited for")?;
     let mut lives = Vec::new();
     for pod in &pods {
-        let mut life = Life::new(Runtime::Runc, &scratch.dir(pod)?)?.of_pod("shop", pod, "web")?;
+        let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir(pod)?)?
+            .of_pod("shop", pod, "web")?;
         life.start()?;
         lives.push(life);
     }

@@ -177,9 +177,9 @@ fn one_call_less_is_one_call_denied() -> Outcome {
     );
     ensure!(finished.stderr.contains(seccomp::DENIED.1), "{finished:?}");
 
-    let (code, would) = would_be_denied(&lacking, &recorded.folder)?;
+    let (code, would) = would_be_denied(&lacking, &recorded.directory)?;
     ensure!(code == 3 && names(&would).iter().eq(["pipe2"]), "{would:?}");
-    let (code, would) = would_be_denied(&recorded.profile(), &recorded.folder)?;
+    let (code, would) = would_be_denied(&recorded.profile(), &recorded.directory)?;
     ensure!(code == 0 && would.is_empty(), "{would:?}");
     Ok(())
 }
@@ -196,9 +196,9 @@ fn log_only_shows_all_and_the_loop_ends() -> Outcome {
     let made = scratch.join("made").display().to_string();
     let script = format!("mkdir {made} && rmdir {made} | cat");
     let command = ["--", "bash", "-c", &script];
-    let folder = recorded.folder.to_string_lossy().into_owned();
+    let directory = recorded.directory.to_string_lossy().into_owned();
 
-    let update = ["--quiet", "--log-only", "--update", &folder];
+    let update = ["--quiet", "--log-only", "--update", &directory];
     let finished = verify(&profile, &[&update[..], &command[..]].concat())?;
     ensure!(finished.code() == 3, "{finished:?}");
     for call in ["mkdir", "rmdir", "pipe2", "wait4"] {
@@ -209,7 +209,7 @@ fn log_only_shows_all_and_the_loop_ends() -> Outcome {
     }
     ensure!(recorded.recording()?.workload.name == "work");
     let out = out.to_string_lossy();
-    tracer(&["generate", "--output", &out, &folder])?.success()?;
+    tracer(&["generate", "--output", &out, &directory])?.success()?;
     let finished = verify(&profile, &[&["--quiet"][..], &command[..]].concat())?;
     ensure!(
         finished.code() == 0 && finished.stderr.is_empty(),
@@ -231,9 +231,9 @@ fn what_was_stopped_is_merged_as_that() -> Outcome {
         "syscalls": [{ "names": ["mkdir"], "action": "SCMP_ACT_ERRNO" }],
     });
     let deny = write(&scratch, "deny.json", &deny)?;
-    let folder = recorded.folder.to_string_lossy().into_owned();
+    let directory = recorded.directory.to_string_lossy().into_owned();
     let made = scratch.join("made").display().to_string();
-    let finished = verify(&deny, &["--update", &folder, "--", "mkdir", &made])?;
+    let finished = verify(&deny, &["--update", &directory, "--", "mkdir", &made])?;
     ensure!(finished.code() == 3, "{finished:?}");
     let recording = recorded.recording()?;
     let stopped: Vec<_> = recording
@@ -243,7 +243,7 @@ fn what_was_stopped_is_merged_as_that() -> Outcome {
         .collect();
     ensure!(stopped == [83], "{stopped:?}");
     // Loading the filter was tracer's own call.
-    let seccomp = tracer_tests::recording::Call::x86_64(317);
+    let seccomp = tracer_tests::recording::SyscallId::x86_64(317);
     ensure!(!recording.calls().contains(&seccomp), "seccomp is recorded");
     Ok(())
 }
@@ -271,7 +271,7 @@ fn starts_where_it_is_said_to(test: &str, denied: &str) -> Outcome {
         .of(["busybox", "true"])
         .run()?;
     finished.success()?;
-    let recording = recorded.folder.to_string_lossy();
+    let recording = recorded.directory.to_string_lossy();
     let said = verify(&path, &["--format", "json", "--recording", &recording])?;
     ensure!(said.code() == 3, "{said:?}");
     let said: Value = serde_json::from_slice(&said.stdout)?;

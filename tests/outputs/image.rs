@@ -13,9 +13,9 @@ use super::{
 
 const MEDIA_TYPE: &str = "application/vnd.cncf.seccomp-profile.config.v1+json";
 
-fn write(folder: &Path, files: &[(String, String)]) -> Outcome {
+fn write(directory: &Path, files: &[(String, String)]) -> Outcome {
     for (name, text) in files {
-        let path = folder.join(name);
+        let path = directory.join(name);
         fs::create_dir_all(path.parent().context("a folder")?)?;
         fs::write(path, text)?;
     }

@@ -119,7 +119,11 @@ fn what_is_read_only_is_not_denied_to_what_is_written() -> Outcome {
         files["readWritePaths"] == json!(["/var/log/*", "/var/log/web.log"]),
         "{files:#}"
     );
-    ensure!(made.unsaid.iter().any(|it| it.what.contains("/var/log/*")));
+    ensure!(
+        made.omissions
+            .iter()
+            .any(|it| it.what.contains("/var/log/*"))
+    );
     Ok(())
 }
 

@@ -2,14 +2,14 @@
 
 use anyhow::Result;
 use serde_json::Value;
-use syscalls::window;
+use syscalls::runtime_init;
 use tracer_core::{
     profile::{
         Rendering,
         apparmor::AppArmorProfile,
         artifact,
         capabilities::Capabilities,
-        engine::Engine,
+        container_engine::ContainerOptions,
         hardening::Hardening,
         kubernetes::{self, Context, Localhost, ObjectName, Operator, Placement},
         seccomp::{ExecPolicy, Options, SeccompProfile, oci::OciSeccomp},
@@ -37,8 +37,9 @@ impl Models {
         let seccomp = SeccompProfile::from_recordings(recordings, &Options::default())?;
         let apparmor = AppArmorProfile::from_recordings(recordings, &Default::default());
         let capabilities = apparmor.as_ref().and_then(Capabilities::needed_by);
-        let hardening = Hardening::of(&recording, ExecPolicy::default(), capabilities.as_ref());
-        let mut placement = Placement::of(&recording);
+        let hardening =
+            Hardening::from_recording(&recording, ExecPolicy::default(), capabilities.as_ref());
+        let mut placement = Placement::from_recording(&recording);
         // As `--container` says it, of a command, or of a container with a name that no cluster takes.
         placement.container.get_or_insert_with(|| "web".to_owned());
         Ok(Self {
@@ -112,8 +113,8 @@ impl Models {
         Ok(self.context(old_cluster).patch(&self.placement)?)
     }
 
-    pub(crate) fn engine(&self) -> Engine<'_> {
-        Engine {
+    pub(crate) fn engine(&self) -> ContainerOptions<'_> {
+        ContainerOptions {
             workload: self.workload(),
             seccomp: "./seccomp.json",
             apparmor: self.apparmor.as_ref().map(AppArmorProfile::name),
@@ -124,7 +125,7 @@ impl Models {
 
     pub(crate) fn drop_in(&self) -> Result<Rendering> {
         let options = Options {
-            window: window::Choice::None,
+            runtime_init: runtime_init::RuntimeSelection::None,
             ..Options::default()
         };
         let recordings = std::slice::from_ref(&self.recording);

@@ -11,10 +11,10 @@ use tracer_core::{
         seccomp::{
             evaluate::{Filter, Host, Libseccomp, Runtime, Verdict},
             oci::OciSeccomp,
-            read::Kernel,
+            read::KernelVersion,
         },
     },
-    recording::Call,
+    recording::SyscallId,
 };
 use tracer_tests::Outcome;
 
@@ -33,7 +33,7 @@ fn read_back(text: &str) -> anyhow::Result<OciSeccomp> {
     let context = Context {
         native: Abi::X86_64,
         capabilities: &capabilities,
-        kernel: Kernel {
+        kernel_version: KernelVersion {
             version: 6,
             major: 1,
         },
@@ -60,7 +60,7 @@ fn same(models: &Models) -> Outcome {
         for abi in models.seccomp.architectures() {
             for (nr, name) in abi.syscalls() {
                 for argument in ARGUMENTS {
-                    let call = Call { abi, nr };
+                    let call = SyscallId { abi, nr };
                     let one = ours.evaluate(call, [argument; 6]).verdict;
                     let other = theirs.evaluate(call, [argument; 6]).verdict;
                     ensure!(

@@ -29,10 +29,10 @@ fn schemas() -> Result<&'static Schemas> {
 
 fn read() -> Result<Schemas> {
     let mut schemas = Schemas::new();
-    let Ok(folder) = fs::read_dir(requires::crds()) else {
+    let Ok(directory) = fs::read_dir(requires::crds()) else {
         return Ok(schemas);
     };
-    for entry in folder {
+    for entry in directory {
         let text = fs::read_to_string(entry?.path())?;
         for definition in documents(&text)? {
             let spec = &definition["spec"];

@@ -208,7 +208,7 @@ fn a_service_runs_under_it_and_not_with_less() -> Outcome {
         .of(command)
         .run()?;
     finished.success()?;
-    let recording = tracer::store::read(&recorded.folder)?;
+    let recording = tracer::store::read(&recorded.directory)?;
     let drop_in = Models::new(recording)?.drop_in()?.text;
     ensure!(!drop_in.contains('\''), "{drop_in}");
     let manager = Manager::start()?;

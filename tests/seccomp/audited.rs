@@ -47,10 +47,10 @@ fn dockers_default() -> Outcome {
         &text,
         &[
             // defaultErrnoRet is 1: mount_setattr and others that callers probe for get EPERM.
-            "eperm-for-probed",
+            "eperm-prevents-fallback",
             // Performed below.
             "multiplexer",
-            "narrow-argument",
+            "unchecked-argument-bits",
         ],
     )?;
     let sandbox = Sandbox::new()?;
@@ -78,13 +78,13 @@ fn podmans_default() -> Outcome {
         &text,
         &[
             // cachestat and others are named with EPERM, where the default would be ENOSYS.
-            "eperm-for-probed",
+            "eperm-prevents-fallback",
             // mount, unshare, keyctl and more are open for rootless containers in containers.
             "weaker-than-default",
             // setns is in the entry that allows, and refused without CAP_SYS_ADMIN: performed below.
-            "contradiction",
+            "conflicting-rules",
             "multiplexer",
-            "narrow-argument",
+            "unchecked-argument-bits",
         ],
     )?;
     let sandbox = Sandbox::new()?;

@@ -22,7 +22,7 @@ use tracer_core::{
         evaluate::{Decider, Filter, Host, Libseccomp as Version, Runtime},
         oci::OciSeccomp,
     },
-    recording::Call,
+    recording::SyscallId,
 };
 use tracer_tests::{Outcome, libseccomp::Libseccomp, needs, requires::Need};
 
@@ -213,7 +213,7 @@ fn tangled(profile: &OciSeccomp) -> BTreeSet<&str> {
 }
 
 /// Whether a call has one of the names, or may stand for one.
-fn is_of(names: &BTreeSet<&str>, call: Call) -> bool {
+fn is_of(names: &BTreeSet<&str>, call: SyscallId) -> bool {
     let multiplexer = call.abi == Abi::I386 && matches!(call.nr, 102 | 117);
     (multiplexer && !names.is_empty())
         || names

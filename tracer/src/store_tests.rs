@@ -40,11 +40,14 @@ fn refusal(text: &str) -> String {
 
 #[test]
 fn what_is_written_is_read_back() {
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &[(RECORDING, to_json(&sample()))]).unwrap();
-    assert_eq!(read(folder.path()).unwrap(), sample());
-    assert_eq!(read(&folder.path().join(RECORDING)).unwrap(), sample());
-    let mode = fs::metadata(folder.path().join(RECORDING))
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), &[(RECORDING_FILE, to_json(&sample()))]).unwrap();
+    assert_eq!(read(directory.path()).unwrap(), sample());
+    assert_eq!(
+        read(&directory.path().join(RECORDING_FILE)).unwrap(),
+        sample()
+    );
+    let mode = fs::metadata(directory.path().join(RECORDING_FILE))
         .unwrap()
         .permissions()
         .mode();
@@ -82,8 +85,8 @@ fn truncated_unknown_and_duplicate_have_a_position() {
 
 #[test]
 fn a_huge_file_is_not_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("huge.json");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("huge.json");
     File::create(&path).unwrap().set_len(200 << 20).unwrap();
     let error = read(&path).unwrap_err();
     assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
@@ -91,25 +94,28 @@ fn a_huge_file_is_not_read() {
 
 #[test]
 fn a_failed_write_leaves_no_temporary_file() {
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &[("a", "old".to_owned())]).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), &[("a", "old".to_owned())]).unwrap();
     let files = [("a", "new".to_owned()), ("a/b", "x".to_owned())];
-    let result = write(folder.path(), &files);
+    let result = write(directory.path(), &files);
     assert!(result.is_err());
-    let names: Vec<_> = fs::read_dir(folder.path())
+    let names: Vec<_> = fs::read_dir(directory.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(names, ["a"], "no temporary file is left");
-    assert_eq!(fs::read_to_string(folder.path().join("a")).unwrap(), "old");
+    assert_eq!(
+        fs::read_to_string(directory.path().join("a")).unwrap(),
+        "old"
+    );
 }
 
 #[test]
 fn files_in_folders_get_their_folders() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     for text in ["one", "two"] {
-        write(folder.path(), &[("x/y/z", text.to_owned())]).unwrap();
-        let path = folder.path().join("x/y/z");
+        write(directory.path(), &[("x/y/z", text.to_owned())]).unwrap();
+        let path = directory.path().join("x/y/z");
         assert_eq!(fs::read_to_string(path).unwrap(), text);
     }
 }

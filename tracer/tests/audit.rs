@@ -6,7 +6,7 @@ use syscalls::Abi;
 use tracer::store;
 use tracer_core::{
     audit::{self, Context, Finding, Input, Lookup, Severity, rules},
-    profile::seccomp::{oci::OciSeccomp, read::Kernel},
+    profile::seccomp::{oci::OciSeccomp, read::KernelVersion},
     recording::Recording,
 };
 
@@ -44,7 +44,7 @@ fn audited(profile: &OciSeccomp, recordings: &[Recording]) -> anyhow::Result<Vec
     let context = Context {
         native: Abi::X86_64,
         capabilities: &capabilities,
-        kernel: Kernel {
+        kernel_version: KernelVersion {
             version: 6,
             major: 1,
         },
@@ -101,7 +101,7 @@ fn what_was_never_used_can_go() {
     let found = audited(&profile, &[recording]).unwrap();
     let needless: Vec<_> = found
         .iter()
-        .filter(|it| it.id == "needless-grant")
+        .filter(|it| it.id == "unused-syscalls-allowed")
         .collect();
     let [finding] = needless.as_slice() else {
         panic!("{found:#?}");
@@ -122,7 +122,7 @@ fn sarif_has_what_the_schema_requires() {
     let context = Context {
         native: Abi::X86_64,
         capabilities: &capabilities,
-        kernel: Kernel {
+        kernel_version: KernelVersion {
             version: 6,
             major: 1,
         },

@@ -73,7 +73,7 @@ pub(crate) fn not_started(command: &Command) -> String {
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
+        .map(|directory| directory.join(program))
         .find(|file| is_executable(file))
 }
 

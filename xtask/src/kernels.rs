@@ -56,8 +56,8 @@ impl Kernel {
         if let Ok(kernel) = Self::open(&home) {
             return Ok(kernel);
         }
-        let folder = workspace.target.join("vm");
-        let partial = folder.join(format!(".{}.{}", release.name(), std::process::id()));
+        let directory = workspace.target.join("vm");
+        let partial = directory.join(format!(".{}.{}", release.name(), std::process::id()));
         let made = fetch(release, &partial).and_then(|()| {
             Self::open(&partial)?;
             // Another run may have made it meanwhile; then this one is not needed.

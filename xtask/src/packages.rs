@@ -129,8 +129,9 @@ fn not_installed(packages: &[&'static str], known: &str) -> Vec<&'static str> {
 }
 
 fn apt_install(packages: &[&str], log: &Path) -> Result<()> {
-    let folder = log.parent().context("a log lies in a folder")?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let directory = log.parent().context("a log lies in a folder")?;
+    fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
     let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     // An old list does not matter when it names what is needed, and when it does not, the
     // installation says so.

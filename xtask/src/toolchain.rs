@@ -65,9 +65,9 @@ impl Toolchain {
 
     /// The LLVM library that rustc itself is linked with.
     pub(crate) fn libllvm(&self) -> Result<PathBuf> {
-        let folder = self.sysroot.join("lib");
-        let entries =
-            fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+        let directory = self.sysroot.join("lib");
+        let entries = fs::read_dir(&directory)
+            .with_context(|| format!("cannot list {}", directory.display()))?;
         for entry in entries {
             let path = entry?.path();
             let name = path
@@ -83,7 +83,7 @@ impl Toolchain {
         bail!(
             "rustc's own LLVM is not in {}, and bpf-linker must be built against it: use a \
              toolchain that rustup installed (https://rustup.rs)",
-            folder.display()
+            directory.display()
         )
     }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use tracer_core::{
     diff::{Change, ChangeKind, Diff, Kind},
-    recording::words::plain,
+    recording::plain_text::plain,
 };
 
 /// What changed, in the form of a unified diff: `before` and `after` are what the two are called.

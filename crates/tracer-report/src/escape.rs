@@ -8,17 +8,17 @@
 use std::fmt::Write;
 
 /// More characters than this are cut off, where what is meant is known from the beginning.
-const LONGEST: usize = 240;
+const MAX_LEN: usize = 240;
 
 /// The same where a long name has room: the longest path that a system call takes.
-const LONGEST_VISIBLE: usize = 4096;
+const MAX_VISIBLE_LEN: usize = 4096;
 
 /// `name` as a code span, for any place in Markdown, table cells included.
 ///
 /// Different names that are not cut off give different text: `\` stands for itself only doubled,
 /// and otherwise begins `\xNN` or `\u{NNNN}`.
 pub fn code(name: &str) -> String {
-    span(name, LONGEST)
+    span(name, MAX_LEN)
 }
 
 /// The same for a rule, or a path that one is about: all of it, since what differs may be at the end.
@@ -86,7 +86,7 @@ pub fn prose(sentence: &str) -> String {
 /// As [`code`] has it, but for the signs that mean something in Markdown only.
 pub fn visible(name: &str) -> String {
     let mut out = String::new();
-    for c in name.chars().take(LONGEST_VISIBLE) {
+    for c in name.chars().take(MAX_VISIBLE_LEN) {
         match c {
             '\\' => out.push_str("\\\\"),
             ' ' => out.push(' '),
@@ -94,7 +94,7 @@ pub fn visible(name: &str) -> String {
             _ => push_escape(&mut out, c),
         }
     }
-    if name.chars().nth(LONGEST_VISIBLE).is_some() {
+    if name.chars().nth(MAX_VISIBLE_LEN).is_some() {
         out.push_str("...");
     }
     out
@@ -231,7 +231,7 @@ mod tests {
 
         #[test]
         fn a_code_span_can_be_read_back(name in hostile()) {
-            prop_assume!(!name.is_empty() && name.chars().count() <= LONGEST);
+            prop_assume!(!name.is_empty() && name.chars().count() <= MAX_LEN);
             prop_assert_eq!(read_back(&code(&name)), Some(name));
         }
 

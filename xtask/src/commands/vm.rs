@@ -237,8 +237,8 @@ impl Checks {
     }
 }
 
-fn in_folder(folder: &Path, command: &Command) -> String {
-    let enter = cmd::describe(Command::new("cd").arg(folder));
+fn in_folder(directory: &Path, command: &Command) -> String {
+    let enter = cmd::describe(Command::new("cd").arg(directory));
     format!("{enter} && {}", cmd::describe(command))
 }
 

@@ -9,7 +9,10 @@ fn says(name: &str, values: &[u64]) -> String {
 #[test]
 fn every_call_exists_and_is_there_once() {
     let mut seen = BTreeSet::new();
-    for name in RECORDED.iter().flat_map(|recorded| recorded.names) {
+    for name in RECORDED_ARGUMENTS
+        .iter()
+        .flat_map(|recorded| recorded.names)
+    {
         assert!(seen.insert(name), "{name} twice");
         assert!(
             Abi::ALL
@@ -24,14 +27,17 @@ fn every_call_exists_and_is_there_once() {
 
 #[test]
 fn arguments_are_in_order_and_within_what_the_kernel_side_reads() {
-    for recorded in RECORDED {
+    for recorded in RECORDED_ARGUMENTS {
         let indices = recorded.indices();
         assert!(indices.is_sorted_by(|a, b| a < b), "{recorded:?}");
         assert!(indices.iter().all(|index| *index < 3), "{recorded:?}");
         for argument in recorded.arguments {
             assert_ne!(argument.mask, 0);
         }
-        assert_eq!(recorded.pick([1, 2, 3]).len(), recorded.arguments.len());
+        assert_eq!(
+            recorded.select_values([1, 2, 3]).len(),
+            recorded.arguments.len()
+        );
     }
 }
 
@@ -113,7 +119,7 @@ fn passes(name: &str, mode: Mode, seen: &[&[u64]], arguments: [u64; 3]) -> bool 
         Restriction::Open(_) => true,
         Restriction::Only(only) => {
             let arguments = [a, b, c, 0, 0, 0];
-            only.iter().any(|it| it.conditions.hold(&arguments))
+            only.iter().any(|it| it.conditions.are_met_by(&arguments))
         }
     }
 }
@@ -185,8 +191,8 @@ fn what_varies_is_left_open_and_says_why() {
             "{name}: {reason}"
         );
     }
-    for recorded in RECORDED {
-        assert!(recorded.open_under(Mode::Off).is_some());
+    for recorded in RECORDED_ARGUMENTS {
+        assert!(recorded.unrestricted_reason(Mode::Off).is_some());
         assert!(recorded.varies.is_none_or(|reason| !reason.ends_with('.')));
     }
     assert!(restricted("clone3", Mode::All, &[&[17]]).is_err());

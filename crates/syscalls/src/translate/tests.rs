@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{FORMS, LACKING, START, WIDE, start, translate};
+use super::{FORMS, MISSING, START_UP_CALLS, WIDE, start, translate};
 use crate::{Abi, errno};
 
 /// What can be recorded on.
@@ -28,7 +28,7 @@ fn every_call_has_an_answer_that_exists() {
                 match translate(name, from, to) {
                     Ok(found) => assert!(found.iter().all(|it| has(to, it.call)), "{name} {to}"),
                     Err(why) => assert!(
-                        LACKING.iter().any(|it| it.why == why) && !has(to, name),
+                        MISSING.iter().any(|it| it.why == why) && !has(to, name),
                         "{name} of {from} for {to}: {why}"
                     ),
                 }
@@ -141,10 +141,10 @@ fn rows_are_in_order_exist_and_are_needed() {
             assert!(has(Abi::I386, also) || has(Abi::Arm, also), "{also}");
         }
     }
-    for (abi, name, _) in START {
+    for (abi, name, _) in START_UP_CALLS {
         assert!(has(*abi, name), "{name}");
     }
-    let lacking: Vec<_> = LACKING.iter().flat_map(|it| it.calls).collect();
+    let lacking: Vec<_> = MISSING.iter().flat_map(|it| it.calls).collect();
     assert_eq!(lacking.len(), lacking.iter().collect::<BTreeSet<_>>().len());
     for name in lacking {
         assert!(FROM.iter().any(|from| has(*from, name)), "{name}");

@@ -7,7 +7,7 @@ use crate::{
         fixture::{self, path},
         oci::OciSeccomp,
     },
-    recording::{Arguments, Blocked, Call, Combination, Phase, Recording},
+    recording::{Arguments, Blocked, Combination, Phase, Recording, SyscallId},
 };
 
 fn filter(json: &str) -> Filter {
@@ -226,7 +226,7 @@ proptest! {
         let (Ok(before), Ok(after)) = (Filter::new(&before, host), Filter::new(&after, host)) else {
             return Ok(());
         };
-        let prctl = Call { abi: Abi::X86_64, nr: 157 };
+        let prctl = SyscallId { abi: Abi::X86_64, nr: 157 };
         // Of the first argument the kernel reads the lower half.
         let args = [args[0] & 0xffff_ffff, args[1], args[2], 0, 0, 0];
         let verdict = |filter: &Filter| filter.evaluate(prctl, args).verdict;

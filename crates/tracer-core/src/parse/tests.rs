@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::profile::seccomp::{
     oci::{Action, Condition, Entry, OciSeccomp, Operator},
-    read::{Kernel, Target},
+    read::{KernelVersion, Target},
 };
 use syscalls::Abi;
 
@@ -22,7 +22,7 @@ fn target() -> Target {
     Target {
         native: Abi::X86_64,
         capabilities: [].into(),
-        kernel: Kernel {
+        kernel_version: KernelVersion {
             version: 6,
             major: 1,
         },

@@ -8,10 +8,10 @@ use std::{
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::Number;
 
-use super::{Content, Input, MAX_DEPTH, MAX_NODES, Malformed, Node, node::Key};
+use super::{Content, Input, MAX_DEPTH, MAX_NODES, Node, ParseError, node::Key};
 
 /// Reads the documents of a file.
-pub(super) fn read(input: &Input) -> Result<Vec<Node>, Malformed> {
+pub(super) fn read(input: &Input) -> Result<Vec<Node>, ParseError> {
     let mut builder = Builder::new(input);
     for event in Parser::new_from_str(input.text()) {
         let (event, span) = event.map_err(|error| {
@@ -77,7 +77,7 @@ impl<'input> Builder<'input> {
         self.byte(span.start.index())..self.byte(span.end.index())
     }
 
-    fn take(&mut self, event: &Event<'_>, span: Span) -> Result<(), Malformed> {
+    fn take(&mut self, event: &Event<'_>, span: Span) -> Result<(), ParseError> {
         let span = self.span(span);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -120,7 +120,7 @@ impl<'input> Builder<'input> {
         }
     }
 
-    fn begin(&mut self, span: Range<usize>, anchor: usize, kind: Kind) -> Result<(), Malformed> {
+    fn begin(&mut self, span: Range<usize>, anchor: usize, kind: Kind) -> Result<(), ParseError> {
         if self.open.len() >= MAX_DEPTH {
             let what = format!("values lie in one another more than {MAX_DEPTH} deep");
             return Err(self.input.malformed(span.start, what));
@@ -133,7 +133,7 @@ impl<'input> Builder<'input> {
         Ok(())
     }
 
-    fn add(&mut self, node: Node, anchor: usize, count: usize) -> Result<(), Malformed> {
+    fn add(&mut self, node: Node, anchor: usize, count: usize) -> Result<(), ParseError> {
         self.nodes += count;
         if self.nodes > MAX_NODES || depth(&node) + self.open.len() > MAX_DEPTH {
             let what = format!(
@@ -157,7 +157,7 @@ impl<'input> Builder<'input> {
     }
 }
 
-fn key(input: &Input, seen: &mut BTreeSet<String>, node: Node) -> Result<Key, Malformed> {
+fn key(input: &Input, seen: &mut BTreeSet<String>, node: Node) -> Result<Key, ParseError> {
     let text = match node.content {
         Content::Text(text) => text,
         Content::Bool(bool) => bool.to_string(),

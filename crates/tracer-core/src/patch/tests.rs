@@ -11,7 +11,7 @@ use crate::profile::{
 fn hardening() -> Hardening {
     let setting = || Setting {
         holds: false,
-        because: "nothing is known".to_owned(),
+        reason: "nothing is known".to_owned(),
     };
     Hardening {
         no_new_privileges: setting(),

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::recording::words::plain;
+use crate::recording::plain_text::plain;
 
 /// A map under construction: pairs and comments in the order of output.
 #[derive(Clone, Debug, Default)]

@@ -15,7 +15,7 @@ fn incidence(instances: u32, counts: &[u32]) -> Incidence {
     let mut seen = Vec::new();
     for (often, count) in (1..).zip(counts) {
         for _ in 0..*count {
-            let call = Call {
+            let call = SyscallId {
                 abi: Abi::X86_64,
                 nr,
             };
@@ -88,7 +88,7 @@ fn too_little_is_refused() {
 
 #[test]
 fn what_is_in_no_profile_does_not_count() {
-    let call = |nr| Call {
+    let call = |nr| SyscallId {
         abi: Abi::X86_64,
         nr,
     };
@@ -96,7 +96,7 @@ fn what_is_in_no_profile_does_not_count() {
         2,
         [
             (call(0), 0, Phase::Setup, false),
-            (call(1), 0, Phase::Window, false),
+            (call(1), 0, Phase::RuntimeInit, false),
             (call(2), 0, Phase::Terminal, false),
             (call(3), 0, Phase::Run, true),
             (call(4), 0, Phase::Run, false),
@@ -125,7 +125,7 @@ fn discovery(edit: impl FnOnce(&mut Recording)) -> Discovery {
         }
     }
     edit(&mut recording);
-    Discovery::of(&recording)
+    Discovery::from_recording(&recording)
 }
 
 #[test]
@@ -203,7 +203,7 @@ proptest! {
         prop_assume!(!recordings.is_empty());
         let there = merge(recordings.iter().cloned()).unwrap();
         let back = merge(recordings.iter().rev().cloned()).unwrap();
-        prop_assert_eq!(Discovery::of(&there), Discovery::of(&back));
-        prop_assert_eq!(there.coverage.discovery, Some(Discovery::of(&back)));
+        prop_assert_eq!(Discovery::from_recording(&there), Discovery::from_recording(&back));
+        prop_assert_eq!(there.coverage.discovery, Some(Discovery::from_recording(&back)));
     }
 }

@@ -137,9 +137,9 @@ proptest! {
     #[test]
     fn rare_calls_are_counted_exactly(recordings in strategy::recordings()) {
         prop_assume!(!recordings.is_empty());
-        let whole = Incidence::of(&all(&recordings));
+        let whole = Incidence::from_recording(&all(&recordings));
         let folded = read(&bytes(&recordings, Limits { runs: 100, ..TIGHT }).unwrap());
-        let folded = Incidence::of(&folded);
+        let folded = Incidence::from_recording(&folded);
         prop_assert_eq!(whole.calls(), folded.calls());
         for instances in [1, 2] {
             prop_assert_eq!(whole.seen_in(instances), folded.seen_in(instances));
@@ -170,7 +170,7 @@ fn replica(number: usize) -> Recording {
 #[test]
 fn a_recording_alone_stays_as_it_is() {
     let mut one = replica(0);
-    one.coverage.discovery = Some(Discovery::of(&one));
+    one.coverage.discovery = Some(Discovery::from_recording(&one));
     assert_eq!(all(std::slice::from_ref(&one)), one);
     assert_eq!(all(&[one.clone(), one.clone()]), one);
     assert_eq!(merge([]), None);

@@ -13,7 +13,7 @@ use tracer_abi::{
 use super::{Probe, ProbeError, pod::Plain};
 use syscalls::{
     Abi, Machine,
-    arguments::{MAX_RECORDED, RECORDABLE_ARGUMENTS, Recorded, recorded},
+    arguments::{MAX_RECORDED, RECORDABLE_ARGUMENTS, RecordedArguments, recorded},
 };
 
 const _: () = assert!(MAX_RECORDED == MAX_WATCHES && RECORDABLE_ARGUMENTS == WATCHED_ARGUMENTS);
@@ -104,7 +104,7 @@ fn watched(machine: Machine) -> Vec<Watched> {
 }
 
 /// What the kernel programs are to do about a syscall's arguments; `number` tells it from others.
-fn watch_of(recorded: &Recorded, number: u32) -> Watch {
+fn watch_of(recorded: &RecordedArguments, number: u32) -> Watch {
     let mut masks = [0; WATCHED_ARGUMENTS];
     for argument in recorded.arguments {
         if let Some(mask) = masks.get_mut(argument.index as usize) {

@@ -23,7 +23,7 @@ pub enum BtfError {
     Truncated,
     /// A type is of a kind that is not known, so the next one cannot be found.
     #[error("type {id} is of the unknown kind {kind}")]
-    Kind {
+    CgroupKind {
         /// The type.
         id: u32,
         /// Its kind.
@@ -103,7 +103,8 @@ impl<'a> Btf<'a> {
             let info = word(types, at + 4).ok_or(BtfError::Truncated)?;
             let kind = kind_of(info);
             let id = u32::try_from(this.places.len() + 1).unwrap_or(u32::MAX);
-            let trailer = kind::trailer(kind, elements(info)).ok_or(BtfError::Kind { id, kind })?;
+            let trailer =
+                kind::trailer(kind, elements(info)).ok_or(BtfError::CgroupKind { id, kind })?;
             if kind == kind::STRUCT
                 && let Some(name) = word(types, at).and_then(|name| this.string(name))
                 && !name.is_empty()

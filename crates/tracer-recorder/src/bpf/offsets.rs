@@ -9,7 +9,7 @@ use tracer_abi::{AbiTest, Config};
 
 use super::{
     ProbeError,
-    accesses::{self, Offered},
+    accesses::{self, AvailableMechanisms},
     btf::Btf,
     support::BTF_PATH,
 };
@@ -17,7 +17,8 @@ use syscalls::Abi;
 
 /// The offsets of the running kernel; the choices in the [`Config`] are left at 0. And why accesses
 /// to files and the like cannot be recorded, if so.
-pub(super) fn of_running_kernel() -> Result<(Config, Result<Offered, String>), ProbeError> {
+pub(super) fn of_running_kernel()
+-> Result<(Config, Result<AvailableMechanisms, String>), ProbeError> {
     let bad = |cause: anyhow::Error| ProbeError::BadBtf {
         path: BTF_PATH,
         cause,

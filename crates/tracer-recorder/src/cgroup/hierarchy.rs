@@ -80,7 +80,7 @@ impl Hierarchy {
     ///
     /// # Errors
     /// [`CgroupError::Own`].
-    pub fn own(&self) -> Result<Cgroup, CgroupError> {
+    pub fn current(&self) -> Result<Cgroup, CgroupError> {
         let own = Process::myself()
             .and_then(|process| process.cgroups())
             .map_err(|error| CgroupError::Own(error.to_string()))?;

@@ -22,7 +22,7 @@ pub enum Warning {
 
 impl Warning {
     /// The warnings that a container's bundle gives.
-    pub fn of(security: &Security) -> Vec<Self> {
+    pub fn from_security(security: &Security) -> Vec<Self> {
         let mut warnings = Vec::new();
         warnings.extend(security.privileged.map(Self::Privileged));
         if security.uid == Some(0) && !security.user_namespace {
@@ -87,7 +87,10 @@ mod tests {
     fn warnings_follow_from_the_bundle() {
         let codes = |config: serde_json::Value| -> Vec<&'static str> {
             let security = Bundle::read(&config).security;
-            Warning::of(&security).iter().map(Warning::code).collect()
+            Warning::from_security(&security)
+                .iter()
+                .map(Warning::code)
+                .collect()
         };
         use serde_json::json;
         assert_eq!(codes(json!({})), ["root-user", "seccomp-unconfined"]);

@@ -23,14 +23,14 @@ pub(super) fn find(command: &OsStr) -> Result<PathBuf, RecordError> {
     }
     let mut refusal = None;
     let folders = env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-    for folder in env::split_paths(&folders) {
+    for directory in env::split_paths(&folders) {
         // An empty entry is the current folder (POSIX, 8.3).
-        let folder = if folder.as_os_str().is_empty() {
+        let directory = if directory.as_os_str().is_empty() {
             PathBuf::from(".")
         } else {
-            folder
+            directory
         };
-        match executable(&folder.join(command)) {
+        match executable(&directory.join(command)) {
             Ok(path) => return Ok(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => refusal = Some(error),

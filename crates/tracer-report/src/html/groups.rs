@@ -7,7 +7,7 @@ const FEW: usize = 120;
 const OWN: usize = 12;
 
 /// Most in one group: a browser lays out no more at once.
-const MOST: usize = 250;
+const LIMIT: usize = 250;
 
 /// A group: what it is called, and the indices of its paths, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,8 +75,8 @@ fn divide(paths: &[String], members: Vec<usize>, mut directory: String, out: &mu
 }
 
 fn push(out: &mut Vec<Group>, title: String, members: Vec<usize>) {
-    let parts = members.len().div_ceil(MOST);
-    for (at, part) in members.chunks(MOST).enumerate() {
+    let parts = members.len().div_ceil(LIMIT);
+    for (at, part) in members.chunks(LIMIT).enumerate() {
         let title = if parts > 1 {
             format!("{title}, part {} of {parts}", at + 1)
         } else {

@@ -8,7 +8,7 @@ use crate::escape::{printable, visible};
 use tracer_core::recording::Executable;
 
 /// Most executables that are named at once.
-const NAMED: usize = 6;
+const MAX_NAMED: usize = 6;
 
 /// A name that a workload chose.
 pub(super) fn name(text: &str) -> Markup {
@@ -34,9 +34,9 @@ pub(super) fn sentence(text: &str) -> String {
 
 /// Several executables.
 pub(super) fn executables(all: &BTreeSet<Executable>) -> Markup {
-    let more = all.len().saturating_sub(NAMED);
+    let more = all.len().saturating_sub(MAX_NAMED);
     html! {
-        @for (at, executable) in all.iter().take(NAMED).enumerate() {
+        @for (at, executable) in all.iter().take(MAX_NAMED).enumerate() {
             @if at > 0 { ", " }
             @match executable {
                 Executable::Path(path) => { (name(path)) }

@@ -12,7 +12,7 @@ use crate::{
         seccomp::{ExecPolicy, fixture},
     },
     recording::{
-        CapabilityUse, FileAccess, FilePath, FileUse, Phase, Recording, Security, Seen,
+        CapabilityUse, FileAccess, FilePath, FileUse, ObservedAccess, Phase, Recording, Security,
         SocketOperation, SocketUse,
     },
 };
@@ -28,13 +28,13 @@ const OPTIONS: Options = Options {
 };
 
 /// Done by a program, not by the kernel for one that is executed.
-fn run(path: &str, access: FileAccess, program: &str) -> Seen<FileUse> {
+fn run(path: &str, access: FileAccess, program: &str) -> ObservedAccess<FileUse> {
     let mut seen = seen(file(path.as_bytes(), access), Phase::Run, program);
     seen.evidence[0].call = None;
     seen
 }
 
-fn executes(program: &str, path: &str) -> Seen<FileUse> {
+fn executes(program: &str, path: &str) -> ObservedAccess<FileUse> {
     seen(
         file(path.as_bytes(), FileAccess::Execute),
         Phase::Run,
@@ -43,7 +43,7 @@ fn executes(program: &str, path: &str) -> Seen<FileUse> {
 }
 
 /// Mapped by the kernel for a program that is executed.
-fn mapped(program: &str, path: &str) -> Seen<FileUse> {
+fn mapped(program: &str, path: &str) -> ObservedAccess<FileUse> {
     seen(
         file(path.as_bytes(), FileAccess::MapExecutable),
         Phase::Run,
@@ -51,9 +51,9 @@ fn mapped(program: &str, path: &str) -> Seen<FileUse> {
     )
 }
 
-fn capability(number: u8, program: &str) -> Seen<CapabilityUse> {
+fn capability(number: u8, program: &str) -> ObservedAccess<CapabilityUse> {
     let what = CapabilityUse {
-        capability: Capability::of(number),
+        capability: Capability::from_number(number),
         audited: Some(true),
         own_namespace: false,
     };

@@ -167,7 +167,7 @@ impl Pattern {
             }
         }
         let token = quote::finish(token, quotes);
-        (token.len() <= quote::LONGEST_TOKEN).then_some(token)
+        (token.len() <= quote::MAX_TOKEN_LEN).then_some(token)
     }
 }
 

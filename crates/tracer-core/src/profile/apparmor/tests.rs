@@ -270,7 +270,7 @@ fn nothing_of_a_runtime_is_left() {
     let all: Vec<_> = recording.files.drain(..).collect();
     for (phase, expected) in [
         (Phase::Setup, false),
-        (Phase::Window, false),
+        (Phase::RuntimeInit, false),
         (Phase::Exec, true),
     ] {
         recording.files = all

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{
-    ErrnoPolicy, ExecPolicy, Options, Rule, SeccompProfile, VariantPolicy,
+    ErrnoPolicy, ExecPolicy, FallbackPolicy, Options, Rule, SeccompProfile,
     fixture::{Seen, path, recording},
     oci::{Action, OciSeccomp},
 };
@@ -15,7 +15,7 @@ use crate::{
 };
 use syscalls::{
     Abi,
-    arguments::{Mode, RECORDED, recorded},
+    arguments::{Mode, RECORDED_ARGUMENTS, recorded},
     errno,
 };
 
@@ -26,7 +26,7 @@ pub(super) fn seen() -> impl Strategy<Value = Vec<Seen>> {
         Phase::Run,
         Phase::Run,
         Phase::Exec,
-        Phase::Window,
+        Phase::RuntimeInit,
         Phase::Setup,
     ]);
     let executable = prop_oneof![
@@ -52,7 +52,7 @@ pub(super) fn given() -> impl Strategy<Value = Recording> {
         ];
         vec(vec(value, 3), 1..6)
     };
-    let names: Vec<_> = RECORDED
+    let names: Vec<_> = RECORDED_ARGUMENTS
         .iter()
         .flat_map(|it| it.names)
         .filter_map(|name| Abi::X86_64.syscall_number(name))
@@ -92,17 +92,17 @@ pub(super) fn options() -> impl Strategy<Value = Options> {
     (
         select(vec!["all", "none", "runc", "runc@1.1,crun@1.8"]),
         any::<bool>(),
-        select(vec![VariantPolicy::Fallbacks, VariantPolicy::None]),
+        select(vec![FallbackPolicy::Fallbacks, FallbackPolicy::None]),
         select(vec![ExecPolicy::Probes, ExecPolicy::All, ExecPolicy::None]),
         any::<bool>(),
         select(vec![ErrnoPolicy::Probed, ErrnoPolicy::Eperm]),
         select(vec![Mode::Off, Mode::Safe, Mode::All]),
     )
         .prop_map(
-            |(window, essential, variants, exec, allow_blocked, errno, arguments)| Options {
-                window: window.parse().unwrap(),
+            |(runtime_init, essential, fallbacks, exec, allow_blocked, errno, arguments)| Options {
+                runtime_init: runtime_init.parse().unwrap(),
                 essential,
-                variants,
+                fallbacks,
                 exec,
                 allow_blocked,
                 arguments,
@@ -143,18 +143,18 @@ proptest! {
         for syscall in &recordings[0].syscalls {
             let mut name = syscall.abi.syscall_name(syscall.nr).unwrap();
             let recorded = recorded(syscall.abi, name).unwrap();
-            let gave_way = name == "clone3" && profile.gave_way().is_some();
-            if gave_way {
+            let replaced_clone3 = name == "clone3" && profile.replaced_clone3().is_some();
+            if replaced_clone3 {
                 name = "clone";
             }
             for combination in &syscall.arguments.as_ref().unwrap().seen {
                 let mut arguments = [garbage; 6];
                 for (argument, value) in recorded.arguments.iter().zip(&combination.values) {
-                    let mask = if gave_way { 0xffff_ffff } else { argument.mask };
+                    let mask = if replaced_clone3 { 0xffff_ffff } else { argument.mask };
                     arguments[argument.index as usize] = value & mask | garbage & !mask;
                 }
                 let only = profile.rule(name).unwrap().only();
-                let passes = only.is_none_or(|only| only.keys().any(|it| it.hold(&arguments)));
+                let passes = only.is_none_or(|only| only.keys().any(|it| it.are_met_by(&arguments)));
                 prop_assert!(passes, "{} {:?}", name, combination);
             }
         }
@@ -197,7 +197,7 @@ proptest! {
             prop_assert!(!(refused.contains(name) && errno::is_probed(name)));
         }
         if options.errno == ErrnoPolicy::Probed {
-            for name in profile.architectures().flat_map(errno::old_calls) {
+            for name in profile.architectures().flat_map(errno::long_established_syscalls) {
                 prop_assert!(profile.rule(name).is_some() != refused.contains(name));
             }
         }
@@ -212,16 +212,16 @@ proptest! {
 
     #[test]
     fn variants_add_and_change_nothing_else(seen in seen(), options in options()) {
-        let of = |variants| {
-            let options = Options { variants, ..options.clone() };
+        let of = |fallbacks| {
+            let options = Options { fallbacks, ..options.clone() };
             SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap()
         };
-        let (with, without) = (of(VariantPolicy::Fallbacks), of(VariantPolicy::None));
-        prop_assert_eq!(without.variants().count(), 0);
-        let added: BTreeSet<_> = with.variants().map(|(name, _)| name).collect();
+        let (with, without) = (of(FallbackPolicy::Fallbacks), of(FallbackPolicy::None));
+        prop_assert_eq!(without.fallbacks().count(), 0);
+        let added: BTreeSet<_> = with.fallbacks().map(|(name, _)| name).collect();
         for (name, rule) in with.rules() {
             if added.contains(name) {
-                prop_assert!(rule.layers().any(|layer| layer == Layer::Variant));
+                prop_assert!(rule.layers().any(|layer| layer == Layer::Fallback));
                 // Unless it was there for some arguments only.
                 prop_assert!(without.rule(name).is_none_or(|rule| rule.only().is_some()));
             } else if name == "clone3" {
@@ -232,7 +232,7 @@ proptest! {
                 prop_assert_eq!(Some(rule), without.rule(name));
             }
         }
-        for (name, reasons) in with.variants() {
+        for (name, reasons) in with.fallbacks() {
             for added in reasons {
                 prop_assert!(added.stands_for.iter().all(|it| without.rule(it).is_some()), "{}", name);
             }

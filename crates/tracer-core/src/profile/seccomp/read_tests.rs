@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn target(native: Abi, capabilities: &[&str], kernel: &str) -> Target {
+fn target(native: Abi, capabilities: &[&str], kernel_version: &str) -> Target {
     Target {
         native,
         capabilities: capabilities.iter().map(|&name| name.to_owned()).collect(),
-        kernel: kernel.parse().unwrap(),
+        kernel_version: kernel_version.parse().unwrap(),
     }
 }
 
@@ -186,11 +186,14 @@ fn what_no_engine_reads_is_refused_with_its_place() {
 
 #[test]
 fn kernels_compare_by_two_numbers() {
-    let kernel = |text: &str| text.parse::<Kernel>();
-    assert!(kernel("6.1.0-18-amd64").unwrap() > kernel("5.15").unwrap());
-    assert!(kernel("4.8").unwrap() < kernel("4.18-rc1").unwrap());
-    assert_eq!(kernel("6.1").unwrap(), kernel("6.1.99").unwrap());
+    let kernel_version = |text: &str| text.parse::<KernelVersion>();
+    assert!(kernel_version("6.1.0-18-amd64").unwrap() > kernel_version("5.15").unwrap());
+    assert!(kernel_version("4.8").unwrap() < kernel_version("4.18-rc1").unwrap());
+    assert_eq!(
+        kernel_version("6.1").unwrap(),
+        kernel_version("6.1.99").unwrap()
+    );
     for text in ["", "6", "6.", ".1", "six.one", "99999999999.1"] {
-        assert!(kernel(text).is_err(), "{text}");
+        assert!(kernel_version(text).is_err(), "{text}");
     }
 }

@@ -77,8 +77,8 @@ impl Rule {
         let mut widest: BTreeMap<_, Alternative> = BTreeMap::new();
         for (conditions, alternative) in &self.only {
             for (wider, its) in &self.only {
-                let is_wider = |it: &Conditions| it != wider && wider.imply(it);
-                if conditions.imply(wider) && !self.only.keys().any(is_wider) {
+                let is_wider = |it: &Conditions| it != wider && wider.implies(it);
+                if conditions.implies(wider) && !self.only.keys().any(is_wider) {
                     let shown = widest.entry(*wider).or_insert_with(|| its.clone());
                     shown.layers.extend(&alternative.layers);
                 }
@@ -108,7 +108,7 @@ impl Rule {
     }
 
     /// Why it is allowed for any arguments although they are recorded.
-    pub fn why_open(&self) -> impl Iterator<Item = &'static str> {
+    pub fn unrestricted_reasons(&self) -> impl Iterator<Item = &'static str> {
         let open = if self.any.is_empty() {
             None
         } else {
@@ -118,8 +118,8 @@ impl Rule {
     }
 
     /// Whether whatever meets these conditions is let through.
-    pub(super) fn lets_through(&self, conditions: &Conditions) -> bool {
-        !self.any.is_empty() || self.only.keys().any(|wider| conditions.imply(wider))
+    pub(super) fn allows(&self, conditions: &Conditions) -> bool {
+        !self.any.is_empty() || self.only.keys().any(|wider| conditions.implies(wider))
     }
 
     /// Notes what it was given.
@@ -128,7 +128,7 @@ impl Rule {
     }
 
     /// Notes why it is not restricted.
-    pub(super) fn is_open(&mut self, reason: &'static str) {
+    pub(super) fn add_unrestricted_reason(&mut self, reason: &'static str) {
         self.open.insert(reason);
     }
 
@@ -195,8 +195,8 @@ mod tests {
         let other = conditions(&[(1, 1, 1)]);
         let mut rule = Rule::default();
         rule.allow_only(Layer::Observed, three, "it ends in 3");
-        rule.allow_only(Layer::Window, odd, "it is odd");
-        rule.allow_only(Layer::Window, other, "the other is odd");
+        rule.allow_only(Layer::RuntimeInit, odd, "it is odd");
+        rule.allow_only(Layer::RuntimeInit, other, "the other is odd");
         let only = rule.only().unwrap();
         assert_eq!(
             only.keys().collect::<BTreeSet<_>>(),
@@ -205,7 +205,7 @@ mod tests {
         let shown = &only[&odd];
         assert_eq!(shown.when().collect::<Vec<_>>(), ["it is odd"]);
         assert_eq!(shown.layer(), Some(Layer::Observed));
-        assert_eq!(only[&other].layer(), Some(Layer::Window));
+        assert_eq!(only[&other].layer(), Some(Layer::RuntimeInit));
     }
 
     type Asked = (Layer, Conditions);
@@ -240,11 +240,11 @@ mod tests {
             let only = rule(&asked).only().unwrap();
             let arguments = [a, b, c, 0, 0, 0];
             prop_assert_eq!(
-                asked.iter().any(|(_, it)| it.hold(&arguments)),
-                only.keys().any(|it| it.hold(&arguments))
+                asked.iter().any(|(_, it)| it.are_met_by(&arguments)),
+                only.keys().any(|it| it.are_met_by(&arguments))
             );
             for one in only.keys() {
-                prop_assert!(only.keys().all(|other| one == other || !one.imply(other)));
+                prop_assert!(only.keys().all(|other| one == other || !one.implies(other)));
             }
             let layers: BTreeSet<_> = only.values().flat_map(Alternative::layers).collect();
             prop_assert_eq!(layers, asked.iter().map(|(layer, _)| *layer).collect());

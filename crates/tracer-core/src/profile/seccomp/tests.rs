@@ -1,26 +1,26 @@
 //! The model by examples, and the OCI form.
 
 use super::{
-    ErrnoPolicy, Error, ExecPolicy, Options, Rule, SeccompProfile, VariantPolicy,
+    ErrnoPolicy, Error, ExecPolicy, FallbackPolicy, Options, Rule, SeccompProfile,
     evaluate::{Filter, Host, Libseccomp, Runtime, Verdict},
     fixture::{mixed, path, recording},
     oci::{Action, Condition, Entry, OciSeccomp, Operator},
 };
 use crate::{
     profile::Layer,
-    recording::{Blocked, Call, Executable, Phase},
+    recording::{Blocked, Executable, Phase, SyscallId},
 };
 use syscalls::{
     Abi,
     arguments::Mode,
     condition::{self, Conditions},
-    window,
+    runtime_init,
 };
 
 const BARE: Options = Options {
-    window: window::Choice::None,
+    runtime_init: runtime_init::RuntimeSelection::None,
     essential: false,
-    variants: VariantPolicy::None,
+    fallbacks: FallbackPolicy::None,
     exec: ExecPolicy::Probes,
     allow_blocked: false,
     arguments: Mode::Safe,
@@ -81,13 +81,17 @@ fn a_name_is_shown_in_its_first_layer_and_keeps_the_others() {
     let rule = profile.rule("futex").unwrap();
     assert_eq!(
         rule.layers().collect::<Vec<_>>(),
-        [Layer::Observed, Layer::Window, Layer::Essential]
+        [Layer::Observed, Layer::RuntimeInit, Layer::Essential]
     );
     assert_eq!(
         profile.names_in(Layer::Observed).collect::<Vec<_>>(),
         ["futex"]
     );
-    assert!(profile.names_in(Layer::Window).any(|name| name == "execve"));
+    assert!(
+        profile
+            .names_in(Layer::RuntimeInit)
+            .any(|name| name == "execve")
+    );
     assert!(
         profile
             .names_in(Layer::Essential)
@@ -108,14 +112,14 @@ fn layers_can_be_left_out() {
 fn variants_stand_in_for_work_that_was_seen() {
     let with = |seen: &[super::fixture::Seen], options: &Options| {
         let options = Options {
-            variants: VariantPolicy::Fallbacks,
+            fallbacks: FallbackPolicy::Fallbacks,
             ..options.clone()
         };
         profile(seen, &options)
     };
     let layer = |profile: &SeccompProfile, name| profile.rule(name).and_then(Rule::layer);
     let x86_64 = with(&[run(Abi::X86_64, "openat")], &BARE);
-    assert_eq!(layer(&x86_64, "open"), Some(Layer::Variant));
+    assert_eq!(layer(&x86_64, "open"), Some(Layer::Fallback));
     assert_eq!(x86_64.rule("open").unwrap().only(), None);
 
     let piped = with(&[run(Abi::X86_64, "pipe")], &BARE);
@@ -124,31 +128,34 @@ fn variants_stand_in_for_work_that_was_seen() {
     assert_eq!(when, ["it has no flags"]);
 
     // The runtime's own calls are no work of the workload; what may ever be needed is.
-    let window = Options {
-        window: window::Choice::All,
+    let runtime_init = Options {
+        runtime_init: runtime_init::RuntimeSelection::All,
         ..BARE
     };
-    let started = with(&[], &window);
+    let started = with(&[], &runtime_init);
     assert!(started.rule("openat").is_some() && started.rule("open").is_none());
     let essential = Options {
         essential: true,
         ..BARE
     };
-    assert_eq!(layer(&with(&[], &essential), "tkill"), Some(Layer::Variant));
+    assert_eq!(
+        layer(&with(&[], &essential), "tkill"),
+        Some(Layer::Fallback)
+    );
     // But they do say what is granted already.
     assert!(
         with(&[run(Abi::X86_64, "fstat")], &BARE)
             .rule("newfstatat")
             .is_none()
     );
-    let looked = with(&[run(Abi::X86_64, "fstat")], &window);
-    assert_eq!(layer(&looked, "stat"), Some(Layer::Variant));
+    let looked = with(&[run(Abi::X86_64, "fstat")], &runtime_init);
+    assert_eq!(layer(&looked, "stat"), Some(Layer::Fallback));
 }
 
 #[test]
 fn variants_are_those_of_the_abi_that_did_the_work() {
     let options = Options {
-        variants: VariantPolicy::Fallbacks,
+        fallbacks: FallbackPolicy::Fallbacks,
         ..BARE
     };
     let other = profile(
@@ -164,9 +171,16 @@ fn variants_are_those_of_the_abi_that_did_the_work() {
 fn phases_decide_the_layer() {
     let at = |phase| [(Abi::X86_64, 165, phase, path("/bin/x"))];
     assert!(profile(&at(Phase::Setup), &BARE).rule("mount").is_none());
-    assert!(profile(&at(Phase::Window), &BARE).rule("mount").is_none());
-    let window = profile(&at(Phase::Window), &Options::default());
-    assert_eq!(window.rule("mount").unwrap().layer(), Some(Layer::Window));
+    assert!(
+        profile(&at(Phase::RuntimeInit), &BARE)
+            .rule("mount")
+            .is_none()
+    );
+    let runtime_init = profile(&at(Phase::RuntimeInit), &Options::default());
+    assert_eq!(
+        runtime_init.rule("mount").unwrap().layer(),
+        Some(Layer::RuntimeInit)
+    );
     for phase in [Phase::Run, Phase::Exec] {
         assert!(profile(&at(phase), &BARE).rule("mount").is_some());
     }
@@ -180,7 +194,7 @@ fn what_entered_later_counts_as_was_asked() {
         (Abi::X86_64, 0, Phase::Terminal, path("/bin/bash")),
         (Abi::X86_64, 0, Phase::Run, path("/bin/x")),
     ];
-    for (exec, mount, write, left_out) in [
+    for (exec, mount, write, excluded) in [
         (ExecPolicy::Probes, false, true, vec!["mount"]),
         (ExecPolicy::All, true, true, vec![]),
         (ExecPolicy::None, false, false, vec!["mount", "write"]),
@@ -188,8 +202,8 @@ fn what_entered_later_counts_as_was_asked() {
         let profile = profile(&seen, &Options { exec, ..BARE });
         assert_eq!(profile.rule("mount").is_some(), mount, "{exec:?}");
         assert_eq!(profile.rule("write").is_some(), write, "{exec:?}");
-        let names: Vec<_> = profile.left_out().map(|(name, _)| name).collect();
-        assert_eq!(names, left_out, "{exec:?}");
+        let names: Vec<_> = profile.excluded().map(|(name, _)| name).collect();
+        assert_eq!(names, excluded, "{exec:?}");
         // Evidence that does not count is not shown for a rule.
         let read: Vec<_> = profile.rule("read").unwrap().executables().iter().collect();
         assert_eq!(read.contains(&&path("/bin/bash")), exec == ExecPolicy::All);
@@ -290,7 +304,7 @@ fn conditions_are_entries_of_their_own() {
         ("socket", Layer::Observed, inet),
         ("socket", Layer::Observed, unflagged),
         ("pipe2", Layer::Observed, unflagged),
-        ("prlimit64", Layer::Window, own),
+        ("prlimit64", Layer::RuntimeInit, own),
     ] {
         profile.allow_only(name, layer, conditions, "it is asked for");
     }
@@ -324,7 +338,7 @@ fn conditions_are_entries_of_their_own() {
 
 #[test]
 fn socket_does_not_open_socketcall_of_i386() {
-    let called = |name| Call {
+    let called = |name| SyscallId {
         abi: Abi::I386,
         nr: Abi::I386.syscall_number(name).unwrap(),
     };

@@ -3,7 +3,7 @@
 use proptest::{prelude::*, sample::select};
 
 use super::{
-    ExecPolicy, Options, Rule, SeccompProfile, VariantPolicy,
+    ExecPolicy, FallbackPolicy, Options, Rule, SeccompProfile,
     fixture::{Seen, path, recording},
     properties::{options, seen},
 };
@@ -64,8 +64,8 @@ fn a_32_bit_runtime_starts_it_by_its_own_calls() {
     let profile = translated(&[run(Abi::X86_64, "read")], Abi::Arm);
     for name in ["mmap2", "fstatat64", "setgroups32", "fcntl64"] {
         let layers: Vec<_> = profile.rule(name).unwrap().layers().collect();
-        assert!(layers.contains(&Layer::Window), "{name}");
-        assert!(!profile.window_calls()[name].is_empty());
+        assert!(layers.contains(&Layer::RuntimeInit), "{name}");
+        assert!(!profile.runtime_init_syscalls()[name].is_empty());
     }
     assert!(profile.rule("set_tls").is_some());
 }
@@ -125,7 +125,7 @@ fn conditions_go_along_where_the_arguments_are_the_same() {
         // By socketcall a program may do what socket does, whatever socket's own rule says.
         let options = Options {
             arch: Some(arch),
-            variants: VariantPolicy::None,
+            fallbacks: FallbackPolicy::None,
             ..Options::default()
         };
         let recordings = [recorded(observed)];
@@ -133,7 +133,10 @@ fn conditions_go_along_where_the_arguments_are_the_same() {
         let rule = profile.rule(call).unwrap();
         assert_eq!(rule.only().is_some(), is_restricted, "{call} of {arch}");
         // That it is not is said.
-        assert_eq!(rule.why_open().count(), usize::from(!is_restricted));
+        assert_eq!(
+            rule.unrestricted_reasons().count(),
+            usize::from(!is_restricted)
+        );
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) enum DecodeError {
     #[error("no access has {0} bytes")]
     Length(usize),
     #[error("there is no access of kind {0}")]
-    Kind(u32),
+    CgroupKind(u32),
     #[error("there is no ABI {0}")]
     Abi(u32),
     #[error("the paths of an access have {0} bytes, and it carries {1}")]
@@ -61,7 +61,7 @@ pub(super) fn access(bytes: &[u8]) -> Result<KernelAccess, DecodeError> {
         second_len: u32::from_ne_bytes(decode::take(&mut rest)),
         comm: decode::take::<COMM_LEN>(&mut rest),
     };
-    let kind = AccessKind::of(access.kind).ok_or(DecodeError::Kind(access.kind))?;
+    let kind = AccessKind::of(access.kind).ok_or(DecodeError::CgroupKind(access.kind))?;
     let abi = decode::abi_class(access.abi).map_err(|_| DecodeError::Abi(access.abi))?;
     let (first_len, second_len) = (access.first_len as usize, access.second_len as usize);
     let too_long = DecodeError::Paths(first_len.saturating_add(second_len), body);
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn what_is_no_access_is_refused() {
-        assert_eq!(access(&[0; 88]), Err(DecodeError::Kind(0)));
+        assert_eq!(access(&[0; 88]), Err(DecodeError::CgroupKind(0)));
         assert_eq!(access(&[0; 90]), Err(DecodeError::Length(90)));
         let mut bytes = event(1, 0, b"", b"");
         bytes[64..68].copy_from_slice(&u32::MAX.to_ne_bytes());

@@ -19,15 +19,15 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 fn socket(
     serve: impl Fn(std::os::unix::net::UnixStream) + Send + 'static,
 ) -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cri.sock");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cri.sock");
     let listener = UnixListener::bind(&path).unwrap();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             serve(stream);
         }
     });
-    (folder, path)
+    (directory, path)
 }
 
 fn fails(path: &Path, limit: Duration) -> String {
@@ -58,8 +58,8 @@ fn a_socket_that_never_answers_does_not_hang() {
 
 #[test]
 fn a_socket_whose_queue_is_full_does_not_hang() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cri.sock");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cri.sock");
     // Nobody accepts.
     let _listener = UnixListener::bind(&path).unwrap();
     fails(&path, Duration::from_millis(300));
@@ -74,7 +74,7 @@ fn a_socket_that_talks_nonsense_is_refused() {
         fails(&path, Duration::from_millis(500));
     }
     let absent = Path::new("/nonexistent/cri.sock");
-    assert!(fails(absent, LIMIT).contains("No such file"));
+    assert!(fails(absent, TIMEOUT).contains("No such file"));
 }
 
 #[test]

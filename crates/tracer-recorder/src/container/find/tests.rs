@@ -2,7 +2,7 @@ use super::*;
 use crate::container::{Files, cri::Snapshot};
 
 /// Two containers whose ids begin alike, one of them in a pod, and one of plain crun.
-fn machine() -> (tempfile::TempDir, tempfile::TempDir, Sources) {
+fn machine() -> (tempfile::TempDir, tempfile::TempDir, MetadataSources) {
     let (cgroups, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (a, b) = (
         format!("ab{}", "0".repeat(62)),
@@ -36,7 +36,7 @@ fn machine() -> (tempfile::TempDir, tempfile::TempDir, Sources) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    let sources = Sources {
+    let sources = MetadataSources {
         files: Files::new(files.path()),
         cri: Snapshot::default(),
         node: None,
@@ -119,7 +119,7 @@ fn a_hierarchy_that_is_not_there_is_an_error() {
 #[test]
 #[ignore = "needs containers: cargo test -p tracer --lib container::find -- --ignored --nocapture"]
 fn a_real_machine_is_searched() {
-    let mut sources = Sources::local();
+    let mut sources = MetadataSources::local();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

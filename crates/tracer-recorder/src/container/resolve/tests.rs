@@ -6,8 +6,8 @@ use crate::container::{Seccomp, cri::CriState};
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const UID: &str = "5a3b8b3e-1a2b-4c5d-8e9f-001122334455";
 
-fn sources(root: &Path) -> Sources {
-    Sources {
+fn sources(root: &Path) -> MetadataSources {
+    MetadataSources {
         files: Files::new(root),
         cri: Snapshot::default(),
         node: Some("node-1".to_owned()),
@@ -111,7 +111,7 @@ fn crio_labels_come_from_the_sandbox() {
     assert_eq!(container.workload.to_string(), "kube-system/agent/c");
     assert_eq!(
         container.pod.unwrap().owner.unwrap().kind,
-        crate::container::Kind::DaemonSet
+        crate::container::OwnerKind::DaemonSet
     );
     assert_eq!(container.unresolved, Vec::<String>::new());
 }
@@ -121,7 +121,7 @@ fn what_is_gone_stays_under_its_cgroup() {
     let root = tempfile::tempdir().unwrap();
     let path = format!("/kubepods/burstable/pod{UID}/{ID}");
     let container = resolve(&path, &sources(root.path())).unwrap();
-    assert_eq!(container.workload, Key::Cgroup(path));
+    assert_eq!(container.workload, WorkloadKey::Cgroup(path));
     assert_eq!(container.pod.unwrap().uid.as_deref(), Some(UID));
     assert!(container.security.is_none() && container.unresolved.len() == 2);
     assert!(resolve("/system.slice/nginx.service", &sources(root.path())).is_none());
@@ -145,7 +145,7 @@ fn plain_runc_is_found_by_its_cgroup() {
         (container.id.as_str(), container.cgroup.as_str()),
         ("web", "/t/a")
     );
-    assert_eq!(container.workload, Key::Named("web".to_owned()));
+    assert_eq!(container.workload, WorkloadKey::Named("web".to_owned()));
     assert_eq!(container.unresolved, Vec::<String>::new());
 }
 
@@ -164,7 +164,7 @@ fn a_container_cannot_pass_for_one_of_another_pod() {
         ..CriContainer::default()
     }]);
     let container = resolve(&format!("/kubepods/pod{other}/{ID}"), &sources).unwrap();
-    assert!(matches!(container.workload, Key::Cgroup(_)));
+    assert!(matches!(container.workload, WorkloadKey::Cgroup(_)));
     assert!(
         container
             .unresolved
@@ -173,7 +173,7 @@ fn a_container_cannot_pass_for_one_of_another_pod() {
     );
     let user = format!("/user.slice/user-7.slice/user@7.service/docker-{ID}.scope");
     let container = resolve(&user, &sources).unwrap();
-    assert!(matches!(container.workload, Key::User(7, _)) && container.pod.is_none());
+    assert!(matches!(container.workload, WorkloadKey::User(7, _)) && container.pod.is_none());
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn state(root: &Path, id: &str, cgroup: &str) -> State {
 
 #[test]
 fn runc_is_read_in_each_of_its_places() {
-    for (folder, engine) in [
+    for (directory, engine) in [
         ("/run/runc", None),
         ("/run/containerd/runc/k8s.io", Some(Engine::Containerd)),
         ("/run/containerd/runc/moby", Some(Engine::Docker)),
@@ -43,7 +43,7 @@ fn runc_is_read_in_each_of_its_places() {
         for mount in ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"] {
             let root = tempfile::tempdir().unwrap();
             let text = runc_state(&format!("{mount}/t/a"), "/b");
-            write(root.path(), &format!("{folder}/c1/state.json"), &text);
+            write(root.path(), &format!("{directory}/c1/state.json"), &text);
             let state = state(root.path(), "c1", "/t/a");
             assert_eq!(
                 (state.engine, state.runtime),
@@ -81,15 +81,15 @@ fn engines_add_what_they_know() {
         &format!("{tasks}/moby/{ID}/config.json"),
         &format!(r#"{{"linux":{{"cgroupsPath":"system.slice:docker:{ID}"}}}}"#),
     );
-    let folder = format!("/var/lib/docker/containers/{ID}");
+    let directory = format!("/var/lib/docker/containers/{ID}");
     write(
         root.path(),
-        &format!("{folder}/config.v2.json"),
+        &format!("{directory}/config.v2.json"),
         r#"{"Name":"/web","Image":"sha256:12","Config":{"Image":"nginx:1","Labels":{"a":"b","c":1}}}"#,
     );
     write(
         root.path(),
-        &format!("{folder}/hostconfig.json"),
+        &format!("{directory}/hostconfig.json"),
         r#"{"Privileged":true}"#,
     );
     let found = state(root.path(), ID, &format!("/system.slice/docker-{ID}.scope"));
@@ -109,15 +109,15 @@ fn engines_add_what_they_know() {
 #[test]
 fn podman_is_read_from_storage() {
     let root = tempfile::tempdir().unwrap();
-    let folder = "/var/lib/containers/storage/overlay-containers";
+    let directory = "/var/lib/containers/storage/overlay-containers";
     write(
         root.path(),
-        &format!("{folder}/{ID}/userdata/config.json"),
+        &format!("{directory}/{ID}/userdata/config.json"),
         "{}",
     );
     write(
         root.path(),
-        &format!("{folder}/containers.json"),
+        &format!("{directory}/containers.json"),
         &format!(
             r#"[7,{{"id":"other"}},{{"id":"{ID}","names":["web"],"image":"12","metadata":"{{\"image-name\":\"nginx:1\"}}"}}]"#
         ),
@@ -149,7 +149,7 @@ fn one_id_in_two_namespaces_is_told_apart_by_its_cgroup() {
         state(root.path(), "web", "/b/web").bundle.as_deref(),
         Some(Path::new("/b"))
     );
-    let scan = Scan::of(&Files::new(root.path()));
+    let scan = Scan::from_files(&Files::new(root.path()));
     assert_eq!(scan.states.len(), 2);
     let found = scan.outermost("/a/web/init.scope").unwrap();
     assert_eq!(found.bundle.as_deref(), Some(Path::new("/a")));
@@ -168,14 +168,18 @@ fn a_user_cannot_speak_of_what_is_not_the_users() {
         &crun_status("/system.slice/victim", "/b"),
     );
     let files = Files::new(root.path());
-    assert!(Scan::of(&files).outermost("/system.slice/victim").is_none());
+    assert!(
+        Scan::from_files(&files)
+            .outermost("/system.slice/victim")
+            .is_none()
+    );
     let lookup = by_id(&files, &Id::new("c1").unwrap(), "/system.slice/victim");
     assert_eq!(lookup.state, None);
     // And what is the system's is not lent to a user's cgroup of the same name.
-    let folder = format!("/var/lib/docker/containers/{ID}");
+    let directory = format!("/var/lib/docker/containers/{ID}");
     write(
         root.path(),
-        &format!("{folder}/config.v2.json"),
+        &format!("{directory}/config.v2.json"),
         r#"{"Name":"/victim"}"#,
     );
     let cgroup = format!("/user.slice/user-1000.slice/user@1000.service/docker-{ID}.scope");
@@ -212,7 +216,11 @@ fn hostile_files_are_problems_and_no_more() {
         let files = Files::new(root.path());
         let lookup = by_id(&files, &Id::new("c1").unwrap(), "/a");
         assert!(lookup.state.is_some() || !lookup.problems.is_empty());
-        for problem in lookup.problems.iter().chain(&Scan::of(&files).problems) {
+        for problem in lookup
+            .problems
+            .iter()
+            .chain(&Scan::from_files(&files).problems)
+        {
             assert!(!problem.to_string().contains('\n'), "{problem}");
         }
     }

@@ -106,7 +106,7 @@ fn refuses_well(profile: &SeccompProfile) {
         for abi in profile.architectures() {
             let of = |name: &str| {
                 let nr = abi.syscall_number(name)?;
-                Some(filter.evaluate(Call { abi, nr }, [0; 6]).verdict)
+                Some(filter.evaluate(SyscallId { abi, nr }, [0; 6]).verdict)
             };
             for name in profile.refused() {
                 assert!(
@@ -123,7 +123,7 @@ fn refuses_well(profile: &SeccompProfile) {
             } else {
                 999
             };
-            let outcome = filter.evaluate(Call { abi, nr: unknown }, [0; 6]);
+            let outcome = filter.evaluate(SyscallId { abi, nr: unknown }, [0; 6]);
             assert_eq!(
                 outcome.verdict,
                 Verdict::Errno(38),

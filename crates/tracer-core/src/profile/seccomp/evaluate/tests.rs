@@ -52,12 +52,12 @@ fn errno(name: &str, number: u32, args: &[(u32, Operator, u64, u64)]) -> Entry {
     }
 }
 
-fn call(abi: Abi, name: &str) -> Call {
+fn call(abi: Abi, name: &str) -> SyscallId {
     let nr = abi.syscall_number(name).unwrap();
-    Call { abi, nr }
+    SyscallId { abi, nr }
 }
 
-fn on(host: Host, profile: &OciSeccomp, call: Call, args: &[u64]) -> Outcome {
+fn on(host: Host, profile: &OciSeccomp, call: SyscallId, args: &[u64]) -> Outcome {
     let mut six = [0; 6];
     six[..args.len()].copy_from_slice(args);
     Filter::new(profile, host).unwrap().evaluate(call, six)
@@ -286,7 +286,7 @@ fn an_abi_that_is_not_listed_kills_but_the_runtimes_own_is_there() {
         ),
         // Number -5 is taken for x32, -1 is what a tracer sets to skip a call.
         (
-            Call {
+            SyscallId {
                 abi: Abi::X86_64,
                 nr: u32::MAX - 4,
             },
@@ -294,7 +294,7 @@ fn an_abi_that_is_not_listed_kills_but_the_runtimes_own_is_there() {
             Decider::Architecture,
         ),
         (
-            Call {
+            SyscallId {
                 abi: Abi::X86_64,
                 nr: u32::MAX,
             },
@@ -369,7 +369,7 @@ fn runc_answers_enosys_above_what_is_named() {
             errno("statx", 1, &[]),
         ],
     );
-    let of = |host, abi, nr| on(host, &listed, Call { abi, nr }, &[]);
+    let of = |host, abi, nr| on(host, &listed, SyscallId { abi, nr }, &[]);
     let enosys = Verdict::Errno(38);
     // statx is 332, and 383 on i386.
     for (abi, last) in [(Abi::X86_64, 332), (Abi::I386, 383)] {
@@ -382,7 +382,7 @@ fn runc_answers_enosys_above_what_is_named() {
         &[],
         vec![entry("read", Action::Allow, &[]), errno("statx", 5, &[])],
     );
-    let beyond = Call {
+    let beyond = SyscallId {
         abi: Abi::X86_64,
         nr: 999,
     };

@@ -14,11 +14,11 @@ use crate::{
         oci::OciSeccomp,
         properties::{options, seen},
     },
-    recording::Call,
+    recording::SyscallId,
 };
 
 /// What the kernel would make of it.
-fn run(program: &[Instruction], call: Call, args: [u64; 6]) -> u32 {
+fn run(program: &[Instruction], call: SyscallId, args: [u64; 6]) -> u32 {
     let (mut at, mut value) = (0, 0);
     loop {
         let Instruction {
@@ -83,7 +83,7 @@ fn does_the_same(profile: &OciSeccomp, args: [u64; 6]) {
         for abi in abis {
             let known = abi.syscalls().map(|(nr, _)| nr);
             for nr in known.chain([999, (1 << 30) + 999, u32::MAX, u32::MAX - 4]) {
-                let call = Call { abi, nr };
+                let call = SyscallId { abi, nr };
                 let says = filter.evaluate(call, args);
                 assert_eq!(
                     run(&program, call, args),
@@ -106,7 +106,7 @@ proptest! {
             };
             let program = filter.program().unwrap();
             let args = [args[0], args[1], args[2], 0, 0, 0];
-            let prctl = Call { abi: Abi::X86_64, nr: 157 };
+            let prctl = SyscallId { abi: Abi::X86_64, nr: 157 };
             let says = filter.evaluate(prctl, args);
             prop_assert_eq!(run(&program, prctl, args), returned(says.verdict), "{:?}", says);
         }
