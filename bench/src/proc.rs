@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_stand_behind_their_key() {
+    fn number_reads_the_value_after_its_key() {
         let text = "VmHWM:\t    5120 kB\nVmRSS:\t    4096 kB\nmap_id:\t7\n";
         assert_eq!(number(text, "VmRSS"), Some(4096));
         assert_eq!(number(text, "map_id"), Some(7));

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_corpus_is_stood_and_so_are_changes_of_it() {
+    fn corpus_and_its_mutations_pass_every_target() {
         for target in Target::ALL {
             let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
             let corpus = Corpus::read(&directory, target).unwrap();

@@ -138,7 +138,7 @@ fn everything() -> Recording {
 }
 
 #[test]
-fn everything_but_files_is_taken_too() -> Outcome {
+fn parser_accepts_rules_of_every_kind() -> Outcome {
     needs!(PARSER);
     for essential in [true, false] {
         let options = Options {
@@ -154,7 +154,7 @@ fn everything_but_files_is_taken_too() -> Outcome {
 }
 
 #[test]
-fn names_that_are_keywords_name_profiles() -> Outcome {
+fn parser_accepts_keywords_as_profile_names() -> Outcome {
     needs!(PARSER);
     for name in [
         "profile",

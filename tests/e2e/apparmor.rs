@@ -200,16 +200,16 @@ macro_rules! enforce {
 }
 
 enforce! {
-    every_kind: Work::Script(program::PYTHON, "files.py"), Divided;
+    every_file_access: Work::Script(program::PYTHON, "files.py"), Divided;
     nginx: Work::Server(Server::Nginx), Together;
     pipeline: Work::Script(program::BASH, "work.bash"), Divided;
     python: Work::Script(program::PYTHON, "work.py"), Together;
-    redis: Work::Script(program::BASH, "persist.bash"), Divided;
+    redis: Work::Script(program::BASH, "redis_dump.bash"), Divided;
 }
 
 /// Each program has its own rights, what was open is handed down, and what is another's is denied.
 #[test]
-fn children() -> Outcome {
+fn child_profiles_are_enforced() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -276,7 +276,7 @@ fn children() -> Outcome {
 
 /// Each change of the mount tree needs its own rule, and has it.
 #[test]
-fn mounts() -> Outcome {
+fn each_mount_operation_needs_its_rule() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -358,7 +358,7 @@ fn mounts() -> Outcome {
 
 /// What was not recorded is denied, each kind by itself.
 #[test]
-fn what_was_not_recorded_is_denied() -> Outcome {
+fn denies_what_was_not_recorded() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,

@@ -192,18 +192,18 @@ fn enforced(test: &str, runtime: Runtime) -> Outcome {
 }
 
 #[test]
-fn what_was_not_seen_is_denied_by_runc() -> Outcome {
+fn runc_denies_unrecorded_argument_values() -> Outcome {
     enforced(tracer_tests::test_name!(), Runtime::Runc)
 }
 
 #[test]
-fn what_was_not_seen_is_denied_by_crun() -> Outcome {
+fn crun_denies_unrecorded_argument_values() -> Outcome {
     enforced(tracer_tests::test_name!(), Runtime::Crun)
 }
 
 /// More values than are kept are told, and leave the call open.
 #[test]
-fn more_than_64_values_are_told_and_restrict_nothing() -> Outcome {
+fn call_with_over_64_values_is_left_unrestricted() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::PERL);
     let scratch = Scratch::new()?;
     // SYS_prctl, of options that there are not.
@@ -244,7 +244,7 @@ fn more_than_64_values_are_told_and_restrict_nothing() -> Outcome {
 
 /// What lies behind a pointer strace does not tell in numbers.
 #[test]
-fn the_flags_of_clone3_are_read_from_memory() -> Outcome {
+fn clone3_flags_are_read_from_memory() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
     let scratch = Scratch::new()?;
     let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
@@ -261,7 +261,7 @@ fn the_flags_of_clone3_are_read_from_memory() -> Outcome {
 /// Each container's values are its own, although another gave the same before, and of the phase in which
 /// they were given. That rows are used again is tried by a thousand of them, in `churn`.
 #[test]
-fn values_are_each_containers_own() -> Outcome {
+fn argument_values_are_kept_per_container() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let lives: Result<Vec<_>> = (0..4)

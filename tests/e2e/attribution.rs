@@ -1,7 +1,7 @@
 //! Every call is filed under the cgroup it was made in, whatever moves, forks, execs and ends
 //! meanwhile.
 //!
-//! `programs/movers.c` keeps all CPUs busy with processes and threads that wander between three
+//! `programs/cgroup_movers.c` keeps all CPUs busy with processes and threads that wander between three
 //! cgroups and make calls that belong to the one they are in. Two of the cgroups are recorded, by
 //! two tracers. What was made where, the processes say themselves.
 
@@ -36,7 +36,7 @@ const FEWEST_MOVES: u64 = 1000;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What movers.c makes besides the calls that belong to a place: write, sched_yield, clone, fork,
+/// What cgroup_movers.c makes besides the calls that belong to a place: write, sched_yield, clone, fork,
 /// vfork, execve, exit, wait4, futex, exit_group, clone3; and getppid when a herd is busy.
 const NEUTRAL: [u32; 11] = [1, 24, 56, 57, 58, 59, 60, 61, 202, EXIT_GROUP, 435];
 const BUSY: u32 = 110;
@@ -74,7 +74,7 @@ fn every_call_is_counted_in_its_cgroup() -> Outcome {
 /// The same with threads that do not pause while they are moved: only what they do between moves is
 /// known.
 #[test]
-fn calls_during_a_move_are_of_either_cgroup_and_those_after_it_of_the_new_one() -> Outcome {
+fn calls_during_a_move_count_in_either_cgroup() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -104,8 +104,8 @@ fn wander(busy: bool) -> Result<Vec<(&'static str, Said, Recording)>> {
         ("C", Cgroup::new("c")?),
     ];
     let helpers = [
-        programs::compiled("place", Build::Bare)?,
-        programs::compiled("place", Build::BareI386)?,
+        programs::compiled("one_call", Build::Bare)?,
+        programs::compiled("one_call", Build::BareI386)?,
     ];
 
     let mut recorders = Vec::new();
@@ -117,7 +117,7 @@ fn wander(busy: bool) -> Result<Vec<(&'static str, Said, Recording)>> {
         recorders.push((*name, recorder));
     }
     let report = Running::spawn(
-        Command::new(programs::compiled("movers", Build::Dynamic)?)
+        Command::new(programs::compiled("cgroup_movers", Build::Dynamic)?)
             .args(places.iter().map(|(_, cgroup)| cgroup.path()))
             .args(&helpers)
             .args([
@@ -233,7 +233,7 @@ fn parse(report: &str) -> Result<(u64, u64, BTreeMap<String, Said>)> {
                     .made
                     .insert(call);
             }
-            _ => bail!("movers says {line:?}"),
+            _ => bail!("cgroup_movers says {line:?}"),
         }
     }
     Ok((moves, reborn, places))

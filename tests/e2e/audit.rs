@@ -91,7 +91,7 @@ fn in_container(runtime: Runtime, scratch: &Scratch, profile: &Value) -> Result<
 }
 
 #[test]
-fn a_container_changes_a_mode_by_the_gap_that_was_named() -> Outcome {
+fn reported_gap_lets_a_container_change_a_mode() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -139,7 +139,7 @@ fn a_container_changes_a_mode_by_the_gap_that_was_named() -> Outcome {
 }
 
 #[test]
-fn exit_statuses() -> Outcome {
+fn exit_status_reflects_findings_and_errors() -> Outcome {
     let scratch = Scratch::new()?;
     let dir = scratch.path();
     scratch.file("gap.json", serde_json::to_vec(&aks())?)?;
@@ -187,7 +187,7 @@ fn exit_statuses() -> Outcome {
 }
 
 #[test]
-fn folders_are_looked_through() -> Outcome {
+fn searches_directories_for_profiles() -> Outcome {
     let scratch = Scratch::new()?;
     let dir = scratch.dir("deploy/b")?;
     fs::write(dir.join("deny.json"), serde_json::to_vec(&aks())?)?;
@@ -223,7 +223,7 @@ fn folders_are_looked_through() -> Outcome {
 }
 
 #[test]
-fn a_thousand_profiles_are_quick() -> Outcome {
+fn audits_a_thousand_profiles_quickly() -> Outcome {
     let scratch = Scratch::new()?;
     let dir = scratch.dir("many")?;
     for number in 0..1000 {
@@ -246,7 +246,7 @@ fn a_thousand_profiles_are_quick() -> Outcome {
 
 /// Each file of docs/audit.md is written, each command is run, and what it prints is what stands there.
 #[test]
-fn examples_of_the_documentation() -> Outcome {
+fn documented_examples_run_as_written() -> Outcome {
     let text = fs::read_to_string(workspace().join("docs/audit.md"))?;
     let scratch = Scratch::new()?;
     let bin = scratch.dir("bin")?;

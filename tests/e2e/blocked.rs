@@ -122,18 +122,18 @@ fn told(recording: &Recording) -> Outcome {
 }
 
 #[test]
-fn in_a_container_of_runc() -> Outcome {
+fn reports_exactly_the_blocked_calls_on_runc() -> Outcome {
     all_and_nothing_else(tracer_tests::test_name!(), Runtime::Runc)
 }
 
 #[test]
-fn in_a_container_of_crun() -> Outcome {
+fn reports_exactly_the_blocked_calls_on_crun() -> Outcome {
     all_and_nothing_else(tracer_tests::test_name!(), Runtime::Crun)
 }
 
 /// A few calls only: for other kernels, which stop calls in other places.
 #[test]
-fn each_way_of_stopping_is_told() -> Outcome {
+fn reports_every_way_a_filter_blocks() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -147,7 +147,7 @@ fn each_way_of_stopping_is_told() -> Outcome {
 
 /// The one that was under no filter is not seen to load one.
 #[test]
-fn a_filter_that_a_thread_loads_for_all() -> Outcome {
+fn reports_calls_blocked_by_a_tsync_filter() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
     let scratch = Scratch::new()?;
     let program = programs::compiled("tsync", Build::Dynamic)?;
@@ -170,7 +170,7 @@ fn a_filter_that_a_thread_loads_for_all() -> Outcome {
 /// is until it has been started without one. Of the containers that other tests start meanwhile that
 /// may be said as well, so that here nothing is recorded that waits for containers and has none.
 #[test]
-fn exits_are_watched_only_while_a_filter_may_be_there() -> Outcome {
+fn exits_are_traced_only_while_a_filter_may_exist() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -239,7 +239,7 @@ fn watches_exits(pid: u32) -> Result<bool> {
 
 /// They do not enter the profile, but by `--allow-blocked`; the review names them.
 #[test]
-fn they_are_allowed_only_when_asked() -> Outcome {
+fn blocked_calls_are_allowed_only_on_request() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,

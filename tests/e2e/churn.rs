@@ -121,11 +121,11 @@ fn all_are_accounted_for(test: &str, runtime: Runtime, count: u32) -> Outcome {
 }
 
 #[test]
-fn a_thousand_of_crun() -> Outcome {
+fn accounts_for_a_thousand_crun_containers() -> Outcome {
     all_are_accounted_for(tracer_tests::test_name!(), Runtime::Crun, 1_000)
 }
 
 #[test]
-fn a_hundred_of_runc() -> Outcome {
+fn accounts_for_a_hundred_runc_containers() -> Outcome {
     all_are_accounted_for(tracer_tests::test_name!(), Runtime::Runc, 100)
 }

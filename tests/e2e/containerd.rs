@@ -55,7 +55,7 @@ fn made(recording: &Recording, nr: u32) -> bool {
 }
 
 #[test]
-fn a_container_of_ctr_is_found_by_its_id() -> Outcome {
+fn finds_a_ctr_container_by_id() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Containerd);
     let scratch = Scratch::new()?;
     let rootfs = Rootfs::new(&scratch.dir("rootfs")?)?;
@@ -107,7 +107,7 @@ fn a_container_of_ctr_is_found_by_its_id() -> Outcome {
 /// Two containers of one pod, one without a filter and one under the runtime's own, beside another
 /// pod of the same name.
 #[test]
-fn the_containers_of_a_pod_are_found_by_its_name() -> Outcome {
+fn finds_pod_containers_by_pod_name() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Containerd);
     let scratch = Scratch::new()?;
     let containerd = Containerd::start()?;
@@ -185,7 +185,7 @@ fn record_first(engine: &Containerd, output: &Path, options: &[&str]) -> Result<
 }
 
 #[test]
-fn the_containers_of_a_pod_are_recorded_from_their_first_call() -> Outcome {
+fn records_pod_containers_from_their_first_call() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Containerd);
     let scratch = Scratch::new()?;
     let containerd = Containerd::start()?;
@@ -264,7 +264,7 @@ fn the_containers_of_a_pod_are_recorded_from_their_first_call() -> Outcome {
 
 /// Other tests may have containers at the same time: these are among all.
 #[test]
-fn all_means_containers_of_ctr_and_of_pods_however_short_their_life() -> Outcome {
+fn all_records_short_lived_ctr_and_pod_containers() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Containerd);
     let scratch = Scratch::new()?;
     let rootfs = Rootfs::new(&scratch.dir("rootfs")?)?;

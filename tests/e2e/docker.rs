@@ -53,7 +53,7 @@ fn docker_with(rootfs: &Rootfs) -> Result<Docker> {
 }
 
 #[test]
-fn a_container_is_found_by_its_name() -> Outcome {
+fn finds_a_container_by_name() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Docker);
     let scratch = Scratch::new()?;
     let docker = docker_with(&Rootfs::new(&scratch.dir("rootfs")?)?)?;
@@ -116,7 +116,7 @@ fn a_container_is_found_by_its_name() -> Outcome {
 /// Recorded on the host, redis does the same in a container of Docker's under its profile, and not
 /// without one of the calls.
 #[test]
-fn a_container_runs_under_its_profile() -> Outcome {
+fn container_runs_under_a_profile_recorded_on_the_host() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::Docker);
     needs!(program::REDIS, program::REDIS_TOOLS);
     let scratch = Scratch::new()?;
@@ -207,7 +207,7 @@ fn docker_with_redis(scratch: &Scratch) -> Result<Docker> {
 }
 
 #[test]
-fn a_container_is_recorded_from_its_first_call() -> Outcome {
+fn records_a_container_from_its_first_call() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Docker);
     needs!(program::REDIS, program::REDIS_TOOLS);
     let scratch = Scratch::new()?;
@@ -252,7 +252,7 @@ fn a_container_is_recorded_from_its_first_call() -> Outcome {
 
 /// It stays who was asked for, under the name it was asked for by.
 #[test]
-fn a_container_that_is_renamed() -> Outcome {
+fn renamed_container_stays_recorded() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Docker);
     let scratch = Scratch::new()?;
     let docker = docker_with(&Rootfs::new(&scratch.dir("rootfs")?)?)?;
@@ -276,7 +276,7 @@ fn a_container_that_is_renamed() -> Outcome {
 /// What was recorded under Docker's own filter, which answers clone3 with ENOSYS, runs under the
 /// profile that comes of it.
 #[test]
-fn a_container_runs_under_the_profile_that_was_recorded_in_one() -> Outcome {
+fn container_runs_under_its_own_recorded_profile() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::Docker);
     needs!(program::REDIS, program::REDIS_TOOLS);
     let scratch = Scratch::new()?;
@@ -290,7 +290,7 @@ fn a_container_runs_under_the_profile_that_was_recorded_in_one() -> Outcome {
 
 /// The flags that are made of a recording start the container too: with no more capabilities than it used.
 #[test]
-fn a_container_runs_with_the_flags_of_its_recording() -> Outcome {
+fn container_runs_with_its_generated_engine_flags() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::Docker);
     needs!(program::REDIS, program::REDIS_TOOLS);
     let scratch = Scratch::new()?;
@@ -324,7 +324,7 @@ fn a_container_runs_with_the_flags_of_its_recording() -> Outcome {
 
 /// A program that says itself which of its calls failed, and how.
 #[test]
-fn what_dockers_filter_stops_is_recorded() -> Outcome {
+fn records_calls_blocked_by_dockers_filter() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Docker);
     needs!(program::CC);
     let scratch = Scratch::new()?;

@@ -136,11 +136,11 @@ fn newer_calls_are_missing_and_old_ones_refused(runtime: Runtime) -> Outcome {
 }
 
 #[test]
-fn on_runc() -> Outcome {
+fn new_calls_get_enosys_and_old_ones_eperm_on_runc() -> Outcome {
     newer_calls_are_missing_and_old_ones_refused(Runtime::Runc)
 }
 
 #[test]
-fn on_crun() -> Outcome {
+fn new_calls_get_enosys_and_old_ones_eperm_on_crun() -> Outcome {
     newer_calls_are_missing_and_old_ones_refused(Runtime::Crun)
 }

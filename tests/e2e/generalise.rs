@@ -161,8 +161,8 @@ macro_rules! measure {
 
 measure! {
     bash: Work::Script(program::BASH, "work.bash");
-    every_kind: Work::Script(program::PYTHON, "files.py");
+    every_file_access: Work::Script(program::PYTHON, "files.py");
     nginx: Work::Server(Server::Nginx);
     python: Work::Script(program::PYTHON, "work.py");
-    redis: Work::Script(program::BASH, "persist.bash");
+    redis: Work::Script(program::BASH, "redis_dump.bash");
 }

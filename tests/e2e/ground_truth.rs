@@ -147,6 +147,6 @@ agree! {
     static_busybox: Work::Busybox;
     i386: Work::Program("i386", Build::StaticI386);
     int80_from_64_bit: Work::Program("int80", Build::Dynamic);
-    values: Work::Program("values", Build::Dynamic);
-    unknown_numbers: Work::Program("unknown", Build::Dynamic);
+    values: Work::Program("argument_values", Build::Dynamic);
+    unknown_numbers: Work::Program("unknown_calls", Build::Dynamic);
 }

@@ -54,7 +54,7 @@ fn has(nr: u32) -> bool {
 }
 
 #[test]
-fn the_kernel_has_what_came_before_it_and_not_what_came_later() -> Outcome {
+fn table_matches_the_running_kernel() -> Outcome {
     let this = this()?;
     let native = Machine::this().context("an unknown machine")?.native;
     let mut asked = 0;

@@ -111,12 +111,12 @@ fn running_already(runtime: Runtime) -> Outcome {
 }
 
 #[test]
-fn a_runc_container_that_runs_already() -> Outcome {
+fn records_a_running_runc_container() -> Outcome {
     running_already(Runtime::Runc)
 }
 
 #[test]
-fn a_crun_container_that_runs_already() -> Outcome {
+fn records_a_running_crun_container() -> Outcome {
     running_already(Runtime::Crun)
 }
 
@@ -172,17 +172,17 @@ fn from_the_first_call(runtime: Runtime) -> Outcome {
 }
 
 #[test]
-fn a_runc_container_from_its_first_call() -> Outcome {
+fn records_a_runc_container_from_its_first_call() -> Outcome {
     from_the_first_call(Runtime::Runc)
 }
 
 #[test]
-fn a_crun_container_from_its_first_call() -> Outcome {
+fn records_a_crun_container_from_its_first_call() -> Outcome {
     from_the_first_call(Runtime::Crun)
 }
 
 #[test]
-fn a_container_that_is_started_again_is_another_instance() -> Outcome {
+fn restarted_container_is_a_new_instance() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;
@@ -211,7 +211,7 @@ fn a_container_that_is_started_again_is_another_instance() -> Outcome {
 
 /// Two pods of a Deployment; in each, a container that prepares it and one that works.
 #[test]
-fn replicas_are_one_workload_and_the_containers_of_a_pod_are_several() -> Outcome {
+fn replicas_share_a_workload_and_pod_containers_do_not() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let cart = unique("cart");
@@ -266,7 +266,7 @@ fn replicas_are_one_workload_and_the_containers_of_a_pod_are_several() -> Outcom
 }
 
 #[test]
-fn a_container_that_is_killed() -> Outcome {
+fn records_a_killed_container() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     for wait in [true, false] {
@@ -302,7 +302,7 @@ fn a_container_that_is_killed() -> Outcome {
 
 /// It has waited all the time, and a process that is killed calls nothing.
 #[test]
-fn a_container_that_does_nothing_until_it_is_killed() -> Outcome {
+fn records_an_idle_container_that_is_killed() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;
@@ -320,7 +320,7 @@ fn a_container_that_does_nothing_until_it_is_killed() -> Outcome {
 }
 
 #[test]
-fn a_tracer_that_is_killed_leaves_the_container_and_nothing_else() -> Outcome {
+fn killed_tracer_leaves_only_the_container() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;
@@ -362,7 +362,7 @@ fn a_tracer_that_is_killed_leaves_the_container_and_nothing_else() -> Outcome {
 }
 
 #[test]
-fn a_signal_ends_the_recording_of_all_and_its_results_are_written() -> Outcome {
+fn signal_stops_recording_and_writes_results() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
@@ -387,7 +387,7 @@ fn a_signal_ends_the_recording_of_all_and_its_results_are_written() -> Outcome {
 
 /// A name that is given is the first workload's: in one folder, the second would be taken for it.
 #[test]
-fn a_name_is_for_one_workload() -> Outcome {
+fn name_option_applies_to_one_workload() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let mut lives = Vec::new();
@@ -430,7 +430,7 @@ fn a_name_is_for_one_workload() -> Outcome {
 
 /// With too few rows, what the runtime does is taken for the workload's work: that is said.
 #[test]
-fn phases_that_found_no_room_are_told() -> Outcome {
+fn reports_mixed_phases_when_rows_run_out() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;

@@ -45,7 +45,7 @@ fn five(directory: &Path) -> Result<Vec<std::path::PathBuf>> {
 }
 
 #[test]
-fn order_repetition_and_stages_change_nothing() -> Outcome {
+fn merge_ignores_order_repetition_and_staging() -> Outcome {
     let scratch = Scratch::new()?;
     let mut replicas = five(scratch.path())?;
     let (once, again, staged) = (
@@ -83,7 +83,7 @@ fn order_repetition_and_stages_change_nothing() -> Outcome {
 }
 
 #[test]
-fn what_differs_is_told_everywhere() -> Outcome {
+fn merge_reports_every_difference() -> Outcome {
     let scratch = Scratch::new()?;
     let output = scratch.join("merged.json");
     let finished = merge(&five(scratch.path())?, &output)?.success()?;
@@ -132,7 +132,7 @@ fn what_differs_is_told_everywhere() -> Outcome {
 
 /// `generate` makes of many recordings what it makes of their merge.
 #[test]
-fn a_merge_has_the_profile_of_its_parts() -> Outcome {
+fn merge_yields_the_profile_of_its_parts() -> Outcome {
     let scratch = Scratch::new()?;
     let replicas = five(scratch.path())?;
     let merged = scratch.join("merged.json");
@@ -156,7 +156,7 @@ fn a_merge_has_the_profile_of_its_parts() -> Outcome {
 
 /// What was really recorded, of two commands with one name.
 #[test]
-fn recordings_of_two_runs() -> Outcome {
+fn merges_recordings_of_two_runs() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let mut recorded = Vec::new();
@@ -183,7 +183,7 @@ fn recordings_of_two_runs() -> Outcome {
 }
 
 #[test]
-fn other_workloads_and_wrong_files_are_refused() -> Outcome {
+fn merge_rejects_other_workloads_and_invalid_files() -> Outcome {
     let scratch = Scratch::new()?;
     let replicas = five(scratch.path())?;
     let output = scratch.file("merged.json", "as it was")?;
@@ -220,7 +220,7 @@ fn other_workloads_and_wrong_files_are_refused() -> Outcome {
 
 /// Each with an executable and a command of its own: what is kept grows by a few bytes for each.
 #[test]
-fn thousands_take_no_more_memory_than_hundreds() -> Outcome {
+fn merge_memory_does_not_grow_with_its_inputs() -> Outcome {
     let scratch = Scratch::new()?;
     let directory = scratch.dir("recordings")?;
     for number in 0..2000 {

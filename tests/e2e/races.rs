@@ -47,7 +47,7 @@ fn no_call_of_64_threads_is_lost() -> Outcome {
 /// Too small for what happens at one moment: who made a call first is then not known for all, but
 /// that it was made is.
 #[test]
-fn no_call_of_64_threads_is_lost_with_a_ring_of_one_page() -> Outcome {
+fn no_call_is_lost_with_a_one_page_ring() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -77,9 +77,9 @@ fn no_call_of_64_threads_is_lost_with_a_ring_of_one_page() -> Outcome {
 
 /// The row of marks itself is made by the first call, here by two at once.
 #[test]
-fn no_first_call_of_two_processes_is_lost() -> Outcome {
+fn concurrent_first_calls_are_not_lost() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
-    let links = Links::to(&programs::compiled("begin", Build::Bare)?)?;
+    let links = Links::to(&programs::compiled("first_call", Build::Bare)?)?;
     let recording = links.record("begin", &[])?;
     links.each_made(
         &[480, 481, 231].map(SyscallId::x86_64).into_iter().collect(),

@@ -65,7 +65,7 @@ fn would_be_denied(profile: &Path, recording: &Path) -> Result<(i32, Vec<Value>)
 }
 
 #[test]
-fn each_way_of_stopping_is_told_live() -> Outcome {
+fn live_verification_reports_every_way_of_blocking() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
     let scratch = Scratch::new()?;
     let profile = write(&scratch, "filter.json", &blocked::filter())?;
@@ -116,7 +116,7 @@ fn each_way_of_stopping_is_told_live() -> Outcome {
 }
 
 #[test]
-fn each_denial_is_counted() -> Outcome {
+fn counts_every_denial() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::PYTHON);
     let scratch = Scratch::new()?;
     let deny = json!({
@@ -152,7 +152,7 @@ fn each_denial_is_counted() -> Outcome {
 /// A recorded profile denies nothing, and the status is the command's own; without one call that one is
 /// denied, which is what is said of it without running anything.
 #[test]
-fn one_call_less_is_one_call_denied() -> Outcome {
+fn removing_one_call_denies_exactly_that_call() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, program::BASH);
     let scratch = Scratch::new()?;
     let command = ["bash", "-c", "true | cat; exit 7"];
@@ -186,7 +186,7 @@ fn one_call_less_is_one_call_denied() -> Outcome {
 
 /// Under the filter bash gives up at the first call that it needs; without it one run shows all.
 #[test]
-fn log_only_shows_all_and_the_loop_ends() -> Outcome {
+fn log_only_update_loop_converges() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, program::BASH);
     let scratch = Scratch::new()?;
     let out = scratch.join("out");
@@ -220,7 +220,7 @@ fn log_only_shows_all_and_the_loop_ends() -> Outcome {
 
 /// What was stopped is merged as stopped.
 #[test]
-fn what_was_stopped_is_merged_as_that() -> Outcome {
+fn update_merges_blocked_calls_as_blocked() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86);
     let scratch = Scratch::new()?;
     let out = scratch.join("out");
@@ -301,17 +301,17 @@ fn starts_where_it_is_said_to(test: &str, denied: &str) -> Outcome {
 }
 
 #[test]
-fn a_profile_for_all_but_crun_without_no_new_privs() -> Outcome {
+fn predicts_crun_start_failure_without_setresuid() -> Outcome {
     starts_where_it_is_said_to(tracer_tests::test_name!(), "setresuid")
 }
 
 #[test]
-fn a_profile_for_all_but_runc_without_no_new_privs() -> Outcome {
+fn predicts_runc_start_failure_without_setuid() -> Outcome {
     starts_where_it_is_said_to(tracer_tests::test_name!(), "setuid")
 }
 
 #[test]
-fn what_cannot_be_done_is_said_before_anything_is_run() -> Outcome {
+fn rejects_impossible_requests_before_running_anything() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let marker = scratch.join("ran").display().to_string();

@@ -68,7 +68,7 @@ fn privileged(edit: impl FnOnce(&mut Value)) -> Outcome {
 /// All that an engine otherwise takes away is there: capabilities 0 to 37 of capabilities(7), and
 /// nothing is masked.
 #[test]
-fn privileged_by_what_it_may_do() -> Outcome {
+fn full_capabilities_are_reported_as_privileged() -> Outcome {
     privileged(|spec| {
         let names = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP \
             LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER \
@@ -84,14 +84,14 @@ fn privileged_by_what_it_may_do() -> Outcome {
 }
 
 #[test]
-fn privileged_by_its_engines_word() -> Outcome {
+fn engine_annotation_is_reported_as_privileged() -> Outcome {
     privileged(|spec| {
         spec["annotations"] = json!({ "io.podman.annotations.privileged": "TRUE" });
     })
 }
 
 #[test]
-fn a_filter_in_place() -> Outcome {
+fn existing_seccomp_filter_is_reported() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let watched = record(&scratch, &["busybox sync".to_owned()], |spec| {
@@ -122,11 +122,11 @@ fn a_filter_in_place() -> Outcome {
 }
 
 #[test]
-fn io_uring_in_a_container() -> Outcome {
+fn io_uring_in_a_container_is_reported() -> Outcome {
     needs_containers!(Runtime::Runc);
     needs!(program::CC);
     let scratch = Scratch::new()?;
-    let program = programs::compiled("uring", Build::Static)?;
+    let program = programs::compiled("io_uring", Build::Static)?;
     let watched = record(&scratch, &[program.display().to_string()], |_| ())?;
     let (directory, recording) = watched.only()?;
     ensure!(

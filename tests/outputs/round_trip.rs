@@ -20,7 +20,7 @@ use tracer_tests::Outcome;
 
 use super::{
     fixture::{any_recording, empty, examples},
-    rendered::Models,
+    renderers::Models,
 };
 
 /// Arguments on both sides of what profiles ask of them.
@@ -88,7 +88,7 @@ fn same(models: &Models) -> Outcome {
 }
 
 #[test]
-fn of_the_examples() -> Outcome {
+fn example_profiles_round_trip() -> Outcome {
     for recording in examples() {
         same(&Models::new(recording)?)?;
     }
@@ -99,7 +99,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn of_whatever_is_recorded(recording in any_recording()) {
+    fn profiles_of_any_recording_round_trip(recording in any_recording()) {
         let models = Models::new(recording).unwrap();
         if let Err(error) = same(&models) {
             return Err(TestCaseError::fail(format!("{error:#}")));

@@ -14,7 +14,7 @@ use tracer_tests::{
 use super::{
     fixture,
     objects::objects,
-    rendered::{Models, documents},
+    renderers::{Models, documents},
 };
 
 /// By group, version and kind.
@@ -103,7 +103,7 @@ pub(crate) fn check(object: &Value) -> Outcome {
 }
 
 #[test]
-fn the_schemas_are_asked() -> Outcome {
+fn objects_match_the_operators_schemas() -> Outcome {
     needs!(Need::Definitions);
     let models = Models::new(fixture::empty())?;
     for mut object in objects(&models)? {

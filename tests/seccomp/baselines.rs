@@ -150,7 +150,7 @@ fn host() -> Result<Host> {
 }
 
 #[test]
-fn dockers_default() -> Outcome {
+fn dockers_default_matches_libseccomp() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, Need::Baselines);
     let plain = read("moby-default.json", &[])?;
     let filter = Filter::new(&plain, host()?)?;
@@ -201,7 +201,7 @@ fn dockers_default() -> Outcome {
 }
 
 #[test]
-fn podmans_default() -> Outcome {
+fn podmans_default_matches_libseccomp() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, Need::Baselines);
     let plain = read("containers-common.json", &[])?;
     let filter = Filter::new(&plain, host()?)?;
@@ -232,7 +232,7 @@ fn podmans_default() -> Outcome {
 }
 
 #[test]
-fn tracers_own() -> Outcome {
+fn generated_profile_matches_libseccomp() -> Outcome {
     needs!(Need::Libseccomp, Need::X86);
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles-out/examples/nginx/seccomp.json");
@@ -245,7 +245,7 @@ fn tracers_own() -> Outcome {
 /// What tracer knows of RuntimeDefault without a file is what Docker's profile does, to every call of both
 /// machines, with each capability that it asks for.
 #[test]
-fn runtime_default_as_a_table() -> Outcome {
+fn runtime_default_table_matches_dockers_profile() -> Outcome {
     needs!(Need::Baselines);
     let path = requires::baselines().join("moby-default.json");
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;

@@ -206,7 +206,7 @@ fn perform(sandbox: &Sandbox, case: &Case) -> Outcome {
 }
 
 #[test]
-fn every_family() -> Outcome {
+fn every_equivalent_group_can_be_bypassed() -> Outcome {
     needs!(Need::Root, Need::Libseccomp, Need::X86, program::CC);
     let sandbox = Sandbox::new()?;
     let library = Libseccomp::open()?;
@@ -261,7 +261,7 @@ fn performed(id: &str, gapped: &str, mended: &str, calls: &str) -> Outcome {
 }
 
 #[test]
-fn a_ring_opens_what_openat_may_not() -> Outcome {
+fn io_uring_bypasses_a_denied_open() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, program::CC);
     let all = ["open", "openat", "openat2", "open_by_handle_at", "creat"];
     let rings = ["io_uring_setup", "io_uring_enter", "io_uring_register"];
@@ -274,7 +274,7 @@ fn a_ring_opens_what_openat_may_not() -> Outcome {
 }
 
 #[test]
-fn bits_that_the_kernel_does_not_read() -> Outcome {
+fn ignored_upper_bits_bypass_an_argument_rule() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, program::CC);
     let profile = |condition: &str| {
         format!(
@@ -292,7 +292,7 @@ fn bits_that_the_kernel_does_not_read() -> Outcome {
 }
 
 #[test]
-fn a_text_at_another_address() -> Outcome {
+fn copied_string_bypasses_a_pointer_rule() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, program::CC);
     let profile = |condition: &str| {
         format!(
@@ -310,7 +310,7 @@ fn a_text_at_another_address() -> Outcome {
 }
 
 #[test]
-fn socketcall_of_i386() -> Outcome {
+fn socketcall_bypasses_a_socket_rule_on_i386() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, Need::I386, program::CC);
     let profile = |architectures: &str, more: &str| {
         format!(
@@ -334,7 +334,7 @@ fn socketcall_of_i386() -> Outcome {
 }
 
 #[test]
-fn chown32_of_i386() -> Outcome {
+fn chown32_bypasses_a_chown_rule_on_i386() -> Outcome {
     needs!(
         Need::Root,
         Need::Libseccomp,
@@ -358,7 +358,7 @@ fn chown32_of_i386() -> Outcome {
 }
 
 #[test]
-fn namespaces_by_clone3() -> Outcome {
+fn clone3_bypasses_a_namespace_rule() -> Outcome {
     needs!(Need::Root, Need::Libseccomp, Need::X86, program::CC);
     let profile = |clone3: &str| {
         format!(
@@ -377,7 +377,7 @@ fn namespaces_by_clone3() -> Outcome {
 }
 
 #[test]
-fn other_abis_are_killed_when_they_are_not_listed() -> Outcome {
+fn calls_of_unlisted_abis_are_killed() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, Need::I386, program::CC);
     let profile = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
         {"names": ["chmod"], "action": "SCMP_ACT_ERRNO"}]}"#;

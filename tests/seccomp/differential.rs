@@ -77,7 +77,7 @@ struct Seen {
 }
 
 #[test]
-fn the_evaluator_says_what_libseccomp_does() -> Outcome {
+fn evaluator_agrees_with_libseccomp() -> Outcome {
     needs!(Need::Libseccomp);
     let library = Libseccomp::open()?;
     let version = version(library);
@@ -222,7 +222,7 @@ fn is_of(names: &BTreeSet<&str>, call: SyscallId) -> bool {
 }
 
 #[test]
-fn numbers_and_names_are_those_of_libseccomp() -> Outcome {
+fn syscall_tables_agree_with_libseccomp() -> Outcome {
     needs!(Need::Libseccomp);
     let library = Libseccomp::open()?;
     let version = version(library);

@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_when_a_test_panics() -> Outcome {
+    fn leaves_nothing_when_a_test_panics() -> Outcome {
         needs!(Need::Root, Need::Cgroup2, Need::Docker);
         let (docker, traces) = start(&unique("left"))?;
         // Two daemons, a shim and the container.

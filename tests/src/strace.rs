@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_are_numbers_in_their_order() {
+    fn parses_arguments_in_order() {
         let line = |text: &str| format!("1<a b> [  72] [00007f589edad409] {text}");
         for (text, expected) in [
             ("fcntl(0x1, 0x406, 0) = 0x3", [1, 0x406, 0]),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_width_of_the_pointer_tells_the_abi() {
+    fn pointer_width_determines_the_abi() {
         for (line, expected) in [
             (
                 "1<a b> [  39] [00007f589edad409] getpid() = 0x1",

@@ -39,7 +39,7 @@ fn refusal(text: &str) -> String {
 }
 
 #[test]
-fn what_is_written_is_read_back() {
+fn written_recording_is_read_back() {
     let directory = tempfile::tempdir().unwrap();
     write(directory.path(), &[(RECORDING_FILE, to_json(&sample()))]).unwrap();
     assert_eq!(read(directory.path()).unwrap(), sample());
@@ -55,7 +55,7 @@ fn what_is_written_is_read_back() {
 }
 
 #[test]
-fn a_newer_schema_is_refused_as_such() {
+fn newer_schema_is_rejected() {
     let newer = to_json(&sample())
         .replace("recording/v1", "recording/v2")
         .replace("\"workload\"", "\"workloads\"");
@@ -63,7 +63,7 @@ fn a_newer_schema_is_refused_as_such() {
 }
 
 #[test]
-fn truncated_unknown_and_duplicate_have_a_position() {
+fn malformed_files_are_rejected_with_a_position() {
     let text = to_json(&sample());
     let cut = &text[..text.len() / 2];
     assert!(refusal(cut).contains("line "), "{}", refusal(cut));
@@ -84,7 +84,7 @@ fn truncated_unknown_and_duplicate_have_a_position() {
 }
 
 #[test]
-fn a_huge_file_is_not_read() {
+fn huge_file_is_rejected_unread() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("huge.json");
     File::create(&path).unwrap().set_len(200 << 20).unwrap();
@@ -93,7 +93,7 @@ fn a_huge_file_is_not_read() {
 }
 
 #[test]
-fn a_failed_write_leaves_no_temporary_file() {
+fn failed_write_leaves_no_temporary_file() {
     let directory = tempfile::tempdir().unwrap();
     write(directory.path(), &[("a", "old".to_owned())]).unwrap();
     let files = [("a", "new".to_owned()), ("a/b", "x".to_owned())];
@@ -111,7 +111,7 @@ fn a_failed_write_leaves_no_temporary_file() {
 }
 
 #[test]
-fn files_in_folders_get_their_folders() {
+fn missing_directories_are_created() {
     let directory = tempfile::tempdir().unwrap();
     for text in ["one", "two"] {
         write(directory.path(), &[("x/y/z", text.to_owned())]).unwrap();

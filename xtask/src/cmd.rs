@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_names_the_command_and_its_status() {
+    fn failure_names_the_command_and_its_status() {
         let error = run(Command::new("sh").env("A", "b c").args(["-c", "exit 3"])).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_named() {
+    fn missing_program_is_named() {
         let error = read(&mut Command::new("/nowhere/at all")).unwrap_err();
         assert_eq!(error.to_string(), "cannot start `'/nowhere/at all'`");
     }

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mirror_is_found_in_both_formats() {
+    fn finds_the_mirror_in_both_formats() {
         let old = "# deb http://old.example/debian x main\n\
             deb https://other.example/apt x main\n\
             deb [arch=amd64] http://a.example/debian/ bookworm main\n";

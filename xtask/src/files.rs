@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_equal_file_is_left_alone() {
+    fn unchanged_file_is_not_rewritten() {
         let directory = std::env::temp_dir().join(format!("xtask-files-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let (from, to) = (directory.join("from"), directory.join("deep/to"));

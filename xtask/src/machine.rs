@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ramdisk_is_one_that_cpio_reads() {
+    fn initramfs_is_a_valid_cpio_archive() {
         let mut archive = Archive::default();
         archive.add("a", 0o040_755, b"");
         archive.add("a/file", 0o100_644, b"12345");
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn output_is_passed_on_line_by_line() {
+    fn output_is_forwarded_line_by_line() {
         let mut seen = Vec::new();
         lines(&b"one\ntwo"[..], |line| {
             seen.push(line.to_vec());

@@ -219,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_installed_counts_as_installed() {
+    fn only_installed_packages_count() {
         let known: String = TESTS
             .iter()
             .filter(|package| **package != "perl")
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_begins_like_another_is_not_taken_for_it() {
+    fn package_prefix_is_not_a_match() {
         assert!(not_installed(&TESTS, "gcc-multilib installed\n").contains(&"gcc"));
     }
 }

@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_loading_thread_and_only_after_the_load() {
+    fn only_the_loading_thread_after_the_load_counts() {
         let log = "\
 10 openat(0xff, 0x1, 0, 0) = 3
 11 seccomp(0x1, 0, 0) = -1 EFAULT (Bad address)
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_load_may_be_cut_in_two() {
+    fn load_may_be_split_in_the_log() {
         let log = "\
 7 seccomp(0x1, 0x8, 0x7f <unfinished ...>
 8 seccomp(0x1, 0x1, 0 <unfinished ...>
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_without_beginning_or_end_is_an_error() {
+    fn missing_start_or_end_is_an_error() {
         let none = "7 prctl(0x16, 0x2, 0) = -1 EFAULT (Bad address)\n7 execve(0x1) = 0\n";
         assert_eq!(calls(none).unwrap_err().to_string(), "no filter was loaded");
         let endless = "7 prctl(0x16, 0x2, 0x7f) = 0\n7 close(3) = 0\n";
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rows_are_rust_and_what_differed_is_told() {
+    fn rows_are_rust_and_differences_are_listed() {
         let mut tally = Tally::default();
         let condition = |no_new_privs, user| Condition {
             no_new_privs,

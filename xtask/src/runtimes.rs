@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_runtime_says_of_itself() {
+    fn parses_runtime_versions() {
         for (text, expected) in [
             (
                 "runc version 1.1.15+ds1\ncommit: 1.1.15+ds1-2\nspec: 1.0.2-dev\n",

@@ -120,7 +120,7 @@ mod tests {
         host: x86_64-unknown-linux-gnu\nrelease: 1.95.0\nLLVM version: 22.1.2\n";
 
     #[test]
-    fn reads_what_rustc_says() {
+    fn parses_rustc_version() {
         let toolchain = Toolchain::parse(VERSION, "/sysroot".into()).unwrap();
         assert_eq!(toolchain.llvm, "22.1.2");
         assert_eq!(toolchain.llvm_major(), "22");
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_field_is_named() {
+    fn missing_field_is_named() {
         let error = Toolchain::parse("rustc 1.95.0\nhost: x\n", "/".into()).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_number_has_no_name() {
+    fn unknown_number_has_no_name() {
         for abi in Abi::ALL {
             assert_eq!(abi.syscall_name(999), None);
             assert_eq!(abi.syscall_name(u32::MAX), None);

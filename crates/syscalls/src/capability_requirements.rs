@@ -425,7 +425,7 @@ mod tests {
     use crate::Abi;
 
     #[test]
-    fn sorted_and_existing() {
+    fn rows_are_sorted_and_exist() {
         assert!(
             CAPABILITY_REQUIREMENTS
                 .is_sorted_by(|a, b| (a.call, a.capability) < (b.call, b.capability))

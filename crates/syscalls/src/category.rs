@@ -598,7 +598,7 @@ mod tests {
     use crate::Abi;
 
     #[test]
-    fn every_call_of_every_abi_has_one_purpose() {
+    fn every_call_has_one_purpose() {
         let names = Abi::ALL
             .into_iter()
             .flat_map(|abi| abi.syscalls().map(|(_, name)| name));

@@ -258,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_conditions_are_rejected() {
         for (conditions, error) in [
             (&[][..], ConditionError::None),
             (&[int(6, 0)], ConditionError::NoSuchArgument(6)),
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn fewer_conditions_let_more_through() {
+    fn fewer_conditions_allow_more() {
         let imply = |one: ArgumentConstraint, other: ArgumentConstraint| {
             one.conditions.implies(&other.conditions)
         };
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_does_not_read_is_not_compared() {
+    fn ignored_bits_are_not_compared() {
         let garbage = 0xdead_beef << 32;
         assert!(PIPE.conditions.are_met_by(&[1, garbage, 2, 3, 4, 5]));
         assert!(!PIPE.conditions.are_met_by(&[1, garbage | 0x80, 2, 3, 4, 5]));
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn fork_makes_no_namespace_and_no_thread() {
+    fn fork_condition_allows_no_namespace_or_thread() {
         // include/uapi/linux/sched.h: CLONE_NEW*, CLONE_THREAD, CLONE_VM, CLONE_PTRACE.
         let admits = |only: ArgumentConstraint, flags: u64| {
             only.conditions.are_met_by(&[flags, 0, 0, 0, 0, 0])
@@ -324,13 +324,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn conditions_are_what_they_list(it in conditions()) {
+        fn conditions_round_trip_through_their_list(it in conditions()) {
             let list: Vec<_> = it.iter().collect();
             prop_assert_eq!(Conditions::new(&list), Ok(it));
         }
 
         #[test]
-        fn what_passes_the_narrower_passes_the_wider(
+        fn implied_conditions_hold(
             one in conditions(),
             other in conditions(),
             arguments in vec(uniform6(0_u64..8), 64),

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_name_is_that_of_musl() {
+    fn no_name_comes_from_musl() {
         for abi in Abi::ALL {
             for (nr, name) in abi.syscalls() {
                 assert!(
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_one_number() {
+    fn each_name_has_one_number() {
         for abi in Abi::ALL {
             let names: Vec<_> = abi.syscalls().map(|(_, name)| name).collect();
             let distinct: BTreeSet<_> = names.iter().collect();
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_every_32_bit_program_calls_has_a_name() {
+    fn common_32_bit_calls_have_names() {
         // Linux 6.18, syscall_32.tbl and arch/arm/tools/syscall.tbl.
         for (abi, nr, name) in [
             (Abi::I386, 265, "clock_gettime"),

@@ -269,7 +269,7 @@ mod tests {
     use crate::capability::Capability;
 
     #[test]
-    fn sorted_existing_and_explained() {
+    fn rows_are_sorted_known_and_explained() {
         assert!(BLOCKED_SYSCALLS.is_sorted_by(|a, b| a.name < b.name));
         assert!(BLOCKED_SYSCALLS.len() >= 50);
         assert!(OTHERWISE_DENIED.is_sorted_by(|a, b| a.name < b.name));
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_granted_is_all_but_what_is_not() {
+    fn granted_calls_exclude_blocked_ones() {
         let allowed_by_default: Vec<_> = allowed_by_default().collect();
         for name in ["read", "clone", "ptrace", "chroot", "socket"] {
             assert!(allowed_by_default.contains(&name), "{name}");
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn capabilities_and_what_they_gate_exist() {
+    fn capabilities_and_their_calls_exist() {
         let opened = BLOCKED_SYSCALLS
             .iter()
             .flat_map(|blocked| blocked.allowed_with);

@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_that_came_with_linux_5_1_or_later_is_probed() {
+    fn calls_since_linux_5_1_are_probed() {
         for abi in Abi::ALL {
             for (nr, name) in abi.syscalls() {
                 // Since 403 (Linux 5.1) the number is the same in every ABI; x32's own begin at 512.
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn each_name_is_in_one_group_and_exists() {
+    fn each_name_exists_in_one_group() {
         let names: Vec<_> = PROBED.iter().flat_map(|group| group.calls).collect();
         assert_eq!(names.len(), names.iter().collect::<BTreeSet<_>>().len());
         for name in names {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn old_calls_are_refused() {
+    fn old_calls_are_not_probed() {
         for name in [
             "mount",
             "ptrace",

@@ -194,7 +194,7 @@ mod tests {
     use crate::Abi;
 
     #[test]
-    fn sorted_known_and_named_once() {
+    fn rows_are_sorted_known_and_unique() {
         assert!(INTRODUCED.is_sorted_by(|a, b| a.0 < b.0));
         let mut seen = BTreeSet::new();
         for name in INTRODUCED.iter().flat_map(|(_, names)| *names) {
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_after_the_manual_has_a_source() {
+    fn versions_after_the_manual_have_sources() {
         let after = INTRODUCED
             .iter()
             .filter(|(version, _)| *version > LinuxVersion(5, 14));
@@ -220,7 +220,7 @@ mod tests {
 
     /// Of the machines' whole tables: what has no version is what 3.0 had, and nothing new is among it.
     #[test]
-    fn what_has_no_version_was_there_in_3_0() {
+    fn calls_without_a_version_were_in_3_0() {
         for abi in [Abi::X86_64, Abi::Aarch64] {
             let old = abi
                 .syscalls()
@@ -242,7 +242,7 @@ mod tests {
 
     /// Numbers are given in the order in which calls come.
     #[test]
-    fn all_that_has_a_late_number_has_a_version() {
+    fn late_numbers_have_a_version() {
         // 310 is process_vm_readv, 274 sched_setattr.
         for (abi, first) in [(Abi::X86_64, 310), (Abi::Aarch64, 274)] {
             for (nr, name) in abi.syscalls().filter(|(nr, _)| *nr >= first) {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn by_name() {
+    fn version_is_found_by_name() {
         assert_eq!(introduced_in("fchmodat2"), Some(LinuxVersion(6, 6)));
         assert_eq!(introduced_in("chmod"), None);
         assert_eq!(LinuxVersion(6, 6).to_string(), "6.6");

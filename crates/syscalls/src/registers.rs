@@ -226,7 +226,7 @@ mod tests {
     use crate::{Abi, arguments::RECORDED_ARGUMENTS};
 
     #[test]
-    fn names_exist_and_are_there_once() {
+    fn names_exist_once() {
         let mut seen = BTreeSet::new();
         for name in ROWS.iter().flat_map(|(names, _)| *names) {
             assert!(seen.insert(name), "{name}");
@@ -244,7 +244,7 @@ mod tests {
 
     /// Two tables say how many bits of an argument the kernel reads.
     #[test]
-    fn agrees_with_what_is_recorded() {
+    fn agrees_with_recorded_arguments() {
         for recorded in RECORDED_ARGUMENTS
             .iter()
             .filter(|recorded| !recorded.behind_pointer)

@@ -236,7 +236,7 @@ mod tests {
     use crate::Abi;
 
     #[test]
-    fn sorted_for_the_search_and_existing() {
+    fn rows_are_sorted_and_exist() {
         assert!(RISKS.is_sorted_by(|a, b| a.name < b.name));
         assert!(ALLOWED_BY_ARGUMENT.is_sorted_by(|a, b| a.0 < b.0));
         for name in RISKS
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn found_by_name() {
+    fn risk_is_found_by_name() {
         assert!(risk("ptrace").is_some());
         assert!(risk("read").is_none());
     }

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_meant_is_found() {
+    fn finds_the_nearest_name() {
         for (wrong, meant) in [
             ("chmodat", Some("fchmodat")),
             ("ptrcae", Some("ptrace")),
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_counted() {
+    fn counts_edits() {
         for (one, other, expected) in [
             ("", "", 0),
             ("", "abc", 3),

@@ -347,7 +347,7 @@ mod tests {
     use tracer_core::profile::apparmor::{Options, fixture};
 
     #[test]
-    fn a_server() {
+    fn renders_a_server_profile() {
         let profile = AppArmorProfile::from_recordings(&[fixture::web()], &Options::default());
         let profile = profile.unwrap();
         let needed = Capabilities::needed_by(&profile);
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_session_did_is_listed_whatever_it_is() {
+    fn session_only_accesses_are_all_listed() {
         use tracer_core::recording::Phase;
         let mut recording = fixture::web();
         let evidence = |seen: &mut Vec<tracer_core::recording::AccessEvidence>| {
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn ptrace_that_nothing_could_have_asked_for_is_said_to_be_denied() {
+    fn states_that_unmonitored_ptrace_is_denied() {
         let mut recording = fixture::sleep();
         assert!(!review(recording.clone()).contains(PTRACE_NOT_MONITORED));
         recording.providers.retain(|it| it.kind != kind::TRACES);
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn long_rules_are_whole() {
+    fn long_rules_are_not_cut() {
         let mut recording = fixture::empty();
         let paths = ["a", "b"].map(|end| format!("/{}/{end}", "x/".repeat(1000)));
         recording.files = paths

@@ -115,7 +115,7 @@ mod tests {
     };
 
     #[test]
-    fn what_i386_can_do_by_socketcall_is_said() {
+    fn states_what_socketcall_can_do_on_i386() {
         let run = |abi: Abi, name| {
             let nr = abi.syscall_number(name).unwrap();
             (abi, nr, Phase::Run, path("/bin/x"))

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn unaudited_where_the_kernel_refuses_is_needed() {
+    fn unaudited_but_enforced_capability_is_required() {
         for (name, expected) in [
             ("seccomp", true),
             ("prctl", true),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_probe_is_told() {
+    fn possible_probes_are_marked() {
         let may_be = "; perhaps a probe only |";
         for (name, flags, cut, is_needed) in [
             ("openat", None, false, true),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_namespace_is_the_containers_or_the_workloads() {
+    fn unclear_user_namespace_is_reported() {
         let unclear = "which may be the container's own";
         let container = |user_namespace: Option<bool>| {
             Some(Container {

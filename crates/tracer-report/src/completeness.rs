@@ -168,18 +168,18 @@ mod tests {
     }
 
     #[test]
-    fn replicas_that_do_the_same() {
+    fn identical_replicas() {
         let replicas = (0..6).map(|n| replica(n, &[0, 1, 2, 3], 0));
         insta::assert_snapshot!(text(&merge(replicas).unwrap()));
     }
 
     #[test]
-    fn one_instance_is_no_sample() {
+    fn single_instance_gives_no_estimate() {
         insta::assert_snapshot!(text(&replica(0, &[0, 1], 4)));
     }
 
     #[test]
-    fn new_calls_until_the_end() {
+    fn late_new_calls_are_reported() {
         let mut late = replica(0, &[0, 1], 90);
         late.syscalls[1].evidence[0]
             .first

@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_try_something() {
+    fn hostile_names_are_escaped_in_code() {
         for (name, shown) in [
             ("/usr/bin/nginx", "`/usr/bin/nginx`"),
             ("a|b", "`a\\x7cb`"),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_keep_their_words() {
+    fn prose_keeps_words_and_escapes_markup() {
         assert_eq!(
             prose("io_uring was used; record again with --max-rows 10"),
             "io_uring was used; record again with --max-rows 10"
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_line_keeps_its_words_apart() {
+    fn command_line_words_stay_separate() {
         let words = ["sh", "-c", "it's a | b", ""].map(str::to_owned);
         assert_eq!(command_line(&words), r"`sh -c 'it'\\''s a \x7c b' ''`");
     }
@@ -221,7 +221,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_code_span_holds_nothing_that_ends_it(name in hostile()) {
+        fn code_span_cannot_be_ended_by_its_content(name in hostile()) {
             let shown = code(&name);
             prop_assert!(shown.chars().all(|c| c == ' ' || c.is_ascii_graphic()));
             prop_assert!(!shown.contains('|') && !shown.contains('<'));
@@ -230,7 +230,7 @@ mod tests {
         }
 
         #[test]
-        fn a_code_span_can_be_read_back(name in hostile()) {
+        fn code_span_round_trips(name in hostile()) {
             prop_assume!(!name.is_empty() && name.chars().count() <= MAX_LEN);
             prop_assert_eq!(read_back(&code(&name)), Some(name));
         }

@@ -216,22 +216,22 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_was_seen() {
+    fn observed_call() {
         insta::assert_snapshot!(text("ptrace"));
     }
 
     #[test]
-    fn a_call_of_several_layers() {
+    fn call_in_several_layers() {
         insta::assert_snapshot!(text("openat"));
     }
 
     #[test]
-    fn a_call_that_is_denied() {
+    fn denied_call() {
         insta::assert_snapshot!(text("mount"));
     }
 
     #[test]
-    fn a_hostile_path_is_one_line() {
+    fn hostile_path_stays_on_one_line() {
         let text = text("socketcall");
         assert!(text.contains("/opt/legacy|\\n# Approved"), "{text}");
     }

@@ -59,7 +59,7 @@ proptest! {
     }
 
     #[test]
-    fn review_is_plain_text_whatever_the_names(seen in seen()) {
+    fn review_is_plain_text_for_any_name(seen in seen()) {
         let text = review_of(&seen, None);
         prop_assert!(text.chars().all(|c| c == '\n' || c == ' ' || c.is_ascii_graphic()));
         // A table row has as many cells as its heading, so no name has added one.

@@ -252,14 +252,14 @@ mod tests {
     use tracer_core::recording::Phase;
 
     #[test]
-    fn a_mixed_incomplete_recording() {
+    fn mixed_incomplete_recording() {
         let recordings = [mixed()];
         let profile = SeccompProfile::from_recordings(&recordings, &Options::default()).unwrap();
         insta::assert_snapshot!(review(&recordings, &profile));
     }
 
     #[test]
-    fn the_runtimes_of_the_window_are_named() {
+    fn names_the_covered_runtimes() {
         let recordings = [recording(&[(Abi::X86_64, 0, Phase::Run, path("/bin/cat"))])];
         for (runtimes, expected) in [
             (
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn for_another_machine() {
+    fn review_for_another_machine() {
         let mut seen: Vec<_> = [
             "arch_prctl",
             "fork",
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_are_told_in_words_and_in_bits() {
+    fn conditions_are_shown_in_words_and_bits() {
         let seen = ["pipe", "fork", "vfork", "getrlimit", "read"].map(|name| {
             let nr = Abi::X86_64.syscall_number(name).unwrap();
             (Abi::X86_64, nr, Phase::Run, path("/bin/x"))
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn complete_is_said_plainly() {
+    fn complete_recording_says_so() {
         let recordings = [recording(&[(Abi::X86_64, 0, Phase::Run, path("/bin/cat"))])];
         let profile = SeccompProfile::from_recordings(&recordings, &Options::default()).unwrap();
         let text = review(&recordings, &profile);

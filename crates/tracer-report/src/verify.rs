@@ -295,14 +295,14 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_that_is_too_narrow() {
+    fn too_narrow_profile() {
         insta::assert_snapshot!(text(
             r#"{"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86_64"],"syscalls":[{"names":["openat","epoll_wait","execve","clone","close"],"action":"SCMP_ACT_ALLOW"},{"names":["prctl"],"action":"SCMP_ACT_ALLOW","args":[{"index":1,"value":1,"op":"SCMP_CMP_EQ"}]},{"names":["ptrace"],"action":"SCMP_ACT_KILL_PROCESS","args":[{"index":2,"value":1,"op":"SCMP_CMP_NE"}]}]}"#
         ));
     }
 
     #[test]
-    fn a_profile_that_lets_all_through() {
+    fn profile_that_allows_all() {
         let text = text(
             r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86"]}"#,
         );
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_that_nobody_accepts() {
+    fn profile_that_no_runtime_accepts() {
         let text = text(r#"{"defaultAction":"SCMP_ACT_ERRNO","architectures":["VAX"]}"#);
         assert!(
             text.contains("no runtime that was asked about accepts"),

@@ -83,10 +83,10 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_has_the_parsers_words() {
+    fn refusal_quotes_the_parser() {
         match apparmor("profile x { nonsense }") {
             Ok(Checked::NoParser) => {
-                skipped("cli::check::tests::a_refusal_has_the_parsers_words");
+                skipped("cli::check::tests::refusal_quotes_the_parser");
             }
             Ok(Checked::Taken) => panic!("nonsense was taken"),
             Err(error) => assert!(error.to_string().contains("line 1"), "{error}"),

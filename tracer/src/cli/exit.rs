@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commands_status_is_passed_through() {
+    fn command_status_is_passed_through() {
         assert_eq!(Exit::from_status(ExitStatus::from_raw(7 << 8)).code(), 7);
         assert_eq!(Exit::from_status(ExitStatus::from_raw(15)).code(), 143);
     }

@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn machines_are_those_that_have_the_abi_for_their_own() {
+    fn arch_accepts_only_native_abis() {
         assert_eq!(arch("aarch64"), Ok(Abi::Aarch64));
         for wrong in ["x32", "arm64", "amd64", ""] {
             assert!(arch(wrong).unwrap_err().contains("known are x86_64"));

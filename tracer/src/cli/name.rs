@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_names_are_refused() {
+    fn rejects_hostile_names() {
         for name in [
             "",
             ".",
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_a_name_that_is_accepted() {
+    fn every_command_gets_a_valid_name() {
         for (path, name) in [
             ("/usr/bin/ls", "ls"),
             ("./run me.sh", "run_me.sh"),

@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_rendered_is_what_there_is_something_for() {
+    fn renders_only_formats_with_content() {
         let all = "seccomp.json apparmor.profile capabilities.kubernetes.yaml capabilities.engine.args capabilities.systemd.conf kubernetes/seccompprofile.yaml kubernetes/apparmorprofile.yaml kubernetes/securitycontext.yaml REVIEW.md";
         assert_eq!(names(&fixture::web(), &[], None).as_deref(), Ok(all));
         let without =
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_recording_is_harmless_in_every_format() {
+    fn hostile_recording_is_harmless_in_every_format() {
         let rendered = render(
             &tracer_report::hostile::hostile(),
             &[],
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_for_and_is_not_there_is_an_error() {
+    fn missing_requested_format_is_an_error() {
         let error = names(&mixed(), &[Format::Apparmor], None).unwrap_err();
         assert!(error.contains("nothing about files"), "{error}");
         let abroad = Some(Abi::Aarch64);

@@ -203,12 +203,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_it_is_the_default() {
+    fn no_options_give_the_defaults() {
         assert_eq!(settings(&[]), Ok(Settings::default()));
     }
 
     #[test]
-    fn the_errno_is_chosen_by_name() {
+    fn errno_is_chosen_by_name() {
         let errno = |arguments: &[&str]| settings(arguments).map(|it| it.seccomp.errno);
         assert_eq!(errno(&["--errno=probed"]), Ok(ErrnoPolicy::Probed));
         assert_eq!(errno(&["--errno", "eperm"]), Ok(ErrnoPolicy::Eperm));
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn apparmor_takes_the_exec_policy_too() {
+    fn apparmor_uses_the_exec_policy() {
         let all = settings(&[
             "--exec=all",
             "--generalise=wide",
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn runtimes_are_repeated_or_listed() {
+    fn runtimes_can_be_repeated_or_listed() {
         let runtime_init =
             |arguments: &[&str]| settings(arguments).map(|it| it.seccomp.runtime_init.to_string());
         let both = Ok("runc@1.1,crun".to_owned());

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_says_what_is_asked_first() {
+    fn status_line_shows_calls_and_losses() {
         let progress = Progress {
             distinct: 41,
             calls: 1234,

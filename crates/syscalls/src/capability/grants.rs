@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_a_sentence_of_its_own() {
+    fn every_capability_has_its_own_description() {
         let all: std::collections::BTreeSet<_> =
             Capability::all().map(Capability::grants).collect();
         assert_eq!(all.len(), 41);

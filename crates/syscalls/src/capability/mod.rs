@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_has_one_text_and_back() {
+    fn every_number_round_trips_through_its_name() {
         for number in 0..=u8::MAX {
             let capability = Capability::from_number(number);
             assert_eq!(capability.to_string().parse(), Ok(capability));

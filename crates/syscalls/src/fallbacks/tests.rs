@@ -65,7 +65,7 @@ fn names(abi: Abi, allowed: &[&str]) -> Vec<&'static str> {
 }
 
 #[test]
-fn every_call_exists_and_every_family_says_why() {
+fn calls_exist_and_groups_are_explained() {
     for family in FALLBACK_GROUPS {
         for text in [family.title, family.need, family.grants, family.source] {
             assert!(
@@ -96,7 +96,7 @@ fn every_call_exists_and_every_family_says_why() {
 }
 
 #[test]
-fn nothing_is_said_twice() {
+fn nothing_is_listed_twice() {
     let said: Vec<_> = all().map(|it| (it.call, it.stands_for, it.only)).collect();
     assert_eq!(said.len(), said.iter().collect::<BTreeSet<_>>().len());
     // An unconditional one leaves no conditional one to say.
@@ -109,7 +109,7 @@ fn nothing_is_said_twice() {
 }
 
 #[test]
-fn equals_stand_in_for_each_other() {
+fn equal_calls_stand_in_for_each_other() {
     for group in FALLBACK_GROUPS.iter().flat_map(|family| family.equal) {
         for abi in Abi::ALL {
             let here: Vec<_> = group
@@ -128,7 +128,7 @@ fn equals_stand_in_for_each_other() {
 }
 
 #[test]
-fn what_is_one_way_is_not_turned_round() {
+fn one_way_fallbacks_have_no_reverse() {
     // Where the other direction is there, it is for some arguments only, or takes more calls.
     for family in FALLBACK_GROUPS {
         for variant in family.rules.iter().filter(|it| it.only.is_none()) {
@@ -143,7 +143,7 @@ fn what_is_one_way_is_not_turned_round() {
 }
 
 #[test]
-fn nothing_dangerous_enters() {
+fn no_risky_call_is_added() {
     let risks = risk::RISKS.iter().map(|risk| risk.name);
     let denied: BTreeSet<_> = risks.chain(DENIED.iter().copied()).collect();
     for name in &denied {
@@ -159,7 +159,7 @@ fn nothing_dangerous_enters() {
 
 /// A newer call returns ENOSYS, and whoever tried it goes back to the older one by himself.
 #[test]
-fn what_answers_enosys_is_never_added() {
+fn probed_calls_are_never_added() {
     for Fallback {
         call, stands_for, ..
     } in all()
@@ -191,7 +191,7 @@ fn what_answers_enosys_is_never_added() {
 }
 
 #[test]
-fn judged_one_by_one() {
+fn fallbacks_match_the_expected_calls() {
     for (abi, allowed, expected) in [
         (Abi::X86_64, &["open"][..], &["openat", "creat"][..]),
         (Abi::X86_64, &["creat"], &[]),
@@ -227,7 +227,7 @@ fn judged_one_by_one() {
 }
 
 #[test]
-fn some_are_for_some_arguments_only() {
+fn some_fallbacks_depend_on_arguments() {
     for (allowed, call) in [
         ("fork", "clone"),
         ("vfork", "clone"),
@@ -263,7 +263,7 @@ fn allowed() -> impl Strategy<Value = (Abi, Vec<&'static str>)> {
 proptest! {
     /// What is added adds nothing in turn: each stands in for calls that were there before.
     #[test]
-    fn once_is_enough((abi, allowed) in allowed()) {
+    fn adding_again_adds_no_call((abi, allowed) in allowed()) {
         let once = added_for(abi, &allowed);
         let unconditional = once.iter().filter(|(_, only)| only.is_none());
         let after: Vec<_> = allowed.iter().copied().chain(unconditional.map(|it| it.0)).collect();
@@ -275,7 +275,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_allowed_is_not_added((abi, allowed) in allowed()) {
+    fn allowed_calls_are_not_added((abi, allowed) in allowed()) {
         for name in names(abi, &allowed) {
             prop_assert!(!allowed.contains(&name));
         }
@@ -283,7 +283,7 @@ proptest! {
 
     /// More that is allowed never takes away what stands in.
     #[test]
-    fn more_allows_more((abi, allowed) in allowed(), keep in any::<prop::sample::Index>()) {
+    fn adding_is_monotonic((abi, allowed) in allowed(), keep in any::<prop::sample::Index>()) {
         let fewer = &allowed[..keep.index(allowed.len() + 1)];
         let more: Vec<_> = names(abi, &allowed);
         for name in names(abi, fewer) {

@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_entry_for_the_versions_of_a_runtime() {
+    fn rows_are_described_by_runtime_version() {
         let row = |versions, no_new_privs| Row {
             runtime: Runtime::Runc,
             versions,
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_meet() {
+    fn version_ranges_overlap() {
         let version = |patch| Version(1, 3, patch);
         let exactly = VersionRange::Exactly(version(4));
         let range = VersionRange::Range(version(2), version(4));

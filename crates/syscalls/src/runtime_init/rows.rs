@@ -452,7 +452,7 @@ pub const ROWS: &[Row] = &[
 ///
 /// runc makes itself a /proc that nobody can have mounted over, and if it cannot, takes the
 /// container's and checks each handle to it with statx (`runc exec` without no_new_privs, 1.3.6). The
-/// mount API is too much to leave to a workload for that. Proven in tests/e2e/runtimes.rs.
+/// mount API is too much to leave to a workload for that. Proven in tests/e2e/runtime_init.rs.
 pub const OPTIONAL_SYSCALLS: [&str; 4] = ["fsconfig", "fsmount", "fsopen", "open_tree"];
 
 #[cfg(test)]
@@ -488,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_measured_is_measured_with_and_without_no_new_privs() {
+    fn measured_rows_cover_both_no_new_privs_settings() {
         for row in ROWS {
             if !matches!(row.source, Source::Measured(_)) {
                 continue;

@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn selection_round_trips_through_text() {
         for text in ["all", "none", "runc", "runc@1", "runc@1.1.5,crun@1.8"] {
             assert_eq!(choice(text).to_string(), text);
         }
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn all_is_everything_and_none_is_nothing() {
+    fn all_covers_everything_and_none_nothing() {
         assert_eq!(RuntimeSelection::All.rows().count(), ROWS.len());
         assert_eq!(choice("runc,crun").rows().count(), ROWS.len());
         assert_eq!(RuntimeSelection::None.names(Abi::X86_64).count(), 0);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_covers_what_begins_with_it() {
+    fn prefix_covers_its_versions() {
         assert_eq!(covered("runc@1"), covered("runc"));
         assert_eq!(covered("crun@1.8.1"), ["crun 1.8.1"]);
         assert_eq!(covered("crun@1.21"), ["crun 1.21.0"]);
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_measured_versions_stand_for_those_between() {
+    fn nearest_measured_versions_cover_gaps() {
         assert_eq!(covered("crun@1.8.2"), ["crun 1.8.1", "crun 1.21.0"]);
         assert_eq!(covered("runc@1.1.6"), ["runc 1.1.5", "runc 1.1.15"]);
         // What comes after all that was measured is known by the last.
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_any_version_may_do_is_always_there() {
+    fn calls_of_any_version_are_always_included() {
         for text in ["runc", "runc@1.1.5", "runc@9"] {
             assert!(
                 choice(text).required_syscalls().contains_key("sched_yield"),
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_reported_of_a_range_comes_on_top() {
+    fn reported_ranges_are_added() {
         let reported = "runc 1.2.8 to before 1.3.0".to_owned();
         for (text, expected) in [
             ("runc@1.2", true),
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_runtime_does_without_is_not_allowed() {
+    fn dispensable_calls_are_not_allowed() {
         for call in OPTIONAL_SYSCALLS {
             assert!(
                 RuntimeSelection::All
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_name_what_is_known() {
+    fn errors_list_known_runtimes() {
         let unknown = error("youki");
         assert!(unknown.contains("\"youki\"") && unknown.contains("runc (measured: 1.1.5"));
         let old = error("crun@1.8.0");

@@ -364,7 +364,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_named_once_and_says_all() {
+    fn rules_are_unique_and_complete() {
         let mut seen = BTreeSet::new();
         for rule in ALL {
             assert!(seen.insert(rule.id), "{}", rule.id);

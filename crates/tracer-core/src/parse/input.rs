@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_and_columns_count_characters_from_one() {
+    fn lines_and_columns_count_from_one() {
         let input = Input::new("a", "ab\nöx\n".into()).unwrap();
         for (at, expected) in [
             (0, (1, 1)),
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_told_with_its_place() {
+    fn invalid_utf8_is_reported_with_its_position() {
         let error = Input::new("a", b"{\n \xff}".to_vec()).unwrap_err();
         assert_eq!(error.to_string(), "a:2:2: this is no UTF-8 text");
         let large = Input::new("a", vec![b' '; MAX_BYTES + 1]).unwrap_err();

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_and_key_has_its_place() {
+    fn every_value_and_key_has_a_position() {
         let text = "{\n \"na\\u006des\": [\"chmod\", 7]\n}";
         let node = tree(text).unwrap();
         assert_eq!(&text[node.key("names").unwrap()], "\"na\\u006des\"");
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_have_the_place() {
+    fn errors_have_a_position() {
         for (text, expected) in [
             (
                 "{\"a\": 1,\n \"a\": 2}",

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_has_its_place() {
+    fn every_value_has_a_position() {
         let text = "# ö\nkind: Pod\n---\nnames:\n- chmod\n- \"38\"\n- 38\n- 0x26\n- ~\n";
         let documents = documents(text).unwrap();
         assert_eq!(documents[0].get("kind").unwrap().text(), Some("Pod"));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_are_followed_and_bounded() {
+    fn aliases_are_followed_within_limits() {
         let two = documents("a: &a [x]\nb: *a\n").unwrap();
         let two = &two[0];
         assert_eq!(two.get("a").unwrap().value(), two.get("b").unwrap().value());
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_have_the_place() {
+    fn errors_have_a_position() {
         for (text, expected) in [
             ("a: 1\na: 2\n", "f:2:1: the key"),
             ("? [a]\n: b\n", "f:1:3: a key"),

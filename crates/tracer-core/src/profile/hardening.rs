@@ -233,7 +233,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn of_a_command_only_its_files_are_known() {
+    fn command_reveals_only_its_files() {
         let hardening = from_recording(&fixture::empty());
         assert!(!hardening.non_root.holds);
         assert!(!hardening.no_new_privileges.holds);
@@ -243,7 +243,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_container_tells() {
+    fn container_settings_are_used() {
         let user = Security {
             uid: Some(101),
             no_new_privileges: Some(true),
@@ -262,7 +262,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_only_the_runtime_changes_counts_for_nothing() {
+    fn runtime_only_writes_are_ignored() {
         let mut recording = fixture::empty();
         let file = fixture::file(b"/etc/hostname", FileAccess::Write);
         recording.files = vec![fixture::seen(file, Phase::Setup, "/usr/bin/runc")];

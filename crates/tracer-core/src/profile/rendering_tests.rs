@@ -138,7 +138,7 @@ fn security_context() {
 }
 
 #[test]
-fn engines() {
+fn engine_flags_and_compose() {
     let models = models();
     insta::assert_snapshot!("flags", models.engine().flags().text);
     insta::assert_snapshot!("compose", models.engine().compose("web").text);
@@ -160,7 +160,7 @@ fn drop_in() {
 
 /// What runtimes would refuse is told before anybody pushes it.
 #[test]
-fn an_artifact_has_limits() {
+fn artifact_size_is_limited() {
     use super::{
         artifact,
         seccomp::oci::{Action, Entry, OciSeccomp},

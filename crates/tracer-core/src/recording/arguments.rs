@@ -233,7 +233,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_union_is_one(a in set(), b in set(), c in set()) {
+        fn union_is_commutative_associative_and_idempotent(a in set(), b in set(), c in set()) {
             prop_assert_eq!(united(a.clone(), b.clone()), united(b.clone(), a.clone()));
             prop_assert_eq!(
                 united(united(a.clone(), b.clone()), c.clone()),
@@ -243,7 +243,7 @@ mod tests {
         }
 
         #[test]
-        fn no_phase_has_more_than_is_kept_or_hides_it(set in set()) {
+        fn combinations_per_phase_are_bounded(set in set()) {
             for phase in [Phase::Run, Phase::Exec, Phase::RuntimeInit] {
                 let kept = set.seen.keys().filter(|(of, _)| *of == phase).count();
                 prop_assert!(kept <= MAX_COMBINATIONS);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_65th_is_only_known_to_have_come() {
+    fn more_than_64_combinations_are_marked_as_cut() {
         let mut set = ArgumentSet::new(vec![1]);
         for value in (0..65).rev() {
             assert!(set.cut.is_empty());
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_arguments_are_rejected() {
         let read = |text: &str| serde_json::from_str::<Arguments>(text).map_err(|e| e.to_string());
         let fine = r#"{"indices":[0,2],"seen":[{"phase":"run","values":[1,2],"executables":["unknown"]}],"cut":[]}"#;
         assert_eq!(serde_json::to_string(&read(fine).unwrap()).unwrap(), fine);

@@ -119,7 +119,7 @@ mod tests {
     use syscalls::Abi;
 
     #[test]
-    fn instances_are_counted_and_the_first_time_is_kept() {
+    fn counts_instances_and_keeps_the_first_time() {
         let seen = |phase| (Abi::X86_64, 101, phase, path("/usr/bin/gdb"));
         let mut recording = recording(&[seen(Phase::Run), seen(Phase::Run), seen(Phase::Exec)]);
         let mut later = recording.instances[0].clone();

@@ -324,7 +324,7 @@ mod tests {
 
         /// What is estimated while it is recorded is what is estimated of the recording.
         #[test]
-        fn incidence_is_that_of_the_recording(
+        fn incidence_matches_the_recording(
             observations in proptest::collection::vec(observation(), 0..20)
         ) {
             let whole = all(observations);
@@ -336,7 +336,7 @@ mod tests {
 
         /// Parts hold what their instances did, and nothing else.
         #[test]
-        fn parts_make_the_whole(observations in proptest::collection::vec(observation(), 0..20)) {
+        fn parts_add_up_to_the_whole(observations in proptest::collection::vec(observation(), 0..20)) {
             let whole = all(observations);
             let parts = whole.clone().split(2, |instance| Some((instance as usize, 0)));
             let mut again = Observations::default();

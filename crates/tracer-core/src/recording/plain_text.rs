@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_is_told_nothing_but_text() {
+    fn terminal_output_is_escaped() {
         let text = "a \"default\" 'x' \\ \u{1b}[2J\n\u{202e}\u{e9}";
         assert_eq!(
             plain(text),

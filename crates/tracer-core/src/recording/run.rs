@@ -149,14 +149,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_is_fnv_1a() {
+    fn digest_is_fnv_1a() {
         let mut digest = Fnv::default();
         digest.add(b"foobar");
         assert_eq!(digest.0, 0x8594_4171_f739_67e8);
     }
 
     #[test]
-    fn names_are_read_back_and_nothing_else_is() {
+    fn only_canonical_ids_parse() {
         let id = RunId(0x00ab);
         assert_eq!(RunId::try_from(String::from(id)).unwrap(), id);
         for wrong in [

@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kill_is_counted_once() {
+    fn kill_is_counted_once() {
         let mut denials = Denials::default();
         let call = SyscallId {
             abi: Abi::X86_64,
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_told_once_and_counted() {
+    fn each_denial_is_reported_once_and_counted() {
         let mut denials = Denials::default();
         let call = SyscallId {
             abi: Abi::X86_64,

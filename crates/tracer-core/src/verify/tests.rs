@@ -80,7 +80,7 @@ const PRCTL: u32 = 157;
 const SOCKET: u32 = 41;
 
 #[test]
-fn a_profile_lets_run_what_it_was_made_of() {
+fn profile_allows_its_own_recording() {
     let mut recording = mixed();
     recording.syscalls.retain(|it| it.nr != 999);
     let options = Options::default();
@@ -98,7 +98,7 @@ fn a_profile_lets_run_what_it_was_made_of() {
 }
 
 #[test]
-fn what_is_denied_is_told_with_whom_and_how() {
+fn denial_shows_caller_and_outcome() {
     let recording = web(&[(0, Phase::Run), (101, Phase::Run), (83, Phase::Setup)]);
     let kills = r#",{"names":["ptrace"],"action":"SCMP_ACT_KILL_PROCESS"}"#;
     let report = ask(
@@ -116,7 +116,7 @@ fn what_is_denied_is_told_with_whom_and_how() {
 }
 
 #[test]
-fn runtimes_differ() {
+fn differing_runtimes_are_reported_separately() {
     // Above the largest number that is named runc says ENOSYS.
     let recording = web(&[(0, Phase::Run), (435, Phase::Run)]);
     let report = ask(
@@ -138,7 +138,7 @@ fn runtimes_differ() {
 }
 
 #[test]
-fn arguments_decide_where_they_are_recorded() {
+fn recorded_arguments_decide() {
     let option = r#",{"names":["prctl"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":36,"op":"SCMP_CMP_EQ"}]}"#;
     let mut recording = web(&[(PRCTL, Phase::Run)]);
     given(&mut recording, PRCTL, &[0], &[&[36], &[35]]);
@@ -156,7 +156,7 @@ fn arguments_decide_where_they_are_recorded() {
 }
 
 #[test]
-fn what_nobody_wrote_down_is_undecided() {
+fn unrecorded_arguments_are_undecided() {
     // The second argument of prctl is not recorded.
     let second = r#",{"names":["prctl"],"action":"SCMP_ACT_ALLOW","args":[{"index":1,"value":7,"op":"SCMP_CMP_EQ"}]}"#;
     let profile = allowing(r#""read""#, second);
@@ -187,7 +187,7 @@ fn what_nobody_wrote_down_is_undecided() {
 }
 
 #[test]
-fn flags_that_are_not_recorded_leave_it_open() {
+fn unrecorded_flags_are_undecided() {
     // SOCK_CLOEXEC is not part of what is recorded of a type.
     let exactly = r#",{"names":["socket"],"action":"SCMP_ACT_ALLOW","args":[{"index":1,"value":1,"op":"SCMP_CMP_EQ"}]}"#;
     let mut recording = web(&[(SOCKET, Phase::Run)]);
@@ -207,7 +207,7 @@ fn flags_that_are_not_recorded_leave_it_open() {
 }
 
 #[test]
-fn a_listener_is_undecided() {
+fn notify_action_is_undecided() {
     let notify = r#",{"names":["ptrace"],"action":"SCMP_ACT_NOTIFY"}"#;
     let recording = web(&[(101, Phase::Run)]);
     let report = ask(
@@ -238,7 +238,7 @@ fn runtimes_need_their_own_calls() {
 }
 
 #[test]
-fn what_a_filter_stopped_is_listed_apart() {
+fn blocked_calls_are_listed_separately() {
     let mut recording = web(&[(0, Phase::Run), (101, Phase::Run)]);
     recording.syscalls[1].evidence[0].blocked = Some(Blocked::Errno(1));
     let report = ask(
@@ -254,7 +254,7 @@ fn what_a_filter_stopped_is_listed_apart() {
 }
 
 #[test]
-fn terminals_count_when_asked() {
+fn terminal_sessions_count_on_request() {
     let recording = web(&[(101, Phase::Terminal)]);
     let profile = allowing(r#""read""#, "");
     assert!(found(&ask(&profile, &recording, RuntimeSelection::None)).is_empty());
@@ -270,7 +270,7 @@ fn terminals_count_when_asked() {
 }
 
 #[test]
-fn another_abi_is_the_end_of_a_thread() {
+fn unlisted_abi_kills_the_thread() {
     let seen = (Abi::I386, 3, Phase::Run, Executable::Unknown);
     let recording = fixture::recording(&[seen]);
     let report = ask(
@@ -284,7 +284,7 @@ fn another_abi_is_the_end_of_a_thread() {
 }
 
 #[test]
-fn a_profile_that_a_runtime_refuses_starts_nothing() {
+fn profile_refused_by_a_runtime_starts_nothing() {
     let bad =
         profile(r#"{"defaultAction":"SCMP_ACT_ERRNO","architectures":["X86_64"],"syscalls":[]}"#);
     let report = ask(&bad, &web(&[(0, Phase::Run)]), RuntimeSelection::None);

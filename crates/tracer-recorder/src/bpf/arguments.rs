@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_call_of_both_abis_has_a_number_of_its_own() {
+    fn every_watched_call_has_a_unique_number() {
         for (native, compat) in [(Abi::X86_64, Abi::I386), (Abi::Aarch64, Abi::Arm)] {
             let machine = Machine {
                 native,

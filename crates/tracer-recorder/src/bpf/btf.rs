@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_found_through_anonymous_ones_typedefs_and_qualifiers() {
+    fn finds_anonymous_typedef_and_qualified_members() {
         let bytes = sample();
         let btf = Btf::parse(&bytes).unwrap();
         assert_eq!(btf.offset("outer.a"), Some(0));
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_btf_is_refused() {
+    fn invalid_btf_is_rejected() {
         let bytes = sample();
         assert_eq!(Btf::parse(&[]).err(), Some(BtfError::Truncated));
         assert_eq!(Btf::parse(&[0; 24]).err(), Some(BtfError::Header));
@@ -285,7 +285,7 @@ mod tests {
     proptest! {
         /// Whatever the bytes, reading ends, and does not panic.
         #[test]
-        fn damaged_bytes_are_read_without_harm(at in 0usize..200, value: u8) {
+        fn corrupt_btf_never_panics(at in 0usize..200, value: u8) {
             let mut bytes = sample();
             let at = at % bytes.len();
             bytes[at] = value;

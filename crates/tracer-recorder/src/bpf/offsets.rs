@@ -122,9 +122,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_running_kernels_offsets_are_found_and_differ() {
+    fn running_kernels_offsets_are_found() {
         if !std::path::Path::new(BTF_PATH).exists() {
-            eprintln!("SKIPPED the_running_kernels_offsets: needs {BTF_PATH}");
+            eprintln!("SKIPPED running_kernels_offsets_are_found: needs {BTF_PATH}");
             return;
         }
         let (config, accesses) = of_running_kernel().unwrap();
@@ -147,9 +147,9 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_field_is_named() {
+    fn missing_field_is_named() {
         if !std::path::Path::new(BTF_PATH).exists() {
-            eprintln!("SKIPPED a_missing_field_is_named: needs {BTF_PATH}");
+            eprintln!("SKIPPED missing_field_is_named: needs {BTF_PATH}");
             return;
         }
         let bytes = fs::read(BTF_PATH).unwrap();

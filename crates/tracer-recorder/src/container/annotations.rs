@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn every_engine_is_read() {
+    fn reads_annotations_of_every_engine() {
         let containerd = read(&[
             ("io.kubernetes.cri.container-type", "container"),
             ("io.kubernetes.cri.container-name", "nginx"),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sandbox_has_no_name_of_a_container() {
+    fn sandbox_has_no_container_name() {
         let facts = read(&[
             ("io.kubernetes.cri-o.ContainerType", "sandbox"),
             ("io.kubernetes.container.name", "POD"),

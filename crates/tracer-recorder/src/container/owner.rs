@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn every_controller_is_told_by_its_mark() {
+    fn every_controller_is_recognised() {
         let hash = ("pod-template-hash", "5d8f9c7b6d");
         check(
             "web-5d8f9c7b6d-x2x4z",
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn long_names_are_cut_the_same_way_for_all_replicas() {
+    fn truncated_names_agree_across_replicas() {
         let hash = ("pod-template-hash", "5d8f9c7b6d");
         for length in [47, 50, 53, 57, 58, 70] {
             let deployment = "d".repeat(length);
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn static_pods_are_told_by_annotation() {
+    fn static_pods_are_recognised_by_annotation() {
         let annotations = map(&[("kubernetes.io/config.source", "file")]);
         let found = owner(
             "etcd-node-1",
@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn without_labels_the_name_is_a_guess() {
+    fn owner_is_a_guess_without_labels() {
         for (pod, kind, name) in [
             ("web-5d8f9c7b6d-x2x4z", OwnerKind::Deployment, "web"),
             ("web-x2x4z", OwnerKind::Pod, "web-x2x4z"),
@@ -378,7 +378,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_pod_has_an_owner(pod in "[a-z0-9-]{0,70}|\\PC{0,20}", hash in "\\PC{0,12}", key in 0_usize..5) {
+        fn every_pod_has_an_owner(pod in "[a-z0-9-]{0,70}|\\PC{0,20}", hash in "\\PC{0,12}", key in 0_usize..5) {
             let key = ["job-name", "pod-template-hash", "controller-revision-hash", "x", "statefulset.kubernetes.io/pod-name"][key];
             let found = owner(&pod, Some(&map(&[(key, &hash)])), &Labels::new(), Some(&hash));
             proptest::prop_assert!(found.name == hash || pod.starts_with(&found.name) || hash.starts_with(&found.name));

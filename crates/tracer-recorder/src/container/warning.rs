@@ -84,7 +84,7 @@ mod tests {
     use crate::container::bundle::Bundle;
 
     #[test]
-    fn warnings_follow_from_the_bundle() {
+    fn warnings_are_derived_from_the_bundle() {
         let codes = |config: serde_json::Value| -> Vec<&'static str> {
             let security = Bundle::read(&config).security;
             Warning::from_security(&security)
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_text_stays_on_its_line() {
+    fn hostile_text_stays_on_one_line() {
         let text = Warning::FilterInPlace("\u{1b}[2J\n".to_owned()).to_string();
         assert!(!text.contains(['\n', '\u{1b}']), "{text:?}");
     }

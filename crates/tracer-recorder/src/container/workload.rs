@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_keys_share_a_folder() {
+    fn distinct_keys_have_distinct_directories() {
         let keys = [
             pod("a", OwnerKind::Deployment, "b", "c"),
             pod("a", OwnerKind::StatefulSet, "b", "c"),
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_are_read_where_they_are_written() {
+    fn roles_are_read_from_labels_and_annotations() {
         let map =
             |key: &str, value: &str| -> Labels { [(key.to_owned(), value.to_owned())].into() };
         let none = Labels::new();
@@ -313,7 +313,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_folder_leads_out(a in "\\PC{0,20}|[./_\\n]{0,9}", b in "\\PC{0,300}", c in "[a-z]{0,9}") {
+        fn directory_names_are_safe(a in "\\PC{0,20}|[./_\\n]{0,9}", b in "\\PC{0,300}", c in "[a-z]{0,9}") {
             for key in [
                 pod(&a, OwnerKind::Pod, &b, &c),
                 WorkloadKey::Named(a.clone()),

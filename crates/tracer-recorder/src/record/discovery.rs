@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_starts_with_the_workload_and_again_with_each_new_call() {
+    fn clock_restarts_with_each_new_call() {
         let start = Instant::now();
         let at = |seconds: u32| start + seconds * SECOND;
         let mut discovery = DiscoveryClock::new(start);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_already_and_makes_no_call_is_quiet_from_the_beginning() {
+    fn idle_workload_is_quiet_from_the_start() {
         let start = Instant::now();
         let mut discovery = DiscoveryClock::new(start);
         discovery.begin(start + SECOND);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_is_what_was_asked_for() {
+    fn message_states_the_requested_time() {
         for (span, text) in [(600_000, "10m"), (1500, "1s 500ms"), (5_400_000, "1h 30m")] {
             let said = describe_quiet(Duration::from_millis(span));
             assert!(said.contains(&format!("for {text},")), "{said}");
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn time_without_a_workload_does_not_count() {
+    fn time_without_a_workload_is_not_counted() {
         let start = Instant::now();
         let mut discovery = DiscoveryClock::new(start);
         discovery.begin(start);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_new_to_a_workload_and_not_to_each_instance() {
+    fn call_is_new_per_workload_not_per_instance() {
         let now = Instant::now();
         let mut discovery = DiscoveryClock::new(now);
         let mut is_new = |instance, of: &str, nr| {
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_known_yet_brings_news_once_he_is_wanted() {
+    fn unidentified_instance_counts_once_selected() {
         let now = Instant::now();
         let mut discovery = DiscoveryClock::new(now);
         discovery.saw(7, call(1), now);

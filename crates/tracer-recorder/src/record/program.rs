@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_are_found_as_a_shell_finds_them() {
+    fn finds_programs_like_a_shell() {
         assert!(find("sh".as_ref()).unwrap().ends_with("sh"));
         assert_eq!(find("/bin/sh".as_ref()).unwrap(), Path::new("/bin/sh"));
         assert!(matches!(

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_are_one_group() {
+    fn few_paths_form_one_group() {
         let paths = ["/usr/lib/a", "/usr/lib/x/b"].map(str::to_owned);
         let expected = Group {
             title: "/usr/lib/".to_owned(),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn many_are_divided_where_they_part() {
+    fn many_paths_are_split_by_directory() {
         let mut paths: Vec<_> = (0..100).map(|n| format!("/srv/data/{n:03}")).collect();
         paths.extend((0..30).map(|n| format!("/usr/lib/{n:03}")));
         paths.push("/etc/passwd".to_owned());

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_times() {
+    fn formats_numbers_and_times() {
         assert_eq!(thousands(999), "999");
         assert_eq!(thousands(1_234_567), "1,234,567");
         assert_eq!(count(1, "call", "calls"), "1 call");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_spelled_out() {
+    fn names_are_escaped() {
         let markup = name("<b>\u{202e}\x1b[2J\"&").into_string();
         assert_eq!(markup, "<code>&lt;b&gt;\\u{202e}\\x1b[2J&quot;&amp;</code>");
     }

@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_uri_references() {
+    fn paths_become_uri_references() {
         assert_eq!(uri("./a/b c.json"), "a/b%20c.json");
         assert_eq!(uri("/etc/ö"), "file:///etc/%C3%B6");
     }

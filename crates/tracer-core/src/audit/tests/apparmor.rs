@@ -11,7 +11,7 @@ fn apparmor(text: &str) -> Vec<(usize, &'static str)> {
 }
 
 #[test]
-fn apparmor_text() {
+fn reports_each_apparmor_rule() {
     let text = "\
 profile web flags=(attach_disconnected,complain) {
   file,

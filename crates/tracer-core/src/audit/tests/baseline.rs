@@ -7,7 +7,7 @@ use crate::profile::seccomp::read::KernelVersion;
 use syscalls::Abi;
 
 #[test]
-fn a_baseline_is_compared_call_by_call() {
+fn baseline_is_compared_call_by_call() {
     let baseline = r#"{"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
         {"names": ["execve", "exit", "exit_group", "rt_sigreturn"], "action": "SCMP_ACT_ALLOW"},
         {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 2, "op": "SCMP_CMP_EQ"}]}]}"#;

@@ -60,7 +60,7 @@ spec:
 ";
 
 #[test]
-fn manifests_and_the_profiles_that_they_name() {
+fn audits_manifests_with_the_profiles_they_name() {
     let of_pod = |profile| {
         let findings = manifest(DEPLOYMENT, profile);
         let in_pod = findings.into_iter().filter(|it| it.file == "pod.yaml");
@@ -91,7 +91,7 @@ fn manifests_and_the_profiles_that_they_name() {
 
 /// Kubernetes#45460 and Security Profiles Operator#3041: a profile from before runc wanted openat2.
 #[test]
-fn runtimes_that_cannot_start_are_told_from_those_that_can() {
+fn names_runtimes_that_cannot_start() {
     use syscalls::runtime_init::RuntimeSelection;
 
     let names: Vec<_> = RuntimeSelection::All
@@ -129,7 +129,7 @@ fn in_pod<'a>(findings: &'a [Finding], id: &str) -> Vec<(Severity, &'a str)> {
 }
 
 #[test]
-fn runtime_default_instead() {
+fn compares_the_profile_with_runtime_default() {
     let deny = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["ptrace"], "action": "SCMP_ACT_ERRNO"}]}"#;
     let findings = manifest(DEPLOYMENT, Some(deny));
     let told = in_pod(&findings, "runtime-default");
@@ -164,7 +164,7 @@ const DENY: &str = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names":
 
 /// An object that the operator installs, or a file of a ConfigMap, beside the pod that names it.
 #[test]
-fn a_profile_beside_the_manifest_is_the_one_that_it_names() {
+fn finds_the_named_profile_in_the_same_file() {
     for (profile, name) in [
         (
             format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  web.json: '{DENY}'\n"),
@@ -192,7 +192,7 @@ fn a_profile_beside_the_manifest_is_the_one_that_it_names() {
 }
 
 #[test]
-fn kubescapes_objects_and_bases_that_are_elsewhere() {
+fn audits_kubescape_objects_and_missing_bases() {
     let kubescape = format!(
         "apiVersion: kubescape.io/v1\nkind: SeccompProfile\nspec:\n  containers:\n  - name: web\n    path: web.json\n    spec: {DENY}\n"
     );
@@ -208,7 +208,7 @@ fn kubescapes_objects_and_bases_that_are_elsewhere() {
 }
 
 #[test]
-fn apparmor_profiles_of_the_operator() {
+fn audits_operator_apparmor_profiles() {
     let text = "apiVersion: security-profiles-operator.x-k8s.io/v1\nkind: AppArmorProfile\nmetadata: {name: web}\nspec:\n  mode: Complain\n  abstract:\n    executable: {allowedExecutables: [/srv/run]}\n    filesystem:\n      readWritePaths:\n      - /srv/**\n      - /proc/sys/kernel/core_pattern\n";
     let found: Vec<_> = manifest(text, None)
         .iter()
@@ -225,7 +225,7 @@ fn apparmor_profiles_of_the_operator() {
 }
 
 #[test]
-fn old_fields_of_an_apparmor_profile() {
+fn reports_deprecated_apparmor_fields() {
     let text = "apiVersion: security-profiles-operator.x-k8s.io/v1alpha1\nkind: AppArmorProfile\nmetadata: {name: a}\nspec:\n  complainMode: true\n  policy: |\n    profile a {\n      file,\n    }\n";
     let findings = manifest(text, None);
     let lines: Vec<_> = of(&findings, "deprecated-crd")

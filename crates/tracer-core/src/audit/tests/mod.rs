@@ -88,7 +88,7 @@ const AKS: &str = r#"{
 }"#;
 
 #[test]
-fn the_deny_list_of_azures_page() {
+fn audits_the_aks_deny_list() {
     for (text, unknown_line) in [(AKS_OLD, 6), (AKS, 5)] {
         let findings = audit(text);
         assert_eq!(
@@ -132,7 +132,7 @@ fn the_deny_list_of_azures_page() {
 }
 
 #[test]
-fn a_family_is_shut_when_all_of_it_is() {
+fn denying_a_whole_group_leaves_no_gap() {
     for family in syscalls::equivalents::EQUIVALENT_GROUPS {
         let here: Vec<_> = family
             .members
@@ -160,7 +160,7 @@ fn a_family_is_shut_when_all_of_it_is() {
 }
 
 #[test]
-fn a_call_that_is_restricted_by_its_arguments_is_no_gap() {
+fn argument_restricted_call_is_not_a_gap() {
     let findings = denies(
         r#"{"names": ["unshare"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1},
 {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
@@ -177,7 +177,7 @@ fn a_call_that_is_restricted_by_its_arguments_is_no_gap() {
 }
 
 #[test]
-fn other_machines() {
+fn audits_for_other_architectures() {
     let capabilities = BTreeSet::new();
     let context = Context {
         native: Abi::Aarch64,
@@ -208,7 +208,7 @@ fn other_machines() {
 }
 
 #[test]
-fn other_abis() {
+fn reports_gaps_in_other_abis() {
     let text = |architectures: &str| {
         format!(
             r#"{{"defaultAction": "SCMP_ACT_ALLOW", "architectures": [{architectures}], "syscalls": [
@@ -227,7 +227,7 @@ fn other_abis() {
 }
 
 #[test]
-fn conditions_that_are_got_around() {
+fn reports_bypassable_conditions() {
     let findings = allows(
         r#"{"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 40, "op": "SCMP_CMP_NE"}]},
         {"names": ["personality"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 8, "op": "SCMP_CMP_EQ"}]},
@@ -256,7 +256,7 @@ fn conditions_that_are_got_around() {
 }
 
 #[test]
-fn names_that_do_nothing() {
+fn reports_ineffective_names() {
     let findings = allows(&format!(
         r#"{RUNS},
 {{"names": ["read", "read", "opeanat", "set_tls", "write"], "action": "SCMP_ACT_ALLOW"}},
@@ -290,7 +290,7 @@ fn names_that_do_nothing() {
 }
 
 #[test]
-fn contradictions_and_refusals() {
+fn reports_contradictions_and_refused_profiles() {
     let findings = denies(
         r#"{"names": ["kill"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1},
 {"names": ["kill"], "action": "SCMP_ACT_ALLOW"}"#,
@@ -308,7 +308,7 @@ fn contradictions_and_refusals() {
 }
 
 #[test]
-fn errors_that_hurt() {
+fn reports_harmful_errnos() {
     let findings = audit(
         r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
 {"names": ["clone3"], "action": "SCMP_ACT_KILL_PROCESS"},
@@ -340,7 +340,7 @@ fn errors_that_hurt() {
 }
 
 #[test]
-fn objects_of_the_operator_in_yaml() {
+fn audits_operator_objects_in_yaml() {
     let text = "\
 apiVersion: v1
 kind: ConfigMap
@@ -365,7 +365,7 @@ spec:
 }
 
 #[test]
-fn a_field_that_is_none_is_told_with_its_place() {
+fn reports_invalid_fields_with_their_position() {
     for (text, expected) in [
         (
             "{\n \"defaultAction\": \"SCMP_ACT_ALOW\"}",
@@ -400,13 +400,13 @@ fn a_field_that_is_none_is_told_with_its_place() {
 }
 
 #[test]
-fn an_allow_list_without_a_flaw_has_no_findings() {
+fn flawless_allow_list_has_no_findings() {
     let findings = allows(RUNS);
     assert_eq!(ids(&findings), BTreeSet::new(), "{findings:?}");
 }
 
 #[test]
-fn a_config_map_with_a_profile_in_it() {
+fn audits_profiles_in_a_config_map() {
     let text = format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: profiles}}\ndata:\n  note: none\n  deny.json: |\n{}\n",
         AKS.lines()
@@ -419,7 +419,7 @@ fn a_config_map_with_a_profile_in_it() {
 }
 
 #[test]
-fn what_only_one_runtime_refuses_and_what_an_older_library_leaves_out() {
+fn reports_runtime_and_libseccomp_differences() {
     let findings = denies(
         r#"{"names": ["fchmodat2", "chmod", "fchmod", "fchmodat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
 {"names": ["kill"], "action": "SCMP_ACT_ALLOW", "errnoRet": 1}"#,
@@ -437,7 +437,7 @@ fn what_only_one_runtime_refuses_and_what_an_older_library_leaves_out() {
 }
 
 #[test]
-fn what_is_too_much_for_a_filter_is_refused_at_once() {
+fn rejects_oversized_filters_at_once() {
     let entry = r#"{"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 7, "op": "SCMP_CMP_LE"}]}"#;
     let text = format!(
         r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{}]}}"#,
@@ -452,7 +452,7 @@ fn what_is_too_much_for_a_filter_is_refused_at_once() {
 }
 
 #[test]
-fn a_supervisor_that_is_not_named() {
+fn reports_notify_without_a_listener() {
     let notify = r#"{"names": ["mount"], "action": "SCMP_ACT_NOTIFY"}"#;
     let findings = allows(&format!("{RUNS},\n{notify}"));
     let found = of(&findings, "notify-without-listener");
@@ -464,7 +464,7 @@ fn a_supervisor_that_is_not_named() {
 }
 
 #[test]
-fn other_abis_that_are_listed() {
+fn reports_listed_secondary_abis() {
     let text = |architectures: &str| {
         format!(
             r#"{{"defaultAction": "SCMP_ACT_ALLOW", "architectures": [{architectures}], "syscalls": []}}"#
@@ -479,7 +479,7 @@ fn other_abis_that_are_listed() {
 }
 
 #[test]
-fn what_only_engines_read() {
+fn reports_engine_only_fields() {
     let map = r#""archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": []}]"#;
     let engine = audit(&format!(
         "{{\"defaultAction\": \"SCMP_ACT_ERRNO\",\n {map}, \"syscalls\": [{RUNS}]}}"
@@ -490,14 +490,14 @@ fn what_only_engines_read() {
 
 /// A rule that no test expects would not be missed.
 #[test]
-fn every_rule_is_expected_by_a_test() {
+fn every_rule_is_covered_by_a_test() {
     let tests = [
         include_str!("mod.rs"),
         include_str!("manifests.rs"),
         include_str!("apparmor.rs"),
         include_str!("baseline.rs"),
         include_str!("../../../../../tracer/tests/audit.rs"),
-        include_str!("../../../../../tests/seccomp/audited.rs"),
+        include_str!("../../../../../tests/seccomp/audit_findings.rs"),
         include_str!("../../../../../tests/seccomp/bypass.rs"),
         include_str!("../../../../../tests/seccomp/bypass/cases.rs"),
         include_str!("../../../../../tests/e2e/audit.rs"),

@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_known_as_a_whole_or_by_their_beginning() {
+    fn paths_match_exactly_or_by_prefix() {
         let known = |path: &str| path_risk(&path.into());
         assert!(known("/proc/12/mem").unwrap().contains("memory"));
         assert!(known("@{PROC}/@{pid}/environ").unwrap().contains("secrets"));
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn sockets_are_known_by_family_and_type() {
+    fn sockets_match_by_family_and_type() {
         let known = |family, kind| socket_risks(family, kind).count();
         assert_eq!(known(2, Some(1)), 1);
         assert_eq!(known(2, Some(3)), 2);

@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_heads_and_their_places() {
+    fn reads_rules_with_profiles_and_positions() {
         let text = "# c, d\nabi <abi/3.0>,\n#include <tunables/global>\nprofile a flags=(complain, x) {\n  /etc/{a,b} r,\n  \"/a b\" w, # no\n  owner @{HOME}/** rw,\n  ^hat {\n    capability,\n  }\n}\n";
         let all = read(text);
         let shown: Vec<_> = all

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_processes() {
+    fn recognises_files_of_processes() {
         for (path, expected) in [
             (&b"/proc/1/maps"[..], true),
             (b"/proc/meminfo", false),

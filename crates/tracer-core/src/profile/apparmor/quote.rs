@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_names() {
+    fn hostile_names_are_quoted() {
         for (name, token) in [
             (&b"/etc/passwd"[..], "/etc/passwd"),
             (b"/a b", r#""/a b""#),

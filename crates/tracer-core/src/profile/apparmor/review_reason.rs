@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn places() {
+    fn sensitive_places_are_flagged() {
         use FileAccess::{Connect, Read, Write};
         for (path, access, expected) in [
             ("/run/docker.sock", Connect, Some("container runtime")),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_glob_over_a_socket_is_a_way_to_it() {
+    fn glob_over_a_socket_is_flagged() {
         let rule = FileRule {
             permissions: Permissions::READ | Permissions::WRITE,
             ..FileRule::empty()

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_service_stores_is_no_secret() {
+    fn tells_secrets_from_service_data() {
         for (path, secret) in [
             ("/var/lib/private/app/wal.1", false),
             ("/var/lib/private/app/private/key", true),

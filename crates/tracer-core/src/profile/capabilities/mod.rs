@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form() {
+    fn renders_every_format() {
         let two = capabilities(&[
             (10, Some(true), false, Phase::Run),
             (7, None, false, Phase::Run),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn none_at_all() {
+    fn renders_an_empty_set() {
         let none = capabilities(&[]).unwrap();
         assert_eq!(
             none.to_kubernetes(),

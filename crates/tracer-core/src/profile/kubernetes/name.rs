@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_that_an_api_server_takes() {
+    fn accepts_only_valid_object_names() {
         for name in ["nginx", "a.b", "redis-7", "0"] {
             assert_eq!(ObjectName::of_workload(name).unwrap().as_str(), name);
         }
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_of_a_pod_gets_dots() {
+    fn pod_container_name_uses_dots() {
         let name = ObjectName::of_workload("shop_deployment-cart.v2_web");
         assert_eq!(name.unwrap().as_str(), "shop.deployment-cart.v2.web");
         assert!(ObjectName::of_workload("a.b_c_d").is_err());

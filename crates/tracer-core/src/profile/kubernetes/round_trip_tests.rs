@@ -132,7 +132,7 @@ fn same(recording: Recording, operator: Operator) {
 }
 
 #[test]
-fn what_an_apparmor_profile_of_the_operator_says() {
+fn operator_apparmor_profile_round_trips() {
     for operator in [Operator::V1, Operator::V0_10] {
         for recording in examples() {
             same(recording, operator);

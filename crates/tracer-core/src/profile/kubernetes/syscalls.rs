@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_that_have_no_place_lose_their_highest_bit_only() {
+    fn oversized_values_lose_only_their_top_bit() {
         let condition = |op, value, value_two| Condition {
             index: 1,
             value,

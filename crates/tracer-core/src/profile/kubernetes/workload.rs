@@ -106,7 +106,7 @@ mod tests {
     };
 
     #[test]
-    fn what_replicas_agree_on_is_known() {
+    fn placement_is_what_replicas_agree_on() {
         let mut recording = in_container(fixture::empty(), Security::default());
         let replica = recording.instances[0].clone();
         recording.instances.push(replica);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_no_cluster_takes_are_not_known() {
+    fn invalid_names_are_dropped() {
         let mut recording = in_container(fixture::empty(), Security::default());
         if let Some(container) = recording.instances[0].container.as_mut() {
             container.name = Some("a\nb".to_owned());
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_is_in_no_pod() {
+    fn command_has_no_placement() {
         let placement = Placement::from_recording(&fixture::empty());
         assert_eq!(placement, Placement::default());
         assert!(placement.container().is_err());

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_seen_is_denied() {
+    fn unobserved_values_are_denied() {
         let profile = profile(
             &recording(&[(PRCTL, &[&[36]]), (SOCKET, &[&[2, 1, 0]])]),
             &Options::default(),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_of_arguments_nothing_is_restricted() {
+    fn missing_argument_data_restricts_nothing() {
         let mut recording = recording(&[(PRCTL, &[&[36]])]);
         let off = Options {
             arguments: Mode::Off,
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_cannot_be_leave_a_call_open() {
+    fn impossible_values_leave_a_call_open() {
         // As a version with other masks would have recorded them.
         for (nr, name, values) in [
             (SOCKET, "socket", &[17, 0x8_0003, 3][..]),
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn clone3_gives_way_to_clone() {
+    fn clone3_is_replaced_by_clone() {
         const THREAD: u64 = 0x3d_0f00;
         let options = Options::default();
         let of =

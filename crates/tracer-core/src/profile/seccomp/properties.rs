@@ -133,7 +133,7 @@ proptest! {
     /// However far arguments are restricted, what was seen passes; whatever lies in bits that the
     /// kernel does not read.
     #[test]
-    fn the_arguments_that_were_seen_pass(
+    fn recorded_arguments_pass(
         recording in given(),
         options in options(),
         garbage in any::<u64>(),
@@ -161,7 +161,7 @@ proptest! {
     }
 
     #[test]
-    fn what_ran_is_allowed_once(seen in seen(), options in options()) {
+    fn recorded_calls_are_allowed_once(seen in seen(), options in options()) {
         let profile = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
         let oci = OciSeccomp::from(&profile);
         let counts = counts(&oci);
@@ -184,7 +184,7 @@ proptest! {
     }
 
     #[test]
-    fn allowed_and_refused_are_disjoint_and_cover_the_old_calls(seen in seen(), options in options()) {
+    fn allowed_and_refused_partition_the_old_calls(seen in seen(), options in options()) {
         let profile = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
         let refused: BTreeSet<_> = profile.refused().collect();
         let absent: BTreeSet<_> = profile.absent().collect();
@@ -204,14 +204,14 @@ proptest! {
     }
 
     #[test]
-    fn every_rule_is_in_one_layer_of_the_output(seen in seen(), options in options()) {
+    fn every_rule_is_shown_in_one_layer(seen in seen(), options in options()) {
         let profile = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
         let shown: usize = Layer::ALL.iter().map(|layer| profile.names_in(*layer).count()).sum();
         prop_assert_eq!(shown, profile.rules().count());
     }
 
     #[test]
-    fn variants_add_and_change_nothing_else(seen in seen(), options in options()) {
+    fn fallbacks_only_add_rules(seen in seen(), options in options()) {
         let of = |fallbacks| {
             let options = Options { fallbacks, ..options.clone() };
             SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap()
@@ -242,7 +242,7 @@ proptest! {
     }
 
     #[test]
-    fn who_came_first_changes_nothing((seen, shuffled) in shuffled()) {
+    fn event_order_does_not_matter((seen, shuffled) in shuffled()) {
         let mut later = recording(&shuffled);
         later.host.kernel = "6.1.0".to_owned();
         later.instances[0].cgroup = "/elsewhere".to_owned();
@@ -256,7 +256,7 @@ proptest! {
     }
 
     #[test]
-    fn two_recordings_make_what_one_of_both_makes(one in seen(), two in seen()) {
+    fn two_recordings_equal_their_union(one in seen(), two in seen()) {
         let options = Options::default();
         let both: Vec<_> = one.iter().chain(&two).cloned().collect();
         let apart = SeccompProfile::from_recordings(&[recording(&one), recording(&two)], &options);
@@ -268,7 +268,7 @@ proptest! {
     }
 
     #[test]
-    fn oci_json_is_read_back(seen in seen(), options in options()) {
+    fn oci_json_round_trips(seen in seen(), options in options()) {
         let profile = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
         let oci = OciSeccomp::from(&profile);
         prop_assert_eq!(OciSeccomp::from_json(&oci.to_json().unwrap()).unwrap(), oci);

@@ -28,7 +28,7 @@ fn names(json: &str, target: &Target) -> Vec<String> {
 }
 
 #[test]
-fn plain_oci_stays_what_it_is() {
+fn plain_oci_profile_is_unchanged() {
     let json = r#"{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38,
         "architectures": ["SCMP_ARCH_X86_64"], "flags": ["SECCOMP_FILTER_FLAG_LOG"],
         "syscalls": [{"names": ["clone"], "action": "SCMP_ACT_ALLOW",
@@ -38,7 +38,7 @@ fn plain_oci_stays_what_it_is() {
 }
 
 #[test]
-fn arch_map_goes_by_the_machine() {
+fn arch_map_depends_on_the_machine() {
     let json = r#"{"defaultAction": "SCMP_ACT_ERRNO", "archMap": [
         {"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]},
         {"architecture": "SCMP_ARCH_RISCV64", "subArchitectures": null}]}"#;
@@ -54,7 +54,7 @@ fn arch_map_goes_by_the_machine() {
 }
 
 #[test]
-fn includes_and_excludes_choose_entries() {
+fn includes_and_excludes_select_entries() {
     let json = |filters: &str| {
         format!(
             r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
@@ -114,7 +114,7 @@ fn includes_and_excludes_choose_entries() {
 }
 
 #[test]
-fn an_entry_may_have_one_name() {
+fn entry_may_have_a_single_name() {
     let json = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
         {"name": "read", "action": "SCMP_ACT_ALLOW", "args": null},
         {"name": "", "names": ["write"], "action": "SCMP_ACT_ALLOW"},
@@ -123,7 +123,7 @@ fn an_entry_may_have_one_name() {
 }
 
 #[test]
-fn an_error_may_be_given_by_its_name() {
+fn errno_may_be_given_by_name() {
     let json = |more: &str| {
         format!(
             r#"{{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrno": "ENOSYS", "defaultErrnoRet": 38,
@@ -150,7 +150,7 @@ fn an_error_may_be_given_by_its_name() {
 }
 
 #[test]
-fn contradictions_are_refused() {
+fn contradictory_fields_are_rejected() {
     let json = |more: &str| format!(r#"{{"defaultAction": "SCMP_ACT_ERRNO", {more}}}"#);
     for (more, expected) in [
         (
@@ -171,7 +171,7 @@ fn contradictions_are_refused() {
 }
 
 #[test]
-fn what_no_engine_reads_is_refused_with_its_place() {
+fn invalid_fields_are_rejected_with_their_position() {
     for json in [
         "{\"defaultAction\": \"SCMP_ACT_ERRNO\",\n \"sysCalls\": []}",
         "{\"defaultAction\": \"SCMP_ACT_ERRNO\",\n \"flags\": [], \"flags\": []}",
@@ -185,7 +185,7 @@ fn what_no_engine_reads_is_refused_with_its_place() {
 }
 
 #[test]
-fn kernels_compare_by_two_numbers() {
+fn kernel_versions_compare_by_two_numbers() {
     let kernel_version = |text: &str| text.parse::<KernelVersion>();
     assert!(kernel_version("6.1.0-18-amd64").unwrap() > kernel_version("5.15").unwrap());
     assert!(kernel_version("4.8").unwrap() < kernel_version("4.18-rc1").unwrap());

@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn one_layer_without_conditions_is_enough() {
+    fn one_unconditional_layer_is_enough() {
         let mut rule = Rule::default();
         rule.allow_only(Layer::Observed, conditions(&[(0, 1, 1)]), "it is odd");
         assert_eq!(rule.only().unwrap().len(), 1);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_implied_is_told_with_the_wider_one() {
+    fn implied_condition_is_merged_into_the_wider() {
         let odd = conditions(&[(0, 1, 1)]);
         let three = conditions(&[(0, 3, 3)]);
         let other = conditions(&[(1, 1, 1)]);
@@ -236,7 +236,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost_and_nothing_is_said_twice(asked in asked(), a in 0_u64..4, b in 0_u64..4, c in 0_u64..4) {
+        fn alternatives_are_complete_and_not_redundant(asked in asked(), a in 0_u64..4, b in 0_u64..4, c in 0_u64..4) {
             let only = rule(&asked).only().unwrap();
             let arguments = [a, b, c, 0, 0, 0];
             prop_assert_eq!(
@@ -251,7 +251,7 @@ mod tests {
         }
 
         #[test]
-        fn what_came_first_changes_nothing((one, other) in asked().prop_flat_map(|it| (Just(it.clone()), Just(it).prop_shuffle()))) {
+        fn order_of_conditions_does_not_matter((one, other) in asked().prop_flat_map(|it| (Just(it.clone()), Just(it).prop_shuffle()))) {
             prop_assert_eq!(rule(&one).only(), rule(&other).only());
         }
     }

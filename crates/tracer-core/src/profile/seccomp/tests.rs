@@ -42,7 +42,7 @@ fn run(abi: Abi, name: &str) -> super::fixture::Seen {
 }
 
 #[test]
-fn only_seen_abis_are_listed_and_the_native_one_always() {
+fn lists_observed_abis_and_the_native_one() {
     for (seen, architectures) in [
         (vec![], vec![Abi::X86_64]),
         (vec![run(Abi::X86_64, "read")], vec![Abi::X86_64]),
@@ -68,7 +68,7 @@ fn only_seen_abis_are_listed_and_the_native_one_always() {
 }
 
 #[test]
-fn essential_follows_the_abis() {
+fn essential_calls_follow_the_abis() {
     let without = profile(&[run(Abi::X86_64, "read")], &Options::default());
     let with = profile(&[run(Abi::I386, "read")], &Options::default());
     assert!(without.rule("mmap2").is_none());
@@ -76,7 +76,7 @@ fn essential_follows_the_abis() {
 }
 
 #[test]
-fn a_name_is_shown_in_its_first_layer_and_keeps_the_others() {
+fn name_is_shown_in_its_first_layer() {
     let profile = profile(&[run(Abi::X86_64, "futex")], &Options::default());
     let rule = profile.rule("futex").unwrap();
     assert_eq!(
@@ -109,7 +109,7 @@ fn layers_can_be_left_out() {
 }
 
 #[test]
-fn variants_stand_in_for_work_that_was_seen() {
+fn fallbacks_stand_in_for_observed_calls() {
     let with = |seen: &[super::fixture::Seen], options: &Options| {
         let options = Options {
             fallbacks: FallbackPolicy::Fallbacks,
@@ -153,7 +153,7 @@ fn variants_stand_in_for_work_that_was_seen() {
 }
 
 #[test]
-fn variants_are_those_of_the_abi_that_did_the_work() {
+fn fallbacks_are_per_abi() {
     let options = Options {
         fallbacks: FallbackPolicy::Fallbacks,
         ..BARE
@@ -168,7 +168,7 @@ fn variants_are_those_of_the_abi_that_did_the_work() {
 }
 
 #[test]
-fn phases_decide_the_layer() {
+fn phase_determines_the_layer() {
     let at = |phase| [(Abi::X86_64, 165, phase, path("/bin/x"))];
     assert!(profile(&at(Phase::Setup), &BARE).rule("mount").is_none());
     assert!(
@@ -187,7 +187,7 @@ fn phases_decide_the_layer() {
 }
 
 #[test]
-fn what_entered_later_counts_as_was_asked() {
+fn exec_policy_decides_about_later_processes() {
     let seen = [
         (Abi::X86_64, 165, Phase::Terminal, path("/bin/bash")),
         (Abi::X86_64, 1, Phase::Exec, path("/bin/probe")),
@@ -211,7 +211,7 @@ fn what_entered_later_counts_as_was_asked() {
 }
 
 #[test]
-fn what_a_filter_blocked_is_not_granted() {
+fn blocked_calls_are_not_granted() {
     let mut blocked = recording(&[run(Abi::X86_64, "mount")]);
     blocked.syscalls[0].blocked = true;
     blocked.syscalls[0].evidence[0].blocked = Some(Blocked::Errno(1));
@@ -234,7 +234,7 @@ fn what_a_filter_blocked_is_not_granted() {
 }
 
 #[test]
-fn a_number_without_a_name_is_kept() {
+fn unnamed_number_is_kept() {
     let profile = SeccompProfile::from_recordings(&[mixed()], &Options::default()).unwrap();
     let unnamed: Vec<_> = profile.unnamed().collect();
     assert_eq!((unnamed[0].0.abi, unnamed[0].0.nr), (Abi::X86_64, 999));
@@ -242,7 +242,7 @@ fn a_number_without_a_name_is_kept() {
 }
 
 #[test]
-fn the_name_in_a_recording_grants_nothing() {
+fn name_in_a_recording_grants_nothing() {
     let mut forged = recording(&[run(Abi::X86_64, "read")]);
     forged.syscalls[0].name = Some("mount".to_owned());
     let profile = SeccompProfile::from_recordings(&[forged], &BARE).unwrap();
@@ -276,7 +276,7 @@ fn new_calls_return_enosys_and_old_ones_eperm() {
 }
 
 #[test]
-fn nothing_to_go_by_is_an_error() {
+fn missing_or_unknown_recordings_are_errors() {
     let none = SeccompProfile::from_recordings(&[], &BARE);
     assert_eq!(none, Err(Error::NoRecording));
     let mut unknown = recording(&[]);
@@ -292,7 +292,7 @@ fn oci_json() {
 }
 
 #[test]
-fn conditions_are_entries_of_their_own() {
+fn conditions_become_separate_entries() {
     let condition = |index, mask, value| condition::Condition { index, mask, value };
     let of = |list: &[condition::Condition]| Conditions::new(list).unwrap();
     let unflagged = of(&[condition(1, 0xffff_ffff, 0)]);
@@ -337,7 +337,7 @@ fn conditions_are_entries_of_their_own() {
 }
 
 #[test]
-fn socket_does_not_open_socketcall_of_i386() {
+fn socket_rule_does_not_open_socketcall() {
     let called = |name| SyscallId {
         abi: Abi::I386,
         nr: Abi::I386.syscall_number(name).unwrap(),
@@ -372,7 +372,7 @@ fn socket_does_not_open_socketcall_of_i386() {
 }
 
 #[test]
-fn the_limits_of_kep_6061_hold_for_the_largest_profile() {
+fn largest_profile_is_within_kep_6061_limits() {
     let everything: Vec<_> = [Abi::X86_64, Abi::I386, Abi::X32]
         .into_iter()
         .flat_map(|abi| {
@@ -388,7 +388,7 @@ fn the_limits_of_kep_6061_hold_for_the_largest_profile() {
 }
 
 #[test]
-fn all_that_oci_can_say_survives() {
+fn every_oci_field_round_trips() {
     let oci = OciSeccomp {
         default_action: Action::KillProcess,
         default_errno_ret: None,
@@ -412,7 +412,7 @@ fn all_that_oci_can_say_survives() {
 }
 
 #[test]
-fn unknown_and_repeated_fields_are_refused_with_their_place() {
+fn unknown_and_duplicate_fields_are_rejected() {
     for json in [
         r#"{"defaultAction":"SCMP_ACT_ALLOW","archMap":[]}"#,
         r#"{"defaultAction":"SCMP_ACT_ALLOW","defaultAction":"SCMP_ACT_ALLOW"}"#,

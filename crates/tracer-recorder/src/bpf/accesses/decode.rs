@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mount_is_texts_and_where_they_start() {
+    fn mount_event_decodes_to_strings() {
         for (first, expected) in [
             (&b"from\0tmpfs\0b\0a\0"[..], &b"from\0tmpfs\0/a/b/"[..]),
             (b"\0\0", b"\0\0/"),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn names_from_the_last_one_up_are_a_path() {
+    fn name_components_become_a_path() {
         let access = access(&event(1, 0, b"passwd\0etc\0", b"")).unwrap();
         assert_eq!(access.first, b"/etc/passwd");
         assert_eq!(path(b"", true), b"/");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_kept_as_it_was_given() {
+    fn relative_path_is_kept_as_given() {
         let access = access(&event(6, flag::AS_GIVEN, b"../x", b"b\0a\0")).unwrap();
         assert_eq!(
             (access.first, access.second),
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_access_is_refused() {
+    fn malformed_access_events_are_rejected() {
         assert_eq!(access(&[0; 88]), Err(DecodeError::CgroupKind(0)));
         assert_eq!(access(&[0; 90]), Err(DecodeError::Length(90)));
         let mut bytes = event(1, 0, b"", b"");

@@ -36,7 +36,7 @@ fn containerd(root: &Path, pod: &str) -> String {
 }
 
 #[test]
-fn a_pod_of_containerd_is_known_from_files_alone() {
+fn containerd_pod_is_resolved_from_files_alone() {
     let root = tempfile::tempdir().unwrap();
     let path = containerd(root.path(), "web-5d8f9c7b6d-x2x4z");
     let container = resolve(&format!("{path}/below"), &sources(root.path())).unwrap();
@@ -117,7 +117,7 @@ fn crio_labels_come_from_the_sandbox() {
 }
 
 #[test]
-fn what_is_gone_stays_under_its_cgroup() {
+fn vanished_container_is_named_by_its_cgroup() {
     let root = tempfile::tempdir().unwrap();
     let path = format!("/kubepods/burstable/pod{UID}/{ID}");
     let container = resolve(&path, &sources(root.path())).unwrap();
@@ -128,7 +128,7 @@ fn what_is_gone_stays_under_its_cgroup() {
 }
 
 #[test]
-fn plain_runc_is_found_by_its_cgroup() {
+fn plain_runc_container_is_found_by_its_cgroup() {
     let root = tempfile::tempdir().unwrap();
     write(
         root.path(),
@@ -150,7 +150,7 @@ fn plain_runc_is_found_by_its_cgroup() {
 }
 
 #[test]
-fn a_container_cannot_pass_for_one_of_another_pod() {
+fn container_cannot_impersonate_another_pod() {
     let root = tempfile::tempdir().unwrap();
     containerd(root.path(), "web");
     let other = UID.replace('5', "6");
@@ -177,7 +177,7 @@ fn a_container_cannot_pass_for_one_of_another_pod() {
 }
 
 #[test]
-fn hostile_names_stay_text() {
+fn hostile_names_are_escaped() {
     let root = tempfile::tempdir().unwrap();
     let path = containerd(root.path(), "../../etc\\n\\u001b[2J");
     let container = resolve(&path, &sources(root.path())).unwrap();
@@ -187,7 +187,7 @@ fn hostile_names_stay_text() {
 }
 
 #[test]
-fn a_container_that_is_gone_is_known_by_the_cgroup_that_has_its_id() {
+fn vanished_container_is_found_by_the_id_in_its_cgroup() {
     let root = tempfile::tempdir().unwrap();
     let sources = sources(root.path());
     let container = named("/web-1/container", "web-1", &sources).unwrap();
@@ -212,7 +212,7 @@ fn a_container_that_is_gone_is_known_by_the_cgroup_that_has_its_id() {
 
 /// A bundle with an annotation of many megabytes makes runc's own file as long.
 #[test]
-fn files_that_cannot_be_read_tell_of_a_container_all_the_same() {
+fn unreadable_files_still_reveal_a_container() {
     let root = tempfile::tempdir().unwrap();
     write(root.path(), "/run/runc/web/state.json", "{");
     let found = resolve("/web/below", &sources(root.path())).unwrap();

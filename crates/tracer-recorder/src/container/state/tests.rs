@@ -33,7 +33,7 @@ fn state(root: &Path, id: &str, cgroup: &str) -> State {
 }
 
 #[test]
-fn runc_is_read_in_each_of_its_places() {
+fn reads_runc_state_in_every_location() {
     for (directory, engine) in [
         ("/run/runc", None),
         ("/run/containerd/runc/k8s.io", Some(Engine::Containerd)),
@@ -59,7 +59,7 @@ fn runc_is_read_in_each_of_its_places() {
 }
 
 #[test]
-fn crun_is_read_with_and_without_its_own_part_of_the_path() {
+fn reads_crun_status_with_either_cgroup_path() {
     for path in ["/t/a", "/t/a/container"] {
         let root = tempfile::tempdir().unwrap();
         write(root.path(), "/run/crun/c1/status", &crun_status(path, "/b"));
@@ -73,7 +73,7 @@ fn crun_is_read_with_and_without_its_own_part_of_the_path() {
 }
 
 #[test]
-fn engines_add_what_they_know() {
+fn engines_add_their_own_metadata() {
     let root = tempfile::tempdir().unwrap();
     let tasks = "/run/containerd/io.containerd.runtime.v2.task";
     write(
@@ -107,7 +107,7 @@ fn engines_add_what_they_know() {
 }
 
 #[test]
-fn podman_is_read_from_storage() {
+fn reads_podman_storage() {
     let root = tempfile::tempdir().unwrap();
     let directory = "/var/lib/containers/storage/overlay-containers";
     write(
@@ -132,7 +132,7 @@ fn podman_is_read_from_storage() {
 }
 
 #[test]
-fn one_id_in_two_namespaces_is_told_apart_by_its_cgroup() {
+fn same_id_in_two_namespaces_is_told_apart_by_cgroup() {
     let root = tempfile::tempdir().unwrap();
     for namespace in ["a", "b"] {
         let text = runc_state(
@@ -157,7 +157,7 @@ fn one_id_in_two_namespaces_is_told_apart_by_its_cgroup() {
 }
 
 #[test]
-fn a_user_cannot_speak_of_what_is_not_the_users() {
+fn user_files_cannot_describe_system_cgroups() {
     let root = tempfile::tempdir().unwrap();
     let own = nix::unistd::geteuid().as_raw();
     // The file is of whoever runs this test, so only the right user's folder is read.
@@ -187,7 +187,7 @@ fn a_user_cannot_speak_of_what_is_not_the_users() {
 }
 
 #[test]
-fn hostile_files_are_problems_and_no_more() {
+fn hostile_files_are_reported_as_problems() {
     let long = " ".repeat(9 << 20);
     let deep = "[".repeat(200_000);
     for text in [
@@ -227,7 +227,7 @@ fn hostile_files_are_problems_and_no_more() {
 }
 
 #[test]
-fn a_bundle_that_leads_out_is_not_read() {
+fn bundle_path_cannot_escape_the_root() {
     for bundle in ["/../etc", "relative", "/a/../../b"] {
         let root = tempfile::tempdir().unwrap();
         write(

@@ -355,14 +355,14 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_put_together() {
+    fn joins_relative_paths() {
         assert_eq!(together("/a/b/", "../x"), "/a/x");
         assert_eq!(together("/a/b/", "/x//y/./z"), "/x/y/z");
         assert_eq!(together("/", "../.."), "/");
     }
 
     #[test]
-    fn the_interpreter_of_this_machines_shell_is_found() {
+    fn finds_the_shells_elf_interpreter() {
         let head = fs::read("/bin/sh").unwrap();
         let name = elf_interpreter(head.get(..4096).unwrap()).unwrap();
         assert!(name.starts_with(b"/lib"));
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_have_texts() {
+    fn formats_socket_addresses() {
         let text = |bytes: &[u8]| address(bytes).map(|text| text.to_string());
         assert_eq!(
             text(b"\x02\0\0\x50\x7f\0\0\x01").as_deref(),

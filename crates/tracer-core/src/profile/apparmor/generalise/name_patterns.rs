@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_vary() {
+    fn variable_name_parts_become_globs() {
         let hash = "d".repeat(32) + &"0".repeat(32);
         for (path, expected) in [
             ("/proc/12/stat", "@{PROC}/@{pid}/stat".to_owned()),
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_and_is_gone_had_a_name_for_the_moment() {
+    fn deleted_temporary_names_become_globs() {
         let write = Permissions::WRITE;
         assert_eq!(
             token("/data/temp-4711.rdb", write, true),
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_executed_keeps_its_name() {
+    fn executables_keep_their_names() {
         let execute = Permissions::EXECUTE | Permissions::READ | Permissions::MAP;
         assert_eq!(
             token("/tmp/tmp.AbCdEfGhIj", execute, true),

@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_between_runs_varies() {
+    fn parts_that_differ_between_runs_become_globs() {
         let seen: Vec<_> = (0..3)
             .flat_map(|run| {
                 let pod = ["x7", "q9", "k2"][run as usize];
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_differ_between_runs_are_no_pattern() {
+    fn words_that_differ_between_runs_stay_literal() {
         let seen = [("/etc/shadow".to_owned(), 0), ("/etc/passwd".to_owned(), 1)];
         assert_eq!(
             tokens(&seen, Policy::Safe),
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn series_of_numbers() {
+    fn number_series_become_globs() {
         let seen: Vec<_> = (8..11)
             .map(|n| (format!("/data/seg-{n}.v1.log"), 0))
             .collect();
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn many_siblings() {
+    fn many_siblings_become_a_glob() {
         let names = |directory: &str, count| -> Vec<_> {
             (b'a'..)
                 .take(count)
@@ -359,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_opened_by_no_rule() {
+    fn secrets_are_never_generalised() {
         let many = |path: &dyn Fn(String) -> String, policy| {
             let names = (b'a'..)
                 .take(16)
@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn trees_are_for_wide() {
+    fn only_the_wide_policy_opens_trees() {
         let seen: Vec<_> = (b'p'..)
             .take(8)
             .enumerate()

@@ -62,7 +62,7 @@ pub(crate) fn profile() -> impl Strategy<Value = OciSeccomp> {
 
 proptest! {
     #[test]
-    fn nothing_else_happens(profile in profile(), args in [value(), value(), value()], known in [value(), value(), value()]) {
+    fn possible_verdicts_include_the_actual_one(profile in profile(), args in [value(), value(), value()], known in [value(), value(), value()]) {
         let Ok(filter) = Filter::new(&profile, HOST) else {
             return Ok(());
         };
@@ -80,7 +80,7 @@ proptest! {
 }
 
 #[test]
-fn the_register_that_is_missing_is_named() {
+fn missing_register_is_named() {
     let entry = |index, value| Entry {
         names: vec!["prctl".to_owned()],
         action: Action::Allow,

@@ -99,7 +99,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn of_rules_with_conditions(profile in profile(), args in [value(), value(), value()]) {
+    fn program_agrees_on_conditional_rules(profile in profile(), args in [value(), value(), value()]) {
         for host in hosts() {
             let Ok(filter) = Filter::new(&profile, host) else {
                 return Ok(());
@@ -117,14 +117,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn of_our_own_profiles(seen in seen(), options in options(), args in [value(), value(), value()]) {
+    fn program_agrees_on_generated_profiles(seen in seen(), options in options(), args in [value(), value(), value()]) {
         let made = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
         does_the_same(&OciSeccomp::from(&made), [args[0], args[1], args[2], 0, 0, 0]);
     }
 }
 
 #[test]
-fn of_every_way_to_end_a_call() {
+fn program_agrees_on_every_action() {
     let actions = [
         "ALLOW",
         "LOG",
@@ -152,7 +152,7 @@ fn of_every_way_to_end_a_call() {
 }
 
 #[test]
-fn a_program_for_everything_is_short() {
+fn program_for_many_calls_is_short() {
     let seen: Vec<_> = Abi::X86_64
         .syscalls()
         .step_by(2)

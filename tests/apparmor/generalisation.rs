@@ -160,7 +160,7 @@ fn seen(workload: &Workload, runs: impl Iterator<Item = u32>) -> Vec<ObservedAcc
 }
 
 #[test]
-fn what_the_next_run_misses_and_what_is_too_much() -> Outcome {
+fn safe_generalisation_covers_the_next_run() -> Outcome {
     println!("| workload | policy | rules | missed by the last run | foreign files opened |");
     println!("| --- | --- | --- | --- | --- |");
     for workload in WORKLOADS {

@@ -45,7 +45,7 @@ fn profile(scratch: &Scratch, recording: &Path, runtime: &str) -> Result<Value> 
 }
 
 #[test]
-fn each_starts_and_is_entered_under_a_profile_of_its_own() -> Outcome {
+fn runtimes_start_and_exec_under_narrowed_profiles() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,

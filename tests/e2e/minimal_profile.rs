@@ -105,11 +105,11 @@ fn no_capabilities(review: &str) -> Result<()> {
 }
 
 #[test]
-fn under_runc() -> Outcome {
+fn sleep_profile_is_minimal_on_runc() -> Outcome {
     profile_of_sleep(Runtime::Runc)
 }
 
 #[test]
-fn under_crun() -> Outcome {
+fn sleep_profile_is_minimal_on_crun() -> Outcome {
     profile_of_sleep(Runtime::Crun)
 }

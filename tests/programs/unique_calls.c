@@ -1,5 +1,5 @@
 /*
- * `mark NUMBER`: two calls that nobody else makes, and the end. NUMBER itself, which no kernel knows,
+ * `unique_calls NUMBER`: two calls that nobody else makes, and the end. NUMBER itself, which no kernel knows,
  * and one of the numbers 480 to 509, which a row of marks has room for. Before that a value that all give
  * to the same call: PER_LINUX32.
  */

@@ -118,38 +118,38 @@ fn works(page: &str) -> Outcome {
 }
 
 #[test]
-fn verify() -> Outcome {
+fn verify_examples_print_what_they_show() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86);
     works("verify.md")
 }
 
 #[test]
-fn diff() -> Outcome {
+fn diff_examples_print_what_they_show() -> Outcome {
     needs!(Need::X86);
     works("diff.md")
 }
 
 #[test]
-fn explain() -> Outcome {
+fn explain_examples_print_what_they_show() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86);
     works("explain.md")
 }
 
 #[test]
-fn kubernetes() -> Outcome {
+fn kubernetes_examples_print_what_they_show() -> Outcome {
     needs!(Need::X86);
     works("kubernetes.md")
 }
 
 #[test]
-fn docker_podman_and_systemd() -> Outcome {
+fn enforce_examples_print_what_they_show() -> Outcome {
     needs!(Need::X86);
     works("enforce.md")
 }
 
 /// The shell commands of the ready workflow are shell, and its options of tracer are there.
 #[test]
-fn the_workflow() -> Outcome {
+fn github_workflow_uses_valid_commands() -> Outcome {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let text = fs::read_to_string(root.join("docs/profiles.github.yaml"))?;
     let workflow: serde_json::Value = serde_saphyr::from_str(&text)?;
@@ -186,13 +186,13 @@ fn the_workflow() -> Outcome {
 }
 
 #[test]
-fn report() -> Outcome {
+fn report_examples_print_what_they_show() -> Outcome {
     needs!(Need::X86);
     works("report.md")
 }
 
 #[test]
-fn dots_stand_for_anything_and_nothing_else_does() {
+fn ellipsis_matches_any_text() {
     let expected: Vec<_> = ["a…c", "…", "end"].map(str::to_owned).to_vec();
     assert!(is_as_expected(&expected, &["abc", "end"]));
     assert!(is_as_expected(&expected, &["ac", "x", "y", "end"]));

@@ -2,7 +2,7 @@
  * Processes and threads that move between three cgroups, A, B and C, and in each make calls that
  * belong there. Each says what it did, and where, in memory that all share; main prints it.
  *
- *   movers A B C HELPER64 HELPER32 MOVES SECONDS BUSY
+ *   cgroup_movers A B C HELPER64 HELPER32 MOVES SECONDS BUSY
  *
  * A, B, C are directories, the helpers builds of place.c. Ends after MOVES moves, or SECONDS.
  *

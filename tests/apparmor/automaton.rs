@@ -105,7 +105,7 @@ fn agree(profile: &AppArmorProfile, files: &Files, path: &[u8]) -> Result<()> {
 }
 
 #[test]
-fn a_profile_allows_what_the_automaton_does() -> Outcome {
+fn allows_agrees_with_the_compiled_automaton() -> Outcome {
     needs!(PARSER);
     let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(Config::default(), seed);
@@ -143,7 +143,7 @@ fn a_profile_allows_what_the_automaton_does() -> Outcome {
 }
 
 #[test]
-fn a_link_is_allowed_between_its_names_only() -> Outcome {
+fn link_rule_allows_only_its_own_pair() -> Outcome {
     needs!(PARSER);
     let mut link = used(b"/new *", FileAccess::Link, &[0]);
     link.what.target = Some(FilePath::from("/old\"x"));

@@ -18,7 +18,7 @@ use tracer_tests::{
 };
 
 /// Numbers that a row of marks has room for and that no kernel knows.
-const NEWS: std::ops::Range<u32> = 480..500;
+const NEW_CALLS: std::ops::Range<u32> = 480..500;
 
 const SAID: &str = "nothing new came for";
 
@@ -37,19 +37,19 @@ macro_rules! needs_containers {
     };
 }
 
-/// Two seconds of news, which only a clock that starts again with each of them outlives.
+/// New calls for two seconds: only a clock that restarts with each of them lasts longer.
 #[test]
-fn a_command_is_ended_when_it_does_nothing_new() -> Outcome {
+fn ends_a_command_that_does_nothing_new() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
     let scratch = Scratch::new()?;
-    let news = programs::compiled("news", Build::Static)?;
+    let program = programs::compiled("new_calls", Build::Static)?;
     let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
         .option("--until-stable")
         .option("1s")
         .of([
-            news.as_os_str(),
-            NEWS.start.to_string().as_ref(),
-            NEWS.len().to_string().as_ref(),
+            program.as_os_str(),
+            NEW_CALLS.start.to_string().as_ref(),
+            NEW_CALLS.len().to_string().as_ref(),
         ])
         .run()?;
     ensure!(
@@ -61,7 +61,7 @@ fn a_command_is_ended_when_it_does_nothing_new() -> Outcome {
         "{finished:?}"
     );
     let recording = recorded.recording()?;
-    let missing: Vec<_> = NEWS
+    let missing: Vec<_> = NEW_CALLS
         .filter(|nr| !recording.calls().contains(&SyscallId::x86_64(*nr)))
         .collect();
     ensure!(missing.is_empty(), "it was ended before {missing:?}");
@@ -71,11 +71,11 @@ fn a_command_is_ended_when_it_does_nothing_new() -> Outcome {
 
 /// What a daemon does that is new counts, and the daemon is ended as well.
 #[test]
-fn daemons_are_ended_with_follow() -> Outcome {
+fn follow_ends_quiet_daemons_too() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
     let scratch = Scratch::new()?;
-    let news = programs::compiled("news", Build::Static)?;
-    let script = format!("{} 480 5 >/dev/null &", news.display());
+    let program = programs::compiled("new_calls", Build::Static)?;
+    let script = format!("{} 480 5 >/dev/null &", program.display());
     let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
         .option("--follow")
         .option("--until-stable=1s")
@@ -92,7 +92,7 @@ fn daemons_are_ended_with_follow() -> Outcome {
 }
 
 #[test]
-fn a_time_that_is_up_ends_it_before() -> Outcome {
+fn duration_ends_a_recording_that_is_not_stable() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let (finished, _) = Record::new(&scratch.join("out"), "work")?
@@ -136,18 +136,18 @@ fn a_container_is_left(runtime: Runtime) -> Outcome {
 }
 
 #[test]
-fn a_runc_container_is_left_when_it_does_nothing_new() -> Outcome {
+fn stops_recording_a_stable_runc_container() -> Outcome {
     a_container_is_left(Runtime::Runc)
 }
 
 #[test]
-fn a_crun_container_is_left_when_it_does_nothing_new() -> Outcome {
+fn stops_recording_a_stable_crun_container() -> Outcome {
     a_container_is_left(Runtime::Crun)
 }
 
 /// No runtime starts a container in a millisecond: the clock starts with the workload.
 #[test]
-fn nothing_is_quiet_before_it_has_begun() -> Outcome {
+fn clock_starts_with_the_workload() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;
@@ -165,7 +165,7 @@ fn nothing_is_quiet_before_it_has_begun() -> Outcome {
 
 /// What runs already and waits makes no call that could start the clock.
 #[test]
-fn a_container_that_does_nothing_is_stable() -> Outcome {
+fn idle_container_is_stable() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;
@@ -184,7 +184,7 @@ fn a_container_that_does_nothing_is_stable() -> Outcome {
 
 /// Two replicas, of which one does what the other does not.
 #[test]
-fn the_live_line_tells_what_is_rare() -> Outcome {
+fn live_status_shows_rare_calls() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let cart = unique("cart");

@@ -21,7 +21,7 @@ use tracer_tests::{
 
 use super::{
     fixture::{by_run, empty, examples, generated},
-    rendered::Models,
+    renderers::Models,
 };
 
 /// What systemd says of a service with a drop-in: nothing when it takes all of it.
@@ -81,7 +81,7 @@ fn everything() -> Recording {
 }
 
 #[test]
-fn systemd_takes_it() -> Outcome {
+fn systemd_accepts_the_drop_in() -> Outcome {
     needs!(program::SYSTEMD_ANALYZE);
     let said = verify("[Service]\nSystemCallFilter=no_such_call\nNonsense=1\n")?;
     ensure!(
@@ -194,7 +194,7 @@ impl Drop for Manager {
 }
 
 #[test]
-fn a_service_runs_under_it_and_not_with_less() -> Outcome {
+fn service_runs_only_with_its_recorded_calls() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,

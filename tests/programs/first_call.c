@@ -1,5 +1,5 @@
 /*
- * A program without a library that makes its first system call at a given time: `begin TIME NUMBER`
+ * A program without a library that makes its first system call at a given time: `first_call TIME NUMBER`
  * waits without a call until the time stamp counter says TIME, calls NUMBER, and ends.
  */
 #include "abi.h"

@@ -67,7 +67,7 @@ fn is_recorded(watched: &Watched, scratch: &Scratch, id: &str) -> Outcome {
 
 /// What a hostile hand makes of `config.json` after the runtime has read it.
 #[test]
-fn a_bundle_that_is_changed_while_its_container_lives() -> Outcome {
+fn records_a_container_whose_bundle_is_tampered_with() -> Outcome {
     needs_containers!(Runtime::Runc);
     let huge = format!(r#"{{"hostname": "{}"}}"#, "h".repeat(9 << 20));
     let deep = format!(r#"{{"annotations": {}"#, "[".repeat(100_000));
@@ -119,7 +119,7 @@ fn a_bundle_that_is_changed_while_its_container_lives() -> Outcome {
 
 /// runc takes it, and its own file about the container is then as long.
 #[test]
-fn a_bundle_of_nine_megabytes_from_the_beginning() -> Outcome {
+fn records_a_container_with_a_nine_megabyte_bundle() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?
@@ -139,7 +139,7 @@ fn a_bundle_of_nine_megabytes_from_the_beginning() -> Outcome {
 
 /// Names that are legal in a bundle and nowhere else.
 #[test]
-fn names_that_are_not_names() -> Outcome {
+fn hostile_names_stay_harmless() -> Outcome {
     needs_containers!(Runtime::Runc);
     let long = "n".repeat(64 << 10);
     for hostile in [
@@ -180,7 +180,7 @@ fn names_that_are_not_names() -> Outcome {
 
 /// runc takes every id of `[\w+-\.]`, which has the comma in it (libcontainer/factory_linux.go).
 #[test]
-fn ids_with_every_letter_that_a_runtime_takes() -> Outcome {
+fn accepts_every_character_runc_allows_in_ids() -> Outcome {
     needs_containers!(Runtime::Runc);
     for odd in ["a,b+c.d_E", ".dot", "_", "x..y"] {
         let scratch = Scratch::new()?;
@@ -247,12 +247,12 @@ fn with_socket(answer: Option<&'static [u8]>, says: &str) -> Outcome {
 }
 
 #[test]
-fn a_cri_socket_that_hangs() -> Outcome {
+fn hanging_cri_socket_times_out() -> Outcome {
     with_socket(None, "within 2")
 }
 
 #[test]
-fn a_cri_socket_that_answers_nonsense() -> Outcome {
+fn malformed_cri_answer_is_reported() -> Outcome {
     with_socket(
         Some(b"HTTP/1.1 200 OK\r\n\r\n\x1b[31mno\x00\xff"),
         "cri.sock",
@@ -260,7 +260,7 @@ fn a_cri_socket_that_answers_nonsense() -> Outcome {
 }
 
 #[test]
-fn a_cri_socket_that_is_not_there() -> Outcome {
+fn missing_cri_socket_is_reported() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let finished = process::run(
@@ -282,7 +282,7 @@ fn a_cri_socket_that_is_not_there() -> Outcome {
 /// and generated ids are no names, so they are one workload. One whose id only begins with a short
 /// text that was given is none of them.
 #[test]
-fn the_beginning_of_several_ids_to_come() -> Outcome {
+fn ambiguous_id_prefix_records_all_matches() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let prefix = format!("{:08x}{:04x}", std::process::id(), line!());
@@ -328,7 +328,7 @@ fn the_beginning_of_several_ids_to_come() -> Outcome {
 /// A mount namespace without cgroup v2 is no v1 machine as long as somebody uses v2; where nobody does,
 /// `Hierarchy::is_v1_only` decides, and has a test of its own.
 #[test]
-fn without_a_mounted_v2_hierarchy_containers_are_found_all_the_same() -> Outcome {
+fn finds_containers_without_a_cgroup2_mount() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;
@@ -354,7 +354,7 @@ fn without_a_mounted_v2_hierarchy_containers_are_found_all_the_same() -> Outcome
 
 /// What cannot be written takes nothing else with it.
 #[test]
-fn a_folder_that_cannot_be_made_leaves_the_others() -> Outcome {
+fn unwritable_output_does_not_affect_other_workloads() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let mut lives = Vec::new();

@@ -1,5 +1,5 @@
 /*
- * `news FIRST COUNT`: each tenth of a second a call that it has not made before, COUNT of them from
+ * `new_calls FIRST COUNT`: each tenth of a second a call that it has not made before, COUNT of them from
  * number FIRST on. Then nothing that would be new, for ever.
  */
 #include <stdio.h>

@@ -10,7 +10,7 @@ use tracer_tests::{Outcome, needs, requires::Need};
 
 use super::{
     fixture::{HOSTILE, generated, hostile},
-    rendered::{Models, OPERATORS, documents},
+    renderers::{Models, OPERATORS, documents},
 };
 
 fn text(object: &Value, operator: Operator) -> String {
@@ -50,7 +50,7 @@ fn text(object: &Value, operator: Operator) -> String {
 }
 
 #[test]
-fn the_parser_takes_what_the_operator_makes_of_it() -> Outcome {
+fn apparmor_parser_accepts_the_operators_text() -> Outcome {
     needs!(Need::Program("apparmor_parser", "apparmor"));
     let generated = generated(10)?;
     for recording in HOSTILE.iter().map(|text| hostile(text)).chain(generated) {

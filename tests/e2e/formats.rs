@@ -28,7 +28,7 @@ fn generate(scratch: &Scratch, options: &[&str], recording: &str) -> anyhow::Res
 }
 
 #[test]
-fn all_forms_are_listed() -> Outcome {
+fn lists_every_format() -> Outcome {
     let listed = tracer(&["generate", "--format", "help"])?.success()?.text();
     for form in [
         "seccomp ",
@@ -54,7 +54,7 @@ fn all_forms_are_listed() -> Outcome {
 }
 
 #[test]
-fn a_name_that_no_object_may_have() -> Outcome {
+fn invalid_object_name_is_reported() -> Outcome {
     needs!(Need::X86);
     let scratch = Scratch::new()?;
     let recording = example(&scratch, "My_Web")?;
@@ -79,7 +79,7 @@ fn a_name_that_no_object_may_have() -> Outcome {
 }
 
 #[test]
-fn older_operators_and_clusters() -> Outcome {
+fn renders_for_older_operators_and_clusters() -> Outcome {
     needs!(Need::X86);
     let scratch = Scratch::new()?;
     let recording = example(&scratch, "web")?;
@@ -107,7 +107,7 @@ fn older_operators_and_clusters() -> Outcome {
 }
 
 #[test]
-fn an_artifact_leaves_no_blob_of_an_earlier_one() -> Outcome {
+fn artifact_removes_blobs_of_an_earlier_one() -> Outcome {
     needs!(Need::X86);
     let scratch = Scratch::new()?;
     let recording = example(&scratch, "web")?;
@@ -135,7 +135,7 @@ fn an_artifact_leaves_no_blob_of_an_earlier_one() -> Outcome {
 }
 
 #[test]
-fn a_manifest_is_written_back_whole_or_not_at_all() -> Outcome {
+fn manifest_is_rewritten_whole_or_not_at_all() -> Outcome {
     use std::os::unix::fs::PermissionsExt as _;
 
     needs!(Need::X86);

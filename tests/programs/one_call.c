@@ -1,5 +1,5 @@
 /*
- * A program without a library: what it calls is what stands here. `place NUMBER` calls that number
+ * A program without a library: what it calls is what stands here. `one_call NUMBER` calls that number
  * once, by the entry of its own ABI, and ends: two calls and no more.
  */
 #include "abi.h"

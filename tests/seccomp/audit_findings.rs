@@ -34,7 +34,7 @@ fn says(text: &str, expected: &[&str]) -> Outcome {
 }
 
 #[test]
-fn dockers_default() -> Outcome {
+fn audits_dockers_default_profile() -> Outcome {
     needs!(
         Need::Libseccomp,
         Need::X86,
@@ -65,7 +65,7 @@ fn dockers_default() -> Outcome {
 }
 
 #[test]
-fn podmans_default() -> Outcome {
+fn audits_podmans_default_profile() -> Outcome {
     needs!(
         Need::Libseccomp,
         Need::X86,

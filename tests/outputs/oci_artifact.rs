@@ -8,7 +8,7 @@ use tracer_tests::{Outcome, needs, process, requires::program, scratch::Scratch}
 
 use super::{
     fixture::{empty, examples, generated},
-    rendered::Models,
+    renderers::Models,
 };
 
 const MEDIA_TYPE: &str = "application/vnd.cncf.seccomp-profile.config.v1+json";
@@ -23,7 +23,7 @@ fn write(directory: &Path, files: &[(String, String)]) -> Outcome {
 }
 
 #[test]
-fn a_layout_is_what_is_asked_for() -> Outcome {
+fn artifact_layout_matches_kep_6061() -> Outcome {
     let files = Models::new(empty())?.layout()?;
     let text = |name: &str| {
         files
@@ -52,7 +52,7 @@ fn a_layout_is_what_is_asked_for() -> Outcome {
 }
 
 #[test]
-fn skopeo_copies_it() -> Outcome {
+fn skopeo_copies_the_artifact() -> Outcome {
     needs!(program::SKOPEO);
     for recording in examples().into_iter().chain([empty()]).chain(generated(6)?) {
         let scratch = Scratch::new()?;

@@ -63,19 +63,19 @@ fn created_and_started_later(runtime: Runtime) -> Outcome {
 }
 
 #[test]
-fn a_runc_container_that_is_created_and_started_later() -> Outcome {
+fn runc_container_created_then_started_is_recorded() -> Outcome {
     created_and_started_later(Runtime::Runc)
 }
 
 #[test]
-fn a_crun_container_that_is_created_and_started_later() -> Outcome {
+fn crun_container_created_then_started_is_recorded() -> Outcome {
     created_and_started_later(Runtime::Crun)
 }
 
 /// runc runs them as processes of the container (libcontainer/rootfs_linux.go and
 /// standard_init_linux.go).
 #[test]
-fn hooks_are_not_the_workload() -> Outcome {
+fn oci_hooks_are_not_recorded_as_workload() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let busybox = busybox()?;
@@ -113,7 +113,7 @@ fn hooks_are_not_the_workload() -> Outcome {
 
 /// A cgroup that looks like one of Docker's, and a process in it that never starts a program.
 #[test]
-fn a_process_moved_in_by_hand_is_not_taken_for_the_workload() -> Outcome {
+fn process_moved_in_by_hand_is_not_the_workload() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let pipe = scratch.join("go");
@@ -148,7 +148,7 @@ fn a_process_moved_in_by_hand_is_not_taken_for_the_workload() -> Outcome {
 
 /// Two containers, one after the other at once, in a cgroup of the same path.
 #[test]
-fn a_cgroup_of_the_same_path_is_another_instance() -> Outcome {
+fn reused_cgroup_path_is_a_new_instance() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let path = format!("/{}", unique("tracer-e2e-reused"));
@@ -197,7 +197,7 @@ fn a_cgroup_of_the_same_path_is_another_instance() -> Outcome {
 /// It makes cgroups below its own and works there, as systemd does; and somebody outside does that
 /// to it, while it is recorded and before.
 #[test]
-fn what_is_done_in_cgroups_below_is_done_by_the_container() -> Outcome {
+fn child_cgroups_belong_to_the_container() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let mount = cgroup::v2_mount()?;
@@ -252,7 +252,7 @@ fn what_is_done_in_cgroups_below_is_done_by_the_container() -> Outcome {
 /// A cgroup that looks like one of Docker's, made before tracer comes, and still empty: who comes in first
 /// is the runtime, and starts the workload.
 #[test]
-fn a_cgroup_that_was_made_and_not_entered_yet() -> Outcome {
+fn container_started_in_an_existing_cgroup_is_recorded() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let pipe = scratch.join("go");
@@ -291,7 +291,7 @@ fn a_cgroup_that_was_made_and_not_entered_yet() -> Outcome {
 /// A process of the workload that goes to another container's cgroup has left its own, although both are
 /// recorded: what it does there is the other's.
 #[test]
-fn a_process_that_goes_to_another_container() -> Outcome {
+fn process_moved_to_another_container_is_reported() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let mut lives = Vec::new();
@@ -326,7 +326,7 @@ fn a_process_that_goes_to_another_container() -> Outcome {
 
 /// More cgroups below than there is room for: what cannot be followed is counted, the rest is recorded.
 #[test]
-fn more_cgroups_than_there_is_room_for() -> Outcome {
+fn cgroups_beyond_the_limit_are_counted_as_lost() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let cgroup = Cgroup::new("tracer-e2e-many")?;

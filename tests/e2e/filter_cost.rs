@@ -46,7 +46,7 @@ macro_rules! needs_filters {
 fn recorded(scratch: &Scratch) -> Result<(Recording, Value)> {
     let (_, recorded) = Record::new(&scratch.join("out"), "work")?
         .option("--until-stable=300ms")
-        .of([programs::compiled("news", Build::Static)?])
+        .of([programs::compiled("new_calls", Build::Static)?])
         .run()?;
     Ok((recorded.recording()?, seccomp::read(&recorded.profile())?))
 }
@@ -57,7 +57,7 @@ fn loaded(
     scratch: &Scratch,
     profile: &Value,
 ) -> Result<Filter> {
-    let argv = [programs::compiled("news", Build::Static)?];
+    let argv = [programs::compiled("new_calls", Build::Static)?];
     let dir = scratch.dir("dir")?;
     let container = Container::new(*runtime, &argv, &dir, profile, true)?.by(program);
     let line = container.command_line()?;
@@ -101,7 +101,7 @@ fn restricted(profile: &Value) -> BTreeSet<&str> {
 }
 
 #[test]
-fn calls_without_argument_rules_are_allowed_without_running_the_filter() -> Outcome {
+fn unconditionally_allowed_calls_skip_the_filter() -> Outcome {
     needs_filters!();
     let scratch = Scratch::new()?;
     let (recording, profile) = recorded(&scratch)?;
@@ -153,7 +153,7 @@ fn calls_without_argument_rules_are_allowed_without_running_the_filter() -> Outc
 }
 
 #[test]
-fn the_order_of_entries_changes_no_instruction() -> Outcome {
+fn entry_order_does_not_change_the_filter() -> Outcome {
     needs_filters!();
     let scratch = Scratch::new()?;
     let (_, profile) = recorded(&scratch)?;

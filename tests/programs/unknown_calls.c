@@ -1,5 +1,5 @@
 /*
- * Numbers that mean nothing: inside and outside of every table, negative, with x32's bit. `unknown N`
+ * Numbers that mean nothing: inside and outside of every table, negative, with x32's bit. `unknown_calls N`
  * makes N more of them, all different.
  */
 #include <stdio.h>
