@@ -219,7 +219,7 @@ mod tests {
     fn refusal_quotes_the_parser() {
         match apparmor("profile x { nonsense }", &mut || false) {
             Ok(Checked::NoParser) => {
-                skipped("cli::check::tests::refusal_quotes_the_parser");
+                skipped("cli::apparmor_parser::tests::refusal_quotes_the_parser");
             }
             Ok(other) => panic!("nonsense was taken: {other:?}"),
             Err(error) => assert!(error.to_string().contains("line 1"), "{error}"),
@@ -245,7 +245,9 @@ mod tests {
             asked > 3
         };
         match apparmor(&slow_profile(), &mut ends).unwrap() {
-            Checked::NoParser => skipped("cli::check::tests::a_signal_ends_the_check_at_once"),
+            Checked::NoParser => {
+                skipped("cli::apparmor_parser::tests::a_signal_ends_the_check_at_once")
+            }
             checked => {
                 assert_eq!(
                     checked,
@@ -261,7 +263,7 @@ mod tests {
         let begin = Instant::now();
         match apparmor(&slow_profile(), &mut || false).unwrap() {
             Checked::NoParser => {
-                skipped("cli::check::tests::a_profile_that_takes_too_much_is_given_up")
+                skipped("cli::apparmor_parser::tests::a_profile_that_takes_too_much_is_given_up")
             }
             Checked::Skipped(why) => assert!(why.contains("more than"), "{why}"),
             checked => panic!("{checked:?} after {:?}", begin.elapsed()),
@@ -274,7 +276,7 @@ mod tests {
         let huge = format!("profile x {{\n{}}}\n", "  /a r,\n".repeat(MAX_BYTES / 8));
         match apparmor(&huge, &mut || false).unwrap() {
             Checked::NoParser => {
-                skipped("cli::check::tests::a_huge_profile_is_not_given_to_the_parser")
+                skipped("cli::apparmor_parser::tests::a_huge_profile_is_not_given_to_the_parser")
             }
             checked => assert!(matches!(checked, Checked::Skipped(_)), "{checked:?}"),
         }

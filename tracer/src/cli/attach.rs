@@ -11,7 +11,7 @@ use tracer_recorder::{
     container::Selector,
     record::{
         attach::{Attachment, Ended, Naming, RecordTarget, Request},
-        signals::{Arrived, Signals},
+        signals::{ReceivedSignal, Signals},
     },
 };
 
@@ -57,7 +57,7 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
     let mut exit = Exit::Fine;
     for recording in &recordings {
         let directory = args.output.join(&recording.workload.name);
-        let mut ends = || signals.pending().is_some_and(Arrived::asks_to_end);
+        let mut ends = || signals.pending().is_some_and(ReceivedSignal::asks_to_end);
         let written = output::write(&output, recording, &options, &mut ends).map_err(failed);
         match (written, &failure) {
             (Ok(()), _) => output::summary(&directory, recording, args.quiet),

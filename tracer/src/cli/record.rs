@@ -19,7 +19,7 @@ use tracer_recorder::{
     bpf::{Mechanism, MechanismChoice, Settings},
     record::{
         RecordError, RunAs, command,
-        signals::{Arrived, Signals},
+        signals::{ReceivedSignal, Signals},
     },
 };
 
@@ -254,7 +254,7 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         .await
         .map_err(record_failure)?;
     live.clear();
-    let mut ends = || signals.pending().is_some_and(Arrived::asks_to_end);
+    let mut ends = || signals.pending().is_some_and(ReceivedSignal::asks_to_end);
     output::write(&output, &recording, &options, &mut ends).map_err(failed)?;
     output::summary(&directory, &recording, args.quiet);
     Ok(verdict(

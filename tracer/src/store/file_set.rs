@@ -21,7 +21,7 @@ use rustix::{
 };
 
 use super::{
-    OutputDirectory, RECORDING, StoreError,
+    OutputDirectory, RECORDING_FILE, StoreError,
     old_set::{self, Carried},
     scratch, walk,
 };
@@ -56,7 +56,7 @@ impl FileSet<'_> {
     fn has_recording(&self) -> bool {
         self.files
             .first()
-            .is_some_and(|(name, _)| name == RECORDING)
+            .is_some_and(|(name, _)| name == RECORDING_FILE)
     }
 }
 
@@ -167,7 +167,9 @@ impl<'a> Staged<'a> {
         for (name, text) in set.files {
             match self.write_one(name, text, old) {
                 Ok(()) => {}
-                Err(error) if is_no_room(&error) && set.has_recording() && name != RECORDING => {
+                Err(error)
+                    if is_no_room(&error) && set.has_recording() && name != RECORDING_FILE =>
+                {
                     missing.push(name.clone());
                     why = Some(error);
                 }
@@ -341,7 +343,7 @@ fn parent<'n>(root: &OwnedFd, name: &'n str) -> io::Result<(OwnedFd, &'n str)> {
 /// What says how the workload was started may hold passwords, so it is for its owner only. Profiles are made to be
 /// committed and deployed.
 pub(super) fn default_mode(name: &str) -> Mode {
-    let private = name == RECORDING || name == "REVIEW.md" || name == "report.html";
+    let private = name == RECORDING_FILE || name == "REVIEW.md" || name == "report.html";
     Mode::from_raw_mode(if private { 0o600 } else { 0o666 })
 }
 
