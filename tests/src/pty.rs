@@ -105,4 +105,9 @@ impl OnTerminal {
         });
         outcome.with_context(|| self.screen.clone())
     }
+
+    /// Closes the terminal, as a window is closed.
+    pub fn hang_up(self) -> Running {
+        self.running
+    }
 }
