@@ -75,7 +75,8 @@ impl Abi {
     ///
     /// `nr` is the number as the kernel got it: for x32 with bit 30.
     pub fn syscall_name(self, nr: u32) -> Option<&'static str> {
-        let index = nr.into();
+        // The tables take a `c_long`, which has 32 bits on some machines. No number needs more.
+        let index = i32::try_from(nr).ok()?.into();
         let name = match self {
             Self::X86_64 => numbers::x86_64::sys_call_name(index),
             Self::I386 => numbers::x86::sys_call_name(index),
