@@ -42,7 +42,7 @@ pub(crate) enum Command {
     Examples(examples::Args),
     /// Feeds the readers of profiles and recordings what nobody would write
     Fuzz(fuzz::Args),
-    /// Checks format, lints and licences
+    /// Checks format, lints, the purity of crates, and licences
     Lint,
     /// Makes one static binary with the kernel object inside, and prints its path
     Dist,
