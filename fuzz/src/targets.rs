@@ -97,7 +97,7 @@ fn machines() -> impl Iterator<Item = Machine> {
     .map(|(native, capabilities, version)| Machine {
         native,
         capabilities: capabilities.into_iter().collect(),
-        kernel: Kernel { version, major: 1 },
+        kernel: Kernel::new(version, 1),
     })
 }
 

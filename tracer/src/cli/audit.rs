@@ -293,10 +293,7 @@ fn kernel(args: &Args) -> Kernel {
         uname.release().to_str()?.parse().ok()
     };
     // A kernel that says nothing of itself is no older than those that tracer runs on.
-    let oldest = Kernel {
-        version: 5,
-        major: 8,
-    };
+    let oldest = Kernel::new(5, 8);
     args.kernel.or_else(release).unwrap_or(oldest)
 }
 

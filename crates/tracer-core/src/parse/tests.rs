@@ -22,10 +22,7 @@ fn target() -> Target {
     Target {
         native: Abi::X86_64,
         capabilities: [].into(),
-        kernel: Kernel {
-            version: 6,
-            major: 1,
-        },
+        kernel: Kernel::new(6, 1),
     }
 }
 

@@ -18,17 +18,8 @@ fn report(name: &str, text: &str) -> Report {
 
 fn context_of(capabilities: &BTreeSet<String>) -> Context<'_> {
     Context {
-        native: Abi::X86_64,
         capabilities,
-        kernel: Kernel {
-            version: 6,
-            major: 1,
-        },
-        recordings: &[],
-        in_container: false,
-        no_new_privileges: None,
-        baseline: None,
-        lookup: &|name| Lookup::Missing(name.to_owned()),
+        ..Context::new(Abi::X86_64, Kernel::new(6, 1))
     }
 }
 
@@ -173,20 +164,7 @@ fn a_call_that_is_restricted_by_its_arguments_is_no_gap() {
 
 #[test]
 fn other_machines() {
-    let capabilities = BTreeSet::new();
-    let context = Context {
-        native: Abi::Aarch64,
-        capabilities: &capabilities,
-        kernel: Kernel {
-            version: 6,
-            major: 1,
-        },
-        recordings: &[],
-        in_container: false,
-        no_new_privileges: None,
-        baseline: None,
-        lookup: &|name| Lookup::Missing(name.to_owned()),
-    };
+    let context = Context::new(Abi::Aarch64, Kernel::new(6, 1));
     let input = Input::new("profile.json", AKS.into()).unwrap();
     let findings = run(&[input], &context).findings;
     // arm64 has no chmod.
