@@ -1,6 +1,6 @@
 //! Calling conventions, and the numbers and names of each.
 
-use std::{collections::BTreeMap, fmt, sync::OnceLock};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::OnceLock};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -112,6 +112,44 @@ impl Abi {
     }
 }
 
+/// No ABI is called that.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no architecture that tracer knows: known are x86_64 (amd64), i386 (x86), x32, aarch64 (arm64), arm (armhf) and riscv64"
+)]
+pub struct UnknownAbi(String);
+
+/// Reads any of the names that kernels, engines, distributions and libseccomp have for an ABI, in any
+/// case.
+///
+/// ```
+/// use syscalls::Abi;
+///
+/// for name in ["x86_64", "x86-64", "amd64", "SCMP_ARCH_X86_64"] {
+///     assert_eq!(name.parse(), Ok(Abi::X86_64));
+/// }
+/// assert_eq!("arm64".parse(), Ok(Abi::Aarch64));
+/// assert!("vax".parse::<Abi>().is_err());
+/// ```
+impl FromStr for Abi {
+    type Err = UnknownAbi;
+
+    fn from_str(name: &str) -> Result<Self, UnknownAbi> {
+        let lower = name.to_ascii_lowercase();
+        let short = lower.strip_prefix("scmp_arch_").unwrap_or(&lower);
+        // The first of each row is `uname -m`'s or our own; then Go's, Debian's, systemd's and Rust's.
+        match short {
+            "x86_64" | "amd64" | "x86-64" => Ok(Self::X86_64),
+            "i386" | "x86" | "386" | "i486" | "i586" | "i686" => Ok(Self::I386),
+            "x32" => Ok(Self::X32),
+            "aarch64" | "arm64" => Ok(Self::Aarch64),
+            "arm" | "armhf" | "armel" | "armv6l" | "armv7l" | "armv8l" | "armv7" => Ok(Self::Arm),
+            "riscv64" | "riscv64gc" => Ok(Self::Riscv64),
+            _ => Err(UnknownAbi(name.to_owned())),
+        }
+    }
+}
+
 impl fmt::Display for Abi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -192,6 +230,33 @@ mod tests {
         ] {
             assert_eq!(abi.syscall_name(nr), Some(name), "{abi} {nr}");
             assert_eq!(abi.syscall_number(name), Some(nr), "{abi} {name}");
+        }
+    }
+
+    #[test]
+    fn names_are_read_in_every_form() {
+        for abi in Abi::ALL {
+            for name in [abi.as_str(), abi.scmp_arch()] {
+                for name in [name, &name.to_lowercase(), &name.to_uppercase()] {
+                    assert_eq!(name.parse(), Ok(abi), "{name}");
+                }
+            }
+        }
+        for (name, abi) in [
+            ("386", Abi::I386),
+            ("armhf", Abi::Arm),
+            ("ARM64", Abi::Aarch64),
+        ] {
+            assert_eq!(name.parse(), Ok(abi), "{name}");
+        }
+        for wrong in [
+            "",
+            "scmp_arch_",
+            "x86_64 ",
+            "s390x",
+            "SCMP_ARCH_SCMP_ARCH_ARM",
+        ] {
+            assert!(wrong.parse::<Abi>().is_err(), "{wrong}");
         }
     }
 

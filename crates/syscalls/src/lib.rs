@@ -22,5 +22,5 @@ pub mod translate;
 pub mod variants;
 pub mod window;
 
-pub use abi::{Abi, Machine};
+pub use abi::{Abi, Machine, UnknownAbi};
 pub use nearest::nearest;

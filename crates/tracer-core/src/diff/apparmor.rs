@@ -259,7 +259,6 @@ fn known_against(subject: &Subject, said: &Said) -> Option<&'static str> {
     }
     match words.as_slice() {
         ["capability", name] => {
-            let name = format!("CAP_{}", name.to_ascii_uppercase());
             return name.parse::<Capability>().ok()?.opens();
         }
         ["all"] => return Some("everything is allowed"),
