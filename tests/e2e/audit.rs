@@ -242,9 +242,7 @@ fn examples_of_the_documentation() -> Outcome {
     let scratch = Scratch::new()?;
     let bin = scratch.dir("bin")?;
     std::os::unix::fs::symlink(tracer::binary()?, bin.join("tracer"))?;
-    let nginx = workspace()
-        .canonicalize()?
-        .join("profiles-out/examples/nginx");
+    let nginx = workspace().canonicalize()?.join("examples/nginx");
     fs::create_dir_all(scratch.join("profiles-out"))?;
     std::os::unix::fs::symlink(nginx, scratch.join("profiles-out/nginx"))?;
     let mut commands = 0;

@@ -23,7 +23,7 @@ fn the_page_is_made_of_the_rules() {
 }
 
 fn example() -> anyhow::Result<(Recording, OciSeccomp)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles-out/examples/nginx");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/nginx");
     let profile = fs::read_to_string(folder.join("seccomp.json"))?;
     let text = fs::read(folder.join("recording.json"))?;
     let mut recording: serde_json::Value = serde_json::from_slice(&text)?;

@@ -21,7 +21,7 @@ const DOCUMENTS: [&str; 19] = [
     "docs/report.md",
     "docs/verify.md",
     "profiles-out/README.md",
-    "profiles-out/examples/README.md",
+    "examples/README.md",
 ];
 
 #[test]

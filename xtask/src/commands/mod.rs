@@ -38,7 +38,7 @@ pub(crate) enum Command {
     MeasureRuntime(measure_runtime::Args),
     /// Measures what tracer costs
     Bench(bench::Args),
-    /// Records well-known servers, and writes profiles-out/examples anew
+    /// Records well-known servers, and writes examples/ anew
     Examples(examples::Args),
     /// Feeds the readers of profiles and recordings what nobody would write
     Fuzz(fuzz::Args),
