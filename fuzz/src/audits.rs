@@ -6,7 +6,7 @@ use syscalls::Abi;
 use tracer_core::{
     audit::{self, Context, Input, Lookup, output, rules},
     diff, parse,
-    profile::seccomp::read::Kernel,
+    profile::seccomp::read::KernelVersion,
 };
 
 /// Whether the input was read as a profile, a manifest or AppArmor text. Panics when something does not
@@ -29,7 +29,7 @@ pub(crate) fn audit(bytes: &[u8]) -> bool {
         capabilities: &capabilities,
         in_container: true,
         lookup: &lookup,
-        ..Context::new(Abi::X86_64, Kernel::new(6, 1))
+        ..Context::new(Abi::X86_64, KernelVersion::new(6, 1))
     };
     let inputs = [input.clone()];
     let report = audit::run(&inputs, &context);

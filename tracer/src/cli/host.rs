@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, str::FromStr};
 
 use syscalls::{
     Abi,
-    capability::{Capability, NoCapability},
+    capability::{Capability, UnknownCapability},
 };
 
 /// A machine by any name of its native ABI.
@@ -23,9 +23,9 @@ pub(super) fn arch(name: &str) -> Result<Abi, String> {
 pub(super) struct CapabilityEntry(Vec<Capability>);
 
 impl FromStr for CapabilityEntry {
-    type Err = NoCapability;
+    type Err = UnknownCapability;
 
-    fn from_str(text: &str) -> Result<Self, NoCapability> {
+    fn from_str(text: &str) -> Result<Self, UnknownCapability> {
         if text.eq_ignore_ascii_case("none") {
             return Ok(Self(Vec::new()));
         }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn machines_are_those_that_have_the_abi_for_their_own() {
+    fn arch_accepts_only_native_abis() {
         for (name, abi) in [
             ("aarch64", Abi::Aarch64),
             ("arm64", Abi::Aarch64),

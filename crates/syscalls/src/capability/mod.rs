@@ -1,6 +1,6 @@
 //! Capabilities: their names, and what each opens.
 
-mod opens;
+mod grants;
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -58,7 +58,7 @@ pub struct Capability(u8);
 
 impl Capability {
     /// The capability of a number.
-    pub const fn of(number: u8) -> Self {
+    pub const fn from_number(number: u8) -> Self {
         Self(number)
     }
 
@@ -78,14 +78,14 @@ impl Capability {
     /// ```
     /// use syscalls::capability::Capability;
     ///
-    /// assert_eq!(Capability::listed("net_raw"), Ok(vec![Capability::of(13)]));
+    /// assert_eq!(Capability::listed("net_raw"), Ok(vec![Capability::from_number(13)]));
     /// assert_eq!(Capability::listed("all"), Ok(Capability::all().collect()));
     /// assert!(Capability::listed("every").is_err());
     /// ```
     ///
     /// # Errors
     /// When no capability is called that.
-    pub fn listed(name: &str) -> Result<Vec<Self>, NoCapability> {
+    pub fn listed(name: &str) -> Result<Vec<Self>, UnknownCapability> {
         let is_all = ["ALL", "CAP_ALL"]
             .iter()
             .any(|all| name.eq_ignore_ascii_case(all));
@@ -119,7 +119,7 @@ impl fmt::Debug for Capability {
 /// No capability is called that.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no capability: their names are CAP_CHOWN, CAP_NET_RAW and so on")]
-pub struct NoCapability(String);
+pub struct UnknownCapability(String);
 
 /// Reads a name in any case, with or without `CAP_`: engines, Kubernetes and AppArmor each write
 /// another form. A number that has no name here needs its `CAP_`.
@@ -128,14 +128,14 @@ pub struct NoCapability(String);
 /// use syscalls::capability::Capability;
 ///
 /// for text in ["CAP_NET_ADMIN", "NET_ADMIN", "net_admin", "cap_net_admin"] {
-///     assert_eq!(text.parse(), Ok(Capability::of(12)));
+///     assert_eq!(text.parse(), Ok(Capability::from_number(12)));
 /// }
 /// assert!("NET_ROOT".parse::<Capability>().is_err());
 /// ```
 impl FromStr for Capability {
-    type Err = NoCapability;
+    type Err = UnknownCapability;
 
-    fn from_str(text: &str) -> Result<Self, NoCapability> {
+    fn from_str(text: &str) -> Result<Self, UnknownCapability> {
         let upper = text.to_ascii_uppercase();
         let short = upper.strip_prefix("CAP_").unwrap_or(&upper);
         let known = Self::all().find(|one| one.name() == Some(short));
@@ -145,7 +145,7 @@ impl FromStr for Capability {
         };
         known
             .or_else(number)
-            .ok_or_else(|| NoCapability(text.to_owned()))
+            .ok_or_else(|| UnknownCapability(text.to_owned()))
     }
 }
 
@@ -163,7 +163,7 @@ impl<'de> Deserialize<'de> for Capability {
         if capability.to_string() == text {
             Ok(capability)
         } else {
-            Err(de::Error::custom(NoCapability(text.into_owned())))
+            Err(de::Error::custom(UnknownCapability(text.into_owned())))
         }
     }
 }
@@ -189,13 +189,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_has_one_text_and_back() {
+    fn every_number_round_trips_through_its_name() {
         for number in 0..=u8::MAX {
-            let capability = Capability::of(number);
+            let capability = Capability::from_number(number);
             assert_eq!(capability.to_string().parse(), Ok(capability));
         }
-        assert_eq!(Capability::of(21).to_string(), "CAP_SYS_ADMIN");
-        assert_eq!(Capability::of(40).to_string(), "CAP_CHECKPOINT_RESTORE");
+        assert_eq!(Capability::from_number(21).to_string(), "CAP_SYS_ADMIN");
+        assert_eq!(
+            Capability::from_number(40).to_string(),
+            "CAP_CHECKPOINT_RESTORE"
+        );
         for wrong in [
             "",
             "CAP_",
@@ -219,15 +222,15 @@ mod tests {
                 assert_eq!(text.parse(), Ok(capability));
             }
         }
-        assert_eq!("cap_200".parse(), Ok(Capability::of(200)));
+        assert_eq!("cap_200".parse(), Ok(Capability::from_number(200)));
     }
 
     #[test]
     fn files_have_one_form_alone() {
         type Source<'a> = BorrowedStrDeserializer<'a, de::value::Error>;
         let read = |text: &'static str| Capability::deserialize(Source::new(text));
-        assert_eq!(read("CAP_SYS_ADMIN"), Ok(Capability::of(21)));
-        assert_eq!(read("CAP_200"), Ok(Capability::of(200)));
+        assert_eq!(read("CAP_SYS_ADMIN"), Ok(Capability::from_number(21)));
+        assert_eq!(read("CAP_200"), Ok(Capability::from_number(200)));
         for wrong in ["CAP_", "CAP_21", "SYS_ADMIN", "CAP_099", "cap_chown"] {
             assert!(read(wrong).is_err(), "{wrong}");
         }

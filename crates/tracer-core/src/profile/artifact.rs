@@ -13,7 +13,7 @@ use oci_spec::image::{
     OciLayoutBuilder,
 };
 
-use super::{Unfit, seccomp::oci::OciSeccomp};
+use super::{TargetError, seccomp::oci::OciSeccomp};
 
 /// Says what an artifact is.
 pub const MEDIA_TYPE: &str = "application/vnd.cncf.seccomp-profile.config.v1+json";
@@ -28,7 +28,7 @@ const MAX_BYTES: usize = 1 << 20;
 pub enum Error {
     /// Runtimes would refuse it.
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    TargetError(#[from] TargetError),
     /// It could not be put together: a bug.
     #[error("the artifact could not be put together")]
     Spec(#[from] oci_spec::OciSpecError),
@@ -90,8 +90,8 @@ pub fn layout(
     ])
 }
 
-fn check(profile: &OciSeccomp, json: &str) -> Result<(), Unfit> {
-    let too_much = |found, unit, limit, advice| Unfit::TooMuch {
+fn check(profile: &OciSeccomp, json: &str) -> Result<(), TargetError> {
+    let too_much = |found, unit, limit, advice| TargetError::TooMuch {
         what: "the seccomp profile",
         found,
         unit,

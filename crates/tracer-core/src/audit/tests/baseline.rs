@@ -1,16 +1,16 @@
 //! Against another profile.
 
 use super::{super::*, RUNS};
-use crate::profile::seccomp::read::Kernel;
+use crate::profile::seccomp::read::KernelVersion;
 use syscalls::Abi;
 
 #[test]
-fn a_baseline_is_compared_call_by_call() {
+fn baseline_is_compared_call_by_call() {
     let baseline = r#"{"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
         {"names": ["execve", "exit", "exit_group", "rt_sigreturn"], "action": "SCMP_ACT_ALLOW"},
         {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 2, "op": "SCMP_CMP_EQ"}]}]}"#;
     let beyond = |more: &str| {
-        let mut context = Context::new(Abi::X86_64, Kernel::new(6, 1));
+        let mut context = Context::new(Abi::X86_64, KernelVersion::new(6, 1));
         let input = Input::new("baseline.json", baseline.into()).unwrap();
         let plain = plain(&input, None, &context).unwrap();
         context.baseline = Some(("baseline.json", &plain));
@@ -20,7 +20,7 @@ fn a_baseline_is_compared_call_by_call() {
         let input = Input::new("profile.json", text.into()).unwrap();
         let findings = run(&[input], &context).findings.into_iter();
         findings
-            .filter(|finding| finding.id == "beyond-baseline")
+            .filter(|finding| finding.id == "exceeds-baseline")
             .collect::<Vec<_>>()
     };
     assert_eq!(beyond(""), []);
