@@ -55,7 +55,7 @@ impl Context<'static> {
         Self {
             native,
             capabilities: &NO_CAPABILITIES,
-            kernel,
+            kernel_version,
             recordings: &[],
             in_container: false,
             no_new_privileges: None,
