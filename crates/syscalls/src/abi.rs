@@ -74,6 +74,14 @@ impl Abi {
     /// The name of a call, or `None` when this build's table does not have the number.
     ///
     /// `nr` is the number as the kernel got it: for x32 with bit 30.
+    ///
+    /// ```
+    /// use syscalls::Abi;
+    ///
+    /// assert_eq!(Abi::X86_64.syscall_name(59), Some("execve"));
+    /// assert_eq!(Abi::Aarch64.syscall_name(221), Some("execve"));
+    /// assert_eq!(Abi::X86_64.syscall_name(9999), None);
+    /// ```
     pub fn syscall_name(self, nr: u32) -> Option<&'static str> {
         // The tables take a `c_long`, which has 32 bits on some machines. No number needs more.
         let index = i32::try_from(nr).ok()?.into();
@@ -100,6 +108,14 @@ impl Abi {
     }
 
     /// The number of a call by name.
+    ///
+    /// ```
+    /// use syscalls::Abi;
+    ///
+    /// assert_eq!(Abi::X86_64.syscall_number("openat"), Some(257));
+    /// // arm64 never had open(2).
+    /// assert_eq!(Abi::Aarch64.syscall_number("open"), None);
+    /// ```
     pub fn syscall_number(self, name: &str) -> Option<u32> {
         static NUMBERS: OnceLock<BTreeMap<(Abi, &str), u32>> = OnceLock::new();
         let numbers = NUMBERS.get_or_init(|| {
@@ -174,6 +190,14 @@ impl Machine {
     /// The 64-bit ABI of the machine that calls itself `machine` (`uname -m`).
     ///
     /// Under a 32-bit personality (setarch(8)) a 64-bit kernel tells a 32-bit name.
+    ///
+    /// ```
+    /// use syscalls::{Abi, Machine};
+    ///
+    /// assert_eq!(Machine::native_abi("aarch64"), Some(Abi::Aarch64));
+    /// assert_eq!(Machine::native_abi("i686"), Some(Abi::X86_64));
+    /// assert_eq!(Machine::native_abi("s390x"), None);
+    /// ```
     pub fn native_abi(machine: &str) -> Option<Abi> {
         match machine {
             "x86_64" | "i386" | "i486" | "i586" | "i686" => Some(Abi::X86_64),

@@ -68,6 +68,14 @@ impl Capability {
     }
 
     /// Its name without `CAP_`; `None` when it has none here.
+    ///
+    /// ```
+    /// use syscalls::capability::Capability;
+    ///
+    /// assert_eq!(Capability::from_number(21).name(), Some("SYS_ADMIN"));
+    /// assert_eq!(Capability::from_number(21).to_string(), "CAP_SYS_ADMIN");
+    /// assert_eq!(Capability::from_number(60).name(), None);
+    /// ```
     pub fn name(self) -> Option<&'static str> {
         NAMES.get(usize::from(self.0)).copied()
     }
