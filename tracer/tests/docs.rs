@@ -23,7 +23,7 @@ const DOCUMENTS: [&str; 21] = [
     "docs/report.md",
     "docs/verify.md",
     "profiles-out/README.md",
-    "profiles-out/examples/README.md",
+    "examples/README.md",
 ];
 
 #[test]

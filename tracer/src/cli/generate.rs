@@ -51,7 +51,7 @@ pub(super) struct Args {
 
     /// The machine to make them for: x86_64, i386, aarch64, arm or riscv64. What was recorded on another
     /// one is translated, and goes to a folder of that name in the workload's
-    #[arg(long, value_name = "MACHINE", value_parser = arch)]
+    #[arg(long, value_name = "MACHINE", value_parser = super::host::arch)]
     arch: Option<Abi>,
 
     /// A manifest: prints it with what names the profiles in the container that they are for, comments and
@@ -76,15 +76,6 @@ pub(super) struct Args {
 
     #[command(flatten)]
     targets: TargetArgs,
-}
-
-/// A machine by the name of its native ABI.
-pub(super) fn arch(name: &str) -> Result<Abi, String> {
-    Abi::ALL
-        .into_iter()
-        // No machine has x32 for its own.
-        .find(|abi| abi.as_str() == name && *abi != Abi::X32)
-        .ok_or_else(|| "known are x86_64, i386, aarch64, arm and riscv64".to_owned())
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -226,16 +217,3 @@ fn print_summary(directory: &Path, rendered: &Rendered, by_default: bool) {
 
 /// Most things of one file that are told one by one.
 const MAX_SHOWN: usize = 20;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn arch_accepts_only_native_abis() {
-        assert_eq!(arch("aarch64"), Ok(Abi::Aarch64));
-        for wrong in ["x32", "arm64", "amd64", ""] {
-            assert!(arch(wrong).unwrap_err().contains("known are x86_64"));
-        }
-    }
-}

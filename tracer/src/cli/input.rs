@@ -10,6 +10,7 @@ use tracer_core::recording::json;
 use anyhow::Context as _;
 use serde::Deserialize;
 
+use super::host::{CapabilityEntry, capabilities};
 use crate::store;
 use syscalls::{Abi, Machine};
 use tracer_core::{
@@ -200,13 +201,19 @@ fn kind(bytes: &[u8]) -> Kind {
 #[command(next_help_heading = "Host options")]
 pub(super) struct HostArgs {
     /// The machine: x86_64, i386, aarch64, arm or riscv64 [default: that of the recordings, else this one]
-    #[arg(long, value_name = "MACHINE", value_parser = super::generate::arch)]
+    #[arg(long, value_name = "MACHINE", value_parser = super::host::arch)]
     arch: Option<Abi>,
 
-    /// A capability of the container, for profiles that say more with some (Docker's, Podman's): repeat
-    /// it, or list several with commas [default: those that all recorded containers have, else none]
-    #[arg(long, alias = "capabilities", value_name = "CAP_NAME", value_delimiter = ',', value_parser = capability)]
-    capability: Vec<String>,
+    /// A capability of the container, for profiles that say more with some (Docker's, Podman's); `all` or
+    /// `none`: repeat it, or list several with commas [default: those that all recorded containers have,
+    /// else none]
+    #[arg(
+        long,
+        alias = "capabilities",
+        value_name = "CAP_NAME",
+        value_delimiter = ','
+    )]
+    capability: Vec<CapabilityEntry>,
 
     /// The kernel, for profiles that say more with a newer one [default: that of the recordings, else this
     /// one]
@@ -228,17 +235,6 @@ enum Library {
     /// As released: the calls of Linux 5.17
     #[value(name = "2.5.4")]
     V2_5_4,
-}
-
-/// A capability as engines write it: `CAP_SYS_ADMIN`, from whatever case, with or without CAP_.
-fn capability(name: &str) -> Result<String, String> {
-    let upper = name.to_ascii_uppercase();
-    let short = upper.strip_prefix("CAP_").unwrap_or(&upper);
-    let fine = |c: char| c.is_ascii_uppercase() || c == '_';
-    if short.is_empty() || !short.chars().all(fine) {
-        return Err("give a capability such as CAP_SYS_ADMIN".to_owned());
-    }
-    Ok(format!("CAP_{short}"))
 }
 
 impl HostArgs {
@@ -278,7 +274,7 @@ impl HostArgs {
             capabilities: if self.capability.is_empty() {
                 common_capabilities(recordings)
             } else {
-                self.capability.iter().cloned().collect()
+                capabilities(&self.capability)
             },
             kernel_version: match self.kernel {
                 Some(kernel) => kernel,

@@ -9,6 +9,7 @@ mod doctor;
 mod exit;
 mod explain;
 mod generate;
+mod host;
 mod input;
 mod man;
 mod manifest;

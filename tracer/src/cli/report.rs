@@ -46,7 +46,7 @@ pub(super) struct Args {
     since: Option<PathBuf>,
 
     /// The machine to make the profile for, as in generate
-    #[arg(long, value_name = "MACHINE", value_parser = super::generate::arch)]
+    #[arg(long, value_name = "MACHINE", value_parser = super::host::arch)]
     arch: Option<Abi>,
 
     #[command(flatten)]
