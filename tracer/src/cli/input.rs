@@ -13,6 +13,7 @@ use serde::Deserialize;
 use crate::store;
 use syscalls::{Abi, Machine};
 use tracer_core::{
+    formats,
     parse::{self, AppArmor, Malformed, Seccomp, Subject},
     profile::seccomp::{
         evaluate::{Filter, Host, Libseccomp, Refusal, Runtime},
@@ -77,13 +78,7 @@ pub(super) fn recording(named: &Path) -> anyhow::Result<Recording> {
 }
 
 fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
-    let beside = named.with_file_name(store::RECORDING);
-    let name = named.file_name().and_then(|name| name.to_str());
-    let is_output = matches!(
-        name,
-        Some("seccomp.json" | "apparmor.profile" | "REVIEW.md")
-    );
-    if is_output && named.is_file() && beside.is_file() {
+    if let Some(beside) = recording_beside(named) {
         return Ok(beside);
     }
     if !named.is_dir() || named.join(store::RECORDING).exists() {
@@ -114,9 +109,19 @@ fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
+/// The recording that an output file is made of: it is in the workload's directory.
+fn recording_beside(named: &Path) -> Option<PathBuf> {
+    let output = formats::files().find(|file| named.ends_with(file) && !file.ends_with('/'))?;
+    let workload = named
+        .ancestors()
+        .nth(Path::new(output).components().count())?;
+    let recording = workload.join(store::RECORDING);
+    (named.is_file() && recording.is_file()).then_some(recording)
+}
+
 /// Reads a seccomp profile. A folder stands for the `seccomp.json` in it.
 pub(super) fn seccomp(named: &Path) -> anyhow::Result<Chosen> {
-    let inner = named.join("seccomp.json");
+    let inner = named.join(formats::seccomp::FILE);
     let (path, name) = match named.is_dir() {
         true if inner.is_file() => (inner, None),
         _ => split(named),
