@@ -113,3 +113,25 @@ fn files_in_folders_get_their_folders() {
         assert_eq!(fs::read_to_string(path).unwrap(), text);
     }
 }
+
+#[test]
+fn only_blobs_are_removed_from_a_directory_of_blobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = folder.path().join("image/blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    let (old, new) = ("a".repeat(64), "b".repeat(64));
+    for name in [old.as_str(), new.as_str(), "README"] {
+        fs::write(blobs.join(name), "").unwrap();
+    }
+    let is_there = |name: &str| blobs.join(name).is_file();
+    let names = ["seccomp.json", "image/blobs/"];
+    remove_old_blobs(folder.path(), names, &[]).unwrap();
+    assert!(is_there(&old), "no image was written, so none is outdated");
+    let files = [(format!("image/blobs/{new}"), String::new())];
+    remove_old_blobs(folder.path(), names, &files).unwrap();
+    assert!(!is_there(&old) && is_there(&new));
+    remove(folder.path(), names).unwrap();
+    assert!(!is_there(&new) && is_there("README"));
+    fs::remove_dir_all(&blobs).unwrap();
+    remove(folder.path(), names).unwrap();
+}

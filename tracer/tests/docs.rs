@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 19] = [
+const DOCUMENTS: [&str; 20] = [
     "docs/apparmor.md",
     "README.md",
     "ARCHITECTURE.md",
@@ -15,6 +15,7 @@ const DOCUMENTS: [&str; 19] = [
     "docs/completeness.md",
     "docs/diff.md",
     "docs/explain.md",
+    "docs/formats.md",
     "docs/limits.md",
     "docs/benchmarks.md",
     "docs/portability.md",

@@ -82,3 +82,38 @@ pub(super) fn default_locations() -> String {
         .collect();
     list(&locations)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracer_core::formats::FORMATS;
+
+    #[test]
+    fn every_format_is_a_value_with_help() {
+        let table = table();
+        for name in FORMATS
+            .iter()
+            .map(|it| it.name())
+            .chain(["kubernetes", "help"])
+        {
+            let value = FormatArg::from_str(name, false).unwrap();
+            let possible = value.to_possible_value().unwrap();
+            assert_eq!(possible.get_name(), name);
+            let help = possible.get_help().unwrap().to_string();
+            assert!(table.contains(&format!("{name:<17} {help}\n")), "{name}");
+            let chosen = FormatArg::selected(&[value]);
+            assert_eq!(chosen.is_none(), name == "help");
+        }
+        assert_eq!(table.lines().count(), VALUES.len());
+        assert!(FormatArg::from_str("nothing", false).is_err());
+    }
+
+    #[test]
+    fn the_default_set_is_in_the_help() {
+        assert!(
+            help().contains("[default: seccomp, apparmor, capabilities, kubernetes and review,")
+        );
+        let expected = "seccomp.json, apparmor.profile, capabilities.*, kubernetes/ and REVIEW.md";
+        assert_eq!(default_locations(), expected);
+    }
+}

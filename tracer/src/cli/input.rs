@@ -348,3 +348,28 @@ fn kernel(recordings: &[Recording]) -> anyhow::Result<Kernel> {
 pub(super) fn label(path: &Path) -> String {
     path.display().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_output_file_stands_for_the_recording_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let workload = folder.path().join("web");
+        fs::create_dir_all(workload.join("other")).unwrap();
+        let recording = workload.join(store::RECORDING);
+        fs::write(&recording, "{}").unwrap();
+        for file in formats::files().filter(|file| !file.ends_with('/')) {
+            let path = workload.join(file);
+            assert_eq!(recording_beside(&path), None, "{file} is not there");
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            assert_eq!(recording_beside(&path), Some(recording.clone()), "{file}");
+        }
+        for other in ["other/seccomp.json", "notes.md", "patch.yaml"] {
+            fs::write(workload.join(other), "").unwrap();
+            assert_eq!(recording_beside(&workload.join(other)), None, "{other}");
+        }
+    }
+}

@@ -219,11 +219,16 @@ fn discovered(discovery: &Discovery) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use syscalls::Abi;
-    use tracer_core::profile::{
-        apparmor::fixture,
-        seccomp::{Options, fixture::mixed},
+    use tracer_core::{
+        formats::Need,
+        profile::{
+            apparmor::fixture,
+            seccomp::{Options, fixture::mixed},
+        },
     };
 
     fn names(recording: &Recording, asked: &[&str], arch: Option<Abi>) -> Result<String, String> {
@@ -257,16 +262,58 @@ mod tests {
 
     #[test]
     fn a_hostile_recording_is_harmless_in_every_format() {
-        let rendered = render(
-            &tracer_report::hostile::hostile(),
-            &[],
-            &Settings::default(),
-        )
-        .unwrap();
-        assert!(rendered.files.len() >= 6);
-        for (name, text) in rendered.files {
-            tracer_report::hostile::is_harmless(&name, &text);
+        let recording = tracer_report::hostile::hostile();
+        let mut settings = Settings::default();
+        // Its own names are none that a cluster takes.
+        settings.apparmor.name = Some("web".to_owned());
+        settings.targets.container = Some("web".to_owned());
+        for format in formats::FORMATS {
+            let rendered = match render(&recording, &[Selection::Format(*format)], &settings) {
+                // Nor is the name of its image.
+                Err(error) if format.needs().contains(&Need::Image) => {
+                    assert!(error.to_string().contains("image"), "{error}");
+                    continue;
+                }
+                rendered => rendered.unwrap(),
+            };
+            assert!(!rendered.files.is_empty());
+            for (name, text) in rendered.files {
+                // A letter, which may stay.
+                let text = text.replace('é', "");
+                tracer_report::hostile::is_harmless(&name, &text);
+            }
         }
+    }
+
+    /// What an earlier recording left, and the new one has nothing for, is removed.
+    #[test]
+    fn writing_a_recording_removes_outdated_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut recording = mixed();
+        recording.workload.name = "No_Name".to_owned();
+        for file in formats::files().filter(|file| !file.ends_with('/')) {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "of an earlier recording").unwrap();
+        }
+        write(folder.path(), &recording, &Settings::default()).unwrap();
+        let is_old = |file: &&str| {
+            let text = fs::read_to_string(folder.path().join(file));
+            text.is_ok_and(|text| text == "of an earlier recording")
+        };
+        let old: Vec<_> = formats::files().filter(is_old).collect();
+        // They were asked for by name, and can be made again.
+        let kept = [
+            "seccomp-artifact/index.json",
+            "seccomp-artifact/oci-layout",
+            "engine.args",
+            "compose.yaml",
+            "systemd.conf",
+        ];
+        assert_eq!(old, kept);
+        let there = formats::files().filter(|file| folder.path().join(file).is_file());
+        let new: Vec<_> = there.filter(|file| !old.contains(file)).collect();
+        assert_eq!(new, ["seccomp.json", "REVIEW.md"]);
     }
 
     #[test]

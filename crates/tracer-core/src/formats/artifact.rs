@@ -1,7 +1,10 @@
 //! `seccomp-artifact/`.
 
 use super::{Error, Models, Output, OutputFormat};
-use crate::profile::{artifact, seccomp::oci::OciSeccomp};
+use crate::{
+    profile::{artifact, seccomp::oci::OciSeccomp},
+    recording::words::plain,
+};
 
 /// The seccomp profile as an OCI artifact.
 pub(super) struct Artifact;
@@ -25,7 +28,8 @@ impl OutputFormat for Artifact {
 
     fn render(&self, models: &Models<'_>) -> Result<Output, Error> {
         let profile = OciSeccomp::from(models.seccomp);
-        let files = artifact::layout(models.workload(), &profile, &profile.to_json()?)?;
+        let name = plain(models.workload());
+        let files = artifact::layout(&name, &profile, &profile.to_json()?)?;
         let files = files.into_iter();
         Ok(Output {
             files: files
