@@ -31,7 +31,7 @@ impl OutputFormat for AppArmor {
     }
 
     fn cannot_express(&self) -> &'static str {
-        "child profiles under no_new_privs"
+        "child profiles where no_new_privs is set"
     }
 
     fn render(&self, models: &Models<'_>) -> Result<Output, Error> {

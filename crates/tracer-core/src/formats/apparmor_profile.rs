@@ -34,7 +34,7 @@ impl OutputFormat for AppArmorProfileObject {
     }
 
     fn cannot_express(&self) -> &'static str {
-        "signals, ptrace, mounts, rules for a file's owner, child profiles, some characters of paths"
+        "sockets other than TCP, UDP and raw, signals to other containers, ptrace, mounts, targets of links, rules for a file's owner alone, child profiles, some characters in paths"
     }
 
     fn render(&self, models: &Models<'_>) -> Result<Output, Error> {

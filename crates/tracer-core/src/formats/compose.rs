@@ -25,7 +25,7 @@ impl OutputFormat for Compose {
     }
 
     fn cannot_express(&self) -> &'static str {
-        "which service of your compose file it is"
+        "the name of the service in your compose file"
     }
 
     fn render(&self, models: &Models<'_>) -> Result<Output, Error> {

@@ -30,13 +30,13 @@ impl Need {
         Self::Image,
     ];
 
-    /// It as the end of "when …".
+    /// When it is met, as a clause after "when".
     pub const fn condition(self) -> &'static str {
         match self {
             Self::Files => "files were observed",
             Self::Capabilities => "capabilities were observed",
-            Self::SameMachine => "it is for the machine recorded on",
-            Self::ObjectName => "an object may have the name",
+            Self::SameMachine => "the profile is for the recorded machine",
+            Self::ObjectName => "Kubernetes accepts the name",
             Self::Container => "the container's name is known",
             Self::Image => "the image is known",
         }

@@ -7,7 +7,7 @@ use super::{FORMATS, OutputFormat, default_selections, registry::list};
 /// The page, in Markdown.
 pub fn page() -> String {
     let mut text = String::from(
-        "# Output formats\n\nMade from the list of formats in `crates/tracer-core/src/formats`. `tracer generate --format NAME` writes a format, and `--format help` lists them. Paths are below the workload's directory.\n\n",
+        "# Output formats\n\nGenerated from the list in `crates/tracer-core/src/formats/mod.rs`. `tracer generate --format NAME` writes a format, and `--format help` lists them. Paths are below the workload's directory.\n\n",
     );
     let defaults: Vec<_> = default_selections()
         .into_iter()
@@ -16,7 +16,7 @@ pub fn page() -> String {
     // Writing to a string does not fail.
     let _ = writeln!(
         text,
-        "`tracer record`, and `tracer generate` without `--format`, write {}, as far as the recording has something for them. The files of these that a new recording has nothing for are removed, and so are those of other formats that it lacks something for.\n",
+        "`tracer record`, and `tracer generate` without `--format`, write {}, as far as the recording has something for them. A new recording replaces an earlier one in the directory: default files that were not written again are removed, and so is every other file that cannot be made from the new recording.\n",
         list(&defaults)
     );
     text +=
@@ -25,7 +25,7 @@ pub fn page() -> String {
     for format in FORMATS {
         text += &row(*format);
     }
-    text += "\nWhat a file leaves out of a certain profile is listed at its top, and told when it is written.\n";
+    text += "\nWhat a file omits of a particular profile is listed at its top, and reported when it is written.\n";
     text
 }
 

@@ -33,7 +33,7 @@ impl OutputFormat for Patch {
     }
 
     fn cannot_express(&self) -> &'static str {
-        "that the recording is not complete, how the lists of a Rollout are merged, ephemeral containers"
+        "that the recording is incomplete, how the lists of a Rollout are merged, ephemeral containers"
     }
 
     fn render(&self, models: &Models<'_>) -> Result<Output, Error> {

@@ -34,7 +34,7 @@ impl OutputFormat for SeccompProfileObject {
     }
 
     fn cannot_express(&self) -> &'static str {
-        "ENOSYS by default, argument values above 2^63-1"
+        "ENOSYS as the default error, the errors of multiplexers (ipc, socketcall), argument values above 2^63-1"
     }
 
     fn render(&self, models: &Models<'_>) -> Result<Output, Error> {

@@ -33,7 +33,7 @@ impl OutputFormat for SecurityContext {
     }
 
     fn cannot_express(&self) -> &'static str {
-        "that the recording is not complete"
+        "that the recording is incomplete"
     }
 
     fn render(&self, models: &Models<'_>) -> Result<Output, Error> {

@@ -30,7 +30,7 @@ impl OutputFormat for Systemd {
     }
 
     fn cannot_express(&self) -> &'static str {
-        "arguments of calls, an error for each call, families of sockets without a name, that the recording is not complete"
+        "arguments of system calls, an error for each system call, socket families without a name, that the recording is incomplete"
     }
 
     fn render(&self, models: &Models<'_>) -> Result<Output, Error> {
