@@ -18,11 +18,11 @@ pub struct Rendered {
 #[derive(Clone, Copy)]
 enum Asked {
     /// By its name: what it lacks is an error.
-    ByName,
+    Named,
     /// By the name of its group: what it lacks is told.
-    ByGroup,
+    InGroup,
     /// Not at all: what it lacks is no news, and what does not fit is told.
-    ByDefault,
+    Default,
 }
 
 /// Renders the formats that were asked for; when none was, the default set, as far as the recording has
@@ -41,15 +41,15 @@ pub fn render(models: &Models<'_>, asked: &[Selection]) -> Result<Rendered, Erro
     for selection in selections {
         match selection {
             Selection::Format(format) if by_default => {
-                rendered.add(format, models, Asked::ByDefault)?;
+                rendered.add(format, models, Asked::Default)?;
             }
-            Selection::Format(format) => rendered.add(format, models, Asked::ByName)?,
+            Selection::Format(format) => rendered.add(format, models, Asked::Named)?,
             Selection::Group(group) => {
                 let formats = group.formats().filter(|it| !by_default || it.by_default());
                 let how = if by_default {
-                    Asked::ByDefault
+                    Asked::Default
                 } else {
-                    Asked::ByGroup
+                    Asked::InGroup
                 };
                 for format in formats {
                     rendered.add(format, models, how)?;
@@ -76,12 +76,12 @@ impl Rendered {
             Err(error) => error,
         };
         match (asked, error) {
-            (Asked::ByName, error) => Err(error),
+            (Asked::Named, error) => Err(error),
             (_, Error::NotObserved(_) | Error::OtherMachine(_)) => Ok(()),
             // A command that was recorded is in no pod.
-            (Asked::ByDefault, Error::Unfit(Unfit::Missing { .. })) => Ok(()),
-            (Asked::ByDefault, Error::Unfit(unfit))
-            | (Asked::ByGroup, Error::Unfit(unfit @ Unfit::Missing { .. })) => {
+            (Asked::Default, Error::Unfit(Unfit::Missing { .. })) => Ok(()),
+            (Asked::Default, Error::Unfit(unfit))
+            | (Asked::InGroup, Error::Unfit(unfit @ Unfit::Missing { .. })) => {
                 let files = format.files().iter();
                 self.left_out
                     .extend(files.map(|file| (*file, unfit.clone())));
