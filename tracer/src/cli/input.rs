@@ -14,11 +14,11 @@ use crate::store;
 use syscalls::{Abi, Machine};
 use tracer_core::{
     formats,
-    parse::{self, AppArmor, Malformed, Seccomp, Subject},
+    parse::{self, AppArmor, ParseError, Seccomp, Subject},
     profile::seccomp::{
         evaluate::{Filter, Host, Libseccomp, Refusal, Runtime},
         oci::OciSeccomp,
-        read::{Kernel, Target},
+        read::{KernelVersion, Target},
     },
     recording::Recording,
 };
@@ -44,7 +44,7 @@ pub(super) struct Chosen {
 
 impl Chosen {
     /// An error with the place of the entry that it names.
-    fn malformed(&self, error: &impl ToString) -> Malformed {
+    fn malformed(&self, error: &impl ToString) -> ParseError {
         let error = error.to_string();
         self.file.malformed(self.read.place_of(&error).start, error)
     }
@@ -81,14 +81,14 @@ fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
     if let Some(beside) = recording_beside(named) {
         return Ok(beside);
     }
-    if !named.is_dir() || named.join(store::RECORDING).exists() {
+    if !named.is_dir() || named.join(store::RECORDING_FILE).exists() {
         return Ok(named.to_owned());
     }
     let failed = || format!("cannot read the folder {}", named.display());
     let mut below = Vec::new();
     for entry in fs::read_dir(named).with_context(failed)? {
         let path = entry.with_context(failed)?.path();
-        if path.join(store::RECORDING).is_file() {
+        if path.join(store::RECORDING_FILE).is_file() {
             below.push(path);
         }
     }
@@ -115,7 +115,7 @@ fn recording_beside(named: &Path) -> Option<PathBuf> {
     let workload = named
         .ancestors()
         .nth(Path::new(output).components().count())?;
-    let recording = workload.join(store::RECORDING);
+    let recording = workload.join(store::RECORDING_FILE);
     (named.is_file() && recording.is_file()).then_some(recording)
 }
 
@@ -151,14 +151,14 @@ pub(super) fn split(named: &Path) -> (PathBuf, Option<String>) {
 }
 
 /// What is in a file, as far as it is read: too much, and what is no text, are errors of the reader.
-pub(super) fn file(path: &Path) -> anyhow::Result<Result<parse::Input, Malformed>> {
+pub(super) fn file(path: &Path) -> anyhow::Result<Result<parse::Input, ParseError>> {
     let limit = u64::try_from(parse::MAX_BYTES).unwrap_or(u64::MAX);
     let bytes =
         up_to(path, limit + 1).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(parse::Input::new(label(path), bytes))
 }
 
-fn text(path: &Path, bytes: Vec<u8>) -> Result<parse::Input, Malformed> {
+fn text(path: &Path, bytes: Vec<u8>) -> Result<parse::Input, ParseError> {
     parse::Input::new(label(path), bytes)
 }
 
@@ -216,7 +216,7 @@ pub(super) struct HostArgs {
     /// The kernel, for profiles that say more with a newer one [default: that of the recordings, else this
     /// one]
     #[arg(long, value_name = "VERSION")]
-    kernel: Option<Kernel>,
+    kernel: Option<KernelVersion>,
 
     /// The libseccomp of the runtime, which leaves out the names that it does not know
     #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
@@ -285,7 +285,7 @@ impl HostArgs {
             } else {
                 self.capability.iter().cloned().collect()
             },
-            kernel: match self.kernel {
+            kernel_version: match self.kernel {
                 Some(kernel) => kernel,
                 None => kernel(recordings)?,
             },
@@ -332,7 +332,7 @@ fn common_capabilities(recordings: &[Recording]) -> std::collections::BTreeSet<S
 }
 
 /// The oldest kernel that was recorded on, else this one.
-fn kernel(recordings: &[Recording]) -> anyhow::Result<Kernel> {
+fn kernel(recordings: &[Recording]) -> anyhow::Result<KernelVersion> {
     let hosts = recordings.iter().flat_map(Recording::hosts);
     let oldest = hosts.filter_map(|host| host.kernel.parse().ok()).min();
     oldest.map_or_else(
@@ -355,10 +355,10 @@ mod tests {
 
     #[test]
     fn each_output_file_stands_for_the_recording_beside_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let workload = folder.path().join("web");
+        let directory = tempfile::tempdir().unwrap();
+        let workload = directory.path().join("web");
         fs::create_dir_all(workload.join("other")).unwrap();
-        let recording = workload.join(store::RECORDING);
+        let recording = workload.join(store::RECORDING_FILE);
         fs::write(&recording, "{}").unwrap();
         for file in formats::files().filter(|file| !file.ends_with('/')) {
             let path = workload.join(file);

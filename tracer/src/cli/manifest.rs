@@ -10,7 +10,7 @@ use anyhow::Context as _;
 
 use super::{
     Failure, input, output,
-    say::{plain, say},
+    stderr::{plain, say},
 };
 use crate::store;
 use tracer_core::{
@@ -66,10 +66,10 @@ fn write_back(path: &Path, text: String) -> anyhow::Result<()> {
     let failed = || format!("cannot write {}", path.display());
     let path = path.canonicalize().with_context(failed)?;
     let permissions = fs::metadata(&path).with_context(failed)?.permissions();
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
         anyhow::bail!("{}: it is no file", failed());
     };
     let name = name.to_str().with_context(failed)?;
-    store::write(folder, &[(name, text)])?;
+    store::write(directory, &[(name, text)])?;
     fs::set_permissions(&path, permissions).with_context(failed)
 }

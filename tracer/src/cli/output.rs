@@ -9,8 +9,8 @@ use tracer_core::recording::json;
 use anyhow::Context as _;
 
 use super::{
-    check, live,
-    say::{plain, say},
+    apparmor_parser, progress_line,
+    stderr::{plain, say},
 };
 use crate::store;
 use tracer_core::{
@@ -22,7 +22,7 @@ use tracer_core::{
 };
 
 /// The default `--output`.
-pub(super) const FOLDER: &str = "profiles-out";
+pub(super) const DEFAULT_DIRECTORY: &str = "profiles-out";
 
 /// What formats take.
 pub(super) const fn models<'a>(
@@ -63,7 +63,9 @@ fn with_advice(error: Error) -> anyhow::Error {
 /// When the parser refuses it.
 pub(super) fn check(rendered: &Rendered) -> anyhow::Result<bool> {
     for (name, text) in &rendered.files {
-        if name == apparmor::FILE && check::apparmor(text)? == check::Checked::NoParser {
+        if name == apparmor::FILE
+            && apparmor_parser::apparmor(text)? == apparmor_parser::Checked::NoParser
+        {
             return Ok(false);
         }
     }
@@ -72,35 +74,35 @@ pub(super) fn check(rendered: &Rendered) -> anyhow::Result<bool> {
 
 /// Writes a new recording and all that is rendered from it.
 pub(super) fn write(
-    folder: &Path,
+    directory: &Path,
     recording: &Recording,
     settings: &Settings,
 ) -> anyhow::Result<()> {
     let made = render_all(recording, settings).context("cannot make a profile from the recording");
-    let mut files = vec![(store::RECORDING.to_owned(), json::to_json(recording))];
+    let mut files = vec![(store::RECORDING_FILE.to_owned(), json::to_json(recording))];
     match made {
         Ok((mut rendered, outdated)) => {
             let checked = check(&rendered);
             // What was asked for by an option, and is not there.
             let lost = rendered.omissions.iter();
-            for (name, unsaid) in lost.filter(|(name, _)| name == apparmor::FILE) {
+            for (name, omissions) in lost.filter(|(name, _)| name == apparmor::FILE) {
                 say!(
                     "{} cannot say {}: {}",
-                    folder.join(name).display(),
-                    plain(&unsaid.what),
-                    plain(&unsaid.instead)
+                    directory.join(name).display(),
+                    plain(&omissions.what),
+                    plain(&omissions.instead)
                 );
             }
             files.append(&mut rendered.files);
             // Written all the same: what is wrong with it can be read in it.
-            store::write(folder, &files)?;
-            store::remove(folder, outdated)?;
-            checked.with_context(|| folder.join(apparmor::FILE).display().to_string())?;
+            store::write(directory, &files)?;
+            store::remove(directory, outdated)?;
+            checked.with_context(|| directory.join(apparmor::FILE).display().to_string())?;
             Ok(())
         }
         Err(error) => {
             // The recording itself is the dearer part: never lose it to a profile's trouble.
-            store::write(folder, &files)?;
+            store::write(directory, &files)?;
             Err(error)
         }
     }
@@ -132,13 +134,16 @@ pub(super) fn place(output: &Path, usual: &str) -> anyhow::Result<(PathBuf, Stri
                 output.display()
             )
         })?;
-    let folder = output.parent().filter(|it| !it.as_os_str().is_empty());
-    Ok((folder.unwrap_or(Path::new(".")).to_owned(), file.to_owned()))
+    let directory = output.parent().filter(|it| !it.as_os_str().is_empty());
+    Ok((
+        directory.unwrap_or(Path::new(".")).to_owned(),
+        file.to_owned(),
+    ))
 }
 
 /// Tells on standard error what came of a recording. What makes it incomplete is told even when
 /// `quiet`.
-pub(super) fn summary(folder: &Path, recording: &Recording, quiet: bool) {
+pub(super) fn summary(directory: &Path, recording: &Recording, quiet: bool) {
     if !quiet {
         let executables = recording
             .syscalls
@@ -163,11 +168,11 @@ pub(super) fn summary(folder: &Path, recording: &Recording, quiet: bool) {
     }
     coverage(recording, quiet);
     if !quiet {
-        say!("profile  {}", folder.join(seccomp::FILE).display());
+        say!("profile  {}", directory.join(seccomp::FILE).display());
         if recording.providers.iter().any(|it| it.kind == kind::FILES) {
-            say!("profile  {}", folder.join(apparmor::FILE).display());
+            say!("profile  {}", directory.join(apparmor::FILE).display());
         }
-        say!("review   {}", folder.join(review::FILE).display());
+        say!("review   {}", directory.join(review::FILE).display());
     }
 }
 
@@ -187,7 +192,7 @@ pub(super) fn coverage(recording: &Recording, quiet: bool) {
         say!("not complete: {}", plain(&reason.text));
     }
     if !coverage.losses.is_none() {
-        say!("losses: {}", live::losses(&coverage.losses));
+        say!("losses: {}", progress_line::losses(&coverage.losses));
     }
     if quiet {
         return;
@@ -206,7 +211,7 @@ fn discovered(discovery: &Discovery) -> Option<String> {
         // A command that ran for a moment is no surprise.
         (Some(60..), Some(seconds)) => format!(
             "the last new one came {} before the end",
-            live::short(Duration::from_secs(seconds))
+            progress_line::short(Duration::from_secs(seconds))
         ),
         _ => String::new(),
     };
@@ -247,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_rendered_is_what_there_is_something_for() {
+    fn renders_only_formats_with_content() {
         let all = "seccomp.json apparmor.profile capabilities.kubernetes.yaml capabilities.engine.args capabilities.systemd.conf kubernetes/seccompprofile.yaml kubernetes/apparmorprofile.yaml kubernetes/securitycontext.yaml REVIEW.md";
         assert_eq!(names(&fixture::web(), &[], None).as_deref(), Ok(all));
         let without =
@@ -261,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_recording_is_harmless_in_every_format() {
+    fn hostile_recording_is_harmless_in_every_format() {
         let recording = tracer_report::hostile::hostile();
         let mut settings = Settings::default();
         // Its own names are none that a cluster takes.
@@ -288,17 +293,17 @@ mod tests {
     /// What an earlier recording left, and the new one has nothing for, is removed.
     #[test]
     fn writing_a_recording_removes_outdated_files() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let mut recording = mixed();
         recording.workload.name = "No_Name".to_owned();
         for file in formats::files().filter(|file| !file.ends_with('/')) {
-            let path = folder.path().join(file);
+            let path = directory.path().join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "of an earlier recording").unwrap();
         }
-        write(folder.path(), &recording, &Settings::default()).unwrap();
+        write(directory.path(), &recording, &Settings::default()).unwrap();
         let is_old = |file: &&str| {
-            let text = fs::read_to_string(folder.path().join(file));
+            let text = fs::read_to_string(directory.path().join(file));
             text.is_ok_and(|text| text == "of an earlier recording")
         };
         let old: Vec<_> = formats::files().filter(is_old).collect();
@@ -311,13 +316,13 @@ mod tests {
             "systemd.conf",
         ];
         assert_eq!(old, kept);
-        let there = formats::files().filter(|file| folder.path().join(file).is_file());
+        let there = formats::files().filter(|file| directory.path().join(file).is_file());
         let new: Vec<_> = there.filter(|file| !old.contains(file)).collect();
         assert_eq!(new, ["seccomp.json", "REVIEW.md"]);
     }
 
     #[test]
-    fn what_was_asked_for_and_is_not_there_is_an_error() {
+    fn missing_requested_format_is_an_error() {
         let error = names(&mixed(), &["apparmor"], None).unwrap_err();
         assert!(error.contains("nothing about files"), "{error}");
         let abroad = Some(Abi::Aarch64);

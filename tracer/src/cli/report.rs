@@ -61,8 +61,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         None => io::stdout().write_all(page.as_bytes())?,
         Some(path) => {
             // Whole, or what was there is left as it was.
-            let (folder, file) = output::place(path, PAGE)?;
-            store::write(&folder, &[(&file, page)])?;
+            let (directory, file) = output::place(path, PAGE)?;
+            store::write(&directory, &[(&file, page)])?;
         }
     }
     Ok(Exit::Fine)
