@@ -2,7 +2,9 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 20] = [
+const DOCUMENTS: [&str; 22] = [
+    "docs/glossary.md",
+    "docs/usage.md",
     "docs/apparmor.md",
     "README.md",
     "ARCHITECTURE.md",

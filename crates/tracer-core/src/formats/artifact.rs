@@ -3,7 +3,7 @@
 use super::{Error, Models, Output, OutputFormat};
 use crate::{
     profile::{artifact, seccomp::oci::OciSeccomp},
-    recording::words::plain,
+    recording::plain_text::plain,
 };
 
 /// The seccomp profile as an OCI artifact.

@@ -2,7 +2,7 @@
 
 use thiserror::Error as ThisError;
 
-use crate::profile::{Unfit, artifact, seccomp};
+use crate::profile::{TargetError, artifact, seccomp};
 
 /// Why a format could not be rendered.
 #[derive(Debug, ThisError)]
@@ -16,7 +16,7 @@ pub enum Error {
     OtherMachine(&'static str),
     /// The target does not take it, or the recording does not name what it needs.
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    Target(#[from] TargetError),
     /// No seccomp profile can be made from the recording.
     #[error(transparent)]
     Seccomp(#[from] seccomp::Error),
@@ -31,7 +31,7 @@ pub enum Error {
 impl From<artifact::Error> for Error {
     fn from(error: artifact::Error) -> Self {
         match error {
-            artifact::Error::Unfit(unfit) => Self::Unfit(unfit),
+            artifact::Error::TargetError(error) => Self::Target(error),
             other => Self::Artifact(other),
         }
     }

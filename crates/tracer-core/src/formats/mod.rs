@@ -47,7 +47,7 @@ pub use page::page;
 pub use registry::{Group, Selection, default_selections, files, list, selections};
 pub use render::{Rendered, outdated, render};
 
-use crate::profile::{Rendering, Unsaid};
+use crate::profile::{Omission, Rendering};
 
 /// Every output format, in the order in which help lists them and files are written.
 pub static FORMATS: &[&dyn OutputFormat] = &[
@@ -113,7 +113,7 @@ pub struct Output {
     /// Names, below the workload's directory, and texts.
     pub files: Vec<(String, String)>,
     /// What a file does not express, by the file's name.
-    pub omissions: Vec<(String, Unsaid)>,
+    pub omissions: Vec<(String, Omission)>,
 }
 
 impl Output {
@@ -127,10 +127,10 @@ impl Output {
 
     /// One file and what it does not express.
     fn rendering(name: &str, rendering: Rendering) -> Self {
-        let Rendering { text, unsaid } = rendering;
+        let Rendering { text, omissions } = rendering;
         Self {
             files: vec![(name.to_owned(), text)],
-            omissions: unsaid
+            omissions: omissions
                 .into_iter()
                 .map(|one| (name.to_owned(), one))
                 .collect(),

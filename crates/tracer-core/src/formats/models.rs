@@ -2,10 +2,10 @@
 
 use crate::{
     profile::{
-        Unfit,
+        TargetError,
         apparmor::{self, AppArmorProfile, Division},
         capabilities::Capabilities,
-        engine::Engine,
+        container_engine::ContainerOptions,
         hardening::Hardening,
         kubernetes::{Context, Localhost, ObjectName, Operator, Placement},
         seccomp::{self, SeccompProfile},
@@ -122,7 +122,7 @@ impl Models<'_> {
     ///
     /// # Errors
     /// When no object may have it.
-    pub fn object(&self) -> Result<ObjectName, Unfit> {
+    pub fn object(&self) -> Result<ObjectName, TargetError> {
         match &self.settings.apparmor.name {
             Some(name) => ObjectName::new(name),
             None => ObjectName::of_workload(self.workload()),
@@ -131,7 +131,7 @@ impl Models<'_> {
 
     /// Where the workload is in its cluster.
     pub fn placement(&self) -> Placement {
-        let mut placement = Placement::of(self.recording);
+        let mut placement = Placement::from_recording(self.recording);
         if self.settings.targets.container.is_some() {
             placement
                 .container
@@ -158,7 +158,7 @@ impl Models<'_> {
     }
 
     fn hardening_by_operator(&self) -> Hardening {
-        Hardening::of(
+        Hardening::from_recording(
             self.recording,
             self.settings.apparmor.exec,
             self.capabilities,
@@ -169,7 +169,7 @@ impl Models<'_> {
     ///
     /// # Errors
     /// When no object may have the name.
-    pub fn context<'a>(&'a self, hardening: &'a Hardening) -> Result<Context<'a>, Unfit> {
+    pub fn context<'a>(&'a self, hardening: &'a Hardening) -> Result<Context<'a>, TargetError> {
         let targets = &self.settings.targets;
         let object = self.object()?;
         let apparmor = self.apparmor.map(|profile| match targets.localhost {
@@ -187,8 +187,8 @@ impl Models<'_> {
     }
 
     /// What a container of Docker's or Podman's is to be started with.
-    pub(super) fn engine<'a>(&'a self, hardening: &'a Hardening) -> Engine<'a> {
-        Engine {
+    pub(super) fn engine<'a>(&'a self, hardening: &'a Hardening) -> ContainerOptions<'a> {
+        ContainerOptions {
             workload: self.workload(),
             seccomp: "./seccomp.json",
             apparmor: self.apparmor.map(AppArmorProfile::name),

@@ -1,7 +1,7 @@
 //! Renders what was asked for.
 
 use super::{Error, FORMATS, Models, Output, OutputFormat, Selection, default_selections};
-use crate::profile::{Unfit, Unsaid};
+use crate::profile::{Omission, TargetError};
 
 /// What was rendered.
 #[derive(Clone, Debug, Default)]
@@ -9,9 +9,9 @@ pub struct Rendered {
     /// Names, below the workload's directory, and texts.
     pub files: Vec<(String, String)>,
     /// What a file does not express, by the file's name.
-    pub omissions: Vec<(String, Unsaid)>,
+    pub omissions: Vec<(String, Omission)>,
     /// Files that were not asked for by name and do not fit their target, and why.
-    pub left_out: Vec<(&'static str, Unfit)>,
+    pub skipped: Vec<(&'static str, TargetError)>,
 }
 
 /// How a format was asked for.
@@ -79,12 +79,12 @@ impl Rendered {
             (Asked::Named, error) => Err(error),
             (_, Error::NotObserved(_) | Error::OtherMachine(_)) => Ok(()),
             // A command that was recorded is in no pod.
-            (Asked::Default, Error::Unfit(Unfit::Missing { .. })) => Ok(()),
-            (Asked::Default, Error::Unfit(unfit))
-            | (Asked::InGroup, Error::Unfit(unfit @ Unfit::Missing { .. })) => {
+            (Asked::Default, Error::Target(TargetError::Missing { .. })) => Ok(()),
+            (Asked::Default, Error::Target(error))
+            | (Asked::InGroup, Error::Target(error @ TargetError::Missing { .. })) => {
                 let files = format.files().iter();
-                self.left_out
-                    .extend(files.map(|file| (*file, unfit.clone())));
+                self.skipped
+                    .extend(files.map(|file| (*file, error.clone())));
                 Ok(())
             }
             (_, error) => Err(error),

@@ -5,7 +5,7 @@ use crate::profile::{
     seccomp::{Options, SeccompProfile},
     systemd::{self, Service},
 };
-use syscalls::window::Choice;
+use syscalls::runtime_init::RuntimeSelection;
 
 const FILE: &str = "systemd.conf";
 
@@ -36,7 +36,7 @@ impl OutputFormat for Systemd {
     fn render(&self, models: &Models<'_>) -> Result<Output, Error> {
         // No container runtime starts a service, so it has a seccomp profile of its own.
         let options = Options {
-            window: Choice::None,
+            runtime_init: RuntimeSelection::None,
             ..models.settings.seccomp.clone()
         };
         let recordings = std::slice::from_ref(models.recording);

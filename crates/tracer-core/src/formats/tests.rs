@@ -117,7 +117,7 @@ fn default_formats_are_rendered_when_none_is_named() {
         .copied()
         .collect();
     assert_eq!(written, expected);
-    assert!(rendered.left_out.is_empty());
+    assert!(rendered.skipped.is_empty());
 }
 
 /// Every need is some format's, can be met and can fail; what fails is told when it is asked for.
@@ -234,21 +234,21 @@ fn a_group_skips_what_was_not_observed_and_tells_what_is_not_known() {
         .providers
         .retain(|it: &Provider| it.kind != kind::FILES);
     let asked = rendered(&command, &[group]);
-    let left_out: Vec<_> = asked.left_out.iter().map(|(file, _)| *file).collect();
+    let skipped: Vec<_> = asked.skipped.iter().map(|(file, _)| *file).collect();
     assert_eq!(
-        left_out,
+        skipped,
         ["kubernetes/patch.yaml", "kubernetes/profilebinding.yaml"]
     );
-    assert!(rendered(&command, &[]).left_out.is_empty());
+    assert!(rendered(&command, &[]).skipped.is_empty());
     command.workload.name = "No_Name".to_owned();
-    let left_out: BTreeSet<_> = rendered(&command, &[])
-        .left_out
+    let skipped: BTreeSet<_> = rendered(&command, &[])
+        .skipped
         .into_iter()
         .map(|(file, _)| file)
         .collect();
-    assert!(left_out.contains("kubernetes/seccompprofile.yaml"));
+    assert!(skipped.contains("kubernetes/seccompprofile.yaml"));
     let error = with_models(&command, &settings, |models| render(models, &[group]));
-    assert!(matches!(error, Err(Error::Unfit(_))));
+    assert!(matches!(error, Err(Error::Target(_))));
 }
 
 #[test]
