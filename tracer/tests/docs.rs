@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 21] = [
+const DOCUMENTS: [&str; 22] = [
     "docs/glossary.md",
     "docs/usage.md",
     "docs/apparmor.md",
@@ -17,6 +17,7 @@ const DOCUMENTS: [&str; 21] = [
     "docs/completeness.md",
     "docs/diff.md",
     "docs/explain.md",
+    "docs/formats.md",
     "docs/limits.md",
     "docs/benchmarks.md",
     "docs/portability.md",

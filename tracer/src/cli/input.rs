@@ -14,6 +14,7 @@ use super::host::{CapabilityEntry, capabilities};
 use crate::store;
 use syscalls::{Abi, Machine};
 use tracer_core::{
+    formats,
     parse::{self, AppArmor, ParseError, Seccomp, Subject},
     profile::seccomp::{
         evaluate::{Filter, Host, Libseccomp, Refusal, Runtime},
@@ -78,13 +79,7 @@ pub(super) fn recording(named: &Path) -> anyhow::Result<Recording> {
 }
 
 fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
-    let beside = named.with_file_name(store::RECORDING_FILE);
-    let name = named.file_name().and_then(|name| name.to_str());
-    let is_output = matches!(
-        name,
-        Some("seccomp.json" | "apparmor.profile" | "REVIEW.md")
-    );
-    if is_output && named.is_file() && beside.is_file() {
+    if let Some(beside) = recording_beside(named) {
         return Ok(beside);
     }
     if !named.is_dir() || named.join(store::RECORDING_FILE).exists() {
@@ -115,9 +110,19 @@ fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
+/// The recording that an output file is made of: it is in the workload's directory.
+fn recording_beside(named: &Path) -> Option<PathBuf> {
+    let output = formats::files().find(|file| named.ends_with(file) && !file.ends_with('/'))?;
+    let workload = named
+        .ancestors()
+        .nth(Path::new(output).components().count())?;
+    let recording = workload.join(store::RECORDING_FILE);
+    (named.is_file() && recording.is_file()).then_some(recording)
+}
+
 /// Reads a seccomp profile. A folder stands for the `seccomp.json` in it.
 pub(super) fn seccomp(named: &Path) -> anyhow::Result<Chosen> {
-    let inner = named.join("seccomp.json");
+    let inner = named.join(formats::seccomp::FILE);
     let (path, name) = match named.is_dir() {
         true if inner.is_file() => (inner, None),
         _ => split(named),
@@ -338,4 +343,29 @@ fn kernel(recordings: &[Recording]) -> anyhow::Result<KernelVersion> {
 /// What a path is called in what is printed.
 pub(super) fn label(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_output_file_stands_for_the_recording_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let workload = directory.path().join("web");
+        fs::create_dir_all(workload.join("other")).unwrap();
+        let recording = workload.join(store::RECORDING_FILE);
+        fs::write(&recording, "{}").unwrap();
+        for file in formats::files().filter(|file| !file.ends_with('/')) {
+            let path = workload.join(file);
+            assert_eq!(recording_beside(&path), None, "{file} is not there");
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            assert_eq!(recording_beside(&path), Some(recording.clone()), "{file}");
+        }
+        for other in ["other/seccomp.json", "notes.md", "patch.yaml"] {
+            fs::write(workload.join(other), "").unwrap();
+            assert_eq!(recording_beside(&workload.join(other)), None, "{other}");
+        }
+    }
 }

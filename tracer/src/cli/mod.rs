@@ -8,6 +8,7 @@ mod diff;
 mod doctor;
 mod exit;
 mod explain;
+mod format;
 mod generate;
 mod host;
 mod input;

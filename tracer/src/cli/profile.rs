@@ -1,22 +1,14 @@
 //! What `record` and `generate` are told about the profile they write.
 
-use super::{Exit, Failure, name, targets};
+use super::{Exit, Failure, name};
 use syscalls::{arguments::Mode, runtime_init::RuntimeSelection};
-use tracer_core::profile::{
-    apparmor::{self, Policy},
-    seccomp::{ErrnoPolicy, ExecPolicy, FallbackPolicy, Options},
+use tracer_core::{
+    formats::{Settings, Targets},
+    profile::{
+        apparmor::{self, Policy},
+        seccomp::{ErrnoPolicy, ExecPolicy, FallbackPolicy, Options},
+    },
 };
-
-/// What the profiles of a workload are to hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Settings {
-    /// The seccomp profile.
-    pub(super) seccomp: Options,
-    /// The AppArmor profile.
-    pub(super) apparmor: apparmor::Options,
-    /// Where they are to be enforced.
-    pub(super) targets: targets::Settings,
-}
 
 /// What a profile is to hold, as it was typed.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -178,7 +170,7 @@ impl ProfileArgs {
         Ok(Settings {
             seccomp,
             apparmor,
-            targets: targets::Settings::default(),
+            targets: Targets::default(),
         })
     }
 }
