@@ -46,10 +46,8 @@ pub(super) fn run(args: &Args, choice: &RuntimeSelection) -> Result<Exit, Failur
         .update
         .as_deref()
         .map(|path| {
-            Ok((
-                OutputFile::open(path, store::RECORDING_FILE)?,
-                store::read(path)?,
-            ))
+            let before = store::read(path)?;
+            Ok((OutputFile::open(path, store::RECORDING_FILE)?, before))
         })
         .transpose()
         .map_err(|error: StoreError| failed(error))?;
