@@ -106,11 +106,18 @@ impl OutputFile {
     /// # Errors
     /// [`StoreError::Write`]; a regular file is then as it was.
     pub fn write(self, bytes: &[u8]) -> Result<(), StoreError> {
+        // Whoever read it may have seen enough.
+        let enough = |error: io::Error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Ok(()),
+            _ => Err(error),
+        };
         let written = match self.target {
-            Target::Stdout => io::stdout()
-                .write_all(bytes)
-                .and_then(|()| io::stdout().flush()),
-            Target::Open(mut file) => file.write_all(bytes),
+            Target::Stdout => {
+                let mut stdout = io::stdout().lock();
+                let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+                written.or_else(enough)
+            }
+            Target::Open(mut file) => file.write_all(bytes).or_else(enough),
             Target::Regular { parent, name, old } => replace(&parent, &name, old.as_ref(), bytes),
         };
         written.map_err(|cause| StoreError::Write {
