@@ -306,7 +306,7 @@ fn a_swapped_output_directory_is_not_followed() -> Outcome {
         ensure!(written.count() == 1, "{swap}: {all:?}\n{finished:?}");
         let is_temporary = |path: &PathBuf| path.to_string_lossy().contains(".tracer-");
         ensure!(!all.iter().any(is_temporary), "{swap}: {all:?}");
-        if swap.contains("ln -s TARGET out/w") || swap.ends_with("ln -s TARGET out") {
+        if swap.contains("ln -s") {
             let says = ["old/w", "w.saved-1"]
                 .iter()
                 .any(|at| finished.stderr.contains(at));

@@ -105,7 +105,15 @@ impl OutputDirectory {
                 cause,
             });
         }
-        staged.install(old, set).map_err(write)
+        let Err(cause) = staged.install(old, set) else {
+            return Ok(());
+        };
+        if set.has_recording() {
+            // It cannot be made again.
+            let saved = staged.save_beside().map_err(write)?;
+            return Err(StoreError::Blocked { path, saved, cause });
+        }
+        Err(write(cause))
     }
 }
 
@@ -238,9 +246,13 @@ impl<'a> Staged<'a> {
 
     /// Renames the files into the directory that is there.
     fn one_by_one(&self, old: &OwnedFd, set: &FileSet<'_>) -> io::Result<()> {
+        // What is in the way of a directory is found before anything is moved.
+        let mut moves = Vec::new();
         for (name, _) in set.files {
             let (from, file) = parent(&self.inner, name)?;
-            let (to, _) = parent(old, name)?;
+            moves.push((from, parent(old, name)?.0, file));
+        }
+        for (from, to, file) in moves {
             rustix::fs::renameat(&from, file, &to, file)?;
             sync(&to)?;
         }
