@@ -8,8 +8,8 @@
 /// `base` must be a pointer the verifier tracks; `offset` a constant of [`crate::maps::CONFIG`].
 #[inline(always)]
 pub(crate) unsafe fn field<T: Copy>(base: *const u8, offset: u32) -> T {
-    // SAFETY: the verifier refuses the program unless a `T` lies there.
-    unsafe { base.add(offset as usize).cast::<T>().read_volatile() }
+    // SAFETY: as the caller says.
+    unsafe { crate::platform::field(base, offset) }
 }
 
 /// The low half of a word.

@@ -21,7 +21,6 @@ pub(crate) mod signals;
 pub(crate) mod sockets;
 mod text;
 
-use aya_ebpf::bindings::BPF_ANY;
 use tracer_abi::{
     AccessKind, FILTERED_BIT, NO_ROW, UNRECORDED_ROW,
     access::{MOST_SIBLINGS, flag},
@@ -33,6 +32,7 @@ pub(crate) use place::Place;
 use crate::{
     counters::count,
     maps::{self, config},
+    platform::{Shared as _, SharedMut as _, bindings::BPF_ANY, mutated},
     slots, tasks,
 };
 
@@ -199,7 +199,11 @@ fn key(request: &Request, flags: u32, of_path: u64) -> u64 {
 /// A hash of all but the values and the path.
 #[inline(always)]
 fn group(request: &Request, flags: u32) -> u64 {
-    let salt = maps::SALTS.get(request.row).copied().unwrap_or(0);
+    let salt = if mutated!(NoSalt) {
+        0
+    } else {
+        maps::SALTS.get(request.row).copied().unwrap_or(0)
+    };
     let key = mix(salt, u64::from(request.row) << 32 | request.kind as u64);
     mix(key, u64::from(flags))
 }
@@ -248,11 +252,11 @@ fn too_many(request: &Request, flags: u32, parent: u64) -> bool {
         // SAFETY: an entry that user space takes away just now may be written once more. One that is
         // counted on two CPUs at once may count for one.
         Some(count) => unsafe {
-            let so_far = count.read_volatile();
+            let so_far = count.load();
             if so_far >= MOST_SIBLINGS {
                 return true;
             }
-            count.write_volatile(so_far + 1);
+            count.store(so_far + 1);
         },
         None => {
             // The map drops what was counted longest ago: then more of that directory are told apart.
