@@ -181,12 +181,12 @@ pub(crate) fn rmdir(ctx: BtfTracePointContext) -> i32 {
     aya_ebpf::macros::btf_tracepoint(function = "cgroup_attach_task")
 )]
 pub(crate) fn attach_task(ctx: BtfTracePointContext) -> i32 {
-    if !mutated!(AttachKeepsEpoch) {
-        slots::drop_all_slots();
-    }
     let (cgroup, task): (*const u8, *const u8) = (ctx.arg(0), ctx.arg(2));
     if !is_v2(cgroup) {
         return 0;
+    }
+    if mutated!(EpochBeforeEntry) {
+        slots::drop_all_slots();
     }
     // SAFETY: the tracepoint's typed arguments.
     let (tgid, filter, entry) = unsafe {
@@ -208,6 +208,11 @@ pub(crate) fn attach_task(ctx: BtfTracePointContext) -> i32 {
             tasks::left(&process);
         }
         (None, None) => {}
+    }
+    // Last: a call that was looked up while the move was in force, and the process still filed as
+    // before, has kept that in its slot.
+    if !mutated!(AttachKeepsEpoch) && !mutated!(EpochBeforeEntry) {
+        slots::drop_all_slots();
     }
     0
 }

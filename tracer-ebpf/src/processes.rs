@@ -39,7 +39,7 @@ pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
             field::<u64>(child, config!(task_seccomp_filter)),
         )
     };
-    if !mutated!(ForkKeepsSlot) {
+    if !mutated!(StackKeepsSlot) {
         slots::drop_slot(stack);
     }
 
@@ -264,6 +264,12 @@ pub(crate) fn exit(ctx: BtfTracePointContext) -> i32 {
         )
     };
     blocked::exited(&ctx, tid, stack, code);
+    // The stack's next owner may come without a fork event: `create_io_thread` and `vhost_task_create`
+    // call `copy_process` by themselves (kernel/fork.c, kernel/vhost_task.c, Linux 6.18). No call of
+    // this task follows that could fill the slot again.
+    if !mutated!(ExitKeepsSlot) && !mutated!(StackKeepsSlot) {
+        slots::drop_slot(stack);
+    }
     if live == 0 {
         let _ = maps::PROCESSES.remove(tgid);
     }

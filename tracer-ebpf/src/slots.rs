@@ -6,7 +6,7 @@
 //!
 //! | what changes the row | what drops the slot |
 //! | --- | --- |
-//! | the stack gets a new owner | fork: the child's slot is cleared before the child can run |
+//! | the stack gets a new owner | exit: the task's slot is cleared after its last call; and fork: the child's is, before the child can run |
 //! | another executable, another phase by exec | exec: the task clears its own slot |
 //! | another phase without exec | nothing: while a runtime is at work, no slot is kept |
 //! | a filter that the task may load | the task clears its own slot before the call |
@@ -17,7 +17,8 @@
 //!
 //! Only the task itself writes a word with its tag, and never after its last system call, so
 //! clearing needs no lock. The epoch is read before the row is looked up: when the task is moved in
-//! between, the slot is written with an epoch that is already over.
+//! between, the slot is written with an epoch that is already over. So an epoch ends after all that a
+//! look-up reads was changed.
 
 use tracer_abi::{Control, UNRECORDED_ROW, slot};
 

@@ -26,7 +26,7 @@ pub mod user;
 use std::{cell::Cell, marker::PhantomData};
 
 pub use crate::platform::host::{
-    cpu::{Cpus, Interleaving, MAX_CPUS, mix, pause, run_task, wait},
+    cpu::{Cpus, Interleaving, MAX_CPUS, mix, pause, run_task, wait, whole},
     memory::MAX_STACKS,
     mutation::{Mutation, set as mutate},
 };

@@ -66,6 +66,19 @@ pub fn pause() {
     }
 }
 
+/// Does something that no other CPU interrupts.
+pub fn whole<R>(what: impl FnOnce() -> R) -> R {
+    let before = RUNNING.get();
+    let mut running = before;
+    running.interleaving.one_in = 0;
+    RUNNING.set(running);
+    let result = what();
+    let mut after = RUNNING.get();
+    after.interleaving = before.interleaving;
+    RUNNING.set(after);
+    result
+}
+
 /// Gives way to the other CPUs.
 pub fn wait() {
     let running = RUNNING.get();

@@ -5,13 +5,15 @@ use std::cell::Cell;
 /// A mistake in the programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
-    /// Fork does not clear the slot of the child's stack.
-    ForkKeepsSlot,
+    /// Neither exit nor fork clears the slot of a stack.
+    StackKeepsSlot,
     /// A move of a process does not end the epoch.
     AttachKeepsEpoch,
+    /// A move ends the epoch before the process is filed anew.
+    EpochBeforeEntry,
     /// Exec does not clear the task's slot.
     ExecKeepsSlot,
-    /// Exit does not clear the task's slot.
+    /// Exit does not clear the task's slot: only fork does.
     ExitKeepsSlot,
     /// A call without a row is not counted.
     ForgetCallsLost,
@@ -37,6 +39,29 @@ pub enum Mutation {
     BlockedInOrdinaryRow,
     /// Values of a call are found by the value alone, whichever row it is.
     RecentIgnoresRow,
+}
+
+impl Mutation {
+    /// All of them.
+    pub const ALL: [Self; 17] = [
+        Self::StackKeepsSlot,
+        Self::AttachKeepsEpoch,
+        Self::EpochBeforeEntry,
+        Self::ExecKeepsSlot,
+        Self::ExitKeepsSlot,
+        Self::ForgetCallsLost,
+        Self::ForgetProcessesFull,
+        Self::NextRow,
+        Self::ChildIsItsOwn,
+        Self::IgnoreFiltered,
+        Self::KeepRuntimeSlot,
+        Self::EpochAfterLookUp,
+        Self::LeakRow,
+        Self::NoSalt,
+        Self::EventWithoutMark,
+        Self::BlockedInOrdinaryRow,
+        Self::RecentIgnoresRow,
+    ];
 }
 
 thread_local! {
