@@ -47,25 +47,10 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
     if row == NO_ROW {
         return 0;
     }
-    let row = if mutated!(NextRow) { row ^ 1 } else { row };
 
     let abi = abi_of(regs, nr);
     let Some(index) = events::index_in_row(abi, nr) else {
-        let outcome = outcome::MADE;
-        if abi == AbiClass::X32 && may_load_a_filter(nr & !X32_BIT) {
-            slots::drop_own_slot(regs);
-        }
-        events::exotic(
-            &ctx,
-            regs,
-            &Seen {
-                row,
-                nr,
-                abi,
-                outcome,
-                again: false,
-            },
-        );
+        without_a_byte(&ctx, regs, row, nr, abi);
         return 0;
     };
     let Some(marks) = maps::MARKS.get_ptr_mut(row) else {
@@ -113,6 +98,25 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
         }
     }
     0
+}
+
+/// A call whose number no byte in a row stands for.
+#[inline(always)]
+fn without_a_byte(ctx: &BtfTracePointContext, regs: *const u8, row: u32, nr: u32, abi: AbiClass) {
+    if abi == AbiClass::X32 && may_load_a_filter(nr & !X32_BIT) {
+        slots::drop_own_slot(regs);
+    }
+    events::exotic(
+        ctx,
+        regs,
+        &Seen {
+            row,
+            nr,
+            abi,
+            outcome: outcome::MADE,
+            again: false,
+        },
+    );
 }
 
 /// Whether it is `prctl` or `seccomp`, in either ABI: after it, the thread may be under a filter.

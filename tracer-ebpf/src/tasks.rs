@@ -310,7 +310,7 @@ fn row_of(mut key: RowKey) -> u32 {
 pub(crate) fn existing_or_new(key: &RowKey) -> Option<u32> {
     // SAFETY: a row is removed when its instance is gone.
     if let Some(&row) = unsafe { maps::ROWS.get(key) } {
-        return Some(row);
+        return Some(if mutated!(NextRow) { row ^ 1 } else { row });
     }
     let row = maps::FREE_ROWS.pop().ok().flatten()?;
     if !(FIRST_ROW..MAX_ROWS).contains(&row) {

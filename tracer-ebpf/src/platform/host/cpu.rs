@@ -61,7 +61,7 @@ pub fn pause() {
     running.pauses += 1;
     RUNNING.set(running);
     let draw = mix(running.interleaving.seed, running.pauses);
-    if draw % u64::from(running.interleaving.one_in) == 0 {
+    if draw.is_multiple_of(u64::from(running.interleaving.one_in)) {
         wait();
     }
 }

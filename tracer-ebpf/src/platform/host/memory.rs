@@ -140,7 +140,9 @@ pub(crate) fn write_slice(address: u64, bytes: &[u8]) {
 fn write_bytes(address: u64, from: *const u8, len: usize) {
     MEMORY.with_borrow_mut(|memory| {
         let into = locate(memory, address, len);
-        let into = into.unwrap_or_else(|| panic!("nothing lies at {address:x}"));
+        let Some(into) = into else {
+            unreachable!("nothing lies at {address:x}");
+        };
         // SAFETY: `locate` found so many bytes; `from` is a value of that size.
         unsafe { core::ptr::copy_nonoverlapping(from, into, len) };
     });
