@@ -211,7 +211,7 @@ pub(crate) fn attach_task(ctx: BtfTracePointContext) -> i32 {
     }
     // Last: a call that was looked up while the move was in force, and the process still filed as
     // before, has kept that in its slot.
-    if !mutated!(AttachKeepsEpoch) && !mutated!(EpochBeforeEntry) {
+    if !mutated!(AttachKeepsEpoch, EpochBeforeEntry) {
         slots::drop_all_slots();
     }
     0

@@ -267,7 +267,7 @@ pub(crate) fn exit(ctx: BtfTracePointContext) -> i32 {
     // The stack's next owner may come without a fork event: `create_io_thread` and `vhost_task_create`
     // call `copy_process` by themselves (kernel/fork.c, kernel/vhost_task.c, Linux 6.18). No call of
     // this task follows that could fill the slot again.
-    if !mutated!(ExitKeepsSlot) && !mutated!(StackKeepsSlot) {
+    if !mutated!(ExitKeepsSlot, StackKeepsSlot) {
         slots::drop_slot(stack);
     }
     if live == 0 {

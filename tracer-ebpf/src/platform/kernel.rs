@@ -19,23 +19,13 @@ macro_rules! config {
 }
 pub(crate) use config;
 
-/// Whether the simulation asked for this mistake: never in the kernel.
+/// Whether the simulation asked for one of these mistakes: never in the kernel.
 macro_rules! mutated {
-    ($mutation:ident) => {
+    ($($mutation:ident),+) => {
         false
     };
 }
 pub(crate) use mutated;
-
-/// Reads a field of a structure the verifier knows by type.
-///
-/// # Safety
-/// As [`crate::kernel::field`].
-#[inline(always)]
-pub(crate) unsafe fn field<T: Copy>(base: *const u8, offset: u32) -> T {
-    // SAFETY: the verifier refuses the program unless a `T` lies there.
-    unsafe { base.add(offset as usize).cast::<T>().read_volatile() }
-}
 
 /// Words in maps that several CPUs read and write: each access is one, and whole.
 pub(crate) trait Shared {

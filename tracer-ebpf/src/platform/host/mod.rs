@@ -47,10 +47,10 @@ macro_rules! config {
 }
 pub(crate) use config;
 
-/// Whether the simulation asked for this mistake.
+/// Whether the simulation asked for one of these mistakes.
 macro_rules! mutated {
-    ($mutation:ident) => {
-        $crate::platform::mutation::is($crate::platform::mutation::Mutation::$mutation)
+    ($($mutation:ident),+) => {
+        ($($crate::platform::mutation::is($crate::platform::mutation::Mutation::$mutation))||+)
     };
 }
 pub(crate) use mutated;
