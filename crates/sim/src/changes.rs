@@ -87,8 +87,10 @@ impl World {
 
     /// A move is in force.
     pub(crate) fn move_begins(&mut self, process: usize, cgroup: usize) {
-        let before = self.instance(self.processes[process].cgroup);
-        let after = self.instance(cgroup);
+        // The kernel side does not know a cgroup that found no room.
+        let known = |cgroup| self.instance(cgroup).filter(|_| !self.is_lost(cgroup));
+        let before = known(self.processes[process].cgroup);
+        let after = known(cgroup);
         let Some(group) = self.groups[cgroup] else {
             return;
         };

@@ -56,6 +56,8 @@ struct Moment {
     version: Option<[u64; 4]>,
     /// How often its process had been moved.
     moves: usize,
+    /// How often user space had changed what is recorded.
+    asked: u64,
 }
 
 /// An event that is being done.
@@ -81,6 +83,7 @@ impl Step<'_> {
             who: world.who(thread),
             version: world.version(thread),
             moves: world.processes[thread.process].moved.len(),
+            asked: world.asked,
         }
     }
 
@@ -91,8 +94,12 @@ impl Step<'_> {
             return (after.who, true);
         }
         let mut who = before.who.or(&after.who);
-        let moved = &self.world.borrow().processes[thread.process].moved;
+        let world = self.world.borrow();
+        let moved = &world.processes[thread.process].moved;
         who.instances.extend_from_slice(&moved[before.moves..]);
+        if world.asked != before.asked || world.asking > 0 {
+            who.instances.push(None);
+        }
         (who, false)
     }
 
