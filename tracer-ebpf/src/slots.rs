@@ -26,7 +26,7 @@ use crate::{
     counters::count,
     maps::{self, Geometry, config},
     platform::{self, Shared as _, SharedMut as _, mutated},
-    tasks::{self, Found},
+    tasks::{self, RowLookup},
 };
 
 /// What is known of the running task, whose registers are at `regs`: its row, with
@@ -100,7 +100,7 @@ unsafe fn slot_at(control: *mut Control, index: usize) -> *mut u64 {
 #[inline(never)]
 fn look_up_and_keep(offset: u64, index: usize, stamp: u64) -> u32 {
     count!(misses);
-    let Found { row, lasts } = tasks::look_up();
+    let RowLookup { row, lasts } = tasks::look_up();
     let Some(control) = maps::CONTROL.get_ptr_mut(0) else {
         return row;
     };

@@ -5,7 +5,7 @@ use tracer_abi::{AbiClass, AbiTest, FILTERED_BIT, NO_ROW, UNRECORDED_ROW, X32_BI
 use crate::{
     arguments, blocked,
     counters::count,
-    events::{self, Seen},
+    events::{self, ObservedSyscall},
     kernel::{field, low},
     maps::{self, config},
     platform::{
@@ -61,7 +61,7 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
     unsafe {
         let mark = marks.cast::<u8>().add(index);
         match mark.load() {
-            outcome::MADE => {}
+            outcome::EXECUTED => {}
             seen => {
                 let watch = arguments::watch(index);
                 let loads = may_load_a_filter(nr);
@@ -69,9 +69,9 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
                     slots::drop_own_slot(regs);
                 }
                 let outcome = if loads || watch.is_some() {
-                    outcome::MADE_EACH_TIME
+                    outcome::EXECUTED_CHECK_AGAIN
                 } else {
-                    outcome::MADE
+                    outcome::EXECUTED
                 };
                 if seen == 0 {
                     // A plain store of one byte: it cannot undo what another CPU marks.
@@ -81,7 +81,7 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
                     events::announce(
                         &ctx,
                         regs,
-                        &Seen {
+                        &ObservedSyscall {
                             row,
                             nr,
                             abi,
@@ -106,14 +106,14 @@ fn without_a_byte(ctx: &BtfTracePointContext, regs: *const u8, row: u32, nr: u32
     if abi == AbiClass::X32 && may_load_a_filter(nr & !X32_BIT) {
         slots::drop_own_slot(regs);
     }
-    events::exotic(
+    events::unindexed(
         ctx,
         regs,
-        &Seen {
+        &ObservedSyscall {
             row,
             nr,
             abi,
-            outcome: outcome::MADE,
+            outcome: outcome::EXECUTED,
             again: false,
         },
     );

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use tracer_abi::{
-    Counters, EXE_OVERFLOW, ExoticKey, FIRST_ROW, RowKey, SeenValues, ValueKey, access::flag,
+    Counters, EXE_OVERFLOW, UnindexedKey, FIRST_ROW, RowKey, SeenValues, ValueKey, access::flag,
     outcome,
 };
 use tracer_ebpf::machine::user::Mark;
@@ -306,7 +306,7 @@ impl<'a> Seen<'a> {
 }
 
 impl Row {
-    fn read(world: &World, (key, number): (RowKey, u32), exotic: &[(ExoticKey, u32)]) -> Self {
+    fn read(world: &World, (key, number): (RowKey, u32), exotic: &[(UnindexedKey, u32)]) -> Self {
         let mut marks = world.machine.marks(number);
         for (exotic, outcome) in exotic {
             if exotic.row == number {

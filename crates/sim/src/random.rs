@@ -62,7 +62,7 @@ fn settings(dice: &mut Dice) -> Settings {
         discover: dice.one_in(4),
         rows: [8, 14, 48][dice.below(3)],
         slot_cache: !dice.one_in(16),
-        every_blocked: dice.one_in(8),
+        report_every_blocked: dice.one_in(8),
         ..Settings::default()
     };
     // One thing may run out.

@@ -1,7 +1,7 @@
 //! Which types may be read from a map, and written to it, as bytes.
 
 use crate::{
-    CgroupEntry, CgroupPath, Config, Counters, Event, ExecutablePath, ExoticKey, Notice, Operation,
+    CgroupEntry, CgroupPath, Config, Counters, Event, ExecutablePath, UnindexedKey, Notice, Operation,
     ProcessEntry, RowKey, SeenValues, ValueKey, Watch,
 };
 
@@ -28,7 +28,7 @@ plain!(
     Counters,
     Event,
     ExecutablePath,
-    ExoticKey,
+    UnindexedKey,
     Notice,
     Operation,
     ProcessEntry,

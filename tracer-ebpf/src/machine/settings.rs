@@ -1,6 +1,6 @@
 //! How large a machine's maps are, and what user space chose.
 
-use tracer_abi::{Config, FIRST_ROW, FilesBy, MAX_VALUES, ROW_BYTES};
+use tracer_abi::{Config, FIRST_ROW, FileSource, MAX_VALUES, ROW_BYTES};
 
 use crate::maps;
 
@@ -18,7 +18,7 @@ pub struct Settings {
     /// Paths of executables.
     pub executables: u32,
     /// Calls that have no byte in a row.
-    pub exotic: u32,
+    pub unindexed: u32,
     /// Combinations of values; at most [`MAX_VALUES`].
     pub values: u32,
     /// Bytes of the ring of events.
@@ -32,7 +32,7 @@ pub struct Settings {
     /// Whether tasks' rows are kept in slots.
     pub slot_cache: bool,
     /// Whether each blocked call is announced.
-    pub every_blocked: bool,
+    pub report_every_blocked: bool,
 }
 
 impl Default for Settings {
@@ -43,14 +43,14 @@ impl Default for Settings {
             processes: 32,
             threads: 32,
             executables: 16,
-            exotic: 16,
+            unindexed: 16,
             values: 32,
             ring_bytes: 1 << 16,
             told: 64,
             access_bytes: 1 << 16,
             discover: false,
             slot_cache: true,
-            every_blocked: false,
+            report_every_blocked: false,
         }
     }
 }
@@ -61,8 +61,8 @@ impl Settings {
         config.ring = 1;
         config.wakeup_bytes = self.ring_bytes / 4;
         config.discover = u32::from(self.discover);
-        config.every_blocked = u32::from(self.every_blocked);
-        config.files_by = FilesBy::Hooks as u32;
+        config.report_every_blocked = u32::from(self.report_every_blocked);
+        config.files_by = FileSource::Hooks as u32;
         config.accesses_wakeup = self.access_bytes / 4;
     }
 
@@ -73,19 +73,19 @@ impl Settings {
         maps::ROWS.reset(self.rows);
         maps::MARKS.reset(self.rows);
         maps::SEEN_VALUES.reset(self.rows);
-        maps::SALTS.reset(self.rows);
+        maps::ROW_GENERATIONS.reset(self.rows);
         maps::FREE_ROWS.reset(self.rows);
         maps::WATCHES.reset(ROW_BYTES);
         maps::VALUES.reset(self.values);
         maps::FREE_VALUES.reset(self.values);
-        maps::EXOTIC.reset(self.exotic);
+        maps::UNINDEXED.reset(self.unindexed);
         maps::PROCESSES.reset(self.processes);
         maps::THREADS.reset(self.threads);
         maps::EXECUTABLES.reset(self.executables);
         maps::SCRATCH.reset();
         maps::EVENTS.reset(self.ring_bytes);
-        maps::TOLD.reset(self.told);
-        maps::SIBLINGS.reset(16);
+        maps::REPORTED.reset(self.told);
+        maps::DIRECTORY_FILES.reset(16);
         maps::EXECUTING.reset(8);
         maps::ACCESSES.reset(self.access_bytes);
         maps::COUNTERS.reset();

@@ -2,7 +2,7 @@
 
 use tracer_abi::{
     ABI_SLOTS, AbiClass, Access, AccessEvent, CgroupEntry, CgroupPath, Counters, EXE_OVERFLOW,
-    Event, ExecutablePath, ExoticKey, Notice, Phase, ProcessEntry, ROW_LEN, RowKey, SeenValues,
+    Event, ExecutablePath, UnindexedKey, Notice, Phase, ProcessEntry, ROW_LEN, RowKey, SeenValues,
     ValueKey, Watch,
     access::{LONG_BYTES, SHORT_BYTES},
     kind, recent,
@@ -94,8 +94,8 @@ impl Machine {
             populated: u32::from(kind.populated),
             started: u32::from(kind.started),
             filtered: 0,
-            blind: 0,
-            left: 0,
+            missed_filter: 0,
+            escaped: 0,
             introduced: u32::from(kind.introduced),
             removed: 0,
         };
@@ -145,9 +145,9 @@ impl Machine {
         self.new_epoch();
         for (key, row) in &rows {
             let _ = maps::ROWS.remove(key);
-            for (exotic, _) in maps::EXOTIC.entries() {
-                if exotic.row == *row {
-                    let _ = maps::EXOTIC.remove(exotic);
+            for (unindexed, _) in maps::UNINDEXED.entries() {
+                if unindexed.row == *row {
+                    let _ = maps::UNINDEXED.remove(unindexed);
                 }
             }
             self.empty(*row);
@@ -172,7 +172,7 @@ impl Machine {
             if let Some(values) = maps::SEEN_VALUES.get_ptr_mut(row) {
                 values.store(SeenValues::EMPTY);
             }
-            if let Some(salt) = maps::SALTS.get_ptr_mut(row) {
+            if let Some(salt) = maps::ROW_GENERATIONS.get_ptr_mut(row) {
                 salt.store(super::tick());
             }
         }
@@ -292,8 +292,8 @@ impl Machine {
     }
 
     /// The calls that no byte of a row stands for.
-    pub fn exotic(self) -> Vec<(ExoticKey, u32)> {
-        maps::EXOTIC.entries()
+    pub fn unindexed(self) -> Vec<(UnindexedKey, u32)> {
+        maps::UNINDEXED.entries()
     }
 
     /// What was seen of the arguments of a row's calls.
@@ -324,7 +324,7 @@ impl Machine {
 
     /// Which accesses were told: 0, or how often that failed.
     pub fn told(self) -> Vec<(u64, u32)> {
-        maps::TOLD.entries()
+        maps::REPORTED.entries()
     }
 
     /// What each CPU counted.

@@ -49,7 +49,7 @@ pub(crate) unsafe fn read<T>(address: u64, offset: u32) -> T {
 macro_rules! number {
     ($type:ty, $address:expr, $offset:expr) => {
         // SAFETY: any bytes are a number.
-        unsafe { $crate::accesses::place::read::<$type>($address, $offset) }
+        unsafe { $crate::accesses::path::read::<$type>($address, $offset) }
     };
 }
 pub(crate) use number;
@@ -57,14 +57,14 @@ pub(crate) use number;
 /// `struct path`: a mount and a name in it.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct PathRef {
     /// `struct vfsmount *`.
     pub(crate) mount: u64,
     /// `struct dentry *`.
     pub(crate) name: u64,
 }
 
-impl Place {
+impl PathRef {
     /// No file.
     pub(crate) const NONE: Self = Self { mount: 0, name: 0 };
 
@@ -120,7 +120,7 @@ struct Mount {
 
 /// What a path is, without its text.
 #[derive(Clone, Copy)]
-pub(crate) struct Measured {
+pub(crate) struct PathHash {
     /// A hash of all its names.
     pub(crate) hash: u64,
     /// The same without the last one.
@@ -135,7 +135,7 @@ pub(crate) struct Measured {
     pub(crate) detached: bool,
 }
 
-impl Measured {
+impl PathHash {
     /// What it says of the path.
     #[inline(always)]
     pub(crate) const fn flags(&self) -> u32 {
@@ -181,7 +181,7 @@ enum Step {
 
 impl Walk {
     #[inline(always)]
-    fn from(place: Place) -> Self {
+    fn from(place: PathRef) -> Self {
         let address = place.mount.wrapping_sub(u64::from(config!(mount_mnt)));
         Self {
             address,
@@ -242,14 +242,14 @@ fn is_in_a_namespace(mount: u64) -> bool {
 
 /// Whether the file is one that AppArmor looks at.
 #[inline(always)]
-pub(crate) fn is_mediated(place: Place) -> bool {
+pub(crate) fn is_mediated(place: PathRef) -> bool {
     let sb = number!(u64, place.name, config!(dentry_sb));
     sb != 0 && number!(u64, sb, config!(sb_flags)) & SB_NOUSER == 0
 }
 
 /// Whose file it is, and whether it is a directory.
 #[inline(always)]
-pub(crate) fn flags(place: Place, kind: AccessKind) -> u32 {
+pub(crate) fn flags(place: PathRef, kind: AccessKind) -> u32 {
     let made = match kind {
         AccessKind::MakeDirectory => flag::OWNED | flag::DIRECTORY,
         AccessKind::Create | AccessKind::Symlink => flag::OWNED,
@@ -309,7 +309,7 @@ impl Unknown {
 #[inline(always)]
 fn unknown_zeros() -> Option<[u64; 2]> {
     // Row 0 is nobody's, and has no salt.
-    let salt = maps::SALTS.get_ptr(0)?;
+    let salt = maps::ROW_GENERATIONS.get_ptr(0)?;
     // SAFETY: an element of the map.
     Some(unsafe { [salt.read_volatile(), salt.read_volatile()] })
 }
@@ -327,7 +327,7 @@ struct Measuring {
 
 /// Hash and length of a path; `None` when it could not be read.
 #[inline(always)]
-pub(crate) fn measure(place: Place) -> Option<Measured> {
+pub(crate) fn hash_path(place: PathRef) -> Option<PathHash> {
     let walk = Walk::from(place);
     let parent = if place.name == walk.mount.root {
         0
@@ -354,7 +354,7 @@ pub(crate) fn measure(place: Place) -> Option<Measured> {
         );
     }
     let len = measuring.len.get();
-    (measuring.readable.get() != 0).then_some(Measured {
+    (measuring.readable.get() != 0).then_some(PathHash {
         hash: measuring.hash,
         above: measuring.above,
         len,
@@ -365,7 +365,7 @@ pub(crate) fn measure(place: Place) -> Option<Measured> {
 }
 
 unsafe extern "C" fn measure_step(_: u32, measuring: *mut Measuring) -> i64 {
-    // SAFETY: `measure` hands over its own.
+    // SAFETY: `hash_path` hands over its own.
     let measuring = unsafe { &mut *measuring };
     match measuring.walk.step() {
         Step::Name(name) => {
@@ -409,7 +409,7 @@ struct Writing<const LEN: usize> {
 /// `bytes` must have `LEN` bytes.
 #[inline(always)]
 pub(crate) unsafe fn write<const LEN: usize>(
-    place: Place,
+    place: PathRef,
     bytes: *mut u8,
     at: usize,
     end: usize,
