@@ -25,7 +25,13 @@ pub(super) struct ProfileArgs {
     exec: Exec,
 
     /// Allow system calls that another libc or kernel uses for the same work, if they grant nothing new
-    #[arg(long, value_enum, default_value_t, value_name = "WHICH", alias = "variants")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "WHICH",
+        alias = "variants"
+    )]
     fallbacks: Fallbacks,
 
     /// How far to restrict the arguments of calls: where their values cannot vary with load, libc or
