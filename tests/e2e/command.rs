@@ -4,18 +4,14 @@ use std::{
     fs,
     io::Write,
     os::unix::{fs::PermissionsExt, process::CommandExt},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
-    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
-use nix::{
-    sys::{
-        signal::{SigHandler, SigSet, Signal, signal},
-        stat::{Mode, umask},
-    },
-    unistd::mkfifo,
+use nix::sys::{
+    signal::{SigHandler, SigSet, Signal, signal},
+    stat::{Mode, umask},
 };
 use tracer_tests::{
     Outcome, cgroup, needs,
@@ -28,8 +24,6 @@ use tracer_tests::{
     tracer::{self, Record, Recorded},
     wait,
 };
-
-use crate::output::files;
 
 pub(super) const UNKNOWN: u32 = 999;
 

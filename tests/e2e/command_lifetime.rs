@@ -3,25 +3,20 @@
 use std::{
     fs,
     io::Write,
-    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
     time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
 use nix::{
-    sys::{
-        signal::{SigHandler, SigSet, Signal, signal},
-        stat::{Mode, umask},
-    },
+    sys::{signal::Signal, stat::Mode},
     unistd::mkfifo,
 };
 use tracer_tests::{
     Outcome, cgroup, needs,
     process::{self, Finished, Running},
     programs::{self, Build},
-    pty::OnTerminal,
     recording::SyscallId,
     requires::{Need, program},
     scratch::Scratch,
