@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use tracer::{
+use syscalls::Abi;
+use tracer_core::{
     audit::{self, Context, Input, Lookup, output, rules},
-    diff,
-    profile::seccomp::read::Kernel,
-    read, report,
-    syscall::Abi,
+    diff, parse,
+    profile::seccomp::read::KernelVersion,
 };
 
 /// Whether the input was read as a profile, a manifest or AppArmor text. Panics when something does not
@@ -27,17 +26,10 @@ pub(crate) fn audit(bytes: &[u8]) -> bool {
     };
     let capabilities = BTreeSet::from(["CAP_SYS_TIME".to_owned()]);
     let context = Context {
-        native: Abi::X86_64,
         capabilities: &capabilities,
-        kernel: Kernel {
-            version: 6,
-            major: 1,
-        },
-        recordings: &[],
         in_container: true,
-        no_new_privileges: None,
-        baseline: None,
         lookup: &lookup,
+        ..Context::new(Abi::X86_64, KernelVersion::new(6, 1))
     };
     let inputs = [input.clone()];
     let report = audit::run(&inputs, &context);
@@ -65,14 +57,14 @@ pub(crate) fn audit(bytes: &[u8]) -> bool {
 fn compare(input: &Input) {
     for number in 0..4 {
         let name = (number > 0).then(|| number.to_string());
-        match read::choose(input, name.as_deref()) {
+        match parse::choose(input, name.as_deref()) {
             Ok(subject) => {
                 let Some(profile) = subject.apparmor() else {
                     continue;
                 };
                 let same = diff::apparmor(profile, profile);
                 assert!(same.changes.is_empty(), "{same:?}");
-                drop(report::diff_text(&same, "a", "b"));
+                drop(tracer_report::diff_text(&same, "a", "b"));
             }
             Err(malformed) => {
                 assert!(malformed.position.is_some(), "{malformed:?}");

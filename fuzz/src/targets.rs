@@ -1,21 +1,20 @@
 //! What is fed, and what must hold of whatever it reads.
 
-use std::{fmt, path::Path, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use crate::audits;
 
-use tracer::{
+use syscalls::{Abi, runtime_init::RuntimeSelection};
+use tracer_core::{
     diff, explain,
     profile::seccomp::{
         Options, SeccompProfile,
         evaluate::{Decider, Filter, Host, Libseccomp, Register, Runtime, Verdict},
         oci::OciSeccomp,
-        read::{Document, Kernel, Target as Machine},
+        read::{Document, KernelVersion, Target as Machine},
     },
-    recording::{Call, Phase, Recording, merge, store},
-    report,
-    syscall::{Abi, window::Choice},
-    verify::{self, Enforced, Question},
+    recording::{Phase, Recording, SyscallId, json, merge},
+    verify::{self, Enforced, VerifyInput},
 };
 
 /// A reader.
@@ -98,7 +97,7 @@ fn machines() -> impl Iterator<Item = Machine> {
     .map(|(native, capabilities, version)| Machine {
         native,
         capabilities: capabilities.into_iter().collect(),
-        kernel: Kernel { version, major: 1 },
+        kernel_version: KernelVersion::new(version, 1),
     })
 }
 
@@ -132,13 +131,13 @@ fn evaluate(profile: &OciSeccomp) {
         .take(8)
         .collect();
     let names = profile.syscalls.iter().flat_map(|entry| &entry.names);
-    let calls: Vec<Call> = names
+    let calls: Vec<SyscallId> = names
         .take(16)
         .flat_map(|name| Abi::ALL.map(|abi| Some((abi, abi.syscall_number(name)?))))
         .flatten()
         .chain(Abi::ALL.map(|abi| (abi, 102)))
         .chain([(Abi::X86_64, u32::MAX), (Abi::X86_64, 999), (Abi::X32, 0)])
-        .map(|(abi, nr)| Call { abi, nr })
+        .map(|(abi, nr)| SyscallId { abi, nr })
         .collect();
     for host in hosts() {
         let filter = match Filter::new(profile, host) {
@@ -156,7 +155,7 @@ fn evaluate(profile: &OciSeccomp) {
         for call in &calls {
             for value in &values {
                 let outcome = filter.evaluate(*call, [*value; 6]);
-                let known = filter.possible(*call, &[Register::whole(*value); 6]);
+                let known = filter.possible_verdicts(*call, &[Register::whole(*value); 6]);
                 assert!(
                     known.verdicts.keys().eq([&outcome.verdict]),
                     "{call:?} {value:#x}: {outcome:?}, but {known:?}"
@@ -175,7 +174,7 @@ fn evaluate(profile: &OciSeccomp) {
 }
 
 fn recording(input: &[u8]) -> bool {
-    let Ok(recording) = store::parse(input, Path::new("input")) else {
+    let Ok(recording) = json::parse(input) else {
         return false;
     };
     is_read_back(&recording);
@@ -187,7 +186,7 @@ fn recording(input: &[u8]) -> bool {
     let Ok(profile) = SeccompProfile::from_recordings(&recordings, &Options::default()) else {
         return true;
     };
-    report::review(&recordings, &profile);
+    tracer_report::review(&recordings, &profile);
     is_judged(&recordings[0], &OciSeccomp::from(&profile));
     runs_again(&recordings[0], &OciSeccomp::from(&profile));
     true
@@ -201,17 +200,17 @@ fn is_judged(recording: &Recording, profile: &OciSeccomp) {
         profile: profile.clone(),
         host,
     });
-    let said = verify::verify(&Question {
+    let said = verify::verify(&VerifyInput {
         profiles: profiles.collect(),
         recordings: vec![("input".to_owned(), recording)],
-        window: Choice::All,
+        runtime_init: RuntimeSelection::All,
         no_new_privileges: None,
         terminal: true,
     });
-    report::verification(&said, "input");
+    tracer_report::verification(&said, "input");
     for name in ["openat", "clone3", "ptrace"] {
         if let Ok(explanation) = explain::explain(recording, &Options::default(), name) {
-            report::explanation(&explanation);
+            tracer_report::explanation(&explanation);
         }
     }
     let settings = explain::Settings::default();
@@ -224,14 +223,14 @@ fn is_judged(recording: &Recording, profile: &OciSeccomp) {
         let subject = explain::Subject::parse(&name);
         let explained = subject.map(|it| explain::access(recording, &settings, &it));
         if let Some(Ok(explanation)) = explained {
-            report::access_explanation(&explanation);
+            tracer_report::access_explanation(&explanation);
         }
     }
 }
 
 fn is_read_back(recording: &Recording) {
-    let text = store::to_json(recording);
-    let again = store::parse(text.as_bytes(), Path::new("again"));
+    let text = json::to_json(recording);
+    let again = json::parse(text.as_bytes());
     assert!(
         matches!(&again, Ok(again) if again == recording),
         "not read back: {again:?}"

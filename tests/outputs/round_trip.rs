@@ -3,24 +3,24 @@
 
 use anyhow::ensure;
 use proptest::prelude::*;
-use tracer::{
-    audit::{self, Context, Input, Lookup},
+use syscalls::Abi;
+use tracer_core::{
+    audit::{self, Context, Input},
     profile::{
         kubernetes::Operator,
         seccomp::{
             evaluate::{Filter, Host, Libseccomp, Runtime, Verdict},
             oci::OciSeccomp,
-            read::Kernel,
+            read::KernelVersion,
         },
     },
-    recording::Call,
-    syscall::Abi,
+    recording::SyscallId,
 };
 use tracer_tests::Outcome;
 
 use super::{
     fixture::{any_recording, empty, examples},
-    rendered::Models,
+    renderers::Models,
 };
 
 /// Arguments on both sides of what profiles ask of them.
@@ -29,19 +29,9 @@ const ARGUMENTS: [u64; 8] = [0, 1, 2, 16, 0x1000_0000, 0x7e02_0000, 0xffff_ffff,
 fn read_back(text: &str) -> anyhow::Result<OciSeccomp> {
     let input = Input::new("profile.yaml", text.as_bytes().to_vec())?;
     let capabilities = Context::usual_capabilities();
-    let lookup = |name: &str| Lookup::Missing(name.to_owned());
     let context = Context {
-        native: Abi::X86_64,
         capabilities: &capabilities,
-        kernel: Kernel {
-            version: 6,
-            major: 1,
-        },
-        recordings: &[],
-        in_container: false,
-        no_new_privileges: None,
-        baseline: None,
-        lookup: &lookup,
+        ..Context::new(Abi::X86_64, KernelVersion::new(6, 1))
     };
     Ok(audit::plain(&input, None, &context)?)
 }
@@ -60,7 +50,7 @@ fn same(models: &Models) -> Outcome {
         for abi in models.seccomp.architectures() {
             for (nr, name) in abi.syscalls() {
                 for argument in ARGUMENTS {
-                    let call = Call { abi, nr };
+                    let call = SyscallId { abi, nr };
                     let one = ours.evaluate(call, [argument; 6]).verdict;
                     let other = theirs.evaluate(call, [argument; 6]).verdict;
                     ensure!(
@@ -88,7 +78,7 @@ fn same(models: &Models) -> Outcome {
 }
 
 #[test]
-fn of_the_examples() -> Outcome {
+fn example_profiles_round_trip() -> Outcome {
     for recording in examples() {
         same(&Models::new(recording)?)?;
     }
@@ -99,7 +89,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn of_whatever_is_recorded(recording in any_recording()) {
+    fn profiles_of_any_recording_round_trip(recording in any_recording()) {
         let models = Models::new(recording).unwrap();
         if let Err(error) = same(&models) {
             return Err(TestCaseError::fail(format!("{error:#}")));

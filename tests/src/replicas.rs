@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// The recording of nginx that is kept with the sources.
 pub fn example() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles-out/examples/nginx/recording.json")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/nginx/recording.json")
 }
 
 /// One replica.
@@ -77,8 +77,8 @@ impl Replica<'_> {
     ///
     /// # Errors
     /// When that cannot be done.
-    pub fn write(&self, folder: &Path) -> Result<PathBuf> {
-        let path = folder.join(format!("{}.json", self.number));
+    pub fn write(&self, directory: &Path) -> Result<PathBuf> {
+        let path = directory.join(format!("{}.json", self.number));
         fs::write(&path, serde_json::to_vec(&self.recording()?)?)?;
         Ok(path)
     }

@@ -1,6 +1,6 @@
 //! What a new observation does: a mark, and one event in the ring.
 
-use tracer_abi::{ABI_SLOTS, AbiClass, Event, UnindexedKey, NO_ROW, ROW_LEN};
+use tracer_abi::{ABI_SLOTS, AbiClass, Event, NO_ROW, ROW_LEN, UnindexedKey};
 
 use crate::{
     counters::count,

@@ -2,8 +2,8 @@
 //! [`tracer_abi::maps`] and sets their sizes when it loads them.
 
 use tracer_abi::{
-    AccessEvent, CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath, UnindexedKey,
-    Operation, ProcessEntry, ROW_BYTES, Row, RowKey, SeenValues, VALUE_NUMBERS, ValueKey, Watch,
+    AccessEvent, CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath, Operation,
+    ProcessEntry, ROW_BYTES, Row, RowKey, SeenValues, UnindexedKey, VALUE_NUMBERS, ValueKey, Watch,
     access::LONG_BYTES,
 };
 
@@ -88,7 +88,8 @@ pub(crate) static EXECUTING: LruHashMap<u32, crate::accesses::Executing> =
 
 /// Where an event is put together that begins with a program's words.
 #[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
-pub(crate) static TEXT_SCRATCH: PerCpuArray<AccessEvent<LONG_BYTES>> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static TEXT_SCRATCH: PerCpuArray<AccessEvent<LONG_BYTES>> =
+    PerCpuArray::with_max_entries(1, 0);
 
 #[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static ACCESSES: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);

@@ -1,16 +1,17 @@
 //! Audits of the committed example, and the page about the rules.
 
-use std::{collections::BTreeSet, env, fs, path::Path};
+use std::{env, fs, path::Path};
 
-use tracer::{
-    audit::{self, Context, Finding, Input, Lookup, Severity, rules},
-    profile::seccomp::{oci::OciSeccomp, read::Kernel},
-    recording::{Recording, store},
-    syscall::Abi,
+use syscalls::Abi;
+use tracer::store;
+use tracer_core::{
+    audit::{self, Context, Finding, Input, Severity, rules},
+    profile::seccomp::{oci::OciSeccomp, read::KernelVersion},
+    recording::Recording,
 };
 
 #[test]
-fn the_page_is_made_of_the_rules() {
+fn rules_page_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/audit-rules.md");
     if env::var_os("TRACER_UPDATE").is_some() {
         fs::write(&path, rules::page()).unwrap();
@@ -22,7 +23,7 @@ fn the_page_is_made_of_the_rules() {
 }
 
 fn example() -> anyhow::Result<(Recording, OciSeccomp)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles-out/examples/nginx");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/nginx");
     let profile = fs::read_to_string(folder.join("seccomp.json"))?;
     let text = fs::read(folder.join("recording.json"))?;
     let mut recording: serde_json::Value = serde_json::from_slice(&text)?;
@@ -39,26 +40,17 @@ fn example() -> anyhow::Result<(Recording, OciSeccomp)> {
 }
 
 fn audited(profile: &OciSeccomp, recordings: &[Recording]) -> anyhow::Result<Vec<Finding>> {
-    let capabilities = BTreeSet::new();
     let context = Context {
-        native: Abi::X86_64,
-        capabilities: &capabilities,
-        kernel: Kernel {
-            version: 6,
-            major: 1,
-        },
         recordings,
         in_container: true,
-        no_new_privileges: None,
-        baseline: None,
-        lookup: &|name| Lookup::Missing(name.to_owned()),
+        ..Context::new(Abi::X86_64, KernelVersion::new(6, 1))
     };
     let input = Input::new("seccomp.json", profile.to_json()?.into())?;
     Ok(audit::run(&[input], &context).findings)
 }
 
 #[test]
-fn what_tracer_generates_has_no_flaw() {
+fn generated_profile_has_no_findings() {
     let (recording, profile) = example().unwrap();
     let found = audited(&profile, &[recording]).unwrap();
     let bad: Vec<_> = found
@@ -69,7 +61,7 @@ fn what_tracer_generates_has_no_flaw() {
 }
 
 #[test]
-fn what_was_recorded_and_is_denied_breaks() {
+fn denying_a_recorded_call_is_critical() {
     let (recording, mut profile) = example().unwrap();
     for entry in &mut profile.syscalls {
         entry.names.retain(|name| name != "epoll_wait");
@@ -87,7 +79,7 @@ fn what_was_recorded_and_is_denied_breaks() {
 }
 
 #[test]
-fn what_was_never_used_can_go() {
+fn unused_grants_are_reported() {
     let (recording, mut profile) = example().unwrap();
     let entry = profile
         .syscalls
@@ -100,7 +92,7 @@ fn what_was_never_used_can_go() {
     let found = audited(&profile, &[recording]).unwrap();
     let needless: Vec<_> = found
         .iter()
-        .filter(|it| it.id == "needless-grant")
+        .filter(|it| it.id == "unused-syscalls-allowed")
         .collect();
     let [finding] = needless.as_slice() else {
         panic!("{found:#?}");
@@ -115,22 +107,9 @@ fn what_was_never_used_can_go() {
 
 /// What SARIF 2.1.0 requires (sarif-schema-2.1.0.json, `required`), and how its numbers count.
 #[test]
-fn sarif_has_what_the_schema_requires() {
+fn sarif_has_all_required_fields() {
     let text = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"name": "chmod", "action": "SCMP_ACT_ERRNO"}]}"#;
-    let capabilities = BTreeSet::new();
-    let context = Context {
-        native: Abi::X86_64,
-        capabilities: &capabilities,
-        kernel: Kernel {
-            version: 6,
-            major: 1,
-        },
-        recordings: &[],
-        in_container: false,
-        no_new_privileges: None,
-        baseline: None,
-        lookup: &|name| Lookup::Missing(name.to_owned()),
-    };
+    let context = Context::new(Abi::X86_64, KernelVersion::new(6, 1));
     let inputs =
         [text, "{\"defaultAction\": 7}"].map(|text| Input::new("a b.json", text.into()).unwrap());
     let report = audit::run(&inputs, &context);

@@ -2,7 +2,9 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 19] = [
+const DOCUMENTS: [&str; 22] = [
+    "docs/glossary.md",
+    "docs/usage.md",
     "docs/apparmor.md",
     "README.md",
     "ARCHITECTURE.md",
@@ -15,17 +17,18 @@ const DOCUMENTS: [&str; 19] = [
     "docs/completeness.md",
     "docs/diff.md",
     "docs/explain.md",
+    "docs/formats.md",
     "docs/limits.md",
     "docs/benchmarks.md",
     "docs/portability.md",
     "docs/report.md",
     "docs/verify.md",
     "profiles-out/README.md",
-    "profiles-out/examples/README.md",
+    "examples/README.md",
 ];
 
 #[test]
-fn documents_have_no_placeholders_and_no_dead_links() {
+fn documents_have_no_placeholders_or_dead_links() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for document in DOCUMENTS {
         let path = root.join(document);

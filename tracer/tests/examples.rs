@@ -16,7 +16,7 @@ use std::{
 const MOST: u64 = 1 << 20;
 
 fn examples() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles-out/examples");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let entries = fs::read_dir(folder).unwrap();
     let mut examples: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     examples.retain(|path| path.is_dir());
@@ -52,7 +52,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
-fn the_examples_are_rendered_from_their_recordings() {
+fn examples_match_their_recordings() {
     for example in examples() {
         let output = tempfile::tempdir().unwrap();
         let option = Path::new("--output");
@@ -65,7 +65,7 @@ fn the_examples_are_rendered_from_their_recordings() {
         for (name, text) in committed {
             assert!(
                 rendered.get(&name) == Some(&text),
-                "{} is out of date; run: tracer generate --output profiles-out/examples {}",
+                "{} is out of date; run: tracer generate --output examples {}",
                 example.join(name).display(),
                 example.display()
             );
@@ -74,7 +74,7 @@ fn the_examples_are_rendered_from_their_recordings() {
 }
 
 #[test]
-fn the_examples_are_of_no_machine_in_particular() {
+fn examples_name_no_machine() {
     for example in examples() {
         let recording = example.join("recording.json");
         assert!(fs::metadata(&recording).unwrap().len() <= MOST);
@@ -86,7 +86,7 @@ fn the_examples_are_of_no_machine_in_particular() {
 }
 
 #[test]
-fn each_example_makes_a_page() {
+fn each_example_renders_a_page() {
     for example in examples() {
         let folder = tempfile::tempdir().unwrap();
         let page = folder.path().join("report.html");

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use tracer_abi::{
-    Counters, EXE_OVERFLOW, UnindexedKey, FIRST_ROW, RowKey, SeenValues, ValueKey, access::flag,
+    Counters, EXE_OVERFLOW, FIRST_ROW, RowKey, SeenValues, UnindexedKey, ValueKey, access::flag,
     outcome,
 };
 use tracer_ebpf::machine::user::Mark;
@@ -86,7 +86,7 @@ pub(crate) fn settle(world: &mut World, number: u64) {
 impl<'a> Seen<'a> {
     fn read(world: &'a World) -> Self {
         let counters = world.counters();
-        let exotic = world.machine.exotic();
+        let exotic = world.machine.unindexed();
         let rows = world.machine.rows().into_iter();
         Self {
             world,
@@ -168,7 +168,7 @@ impl<'a> Seen<'a> {
     fn is_blind(&self, deed: &Deed) -> bool {
         let cgroups = self.world.machine.cgroups();
         let mut roots = cgroups.iter().filter(|(id, _)| deed.who.may_be_in(*id));
-        roots.any(|(_, entry)| entry.blind != 0)
+        roots.any(|(_, entry)| entry.missed_filter != 0)
     }
 
     /// Each call is marked under who made it, or counted as lost.
@@ -354,7 +354,7 @@ impl Stands for Mark {
 /// Whether a mark says how a call came out.
 fn came_out(deed: &Deed, mark: u8) -> bool {
     match deed.what {
-        What::Made(_) => mark == outcome::MADE || mark == outcome::MADE_EACH_TIME,
+        What::Made(_) => mark == outcome::EXECUTED || mark == outcome::EXECUTED_CHECK_AGAIN,
         What::Blocked(outcome) => outcome.is_none_or(|outcome| outcome == mark),
         What::Opened(_) => false,
     }

@@ -103,7 +103,7 @@ impl Known {
                 if filter == known.filter {
                     Phase::Setup
                 } else {
-                    Phase::Window
+                    Phase::RuntimeInit
                 }
             }
             Some(known) => known.phase,

@@ -71,7 +71,7 @@ fn settings(dice: &mut Dice) -> Settings {
         1 => settings.cgroups = 2,
         2 => settings.processes = 2,
         3 => settings.threads = 1,
-        4 => settings.exotic = 1,
+        4 => settings.unindexed = 1,
         5 => settings.values = 3,
         6 => settings.ring_bytes = 256,
         7 => settings.told = 2,

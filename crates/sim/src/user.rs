@@ -306,7 +306,7 @@ pub(crate) fn drain(world: &Shared) {
     let accesses = machine.drain_accesses();
     // After the rings: what they tell of is in the maps by then.
     let rows = machine.rows();
-    let exotic = machine.exotic();
+    let exotic = machine.unindexed();
     let key = |number: u32| {
         rows.iter()
             .find(|(_, row)| *row == number)

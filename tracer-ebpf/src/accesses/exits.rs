@@ -16,9 +16,9 @@ use tracer_abi::{
 use super::{
     PathRef, Request, hooks, key, known_row, mounts, note, path,
     path::number,
-    ring,
+    report, ring,
     sockets::{self, Address},
-    report, text, was_reported,
+    text, was_reported,
 };
 use crate::{
     counters::count,
@@ -334,7 +334,13 @@ pub(super) fn executed(row: u32, name: u64) {
 }
 
 #[inline(always)]
-fn report_text(row: u32, kind: AccessKind, text: u64, in_user: bool, start: impl FnOnce() -> PathRef) {
+fn report_text(
+    row: u32,
+    kind: AccessKind,
+    text: u64,
+    in_user: bool,
+    start: impl FnOnce() -> PathRef,
+) {
     let Some(event) = maps::TEXT_SCRATCH.get_ptr_mut(0) else {
         return;
     };

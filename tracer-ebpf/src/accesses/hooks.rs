@@ -8,8 +8,8 @@
 use tracer_abi::{AccessKind, access::open};
 
 use super::{
-    PathRef, Request, exec, path, path::number, recorded_by_itself, sockets, sockets::Address,
-    report, report_pair,
+    PathRef, Request, exec, path, path::number, recorded_by_itself, report, report_pair, sockets,
+    sockets::Address,
 };
 use crate::{
     maps::config,

@@ -146,7 +146,8 @@ pub(crate) fn report_pair(request: &Request, second: PathRef) {
     }
     let (mut first, mut second) = (request.place, second);
     let mut flags = request.flags | path::flags(first, request.kind);
-    let (Some(of_first), Some(of_second)) = (path::hash_path(first), path::hash_path(second)) else {
+    let (Some(of_first), Some(of_second)) = (path::hash_path(first), path::hash_path(second))
+    else {
         count!(accesses_lost);
         return;
     };
@@ -235,7 +236,10 @@ fn note(key: u64, told: bool) {
     if !told {
         count!(accesses_dropped);
     }
-    if maps::REPORTED.insert(key, failed, u64::from(BPF_ANY)).is_err() {
+    if maps::REPORTED
+        .insert(key, failed, u64::from(BPF_ANY))
+        .is_err()
+    {
         count!(accesses_lost);
     }
 }

@@ -6,8 +6,8 @@ use tracer_abi::{
 };
 
 use super::{
-    PathRef, Request, hooks::hook, key, mix, note, path, path::number, recorded_by_itself, ring,
-    report, report_pair, text, too_many, was_reported,
+    PathRef, Request, hooks::hook, key, mix, note, path, path::number, recorded_by_itself, report,
+    report_pair, ring, text, too_many, was_reported,
 };
 use crate::{
     counters::count,

@@ -2,7 +2,7 @@
 
 use tracer_abi::{
     ABI_SLOTS, AbiClass, Access, AccessEvent, CgroupEntry, CgroupPath, Counters, EXE_OVERFLOW,
-    Event, ExecutablePath, UnindexedKey, Notice, Phase, ProcessEntry, ROW_LEN, RowKey, SeenValues,
+    Event, ExecutablePath, Notice, Phase, ProcessEntry, ROW_LEN, RowKey, SeenValues, UnindexedKey,
     ValueKey, Watch,
     access::{LONG_BYTES, SHORT_BYTES},
     kind, recent,

@@ -10,18 +10,19 @@ use std::{
 use anyhow::Context as _;
 
 use super::{
-    Exit, Failure, input,
-    say::{plain, say},
+    Exit, Failure,
+    host::{self, CapabilityEntry, arch},
+    input,
+    stderr::{plain, say},
 };
-use crate::{
+use syscalls::{Abi, Machine};
+use tracer_core::{
     audit::{
-        self, Context, Input, Lookup, Malformed, Report, Severity, output,
+        self, Context, Input, Lookup, ParseError, Report, Severity, output,
         rules::{self, Rule},
     },
-    capability::Capability,
-    profile::seccomp::read::Kernel,
+    profile::seccomp::read::KernelVersion,
     recording::Recording,
-    syscall::{Abi, Machine},
 };
 
 /// Finds what a profile misses, grants for nothing, and will break.
@@ -37,7 +38,7 @@ use crate::{
     "  tracer audit --recording profiles-out/nginx seccomp.json\n",
     "  tracer audit --baseline /usr/share/containers/seccomp.json --fail-on medium profiles/\n",
     "  tracer audit --format sarif deploy/ > audit.sarif\n",
-    "  tracer audit --explain family-gap",
+    "  tracer audit --explain equivalent-syscall-allowed",
 ))]
 pub(super) struct Args {
     /// Profiles and manifests, or folders of them
@@ -57,16 +58,16 @@ pub(super) struct Args {
     profile_root: PathBuf,
 
     /// Capabilities of the container, with commas between them; they choose entries of Docker's form.
-    /// Docker's own by default; `none` for none. Those of a manifest count for the profiles it names
+    /// Docker's own by default; `none` for none, `all` for all. Those of a manifest count for the profiles it names
     #[arg(long, alias = "capability", value_delimiter = ',', value_name = "CAP")]
-    capabilities: Option<Vec<String>>,
+    capabilities: Option<Vec<CapabilityEntry>>,
 
     /// The kernel that the profiles are for, as 5.10; this machine's by default
     #[arg(long, value_name = "VERSION")]
-    kernel: Option<Kernel>,
+    kernel: Option<KernelVersion>,
 
-    /// The machine that the profiles are for: x86_64, aarch64 or riscv64; this one by default
-    #[arg(long, value_name = "MACHINE", value_parser = machine)]
+    /// The machine that the profiles are for: x86_64, i386, aarch64, arm or riscv64; this one by default
+    #[arg(long, value_name = "MACHINE", value_parser = arch)]
     arch: Option<Abi>,
 
     /// How to print what was found
@@ -104,19 +105,15 @@ fn fail_on(text: &str) -> Result<FailOn, String> {
     Ok(FailOn(Some(severity)))
 }
 
-fn machine(name: &str) -> Result<Abi, String> {
-    [Abi::X86_64, Abi::Aarch64, Abi::Riscv64]
-        .into_iter()
-        .find(|abi| abi.as_str() == name)
-        .ok_or_else(|| "known are x86_64, aarch64 and riscv64".to_owned())
-}
-
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     if let Some(id) = &args.explain {
         return explain(id);
     }
     let (inputs, mut malformed) = inputs(&args.profiles)?;
-    let capabilities = capabilities(args)?;
+    let capabilities = match &args.capabilities {
+        Some(list) => host::capabilities(list),
+        None => Context::usual_capabilities(),
+    };
     let recordings = args.recording.iter().map(|path| input::recording(path));
     let recordings: Vec<Recording> = recordings.collect::<Result<_, _>>()?;
     let lookup = |name: &str| lookup(&args.profile_root, name);
@@ -126,7 +123,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             .or(Machine::this().map(|machine| machine.native))
             .unwrap_or(Abi::X86_64),
         capabilities: &capabilities,
-        kernel: kernel(args),
+        kernel_version: kernel(args),
         recordings: &recordings,
         in_container: false,
         no_new_privileges: None,
@@ -196,7 +193,7 @@ fn explain(id: &str) -> Result<Exit, Failure> {
 }
 
 /// The files to look at: those that are named, and what is below folders, by name.
-fn inputs(paths: &[PathBuf]) -> anyhow::Result<(Vec<Input>, Vec<Malformed>)> {
+fn inputs(paths: &[PathBuf]) -> anyhow::Result<(Vec<Input>, Vec<ParseError>)> {
     let (mut inputs, mut malformed) = (Vec::new(), Vec::new());
     let mut seen = BTreeSet::new();
     for path in paths {
@@ -225,14 +222,14 @@ fn inputs(paths: &[PathBuf]) -> anyhow::Result<(Vec<Input>, Vec<Malformed>)> {
 }
 
 /// Files that may hold a profile; links are not followed, so there are no circles.
-fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    const DEEPEST: usize = 32;
-    let failed = || format!("cannot read the folder {}", folder.display());
-    for entry in fs::read_dir(folder).with_context(failed)? {
+fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    const MAX_WALK_DEPTH: usize = 32;
+    let failed = || format!("cannot read the folder {}", directory.display());
+    for entry in fs::read_dir(directory).with_context(failed)? {
         let entry = entry.with_context(failed)?;
         let kind = entry.file_type().with_context(failed)?;
         let path = entry.path();
-        if kind.is_dir() && depth < DEEPEST {
+        if kind.is_dir() && depth < MAX_WALK_DEPTH {
             walk(&path, depth + 1, files)?;
         } else if kind.is_file() {
             let extension = path.extension().and_then(|it| it.to_str());
@@ -258,8 +255,8 @@ fn lookup(root: &Path, name: &str) -> Lookup {
     }
     match input::file(&path) {
         Ok(Ok(input)) => Lookup::Found(input),
-        Ok(Err(malformed)) => Lookup::Malformed(malformed),
-        Err(error) => Lookup::Malformed(Malformed {
+        Ok(Err(malformed)) => Lookup::ParseError(malformed),
+        Err(error) => Lookup::ParseError(ParseError {
             file: path.display().to_string(),
             position: None,
             what: format!("{error:#}"),
@@ -267,44 +264,20 @@ fn lookup(root: &Path, name: &str) -> Lookup {
     }
 }
 
-fn capabilities(args: &Args) -> Result<BTreeSet<String>, Failure> {
-    let Some(names) = &args.capabilities else {
-        return Ok(Context::usual_capabilities());
-    };
-    names
-        .iter()
-        .filter(|name| *name != "none")
-        .map(|name| {
-            let name = name.to_uppercase();
-            let name = if name.starts_with("CAP_") {
-                name
-            } else {
-                format!("CAP_{name}")
-            };
-            let capability = name.parse::<Capability>();
-            let capability = capability.map_err(|error| Failure::new(Exit::Usage, error))?;
-            Ok(capability.to_string())
-        })
-        .collect()
-}
-
-fn kernel(args: &Args) -> Kernel {
+fn kernel(args: &Args) -> KernelVersion {
     let release = || {
         let uname = nix::sys::utsname::uname().ok()?;
         uname.release().to_str()?.parse().ok()
     };
     // A kernel that says nothing of itself is no older than those that tracer runs on.
-    let oldest = Kernel {
-        version: 5,
-        major: 8,
-    };
+    let oldest = KernelVersion::new(5, 8);
     args.kernel.or_else(release).unwrap_or(oldest)
 }
 
 fn baseline(
     path: &Path,
     context: &Context<'_>,
-) -> anyhow::Result<(String, crate::profile::seccomp::oci::OciSeccomp)> {
+) -> anyhow::Result<(String, tracer_core::profile::seccomp::oci::OciSeccomp)> {
     let (file, name) = input::split(path);
     let input = input::file(&file)??;
     let profile = audit::plain(&input, name.as_deref(), context)?;

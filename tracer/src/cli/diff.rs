@@ -11,10 +11,7 @@ use super::{
     Exit, Failure,
     input::{Chosen, HostArgs, Input, Profile, label},
 };
-use crate::{
-    diff::{Diff, apparmor, profiles, recordings},
-    report,
-};
+use tracer_core::diff::{Diff, apparmor, profiles, recordings};
 
 /// Shows what changed between two recordings, or two profiles, riskiest first.
 ///
@@ -68,9 +65,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let diff = compare(args)?;
     let (before, after) = (label(&args.before), label(&args.after));
     let text = match args.format {
-        Format::Text => report::diff_text(&diff, &before, &after),
+        Format::Text => tracer_report::diff_text(&diff, &before, &after),
         Format::Json => serde_json::to_string_pretty(&diff)? + "\n",
-        Format::Markdown => report::diff_markdown(&diff, &before, &after),
+        Format::Markdown => tracer_report::diff_markdown(&diff, &before, &after),
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(if args.exit_code && !diff.changes.is_empty() {

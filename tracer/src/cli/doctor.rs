@@ -6,12 +6,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Exit, Failure};
-use crate::{
-    cgroup::{Hierarchy, OwnCgroup},
-    probe::{
+use tracer_recorder::{
+    bpf::{
         Mechanisms, Probe, Settings, blind_spots,
         support::{self, kernel_release, machine_name},
     },
+    cgroup::{Hierarchy, OwnCgroup},
 };
 
 /// Shows what this host's kernel offers, and what cannot be seen here and why.

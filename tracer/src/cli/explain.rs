@@ -6,10 +6,7 @@ use std::{
 };
 
 use super::{Exit, Failure, input, profile::ProfileArgs};
-use crate::{
-    explain::{self, ExplainError, Settings, Subject},
-    report,
-};
+use tracer_core::explain::{self, ExplainError, Settings, Subject};
 
 /// Says why a call, a file, a capability, a kind of socket or a signal is in a profile, or is not.
 ///
@@ -57,7 +54,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let settings = args.profile.settings()?;
     let recording = input::recording(&args.recording)?;
     let text = match explain::explain(&recording, &settings.seccomp, &args.name) {
-        Ok(explanation) => args.print(&explanation, report::explanation)?,
+        Ok(explanation) => args.print(&explanation, tracer_report::explanation)?,
         Err(unknown @ ExplainError::Unknown { .. }) => {
             // What is no call may be something else.
             let Some(subject) = Subject::parse(&args.name) else {
@@ -68,7 +65,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
                 seccomp: settings.seccomp,
             };
             let explanation = explain::access(&recording, &settings, &subject)?;
-            args.print(&explanation, report::access_explanation)?
+            args.print(&explanation, tracer_report::access_explanation)?
         }
         Err(error) => return Err(error.into()),
     };
@@ -80,10 +77,10 @@ impl Args {
     fn print<T: serde::Serialize>(
         &self,
         explanation: &T,
-        in_words: impl Fn(&T) -> String,
+        describe: impl Fn(&T) -> String,
     ) -> serde_json::Result<String> {
         Ok(match self.format {
-            Format::Text => in_words(explanation),
+            Format::Text => describe(explanation),
             Format::Json => serde_json::to_string_pretty(explanation)? + "\n",
         })
     }

@@ -9,18 +9,20 @@ use std::{
 use anyhow::Context as _;
 
 use super::{
-    Exit, Failure, manifest, name,
-    output::{self, Format, Rendered},
+    Exit, Failure,
+    format::{self, FormatArg},
+    manifest, name, output,
     profile::ProfileArgs,
-    say::{plain, say},
     since::changes,
-    targets::{self, TargetArgs},
+    stderr::{plain, say},
+    targets::TargetArgs,
 };
-use crate::{
-    profile::Unsaid,
-    recording::{merge::Merge, store},
-    report,
-    syscall::Abi,
+use crate::store;
+use syscalls::Abi;
+use tracer_core::{
+    formats::{self, Profiles, Rendered},
+    profile::Omission,
+    recording::merge::Merge,
 };
 
 /// Renders profiles from recordings.
@@ -43,18 +45,16 @@ pub(super) struct Args {
     #[arg(required_unless_present = "format", value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
 
-    /// What to render; `help` lists all [default: seccomp, apparmor, capabilities, kubernetes and review,
-    /// as far as the recordings have something for them]
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT")]
-    format: Vec<Format>,
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT", help = format::help())]
+    format: Vec<FormatArg>,
 
     /// The folder that holds a folder for each workload
-    #[arg(long, short, default_value = output::FOLDER, value_name = "DIR")]
+    #[arg(long, short, default_value = output::DEFAULT_DIRECTORY, value_name = "DIR")]
     output: PathBuf,
 
     /// The machine to make them for: x86_64, i386, aarch64, arm or riscv64. What was recorded on another
     /// one is translated, and goes to a folder of that name in the workload's
-    #[arg(long, value_name = "MACHINE", value_parser = arch)]
+    #[arg(long, value_name = "MACHINE", value_parser = super::host::arch)]
     arch: Option<Abi>,
 
     /// A manifest: prints it with what names the profiles in the container that they are for, comments and
@@ -81,27 +81,18 @@ pub(super) struct Args {
     targets: TargetArgs,
 }
 
-/// A machine by the name of its native ABI.
-pub(super) fn arch(name: &str) -> Result<Abi, String> {
-    Abi::ALL
-        .into_iter()
-        // No machine has x32 for its own.
-        .find(|abi| abi.as_str() == name && *abi != Abi::X32)
-        .ok_or_else(|| "known are x86_64, i386, aarch64, arm and riscv64".to_owned())
-}
-
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    if args.format.contains(&Format::Help) {
-        io::stdout().write_all(Format::list().as_bytes())?;
+    let Some(selected) = FormatArg::selected(&args.format) else {
+        io::stdout().write_all(format::table().as_bytes())?;
         return Ok(Exit::Fine);
-    }
+    };
     if args.recordings.is_empty() {
         let error = anyhow::anyhow!("give a recording.json, or a folder that holds one");
         return Err(Failure::new(Exit::Usage, error));
     }
     let mut settings = args.profile.settings()?;
     settings.seccomp.arch = args.arch;
-    settings.targets = args.targets.settings();
+    settings.targets = args.targets.targets();
     let mut workloads: BTreeMap<String, Merge> = BTreeMap::new();
     for path in &args.recordings {
         let recording = store::read(path)?;
@@ -134,31 +125,31 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         .into_iter()
         .filter_map(|(name, merge)| Some((name, merge.finish()?)))
         .map(|(name, recording)| {
-            let mut rendered = output::render(&recording, &args.format, &settings)
+            let mut rendered = output::render(&recording, &selected, &settings)
                 .with_context(|| format!("cannot make a profile for {name}"))?;
             if let Some(since) = &args.since {
-                let models = output::Owned::new(&recording, &settings)?;
-                let changes = changes(since, &recording, &models, &settings)?;
+                let profiles = Profiles::from_recording(&recording, &settings)?;
+                let changes = changes(since, &recording, &profiles, &settings)?;
                 for (_, text) in rendered
                     .files
                     .iter_mut()
-                    .filter(|file| file.0 == output::REVIEW)
+                    .filter(|file| file.0 == formats::review::FILE)
                 {
-                    *text = format!("{}\n{text}", report::changes_markdown(&changes));
+                    *text = format!("{}\n{text}", tracer_report::changes_markdown(&changes));
                 }
             }
-            let folder = args.output.join(name);
+            let directory = args.output.join(name);
             // Beside what was rendered for the machine recorded on, and never in its place.
-            let folder = args
+            let directory = args
                 .arch
-                .map_or(folder.clone(), |arch| folder.join(arch.as_str()));
-            Ok((folder, rendered))
+                .map_or(directory.clone(), |arch| directory.join(arch.as_str()));
+            Ok((directory, rendered))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     if args.check {
         let mut parser = true;
-        for (folder, rendered) in &rendered {
-            let profile = folder.join(output::APPARMOR);
+        for (directory, rendered) in &rendered {
+            let profile = directory.join(formats::apparmor::FILE);
             parser &= output::check(rendered).with_context(|| profile.display().to_string())?;
         }
         if !parser {
@@ -168,13 +159,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         }
     }
     let mut written = String::new();
-    for (folder, rendered) in rendered {
-        store::prepare(&folder)?;
-        store::write(&folder, &rendered.files)?;
-        targets::sweep(&folder, &rendered.files)?;
-        tell(&folder, &rendered, args.format.is_empty());
+    for (directory, rendered) in rendered {
+        store::prepare(&directory)?;
+        store::write(&directory, &rendered.files)?;
+        store::remove_old_blobs(&directory, formats::files(), &rendered.files)?;
+        print_summary(&directory, &rendered, args.format.is_empty());
         for (name, _) in rendered.files {
-            written += &format!("{}\n", folder.join(name).display());
+            written += &format!("{}\n", directory.join(name).display());
         }
     }
     // Last: whoever reads the list may have gone, the files are there all the same.
@@ -183,22 +174,22 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 /// Tells what the files cannot say: each thing of those that were asked for, else how many.
-fn tell(folder: &Path, rendered: &Rendered, by_default: bool) {
-    for (file, why) in &rendered.left_out {
+fn print_summary(directory: &Path, rendered: &Rendered, by_default: bool) {
+    for (file, why) in &rendered.skipped {
         say!(
             "{} is not written: {}",
-            folder.join(file).display(),
+            directory.join(file).display(),
             plain(&why.to_string())
         );
     }
-    let mut files: BTreeMap<&str, Vec<&Unsaid>> = BTreeMap::new();
-    for (file, unsaid) in &rendered.unsaid {
-        files.entry(file).or_default().push(unsaid);
+    let mut files: BTreeMap<&str, Vec<&Omission>> = BTreeMap::new();
+    for (file, omissions) in &rendered.omissions {
+        files.entry(file).or_default().push(omissions);
     }
-    for (file, unsaid) in files {
-        let path = folder.join(file);
-        let shown = if by_default { 0 } else { SHOWN };
-        for Unsaid { what, instead } in unsaid.iter().take(shown) {
+    for (file, omissions) in files {
+        let path = directory.join(file);
+        let shown = if by_default { 0 } else { MAX_SHOWN };
+        for Omission { what, instead } in omissions.iter().take(shown) {
             say!(
                 "{} cannot say {}: {}",
                 path.display(),
@@ -206,14 +197,18 @@ fn tell(folder: &Path, rendered: &Rendered, by_default: bool) {
                 plain(instead)
             );
         }
-        if unsaid.len() > shown {
+        if omissions.len() > shown {
             say!(
                 "{} cannot say {} {}thing{}, which {} listed in it",
                 path.display(),
-                unsaid.len() - shown,
+                omissions.len() - shown,
                 if shown == 0 { "" } else { "more " },
-                if unsaid.len() - shown == 1 { "" } else { "s" },
-                if unsaid.len() - shown == 1 {
+                if omissions.len() - shown == 1 {
+                    ""
+                } else {
+                    "s"
+                },
+                if omissions.len() - shown == 1 {
                     "is"
                 } else {
                     "are"
@@ -224,17 +219,4 @@ fn tell(folder: &Path, rendered: &Rendered, by_default: bool) {
 }
 
 /// Most things of one file that are told one by one.
-const SHOWN: usize = 20;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn machines_are_those_that_have_the_abi_for_their_own() {
-        assert_eq!(arch("aarch64"), Ok(Abi::Aarch64));
-        for wrong in ["x32", "arm64", "amd64", ""] {
-            assert!(arch(wrong).unwrap_err().contains("known are x86_64"));
-        }
-    }
-}
+const MAX_SHOWN: usize = 20;

@@ -5,21 +5,25 @@ use std::{
     io::Read as _,
     path::{Path, PathBuf},
 };
+use tracer_core::recording::json;
 
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::{
-    probe::support,
+use super::host::{CapabilityEntry, capabilities};
+use crate::store;
+use syscalls::{Abi, Machine};
+use tracer_core::{
+    formats,
+    parse::{self, AppArmor, ParseError, Seccomp, Subject},
     profile::seccomp::{
         evaluate::{Filter, Host, Libseccomp, Refusal, Runtime},
         oci::OciSeccomp,
-        read::{Kernel, Target},
+        read::{KernelVersion, Target},
     },
-    read::{self, AppArmor, Malformed, Seccomp, Subject},
-    recording::{Recording, store},
-    syscall::{Abi, Machine},
+    recording::Recording,
 };
+use tracer_recorder::bpf::support;
 
 /// A recording or a profile.
 pub(super) enum Input {
@@ -35,13 +39,13 @@ pub(super) enum Profile {
 
 /// A seccomp profile and the file that it is from.
 pub(super) struct Chosen {
-    file: read::Input,
+    file: parse::Input,
     read: Box<Seccomp>,
 }
 
 impl Chosen {
     /// An error with the place of the entry that it names.
-    fn malformed(&self, error: &impl ToString) -> Malformed {
+    fn malformed(&self, error: &impl ToString) -> ParseError {
         let error = error.to_string();
         self.file.malformed(self.read.place_of(&error).start, error)
     }
@@ -59,7 +63,7 @@ impl Input {
             return Ok(Self::Recording(Box::new(store::parse(&bytes, &path)?)));
         }
         let file = text(&path, bytes)?;
-        let profile = match read::choose(&file, name.as_deref())? {
+        let profile = match parse::choose(&file, name.as_deref())? {
             Subject::Seccomp(read) => Profile::Seccomp(Chosen { file, read }),
             Subject::AppArmor(read) => Profile::AppArmor(read),
             Subject::Manifest(_) => anyhow::bail!("{} holds no profile", path.display()),
@@ -75,23 +79,17 @@ pub(super) fn recording(named: &Path) -> anyhow::Result<Recording> {
 }
 
 fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
-    let beside = named.with_file_name(store::RECORDING);
-    let name = named.file_name().and_then(|name| name.to_str());
-    let is_output = matches!(
-        name,
-        Some("seccomp.json" | "apparmor.profile" | "REVIEW.md")
-    );
-    if is_output && named.is_file() && beside.is_file() {
+    if let Some(beside) = recording_beside(named) {
         return Ok(beside);
     }
-    if !named.is_dir() || named.join(store::RECORDING).exists() {
+    if !named.is_dir() || named.join(store::RECORDING_FILE).exists() {
         return Ok(named.to_owned());
     }
     let failed = || format!("cannot read the folder {}", named.display());
     let mut below = Vec::new();
     for entry in fs::read_dir(named).with_context(failed)? {
         let path = entry.with_context(failed)?.path();
-        if path.join(store::RECORDING).is_file() {
+        if path.join(store::RECORDING_FILE).is_file() {
             below.push(path);
         }
     }
@@ -112,9 +110,19 @@ fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
+/// The recording that an output file is made of: it is in the workload's directory.
+fn recording_beside(named: &Path) -> Option<PathBuf> {
+    let output = formats::files().find(|file| named.ends_with(file) && !file.ends_with('/'))?;
+    let workload = named
+        .ancestors()
+        .nth(Path::new(output).components().count())?;
+    let recording = workload.join(store::RECORDING_FILE);
+    (named.is_file() && recording.is_file()).then_some(recording)
+}
+
 /// Reads a seccomp profile. A folder stands for the `seccomp.json` in it.
 pub(super) fn seccomp(named: &Path) -> anyhow::Result<Chosen> {
-    let inner = named.join("seccomp.json");
+    let inner = named.join(formats::seccomp::FILE);
     let (path, name) = match named.is_dir() {
         true if inner.is_file() => (inner, None),
         _ => split(named),
@@ -127,7 +135,7 @@ pub(super) fn seccomp(named: &Path) -> anyhow::Result<Chosen> {
         );
     }
     let file = text(&path, bytes)?;
-    let read = Box::new(read::choose_seccomp(&file, name.as_deref())?);
+    let read = Box::new(parse::choose_seccomp(&file, name.as_deref())?);
     Ok(Chosen { file, read })
 }
 
@@ -144,30 +152,30 @@ pub(super) fn split(named: &Path) -> (PathBuf, Option<String>) {
 }
 
 /// What is in a file, as far as it is read: too much, and what is no text, are errors of the reader.
-pub(super) fn file(path: &Path) -> anyhow::Result<Result<read::Input, Malformed>> {
-    let limit = u64::try_from(read::MAX_BYTES).unwrap_or(u64::MAX);
+pub(super) fn file(path: &Path) -> anyhow::Result<Result<parse::Input, ParseError>> {
+    let limit = u64::try_from(parse::MAX_BYTES).unwrap_or(u64::MAX);
     let bytes =
         up_to(path, limit + 1).with_context(|| format!("cannot read {}", path.display()))?;
-    Ok(read::Input::new(label(path), bytes))
+    Ok(parse::Input::new(label(path), bytes))
 }
 
-fn text(path: &Path, bytes: Vec<u8>) -> Result<read::Input, Malformed> {
-    read::Input::new(label(path), bytes)
+fn text(path: &Path, bytes: Vec<u8>) -> Result<parse::Input, ParseError> {
+    parse::Input::new(label(path), bytes)
 }
 
 fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     // One more than there may be, for what is no regular file.
-    let bytes = up_to(path, store::MAX_BYTES + 1).with_context(|| {
+    let bytes = up_to(path, json::MAX_BYTES + 1).with_context(|| {
         format!(
             "cannot read {}; give a recording.json, its folder, or a profile",
             path.display()
         )
     })?;
     anyhow::ensure!(
-        bytes.len() as u64 <= store::MAX_BYTES,
+        bytes.len() as u64 <= json::MAX_BYTES,
         "{} has more than {} bytes: it is neither a recording nor a profile",
         path.display(),
-        store::MAX_BYTES
+        json::MAX_BYTES
     );
     Ok(bytes)
 }
@@ -198,18 +206,24 @@ fn kind(bytes: &[u8]) -> Kind {
 #[command(next_help_heading = "Host options")]
 pub(super) struct HostArgs {
     /// The machine: x86_64, i386, aarch64, arm or riscv64 [default: that of the recordings, else this one]
-    #[arg(long, value_name = "MACHINE", value_parser = super::generate::arch)]
+    #[arg(long, value_name = "MACHINE", value_parser = super::host::arch)]
     arch: Option<Abi>,
 
-    /// A capability of the container, for profiles that say more with some (Docker's, Podman's): repeat
-    /// it, or list several with commas [default: those that all recorded containers have, else none]
-    #[arg(long, alias = "capabilities", value_name = "CAP_NAME", value_delimiter = ',', value_parser = capability)]
-    capability: Vec<String>,
+    /// A capability of the container, for profiles that say more with some (Docker's, Podman's); `all` or
+    /// `none`: repeat it, or list several with commas [default: those that all recorded containers have,
+    /// else none]
+    #[arg(
+        long,
+        alias = "capabilities",
+        value_name = "CAP_NAME",
+        value_delimiter = ','
+    )]
+    capability: Vec<CapabilityEntry>,
 
     /// The kernel, for profiles that say more with a newer one [default: that of the recordings, else this
     /// one]
     #[arg(long, value_name = "VERSION")]
-    kernel: Option<Kernel>,
+    kernel: Option<KernelVersion>,
 
     /// The libseccomp of the runtime, which leaves out the names that it does not know
     #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
@@ -226,17 +240,6 @@ enum Library {
     /// As released: the calls of Linux 5.17
     #[value(name = "2.5.4")]
     V2_5_4,
-}
-
-/// A capability as engines write it: `CAP_SYS_ADMIN`, from whatever case, with or without CAP_.
-fn capability(name: &str) -> Result<String, String> {
-    let upper = name.to_ascii_uppercase();
-    let short = upper.strip_prefix("CAP_").unwrap_or(&upper);
-    let fine = |c: char| c.is_ascii_uppercase() || c == '_';
-    if short.is_empty() || !short.chars().all(fine) {
-        return Err("give a capability such as CAP_SYS_ADMIN".to_owned());
-    }
-    Ok(format!("CAP_{short}"))
 }
 
 impl HostArgs {
@@ -276,9 +279,9 @@ impl HostArgs {
             capabilities: if self.capability.is_empty() {
                 common_capabilities(recordings)
             } else {
-                self.capability.iter().cloned().collect()
+                capabilities(&self.capability)
             },
-            kernel: match self.kernel {
+            kernel_version: match self.kernel {
                 Some(kernel) => kernel,
                 None => kernel(recordings)?,
             },
@@ -325,7 +328,7 @@ fn common_capabilities(recordings: &[Recording]) -> std::collections::BTreeSet<S
 }
 
 /// The oldest kernel that was recorded on, else this one.
-fn kernel(recordings: &[Recording]) -> anyhow::Result<Kernel> {
+fn kernel(recordings: &[Recording]) -> anyhow::Result<KernelVersion> {
     let hosts = recordings.iter().flat_map(Recording::hosts);
     let oldest = hosts.filter_map(|host| host.kernel.parse().ok()).min();
     oldest.map_or_else(
@@ -340,4 +343,29 @@ fn kernel(recordings: &[Recording]) -> anyhow::Result<Kernel> {
 /// What a path is called in what is printed.
 pub(super) fn label(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_output_file_stands_for_the_recording_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let workload = directory.path().join("web");
+        fs::create_dir_all(workload.join("other")).unwrap();
+        let recording = workload.join(store::RECORDING_FILE);
+        fs::write(&recording, "{}").unwrap();
+        for file in formats::files().filter(|file| !file.ends_with('/')) {
+            let path = workload.join(file);
+            assert_eq!(recording_beside(&path), None, "{file} is not there");
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            assert_eq!(recording_beside(&path), Some(recording.clone()), "{file}");
+        }
+        for other in ["other/seccomp.json", "notes.md", "patch.yaml"] {
+            fs::write(workload.join(other), "").unwrap();
+            assert_eq!(recording_beside(&workload.join(other)), None, "{other}");
+        }
+    }
 }

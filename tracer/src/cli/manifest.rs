@@ -10,12 +10,13 @@ use anyhow::Context as _;
 
 use super::{
     Failure, input, output,
-    profile::Settings,
-    say::{plain, say},
+    stderr::{plain, say},
 };
-use crate::{
-    manifest::{self, Applied, Input},
-    recording::{Recording, store},
+use crate::store;
+use tracer_core::{
+    formats::{Profiles, Settings},
+    patch::{self, Applied, Input},
+    recording::Recording,
 };
 
 /// Puts the references to the profile of a recording into a manifest, and prints it or writes it back.
@@ -26,13 +27,13 @@ pub(super) fn run(
     settings: &Settings,
 ) -> Result<(), Failure> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let before = Input::new(input::label(path), bytes).map_err(manifest::Error::from)?;
-    let models = output::Owned::new(recording, settings)?;
-    let models = models.as_models(recording, settings);
+    let before = Input::new(input::label(path), bytes).map_err(patch::Error::from)?;
+    let profiles = Profiles::from_recording(recording, settings)?;
+    let models = output::models(&profiles, recording, settings);
     let hardening = models.hardening_in_pod();
     let context = models.context(&hardening)?;
     let chosen = settings.targets.container.as_deref();
-    let applied = manifest::apply(&before, &context, &models.placement(), chosen)
+    let applied = patch::apply(&before, &context, &models.placement(), chosen)
         .map_err(|error| anyhow::anyhow!("{}", plain(&error.to_string())))?;
     let Applied {
         text,
@@ -65,10 +66,10 @@ fn write_back(path: &Path, text: String) -> anyhow::Result<()> {
     let failed = || format!("cannot write {}", path.display());
     let path = path.canonicalize().with_context(failed)?;
     let permissions = fs::metadata(&path).with_context(failed)?.permissions();
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
         anyhow::bail!("{}: it is no file", failed());
     };
     let name = name.to_str().with_context(failed)?;
-    store::write(folder, &[(name, text)])?;
+    store::write(directory, &[(name, text)])?;
     fs::set_permissions(&path, permissions).with_context(failed)
 }

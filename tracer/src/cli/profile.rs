@@ -1,24 +1,14 @@
 //! What `record` and `generate` are told about the profile they write.
 
-use super::{Exit, Failure, name, targets};
-use crate::{
+use super::{Exit, Failure, name};
+use syscalls::{arguments::Mode, runtime_init::RuntimeSelection};
+use tracer_core::{
+    formats::{Settings, Targets},
     profile::{
         apparmor::{self, Policy},
-        seccomp::{ErrnoPolicy, ExecPolicy, Options, VariantPolicy},
+        seccomp::{ErrnoPolicy, ExecPolicy, FallbackPolicy, Options},
     },
-    syscall::{arguments::Mode, window::Choice},
 };
-
-/// What the profiles of a workload are to hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Settings {
-    /// The seccomp profile.
-    pub(super) seccomp: Options,
-    /// The AppArmor profile.
-    pub(super) apparmor: apparmor::Options,
-    /// Where they are to be enforced.
-    pub(super) targets: targets::Settings,
-}
 
 /// What a profile is to hold, as it was typed.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -27,17 +17,22 @@ pub(super) struct ProfileArgs {
     /// The container runtimes that are to start the workload under the profile: runc, crun@1.21,
     /// several with commas between them, or none [default: all]
     #[arg(long, value_name = "RUNTIME[@VERSION]")]
-    runtime: Vec<Choice>,
+    runtime: Vec<RuntimeSelection>,
 
     /// Which programs that were put into a running container count: those without a terminal
     /// (probes, hooks), all, or none
     #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
     exec: Exec,
 
-    /// Whether to allow the calls too that another libc or kernel uses for the same work, where they
-    /// grant nothing new
-    #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
-    variants: Variants,
+    /// Allow system calls that another libc or kernel uses for the same work, if they grant nothing new
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "WHICH",
+        alias = "variants"
+    )]
+    fallbacks: Fallbacks,
 
     /// How far to restrict the arguments of calls: where their values cannot vary with load, libc or
     /// hardware (safe), wherever they are recorded (all), or not at all (off)
@@ -101,12 +96,13 @@ enum Exec {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Variants {
-    /// Those that fall back on one another and do no more: open and openat, stat and newfstatat, fork
-    /// and clone as fork calls it
+enum Fallbacks {
+    /// Calls that do the same and no more: open and openat, stat and newfstatat, fork and clone with
+    /// the flags of fork
     #[default]
-    Fallbacks,
-    /// Only what was observed, and what the other layers need
+    #[value(alias = "fallbacks")]
+    Safe,
+    /// Only observed calls, and those of the other layers
     None,
 }
 
@@ -146,12 +142,12 @@ impl ProfileArgs {
             Exec::None => ExecPolicy::None,
         };
         let seccomp = Options {
-            window: Choice::union(self.runtime.iter().cloned())
+            runtime_init: RuntimeSelection::union(self.runtime.iter().cloned())
                 .map_err(|error| Failure::new(Exit::Usage, error))?,
             exec,
-            variants: match self.variants {
-                Variants::Fallbacks => VariantPolicy::Fallbacks,
-                Variants::None => VariantPolicy::None,
+            fallbacks: match self.fallbacks {
+                Fallbacks::Safe => FallbackPolicy::Fallbacks,
+                Fallbacks::None => FallbackPolicy::None,
             },
             arguments: match self.arguments {
                 Arguments::Off => Mode::Off,
@@ -180,7 +176,7 @@ impl ProfileArgs {
         Ok(Settings {
             seccomp,
             apparmor,
-            targets: targets::Settings::default(),
+            targets: Targets::default(),
         })
     }
 }
@@ -205,12 +201,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_it_is_the_default() {
+    fn no_options_give_the_defaults() {
         assert_eq!(settings(&[]), Ok(Settings::default()));
     }
 
     #[test]
-    fn the_errno_is_chosen_by_name() {
+    fn errno_is_chosen_by_name() {
         let errno = |arguments: &[&str]| settings(arguments).map(|it| it.seccomp.errno);
         assert_eq!(errno(&["--errno=probed"]), Ok(ErrnoPolicy::Probed));
         assert_eq!(errno(&["--errno", "eperm"]), Ok(ErrnoPolicy::Eperm));
@@ -218,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn apparmor_takes_the_exec_policy_too() {
+    fn apparmor_uses_the_exec_policy() {
         let all = settings(&[
             "--exec=all",
             "--generalise=wide",
@@ -239,15 +235,18 @@ mod tests {
     }
 
     #[test]
-    fn runtimes_are_repeated_or_listed() {
-        let window =
-            |arguments: &[&str]| settings(arguments).map(|it| it.seccomp.window.to_string());
+    fn runtimes_can_be_repeated_or_listed() {
+        let runtime_init =
+            |arguments: &[&str]| settings(arguments).map(|it| it.seccomp.runtime_init.to_string());
         let both = Ok("runc@1.1,crun".to_owned());
-        assert_eq!(window(&["--runtime", "crun,runc@1.1"]), both);
-        assert_eq!(window(&["--runtime=crun", "--runtime=runc@1.1"]), both);
-        assert_eq!(window(&["--runtime=none"]), Ok("none".to_owned()));
-        assert!(window(&["--runtime=none", "--runtime=runc"]).is_err());
-        let wrong = window(&["--runtime=docker"]).unwrap_err();
+        assert_eq!(runtime_init(&["--runtime", "crun,runc@1.1"]), both);
+        assert_eq!(
+            runtime_init(&["--runtime=crun", "--runtime=runc@1.1"]),
+            both
+        );
+        assert_eq!(runtime_init(&["--runtime=none"]), Ok("none".to_owned()));
+        assert!(runtime_init(&["--runtime=none", "--runtime=runc"]).is_err());
+        let wrong = runtime_init(&["--runtime=docker"]).unwrap_err();
         assert!(wrong.contains("no runtime \"docker\" is known"), "{wrong}");
     }
 }

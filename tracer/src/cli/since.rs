@@ -4,13 +4,11 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::{
-    input::{HostArgs, Input, Profile, label},
-    output::Owned,
-    profile::Settings,
-};
-use crate::{
+use super::input::{HostArgs, Input, Profile, label};
+use tracer_core::{
     diff,
+    formats::{self, Profiles, Settings},
+    parse::{self, AppArmor},
     profile::{
         apparmor::AppArmorProfile,
         seccomp::{
@@ -18,23 +16,22 @@ use crate::{
             oci::OciSeccomp,
         },
     },
-    read::{self, AppArmor},
     recording::Recording,
-    report::html::Since,
 };
+use tracer_report::html::Since;
 
 /// What changed since `path`.
 pub(super) fn changes(
     path: &Path,
     recording: &Recording,
-    models: &Owned,
+    profiles: &Profiles,
     settings: &Settings,
 ) -> anyhow::Result<Since> {
     let label = label(path);
     Ok(match Input::read(path)? {
         Input::Recording(before) => {
-            let before_it = Owned::new(&before, settings)?;
-            let both = match (&before_it.apparmor, &models.apparmor) {
+            let before_it = Profiles::from_recording(&before, settings)?;
+            let both = match (&before_it.apparmor, &profiles.apparmor) {
                 (Some(old), Some(new)) => Some(diff::apparmor(&rules(old)?, &rules(new)?)),
                 _ => None,
             };
@@ -47,7 +44,7 @@ pub(super) fn changes(
         Input::Profile(Profile::AppArmor(before)) => Since {
             label,
             calls: None,
-            rules: match &models.apparmor {
+            rules: match &profiles.apparmor {
                 Some(after) => Some(diff::apparmor(&before, &rules(after)?)),
                 None => None,
             },
@@ -63,7 +60,7 @@ pub(super) fn changes(
                     .context("there is no machine")?,
             };
             let before = host.filter(&before, native)?;
-            let after = OciSeccomp::from(&models.seccomp);
+            let after = OciSeccomp::from(&profiles.seccomp);
             let after = Filter::new(&after, host.host(native, Runtime::Crun))
                 .context("no runtime accepts the new profile")?;
             let calls = diff::profiles(&before, &after);
@@ -78,8 +75,8 @@ pub(super) fn changes(
 
 /// The rules of an AppArmor profile, as those of others are read.
 fn rules(profile: &AppArmorProfile) -> anyhow::Result<AppArmor> {
-    let text = read::Input::new("apparmor.profile", profile.to_text().into_bytes())?;
-    let subject = read::subjects(&text)?.pop();
+    let text = parse::Input::new(formats::apparmor::FILE, profile.to_text().into_bytes())?;
+    let subject = parse::subjects(&text)?.pop();
     let read = subject.and_then(|it| it.apparmor().cloned());
     read.context("the profile that was made is none")
 }

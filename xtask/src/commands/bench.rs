@@ -23,7 +23,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let object = build::kernel_object(workspace, &tools, Object::Tracer)?;
     let bench_object = build::kernel_object(workspace, &tools, Object::Bench)?;
     let tracer = build::tracer(workspace, &object, Progress::Shown)?;
-    let bench = build::of_tests(workspace, &object, "tracer-bench")?;
+    let bench = build::program(workspace, &object, "tracer-bench", "tracer-bench")?;
     // Those that are there: a benchmark fetches nothing.
     let runtimes = runtimes::all(workspace, false)?;
     let runtimes = std::env::join_paths(runtimes.into_iter().map(|runtime| runtime.path))

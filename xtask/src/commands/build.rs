@@ -165,12 +165,17 @@ pub(crate) fn tracer(workspace: &Workspace, object: &Path, progress: Progress) -
     Ok(workspace.release("tracer"))
 }
 
-/// Builds a program of the tests for release and returns its path.
-pub(crate) fn of_tests(workspace: &Workspace, object: &Path, name: &str) -> Result<PathBuf> {
+/// Builds a program of a package for release and returns its path.
+pub(crate) fn program(
+    workspace: &Workspace,
+    object: &Path,
+    package: &str,
+    name: &str,
+) -> Result<PathBuf> {
     cmd::run(
         workspace
             .cargo()
-            .args(["build", "--release", "-p", "tracer-tests", "--bin", name])
+            .args(["build", "--release", "-p", package, "--bin", name])
             .env("TRACER_EBPF_OBJECT", object),
     )?;
     Ok(workspace.release(name))

@@ -1,5 +1,5 @@
 //! `cargo xtask examples`: records well-known servers on this machine, or in a virtual one whose kernel lets
-//! tracer use the security modules' hooks, and writes `profiles-out/examples` anew.
+//! tracer use the security modules' hooks, and writes `examples/` anew.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     args: Vec<OsString>,
 }
 
-const FOLDER: &str = "profiles-out/examples";
+const FOLDER: &str = "examples";
 
 /// How long the machine may run: each recording loads its programs for half a minute there.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -38,7 +38,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let tools = setup::ensure(workspace)?;
     packages::ensure(workspace, &packages::TESTS, true)?;
     let object = build::kernel_object(workspace, &tools, Object::Tracer)?;
-    let examples = build::of_tests(workspace, &object, "tracer-examples")?;
+    let examples = build::program(workspace, &object, "tracer-tests", "tracer-examples")?;
     let mut examples = Command::new(examples);
     if let Some(release) = args.kernel {
         packages::ensure(workspace, &machine::PACKAGES, true)?;
@@ -106,5 +106,5 @@ fn unpack(workspace: &Workspace, recordings: &[u8]) -> Result<Vec<String>> {
     cmd::check(&tar, output.status)?;
     let names = String::from_utf8(output.stdout)?;
     let folders = names.lines().filter_map(|line| line.split_once('/'));
-    Ok(folders.map(|(folder, _)| folder.to_owned()).collect())
+    Ok(folders.map(|(directory, _)| directory.to_owned()).collect())
 }

@@ -1,0 +1,26 @@
+//! Facts about Linux system calls: ABIs, numbers and names, and what is known of each.
+//!
+//! Tables with their sources, and functions over them. Nothing here does I/O.
+#![forbid(unsafe_code)]
+
+mod abi;
+pub mod arguments;
+pub mod capability;
+pub mod capability_requirements;
+pub mod category;
+pub mod condition;
+mod corrections;
+pub mod defaults;
+pub mod equivalents;
+pub mod errno;
+pub mod essential;
+pub mod fallbacks;
+pub mod introduced;
+pub mod registers;
+pub mod risk;
+pub mod runtime_init;
+mod suggest;
+pub mod translate;
+
+pub use abi::{Abi, Machine, UnknownAbi};
+pub use suggest::suggest;

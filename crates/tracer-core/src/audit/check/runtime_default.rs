@@ -1,0 +1,65 @@
+//! A profile that a container names, beside the one that it would have without it.
+
+use super::{
+    super::{
+        Findings, Severity,
+        loaded_profile::{LoadedProfile, SyscallState},
+        rules,
+    },
+    list,
+    manifest::Named,
+};
+use syscalls::{
+    defaults::{DefaultDecision, by_default},
+    risk,
+};
+
+/// What would change with `RuntimeDefault`, in the manifest.
+pub(in super::super) fn check(profile: &LoadedProfile<'_>, named: &Named, out: &mut Findings<'_>) {
+    let native = profile.context.native;
+    let has = |capability: &str| profile.context.capabilities.contains(capability);
+    let (mut weaker, mut stronger) = (Vec::new(), Vec::new());
+    for (_, name) in native.syscalls() {
+        match (profile.state(native, name), by_default(name, has)) {
+            (SyscallState::Allowed | SyscallState::Conditional, DefaultDecision::Denied)
+            | (SyscallState::Allowed, DefaultDecision::Conditional) => {
+                weaker.push(name);
+            }
+            (SyscallState::Denied, DefaultDecision::Allowed | DefaultDecision::Conditional)
+            | (SyscallState::Conditional, DefaultDecision::Allowed) => stronger.push(name),
+            _ => {}
+        }
+    }
+    // What is known to be dangerous first.
+    weaker.sort_by_key(|name| (risk::risk(name).is_none(), *name));
+    let severity = match (weaker.is_empty(), stronger.is_empty()) {
+        (true, true) => return,
+        (false, true) => Severity::High,
+        _ => Severity::Info,
+    };
+    let verdict = match (weaker.len(), stronger.len()) {
+        (0, more) => format!("weaker: it opens {more} calls that this profile denies or restricts"),
+        (less, 0) => format!(
+            "stronger, and no weaker anywhere: it denies or restricts {less} calls that this profile opens"
+        ),
+        (less, more) => format!(
+            "weaker in {more} calls, which it opens, and stronger in {less}, which it denies or restricts"
+        ),
+    };
+    let evidence = [("it denies or restricts", &weaker), ("it opens", &stronger)];
+    out.add(
+        &rules::RUNTIME_DEFAULT,
+        named.span.clone(),
+        format!(
+            "for container {}, RuntimeDefault would be {verdict}",
+            named.container
+        ),
+    )
+    .severity(severity)
+    .evidence(
+        evidence
+            .into_iter()
+            .filter(|(_, names)| !names.is_empty())
+            .map(|(what, names)| format!("{what}: {}", list(names.iter().copied(), 40))),
+    );
+}

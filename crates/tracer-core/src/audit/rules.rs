@@ -1,0 +1,381 @@
+//! Every rule: what it is called, how bad it is, why, and what mends it. The one source of `tracer
+//! audit --explain`, of docs/audit-rules.md and of what SARIF says of rules.
+
+use super::Severity;
+
+/// The text of a rule.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What it is called.
+    pub id: &'static str,
+    /// Which family it is of.
+    pub family: RuleGroup,
+    /// How bad a finding is, unless the case makes it better or worse.
+    pub severity: Severity,
+    /// A short sentence.
+    pub title: &'static str,
+    /// Why it matters.
+    pub explanation: &'static str,
+    /// What to do.
+    pub fix: &'static str,
+}
+
+/// What rules are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "`title` says what each is")]
+pub enum RuleGroup {
+    Gaps,
+    Names,
+    Forms,
+    Errno,
+    Recording,
+    Baseline,
+    Context,
+    AppArmor,
+}
+
+impl RuleGroup {
+    /// All of them, in the order of the documents.
+    pub const ALL: [Self; 8] = [
+        Self::Gaps,
+        Self::Names,
+        Self::Forms,
+        Self::Errno,
+        Self::Recording,
+        Self::Baseline,
+        Self::Context,
+        Self::AppArmor,
+    ];
+
+    /// What it is about.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Gaps => "Gaps",
+            Self::Names => "Names and rules that do nothing",
+            Self::Forms => "Old forms",
+            Self::Errno => "What a denied call returns",
+            Self::Recording => "Against recordings",
+            Self::Baseline => "Against other profiles",
+            Self::Context => "Where the profile is used",
+            Self::AppArmor => "AppArmor",
+        }
+    }
+}
+
+macro_rules! rules {
+    ($($name:ident = $id:literal, $family:ident, $severity:ident, $title:literal, $explanation:literal, $fix:literal;)*) => {
+        $(
+            #[doc = $title]
+            pub static $name: Rule = Rule {
+                id: $id,
+                family: RuleGroup::$family,
+                severity: Severity::$severity,
+                title: $title,
+                explanation: $explanation,
+                fix: $fix,
+            };
+        )*
+
+        /// All of them, by family.
+        pub static ALL: &[&Rule] = &[$(&$name),*];
+    };
+}
+
+rules! {
+    EQUIVALENT_SYSCALL_ALLOWED = "equivalent-syscall-allowed", Gaps, High,
+        "A call is denied, and another that does the same is not.",
+        "Most things can be done by several system calls: a mode is changed by chmod, fchmod, fchmodat and fchmodat2. A profile that denies some of them stops the programs that happen to use these, and nobody who wants to get by.",
+        "Deny all calls of the family, or make the profile an allow-list.";
+    IO_URING = "io-uring", Gaps, High,
+        "io_uring is open, and what it does passes by the profile.",
+        "A ring of io_uring opens, reads, writes, renames, connects and more from inside the kernel, without system calls. seccomp never sees these operations, so no rule for openat, connect or unlinkat binds them. Docker, containerd and Google's products deny it for that reason and for its record of kernel holes.",
+        "Deny io_uring_setup, io_uring_enter and io_uring_register with ENOSYS (errnoRet 38): programs then go back to ordinary calls.";
+    DEFAULT_ALLOW = "default-allow", Gaps, Medium,
+        "The profile allows all that it does not name.",
+        "A deny-list is right on the day it is written. Each kernel brings calls that it never heard of, each of them is open, and no list of bad calls has ever been complete.",
+        "Record the workload and enforce what it used: tracer record, then tracer generate.";
+    NEWER_SYSCALLS_ALLOWED = "newer-syscalls-allowed", Gaps, Low,
+        "Calls that came after the profile was written are open.",
+        "A profile that allows by default also allows what did not exist when it was written. The finding names the calls that came with kernels later than the newest call that the profile names, those first that open much.",
+        "Deny these calls with ENOSYS, or make the profile an allow-list.";
+    ABI_BYPASS = "abi-bypass", Gaps, High,
+        "A call is denied to 64-bit programs and open in another ABI.",
+        "The same kernel takes calls of several ABIs: i386 by int 0x80 and x32 by a bit of the number, from any process. Where a profile lists their architectures, what it denies by one name may be open there by another, such as socketcall or chown32.",
+        "Take the architecture out of the profile, or deny the names that do the same there.";
+    ABI_KILLED = "abi-killed", Gaps, Medium,
+        "Programs of another ABI are neither allowed nor denied: they are killed.",
+        "A filter is for the architectures that the profile lists and for the runtime's own. A call of any other ABI kills its thread (libseccomp's SCMP_FLTATR_ACT_BADARCH), whatever the default action says. So i386 and x32 are no way around the profile on runc and crun, but a 32-bit program that defaultAction seems to allow dies with SIGSYS, and a loader that is not built on libseccomp may leave them open instead.",
+        "Say what is meant: list the architectures whose programs are to run, and nothing else.";
+    LEGACY_ABI_ALLOWED = "legacy-abi-allowed", Gaps, Info,
+        "The profile lets programs of an older ABI in.",
+        "With SCMP_ARCH_X86 and SCMP_ARCH_X32 in the list, each allowed name is allowed in these ABIs, too: another entry to the kernel, with code that few use. i386 has calls that act by what is in memory (socketcall, ipc), where no condition can look.",
+        "List the architectures of the programs that are in the image: for most SCMP_ARCH_X86_64 alone.";
+    MULTIPLEXER = "multiplexer", Gaps, High,
+        "A condition on a socket call does not hold for i386, where socketcall does the same.",
+        "32-bit x86 programs may make socket calls through socketcall, with the arguments in memory. A filter sees a number and a pointer there. libseccomp turns a rule for socket into one for socketcall as well, but a condition on the first argument is lost and one on the second compares the pointer.",
+        "Take SCMP_ARCH_X86 out of architectures, or deny socketcall: libc falls back to the calls of their own.";
+    UNCHECKED_ARGUMENT_BITS = "unchecked-argument-bits", Gaps, High,
+        "A condition is got around with bits that the kernel does not read.",
+        "A filter compares 64 bits of a register, and of an int the kernel reads 32. A program sets a bit above them: to the filter it is another value, to the kernel the same. That gets around whatever is denied by equality, and allowed by NE, GT or GE.",
+        "Compare with SCMP_CMP_MASKED_EQ and a mask of the bits that the kernel reads, or allow the wanted values by SCMP_CMP_EQ.";
+    POINTER_ARGUMENT = "pointer-argument", Gaps, High,
+        "A condition is on a pointer.",
+        "A filter sees the address and not what lies there, and another thread can change that after the filter has looked. Such a condition holds or fails by where memory happens to be.",
+        "Restrict what the pointer leads to with AppArmor, Landlock or mounts; here, allow or deny the call as a whole.";
+    CONDITION_BYPASS = "condition-bypass", Gaps, High,
+        "A call is restricted by its arguments, and another that does the same is not.",
+        "clone is often allowed without the flags that make namespaces. clone3 takes the same flags in memory, where no filter sees them, and unshare makes the namespaces afterwards: one of them open undoes the condition.",
+        "Deny the other call; clone3 with ENOSYS (errnoRet 38), upon which libc uses clone.";
+    WEAKER_THAN_DEFAULT = "weaker-than-default", Gaps, Medium,
+        "The profile lets through what the default profiles of Docker and containerd block.",
+        "RuntimeDefault is what a container gets for nothing. A profile of one's own that is weaker in some call should have a reason for it. The evidence says of each call why the defaults block it, and which capability would open it there.",
+        "Deny the calls that the workload does not need, or use RuntimeDefault.";
+
+    UNKNOWN_NAME = "unknown-name", Names, High,
+        "There is no system call of this name.",
+        "A runtime leaves out a name that its libseccomp does not know: runc in silence, crun with a warning. The rule does nothing.",
+        "Correct the name, or take it out.";
+    OTHER_ARCHITECTURE_NAME = "other-architecture-name", Names, Info,
+        "Names are of architectures that this profile is not for.",
+        "They do nothing here and do no harm. They are a mistake where the call of the profile's own architecture was meant.",
+        "Leave them, or take them out.";
+    NEWER_THAN_LIBSECCOMP = "newer-than-libseccomp", Names, Medium,
+        "A rule does nothing where libseccomp is older than the call.",
+        "A runtime leaves out names that its libseccomp does not know, and version 2.5.4 knows those of Linux 5.17. On a node with it, a deny-list lets the call through all the same. A profile that denies by default denies it.",
+        "Make the profile an allow-list, or make sure that the nodes' libseccomp is 2.6 or newer.";
+    DUPLICATE_NAME = "duplicate-name", Names, Low,
+        "A name is there twice and says the same.",
+        "The second one does nothing. Whoever takes the first one out thinks that the call is closed.",
+        "Take one of them out.";
+    SHADOWED_RULE = "shadowed-rule", Names, Medium,
+        "A rule never decides, because another one for the same call does.",
+        "libseccomp keeps a rule without conditions and drops all with conditions, wherever they stand. An entry that says the same as defaultAction is left out by the runtime, so it is no exception to another entry.",
+        "Keep the one that is meant.";
+    CONFLICTING_RULES = "conflicting-rules", Names, High,
+        "Two rules say different things of the same call.",
+        "The order of entries does not decide: libseccomp's does, and some pairs it refuses.",
+        "Keep the one that is meant.";
+    REFUSED_PROFILE = "refused-profile", Names, Critical,
+        "A runtime refuses the profile, and no container starts with it.",
+        "runc, crun and libseccomp check what they are given before they load it.",
+        "Mend what the message names.";
+    EXIT_DENIED = "exit-denied", Names, Critical,
+        "No program can run under this profile.",
+        "Without execve nothing starts. Without exit and exit_group a process cannot end: libc tries again for ever, on a whole processor (kubernetes#85191). Without rt_sigreturn the first signal handler that returns kills.",
+        "Allow exit, exit_group, execve and rt_sigreturn.";
+
+    LEGACY_NAME_KEY = "legacy-name-key", Forms, High,
+        "Entries have a name instead of names.",
+        "Docker read one name an entry until 1.13, and its readers still do. The runtime-spec has only names. Handed to runc as it is, as containerd does with a pod's profile, the entry is one without names and does nothing, in silence (runc 1.1.5: a profile that denies chmod so lets it through); crun refuses to start. Azure's page on AKS shows both forms.",
+        "Write names with a list.";
+    ENGINE_SPECIFIC_FIELDS = "engine-specific-fields", Forms, Info,
+        "The profile uses what only Docker, Podman and CRI-O read.",
+        "archMap, includes, excludes and minKernel are of these engines. Whoever reads the file as plain OCI, as containerd does with a pod's profile, takes no notice of them: entries for some capability or architecture then count for all.",
+        "For containerd and Kubernetes write plain OCI: architectures instead of archMap, and the entries that count for the container.";
+    DEPRECATED_CRD = "deprecated-crd", Forms, Low,
+        "The object is of a version or has a field that the operator is giving up.",
+        "Since Security Profiles Operator 1.0 each kind is v1. Older versions are served for a while, and fields of theirs (disabled, complainMode, permissive) are ignored by v1.",
+        "Write apiVersion: security-profiles-operator.x-k8s.io/v1, state: Enabled or Disabled, mode: Enforce or Complain.";
+    BASE_PROFILE = "base-profile", Forms, Medium,
+        "The profile is only a part of what will be in force.",
+        "The operator adds the entries of the profile that baseProfileName names to this one's. What was found speaks of this one alone: what the base allows is not seen, and a gap may be shut there.",
+        "Audit the file together with the base: put both into one, with --- between them.";
+    REMOVED_SECCOMP_ANNOTATION = "removed-seccomp-annotation", Forms, Critical,
+        "The seccomp annotation is not read any more.",
+        "Kubernetes has ignored seccomp.security.alpha.kubernetes.io and container.seccomp.security.alpha.kubernetes.io since 1.27: the pod runs without the profile.",
+        "Set securityContext.seccompProfile.";
+    DEPRECATED_APPARMOR_ANNOTATION = "deprecated-apparmor-annotation", Forms, Low,
+        "The AppArmor annotation is deprecated.",
+        "Since 1.30 Kubernetes has the field securityContext.appArmorProfile; container.apparmor.security.beta.kubernetes.io is read for a while.",
+        "Set securityContext.appArmorProfile.";
+
+    EPERM_PREVENTS_FALLBACK = "eperm-prevents-fallback", Errno, Medium,
+        "A new call is denied with EPERM, and its callers do not fall back.",
+        "libc and language runtimes try a new call first. ENOSYS tells them that the kernel does not have it, and they use the old one; EPERM tells them that it is forbidden, and they give up. glibc 2.34 could start no thread under filters that answered clone3 with EPERM (moby#42680).",
+        "Deny it with \"errnoRet\": 38 (ENOSYS).";
+    IMPLICIT_ERRNO = "implicit-errno", Errno, Info,
+        "The error of denied calls is not written down.",
+        "Without errnoRet and defaultErrnoRet a denied call returns EPERM. For old calls that is right. For those that libc probes it is not, and a reader cannot tell whether anybody thought of it.",
+        "Write \"errnoRet\": 1 for old calls, and 38 (ENOSYS) for those that are newer than Linux 5.1.";
+    KILL_PREVENTS_FALLBACK = "kill-prevents-fallback", Errno, High,
+        "A call that programs only try is killed for.",
+        "libc, the dynamic linker and language runtimes make new calls to find out whether they are there. With KILL or TRAP the first attempt ends the program.",
+        "Deny it with SCMP_ACT_ERRNO and \"errnoRet\": 38 (ENOSYS).";
+    ERRNO_ZERO = "errno-zero", Errno, High,
+        "A denied call seems to succeed.",
+        "With errnoRet 0 the call is not made and returns 0. The caller believes that it was: setuid that did not change the user, close that closed nothing.",
+        "Give the error that the caller expects: 1 (EPERM) or 38 (ENOSYS).";
+    LOG_ONLY = "log-only", Errno, Medium,
+        "Calls are logged and let through.",
+        "SCMP_ACT_LOG is for trying a profile out. It denies nothing.",
+        "Use SCMP_ACT_ERRNO once the log has stayed empty.";
+    NOTIFY_WITHOUT_LISTENER = "notify-without-listener", Errno, High,
+        "A supervisor is to decide, and none is named.",
+        "SCMP_ACT_NOTIFY hands the call to whoever listens at listenerPath. Without one runc and crun refuse the profile or the call returns ENOSYS.",
+        "Name the supervisor's socket in listenerPath, or use another action.";
+
+    BREAKS_WORKLOAD = "breaks-workload", Recording, High,
+        "The recorded workload made a call that the profile denies.",
+        "The recording holds what the workload did. Under this profile the call returns the error that the evidence names, or ends the process.",
+        "Allow the call, or record again if the workload does not make it any more.";
+    BREAKS_CONTAINER_START = "breaks-container-start", Recording, High,
+        "A runtime cannot start a container under the profile.",
+        "Between loading the filter and executing the workload, the runtime itself makes calls that the filter is for. Which they are depends on the runtime, its version and no_new_privs. A profile that works today stops containers after an upgrade of the node.",
+        "Allow the calls that the message names, or generate the profile anew: the layer window has them.";
+    UNUSED_SYSCALLS_ALLOWED = "unused-syscalls-allowed", Recording, Low,
+        "The profile allows calls that were never used.",
+        "Each allowed call is kernel code that an attacker in the container can reach. The evidence has the calls by what they have been used for. What recordings did not show may still be needed: the coverage of the recordings says how sure that is.",
+        "Deny them: tracer generate makes a profile of the recordings.";
+
+    EXCEEDS_BASELINE = "exceeds-baseline", Baseline, Medium,
+        "The profile lets through what the baseline blocks.",
+        "The two were compared call by call, in each ABI, and with the arguments that either of them names.",
+        "Deny the calls that need not be open, or write down why they are.";
+
+    PRIVILEGED = "privileged", Context, Critical,
+        "A privileged container runs without its profile.",
+        "Container runtimes ignore the seccomp and AppArmor profiles of a privileged container, and give it all capabilities.",
+        "Take out privileged: true, and add the capabilities that are needed.";
+    UNCONFINED = "unconfined", Context, High,
+        "A container runs without a profile.",
+        "Unconfined, or no seccompProfile at all where kubelet's seccompDefault is off, leaves every system call open.",
+        "Set seccompProfile: {type: RuntimeDefault}, or Localhost with a profile of its own.";
+    PROFILE_MISSING = "profile-missing", Context, Medium,
+        "The profile that a container names was not found.",
+        "kubelet looks for localhostProfile below its seccomp folder on the node, and a container whose profile is not there does not start.",
+        "Put it on each node, or tell where it is here with --profile-root.";
+    PRIVILEGE_ESCALATION_ALLOWED = "privilege-escalation-allowed", Context, Medium,
+        "A container with a profile may gain privileges.",
+        "Without allowPrivilegeEscalation: false (no_new_privs) the runtime loads the filter before it drops privileges, so the profile has to allow more for its sake, and set-uid programs work.",
+        "Set allowPrivilegeEscalation: false.";
+    RUNTIME_DEFAULT = "runtime-default", Context, Info,
+        "What would change if the container used RuntimeDefault instead.",
+        "RuntimeDefault is the profile of the container runtime, and costs nothing to keep. A profile of one's own should be stronger than it; where it is weaker in some calls, those are the price of the rest. A profile that is nowhere stronger is worse than none of one's own. Compared are whole calls of the machine's own ABI, for the container's capabilities, with Docker's and containerd's default.",
+        "Deny the calls that RuntimeDefault denies and the workload does not need; use RuntimeDefault when the profile is nowhere stronger.";
+    CAPABILITY_WITHOUT_SYSCALLS = "capability-without-syscalls", Context, Low,
+        "A capability is added, and the profile denies all that it is for.",
+        "Either the capability is not needed, or the workload will fail when it uses it.",
+        "Take the capability out, or allow the calls.";
+    SYSCALLS_WITHOUT_CAPABILITY = "syscalls-without-capability", Context, Info,
+        "Calls are open that fail without a capability that the container does not have.",
+        "The kernel refuses them. They are attack surface for nothing, unless a user namespace gives the capability.",
+        "Deny the calls.";
+
+    APPARMOR_ALLOWS_EVERYTHING = "apparmor-allows-everything", AppArmor, High,
+        "A rule allows everything of a kind.",
+        "`file,` allows every access to every file, `capability,` every capability, `network,` every socket: nothing of that kind is confined.",
+        "Write the paths, capabilities and families that the workload uses.";
+    APPARMOR_UNCONFINED_EXEC = "apparmor-unconfined-exec", AppArmor, High,
+        "A program is executed without a profile.",
+        "ux and Ux leave the profile, as does pux and cux when there is no profile for the program: whatever the program is made to do is not confined.",
+        "Use ix to keep the profile, or px with a profile for the program.";
+    APPARMOR_WRITE_EXEC = "apparmor-write-exec", AppArmor, High,
+        "A path can be written and executed.",
+        "Whoever can write a file there can run it.",
+        "Give w or x, and not both, to a path.";
+    APPARMOR_DENY_OVERLAP = "apparmor-deny-overlap", AppArmor, Medium,
+        "A deny rule takes back what another rule allows.",
+        "deny wins whatever stands after it, and is not logged: a denial that it causes is not seen anywhere.",
+        "Allow less instead, or use `audit deny`.";
+    APPARMOR_NO_ABI = "apparmor-no-abi", AppArmor, Low,
+        "The profile does not say which ABI it was written for.",
+        "Without abi the parser takes its own default, which may be of an older kernel: rules of newer kinds are then not enforced.",
+        "Begin with `abi <abi/3.0>,` or the version that the profile was written for.";
+    APPARMOR_PROC_SYS = "apparmor-proc-sys", AppArmor, High,
+        "Files in /proc or /sys can be written.",
+        "Writable files there change the kernel or other processes: /proc/sys/kernel/core_pattern and /proc/sysrq-trigger have been ways out of containers.",
+        "Name the files that have to be written, or deny the rest.";
+    APPARMOR_COMPLAIN = "apparmor-complain", AppArmor, Medium,
+        "The profile is in complain mode and denies nothing.",
+        "complain logs what would be denied. Only deny rules are enforced.",
+        "Take complain out of flags once the log has stayed empty.";
+}
+
+/// Ids of version 0.1, and what they are now.
+const ALIASES: &[(&str, &str)] = &[
+    ("family-gap", "equivalent-syscall-allowed"),
+    ("unheard-calls", "newer-syscalls-allowed"),
+    ("abi-gap", "abi-bypass"),
+    ("abi-listed", "legacy-abi-allowed"),
+    ("narrow-argument", "unchecked-argument-bits"),
+    ("foreign-name", "other-architecture-name"),
+    ("missing-exit", "exit-denied"),
+    ("contradiction", "conflicting-rules"),
+    ("old-name-form", "legacy-name-key"),
+    ("engine-form", "engine-specific-fields"),
+    ("old-crd", "deprecated-crd"),
+    ("old-seccomp-annotation", "removed-seccomp-annotation"),
+    ("old-apparmor-annotation", "deprecated-apparmor-annotation"),
+    ("eperm-for-probed", "eperm-prevents-fallback"),
+    ("kill-for-probed", "kill-prevents-fallback"),
+    ("breaks-start", "breaks-container-start"),
+    ("needless-grant", "unused-syscalls-allowed"),
+    ("beyond-baseline", "exceeds-baseline"),
+    ("escalation", "privilege-escalation-allowed"),
+    ("capability-without-calls", "capability-without-syscalls"),
+    ("calls-without-capability", "syscalls-without-capability"),
+    ("apparmor-blanket", "apparmor-allows-everything"),
+];
+
+/// A rule by its id, or by the id that it had in version 0.1.
+pub fn named(id: &str) -> Option<&'static Rule> {
+    let alias = ALIASES.iter().find(|(old, _)| *old == id);
+    let id = alias.map_or(id, |(_, new)| *new);
+    ALL.iter().copied().find(|rule| rule.id == id)
+}
+
+/// What `--explain` prints of a rule.
+pub fn explain(rule: &Rule) -> String {
+    format!(
+        "{} ({})\n\n{}\n\n{}\n\nTo mend it: {}\n",
+        rule.id, rule.severity, rule.title, rule.explanation, rule.fix
+    )
+}
+
+/// docs/audit-rules.md.
+pub fn page() -> String {
+    let mut page = "# Rules of `tracer audit`\n\nMade from the rules themselves (`tracer audit --explain ID` prints one). How bad a finding is may differ from what is said here, when the case is better or worse than most.\n".to_owned();
+    for family in RuleGroup::ALL {
+        page += &format!("\n## {}\n", family.title());
+        for rule in ALL.iter().filter(|rule| rule.family == family) {
+            page += &format!(
+                "\n### {}\n\n**{}** {}\n\n{}\n\nTo mend it: {}\n",
+                rule.id,
+                capital(rule.severity),
+                rule.title,
+                rule.explanation,
+                rule.fix
+            );
+        }
+    }
+    page
+}
+
+fn capital(severity: Severity) -> String {
+    let name = severity.as_str();
+    let (first, rest) = name.split_at(1);
+    format!("{}{rest}.", first.to_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn rules_are_unique_and_complete() {
+        let mut seen = BTreeSet::new();
+        for rule in ALL {
+            assert!(seen.insert(rule.id), "{}", rule.id);
+            assert!(rule.id.chars().all(|c| c.is_ascii_lowercase() || c == '-'));
+            for text in [rule.title, rule.explanation, rule.fix] {
+                assert!(text.ends_with('.'), "{}: {text}", rule.id);
+            }
+            assert_eq!(named(rule.id), Some(*rule));
+            assert!(explain(rule).contains(rule.fix));
+        }
+        assert!(ALL.is_sorted_by_key(|rule| rule.family));
+        assert_eq!(named("no-rule"), None);
+    }
+}

@@ -1,0 +1,25 @@
+//! Recordings, profiles, and what can be said of both.
+//!
+//! Everything that a user has to trust, from an observation to the text of a profile, is decided
+//! here. Nothing here reads a file, asks the kernel or prints: the same input gives the same bytes.
+//!
+//! | module | does |
+//! | --- | --- |
+//! | [`recording`] | observations, evidence, coverage; the text of `recording.json` |
+//! | [`profile`] | the models of profiles, and their renderers |
+//! | [`formats`] | the output formats: what they write, need and cannot express |
+//! | [`parse`] | profiles that people have, in all their forms |
+//! | [`audit`] | what such a profile misses, grants without need, and breaks |
+//! | [`verify`], [`diff`], [`explain`] | what a profile would deny, what changed, why a call is there |
+//! | [`patch`] | puts the name of a profile into a Kubernetes manifest |
+#![forbid(unsafe_code)]
+
+pub mod audit;
+pub mod diff;
+pub mod explain;
+pub mod formats;
+pub mod parse;
+pub mod patch;
+pub mod profile;
+pub mod recording;
+pub mod verify;

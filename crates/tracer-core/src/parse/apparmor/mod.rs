@@ -1,0 +1,275 @@
+//! AppArmor profiles as lists of rules: enough of apparmor.d(5) to see what a rule says of files,
+//! capabilities and sockets. No include is followed, so there are no circles.
+
+mod object;
+mod rule;
+
+use std::ops::Range;
+
+use super::{Form, Input, Node, ParseError};
+
+pub(super) use object::resource;
+pub(crate) use rule::Rule;
+
+/// Most rules of a file: some are compared with all others. The largest profile of a distribution has about a
+/// thousand.
+const MAX_RULES: usize = 10_000;
+
+/// An AppArmor profile as it stands in its file; of text, all of it.
+#[derive(Clone, Debug)]
+pub struct AppArmor {
+    pub(crate) form: Form,
+    /// What it is called: by its object, its key or its first head.
+    pub(crate) name: Option<String>,
+    pub(crate) statements: Vec<Statement>,
+    /// The object around it.
+    pub(crate) object: Option<Node>,
+}
+
+impl AppArmor {
+    /// Reads a text.
+    ///
+    /// # Errors
+    ///
+    /// When it has more rules than [`MAX_RULES`].
+    pub(super) fn from_text(input: &Input) -> Result<Self, ParseError> {
+        let statements = read(input.text());
+        if let Some(one_more) = statements.get(MAX_RULES) {
+            let what = format!("more than {MAX_RULES} rules (read as {})", Form::AppArmor);
+            return Err(input.malformed(one_more.span.start, what));
+        }
+        let first = statements.iter().find(|it| it.is_head);
+        Ok(Self {
+            form: Form::AppArmor,
+            name: first.map(|head| head.profile_name().to_owned()),
+            statements,
+            object: None,
+        })
+    }
+
+    pub(super) fn named(self, name: &str) -> Self {
+        Self {
+            name: Some(name.to_owned()),
+            ..self
+        }
+    }
+
+    /// Puts all of it at one place.
+    pub(super) fn at(mut self, span: &Range<usize>) -> Self {
+        for statement in &mut self.statements {
+            statement.span = span.clone();
+        }
+        self
+    }
+
+    /// Where it begins.
+    pub(super) fn begin(&self) -> usize {
+        let begins = self.statements.iter().map(|it| it.span.start);
+        begins.min().unwrap_or_default()
+    }
+}
+
+/// Whether the first line that says something begins as AppArmor text does (apparmor.d(5)).
+pub(super) fn is_text(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    let first = lines.find(|line| {
+        let is_include = line.starts_with("#include") || line.starts_with("include ");
+        !line.is_empty() && (is_include || !line.starts_with('#'))
+    });
+    let Some(first) = first else {
+        return false;
+    };
+    let word = first.split([' ', '\t']).next().unwrap_or_default();
+    matches!(word, "abi" | "include" | "#include" | "alias" | "profile")
+        || first.starts_with("@{")
+        || (first.starts_with('/') && first.ends_with('{'))
+}
+
+/// A rule, or the head of a profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Statement {
+    pub(crate) span: Range<usize>,
+    /// Its words; a text in quotes is one, without them.
+    pub(crate) words: Vec<String>,
+    /// The profile it is in, counted from 1; 0 for none.
+    pub(crate) profile: usize,
+    /// Whether it opens a profile.
+    pub(crate) is_head: bool,
+    /// The profile around the one that it opens; 0 for none.
+    pub(crate) outer: usize,
+}
+
+impl Statement {
+    /// What the profile is called that it opens.
+    pub(crate) fn profile_name(&self) -> &str {
+        let words = match self.words.split_first() {
+            Some((first, rest)) if matches!(first.as_str(), "profile" | "hat") => rest,
+            _ => &self.words,
+        };
+        words.first().map_or("", String::as_str)
+    }
+}
+
+/// The statements of a text, in order.
+fn read(text: &str) -> Vec<Statement> {
+    let mut reader = Reader {
+        text,
+        statements: Vec::new(),
+        open: Vec::new(),
+        profiles: 0,
+        begin: None,
+    };
+    reader.run();
+    reader.statements
+}
+
+struct Reader<'text> {
+    text: &'text str,
+    statements: Vec<Statement>,
+    open: Vec<usize>,
+    profiles: usize,
+    begin: Option<usize>,
+}
+
+impl Reader<'_> {
+    fn run(&mut self) {
+        let mut before = ' ';
+        let (mut quoted, mut escaped, mut comment) = (false, false, false);
+        // Brackets in which a comma separates nothing.
+        let mut depth = 0_usize;
+        for (at, c) in self.text.char_indices() {
+            if comment {
+                comment = c != '\n';
+                before = c;
+                continue;
+            }
+            if escaped {
+                escaped = false;
+                before = c;
+                continue;
+            }
+            match c {
+                '\\' => escaped = true,
+                '"' => quoted = !quoted,
+                _ if quoted => {}
+                // `#include` and `include` take the rest of the line, and no comma.
+                '#' if before.is_whitespace() && !self.rest(at).starts_with("#include") => {
+                    comment = true;
+                    before = c;
+                    continue;
+                }
+                '\n' if self.is_include(at) => self.end(at, false),
+                '{' if before.is_whitespace() || before == ')' => {
+                    self.end(at, true);
+                    depth = 0;
+                    before = c;
+                    continue;
+                }
+                '}' if depth == 0 => {
+                    self.end(at, false);
+                    self.open.pop();
+                    before = c;
+                    continue;
+                }
+                '{' | '(' | '[' => depth += 1,
+                '}' | ')' | ']' => depth = depth.saturating_sub(1),
+                ',' if depth == 0 => {
+                    self.end(at, false);
+                    before = c;
+                    continue;
+                }
+                _ => {}
+            }
+            if self.begin.is_none() && !c.is_whitespace() {
+                self.begin = Some(at);
+            }
+            before = c;
+        }
+        self.end(self.text.len(), false);
+    }
+
+    fn rest(&self, at: usize) -> &str {
+        self.text.get(at..).unwrap_or_default()
+    }
+
+    fn is_include(&self, at: usize) -> bool {
+        let statement = self.begin.and_then(|begin| self.text.get(begin..at));
+        statement.is_some_and(|it| it.starts_with("#include") || it.starts_with("include"))
+    }
+
+    fn end(&mut self, at: usize, is_head: bool) {
+        let begin = self.begin.take();
+        let outer = self.open.last().copied().unwrap_or_default();
+        if is_head {
+            self.profiles += 1;
+            self.open.push(self.profiles);
+        }
+        let Some(text) = begin.and_then(|begin| self.text.get(begin..at)) else {
+            return;
+        };
+        let begin = begin.unwrap_or(at);
+        self.statements.push(Statement {
+            span: begin..begin + text.trim_end().len(),
+            words: words(text),
+            profile: self.open.last().copied().unwrap_or_default(),
+            is_head,
+            outer: if is_head { outer } else { 0 },
+        });
+    }
+}
+
+fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut quoted = false;
+    for line in text.lines() {
+        // A comment within a rule.
+        let line = match line.find(" #") {
+            Some(at) if !quoted => line.get(..at).unwrap_or(line),
+            _ => line,
+        };
+        for c in line.chars().chain([' ']) {
+            match c {
+                '"' => quoted = !quoted,
+                c if c.is_whitespace() && !quoted => {
+                    if !word.is_empty() {
+                        words.push(std::mem::take(&mut word));
+                    }
+                }
+                c => word.push(c),
+            }
+        }
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_rules_with_profiles_and_positions() {
+        let text = "# c, d\nabi <abi/3.0>,\n#include <tunables/global>\nprofile a flags=(complain, x) {\n  /etc/{a,b} r,\n  \"/a b\" w, # no\n  owner @{HOME}/** rw,\n  ^hat {\n    capability,\n  }\n}\n";
+        let all = read(text);
+        let shown: Vec<_> = all
+            .iter()
+            .map(|it| (it.words.join(" "), it.profile, it.is_head))
+            .collect();
+        let expected = [
+            ("abi <abi/3.0>", 0, false),
+            ("#include <tunables/global>", 0, false),
+            ("profile a flags=(complain, x)", 1, true),
+            ("/etc/{a,b} r", 1, false),
+            ("/a b w", 1, false),
+            ("owner @{HOME}/** rw", 1, false),
+            ("^hat", 2, true),
+            ("capability", 2, false),
+        ];
+        let expected = expected.map(|(text, profile, head)| (text.to_owned(), profile, head));
+        assert_eq!(shown, expected);
+        assert_eq!(&text[all[3].span.clone()], "/etc/{a,b} r");
+    }
+}

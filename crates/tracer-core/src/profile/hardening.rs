@@ -1,0 +1,271 @@
+//! Settings beside the profiles that a recording can speak for: no new privileges, not as root, a root
+//! file system that is read only.
+
+use std::collections::BTreeSet;
+
+use super::{apparmor::kind, capabilities::Capabilities, seccomp::ExecPolicy};
+use crate::recording::{FileAccess, FilePath, InstanceKind, Recording, Security};
+
+/// Whether a setting may be made, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Whether everything that was recorded works with it.
+    pub holds: bool,
+    /// Why, or why not. It may hold a workload's words: escape it.
+    pub reason: String,
+}
+
+impl Setting {
+    fn holds(reason: impl Into<String>) -> Self {
+        Self {
+            holds: true,
+            reason: reason.into(),
+        }
+    }
+
+    fn fails(reason: impl Into<String>) -> Self {
+        Self {
+            holds: false,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// What a recording supports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hardening {
+    /// `allowPrivilegeEscalation: false`, `no-new-privileges`.
+    pub no_new_privileges: Setting,
+    /// `runAsNonRoot`.
+    pub non_root: Setting,
+    /// `readOnlyRootFilesystem`, `--read-only`.
+    pub read_only_root: Setting,
+    /// Whether the recording is complete.
+    pub complete: bool,
+    /// Whether programs are executed under AppArmor profiles of their own, which the kernel refuses where
+    /// no_new_privs is set.
+    pub children: bool,
+}
+
+/// Most directories that are named.
+const MAX_NAMED: usize = 12;
+
+impl Hardening {
+    /// What a recording supports. `capabilities`: those that it needs, if they were observed.
+    pub fn from_recording(
+        recording: &Recording,
+        exec: ExecPolicy,
+        capabilities: Option<&Capabilities>,
+    ) -> Self {
+        let kinds = recording.kinds();
+        let security: Option<Vec<Security>> = kinds.into_iter().map(security).collect();
+        let security = security.filter(|all| !all.is_empty());
+        Self {
+            no_new_privileges: no_new_privileges(security.as_deref(), capabilities),
+            non_root: non_root(security.as_deref()),
+            read_only_root: read_only_root(recording, exec, security.as_deref()),
+            complete: recording.coverage.complete,
+            children: false,
+        }
+    }
+
+    /// The same for an AppArmor profile with child profiles.
+    pub fn with_children(self) -> Self {
+        Self {
+            no_new_privileges: Setting::fails(
+                "programs change to AppArmor profiles of their own (--children), which the kernel refuses under it",
+            ),
+            children: true,
+            ..self
+        }
+    }
+}
+
+fn security(kind: InstanceKind) -> Option<Security> {
+    kind.container?.security
+}
+
+const UNKNOWN: &str = "the recording does not say how the container was set up";
+
+fn no_new_privileges(
+    security: Option<&[Security]>,
+    capabilities: Option<&Capabilities>,
+) -> Setting {
+    let Some(security) = security else {
+        return Setting::fails(UNKNOWN);
+    };
+    if security.iter().all(|it| it.no_new_privileges == Some(true)) {
+        return Setting::holds("it was recorded with it");
+    }
+    let as_user = security.iter().all(|it| it.uid.is_some_and(|uid| uid != 0));
+    let used_none = capabilities.is_some_and(|it| it.iter().next().is_none());
+    if as_user && used_none {
+        return Setting::holds(
+            "it was started by a user other than root and used no capability, so no program that it executed gave it one",
+        );
+    }
+    Setting::fails(
+        "it was recorded without, and may have gained privileges from a set-user-id program or from file capabilities",
+    )
+}
+
+fn non_root(security: Option<&[Security]>) -> Setting {
+    let Some(security) = security else {
+        return Setting::fails(UNKNOWN);
+    };
+    let users: BTreeSet<_> = security.iter().map(|it| it.uid).collect();
+    if users.contains(&None) {
+        return Setting::fails("the recording does not say as which user it was started");
+    }
+    let users: Vec<_> = users.into_iter().flatten().collect();
+    if users.contains(&0) {
+        return Setting::fails("it was started as root");
+    }
+    let users: Vec<_> = users.iter().map(u32::to_string).collect();
+    Setting::holds(format!("it was started as user {}", users.join(", ")))
+}
+
+fn read_only_root(
+    recording: &Recording,
+    exec: ExecPolicy,
+    security: Option<&[Security]>,
+) -> Setting {
+    if security.is_some_and(|all| all.iter().all(|it| it.read_only_root == Some(true))) {
+        return Setting::holds("it was recorded with it");
+    }
+    if !recording.providers.iter().any(|it| it.kind == kind::FILES) {
+        return Setting::fails("files were not observed");
+    }
+    let written: BTreeSet<FilePath> = recording
+        .files
+        .iter()
+        .filter(|seen| seen.evidence.iter().any(|who| exec.counts(who.phase)))
+        .filter(|seen| changes(seen.what.access) && !is_elsewhere(&seen.what.path))
+        .map(|seen| {
+            let path = &seen.what.path;
+            if seen.what.more {
+                path.clone()
+            } else {
+                path.parent().unwrap_or_else(|| path.clone())
+            }
+        })
+        .collect();
+    if written.is_empty() {
+        return Setting::holds("it changed no file outside of /dev, /proc and /sys");
+    }
+    let mut named: Vec<_> = written
+        .iter()
+        .take(MAX_NAMED)
+        .map(FilePath::to_string)
+        .collect();
+    if written.len() > MAX_NAMED {
+        named.push(format!("{} more", written.len() - MAX_NAMED));
+    }
+    Setting::fails(format!(
+        "it changes files in {}: once there is a volume at each of them, it can be set",
+        named.join(", ")
+    ))
+}
+
+fn changes(access: FileAccess) -> bool {
+    match access {
+        FileAccess::Write
+        | FileAccess::Append
+        | FileAccess::Create
+        | FileAccess::MakeDirectory
+        | FileAccess::Symlink
+        | FileAccess::Link
+        | FileAccess::Remove
+        | FileAccess::RemoveDirectory
+        | FileAccess::RenameFrom
+        | FileAccess::RenameTo
+        | FileAccess::ChangeMode
+        | FileAccess::ChangeOwner
+        | FileAccess::Truncate => true,
+        FileAccess::Read
+        | FileAccess::Lock
+        | FileAccess::LockExclusive
+        | FileAccess::Execute
+        | FileAccess::MapExecutable
+        | FileAccess::Connect => false,
+    }
+}
+
+/// Whether a path is in a file system of its own in every container, or is none.
+fn is_elsewhere(path: &FilePath) -> bool {
+    let bytes = path.as_bytes();
+    let places: [&[u8]; 3] = [b"/dev/", b"/proc/", b"/sys/"];
+    !bytes.starts_with(b"/") || places.iter().any(|place| bytes.starts_with(place))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{
+        profile::apparmor::fixture,
+        recording::{Container, Phase},
+    };
+
+    /// The recording of a container that was set up like this.
+    pub(crate) fn in_container(mut recording: Recording, security: Security) -> Recording {
+        for instance in &mut recording.instances {
+            instance.container = Some(Container {
+                engine: "containerd".to_owned(),
+                runtime: Some("runc".to_owned()),
+                id: "0123".to_owned(),
+                name: Some("web".to_owned()),
+                pod: Some("shop/cart-7d9c-x2x4z".to_owned()),
+                owner: Some("Deployment/cart".to_owned()),
+                role: Some("main".to_owned()),
+                labels: [].into(),
+                image: Some("registry.example/cart:1.2".to_owned()),
+                image_digest: None,
+                security: Some(security.clone()),
+                warnings: Vec::new(),
+                unresolved: Vec::new(),
+            });
+        }
+        recording
+    }
+
+    fn from_recording(recording: &Recording) -> Hardening {
+        Hardening::from_recording(recording, ExecPolicy::Probes, None)
+    }
+
+    #[test]
+    fn command_reveals_only_its_files() {
+        let hardening = from_recording(&fixture::empty());
+        assert!(!hardening.non_root.holds);
+        assert!(!hardening.no_new_privileges.holds);
+        assert!(hardening.read_only_root.holds);
+        let hardening = from_recording(&fixture::web());
+        assert!(hardening.read_only_root.reason.contains("/run/, "));
+    }
+
+    #[test]
+    fn container_settings_are_used() {
+        let user = Security {
+            uid: Some(101),
+            no_new_privileges: Some(true),
+            ..Security::default()
+        };
+        let hardening = from_recording(&in_container(fixture::empty(), user));
+        assert!(hardening.non_root.holds && hardening.no_new_privileges.holds);
+        let root = Security {
+            uid: Some(0),
+            read_only_root: Some(true),
+            ..Security::default()
+        };
+        let hardening = from_recording(&in_container(fixture::web(), root));
+        assert!(!hardening.non_root.holds && !hardening.no_new_privileges.holds);
+        assert!(hardening.read_only_root.holds);
+    }
+
+    #[test]
+    fn runtime_only_writes_are_ignored() {
+        let mut recording = fixture::empty();
+        let file = fixture::file(b"/etc/hostname", FileAccess::Write);
+        recording.files = vec![fixture::seen(file, Phase::Setup, "/usr/bin/runc")];
+        assert!(from_recording(&recording).read_only_root.holds);
+    }
+}

@@ -1,0 +1,42 @@
+//! Why a rule is in a profile.
+
+use std::fmt;
+
+/// Why a rule is in a profile. A rule may have several layers; output shows it in the first one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// The workload did it while it was recorded.
+    Observed,
+    /// The container runtime does it after the filter is loaded; see [`syscalls::runtime_init`].
+    RuntimeInit,
+    /// Needed, but hardly ever seen in staging; see [`syscalls::essential`].
+    Essential,
+    /// Another libc or kernel does by it what is allowed already; see [`syscalls::fallbacks`].
+    Fallback,
+}
+
+impl Layer {
+    /// All of them, in the order of output.
+    pub const ALL: [Self; 4] = [
+        Self::Observed,
+        Self::RuntimeInit,
+        Self::Essential,
+        Self::Fallback,
+    ];
+
+    /// The name in reviews.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Observed => "observed",
+            Self::RuntimeInit => "window",
+            Self::Essential => "essential",
+            Self::Fallback => "variant",
+        }
+    }
+}
+
+impl fmt::Display for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,18 @@
+//! Profiles: a model made from recordings, then one renderer a format. Pure.
+
+pub mod apparmor;
+pub mod artifact;
+pub mod capabilities;
+pub mod container_engine;
+pub mod hardening;
+pub mod kubernetes;
+mod layer;
+mod omissions;
+#[cfg(test)]
+mod rendering_tests;
+pub mod seccomp;
+pub mod systemd;
+pub(crate) mod yaml;
+
+pub use layer::Layer;
+pub use omissions::{Omission, Rendering, TargetError};

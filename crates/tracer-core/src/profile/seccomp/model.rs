@@ -1,0 +1,499 @@
+//! The model of a seccomp profile, and how it follows from recordings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Error, FallbackPolicy, Rule, Translation, arguments, fallback, oci::OciSeccomp, translation,
+};
+use crate::{
+    profile::Layer,
+    recording::{Blocked, Evidence, Executable, Phase, Recording, Syscall, SyscallId},
+};
+#[cfg(test)]
+use syscalls::condition::Conditions;
+use syscalls::{
+    Abi, Machine, arguments::Mode, errno, essential, fallbacks::Fallback, runtime_init,
+    translate::Counterpart,
+};
+
+/// What a profile is to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whose calls to add: container runtimes make some after they have loaded the filter.
+    pub runtime_init: runtime_init::RuntimeSelection,
+    /// Whether to add what staging hardly ever shows.
+    pub essential: bool,
+    /// Whether to add what another libc or kernel uses instead.
+    pub fallbacks: FallbackPolicy,
+    /// Which programs count that were put into a running container.
+    pub exec: ExecPolicy,
+    /// Whether to allow what a filter stopped while it was recorded.
+    pub allow_blocked: bool,
+    /// How far arguments are restricted.
+    pub arguments: Mode,
+    /// What a denied call returns.
+    pub errno: ErrnoPolicy,
+    /// The machine to make it for, by its native ABI; `None`: those that were recorded on.
+    pub arch: Option<Abi>,
+}
+
+/// Which programs count that were put into a running container (`kubectl exec`, probes).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ExecPolicy {
+    /// Those without a terminal: a probe never has one, and a person's shell does.
+    #[default]
+    Probes,
+    /// All.
+    All,
+    /// None.
+    None,
+}
+
+impl ExecPolicy {
+    /// Whether what was done in a phase by such a program, or by anyone, counts.
+    pub(crate) fn counts(self, phase: Phase) -> bool {
+        match phase {
+            Phase::Run => true,
+            Phase::Exec => self != Self::None,
+            Phase::Terminal => self == Self::All,
+            Phase::Setup | Phase::RuntimeInit => false,
+        }
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            runtime_init: runtime_init::RuntimeSelection::All,
+            essential: true,
+            fallbacks: FallbackPolicy::default(),
+            exec: ExecPolicy::default(),
+            allow_blocked: false,
+            arguments: Mode::default(),
+            errno: ErrnoPolicy::default(),
+            arch: None,
+        }
+    }
+}
+
+/// The calls of i386 that stand for many others, whose arguments they have in memory.
+pub(crate) const MULTIPLEXERS: [&str; 2] = ["ipc", "socketcall"];
+
+/// What a call that is not allowed returns; see [`syscalls::errno`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrnoPolicy {
+    /// ENOSYS for what callers probe for and for unknown numbers, EPERM for old calls.
+    #[default]
+    Probed,
+    /// EPERM for everything but the multiplexers of i386, which would be open without a rule of their
+    /// own.
+    Eperm,
+}
+
+/// A call that was attempted, and stopped by a filter that was in place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlockedAttempt {
+    /// The executables that attempted it.
+    pub executables: BTreeSet<Executable>,
+    /// What they saw of it.
+    pub saw: BTreeSet<Blocked>,
+}
+
+/// A call that was observed and that a profile cannot name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnknownSyscall {
+    /// The executables that were seen to make it.
+    pub executables: BTreeSet<Executable>,
+}
+
+/// Which system calls are allowed, why, and what the others return.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeccompProfile {
+    architectures: BTreeSet<Abi>,
+    rules: BTreeMap<&'static str, Rule>,
+    fallbacks: BTreeMap<&'static str, Vec<Fallback>>,
+    replaced_clone3: Option<Rule>,
+    refused: BTreeSet<&'static str>,
+    absent: BTreeSet<&'static str>,
+    blocked: BTreeMap<&'static str, BlockedAttempt>,
+    excluded: BTreeMap<&'static str, BTreeSet<Executable>>,
+    unnamed: BTreeMap<SyscallId, UnknownSyscall>,
+    runtime_init: runtime_init::RuntimeSelection,
+    runtime_init_syscalls: BTreeMap<&'static str, Vec<&'static runtime_init::Row>>,
+    errno: ErrnoPolicy,
+    translation: Option<Translation>,
+}
+
+impl SeccompProfile {
+    /// The profile under which all of `recordings` could run again.
+    ///
+    /// Only what was observed decides, not who first did it, when or how often.
+    ///
+    /// # Errors
+    ///
+    /// When there is no recording, or when the ABI of its machine is not known.
+    pub fn from_recordings(recordings: &[Recording], options: &Options) -> Result<Self, Error> {
+        let recorded = native_abis(recordings)?;
+        let natives = options.arch.map_or(recorded.clone(), |arch| [arch].into());
+        let translation = options.arch.map(|arch| Translation::new(arch, recorded));
+        let mut profile = Self {
+            architectures: natives.clone(),
+            rules: BTreeMap::new(),
+            fallbacks: BTreeMap::new(),
+            replaced_clone3: None,
+            refused: BTreeSet::new(),
+            absent: BTreeSet::new(),
+            blocked: BTreeMap::new(),
+            excluded: BTreeMap::new(),
+            unnamed: BTreeMap::new(),
+            runtime_init: options.runtime_init.clone(),
+            runtime_init_syscalls: translation::runtime_init_syscalls(
+                &options.runtime_init,
+                &natives,
+            ),
+            errno: options.errno,
+            translation,
+        };
+        for syscall in recordings.iter().flat_map(|recording| &recording.syscalls) {
+            profile.add_observed(syscall, options);
+        }
+        if options.arguments != Mode::Off
+            && options.errno == ErrnoPolicy::Probed
+            && options.fallbacks == FallbackPolicy::Fallbacks
+        {
+            let counts = |phase| options.exec.counts(phase);
+            profile.replaced_clone3 =
+                arguments::prefer_clone(&mut profile.rules, recordings, counts);
+        }
+        // The runtime is a native program, whatever the workload is.
+        for name in profile
+            .runtime_init_syscalls
+            .keys()
+            .copied()
+            .collect::<Vec<_>>()
+        {
+            for abi in &natives {
+                if abi.is_32_bit() {
+                    // What runtimes give to it was seen with 64-bit calls only.
+                    profile
+                        .rules
+                        .entry(name)
+                        .or_default()
+                        .allow(Layer::RuntimeInit);
+                } else {
+                    profile.add_layer(*abi, name, Layer::RuntimeInit, options);
+                }
+            }
+        }
+        if options.essential {
+            for abi in profile.architectures.clone() {
+                for name in essential::names(abi) {
+                    profile.add_layer(abi, name, Layer::Essential, options);
+                }
+            }
+        }
+        let start = profile.translation.iter().flat_map(|it| {
+            let to = it.to();
+            it.start().map(move |(name, _)| (to, name))
+        });
+        for (abi, name) in start.collect::<Vec<_>>() {
+            profile.add_layer(abi, name, Layer::Essential, options);
+        }
+        if options.fallbacks == FallbackPolicy::Fallbacks {
+            let observed = profile.replaced_clone3.is_some();
+            for added in fallback::added(&profile.rules, &profile.architectures, observed) {
+                profile.add_variant(added);
+            }
+        }
+        profile
+            .excluded
+            .retain(|name, _| profile.rules.get(name).is_none_or(|it| it.only().is_some()));
+        if options.errno == ErrnoPolicy::Probed {
+            profile.refused = profile
+                .architectures
+                .iter()
+                .flat_map(|abi| errno::long_established_syscalls(*abi))
+                .filter(|name| !profile.rules.contains_key(name))
+                .collect();
+            profile.absent = profile
+                .architectures
+                .iter()
+                .flat_map(|abi| errno::probed_syscalls(*abi))
+                .filter(|name| !profile.rules.contains_key(name))
+                .filter(|name| !errno::is_newer_than_libseccomp_2_5_4(name))
+                .collect();
+        } else if profile.architectures.contains(&Abi::I386) {
+            // An entry that says what the default says is left out by runtimes, and then a rule for
+            // `socket` lets `socketcall` through as well; see [`super::oci`].
+            profile.absent = MULTIPLEXERS
+                .into_iter()
+                .filter(|name| !profile.rules.contains_key(name))
+                .collect();
+        }
+        Ok(profile)
+    }
+
+    fn add_observed(&mut self, syscall: &Syscall, options: &Options) {
+        let abroad = self.translation.as_ref();
+        let abroad = abroad.filter(|it| !it.is_native(syscall.abi));
+        if abroad.is_none() {
+            self.architectures.insert(filtered_as(syscall.call()));
+        }
+        // The table's name, not the recording's: the number is what was observed, and a name from
+        // a file is not to be trusted with a grant.
+        let Some(name) = syscall.abi.syscall_name(syscall.nr) else {
+            let executables = syscall.evidence.iter().map(|who| who.executable.clone());
+            let unnamed = self.unnamed.entry(syscall.call()).or_default();
+            unnamed.executables.extend(executables);
+            return;
+        };
+        let (abi, by) = match abroad {
+            None => (syscall.abi, Ok(vec![Counterpart::itself(name)])),
+            Some(abroad) => (abroad.to(), abroad.of(syscall.abi, name)),
+        };
+        // What nothing does there has only its own name to be told by.
+        let shown = match &by {
+            Ok(by) => by.iter().map(|it| it.call).collect(),
+            Err(_) => vec![name],
+        };
+        let is_abroad = abroad.is_some();
+        for who in &syscall.evidence {
+            let mut layer = None;
+            for name in &shown {
+                layer = self.layer_for(name, who, options);
+            }
+            let Some(layer) = layer else {
+                continue;
+            };
+            for by in by.iter().flatten() {
+                let rule = self.rules.entry(by.call).or_default();
+                match by.only {
+                    Some(only) => rule.allow_only(layer, only.conditions, only.when),
+                    // With which arguments it was stopped is not recorded.
+                    None if who.blocked.is_some() => {
+                        arguments::allow_blocked(rule, layer, syscall);
+                    }
+                    None if by.same_arguments => {
+                        arguments::allow_observed(rule, layer, syscall, who.phase, options);
+                    }
+                    None => arguments::allow_moved(rule, layer, syscall),
+                }
+                rule.seen(abi, who);
+            }
+            if is_abroad && let Some(translation) = &mut self.translation {
+                translation.add(syscall.abi, name, by.as_deref().map_err(|why| *why), who);
+            }
+        }
+    }
+
+    /// The layer that evidence wants a call in; notes what was stopped, and what does not count.
+    fn layer_for(
+        &mut self,
+        name: &'static str,
+        who: &Evidence,
+        options: &Options,
+    ) -> Option<Layer> {
+        let counts = options.exec.counts(who.phase);
+        if let Some(blocked) = who.blocked
+            && counts
+        {
+            let stopped = self.blocked.entry(name).or_default();
+            stopped.executables.insert(who.executable.clone());
+            stopped.saw.insert(blocked);
+        }
+        if who.blocked.is_some() && !options.allow_blocked {
+            // It ran without it: what one filter forbade, the next does not grant.
+            return None;
+        }
+        if counts {
+            return Some(Layer::Observed);
+        }
+        match who.phase {
+            Phase::RuntimeInit if options.runtime_init != runtime_init::RuntimeSelection::None => {
+                Some(Layer::RuntimeInit)
+            }
+            Phase::Exec | Phase::Terminal => {
+                let excluded = self.excluded.entry(name).or_default();
+                excluded.insert(who.executable.clone());
+                None
+            }
+            // Made before the filter is loaded: nothing needs it.
+            _ => None,
+        }
+    }
+
+    /// The profile in the OCI runtime-spec's form, as text; see [`super::oci`].
+    ///
+    /// # Errors
+    ///
+    /// None in practice: every value has a form in JSON.
+    pub fn to_oci_json(&self) -> serde_json::Result<String> {
+        OciSeccomp::from(self).to_json()
+    }
+
+    fn add_layer(&mut self, abi: Abi, name: &'static str, layer: Layer, options: &Options) {
+        let rule = self.rules.entry(name).or_default();
+        arguments::allow_known(rule, layer, (abi, name), options);
+    }
+
+    fn add_variant(&mut self, added: Fallback) {
+        let rule = self.rules.entry(added.call).or_default();
+        match added.only {
+            None => rule.allow(Layer::Fallback),
+            Some(only) => rule.allow_only(Layer::Fallback, only.conditions, only.when),
+        }
+        let reasons = self.fallbacks.entry(added.call).or_default();
+        if !reasons.contains(&added) {
+            reasons.push(added);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn allow_only(
+        &mut self,
+        name: &'static str,
+        layer: Layer,
+        conditions: Conditions,
+        when: &'static str,
+    ) {
+        let rule = self.rules.entry(name).or_default();
+        rule.allow_only(layer, conditions, when);
+    }
+
+    /// The ABIs it is for, in the order of output: those of the machines recorded on, and those of
+    /// observed calls, named or not. A call of any other ABI kills its caller.
+    pub fn architectures(&self) -> impl Iterator<Item = Abi> {
+        self.architectures.iter().copied()
+    }
+
+    /// Every allowed call by name.
+    ///
+    /// A name holds for all architectures: the OCI form cannot tell them apart.
+    pub fn rules(&self) -> impl Iterator<Item = (&'static str, &Rule)> {
+        self.rules.iter().map(|(name, rule)| (*name, rule))
+    }
+
+    /// The rule of a call, if it is allowed.
+    pub fn rule(&self, name: &str) -> Option<&Rule> {
+        self.rules.get(name)
+    }
+
+    /// The allowed calls that output shows in `layer`: those of no earlier one.
+    pub fn names_in(&self, layer: Layer) -> impl Iterator<Item = &'static str> {
+        self.rules()
+            .filter(move |(_, rule)| rule.layer() == Some(layer))
+            .map(|(name, _)| name)
+    }
+
+    /// The calls of the layer `fallback`, each with what it stands in for; of those that make one
+    /// allowed for any arguments and those that do not, the former.
+    pub fn fallbacks(
+        &self,
+    ) -> impl Iterator<Item = (&'static str, impl Iterator<Item = &Fallback>)> {
+        self.fallbacks.iter().map(|(name, reasons)| {
+            let any = reasons.iter().any(|added| added.only.is_none());
+            let shown = reasons.iter().filter(move |it| it.only.is_none() || !any);
+            (*name, shown)
+        })
+    }
+
+    /// Who called clone3, when clone is allowed in its place.
+    pub fn replaced_clone3(&self) -> Option<&Rule> {
+        self.replaced_clone3.as_ref()
+    }
+
+    /// The container runtimes that the layer `runtime_init` is for.
+    pub fn runtime_init(&self) -> &runtime_init::RuntimeSelection {
+        &self.runtime_init
+    }
+
+    /// What the chosen runtimes call before they start the workload, each with those that need it.
+    pub fn runtime_init_syscalls(
+        &self,
+    ) -> &BTreeMap<&'static str, Vec<&'static runtime_init::Row>> {
+        &self.runtime_init_syscalls
+    }
+
+    /// What became of the calls, when the profile is for a machine that was not recorded on.
+    pub fn translation(&self) -> Option<&Translation> {
+        let translation = self.translation.as_ref();
+        translation.filter(|it| it.from().next().is_some())
+    }
+
+    /// The calls that return EPERM by a rule of their own; all others that are not allowed return
+    /// [`default_errno`](Self::default_errno).
+    pub fn refused(&self) -> impl Iterator<Item = &'static str> {
+        self.refused.iter().copied()
+    }
+
+    /// The calls that return ENOSYS by a rule of their own, for runtimes that do not know
+    /// [`default_errno`](Self::default_errno) (Docker before 22.06): those that callers probe for. With
+    /// [`ErrnoPolicy::Eperm`], i386's multiplexers.
+    pub fn absent(&self) -> impl Iterator<Item = &'static str> {
+        self.absent.iter().copied()
+    }
+
+    /// What a call without a rule returns.
+    pub fn default_errno(&self) -> u32 {
+        match self.errno {
+            ErrnoPolicy::Probed => errno::ENOSYS,
+            ErrnoPolicy::Eperm => errno::EPERM,
+        }
+    }
+
+    /// The calls that the workload attempted while it was recorded, and that a filter already in place
+    /// stopped.
+    pub fn blocked(&self) -> impl Iterator<Item = (&'static str, &BlockedAttempt)> {
+        self.blocked.iter().map(|(name, stopped)| (*name, stopped))
+    }
+
+    /// The calls that only programs made that do not count: which were put into the running container
+    /// by somebody.
+    pub fn excluded(&self) -> impl Iterator<Item = (&'static str, &BTreeSet<Executable>)> {
+        self.excluded.iter().map(|(name, who)| (*name, who))
+    }
+
+    /// The observed calls that no name stands for, so that the profile cannot allow them.
+    pub fn unnamed(&self) -> impl Iterator<Item = (SyscallId, &UnknownSyscall)> {
+        self.unnamed.iter().map(|(call, unnamed)| (*call, unnamed))
+    }
+}
+
+/// The ABI that a filter takes a call for.
+///
+/// Of an ABI that a profile does not list, every call kills the calling thread (libseccomp's
+/// SCMP_FLTATR_ACT_BADARCH), so a probe that merely failed needs its ABI listed in order to fail
+/// again. libseccomp takes every x86-64 number from bit 30 up for x32, negative ones too, but for
+/// -1 (src/gen_bpf.c); measured: number -5 kills under a profile without x32.
+pub(super) fn filtered_as(call: SyscallId) -> Abi {
+    const X32_BIT: u32 = 1 << 30;
+    if call.abi == Abi::X86_64 && (X32_BIT..u32::MAX).contains(&call.nr) {
+        Abi::X32
+    } else {
+        call.abi
+    }
+}
+
+/// The native ABIs of the machines that were recorded on.
+fn native_abis(recordings: &[Recording]) -> Result<BTreeSet<Abi>, Error> {
+    if recordings.is_empty() {
+        return Err(Error::NoRecording);
+    }
+    recordings
+        .iter()
+        .flat_map(|recording| recording.hosts().map(move |host| (recording, host)))
+        .map(|(recording, host)| {
+            let machine = &host.machine;
+            Machine::native_abi(machine)
+                .or_else(|| {
+                    let seen = recording.syscalls.first()?;
+                    Some(match seen.abi {
+                        Abi::X86_64 | Abi::I386 | Abi::X32 => Abi::X86_64,
+                        Abi::Aarch64 | Abi::Arm => Abi::Aarch64,
+                        Abi::Riscv64 => Abi::Riscv64,
+                    })
+                })
+                .ok_or_else(|| Error::UnknownMachine(machine.clone()))
+        })
+        .collect()
+}

@@ -1,0 +1,418 @@
+//! The types of a recording.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, SeqAccess, Visitor},
+};
+
+use super::{
+    Accesses, Arguments, CapabilityUse, Coverage, FileUse, InstanceKind, Merged, MountUse,
+    ObservedAccess, SignalUse, SocketUse, TraceUse,
+};
+use syscalls::Abi;
+
+/// The `schema` of the recordings that this version reads and writes.
+pub const SCHEMA: &str = "tracer.recording/v1";
+
+/// Everything observed of a workload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recording {
+    /// Always [`SCHEMA`].
+    pub schema: String,
+    /// What was recorded.
+    pub workload: Workload,
+    /// Where; of a merged recording the first of its hosts, see [`hosts`](Self::hosts).
+    pub host: Host,
+    /// The runs of the workload; evidence refers to them by index. The indices after the last one are
+    /// those of `merged.folded`.
+    pub instances: Vec<Instance>,
+    /// Which provider served each kind of observation, and what it cannot see. A kind that is not
+    /// listed was not observed.
+    pub providers: Vec<Provider>,
+    /// Every (ABI, number) that was seen, in that order, once each.
+    #[serde(deserialize_with = "unique_syscalls")]
+    pub syscalls: Vec<Syscall>,
+    /// Accesses to files; of these and the kinds below each different thing is there once, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<ObservedAccess<FileUse>>,
+    /// Capabilities that were asked for and granted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capabilities: Vec<ObservedAccess<CapabilityUse>>,
+    /// Sockets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sockets: Vec<ObservedAccess<SocketUse>>,
+    /// Signals.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<ObservedAccess<SignalUse>>,
+    /// What needs a debugger's rights.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub traces: Vec<ObservedAccess<TraceUse>>,
+    /// Changes of the mount tree.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<ObservedAccess<MountUse>>,
+    /// How sure all this is.
+    pub coverage: Coverage,
+    /// What only a recording that was merged from others has; absent when there is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<Merged>,
+}
+
+impl Recording {
+    /// Every host that a part of it was recorded on.
+    pub fn hosts(&self) -> impl Iterator<Item = &Host> {
+        let others = self.merged.iter().flat_map(|merged| &merged.hosts);
+        std::iter::once(&self.host).chain(others)
+    }
+
+    /// Every command that was recorded; none when only running cgroups were.
+    pub fn commands(&self) -> impl Iterator<Item = &Vec<String>> {
+        let others = self.merged.iter().flat_map(|merged| &merged.commands);
+        std::iter::once(&self.workload.command)
+            .chain(others)
+            .filter(|command| !command.is_empty())
+    }
+
+    /// The kinds of its instances, those that are not listed any more included.
+    pub fn kinds(&self) -> BTreeSet<InstanceKind> {
+        let others = self.merged.iter().flat_map(|merged| &merged.kinds);
+        let listed = self.instances.iter().map(InstanceKind::from_instance);
+        listed.chain(others.cloned()).collect()
+    }
+
+    /// Takes over what was seen of files, capabilities, sockets, signals, ptrace and mounts.
+    pub fn set_accesses(&mut self, accesses: Accesses) {
+        self.files = accesses.files.into_seen();
+        self.capabilities = accesses.capabilities.into_seen();
+        self.sockets = accesses.sockets.into_seen();
+        self.signals = accesses.signals.into_seen();
+        self.traces = accesses.traces.into_seen();
+        self.mounts = accesses.mounts.into_seen();
+    }
+
+    /// How many runs it is of, those that are not listed any more included.
+    pub fn runs(&self) -> usize {
+        let folded = self.merged.as_ref().map_or(0, |merged| merged.folded.len());
+        self.instances.len() + folded
+    }
+}
+
+/// What gets one profile.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    /// The name of its folder.
+    pub name: String,
+    /// The command and its arguments; empty when a running cgroup was recorded.
+    pub command: Vec<String>,
+}
+
+/// The machine a recording was made on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Host {
+    /// `uname -r`.
+    pub kernel: String,
+    /// `uname -m`.
+    pub machine: String,
+    /// The version of tracer that recorded.
+    pub tracer: String,
+}
+
+/// One run of the workload.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Instance {
+    /// How it was recorded.
+    pub source: Source,
+    /// Where; absent when it is the recording's `host`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Host>,
+    /// Path of its cgroup below the v2 mount.
+    pub cgroup: String,
+    /// When its recording began, RFC 3339.
+    pub began: String,
+    /// When that ended, RFC 3339.
+    pub ended: String,
+    /// Whether it was recorded from its first call.
+    pub start_observed: bool,
+    /// The container that it is; `null` when it is none, or nothing said so.
+    pub container: Option<Container>,
+    /// Calls counted; `null` when several instances were recorded at once, which are not counted
+    /// apart.
+    pub calls: Option<u64>,
+}
+
+/// What is known of the container that an instance is. Names are what others wrote.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Container {
+    /// The engine that made it: docker, containerd, …
+    pub engine: String,
+    /// The OCI runtime that runs it: runc, crun.
+    pub runtime: Option<String>,
+    /// Its id.
+    pub id: String,
+    /// Its name in its pod or engine.
+    pub name: Option<String>,
+    /// Its pod, as NAMESPACE/NAME.
+    pub pod: Option<String>,
+    /// What owns the pod, as KIND/NAME.
+    pub owner: Option<String>,
+    /// What it is in its pod: main, init, sidecar, ephemeral.
+    pub role: Option<String>,
+    /// Labels: the pod's, else the engine's.
+    pub labels: BTreeMap<String, String>,
+    /// The image as it was asked for.
+    pub image: Option<String>,
+    /// The image's digest, or its id.
+    pub image_digest: Option<String>,
+    /// What it was allowed to do while it was recorded; `null` when its `config.json` was not found.
+    pub security: Option<Security>,
+    /// What a reader of its profile has to know.
+    pub warnings: Vec<Warning>,
+    /// What could not be found out, and why.
+    pub unresolved: Vec<String>,
+}
+
+/// What a container was allowed to do, by its `config.json`.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Security {
+    /// User id of its first process.
+    pub uid: Option<u32>,
+    /// Whether it has a user namespace: its root is not the host's.
+    pub user_namespace: bool,
+    /// `noNewPrivileges`.
+    pub no_new_privileges: Option<bool>,
+    /// Whether it is privileged.
+    pub privileged: bool,
+    /// The capabilities that its processes could have (the bounding set), `CAP_…`.
+    pub capabilities: BTreeSet<String>,
+    /// Default action of the seccomp filter that it ran under; `null` for none, or not known.
+    pub seccomp: Option<String>,
+    /// The AppArmor profile that it ran under.
+    pub apparmor: Option<String>,
+    /// Whether its root file system is read-only.
+    pub read_only_root: Option<bool>,
+}
+
+/// What a reader of a container's profile has to know.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Warning {
+    /// For programs.
+    pub code: String,
+    /// For people.
+    pub text: String,
+}
+
+/// How an instance came to be recorded.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// tracer ran the command.
+    Command,
+    /// tracer attached to a cgroup.
+    Cgroup,
+    /// tracer recorded a container.
+    Container,
+}
+
+/// What served a kind of observation.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The kind: `syscalls`, …
+    pub kind: String,
+    /// The mechanism.
+    pub provider: String,
+    /// What it cannot see by its nature.
+    pub cannot_see: Vec<String>,
+}
+
+/// A system call that was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Syscall {
+    /// The calling convention.
+    pub abi: Abi,
+    /// The number as the kernel got it.
+    pub nr: u32,
+    /// Its name; `null` when it has none in tracer's tables.
+    pub name: Option<String>,
+    /// Where in the workload's life it was seen.
+    pub phases: BTreeSet<Phase>,
+    /// Whether it was attempted, at least once, and stopped by a filter that was already in place;
+    /// the evidence tells by whom, and whether it was let through for others.
+    pub blocked: bool,
+    /// The values that it was given; absent when none are recorded of this call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arguments: Option<Arguments>,
+    /// Who made it: one entry for each (instance, phase, executable, blocked), in that order.
+    pub evidence: Vec<Evidence>,
+}
+
+impl Syscall {
+    /// What it is called in a sentence: its name, or its number.
+    pub fn label(&self) -> String {
+        self.name
+            .clone()
+            .unwrap_or_else(|| format!("number {}", self.nr))
+    }
+
+    /// The (ABI, number) it is known by.
+    pub fn call(&self) -> SyscallId {
+        SyscallId {
+            abi: self.abi,
+            nr: self.nr,
+        }
+    }
+}
+
+/// What names a system call: its number means nothing without its ABI.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct SyscallId {
+    /// The calling convention.
+    pub abi: Abi,
+    /// The number as the kernel got it.
+    pub nr: u32,
+}
+
+/// Where in the life of a workload a call was made.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The runtime prepares the container.
+    Setup,
+    /// Between filter load and exec: these calls must be in the profile.
+    #[serde(rename = "window")]
+    RuntimeInit,
+    /// The workload.
+    Run,
+    /// A process put into the container later: a probe, `kubectl exec`.
+    Exec,
+    /// The same, with a terminal: somebody's interactive session.
+    Terminal,
+}
+
+impl Phase {
+    /// The name in recordings and reviews.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Setup => "setup",
+            Self::RuntimeInit => "window",
+            Self::Run => "run",
+            Self::Exec => "exec",
+            Self::Terminal => "terminal",
+        }
+    }
+}
+
+/// What a program saw of a call that a filter stopped.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Blocked {
+    /// This error number.
+    Errno(u16),
+    /// An error number above 200.
+    OtherErrno,
+    /// SIGSYS: the filter traps or kills.
+    Signal,
+    /// A value: the filter has a supervisor that answered, or returns error 0.
+    Value,
+}
+
+/// Who made a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// Index into `instances`.
+    pub instance: u32,
+    /// The phase.
+    pub phase: Phase,
+    /// The executable.
+    pub executable: Executable,
+    /// What the program saw, when a filter stopped the call; `null` when it was made.
+    pub blocked: Option<Blocked>,
+    /// The first such call; `null` when the ring was full at that moment.
+    pub first: Option<FirstSeen>,
+}
+
+/// The executable a process was running.
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Executable {
+    /// The path it was started by.
+    Path(String),
+    /// The beginning of a path that was too long to keep.
+    Truncated(String),
+    /// What starts the workload: the call was made before the first exec.
+    Launcher,
+    /// It is not known.
+    Unknown,
+}
+
+/// The first time a call was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FirstSeen {
+    /// Nanoseconds since the recording began.
+    pub after_ns: u64,
+    /// Process id, in the host's pid namespace.
+    pub pid: u32,
+    /// Thread id, in the host's pid namespace.
+    pub tid: u32,
+    /// The thread's command name.
+    pub comm: String,
+    /// The six argument registers.
+    pub args: [u64; 6],
+}
+
+/// Refuses two entries for one call where the second one stands, so that the error has its line
+/// and column.
+fn unique_syscalls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Syscall>, D::Error> {
+    struct Unique;
+
+    impl<'de> Visitor<'de> for Unique {
+        type Value = Vec<Syscall>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list of system calls")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut seen = BTreeSet::new();
+            let mut syscalls = Vec::new();
+            while let Some(syscall) = seq.next_element::<Syscall>()? {
+                if !seen.insert(syscall.call()) {
+                    return Err(de::Error::custom(format_args!(
+                        "duplicate system call {} {}",
+                        syscall.abi, syscall.nr
+                    )));
+                }
+                syscalls.push(syscall);
+            }
+            syscalls.sort_by_key(Syscall::call);
+            Ok(syscalls)
+        }
+    }
+
+    deserializer.deserialize_seq(Unique)
+}

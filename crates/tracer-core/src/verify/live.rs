@@ -1,0 +1,254 @@
+//! What a filter stopped while a command ran under it: each call that was tried, and how often.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::by;
+use crate::{
+    profile::seccomp::evaluate::Filter,
+    recording::{Blocked, Executable, FirstSeen, Recording, SyscallId, plain_text},
+};
+use syscalls::{Abi, arguments::recorded};
+
+/// All that was denied so far.
+#[derive(Clone, Debug, Default)]
+pub struct Denials {
+    seen: BTreeMap<(SyscallId, Executable, Blocked), (FirstSeen, u64)>,
+    /// The last call of each thread that ended in a signal.
+    signalled: BTreeMap<u32, SyscallId>,
+}
+
+/// What one executable was denied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Denied {
+    /// The call's name, or its number.
+    pub call: String,
+    /// The ABI.
+    pub abi: Abi,
+    /// The number.
+    pub nr: u32,
+    /// By whom.
+    pub executable: Executable,
+    /// What it saw.
+    pub saw: Blocked,
+    /// How often; where events were lost, at least.
+    pub times: u64,
+    /// The first time; `None` when its event was lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<FirstSeen>,
+    /// With which arguments then, by the manuals' names where they have some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given: Option<String>,
+    /// What decided, where the arguments tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+impl Denials {
+    /// Adds one; returns it when it is the first of its kind.
+    pub fn add(
+        &mut self,
+        call: SyscallId,
+        executable: Executable,
+        saw: Blocked,
+        seen: FirstSeen,
+        filter: &Filter,
+    ) -> Option<Denied> {
+        // A thread that is killed is told twice by most kernels: by the exit of the call, and by its own
+        // end, where its registers are not read any more.
+        if saw == Blocked::Signal {
+            let before = self.signalled.insert(seen.tid, call);
+            if before == Some(call) && seen.args == [0; 6] {
+                return None;
+            }
+        } else {
+            self.signalled.remove(&seen.tid);
+        }
+        let key = (call, executable, saw);
+        if let Some((_, times)) = self.seen.get_mut(&key) {
+            *times += 1;
+            return None;
+        }
+        let denied = denied(&key, Some(&seen), 1, filter);
+        self.seen.insert(key, (seen, 1));
+        Some(denied)
+    }
+
+    /// Everything, with what only the recording's marks tell.
+    pub fn finish(mut self, recording: &Recording, filter: &Filter) -> Vec<Denied> {
+        let mut all = Vec::new();
+        for syscall in &recording.syscalls {
+            for evidence in &syscall.evidence {
+                let Some(saw) = evidence.blocked else {
+                    continue;
+                };
+                let key = (syscall.call(), evidence.executable.clone(), saw);
+                all.push(match self.seen.remove(&key) {
+                    Some((first, times)) => denied(&key, Some(&first), times, filter),
+                    None => denied(&key, evidence.first.as_ref(), 1, filter),
+                });
+            }
+        }
+        // A mark tells one way of ending only, of each call and executable.
+        let more = self.seen.iter();
+        all.extend(more.map(|(key, (first, times))| denied(key, Some(first), *times, filter)));
+        all.sort_by(|a, b| {
+            (&a.call, a.abi, &a.executable, a.saw).cmp(&(&b.call, b.abi, &b.executable, b.saw))
+        });
+        all
+    }
+}
+
+fn denied(
+    (call, executable, saw): &(SyscallId, Executable, Blocked),
+    first: Option<&FirstSeen>,
+    times: u64,
+    filter: &Filter,
+) -> Denied {
+    // A thread that was killed outright leaves no registers to read.
+    let args = first
+        .map(|first| first.args)
+        .filter(|args| *saw != Blocked::Signal || *args != [0; 6]);
+    let name = call.abi.syscall_name(call.nr);
+    Denied {
+        call: name.map_or_else(|| format!("number {}", call.nr), str::to_owned),
+        abi: call.abi,
+        nr: call.nr,
+        executable: executable.clone(),
+        saw: *saw,
+        times,
+        first: first.cloned(),
+        given: args.map(|args| given(*call, args)),
+        by: args.map(|args| by(filter.evaluate(*call, args).decider)),
+    }
+}
+
+/// The arguments by name where they are known to choose what the call does, else the registers.
+fn given(call: SyscallId, args: [u64; 6]) -> String {
+    let name = call.abi.syscall_name(call.nr);
+    let known = name.and_then(|name| recorded(call.abi, name));
+    match known.filter(|it| !it.behind_pointer) {
+        Some(recorded) => {
+            let values: Vec<_> = recorded
+                .arguments
+                .iter()
+                .filter_map(|it| Some(args.get(it.index as usize)? & it.mask))
+                .collect();
+            recorded.describe(&values)
+        }
+        None => {
+            let args: Vec<_> = args.iter().map(|it| format!("{it:#x}")).collect();
+            args.join(", ")
+        }
+    }
+}
+
+impl Denied {
+    /// In a sentence.
+    pub fn describe(&self) -> String {
+        let mut text = format!(
+            "{} ({}): {}",
+            self.call,
+            self.abi,
+            plain_text::blocked(self.saw)
+        );
+        if let Some(by) = &self.by {
+            text.push_str(&format!(" by {by}"));
+        }
+        text.push_str(&format!("; {}", plain_text::executable(&self.executable)));
+        if let Some(first) = &self.first {
+            text.push_str(&format!(
+                " (pid {}, {})",
+                first.pid,
+                plain_text::plain(&first.comm)
+            ));
+        }
+        if let Some(given) = &self.given {
+            text.push_str(&format!(", with {given}"));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        profile::seccomp::{
+            evaluate::{Host, Libseccomp, Runtime},
+            fixture::{path, recording},
+            oci::OciSeccomp,
+        },
+        recording::Phase,
+    };
+
+    fn filter() -> Filter {
+        let host = Host {
+            native: Abi::X86_64,
+            runtime: Runtime::Runc,
+            libseccomp: Libseccomp::Newest,
+        };
+        let json = r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["prctl","mkdir"],"action":"SCMP_ACT_ERRNO"}]}"#;
+        Filter::new(&OciSeccomp::from_json(json).unwrap(), host).unwrap()
+    }
+
+    #[test]
+    fn kill_is_counted_once() {
+        let mut denials = Denials::default();
+        let call = SyscallId {
+            abi: Abi::X86_64,
+            nr: 83,
+        };
+        let mut add = |args| {
+            let saw = Blocked::Signal;
+            denials.add(call, path("/bin/web"), saw, seen(args), &filter())
+        };
+        assert!(add([1; 6]).is_some() && add([0; 6]).is_none());
+        let all = denials.finish(&recording(&[]), &filter());
+        assert_eq!(all[0].times, 1);
+    }
+
+    fn seen(args: [u64; 6]) -> FirstSeen {
+        FirstSeen {
+            after_ns: 1,
+            pid: 7,
+            tid: 7,
+            comm: "web".to_owned(),
+            args,
+        }
+    }
+
+    #[test]
+    fn each_denial_is_reported_once_and_counted() {
+        let mut denials = Denials::default();
+        let call = SyscallId {
+            abi: Abi::X86_64,
+            nr: 157,
+        };
+        let args = [36, 1, 0, 0, 0, 0];
+        let mut add = || {
+            let saw = Blocked::Errno(1);
+            denials.add(call, path("/bin/web"), saw, seen(args), &filter())
+        };
+        assert_eq!(
+            add().unwrap().describe(),
+            "prctl (x86_64): EPERM by syscalls[0]; /bin/web (pid 7, web), with PR_SET_CHILD_SUBREAPER"
+        );
+        assert!(add().is_none() && add().is_none());
+        // Of mkdir the event was lost.
+        let mut recording = recording(&[
+            (Abi::X86_64, 157, Phase::Run, path("/bin/web")),
+            (Abi::X86_64, 83, Phase::Run, path("/bin/web")),
+            (Abi::X86_64, 0, Phase::Run, path("/bin/web")),
+        ]);
+        for syscall in &mut recording.syscalls {
+            syscall.evidence[0].blocked = (syscall.nr != 0).then_some(Blocked::Errno(1));
+            syscall.evidence[0].first = None;
+        }
+        let all = denials.finish(&recording, &filter());
+        let told: Vec<_> = all.iter().map(|it| (it.call.as_str(), it.times)).collect();
+        assert_eq!(told, [("mkdir", 1), ("prctl", 3)]);
+        assert_eq!(all[0].describe(), "mkdir (x86_64): EPERM; /bin/web");
+    }
+}

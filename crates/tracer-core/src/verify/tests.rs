@@ -1,0 +1,294 @@
+use super::*;
+use crate::{
+    profile::seccomp::{
+        Options, SeccompProfile,
+        evaluate::Libseccomp,
+        fixture::{self, mixed, path},
+    },
+    recording::{Arguments, Blocked, Combination, Executable},
+};
+
+fn enforced(profile: &OciSeccomp) -> Vec<Enforced> {
+    let on = |runtime| Enforced {
+        profile: profile.clone(),
+        host: Host {
+            native: Abi::X86_64,
+            runtime,
+            libseccomp: Libseccomp::Newest,
+        },
+    };
+    Runtime::ALL.map(on).to_vec()
+}
+
+fn ask(profile: &OciSeccomp, recording: &Recording, runtime_init: RuntimeSelection) -> Report {
+    verify(&VerifyInput {
+        profiles: enforced(profile),
+        recordings: vec![("web".to_owned(), recording)],
+        runtime_init,
+        no_new_privileges: None,
+        terminal: false,
+    })
+}
+
+fn profile(json: &str) -> OciSeccomp {
+    OciSeccomp::from_json(json).unwrap()
+}
+
+/// Lets `names` through, and what else `entries` say.
+fn allowing(names: &str, entries: &str) -> OciSeccomp {
+    profile(&format!(
+        r#"{{"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86_64"],"syscalls":[{{"names":[{names}],"action":"SCMP_ACT_ALLOW"}}{entries}]}}"#
+    ))
+}
+
+fn web(seen: &[(u32, Phase)]) -> Recording {
+    let seen: Vec<_> = seen
+        .iter()
+        .map(|(nr, phase)| (Abi::X86_64, *nr, *phase, path("/bin/web")))
+        .collect();
+    fixture::recording(&seen)
+}
+
+fn given(recording: &mut Recording, nr: u32, indices: &[u32], values: &[&[u64]]) {
+    let call = recording.syscalls.iter_mut().find(|it| it.nr == nr);
+    call.unwrap().arguments = Some(Arguments {
+        indices: indices.to_vec(),
+        seen: values
+            .iter()
+            .map(|values| Combination {
+                phase: Phase::Run,
+                values: values.to_vec(),
+                executables: [path("/bin/web")].into(),
+            })
+            .collect(),
+        cut: [].into(),
+    });
+}
+
+fn found(report: &Report) -> Vec<(&str, Answer, Vec<&str>)> {
+    report.recordings[0]
+        .findings
+        .iter()
+        .map(|it| {
+            let given = it.given.iter().map(String::as_str);
+            (it.call.as_str(), it.answer, given.collect())
+        })
+        .collect()
+}
+
+const PRCTL: u32 = 157;
+const SOCKET: u32 = 41;
+
+#[test]
+fn profile_allows_its_own_recording() {
+    let mut recording = mixed();
+    recording.syscalls.retain(|it| it.nr != 999);
+    let options = Options::default();
+    let made = SeccompProfile::from_recordings(std::slice::from_ref(&recording), &options);
+    let report = ask(
+        &OciSeccomp::from(&made.unwrap()),
+        &recording,
+        RuntimeSelection::All,
+    );
+    assert!(report.recordings[0].findings.is_empty(), "{report:?}");
+    assert!(report.runtime_init.is_empty(), "{:?}", report.runtime_init);
+    assert!(!report.denies() && !report.is_undecided());
+    assert_eq!(report.starts.len(), 4);
+    assert!(!report.recordings[0].complete);
+}
+
+#[test]
+fn denial_shows_caller_and_outcome() {
+    let recording = web(&[(0, Phase::Run), (101, Phase::Run), (83, Phase::Setup)]);
+    let kills = r#",{"names":["ptrace"],"action":"SCMP_ACT_KILL_PROCESS"}"#;
+    let report = ask(
+        &allowing(r#""read""#, kills),
+        &recording,
+        RuntimeSelection::None,
+    );
+    assert_eq!(found(&report), [("ptrace", Answer::Denied, vec![])]);
+    let ptrace = &report.recordings[0].findings[0];
+    assert_eq!(ptrace.outcomes[0].sees, "the end of its process");
+    assert_eq!(ptrace.outcomes[0].by, "syscalls[1]");
+    assert_eq!(ptrace.evidence[0].executable, path("/bin/web"));
+    assert_eq!(ptrace.runtimes.len(), 2);
+    assert!(report.denies());
+}
+
+#[test]
+fn differing_runtimes_are_reported_separately() {
+    // Above the largest number that is named runc says ENOSYS.
+    let recording = web(&[(0, Phase::Run), (435, Phase::Run)]);
+    let report = ask(
+        &allowing(r#""read","write""#, ""),
+        &recording,
+        RuntimeSelection::None,
+    );
+    let saw: Vec<_> = report.recordings[0]
+        .findings
+        .iter()
+        .map(|it| {
+            (
+                it.outcomes[0].sees.as_str(),
+                it.runtimes.iter().next().copied(),
+            )
+        })
+        .collect();
+    assert_eq!(saw, [("EPERM", Some("crun")), ("ENOSYS", Some("runc"))]);
+}
+
+#[test]
+fn recorded_arguments_decide() {
+    let option = r#",{"names":["prctl"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":36,"op":"SCMP_CMP_EQ"}]}"#;
+    let mut recording = web(&[(PRCTL, Phase::Run)]);
+    given(&mut recording, PRCTL, &[0], &[&[36], &[35]]);
+    let report = ask(
+        &allowing(r#""read""#, option),
+        &recording,
+        RuntimeSelection::None,
+    );
+    assert_eq!(
+        found(&report),
+        [("prctl", Answer::Denied, vec!["PR_SET_MM"])]
+    );
+    // That it is not 35 shows in the half that is recorded.
+    assert_eq!(report.recordings[0].assumed, 1);
+}
+
+#[test]
+fn unrecorded_arguments_are_undecided() {
+    // The second argument of prctl is not recorded.
+    let second = r#",{"names":["prctl"],"action":"SCMP_ACT_ALLOW","args":[{"index":1,"value":7,"op":"SCMP_CMP_EQ"}]}"#;
+    let profile = allowing(r#""read""#, second);
+    let mut recording = web(&[(PRCTL, Phase::Run)]);
+    given(&mut recording, PRCTL, &[0], &[&[36]]);
+    // The first time is known whole, but it was another option.
+    recording.syscalls[0].evidence[0]
+        .first
+        .as_mut()
+        .unwrap()
+        .args[0] = 1;
+    let report = ask(&profile, &recording, RuntimeSelection::None);
+    assert_eq!(
+        found(&report),
+        [("prctl", Answer::Undecided, vec!["PR_SET_CHILD_SUBREAPER"])]
+    );
+    assert_eq!(report.recordings[0].findings[0].depends_on, [1].into());
+    assert!(!report.denies() && report.is_undecided());
+    // Had it been the same, that one was denied at least.
+    recording.syscalls[0].evidence[0]
+        .first
+        .as_mut()
+        .unwrap()
+        .args[0] = 36;
+    let report = ask(&profile, &recording, RuntimeSelection::None);
+    let answers: Vec<_> = found(&report).iter().map(|it| it.1).collect();
+    assert_eq!(answers, [Answer::Denied, Answer::Undecided]);
+}
+
+#[test]
+fn unrecorded_flags_are_undecided() {
+    // SOCK_CLOEXEC is not part of what is recorded of a type.
+    let exactly = r#",{"names":["socket"],"action":"SCMP_ACT_ALLOW","args":[{"index":1,"value":1,"op":"SCMP_CMP_EQ"}]}"#;
+    let mut recording = web(&[(SOCKET, Phase::Run)]);
+    given(
+        &mut recording,
+        SOCKET,
+        &[0, 1, 2],
+        &[&[2, 1, 0], &[2, 2, 0]],
+    );
+    let report = ask(
+        &allowing(r#""read""#, exactly),
+        &recording,
+        RuntimeSelection::None,
+    );
+    let answers: Vec<_> = found(&report).iter().map(|it| it.1).collect();
+    assert_eq!(answers, [Answer::Denied, Answer::Undecided]);
+}
+
+#[test]
+fn notify_action_is_undecided() {
+    let notify = r#",{"names":["ptrace"],"action":"SCMP_ACT_NOTIFY"}"#;
+    let recording = web(&[(101, Phase::Run)]);
+    let report = ask(
+        &allowing(r#""read""#, notify),
+        &recording,
+        RuntimeSelection::None,
+    );
+    assert_eq!(found(&report), [("ptrace", Answer::Undecided, vec![])]);
+}
+
+#[test]
+fn runtimes_need_their_own_calls() {
+    let recording = web(&[(0, Phase::Run)]);
+    let only = |text: &str| text.parse().unwrap();
+    let profile = allowing(r#""read""#, "");
+    let report = ask(&profile, &recording, only("crun@1.8"));
+    let start = |runtime, setting| {
+        let mut starts = report.starts.iter();
+        starts
+            .find(|it| (it.runtime, it.no_new_privileges) == (runtime, setting))
+            .unwrap()
+    };
+    assert!(start("crun", true).denied_before.contains("execve"));
+    assert!(!start("crun", true).denied_before.contains("setresuid"));
+    assert!(start("crun", false).denied_before.contains("setresuid"));
+    assert!(start("runc", true).denied_before.is_empty());
+    assert!(report.denies());
+}
+
+#[test]
+fn blocked_calls_are_listed_separately() {
+    let mut recording = web(&[(0, Phase::Run), (101, Phase::Run)]);
+    recording.syscalls[1].evidence[0].blocked = Some(Blocked::Errno(1));
+    let report = ask(
+        &allowing(r#""read""#, ""),
+        &recording,
+        RuntimeSelection::None,
+    );
+    assert!(found(&report).is_empty());
+    let stopped = &report.recordings[0].stopped[0];
+    assert_eq!(stopped.call, "ptrace");
+    assert_eq!(stopped.answers, [Answer::Denied].into());
+    assert!(!report.denies());
+}
+
+#[test]
+fn terminal_sessions_count_on_request() {
+    let recording = web(&[(101, Phase::Terminal)]);
+    let profile = allowing(r#""read""#, "");
+    assert!(found(&ask(&profile, &recording, RuntimeSelection::None)).is_empty());
+    let report = verify(&VerifyInput {
+        profiles: enforced(&profile),
+        recordings: vec![("web".to_owned(), &recording)],
+        runtime_init: RuntimeSelection::None,
+        no_new_privileges: Some(true),
+        terminal: true,
+    });
+    assert_eq!(found(&report).len(), 1);
+    assert_eq!(report.starts.len(), 2);
+}
+
+#[test]
+fn unlisted_abi_kills_the_thread() {
+    let seen = (Abi::I386, 3, Phase::Run, Executable::Unknown);
+    let recording = fixture::recording(&[seen]);
+    let report = ask(
+        &allowing(r#""read""#, ""),
+        &recording,
+        RuntimeSelection::None,
+    );
+    let read = &report.recordings[0].findings[0];
+    assert_eq!(read.outcomes[0].sees, "the end of its thread");
+    assert!(read.outcomes[0].by.starts_with("architectures"));
+}
+
+#[test]
+fn profile_refused_by_a_runtime_starts_nothing() {
+    let bad =
+        profile(r#"{"defaultAction":"SCMP_ACT_ERRNO","architectures":["X86_64"],"syscalls":[]}"#);
+    let report = ask(&bad, &web(&[(0, Phase::Run)]), RuntimeSelection::None);
+    let refused = report.starts.iter().filter(|it| it.refused.is_some());
+    assert_eq!(refused.count(), 2, "runc with both settings");
+    assert!(report.denies());
+}

@@ -1,0 +1,319 @@
+//! What an OCI bundle's `config.json` says (OCI runtime-spec, config.md). Pure.
+//!
+//! A part that has the wrong type is left out and named in [`Bundle::problems`]; the rest counts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::files::text;
+
+/// What was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bundle {
+    /// `annotations`.
+    pub annotations: BTreeMap<String, String>,
+    /// `process.args`.
+    pub args: Vec<String>,
+    /// `hostname`.
+    pub hostname: Option<String>,
+    /// `linux.cgroupsPath`.
+    pub cgroups_path: Option<String>,
+    /// What it may do.
+    pub security: Security,
+    /// What could not be read, each a sentence on one line.
+    pub problems: Vec<String>,
+}
+
+/// What a container may do, by its bundle.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Security {
+    /// `process.user.uid`; absent means 0.
+    pub uid: Option<u32>,
+    /// `process.user.gid`.
+    pub gid: Option<u32>,
+    /// `process.noNewPrivileges`; absent means false.
+    pub no_new_privileges: Option<bool>,
+    /// `process.capabilities`.
+    pub capabilities: Capabilities,
+    /// `linux.seccomp`.
+    pub seccomp: Seccomp,
+    /// `process.apparmorProfile`.
+    pub apparmor: Option<String>,
+    /// `root.readonly`; absent means false.
+    pub read_only_root: Option<bool>,
+    /// Whether it has a user namespace: its root is not the host's.
+    pub user_namespace: bool,
+    /// Whether it is privileged, and by what.
+    pub privileged: Option<Privileged>,
+}
+
+/// Names of capabilities, `CAP_…`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// What the process and its children can ever have.
+    pub bounding: BTreeSet<String>,
+    /// What is in force.
+    pub effective: BTreeSet<String>,
+    /// What can be put in force.
+    pub permitted: BTreeSet<String>,
+}
+
+/// The filter that a bundle asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Seccomp {
+    /// The bundle was not read, or this part of it could not be.
+    #[default]
+    Unknown,
+    /// None: the container runs unconfined.
+    Unconfined,
+    /// One.
+    Filter {
+        /// `defaultAction`, `SCMP_ACT_…`.
+        default_action: String,
+        /// Whether it lets everything through: the default action allows or logs, and so does
+        /// every rule.
+        allows_all: bool,
+    },
+}
+
+/// How a container is known to be privileged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privileged {
+    /// The engine wrote so.
+    Told,
+    /// By its bundle: every capability up to CAP_AUDIT_READ in the bounding set, no seccomp filter,
+    /// no masked and no read-only paths. That is what Docker, containerd, CRI-O and Podman make of
+    /// `privileged`, and of nothing else.
+    ByBundle,
+}
+
+/// Capabilities that every kernel with BPF recorders has, 0 (CAP_CHOWN) to 37 (CAP_AUDIT_READ); the
+/// three later ones are left out by engines that do not know them. include/uapi/linux/capability.h.
+const ALL_CAPABILITIES: [&str; 38] = [
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+];
+
+/// Keys by which engines say that a container is privileged: Podman
+/// (libpod/define/annotations.go), CRI-O of its sandboxes (pkg/annotations).
+const PRIVILEGED_KEYS: [&str; 2] = [
+    "io.podman.annotations.privileged",
+    "io.kubernetes.cri-o.PrivilegedRuntime",
+];
+
+impl Bundle {
+    /// Reads the JSON of a `config.json`.
+    pub fn read(config: &Value) -> Self {
+        if !config.is_object() {
+            return Self {
+                problems: vec!["config.json is no object".to_owned()],
+                ..Self::default()
+            };
+        }
+        let mut reader = Reader {
+            config,
+            problems: Vec::new(),
+        };
+        let annotations = reader.map("/annotations");
+        let seccomp = reader.seccomp();
+        let capabilities = Capabilities {
+            bounding: reader.capabilities("/process/capabilities/bounding"),
+            effective: reader.capabilities("/process/capabilities/effective"),
+            permitted: reader.capabilities("/process/capabilities/permitted"),
+        };
+        let shown = |pointer: &str| {
+            config
+                .pointer(pointer)
+                .is_none_or(|paths| paths.as_array().is_some_and(Vec::is_empty) || paths.is_null())
+        };
+        let told = PRIVILEGED_KEYS.iter().any(|key| {
+            annotations
+                .get(*key)
+                .is_some_and(|v| v.eq_ignore_ascii_case("true"))
+        });
+        let by_bundle = seccomp == Seccomp::Unconfined
+            && shown("/linux/maskedPaths")
+            && shown("/linux/readonlyPaths")
+            && ALL_CAPABILITIES
+                .iter()
+                .all(|name| capabilities.bounding.contains(&format!("CAP_{name}")));
+        let privileged = match (told, by_bundle) {
+            (true, _) => Some(Privileged::Told),
+            (false, true) => Some(Privileged::ByBundle),
+            (false, false) => None,
+        };
+        let namespaces = config
+            .pointer("/linux/namespaces")
+            .and_then(Value::as_array);
+        let namespaces = namespaces.map_or(&[][..], Vec::as_slice);
+        let security = Security {
+            uid: reader.number("/process/user/uid"),
+            gid: reader.number("/process/user/gid"),
+            no_new_privileges: reader.flag("/process/noNewPrivileges"),
+            capabilities,
+            seccomp,
+            apparmor: reader.text("/process/apparmorProfile"),
+            read_only_root: reader.flag("/root/readonly"),
+            user_namespace: namespaces
+                .iter()
+                .any(|namespace| text(namespace, "/type") == Some("user")),
+            privileged,
+        };
+        Self {
+            annotations,
+            args: reader.list("/process/args"),
+            hostname: reader.text("/hostname"),
+            cgroups_path: reader.text("/linux/cgroupsPath"),
+            security,
+            problems: reader.problems,
+        }
+    }
+}
+
+struct Reader<'a> {
+    config: &'a Value,
+    problems: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    /// The value there; absent and `null` are the same.
+    fn value(&self, pointer: &str) -> Option<&'a Value> {
+        self.config
+            .pointer(pointer)
+            .filter(|value| !value.is_null())
+    }
+
+    fn wrong<T>(&mut self, pointer: &str, should: &str) -> Option<T> {
+        let path = pointer.trim_start_matches('/').replace('/', ".");
+        self.problems
+            .push(format!("{path} of config.json is not {should}"));
+        None
+    }
+
+    fn text(&mut self, pointer: &str) -> Option<String> {
+        match self.value(pointer)? {
+            Value::String(text) => (!text.is_empty()).then(|| text.clone()),
+            _ => self.wrong(pointer, "text"),
+        }
+    }
+
+    fn flag(&mut self, pointer: &str) -> Option<bool> {
+        match self.value(pointer) {
+            None => Some(false),
+            Some(Value::Bool(flag)) => Some(*flag),
+            Some(_) => self.wrong(pointer, "true or false"),
+        }
+    }
+
+    fn number(&mut self, pointer: &str) -> Option<u32> {
+        match self.value(pointer) {
+            None => Some(0),
+            Some(value) => match value.as_u64().and_then(|number| u32::try_from(number).ok()) {
+                Some(number) => Some(number),
+                None => self.wrong(pointer, "an id"),
+            },
+        }
+    }
+
+    fn list(&mut self, pointer: &str) -> Vec<String> {
+        let Some(value) = self.value(pointer) else {
+            return Vec::new();
+        };
+        let Some(values) = value.as_array() else {
+            return self.wrong(pointer, "a list").unwrap_or_default();
+        };
+        let texts: Vec<String> = values
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
+        if texts.len() < values.len() {
+            self.wrong::<()>(pointer, "a list of text");
+        }
+        texts
+    }
+
+    fn map(&mut self, pointer: &str) -> BTreeMap<String, String> {
+        let Some(value) = self.value(pointer) else {
+            return BTreeMap::new();
+        };
+        let Some(values) = value.as_object() else {
+            return self.wrong(pointer, "an object").unwrap_or_default();
+        };
+        let texts: BTreeMap<String, String> = values
+            .iter()
+            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+            .collect();
+        if texts.len() < values.len() {
+            self.wrong::<()>(pointer, "an object of text");
+        }
+        texts
+    }
+
+    fn capabilities(&mut self, pointer: &str) -> BTreeSet<String> {
+        self.list(pointer).into_iter().collect()
+    }
+
+    fn seccomp(&mut self) -> Seccomp {
+        let pointer = "/linux/seccomp";
+        let Some(value) = self.value(pointer) else {
+            return Seccomp::Unconfined;
+        };
+        let Some(default_action) = text(value, "/defaultAction") else {
+            return self
+                .wrong(pointer, "a filter with a defaultAction")
+                .unwrap_or_default();
+        };
+        let allows = |rule: &Value| text(rule, "/action").is_some_and(passes);
+        let rules = value.pointer("/syscalls").and_then(Value::as_array);
+        Seccomp::Filter {
+            default_action: default_action.to_owned(),
+            allows_all: passes(default_action)
+                && rules.is_none_or(|rules| rules.iter().all(allows)),
+        }
+    }
+}
+
+fn passes(action: &str) -> bool {
+    matches!(action, "SCMP_ACT_ALLOW" | "SCMP_ACT_LOG")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,228 @@
+//! Reading what others wrote: runtimes as root, rootless runtimes as anyone.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Read as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Component, Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use super::ContainerError;
+
+/// Longest file that is read. The largest bundles seen have some hundred kilobytes.
+pub const MAX_FILE: u64 = 8 << 20;
+/// Most entries of one directory that are looked at; a node has some hundred containers.
+pub const MAX_ENTRIES: usize = 10_000;
+
+/// A container's id that can be a part of a path: the rule of runc and crun
+/// (runc 1.1, libcontainer/factory_linux.go: `^[\w+-\.]+$`, where `+-\.` is a range with the comma in
+/// it), and no longer than a file name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(String);
+
+impl Id {
+    /// # Errors
+    /// [`ContainerError::Id`].
+    pub fn new(text: &str) -> Result<Self, ContainerError> {
+        let fine = |b: u8| b.is_ascii_alphanumeric() || b"_+,-.".contains(&b);
+        if (1..=255).contains(&text.len()) && ![".", ".."].contains(&text) && text.bytes().all(fine)
+        {
+            Ok(Self(text.to_owned()))
+        } else {
+            let shown = text.chars().take(80).collect();
+            Err(ContainerError::Id(shown))
+        }
+    }
+
+    /// The id.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A root directory below which runtimes keep their state: `/`, or another in tests.
+#[derive(Clone, Debug)]
+pub struct Files {
+    root: PathBuf,
+}
+
+impl Files {
+    /// Below `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Where an absolute path lies below the root.
+    ///
+    /// # Errors
+    /// [`ContainerError::Path`] for a path that is not absolute or has `..` in it.
+    pub fn at(&self, path: &Path) -> Result<PathBuf, ContainerError> {
+        let mut whole = self.root.clone();
+        let mut components = path.components();
+        if components.next() != Some(Component::RootDir) {
+            return Err(ContainerError::Path(path.to_owned()));
+        }
+        for component in components {
+            match component {
+                Component::Normal(name) => whole.push(name),
+                Component::CurDir => {}
+                _ => return Err(ContainerError::Path(path.to_owned())),
+            }
+        }
+        Ok(whole)
+    }
+
+    /// The JSON in a file, at most [`MAX_FILE`] long; `None` when there is no such file. With
+    /// `owner`, only a file of that user's is read: what a user wrote must not make tracer read
+    /// what the user cannot.
+    ///
+    /// # Errors
+    /// When it is no regular file, too long, someone else's, or no JSON.
+    pub fn json(&self, path: &Path, owner: Option<u32>) -> Result<Option<Value>, ContainerError> {
+        let Some(bytes) = self.bytes(path, owner)? else {
+            return Ok(None);
+        };
+        // serde_json's limit of depth (128) stands.
+        let value = serde_json::from_slice(&bytes).map_err(|source| ContainerError::Json {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Some(value))
+    }
+
+    fn bytes(&self, path: &Path, owner: Option<u32>) -> Result<Option<Vec<u8>>, ContainerError> {
+        let read = |source| ContainerError::Read {
+            path: path.to_owned(),
+            source,
+        };
+        let not_read = |what: String| ContainerError::NotRead {
+            path: path.to_owned(),
+            what,
+        };
+        // A FIFO or a device must not make us wait; a link must not lead elsewhere.
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW | libc::O_NOCTTY)
+            .open(self.at(path)?);
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(read(error)),
+        };
+        let metadata = file.metadata().map_err(read)?;
+        if !metadata.is_file() {
+            return Err(not_read("no regular file".to_owned()));
+        }
+        if owner.is_some_and(|owner| owner != metadata.uid()) {
+            return Err(not_read(
+                "not the file of the user whose container it describes".to_owned(),
+            ));
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE + 1)
+            .read_to_end(&mut bytes)
+            .map_err(read)?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(not_read(format!("longer than {} MiB", MAX_FILE >> 20)));
+        }
+        Ok(Some(bytes))
+    }
+
+    /// The names in a directory that can be ids, in order; none when there is no such directory.
+    pub fn ids(&self, directory: &Path) -> Vec<Id> {
+        let Some(entries) = self.at(directory).ok().and_then(|at| fs::read_dir(at).ok()) else {
+            return Vec::new();
+        };
+        let mut ids: Vec<Id> = entries
+            .take(MAX_ENTRIES)
+            .flatten()
+            .filter_map(|entry| Id::new(entry.file_name().to_str()?).ok())
+            .collect();
+        ids.sort();
+        ids
+    }
+}
+
+fn is_absent(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
+}
+
+/// The text at a JSON pointer, when it is text and not empty.
+pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value
+        .pointer(pointer)?
+        .as_str()
+        .filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_cannot_leave_their_directory() {
+        for text in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "a\nb",
+            "a\0b",
+            "\u{1b}[2J",
+            &"a".repeat(256),
+        ] {
+            assert!(Id::new(text).is_err(), "{text:?}");
+        }
+        for text in [
+            "a",
+            "web-1",
+            "a.b_c+d",
+            "a,b",
+            ".hidden",
+            "...",
+            &"f".repeat(64),
+        ] {
+            assert_eq!(Id::new(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn reads_only_regular_files_of_the_expected_owner() {
+        let root = tempfile::tempdir().unwrap();
+        let files = Files::new(root.path());
+        fs::write(root.path().join("ok"), "{}").unwrap();
+        fs::write(root.path().join("long"), vec![b' '; 9 << 20]).unwrap();
+        fs::write(root.path().join("deep"), "[".repeat(100_000)).unwrap();
+        std::os::unix::fs::symlink("ok", root.path().join("link")).unwrap();
+        nix::unistd::mkfifo(&root.path().join("fifo"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+        let read = |name: &str| files.json(Path::new(name), None);
+        assert!(read("/ok").unwrap().is_some());
+        assert!(read("/absent").unwrap().is_none());
+        assert!(read("/ok/below").unwrap().is_none());
+        for name in ["/long", "/deep", "/link", "/fifo", "ok", "/../ok", "/"] {
+            let error = read(name).unwrap_err().to_string();
+            assert!(!error.contains('\n'), "{name}: {error}");
+        }
+        let own = nix::unistd::geteuid().as_raw();
+        assert!(files.json(Path::new("/ok"), Some(own)).is_ok());
+        assert!(files.json(Path::new("/ok"), Some(own + 1)).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn ids_and_paths_cannot_escape_the_root(text in "[a./\\\\\u{0}-]{0,12}|\\PC{0,8}") {
+            if let Ok(id) = Id::new(&text) {
+                let joined = Path::new("/x").join(id.as_str());
+                proptest::prop_assert_eq!(joined.parent(), Some(Path::new("/x")));
+            }
+            if let Ok(path) = Files::new("/x").at(Path::new(&text)) {
+                proptest::prop_assert!(path.starts_with("/x"));
+                proptest::prop_assert!(path.components().all(|c| c != Component::ParentDir));
+            }
+        }
+    }
+}

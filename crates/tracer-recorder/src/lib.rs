@@ -1,0 +1,14 @@
+//! Records workloads: loads the kernel programs, finds cgroups and containers, and turns what the
+//! kernel reports into recordings.
+//!
+//! | module | does | touches |
+//! | --- | --- | --- |
+//! | [`bpf`] | loads, attaches and reads the kernel programs | the kernel, by aya: nothing else names it |
+//! | [`cgroup`] | the v2 hierarchy, and a cgroup of our own | the cgroup file system |
+//! | [`container`] | finds the container, pod and workload of a cgroup | runtimes' files, the CRI socket |
+//! | [`record`] | runs a recording from start to end | processes, signals |
+
+pub mod bpf;
+pub mod cgroup;
+pub mod container;
+pub mod record;

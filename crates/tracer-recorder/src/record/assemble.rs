@@ -1,0 +1,190 @@
+//! From what a session saw to the recordings of its workloads. Pure but for the host's name.
+
+use std::collections::HashMap;
+
+use super::{convert, instance::TrackedInstance};
+use crate::bpf::{Mechanisms, support};
+use syscalls::Machine;
+use tracer_core::recording::{
+    Accesses, Coverage, Discovery, Host, Instance, Losses, Observations, Phase, Reason, ReasonCode,
+    Recording, SCHEMA, SyscallId, Workload,
+};
+
+/// A workload to make a recording of, when a session ends.
+#[derive(Clone, Debug)]
+pub struct FinishedWorkload {
+    /// What was recorded.
+    pub workload: Workload,
+    /// Its instances, by number.
+    pub instances: Vec<u32>,
+    /// The reasons against its completeness that only the caller knows.
+    pub reasons: Vec<Reason>,
+}
+
+/// What is known of the session and not of a workload.
+pub(super) struct SessionTotals {
+    pub(super) machine: Machine,
+    /// Calls counted; `None` when not all of them were the workload's.
+    pub(super) calls: Option<u64>,
+    pub(super) losses: Losses,
+    /// What served the kinds of access.
+    pub(super) mechanisms: Mechanisms,
+}
+
+/// A recording of each workload.
+pub(super) fn recordings(
+    mut finished_workloads: Vec<FinishedWorkload>,
+    instances: &[TrackedInstance],
+    observations: Observations,
+    accesses: Accesses,
+    whole: &SessionTotals,
+) -> Vec<Recording> {
+    for ending in &mut finished_workloads {
+        // Numbers of what was left are used again: they say nothing of who came first.
+        let began = |number: &u32| instances.get(*number as usize).map(|watched| watched.began);
+        ending.instances.sort_by_key(began);
+    }
+    let places: HashMap<u32, (usize, u32)> = finished_workloads
+        .iter()
+        .enumerate()
+        .flat_map(|(part, ending)| {
+            let numbers = ending.instances.iter().zip(0..);
+            numbers.map(move |(of, number)| (*of, (part, number)))
+        })
+        .collect();
+    let reasons: Vec<Vec<Reason>> = finished_workloads
+        .iter()
+        .map(|ending| {
+            ending
+                .instances
+                .iter()
+                .filter_map(|number| {
+                    let watched = instances.get(*number as usize)?;
+                    Some(instance_reasons(watched, *number, &observations))
+                })
+                .flatten()
+                .collect()
+        })
+        .collect();
+    let parts = observations.split(finished_workloads.len(), |number| {
+        places.get(&number).copied()
+    });
+    let accesses = accesses.split(finished_workloads.len(), |number| {
+        places.get(&number).copied()
+    });
+    finished_workloads
+        .into_iter()
+        .zip(reasons)
+        .zip(parts.into_iter().zip(accesses))
+        .map(
+            |((ending, of_instances), (mut observations, mut accesses))| {
+                // Not before each workload has its own: another one's would be taken for it.
+                if ending.instances.len() > 1 {
+                    observations.fold_setup();
+                    accesses.fold_setup();
+                }
+                let mut reasons = ending.reasons;
+                reasons.extend(of_instances);
+                reasons.extend(workload_reasons(&observations, whole));
+                let mut recording = Recording {
+                    schema: SCHEMA.to_owned(),
+                    workload: ending.workload,
+                    host: Host {
+                        kernel: support::kernel_release(),
+                        machine: support::machine_name(),
+                        tracer: env!("CARGO_PKG_VERSION").to_owned(),
+                    },
+                    instances: ending
+                        .instances
+                        .iter()
+                        .filter_map(|number| instances.get(*number as usize))
+                        .map(|watched| instance(watched, whole.calls))
+                        .collect(),
+                    providers: convert::providers(whole.machine.native, &whole.mechanisms),
+                    syscalls: observations.into_syscalls(),
+                    files: Vec::new(),
+                    capabilities: Vec::new(),
+                    sockets: Vec::new(),
+                    signals: Vec::new(),
+                    traces: Vec::new(),
+                    mounts: Vec::new(),
+                    coverage: Coverage::new(reasons, whole.losses),
+                    merged: None,
+                };
+                recording.set_accesses(accesses);
+                recording.coverage.discovery = Some(Discovery::from_recording(&recording));
+                recording
+            },
+        )
+        .collect()
+}
+
+fn instance(watched: &TrackedInstance, calls: Option<u64>) -> Instance {
+    Instance {
+        source: watched.subject.source,
+        host: None,
+        cgroup: watched.cgroup.path.display().to_string(),
+        began: watched.began.to_string(),
+        ended: watched.ended.unwrap_or(watched.began).to_string(),
+        start_observed: watched.subject.start_observed,
+        container: watched.subject.container.clone(),
+        calls,
+    }
+}
+
+/// What is known of an instance against its completeness.
+fn instance_reasons(
+    watched: &TrackedInstance,
+    number: u32,
+    observations: &Observations,
+) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if !watched.subject.start_observed {
+        reasons.push(Reason {
+            code: ReasonCode::StartNotObserved,
+            text: "the workload was running before the recording began: what it did at its start was not seen; record it from its start".to_owned(),
+        });
+    }
+    if watched.state.missed_filter {
+        reasons.push(Reason {
+            code: ReasonCode::FilterInPlace,
+            text: "a seccomp filter was in place before tracer watched what it stops: calls that it stopped then were not seen; record the workload from its start, or without the filter".to_owned(),
+        });
+    }
+    if watched.state.escaped {
+        reasons.push(Reason {
+            code: ReasonCode::LeftCgroup,
+            text: "a process of the workload went to another cgroup, where it was not seen any more; record that cgroup, or run the command without what moves it (sudo, systemd-run, a container runtime)".to_owned(),
+        });
+    }
+    // Restored from a checkpoint, or put there by hand: no program is ever started, and nothing
+    // tells the workload from a runtime.
+    if watched.kind.is_prestart()
+        && !watched.state.started
+        && (observations.has(number, Phase::Setup) || observations.has(number, Phase::RuntimeInit))
+    {
+        reasons.push(Reason {
+            code: ReasonCode::NotStarted,
+            text: "processes were put into the container, and none was seen to start a program there: all they did is filed under the runtime (phase `setup`) and is not in the profile".to_owned(),
+        });
+    }
+    reasons
+}
+
+/// What the observations themselves say, and the session.
+fn workload_reasons(observations: &Observations, whole: &SessionTotals) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    let io_uring = whole.machine.abis().into_iter().any(|abi| {
+        ["io_uring_setup", "io_uring_enter", "io_uring_register"]
+            .into_iter()
+            .filter_map(|name| abi.syscall_number(name))
+            .any(|nr| observations.contains(SyscallId { abi, nr }))
+    });
+    if io_uring {
+        reasons.push(Reason {
+            code: ReasonCode::IoUring,
+            text: "the workload used io_uring or tried to: what it does there is done without system calls, was not seen, and is not bound by seccomp either".to_owned(),
+        });
+    }
+    reasons
+}

@@ -1,0 +1,110 @@
+//! An instance while it is recorded.
+
+use jiff::Timestamp;
+
+use crate::{
+    bpf::{CgroupKind, InstanceState},
+    cgroup::Cgroup,
+};
+use tracer_core::recording::{Container, Source};
+
+/// What is recorded, for the instance's entry in the recording.
+#[derive(Clone, Debug)]
+pub struct InstanceInfo {
+    /// How it came to be recorded.
+    pub source: Source,
+    /// Whether it is recorded from its first call.
+    pub start_observed: bool,
+    /// The container that it is.
+    pub container: Option<Container>,
+}
+
+/// An instance, and what is known of it.
+#[derive(Clone, Debug)]
+pub(super) struct TrackedInstance {
+    /// The cgroup it began with.
+    pub(super) cgroup: Cgroup,
+    /// What it is.
+    pub(super) subject: InstanceInfo,
+    /// What it is recorded as.
+    pub(super) kind: CgroupKind,
+    /// Whether the kernel side found it when it was made.
+    pub(super) found: bool,
+    /// What the kernel side said of it last.
+    pub(super) state: InstanceState,
+    /// Whether it is recorded now.
+    pub(super) live: bool,
+    /// Whether anything was seen of it.
+    pub(super) seen: bool,
+    /// When its recording began.
+    pub(super) began: Timestamp,
+    /// When it ended.
+    pub(super) ended: Option<Timestamp>,
+}
+
+impl TrackedInstance {
+    /// One that user space watches.
+    pub(super) fn new(cgroup: Cgroup, subject: InstanceInfo, kind: CgroupKind) -> Self {
+        let state = InstanceState {
+            populated: !kind.is_prestart(),
+            started: matches!(kind, CgroupKind::Container { started: true, .. }),
+            ..InstanceState::default()
+        };
+        Self {
+            cgroup,
+            subject,
+            kind,
+            found: false,
+            state,
+            live: true,
+            seen: false,
+            began: Timestamp::now(),
+            ended: None,
+        }
+    }
+
+    /// One that the kernel side found, before its first call.
+    pub(super) fn found(cgroup: Cgroup) -> Self {
+        let subject = InstanceInfo {
+            source: Source::Container,
+            start_observed: true,
+            container: None,
+        };
+        Self {
+            found: true,
+            ..Self::new(
+                cgroup,
+                subject,
+                CgroupKind::Container {
+                    started: false,
+                    introduced: true,
+                },
+            )
+        }
+    }
+
+    /// Whether there are processes in it now, as far as can be told. Where tracer is in a cgroup namespace
+    /// of its own it cannot see the directory: then one that was not removed is taken for running.
+    pub(super) fn runs(&self) -> bool {
+        self.live && !self.state.removed && self.cgroup.is_populated().unwrap_or(true)
+    }
+
+    /// Whether a filter stops calls of it, or is about to: a runtime that is at work in it loads one
+    /// before it starts the program.
+    pub(super) fn needs_exits(&self) -> bool {
+        let prepared = self.kind.is_prestart() && self.state.populated && !self.state.started;
+        self.live && (self.state.filtered || prepared)
+    }
+}
+
+impl InstanceState {
+    /// Takes in what is known by now: everything is only ever set.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.populated |= other.populated;
+        self.started |= other.started;
+        self.filtered |= other.filtered;
+        self.missed_filter |= other.missed_filter;
+        self.escaped |= other.escaped;
+        self.removed |= other.removed;
+    }
+}

@@ -1,0 +1,423 @@
+//! What the ring of accesses tells, in a recording's words.
+
+use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher as _},
+    time::Instant,
+};
+
+use tracer_abi::{
+    Access, AccessKind,
+    access::{flag, open},
+};
+
+use super::{RowMeaning, Session};
+use crate::bpf::abi_of_class;
+use crate::{
+    bpf::{KernelAccess, Mechanism},
+    record::{RecordError, convert, discovery::Discovered},
+};
+use syscalls::capability::Capability;
+use tracer_core::recording::{
+    AccessRecord, Actor, CapabilityUse, FileAccess, FilePath, FileUse, FirstAccess, Peer,
+    SignalDirection, SignalUse, SocketOperation, SocketUse, SyscallId, TraceDirection, TraceUse,
+    estimate,
+};
+
+/// `AF_UNIX`.
+const AF_UNIX: u16 = 1;
+
+/// Accesses of instances that are not known yet, which are kept until they are.
+const MAX_WAITING: usize = 65_536;
+
+/// Who did what the kernel side tells of, and when.
+#[derive(Clone)]
+pub(super) struct AccessContext {
+    pub(super) instance: u32,
+    pub(super) who: Actor,
+    pub(super) first: FirstAccess,
+}
+
+impl AccessContext {
+    pub(super) fn does<T>(&self, what: T) -> AccessRecord<T> {
+        AccessRecord {
+            what,
+            instance: self.instance,
+            who: self.who.clone(),
+            first: Some(self.first.clone()),
+        }
+    }
+}
+
+impl Session {
+    /// Takes in what the ring of accesses holds.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when a map cannot be read.
+    pub(super) fn drain_accesses(&mut self) -> Result<(), RecordError> {
+        let pending_events = &mut self.pending_accesses;
+        self.events
+            .drain_accesses(|access| pending_events.push(access));
+        let mut unknown = HashSet::new();
+        if pending_events
+            .iter()
+            .any(|access| !self.rows.contains_key(&access.access.row))
+        {
+            let rows = self.probe.rows()?;
+            self.learn(&rows)?;
+            unknown = self.unannounced(&rows);
+        }
+        for access in std::mem::take(&mut self.pending_accesses) {
+            // A row that is not known is of an instance that is not recorded any more, or of one that
+            // no notice has told of yet. Unlike a call, an access has no mark: it is told once.
+            let Some(meaning) = self.rows.get(&access.access.row).cloned() else {
+                if !unknown.contains(&access.access.row) {
+                    continue;
+                }
+                if self.pending_accesses.len() < MAX_WAITING {
+                    self.pending_accesses.push(access);
+                } else {
+                    self.accesses_without_row += 1;
+                }
+                continue;
+            };
+            let announced = self.announced.entry(meaning.instance).or_default();
+            announced.push(access.access.key);
+            self.take_access(&meaning, access);
+        }
+        Ok(())
+    }
+
+    /// What an instance did may be forgotten by the kernel side.
+    pub(super) fn forget_reported(&mut self, instance: u32) -> Result<(), RecordError> {
+        let keys = self.announced.remove(&instance).unwrap_or_default();
+        Ok(self.probe.forget_accesses(&keys)?)
+    }
+
+    fn take_access(&mut self, meaning: &RowMeaning, reported: KernelAccess) {
+        if let Some(watched) = self.instance_mut(meaning.instance) {
+            watched.seen = true;
+        }
+        let access = reported.access;
+        let call = (access.nr != u32::MAX).then(|| SyscallId {
+            abi: abi_of_class(self.machine, reported.abi),
+            nr: access.nr,
+        });
+        let by = AccessContext {
+            instance: meaning.instance,
+            who: (meaning.phase, meaning.executable.clone(), call),
+            first: FirstAccess {
+                after_ns: access.time.saturating_sub(self.began_ns),
+                pid: access.pid,
+                comm: convert::text(access.comm.split(|byte| *byte == 0).next().unwrap_or(&[])),
+            },
+        };
+        match reported.kind {
+            AccessKind::Capability => self.take_capability(&by, &access),
+            AccessKind::SocketCreate
+            | AccessKind::SocketBind
+            | AccessKind::SocketConnect
+            | AccessKind::SocketListen
+            | AccessKind::SocketAccept => self.take_socket(&by, &reported),
+            AccessKind::SignalSend | AccessKind::SignalReceive => self.take_signal(&by, &reported),
+            AccessKind::Trace | AccessKind::Traced => self.take_trace(&by, &reported),
+            AccessKind::Mount
+            | AccessKind::MoveMount
+            | AccessKind::Unmount
+            | AccessKind::PivotRoot => self.take_mount(&by, reported),
+            _ => self.take_file(&by, reported),
+        }
+    }
+
+    /// Something new: to the workload's profile, so what others did before does not count.
+    pub(super) fn note_discovery(&mut self, by: &AccessContext, what: impl Hash) {
+        if estimate::counts(by.who.0, false) {
+            let mut hasher = DefaultHasher::new();
+            what.hash(&mut hasher);
+            let instance_events = Discovered::Access(hasher.finish());
+            self.discovery
+                .saw(by.instance, instance_events, Instant::now());
+        }
+    }
+
+    fn take_capability(&mut self, by: &AccessContext, access: &Access) {
+        // An overlay, or another part of the kernel, asked with its own credentials, not the task's;
+        // access(2) does so with a copy of them.
+        let call = by.who.2.and_then(|call| call.abi.syscall_name(call.nr));
+        if access.flags & flag::OVERRIDDEN != 0 && !call.is_some_and(|call| call.contains("access"))
+        {
+            return;
+        }
+        let capability = Capability::from_number(u8::try_from(access.values[0]).unwrap_or(u8::MAX));
+        let audited = if access.flags & flag::AUDIT_KNOWN != 0 {
+            Some(access.flags & flag::UNAUDITED == 0)
+        } else {
+            call.filter(|call| only_probes(capability, call))
+                .map(|_| false)
+        };
+        self.note_discovery(by, capability);
+        self.accesses.capabilities.add(by.does(CapabilityUse {
+            capability,
+            audited,
+            own_namespace: access.flags & flag::OWN_NAMESPACE != 0,
+        }));
+    }
+
+    fn take_signal(&mut self, by: &AccessContext, reported: &KernelAccess) {
+        self.accesses.signals.add(by.does(SignalUse {
+            direction: if reported.kind == AccessKind::SignalSend {
+                SignalDirection::Send
+            } else {
+                SignalDirection::Receive
+            },
+            signal: u8::try_from(reported.access.values[0]).unwrap_or(u8::MAX),
+            peer: peer(&reported.access),
+        }));
+    }
+
+    fn take_trace(&mut self, by: &AccessContext, reported: &KernelAccess) {
+        let reads = reported.access.values[0] != 0;
+        self.accesses.traces.add(by.does(TraceUse {
+            direction: match (reported.kind == AccessKind::Trace, reads) {
+                (true, true) => TraceDirection::Read,
+                (true, false) => TraceDirection::Trace,
+                (false, true) => TraceDirection::ReadBy,
+                (false, false) => TraceDirection::TracedBy,
+            },
+            peer: peer(&reported.access),
+        }));
+    }
+
+    fn take_socket(&mut self, by: &AccessContext, reported: &KernelAccess) {
+        let operation = match reported.kind {
+            AccessKind::SocketBind => SocketOperation::Bind,
+            AccessKind::SocketConnect => SocketOperation::Connect,
+            AccessKind::SocketListen => SocketOperation::Listen,
+            AccessKind::SocketAccept => SocketOperation::Accept,
+            _ => SocketOperation::Create,
+        };
+        let [family, kind, protocol] = reported.access.values.map(|value| {
+            // 16 bits each in the kernel.
+            u16::try_from(value).unwrap_or(u16::MAX)
+        });
+        let address = super::resolve::address(&reported.second);
+        // A socket with a path in the file system is a file as well: to make one is a hook's business, and to
+        // connect to one is nobody's.
+        let is_path =
+            family == AF_UNIX && reported.second.get(2..3).is_some_and(|byte| byte != [0]);
+        if let Some(text) = address.as_ref().filter(|_| is_path) {
+            let (instance, pid, text) = (by.instance, by.first.pid, text.as_bytes());
+            let found = match operation {
+                SocketOperation::Connect => self
+                    .known_socket(instance, pid, text)
+                    .map(|path| (path, FileAccess::Connect)),
+                SocketOperation::Bind if !self.sees_hooks() => self
+                    .made_socket(instance, pid, text)
+                    .map(|path| (path, FileAccess::Create)),
+                _ => None,
+            };
+            if let Some((path, access)) = found {
+                self.add_file(by, path, access, &reported.access, None);
+            }
+        }
+        self.note_discovery(by, (family, kind, protocol));
+        self.accesses.sockets.add(by.does(SocketUse {
+            family,
+            kind,
+            protocol,
+            operation,
+            address,
+            more: reported.access.flags & flag::MORE != 0,
+        }));
+    }
+
+    fn sees_hooks(&self) -> bool {
+        self.probe.mechanisms().files != Some(Mechanism::Exits)
+    }
+
+    fn take_file(&mut self, by: &AccessContext, reported: KernelAccess) {
+        let access = reported.access;
+        let is_made = matches!(
+            reported.kind,
+            AccessKind::Create | AccessKind::MakeDirectory | AccessKind::Symlink
+        );
+        let path = if access.flags & flag::AS_GIVEN != 0 {
+            // Of chmod, chown and truncate a link at the end is followed; the name itself is what the
+            // others are about.
+            let follows = matches!(
+                reported.kind,
+                AccessKind::ChangeMode
+                    | AccessKind::ChangeOwner
+                    | AccessKind::Truncate
+                    | AccessKind::Execute
+            ) || access.flags & flag::MORE != 0;
+            let path = self.resolve(
+                by.instance,
+                access.pid,
+                &reported.first,
+                &reported.second,
+                follows,
+            );
+            let is_directory = matches!(
+                reported.kind,
+                AccessKind::MakeDirectory | AccessKind::RemoveDirectory
+            ) || access.flags & flag::MORE != 0;
+            if is_directory {
+                path.of_directory()
+            } else {
+                path
+            }
+        } else {
+            FilePath::new(reported.first)
+        };
+        if access.flags & flag::AS_GIVEN != 0 {
+            self.renamed_directory(by, reported.kind, &path, &access);
+        }
+        let mut access = access;
+        if is_made {
+            access.flags |= flag::OWNED;
+        }
+        let target = (reported.kind == AccessKind::Link
+            && !reported.second.is_empty()
+            && access.flags & flag::AS_GIVEN == 0)
+            .then(|| FilePath::new(reported.second));
+        for what in file_accesses(reported.kind, access.values[0]) {
+            self.add_file(by, path.clone(), what, &access, target.clone());
+        }
+        if reported.kind == AccessKind::MapExecutable
+            && access.values[0] & open::READ != 0
+            && !self.sees_hooks()
+        {
+            self.take_interpreter(by, &path, &access);
+        }
+    }
+
+    /// That a name was a directory's is seen when it has its new one.
+    fn renamed_directory(
+        &mut self,
+        by: &AccessContext,
+        kind: AccessKind,
+        path: &FilePath,
+        reported: &Access,
+    ) {
+        /// A process has one, until it has the other.
+        const LIMIT: usize = 1024;
+        match kind {
+            AccessKind::RenameFrom => {
+                if self.renames.len() >= LIMIT {
+                    self.renames.clear();
+                }
+                self.renames.insert(reported.pid, path.clone());
+            }
+            AccessKind::RenameTo => {
+                let from = self.renames.remove(&reported.pid);
+                if let Some(from) = from.filter(|_| path.is_directory()) {
+                    self.add_file(
+                        by,
+                        from.of_directory(),
+                        FileAccess::RenameFrom,
+                        reported,
+                        None,
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The kernel maps a program's interpreter without any call that would tell.
+    fn take_interpreter(&mut self, by: &AccessContext, program: &FilePath, access: &Access) {
+        let Some(interpreter) = self.interpreter(by.instance, by.first.pid, program.as_bytes())
+        else {
+            return;
+        };
+        for what in [FileAccess::MapExecutable, FileAccess::Read] {
+            self.add_file(by, interpreter.clone(), what, access, None);
+        }
+    }
+
+    fn add_file(
+        &mut self,
+        by: &AccessContext,
+        path: FilePath,
+        access: FileAccess,
+        reported: &Access,
+        target: Option<FilePath>,
+    ) {
+        // A file that is made has any name; which one is told does not matter.
+        if matches!(
+            access,
+            FileAccess::Read | FileAccess::Execute | FileAccess::MapExecutable
+        ) {
+            self.note_discovery(by, (&path, access));
+        } else {
+            self.note_discovery(by, (path.parent(), access));
+        }
+        self.accesses.files.add(by.does(FileUse {
+            path,
+            access,
+            target,
+            owned: reported.flags & flag::OWNED != 0,
+            more: reported.flags & flag::MORE != 0,
+            truncated: reported.flags & (flag::TRUNCATED | flag::SECOND_TRUNCATED) != 0,
+            detached: reported.flags & flag::DETACHED != 0,
+        }));
+    }
+}
+
+/// Whether all that a call asks of a capability is whether it is there: each of these makes a mapping
+/// larger, for which the kernel looks whether the last pages may be used, and goes on if not
+/// (`cap_vm_enough_memory`, security/commoncap.c).
+fn only_probes(capability: Capability, call: &str) -> bool {
+    const SYS_ADMIN: Capability = Capability::from_number(21);
+    // Not clone, which needs it to make namespaces.
+    const MAPPING: [&str; 9] = [
+        "brk", "execve", "execveat", "fork", "mmap", "mmap2", "mprotect", "mremap", "vfork",
+    ];
+    capability == SYS_ADMIN && MAPPING.contains(&call)
+}
+
+fn peer(access: &Access) -> Peer {
+    if access.flags & flag::PEER_IS_OWN != 0 {
+        Peer::Own
+    } else {
+        Peer::Outside
+    }
+}
+
+/// What an access is in a recording: an open or an exec may be several.
+fn file_accesses(kind: AccessKind, how: u64) -> Vec<FileAccess> {
+    let ways = [
+        (open::READ, FileAccess::Read),
+        (open::WRITE, FileAccess::Write),
+        (open::APPEND, FileAccess::Append),
+        (open::CREATED, FileAccess::Create),
+        (open::EXECUTED, FileAccess::Execute),
+    ];
+    let mut accesses: Vec<_> = ways
+        .into_iter()
+        .filter(|(bit, _)| how & bit != 0)
+        .map(|(_, access)| access)
+        .collect();
+    accesses.push(match kind {
+        AccessKind::Open => return accesses,
+        AccessKind::Create => FileAccess::Create,
+        AccessKind::MakeDirectory => FileAccess::MakeDirectory,
+        AccessKind::Symlink => FileAccess::Symlink,
+        AccessKind::Link => FileAccess::Link,
+        AccessKind::Remove => FileAccess::Remove,
+        AccessKind::RemoveDirectory => FileAccess::RemoveDirectory,
+        AccessKind::RenameFrom => FileAccess::RenameFrom,
+        AccessKind::RenameTo => FileAccess::RenameTo,
+        AccessKind::ChangeMode => FileAccess::ChangeMode,
+        AccessKind::ChangeOwner => FileAccess::ChangeOwner,
+        AccessKind::Truncate => FileAccess::Truncate,
+        AccessKind::Lock if how & 1 != 0 => FileAccess::LockExclusive,
+        AccessKind::Lock => FileAccess::Lock,
+        AccessKind::Execute => FileAccess::Execute,
+        AccessKind::MapExecutable => FileAccess::MapExecutable,
+        // No file.
+        _ => return Vec::new(),
+    });
+    accesses
+}

@@ -1,0 +1,165 @@
+//! Signals to tracer, and the signal state that the command inherits.
+
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use nix::sys::{
+    signal::{SigSet, Signal},
+    signalfd::{SfdFlags, SignalFd, siginfo},
+};
+use tokio::io::unix::AsyncFd;
+
+/// What ends a recording, or is passed on to the command.
+const HANDLED: [Signal; 7] = [
+    Signal::SIGINT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGQUIT,
+    Signal::SIGUSR1,
+    Signal::SIGUSR2,
+    Signal::SIGWINCH,
+];
+
+/// The signals that were ignored when tracer started, as bits. Rust's runtime ignores SIGPIPE
+/// before `main`, and gives a child the default; the command must get what tracer got. And a signal
+/// that `nohup` or a shell's `&` had ignored must stay ignored: a blocked signal never is.
+static IGNORED: AtomicU64 = AtomicU64::new(0);
+
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_RUNTIME: extern "C" fn() = {
+    extern "C" fn look() {
+        let mut ignored = 0;
+        for signal in HANDLED.into_iter().chain([Signal::SIGPIPE]) {
+            // SAFETY: asks for the disposition and changes nothing; the struct is plain data.
+            let is_ignored = unsafe {
+                let mut action = std::mem::zeroed::<libc::sigaction>();
+                libc::sigaction(signal as i32, std::ptr::null(), &raw mut action) == 0
+                    && action.sa_sigaction == libc::SIG_IGN
+            };
+            if is_ignored {
+                ignored |= bit(signal);
+            }
+        }
+        IGNORED.store(ignored, Ordering::Relaxed);
+    }
+    look
+};
+
+const fn bit(signal: Signal) -> u64 {
+    1 << (signal as u32)
+}
+
+fn was_ignored(signal: Signal) -> bool {
+    IGNORED.load(Ordering::Relaxed) & bit(signal) != 0
+}
+
+/// The signal state that tracer was started with.
+#[derive(Clone, Copy, Debug)]
+pub struct InheritedSignals {
+    mask: SigSet,
+    sigpipe_ignored: bool,
+}
+
+impl InheritedSignals {
+    /// Gives this state to the calling process: for use between fork and exec, so nothing but
+    /// system calls.
+    pub(super) fn restore(&self) -> io::Result<()> {
+        self.mask.thread_set_mask()?;
+        if self.sigpipe_ignored {
+            // SAFETY: sets a disposition without a handler.
+            unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+        }
+        Ok(())
+    }
+}
+
+/// A signal that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceivedSignal {
+    /// Which.
+    pub signal: Signal,
+    /// The terminal sent it, to the command as well: it must not be passed on a second time.
+    pub from_terminal: bool,
+}
+
+impl ReceivedSignal {
+    /// Whether it asks tracer to end; the others are only passed on.
+    pub fn asks_to_end(self) -> bool {
+        matches!(
+            self.signal,
+            Signal::SIGINT | Signal::SIGTERM | Signal::SIGHUP | Signal::SIGQUIT
+        )
+    }
+}
+
+/// The signals that are sent to tracer, as a stream. They are blocked from here on and read from a
+/// descriptor, which tells who sent them.
+pub struct Signals {
+    fd: AsyncFd<SignalFd>,
+    /// For the command.
+    pub inherited: InheritedSignals,
+}
+
+impl Signals {
+    /// Begins to catch them. Call it in a tokio runtime, before other threads are made.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn catch() -> io::Result<Self> {
+        let handled: SigSet = HANDLED
+            .into_iter()
+            .filter(|signal| !was_ignored(*signal))
+            .collect();
+        let mask = handled.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
+        let fd = SignalFd::with_flags(&handled, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
+        // SAFETY: `SignalFd` owns its descriptor, and it is neither replaced nor closed while the
+        // `AsyncFd` owns it.
+        let fd = unsafe { AsyncFd::register(fd) }?;
+        Ok(Self {
+            fd,
+            inherited: InheritedSignals {
+                mask,
+                sigpipe_ignored: was_ignored(Signal::SIGPIPE),
+            },
+        })
+    }
+
+    /// One that has come already, if there is any.
+    pub fn pending(&mut self) -> Option<ReceivedSignal> {
+        self.fd
+            .get_mut()
+            .read_signal()
+            .ok()
+            .flatten()
+            .and_then(arrived)
+    }
+
+    /// The next one. Safe to drop while it waits.
+    ///
+    /// # Errors
+    /// When the descriptor cannot be read.
+    pub async fn next(&mut self) -> io::Result<ReceivedSignal> {
+        loop {
+            let mut guard = self.fd.readable_mut().await?;
+            match guard.get_inner_mut().read_signal()? {
+                Some(info) => {
+                    if let Some(arrived) = arrived(info) {
+                        return Ok(arrived);
+                    }
+                }
+                None => guard.clear_ready(),
+            }
+        }
+    }
+}
+
+fn arrived(info: siginfo) -> Option<ReceivedSignal> {
+    let number = i32::try_from(info.ssi_signo).ok()?;
+    Some(ReceivedSignal {
+        signal: Signal::try_from(number).ok()?,
+        from_terminal: info.ssi_code == libc::SI_KERNEL,
+    })
+}

@@ -1,0 +1,219 @@
+//! The part of `REVIEW.md` about capabilities: who used each, in which call, and what it opens.
+
+use super::{
+    escape::code,
+    markdown::Document,
+    phrases::{PERHAPS_PROBES, PROBES, capability_notes},
+    rules::{executables, list, or_dash},
+};
+use syscalls::capability::Capability;
+use tracer_core::profile::{
+    apparmor::{AppArmorProfile, CapabilityRule, kind},
+    capabilities::Capabilities,
+};
+
+pub(super) fn capabilities(
+    doc: &mut Document,
+    profile: &AppArmorProfile,
+    needed: Option<&Capabilities>,
+) {
+    doc.heading(2, "Capabilities");
+    if profile.unseen().any(|unseen| unseen == kind::CAPABILITIES) {
+        doc.paragraph("They were not observed: the profile allows each that the container has.");
+        return;
+    }
+    let used: Vec<_> = profile.capabilities().collect();
+    if used.is_empty() {
+        doc.paragraph("The workload used none.");
+    } else {
+        let perhaps = used.iter().any(|(_, rule)| !rule.certain);
+        doc.table(
+            ["Capability", "Used by", "In", "It opens"],
+            used.into_iter().map(row),
+        );
+        if perhaps {
+            doc.paragraph(PERHAPS_PROBES);
+        }
+    }
+    let probes: Vec<_> = profile.probes().map(row).collect();
+    if !probes.is_empty() {
+        doc.paragraph(&format!("{PROBES}:"));
+        doc.table(["Capability", "Probed by", "In", "It opens"], probes);
+    }
+    let Some(needed) = needed else {
+        return;
+    };
+    doc.paragraph("All others can be dropped. In Kubernetes:");
+    doc.code_block("yaml", needed.to_kubernetes().trim_end());
+    doc.paragraph("With `docker run` or `podman run`:");
+    doc.code_block("sh", needed.to_engine_flags().trim_end());
+    doc.paragraph("In a unit of systemd:");
+    doc.code_block("ini", needed.to_systemd().trim_end());
+}
+
+fn row((capability, rule): (Capability, &CapabilityRule)) -> [String; 4] {
+    let calls = rule.calls.iter().map(|call| {
+        let name = call.abi.syscall_name(call.nr);
+        name.map_or_else(|| format!("{} {}", call.abi, call.nr), code)
+    });
+    let close = if capability.is_nearly_root() {
+        "**close to root**: "
+    } else {
+        ""
+    };
+    let notes: String = capability_notes(rule)
+        .map(|note| format!("; {note}"))
+        .collect();
+    [
+        code(&capability.to_string()),
+        or_dash(executables(&rule.executables)),
+        or_dash(list(calls)),
+        format!(
+            "{close}{}{notes}",
+            capability.grants().unwrap_or("it is not known what")
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syscalls::Abi;
+    use tracer_core::{
+        profile::{
+            apparmor::{Options, fixture},
+            seccomp::fixture as seccomp_fixture,
+        },
+        recording::{
+            Arguments, CapabilityUse, Combination, Container, Phase, Recording, Security, Source,
+            SyscallId,
+        },
+    };
+
+    /// What a recording of one capability comes to: what the container is given, and the review's words.
+    fn outcome(change: impl FnOnce(&mut Recording)) -> (Vec<&'static str>, String) {
+        let mut recording = fixture::empty();
+        let what = CapabilityUse {
+            capability: Capability::from_number(21),
+            audited: Some(true),
+            own_namespace: false,
+        };
+        recording.capabilities = vec![fixture::seen(what, Phase::Run, "/bin/x")];
+        change(&mut recording);
+        let profile = AppArmorProfile::from_recordings(&[recording], &Options::default()).unwrap();
+        let needed = Capabilities::needed_by(&profile).unwrap();
+        let mut doc = Document::default();
+        capabilities(&mut doc, &profile, Some(&needed));
+        (needed.names().collect(), doc.into_text())
+    }
+
+    fn call(recording: &mut Recording, name: &str, flags: Option<u64>) {
+        let nr = Abi::X86_64.syscall_number(name).unwrap();
+        let call = (Abi::X86_64, nr, Phase::Run, seccomp_fixture::path("/bin/x"));
+        recording.syscalls = seccomp_fixture::recording(std::slice::from_ref(&call)).syscalls;
+        recording.syscalls[0].arguments = flags.map(|flags| Arguments {
+            indices: vec![0],
+            seen: vec![Combination {
+                phase: Phase::Run,
+                values: vec![flags],
+                executables: [seccomp_fixture::path("/bin/x")].into(),
+            }],
+            cut: [].into(),
+        });
+        let abi = Abi::X86_64;
+        recording.capabilities[0].evidence[0].call = Some(SyscallId { abi, nr });
+    }
+
+    #[test]
+    fn unaudited_but_enforced_capability_is_required() {
+        for (name, expected) in [
+            ("seccomp", true),
+            ("prctl", true),
+            ("landlock_restrict_self", true),
+            ("mmap", false),
+        ] {
+            let (needed, _) = outcome(|recording| {
+                call(recording, name, None);
+                recording.capabilities[0].what.audited = Some(false);
+            });
+            assert_eq!(!needed.is_empty(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn possible_probes_are_marked() {
+        let may_be = "; perhaps a probe only |";
+        for (name, flags, cut, is_needed) in [
+            ("openat", None, false, true),
+            ("clone", None, false, true),
+            ("clone", Some(17), false, false),
+            ("clone", Some(17), true, true),
+            ("clone", Some(0x2002_0011), false, true),
+            ("clone", Some(0x80), false, false),
+            ("clone3", Some(0x80), false, true),
+            ("clone3", Some(0x100), false, false),
+        ] {
+            let (needed, review) = outcome(|recording| {
+                call(recording, name, flags);
+                recording.capabilities[0].what.audited = None;
+                if let Some(arguments) = recording.syscalls[0].arguments.as_mut().filter(|_| cut) {
+                    arguments.cut.insert(Phase::Run);
+                }
+            });
+            assert_eq!(!needed.is_empty(), is_needed, "{name} {flags:?} {cut}");
+            assert_eq!(review.contains(may_be), is_needed, "{review}");
+        }
+        assert!(!outcome(|_| ()).1.contains(may_be));
+    }
+
+    #[test]
+    fn unclear_user_namespace_is_reported() {
+        let unclear = "which may be the container's own";
+        let container = |user_namespace: Option<bool>| {
+            Some(Container {
+                engine: "podman".to_owned(),
+                runtime: None,
+                id: "c".to_owned(),
+                name: None,
+                pod: None,
+                owner: None,
+                role: None,
+                labels: [].into(),
+                image: None,
+                image_digest: None,
+                security: user_namespace.map(|user_namespace| Security {
+                    user_namespace,
+                    ..Security::default()
+                }),
+                warnings: Vec::new(),
+                unresolved: Vec::new(),
+            })
+        };
+        let place = "/machine.slice/libpod-c.scope";
+        let user = "/user.slice/user-1000.slice/user@1000.service/c.scope";
+        for (source, container, cgroup, is_needed, is_unclear) in [
+            (Source::Command, None, place, false, false),
+            (Source::Cgroup, None, place, true, true),
+            (Source::Container, container(None), place, true, true),
+            (Source::Container, container(Some(true)), place, true, false),
+            (
+                Source::Container,
+                container(Some(false)),
+                place,
+                false,
+                false,
+            ),
+            (Source::Container, container(Some(false)), user, true, true),
+        ] {
+            let what = format!("{source:?} {container:?} {cgroup}");
+            let (needed, review) = outcome(|recording| {
+                recording.capabilities[0].what.own_namespace = true;
+                recording.instances[0].source = source;
+                recording.instances[0].container = container;
+                recording.instances[0].cgroup = cgroup.to_owned();
+            });
+            assert_eq!(!needed.is_empty(), is_needed, "{what}");
+            assert_eq!(review.contains(unclear), is_unclear, "{what}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The files to apply, as they are, and how.
+
+use maud::{Markup, html};
+
+use super::{Report, page::Part, text::literal};
+
+pub(super) fn part(report: &Report<'_>) -> Part {
+    Part {
+        id: "apply",
+        title: "Apply it",
+        number: None,
+        body: html! {
+            p { "With Docker or Podman:" }
+            (commands(report))
+            p { "In Kubernetes, below a container's " code { "securityContext" } ", with the files on each node:" }
+            pre { code { (security_context(report)) } }
+            h3 { "The files" }
+            @for (name, text) in report.files { (file(name, text)) }
+        },
+    }
+}
+
+fn commands(report: &Report<'_>) -> Markup {
+    let apparmor = report
+        .apparmor
+        .map(|profile| crate::escape::visible(profile.name()));
+    html! {
+        pre { code {
+            @if apparmor.is_some() { "apparmor_parser --replace apparmor.profile\n" }
+            "docker run --security-opt seccomp=seccomp.json"
+            @if let Some(name) = &apparmor { " --security-opt apparmor=" (name) }
+            @if let Some(needed) = report.capabilities { " " (needed.to_engine_flags().trim_end()) }
+            " IMAGE\n"
+        } }
+    }
+}
+
+fn security_context(report: &Report<'_>) -> String {
+    let mut text = "seccompProfile:\n  type: Localhost\n  localhostProfile: profiles/seccomp.json  # below /var/lib/kubelet/seccomp\n".to_owned();
+    if let Some(profile) = report.apparmor {
+        text.push_str("appArmorProfile:\n  type: Localhost\n  localhostProfile: ");
+        text.push_str(&crate::escape::visible(profile.name()));
+        text.push('\n');
+    }
+    if let Some(needed) = report.capabilities {
+        let lines = needed.to_kubernetes();
+        for line in lines.lines().skip(1) {
+            text.push_str(line.strip_prefix("  ").unwrap_or(line));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn file(name: &str, text: &str) -> Markup {
+    html! {
+        details.file {
+            summary { (literal(name)) " " small { (super::text::count(text.lines().count(), "line", "lines")) } }
+            button.copy type="button" hidden { "Copy" }
+            pre tabindex="0" { code { @for line in text.lines() { (crate::escape::printable(line)) "\n" } } }
+        }
+    }
+}
