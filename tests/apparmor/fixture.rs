@@ -1,8 +1,8 @@
 //! Recordings made by hand.
 
 use tracer_core::recording::{
-    Coverage, Executable, FileAccess, FilePath, FileUse, Host, Instance, Losses, Phase, Provider,
-    Recording, SCHEMA, Seen, Source, Witness, Workload,
+    Coverage, Executable, FileAccess, FilePath, FileUse, Host, Instance, Losses, Mechanism,
+    ObservationKind, Phase, Provider, Recording, SCHEMA, Seen, Source, Witness, Workload,
 };
 
 /// An access by all of these runs.
@@ -29,18 +29,18 @@ pub(crate) fn used(path: &[u8], access: FileAccess, runs: &[u32]) -> Seen<FileUs
 
 /// A recording of `runs` runs in which these files were used and nothing else.
 pub(crate) fn recording(runs: u32, files: Vec<Seen<FileUse>>) -> Recording {
-    let provider = |kind: &&str| Provider {
-        kind: (*kind).to_owned(),
-        provider: "made by hand".to_owned(),
+    let provider = |kind: &ObservationKind| Provider {
+        kind: *kind,
+        provider: Mechanism::Other("made by hand".to_owned()),
         cannot_see: Vec::new(),
     };
     let kinds = [
-        "files",
-        "capabilities",
-        "sockets",
-        "signals",
-        "traces",
-        "mounts",
+        ObservationKind::Files,
+        ObservationKind::Capabilities,
+        ObservationKind::Sockets,
+        ObservationKind::Signals,
+        ObservationKind::Traces,
+        ObservationKind::Mounts,
     ];
     let instance = |run: u32| Instance {
         source: Source::Command,

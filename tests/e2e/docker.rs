@@ -231,7 +231,7 @@ fn a_container_is_recorded_from_its_first_call() -> Outcome {
     // health check takes a folder away.
     for (phase, call) in [
         ("setup", PIVOT_ROOT),
-        ("window", CAPSET),
+        ("runtime-init", CAPSET),
         ("run", BIND),
         ("exec", RMDIR),
     ] {

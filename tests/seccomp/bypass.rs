@@ -17,7 +17,7 @@ use syscalls::{Abi, families};
 use tracer_core::{
     audit::{self, Context, Finding, Input, Lookup},
     profile::seccomp::{
-        evaluate::Runtime,
+        evaluate::OciRuntime,
         oci::OciSeccomp,
         read::{Document, Kernel, Target},
     },
@@ -100,7 +100,7 @@ impl Sandbox {
                 major: 1,
             },
         })?;
-        let enforced = crate::enforcer::Enforced::new(Libseccomp::open()?, &oci, Runtime::Runc)?;
+        let enforced = crate::enforcer::Enforced::new(Libseccomp::open()?, &oci, OciRuntime::Runc)?;
         let filter = self.scratch.file("filter", enforced.to_bytes())?;
         let results = self.scratch.join("results");
         let dir = self.prepare()?;

@@ -14,6 +14,7 @@ pub mod essential;
 pub mod families;
 pub mod gates;
 mod nearest;
+mod oci_runtime;
 pub mod purpose;
 pub mod registers;
 pub mod risk;
@@ -24,3 +25,4 @@ pub mod window;
 
 pub use abi::{Abi, Machine};
 pub use nearest::nearest;
+pub use oci_runtime::OciRuntime;

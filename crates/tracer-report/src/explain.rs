@@ -1,8 +1,9 @@
 //! `tracer explain` for people.
 
+use super::words::{phases, sighting};
 use tracer_core::{
     explain::{AccessExplanation, Allowed, Capability, Done, Explanation, Seen},
-    recording::words::{executables, phases, plain, sighting},
+    recording::words::{executables, plain},
 };
 
 /// Most combinations of arguments that are shown of a call.

@@ -22,6 +22,7 @@ mod rules;
 mod translation;
 mod variants;
 mod verify;
+pub mod words;
 
 pub use apparmor::apparmor;
 pub use diff::{changes_markdown, diff_markdown, diff_text};

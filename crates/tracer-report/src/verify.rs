@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::markdown::count;
+use super::{markdown::count, words::sighting};
 use tracer_core::{
-    recording::words::{plain, sighting},
+    recording::words::plain,
     verify::{
         Answer, Denied, Finding, OfRecording, Outcome, Report, Start, Stopped, WindowFinding,
     },
@@ -261,7 +261,7 @@ mod tests {
     use syscalls::Abi;
     use tracer_core::{
         profile::seccomp::{
-            evaluate::{Host, Libseccomp, Runtime},
+            evaluate::{Host, Libseccomp, OciRuntime},
             fixture::mixed,
             oci::OciSeccomp,
         },
@@ -284,7 +284,7 @@ mod tests {
             },
         };
         let report = verify(&Question {
-            profiles: Runtime::ALL.map(on).to_vec(),
+            profiles: OciRuntime::ALL.map(on).to_vec(),
             recordings: vec![("profiles-out/web".to_owned(), &recording)],
             window: "crun@1.8".parse().unwrap(),
             no_new_privileges: None,

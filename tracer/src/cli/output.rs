@@ -18,12 +18,13 @@ use crate::store;
 use tracer_core::{
     profile::{
         Unfit, Unsaid,
-        apparmor::{AppArmorProfile, Division, kind},
+        apparmor::{AppArmorProfile, Division},
         capabilities::Capabilities,
         seccomp::{SeccompProfile, oci::OciSeccomp},
     },
-    recording::{Discovery, Executable, Recording},
+    recording::{Discovery, Executable, ObservationKind, Recording},
 };
+use tracer_report::words;
 
 /// The default `--output`.
 pub(super) const FOLDER: &str = "profiles-out";
@@ -326,7 +327,11 @@ pub(super) fn summary(folder: &Path, recording: &Recording, quiet: bool) {
     coverage(recording, quiet);
     if !quiet {
         say!("profile  {}", folder.join(SECCOMP).display());
-        if recording.providers.iter().any(|it| it.kind == kind::FILES) {
+        if recording
+            .providers
+            .iter()
+            .any(|it| it.kind == ObservationKind::Files)
+        {
             say!("profile  {}", folder.join(APPARMOR).display());
         }
         say!("review   {}", folder.join(REVIEW).display());
@@ -346,16 +351,16 @@ pub(super) fn verdict(recording: &Recording) -> &'static str {
 pub(super) fn coverage(recording: &Recording, quiet: bool) {
     let coverage = &recording.coverage;
     for reason in &coverage.reasons {
-        say!("not complete: {}", plain(&reason.text));
+        say!("not complete: {}", plain(&words::reason(reason)));
     }
     if !coverage.losses.is_none() {
-        say!("losses: {}", live::losses(&coverage.losses));
+        say!("losses: {}", words::losses(&coverage.losses));
     }
     if quiet {
         return;
     }
     for note in &coverage.notes {
-        say!("note: {}", plain(&note.text));
+        say!("note: {}", plain(&words::note(note)));
     }
     if let Some(discovery) = coverage.discovery.as_ref().and_then(discovered) {
         say!("{discovery}");

@@ -5,18 +5,22 @@
 
 pub mod access;
 mod arguments;
+mod container;
 mod coverage;
 pub mod estimate;
 pub mod json;
+mod losses;
 pub mod merge;
 mod model;
 mod notes;
 mod observe;
+mod provider;
 mod run;
 mod sighting;
 
 #[cfg(test)]
 pub(crate) mod strategy;
+mod v1;
 pub mod words;
 
 pub(crate) use access::MOST_WITNESSES;
@@ -26,12 +30,15 @@ pub use access::{
     Uses, Who, Witness,
 };
 pub use arguments::{Arguments, Combination, MOST_COMBINATIONS};
-pub use coverage::{Coverage, Losses, Note, NoteCode, Reason, ReasonCode};
+pub use container::{ConfigType, Container, Security, Unresolved, Warning};
+pub use coverage::{Coverage, Note, NoteCode, Reason, ReasonCode, RecordingEnd};
 pub use estimate::Discovery;
+pub use losses::{LossKind, Losses};
 pub use model::{
-    Blocked, Call, Container, Evidence, Executable, FirstSeen, Host, Instance, Phase, Provider,
-    Recording, SCHEMA, Security, Source, Syscall, Warning, Workload,
+    Blocked, Call, Evidence, Executable, FirstSeen, Host, Instance, Phase, Recording, SCHEMA,
+    Source, Syscall, Workload,
 };
 pub use observe::{Given, Observation, Observations};
+pub use provider::{BlindSpot, Mechanism, ObservationKind, Provider};
 pub use run::{Kind, Merged, RunId};
 pub use sighting::Sighting;

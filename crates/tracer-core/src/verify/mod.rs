@@ -18,7 +18,7 @@ pub use live::{Denials, Denied};
 
 use crate::{
     profile::seccomp::{
-        evaluate::{Decider, Filter, Host, Possible, Runtime, Verdict},
+        evaluate::{Decider, Filter, Host, Possible, Verdict},
         oci::OciSeccomp,
     },
     recording::{Phase, Recording, Sighting},
@@ -323,15 +323,6 @@ fn by(decider: Decider) -> String {
             "runc, which answers so above the largest number that the profile names".to_owned()
         }
     }
-}
-
-/// Runtimes by the other name that they have here.
-const fn same(one: syscalls::window::Runtime, other: Runtime) -> bool {
-    matches!(
-        (one, other),
-        (syscalls::window::Runtime::Runc, Runtime::Runc)
-            | (syscalls::window::Runtime::Crun, Runtime::Crun)
-    )
 }
 
 #[cfg(test)]

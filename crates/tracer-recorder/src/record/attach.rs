@@ -26,7 +26,7 @@ use crate::{
     cgroup::{Cgroup, Hierarchy},
     container::{self, Container, Key, Selector, Sources},
 };
-use tracer_core::recording::{Reason, ReasonCode, Recording, Workload};
+use tracer_core::recording::{Reason, Recording, RecordingEnd, Workload};
 
 /// How often the marks are read back.
 const CHECKPOINT: Duration = Duration::from_secs(5);
@@ -474,9 +474,8 @@ impl Attachment {
             });
             ending.instances.push(number);
             if self.session.instance(number).is_some_and(Watched::runs) {
-                ending.reasons.push(Reason {
-                    code: ReasonCode::StillRunning,
-                    text: "the recording ended while the workload was running: what it does later, at its end for one, was not seen".to_owned(),
+                ending.reasons.push(Reason::StillRunning {
+                    after: RecordingEnd::Attached,
                 });
             }
         }

@@ -13,6 +13,7 @@ use tracer_abi::NoticeKind;
 use super::{RecordError, Session, Watcher, describe, session::News};
 use crate::container::{self, Container, Role, Selector, Sources, is_unit};
 use tracer_core::recording::Source;
+use tracer_report::words;
 
 /// How long a container that was started may stay unknown before it is taken for none: runtimes write
 /// their files before they start the program.
@@ -500,10 +501,10 @@ pub(super) fn announce(container: Option<&Container>, path: &str, watcher: &mut 
         brief(&container.workload.to_string())
     ));
     for warning in &container.warnings {
-        watcher.note(&format!("{name}: {warning}"));
+        watcher.note(&format!("{name}: {}", words::warning(warning)));
     }
     for problem in &container.unresolved {
-        watcher.note(&format!("{name}: {}", brief(problem)));
+        watcher.note(&format!("{name}: {}", brief(&words::unresolved(problem))));
     }
 }
 

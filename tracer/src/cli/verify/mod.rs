@@ -15,9 +15,8 @@ use super::{
     Exit, Failure,
     input::{self, HostArgs, label},
 };
-use syscalls::window::{self, Choice};
+use syscalls::{OciRuntime, window::Choice};
 use tracer_core::{
-    profile::seccomp::evaluate::Runtime,
     recording::Recording,
     verify::{Enforced, Question, Report, verify},
 };
@@ -174,13 +173,9 @@ fn write(file: &PathBuf, text: &str) -> anyhow::Result<()> {
 }
 
 /// The runtimes that a choice names; both when it names none.
-fn runtimes(choice: &Choice) -> Vec<Runtime> {
-    let chosen = |runtime: &Runtime| {
-        let named = match runtime {
-            Runtime::Runc => window::Runtime::Runc,
-            Runtime::Crun => window::Runtime::Crun,
-        };
-        *choice == Choice::None || choice.rows().any(|row| row.runtime == named)
+fn runtimes(choice: &Choice) -> Vec<OciRuntime> {
+    let chosen = |runtime: &OciRuntime| {
+        *choice == Choice::None || choice.rows().any(|row| row.runtime == *runtime)
     };
-    Runtime::ALL.into_iter().filter(chosen).collect()
+    OciRuntime::ALL.into_iter().filter(chosen).collect()
 }

@@ -10,7 +10,7 @@ use super::{
     list,
 };
 use crate::{
-    profile::seccomp::evaluate::{Filter, Runtime},
+    profile::seccomp::evaluate::{Filter, OciRuntime},
     recording::Call,
 };
 use syscalls::{Abi, defaults, risk};
@@ -22,7 +22,7 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
     let Some((name, baseline)) = view.context.baseline else {
         return;
     };
-    let host = view.context.host(Runtime::Runc);
+    let host = view.context.host(OciRuntime::Runc);
     let filter = match Filter::new(baseline, host) {
         Ok(filter) => filter,
         Err(refusal) => {

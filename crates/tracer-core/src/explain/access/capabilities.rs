@@ -2,13 +2,9 @@
 
 use super::{AccessError, AccessExplanation, Of, RuleReason};
 use crate::{
-    profile::{
-        Layer,
-        apparmor::{Giving, kind},
-        seccomp::SeccompProfile,
-    },
+    profile::{Layer, apparmor::Giving, seccomp::SeccompProfile},
     recording::words::executables,
-    recording::{CapabilityUse, Seen},
+    recording::{CapabilityUse, ObservationKind, Seen},
 };
 use syscalls::{capability::Capability, gates::GATES};
 
@@ -16,7 +12,7 @@ pub(super) fn explain(
     of: &Of<'_>,
     capability: Capability,
 ) -> Result<AccessExplanation, AccessError> {
-    let mut it = of.blank(capability.to_string(), kind::CAPABILITIES);
+    let mut it = of.blank(capability.to_string(), ObservationKind::Capabilities);
     let all = of.recording.capabilities.iter();
     let seen: Vec<_> = all
         .filter(|seen| seen.what.capability == capability)

@@ -6,10 +6,10 @@ use super::{AccessExplanation, Of, RuleReason, count, known};
 use crate::{
     profile::{
         Layer,
-        apparmor::{FileRule, Pattern, access_in_words, kind},
+        apparmor::{FileRule, Pattern, access_in_words},
     },
     recording::words::executables,
-    recording::{FilePath, FileUse, Seen},
+    recording::{FilePath, FileUse, ObservationKind, Seen},
 };
 
 /// Most paths behind a glob that are told.
@@ -17,7 +17,7 @@ const SHOWN: usize = 12;
 
 pub(super) fn explain(of: &Of<'_>, path: &FilePath) -> AccessExplanation {
     let path = &as_seen(of, path);
-    let mut it = of.blank(path.to_string(), kind::FILES);
+    let mut it = of.blank(path.to_string(), ObservationKind::Files);
     let rules = of.profile.rules_for(path);
     let globs: Vec<_> = rules.iter().map(|(_, pattern, _)| *pattern).collect();
     let exact: Vec<_> = of

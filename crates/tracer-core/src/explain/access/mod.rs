@@ -18,10 +18,10 @@ pub use subject::Subject;
 
 use crate::{
     profile::{
-        apparmor::{self, AppArmorProfile, kind},
+        apparmor::{self, AppArmorProfile},
         seccomp,
     },
-    recording::{Executable, Moment, Phase, Recording, Seen, Sighting, Witness},
+    recording::{Executable, Moment, ObservationKind, Phase, Recording, Seen, Sighting, Witness},
 };
 
 /// What is known of a thing that AppArmor mediates, and of a workload's profile.
@@ -30,7 +30,7 @@ pub struct AccessExplanation {
     /// The thing, as a profile has it.
     pub what: String,
     /// Its kind.
-    pub kind: &'static str,
+    pub kind: ObservationKind,
     /// The workload.
     pub workload: String,
     /// Whether the profile allows some of it.
@@ -79,7 +79,7 @@ pub enum AccessError {
     #[error(
         "the recording has no {0}: nothing looked for them; `tracer doctor` says what this host can show"
     )]
-    NotObserved(&'static str),
+    NotObserved(ObservationKind),
     /// The recording makes no seccomp profile, which tells the calls that take a capability.
     #[error(transparent)]
     Profile(#[from] seccomp::Error),
@@ -106,7 +106,7 @@ pub fn access(
 ) -> Result<AccessExplanation, AccessError> {
     let profile =
         AppArmorProfile::from_recordings(std::slice::from_ref(recording), &settings.apparmor)
-            .ok_or(AccessError::NotObserved(kind::FILES))?;
+            .ok_or(AccessError::NotObserved(ObservationKind::Files))?;
     let needs = subject.kind();
     if profile.unseen().any(|unseen| unseen == needs) {
         return Err(AccessError::NotObserved(needs));
@@ -133,7 +133,7 @@ struct Of<'a> {
 
 impl Of<'_> {
     /// An explanation that says nothing yet.
-    fn blank(&self, what: String, kind: &'static str) -> AccessExplanation {
+    fn blank(&self, what: String, kind: ObservationKind) -> AccessExplanation {
         AccessExplanation {
             what,
             kind,

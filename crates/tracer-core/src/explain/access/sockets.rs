@@ -2,12 +2,9 @@
 
 use super::{AccessExplanation, Of, RuleReason, known};
 use crate::{
-    profile::{
-        Layer,
-        apparmor::{AppArmorProfile, kind},
-    },
+    profile::{Layer, apparmor::AppArmorProfile},
     recording::words::executables,
-    recording::{SocketOperation, SocketUse},
+    recording::{ObservationKind, SocketOperation, SocketUse},
 };
 
 pub(super) fn explain(of: &Of<'_>, family: u16, wanted: Option<u16>) -> AccessExplanation {
@@ -20,7 +17,7 @@ pub(super) fn explain(of: &Of<'_>, family: u16, wanted: Option<u16>) -> AccessEx
             both.split(' ').next().unwrap_or_default().to_owned()
         }
     };
-    let mut it = of.blank(format!("network {name}"), kind::SOCKETS);
+    let mut it = of.blank(format!("network {name}"), ObservationKind::Sockets);
     let all = of.recording.sockets.iter();
     let seen: Vec<_> = all
         .filter(|seen| is_it(seen.what.family, seen.what.kind))

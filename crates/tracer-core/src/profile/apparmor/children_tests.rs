@@ -12,7 +12,7 @@ use crate::{
         seccomp::{ExecPolicy, fixture},
     },
     recording::{
-        CapabilityUse, FileAccess, FilePath, FileUse, Phase, Recording, Security, Seen,
+        CapabilityUse, FileAccess, FilePath, FileUse, Mechanism, Phase, Recording, Security, Seen,
         SocketOperation, SocketUse,
     },
 };
@@ -218,7 +218,7 @@ fn all_together_have_what_the_whole_has() {
 #[test]
 fn without_hooks_it_is_said_why_there_are_none() {
     let mut recording = server();
-    recording.providers[0].provider = "BTF tracepoint sys_exit".to_owned();
+    recording.providers[0].provider = Mechanism::SysExit;
     let profile = AppArmorProfile::from_recordings(&[recording], &OPTIONS).unwrap();
     assert!(matches!(
         profile.division(),

@@ -1,13 +1,8 @@
 //! What was done only by programs that do not count, and that the profile does not allow.
 
-use super::{
-    ipc,
-    model::{AppArmorProfile, kind},
-    permissions::Permissions,
-    unsayable::access_in_words,
-};
+use super::{ipc, model::AppArmorProfile, permissions::Permissions, unsayable::access_in_words};
 use crate::recording::{
-    FileAccess, FilePath, Peer, Phase, SignalDirection, TraceDirection, Witness,
+    FileAccess, FilePath, ObservationKind, Peer, Phase, SignalDirection, TraceDirection, Witness,
 };
 use syscalls::capability::Capability;
 
@@ -62,7 +57,7 @@ impl LeftOut {
 
     /// Whether the profile allows it all the same, because another did it too, or for another reason.
     pub(super) fn is_allowed(&self, profile: &AppArmorProfile) -> bool {
-        if profile.unseen.contains(self.kind()) && !matches!(self, Self::Mount(_)) {
+        if profile.unseen.contains(&self.kind()) && !matches!(self, Self::Mount(_)) {
             return true;
         }
         match self {
@@ -93,14 +88,14 @@ impl LeftOut {
         }
     }
 
-    const fn kind(&self) -> &'static str {
+    const fn kind(&self) -> ObservationKind {
         match self {
-            Self::File(..) => kind::FILES,
-            Self::Capability(_) => kind::CAPABILITIES,
-            Self::Socket(..) => kind::SOCKETS,
-            Self::Signal(..) => kind::SIGNALS,
-            Self::Trace(..) => kind::TRACES,
-            Self::Mount(_) => kind::MOUNTS,
+            Self::File(..) => ObservationKind::Files,
+            Self::Capability(_) => ObservationKind::Capabilities,
+            Self::Socket(..) => ObservationKind::Sockets,
+            Self::Signal(..) => ObservationKind::Signals,
+            Self::Trace(..) => ObservationKind::Traces,
+            Self::Mount(_) => ObservationKind::Mounts,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     ipc,
     left_out::{self, LeftOut},
     links,
-    model::{AppArmorProfile, Lost, Options, kind},
+    model::{AppArmorProfile, Lost, Options},
     mounts, network,
     pattern::Pattern,
     permissions::Permissions,
@@ -19,8 +19,8 @@ use super::{
 use crate::{
     profile::seccomp::ExecPolicy,
     recording::{
-        CapabilityUse, Executable, FileAccess, FilePath, FileUse, MountUse, Recording, Seen,
-        SignalUse, SocketUse, Witness,
+        CapabilityUse, Executable, FileAccess, FilePath, FileUse, MountUse, ObservationKind,
+        Recording, Seen, SignalUse, SocketUse, Witness,
     },
 };
 use syscalls::capability::Capability;
@@ -35,19 +35,19 @@ impl AppArmorProfile {
     /// Only what was observed decides, not who first did it, when or how often.
     pub fn from_recordings(recordings: &[Recording], options: &Options) -> Option<Self> {
         let workload = recordings.first()?.workload.name.clone();
-        let observed = |kind: &str| {
+        let observed = |kind: ObservationKind| {
             let has = |recording: &Recording| recording.providers.iter().any(|it| it.kind == kind);
             recordings.iter().all(has)
         };
-        if !observed(kind::FILES) {
+        if !observed(ObservationKind::Files) {
             return None;
         }
         let kinds = [
-            kind::CAPABILITIES,
-            kind::SOCKETS,
-            kind::SIGNALS,
-            kind::TRACES,
-            kind::MOUNTS,
+            ObservationKind::Capabilities,
+            ObservationKind::Sockets,
+            ObservationKind::Signals,
+            ObservationKind::Traces,
+            ObservationKind::Mounts,
         ];
         let may_have_traced = recordings
             .iter()
@@ -75,11 +75,11 @@ impl AppArmorProfile {
                 left_out: BTreeMap::new(),
                 lost: BTreeSet::new(),
                 division: Division::Undivided,
-                traces_unasked: !observed(kind::TRACES) && !may_have_traced,
+                traces_unasked: !observed(ObservationKind::Traces) && !may_have_traced,
                 unseen: kinds
                     .into_iter()
-                    .filter(|kind| !observed(kind))
-                    .filter(|kind| *kind != kind::TRACES || may_have_traced)
+                    .filter(|kind| !observed(*kind))
+                    .filter(|kind| *kind != ObservationKind::Traces || may_have_traced)
                     .collect(),
             },
         };

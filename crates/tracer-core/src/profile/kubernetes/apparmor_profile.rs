@@ -21,11 +21,11 @@ use super::{ObjectName, head, operator::GROUP, operator::Operator};
 use crate::{
     profile::{
         Rendering, Unfit, Unsaid,
-        apparmor::{AppArmorProfile, Division, FileRule, Pattern, Permissions, kind},
+        apparmor::{AppArmorProfile, Division, FileRule, Pattern, Permissions},
         unsaid::object_fits,
         yaml::Map,
     },
-    recording::{Peer, SignalDirection},
+    recording::{ObservationKind, Peer, SignalDirection},
 };
 use syscalls::capability::Capability;
 
@@ -289,7 +289,7 @@ fn network(profile: &AppArmorProfile, operator: Operator, unsaid: &mut BTreeSet<
     const RAW: u16 = 3;
     const UNIX: u16 = 1;
     const INET: [u16; 2] = [2, 10];
-    let open = profile.unseen().any(|it| it == kind::SOCKETS);
+    let open = profile.unseen().any(|it| it == ObservationKind::Sockets);
     if open {
         unsaid.insert(Unsaid::new(
             "sockets, which were not observed",
@@ -337,7 +337,9 @@ fn network(profile: &AppArmorProfile, operator: Operator, unsaid: &mut BTreeSet<
 }
 
 fn capabilities(profile: &AppArmorProfile, unsaid: &mut BTreeSet<Unsaid>) -> Vec<String> {
-    let all = profile.unseen().any(|it| it == kind::CAPABILITIES);
+    let all = profile
+        .unseen()
+        .any(|it| it == ObservationKind::Capabilities);
     let needed: Vec<_> = if all {
         unsaid.insert(Unsaid::new(
             "capabilities, which were not observed",

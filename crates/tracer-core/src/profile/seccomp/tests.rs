@@ -2,7 +2,7 @@
 
 use super::{
     ErrnoPolicy, Error, ExecPolicy, Options, Rule, SeccompProfile, VariantPolicy,
-    evaluate::{Filter, Host, Libseccomp, Runtime, Verdict},
+    evaluate::{Filter, Host, Libseccomp, OciRuntime, Verdict},
     fixture::{mixed, path, recording},
     oci::{Action, Condition, Entry, OciSeccomp, Operator},
 };
@@ -335,7 +335,7 @@ fn socket_does_not_open_socketcall_of_i386() {
         };
         let seen = [run(Abi::X86_64, "socket"), run(Abi::I386, "read")];
         let profile = OciSeccomp::from(&profile(&seen, &options));
-        for runtime in [Runtime::Runc, Runtime::Crun] {
+        for runtime in [OciRuntime::Runc, OciRuntime::Crun] {
             let host = Host {
                 native: Abi::X86_64,
                 runtime,
