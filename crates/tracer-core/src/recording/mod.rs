@@ -8,37 +8,37 @@ mod arguments;
 mod container;
 mod coverage;
 pub mod estimate;
+mod evidence_summary;
 pub mod json;
 mod losses;
 pub mod merge;
 mod model;
 mod notes;
-mod observe;
+mod observations;
 mod provider;
 mod run;
-mod sighting;
 
+pub mod plain_text;
 #[cfg(test)]
 pub(crate) mod strategy;
 mod v1;
-pub mod words;
 
-pub(crate) use access::MOST_WITNESSES;
+pub(crate) use access::MAX_EVIDENCE;
 pub use access::{
-    Accesses, CapabilityUse, FileAccess, FilePath, FileUse, Moment, MountOperation, MountUse, Peer,
-    Seen, SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse, Use,
-    Uses, Who, Witness,
+    AccessEvidence, AccessRecord, AccessRecords, Accesses, Actor, CapabilityUse, FileAccess,
+    FilePath, FileUse, FirstAccess, MountOperation, MountUse, ObservedAccess, Peer,
+    SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse,
 };
-pub use arguments::{Arguments, Combination, MOST_COMBINATIONS};
+pub use arguments::{Arguments, Combination, MAX_COMBINATIONS};
 pub use container::{ConfigType, Container, Security, Unresolved, Warning};
 pub use coverage::{Coverage, Note, NoteCode, Reason, ReasonCode, RecordingEnd};
 pub use estimate::Discovery;
+pub use evidence_summary::EvidenceSummary;
 pub use losses::{LossKind, Losses};
 pub use model::{
-    Blocked, Call, Evidence, Executable, FirstSeen, Host, Instance, Phase, Recording, SCHEMA,
-    Source, Syscall, Workload,
+    Blocked, Evidence, Executable, FirstSeen, Host, Instance, Phase, Recording, SCHEMA, Source,
+    Syscall, SyscallId, Workload,
 };
-pub use observe::{Given, Observation, Observations};
+pub use observations::{Observation, Observations, ObservedArguments};
 pub use provider::{BlindSpot, Mechanism, ObservationKind, Provider};
-pub use run::{Kind, Merged, RunId};
-pub use sighting::Sighting;
+pub use run::{InstanceKind, Merged, RunId};

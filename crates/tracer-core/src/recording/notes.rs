@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Host, Note, Recording};
 
 /// Most values that a note names.
-const NAMED: usize = 8;
+const MAX_NAMED: usize = 8;
 
 /// The notes of a merged recording. They follow from it, so merging again changes none.
 pub(super) fn notes(recording: &Recording) -> Vec<Note> {
@@ -55,5 +55,5 @@ fn images(recording: &Recording) -> BTreeSet<String> {
 /// How many there are, and the first of them; `None` when they are not several.
 fn several(values: BTreeSet<String>) -> Option<(u64, Vec<String>)> {
     let count = values.len() as u64;
-    (count > 1).then(|| (count, values.into_iter().take(NAMED).collect()))
+    (count > 1).then(|| (count, values.into_iter().take(MAX_NAMED).collect()))
 }

@@ -35,7 +35,7 @@ mod tests {
     use crate::container::bundle::Bundle;
 
     #[test]
-    fn warnings_follow_from_the_bundle() {
+    fn warnings_are_derived_from_the_bundle() {
         let of = |config: Value| warnings(&Bundle::read(&config).security);
         assert_eq!(
             of(json!({})),

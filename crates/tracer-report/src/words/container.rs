@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_text_stays_on_its_line() {
+    fn hostile_text_stays_on_one_line() {
         let default_action = "\u{1b}[2J\n".to_owned();
         let text = warning(&Warning::FilterInPlace { default_action });
         assert!(!text.contains(['\n', '\u{1b}']), "{text:?}");

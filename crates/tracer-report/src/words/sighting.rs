@@ -1,8 +1,8 @@
 //! Who did something, and when.
 
 use tracer_core::recording::{
-    FirstSeen, Moment, Phase, Sighting,
-    words::{blocked, executable, plain},
+    EvidenceSummary, FirstAccess, FirstSeen, Phase,
+    plain_text::{blocked, executable, plain},
 };
 
 /// Phases, in their order.
@@ -12,7 +12,7 @@ pub(crate) fn phases<'a>(all: impl IntoIterator<Item = &'a Phase>) -> String {
 }
 
 /// `run, by /usr/sbin/nginx: 2 of 3 instances, first after 1.2 s`.
-pub(crate) fn sighting<First: When>(it: &Sighting<First>, instances: usize) -> String {
+pub(crate) fn sighting<First: When>(it: &EvidenceSummary<First>, instances: usize) -> String {
     let mut text = format!("{}, by {}", it.phase.as_str(), executable(&it.executable));
     let mut more = Vec::new();
     if let Some(saw) = it.blocked {
@@ -43,7 +43,7 @@ impl When for FirstSeen {
     }
 }
 
-impl When for Moment {
+impl When for FirstAccess {
     fn when(&self) -> (u64, u32, &str) {
         (self.after_ns, self.pid, &self.comm)
     }

@@ -12,9 +12,10 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::{
-    Blocked, Call, CapabilityUse, Executable, FileUse, FirstSeen, Host, Losses, Moment, MountUse,
-    NoteCode, ObservationKind, ReasonCode, RunId, SignalUse, SocketUse, Source, TraceUse, Workload,
-    arguments::{Nonsense, Unchecked},
+    Blocked, CapabilityUse, Executable, FileUse, FirstAccess, FirstSeen, Host, Losses, MountUse,
+    NoteCode, ObservationKind, ReasonCode, RunId, SignalUse, SocketUse, Source, SyscallId,
+    TraceUse, Workload,
+    arguments::{InvalidArguments, Unchecked},
     estimate::Unseen,
     model::{ByCall, unique_syscalls},
     notes::notes,
@@ -39,17 +40,17 @@ pub(super) struct Recording {
     #[serde(deserialize_with = "unique_syscalls")]
     syscalls: Vec<Syscall>,
     #[serde(default)]
-    files: Vec<Seen<FileUse>>,
+    files: Vec<ObservedAccess<FileUse>>,
     #[serde(default)]
-    capabilities: Vec<Seen<CapabilityUse>>,
+    capabilities: Vec<ObservedAccess<CapabilityUse>>,
     #[serde(default)]
-    sockets: Vec<Seen<SocketUse>>,
+    sockets: Vec<ObservedAccess<SocketUse>>,
     #[serde(default)]
-    signals: Vec<Seen<SignalUse>>,
+    signals: Vec<ObservedAccess<SignalUse>>,
     #[serde(default)]
-    traces: Vec<Seen<TraceUse>>,
+    traces: Vec<ObservedAccess<TraceUse>>,
     #[serde(default)]
-    mounts: Vec<Seen<MountUse>>,
+    mounts: Vec<ObservedAccess<MountUse>>,
     coverage: Coverage,
     #[serde(default)]
     merged: Option<Merged>,
@@ -95,7 +96,8 @@ struct Syscall {
 #[serde(rename_all = "snake_case")]
 enum Phase {
     Setup,
-    Window,
+    #[serde(rename = "window")]
+    RuntimeInit,
     Run,
     Exec,
     Terminal,
@@ -134,21 +136,21 @@ struct Combination {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Seen<T> {
+struct ObservedAccess<T> {
     what: T,
-    evidence: Vec<Witness>,
+    evidence: Vec<AccessEvidence>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Witness {
+struct AccessEvidence {
     phase: Phase,
     executable: Executable,
     #[serde(default)]
-    call: Option<Call>,
+    call: Option<SyscallId>,
     instances: Vec<u32>,
     #[serde(default)]
-    first: Option<Moment>,
+    first: Option<FirstAccess>,
 }
 
 #[derive(Deserialize)]
@@ -197,12 +199,12 @@ struct Merged {
     commands: Vec<Vec<String>>,
     folded: Vec<RunId>,
     uncounted: bool,
-    kinds: Vec<Kind>,
+    kinds: Vec<InstanceKind>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Kind {
+struct InstanceKind {
     source: Source,
     start_observed: bool,
     container: Option<Container>,
@@ -267,8 +269,8 @@ impl From<Provider> for super::Provider {
 }
 
 impl ByCall for Syscall {
-    fn call(&self) -> Call {
-        Call {
+    fn call(&self) -> SyscallId {
+        SyscallId {
             abi: self.abi,
             nr: self.nr,
         }
@@ -293,7 +295,7 @@ impl From<Phase> for super::Phase {
     fn from(old: Phase) -> Self {
         match old {
             Phase::Setup => Self::Setup,
-            Phase::Window => Self::Window,
+            Phase::RuntimeInit => Self::RuntimeInit,
             Phase::Run => Self::Run,
             Phase::Exec => Self::Exec,
             Phase::Terminal => Self::Terminal,
@@ -314,9 +316,9 @@ impl From<Evidence> for super::Evidence {
 }
 
 impl TryFrom<UncheckedArguments> for Arguments {
-    type Error = Nonsense;
+    type Error = InvalidArguments;
 
-    fn try_from(old: UncheckedArguments) -> Result<Self, Nonsense> {
+    fn try_from(old: UncheckedArguments) -> Result<Self, InvalidArguments> {
         let new = Unchecked {
             indices: old.indices,
             seen: all(old.seen),
@@ -336,8 +338,8 @@ impl From<Combination> for super::Combination {
     }
 }
 
-impl<T> From<Seen<T>> for super::Seen<T> {
-    fn from(old: Seen<T>) -> Self {
+impl<T> From<ObservedAccess<T>> for super::ObservedAccess<T> {
+    fn from(old: ObservedAccess<T>) -> Self {
         Self {
             what: old.what,
             evidence: all(old.evidence),
@@ -345,8 +347,8 @@ impl<T> From<Seen<T>> for super::Seen<T> {
     }
 }
 
-impl From<Witness> for super::Witness {
-    fn from(old: Witness) -> Self {
+impl From<AccessEvidence> for super::AccessEvidence {
+    fn from(old: AccessEvidence) -> Self {
         Self {
             phase: old.phase.into(),
             executable: old.executable,
@@ -411,8 +413,8 @@ impl From<Merged> for super::Merged {
     }
 }
 
-impl From<Kind> for super::Kind {
-    fn from(old: Kind) -> Self {
+impl From<InstanceKind> for super::InstanceKind {
+    fn from(old: InstanceKind) -> Self {
         Self {
             source: old.source,
             start_observed: old.start_observed,

@@ -38,8 +38,8 @@ fn the_window_phase_is_runtime_init() {
     old["syscalls"][0]["phases"] = json!(["window"]);
     old["syscalls"][0]["evidence"][0]["phase"] = json!("window");
     let recording = read(&old);
-    assert!(recording.syscalls[0].phases.contains(&Phase::Window));
-    assert_eq!(recording.syscalls[0].evidence[0].phase, Phase::Window);
+    assert!(recording.syscalls[0].phases.contains(&Phase::RuntimeInit));
+    assert_eq!(recording.syscalls[0].evidence[0].phase, Phase::RuntimeInit);
     let text = to_json(&recording);
     assert!(
         text.contains("\"runtime-init\"") && !text.contains("window"),
