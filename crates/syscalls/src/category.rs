@@ -584,6 +584,16 @@ pub const CATEGORIES: &[Category] = &[
 ];
 
 /// What a call is for.
+///
+/// ```
+/// use syscalls::category::category;
+///
+/// assert_eq!(
+///     category("openat").map(std::ptr::from_ref),
+///     category("openat2").map(std::ptr::from_ref),
+/// );
+/// assert!(category("no_such_call").is_none());
+/// ```
 pub fn category(name: &str) -> Option<&'static Category> {
     CATEGORIES
         .iter()

@@ -23,6 +23,6 @@ pub mod runtime_init;
 mod suggest;
 pub mod translate;
 
-pub use abi::{Abi, Machine};
+pub use abi::{Abi, Machine, UnknownAbi};
 pub use oci_runtime::OciRuntime;
 pub use suggest::suggest;
