@@ -604,7 +604,7 @@ fn hostile_text_in_errors_is_escaped() -> Outcome {
     let text = |name: &str, text: String| -> Result<String> {
         Ok(scratch.file(name, text)?.to_string_lossy().into_owned())
     };
-    let unknown = format!(r#"{{"schema":"tracer.recording/v1",{quoted}:1}}"#);
+    let unknown = format!(r#"{{"schema":"tracer.recording/v2",{quoted}:1}}"#);
     let mut named: Value = serde_json::from_slice(&fs::read(&good)?)?;
     named["workload"]["name"] = evil.into();
     let mut schema = named.clone();

@@ -16,8 +16,8 @@ use std::{
 use thiserror::Error;
 
 use tracer_core::recording::{
-    Recording, SCHEMA,
-    json::{self, MAX_BYTES, ParseError},
+    Recording,
+    json::{self, MAX_BYTES, ParseError, SCHEMAS},
 };
 
 pub use directory::OutputDirectory;
@@ -56,7 +56,7 @@ pub enum StoreError {
         cause: ParseError,
     },
     /// Its schema is another one.
-    #[error("{} has the schema {found:?}, this tracer reads {SCHEMA:?}; use the version of tracer that wrote it, or a newer one", .path.display())]
+    #[error("{} has the schema {found:?}, this tracer reads {known}; use the version of tracer that wrote it, or a newer one", .path.display(), known = SCHEMAS.join(" and "))]
     Schema {
         /// Which file.
         path: PathBuf,
