@@ -13,13 +13,13 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use cases::{Case, Effect};
-use syscalls::{Abi, families};
+use syscalls::{Abi, equivalents};
 use tracer_core::{
     audit::{self, Context, Finding, Input, Lookup},
     profile::seccomp::{
         evaluate::Runtime,
         oci::OciSeccomp,
-        read::{Document, Kernel, Target},
+        read::{Document, KernelVersion, Target},
     },
 };
 use tracer_tests::{
@@ -40,7 +40,7 @@ pub(crate) fn audit(profile: &str) -> Result<Vec<Finding>> {
     let context = Context {
         native: Abi::X86_64,
         capabilities: &capabilities,
-        kernel: Kernel {
+        kernel_version: KernelVersion {
             version: 6,
             major: 1,
         },
@@ -95,7 +95,7 @@ impl Sandbox {
         let oci: OciSeccomp = document.resolve(&Target {
             native: Abi::X86_64,
             capabilities: BTreeSet::new(),
-            kernel: Kernel {
+            kernel_version: KernelVersion {
                 version: 6,
                 major: 1,
             },
@@ -158,7 +158,7 @@ fn is_done(effect: Effect, dir: &Path, results: &[i64], case: &Case) -> Result<b
 }
 
 fn perform(sandbox: &Sandbox, case: &Case) -> Outcome {
-    let family = families::family_named(case.family).context("no such family")?;
+    let family = equivalents::equivalent_group(case.family).context("no such family")?;
     let here = family.members.iter().copied();
     let here: Vec<_> = here
         .filter(|name| Abi::X86_64.syscall_number(name).is_some())
@@ -173,7 +173,7 @@ fn perform(sandbox: &Sandbox, case: &Case) -> Outcome {
     let findings = audit(&denies(&gapped)?)?;
     let named = findings
         .iter()
-        .filter(|finding| finding.id == "family-gap")
+        .filter(|finding| finding.id == "equivalent-syscall-allowed")
         .any(|finding| {
             let of = format!("family {}: ", family.name);
             finding.evidence.iter().any(|it| it.starts_with(&of))
@@ -206,7 +206,7 @@ fn perform(sandbox: &Sandbox, case: &Case) -> Outcome {
 }
 
 #[test]
-fn every_family() -> Outcome {
+fn every_call_family_can_be_bypassed() -> Outcome {
     needs!(Need::Root, Need::Libseccomp, Need::X86, program::CC);
     let sandbox = Sandbox::new()?;
     let library = Libseccomp::open()?;
@@ -220,7 +220,7 @@ fn every_family() -> Outcome {
         perform(&sandbox, case).with_context(|| format!("{case:?}"))?;
         performed.insert(case.family);
     }
-    for family in families::FAMILIES {
+    for family in equivalents::EQUIVALENT_GROUPS {
         let native = family
             .members
             .iter()
@@ -261,7 +261,7 @@ fn performed(id: &str, gapped: &str, mended: &str, calls: &str) -> Outcome {
 }
 
 #[test]
-fn a_ring_opens_what_openat_may_not() -> Outcome {
+fn io_uring_bypasses_a_denied_open() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, program::CC);
     let all = ["open", "openat", "openat2", "open_by_handle_at", "creat"];
     let rings = ["io_uring_setup", "io_uring_enter", "io_uring_register"];
@@ -274,7 +274,7 @@ fn a_ring_opens_what_openat_may_not() -> Outcome {
 }
 
 #[test]
-fn bits_that_the_kernel_does_not_read() -> Outcome {
+fn ignored_upper_bits_bypass_an_argument_rule() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, program::CC);
     let profile = |condition: &str| {
         format!(
@@ -284,7 +284,7 @@ fn bits_that_the_kernel_does_not_read() -> Outcome {
     };
     // AF_UNIX, SOCK_STREAM.
     performed(
-        "narrow-argument",
+        "unchecked-argument-bits",
         &profile(r#"{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}"#),
         &profile(r#"{"index": 0, "value": 4294967295, "valueTwo": 1, "op": "SCMP_CMP_MASKED_EQ"}"#),
         "64 41 n:1 n:1 n:0 + 64 41 n:0x100000001 n:1 n:0",
@@ -292,7 +292,7 @@ fn bits_that_the_kernel_does_not_read() -> Outcome {
 }
 
 #[test]
-fn a_text_at_another_address() -> Outcome {
+fn copied_string_bypasses_a_pointer_rule() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, program::CC);
     let profile = |condition: &str| {
         format!(
@@ -310,7 +310,7 @@ fn a_text_at_another_address() -> Outcome {
 }
 
 #[test]
-fn socketcall_of_i386() -> Outcome {
+fn socketcall_bypasses_a_socket_rule_on_i386() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, Need::I386, program::CC);
     let profile = |architectures: &str, more: &str| {
         format!(
@@ -334,7 +334,7 @@ fn socketcall_of_i386() -> Outcome {
 }
 
 #[test]
-fn chown32_of_i386() -> Outcome {
+fn chown32_bypasses_a_chown_rule_on_i386() -> Outcome {
     needs!(
         Need::Root,
         Need::Libseccomp,
@@ -350,7 +350,7 @@ fn chown32_of_i386() -> Outcome {
         ))
     };
     performed(
-        "abi-gap",
+        "abi-bypass",
         &profile(&[])?,
         &profile(&["chown32", "fchown32", "lchown32"])?,
         "64 92 s:DIR/file n:1234 n:1234 + 32 212 s:/proc/self/cwd n:-1 n:-1",
@@ -358,7 +358,7 @@ fn chown32_of_i386() -> Outcome {
 }
 
 #[test]
-fn namespaces_by_clone3() -> Outcome {
+fn clone3_bypasses_a_namespace_rule() -> Outcome {
     needs!(Need::Root, Need::Libseccomp, Need::X86, program::CC);
     let profile = |clone3: &str| {
         format!(
@@ -377,7 +377,7 @@ fn namespaces_by_clone3() -> Outcome {
 }
 
 #[test]
-fn other_abis_are_killed_when_they_are_not_listed() -> Outcome {
+fn calls_of_unlisted_abis_are_killed() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, Need::I386, program::CC);
     let profile = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
         {"names": ["chmod"], "action": "SCMP_ACT_ERRNO"}]}"#;

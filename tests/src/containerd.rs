@@ -1,4 +1,4 @@
-//! containerd, started for one test in a [`Place`] of its own, with `ctr` and CRI.
+//! containerd, started for one test in a [`IsolatedNode`] of its own, with `ctr` and CRI.
 //!
 //! On a node it is a service with a configuration like this; what differs is said beside it.
 
@@ -17,7 +17,7 @@ use crate::{
         LinuxContainerSecurityContext, LinuxPodSandboxConfig, LinuxSandboxSecurityContext, Mount,
         NODE, NamespaceOption, PodSandboxConfig, PodSandboxMetadata, SecurityProfile,
     },
-    place::Place,
+    isolated_node::IsolatedNode,
     process::{self, Running},
     rootfs::Rootfs,
     scratch::{Scratch, unique},
@@ -52,7 +52,7 @@ const CONFIG: &str = r#"version = 2
 pub struct Containerd {
     // Before the place: it is killed and waited for first.
     daemon: Running,
-    place: Place,
+    place: IsolatedNode,
 }
 
 impl Containerd {
@@ -61,12 +61,12 @@ impl Containerd {
     /// # Errors
     /// When it does not: with what it said.
     pub fn start() -> Result<Self> {
-        let place = Place::new()?;
-        let config = place.scratch().file("containerd.toml", CONFIG)?;
+        let host = IsolatedNode::new()?;
+        let config = host.scratch().file("containerd.toml", CONFIG)?;
         let config = ["--config".into(), config];
         let mut containerd = Self {
-            daemon: place.daemon("containerd", &config)?,
-            place,
+            daemon: host.daemon("containerd", &config)?,
+            host,
         };
         let socket = containerd.socket();
         let ready = wait::until("containerd to listen", || {
@@ -78,8 +78,8 @@ impl Containerd {
     }
 
     /// Where it is.
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn host(&self) -> &IsolatedNode {
+        &self.host
     }
 
     /// Its socket, as seen from outside.
@@ -90,20 +90,20 @@ impl Containerd {
 
     /// `ctr`, containerd's own client.
     pub fn ctr(&self) -> Command {
-        self.place.command("ctr")
+        self.host.command("ctr")
     }
 
     /// A command that runs `argv` in a container of that id, with `dir` as a folder that it shares
     /// with the test, and ends when that does.
     pub fn ctr_run(&self, id: &str, rootfs: &Rootfs, dir: &Path, argv: &[&str]) -> Command {
         let mut command = self.ctr();
-        let folder = dir.display();
+        let directory = dir.display();
         command
             // Without an image there is no path to look for a program.
             .args(["run", "--rm", "--net-host", "--env=PATH=/bin", "--cwd"])
             .arg(dir)
             .arg(format!(
-                "--mount=type=bind,src={folder},dst={folder},options=rbind:rw"
+                "--mount=type=bind,src={directory},dst={directory},options=rbind:rw"
             ))
             .arg("--rootfs")
             .arg(rootfs.path())
@@ -152,7 +152,7 @@ impl Containerd {
     pub fn remove_pod(&self, cri: &mut Client, id: &str, pod: &PodSandboxConfig) -> Result<()> {
         cri.remove_pod(id)?;
         let linux = pod.linux.as_ref().context("a pod without a cgroup")?;
-        self.place
+        self.host
             .remove_cgroup(Path::new(linux.cgroup_parent.trim_start_matches('/')))
     }
 
@@ -160,7 +160,7 @@ impl Containerd {
     pub fn pod(&self, namespace: &str, name: &str) -> PodSandboxConfig {
         let uid = unique("e2e");
         let cgroup = PathBuf::from("kubepods/besteffort").join(format!("pod{uid}"));
-        self.place.owns_cgroup(&cgroup);
+        self.host.owns_cgroup(&cgroup);
         PodSandboxConfig {
             metadata: Some(PodSandboxMetadata {
                 name: name.to_owned(),
@@ -191,17 +191,17 @@ pub fn container(
     argv: &[&str],
     seccomp: Option<SecurityProfile>,
 ) -> ContainerConfig {
-    let folder = dir.display().to_string();
+    let directory = dir.display().to_string();
     let mut container = ContainerConfig {
         metadata: Some(ContainerMetadata { name: name.into() }),
         image: Some(ImageSpec {
             image: IMAGE.into(),
         }),
         command: argv.iter().map(|word| (*word).to_owned()).collect(),
-        working_dir: folder.clone(),
+        working_dir: directory.clone(),
         mounts: vec![Mount {
-            container_path: folder.clone(),
-            host_path: folder,
+            container_path: directory.clone(),
+            host_path: directory,
         }],
         labels: labels([("io.kubernetes.container.name", name)]),
         linux: Some(LinuxContainerConfig {

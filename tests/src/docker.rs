@@ -1,4 +1,4 @@
-//! Docker, started for one test: a containerd in a [`Place`] of its own, and `dockerd` on top, which
+//! Docker, started for one test: a containerd in a [`IsolatedNode`] of its own, and `dockerd` on top, which
 //! is how the packages of Docker and of Debian run it on a node. Without networks: a container has
 //! the host's.
 
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     containerd::{Containerd, last_words},
-    place::Place,
+    isolated_node::IsolatedNode,
     process::{self, Running},
     rootfs::Rootfs,
     scratch::Scratch,
@@ -46,11 +46,11 @@ impl Docker {
     pub fn start() -> Result<Self> {
         let containerd = Containerd::start()?;
         // The machine's own says nothing here.
-        let config = containerd.place().scratch().file("daemon.json", "{}")?;
+        let config = containerd.host().scratch().file("daemon.json", "{}")?;
         let options = OPTIONS.map(OsStr::new);
         let options: Vec<_> = options.into_iter().chain([config.as_os_str()]).collect();
         let mut docker = Self {
-            daemon: containerd.place().daemon("dockerd", &options)?,
+            daemon: containerd.host().daemon("dockerd", &options)?,
             containerd,
         };
         let ready = wait::until("dockerd to answer", || {
@@ -63,13 +63,13 @@ impl Docker {
     }
 
     /// Where it is.
-    pub fn place(&self) -> &Place {
-        self.containerd.place()
+    pub fn host(&self) -> &IsolatedNode {
+        self.containerd.host()
     }
 
     /// `docker`, its client.
     pub fn command(&self) -> Command {
-        self.place().command("docker")
+        self.host().command("docker")
     }
 
     /// Makes the image that its containers are of.

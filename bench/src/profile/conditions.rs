@@ -87,7 +87,7 @@ fn record(scratch: &Scratch, load: &[PathBuf]) -> Result<PathBuf> {
         })
         .run()?;
     finished.success().context("recording the load")?;
-    Ok(recorded.folder.join("recording.json"))
+    Ok(recorded.directory.join("recording.json"))
 }
 
 /// The profile that an option makes of a recording.
@@ -135,7 +135,7 @@ fn docker_default() -> Result<Option<Value>> {
     .text();
     let id = Path::new(told.trim());
     let config = docker
-        .place()
+        .host()
         .scratch()
         .join("run/containerd/io.containerd.runtime.v2.task/moby")
         .join(id)

@@ -4,23 +4,23 @@
 #![forbid(unsafe_code)]
 
 mod abi;
-mod amend;
 pub mod arguments;
 pub mod capability;
+pub mod capability_requirements;
+pub mod category;
 pub mod condition;
+mod corrections;
 pub mod defaults;
+pub mod equivalents;
 pub mod errno;
 pub mod essential;
-pub mod families;
-pub mod gates;
-mod nearest;
-pub mod purpose;
+pub mod fallbacks;
+pub mod introduced;
 pub mod registers;
 pub mod risk;
-pub mod since;
+pub mod runtime_init;
+mod suggest;
 pub mod translate;
-pub mod variants;
-pub mod window;
 
 pub use abi::{Abi, Machine};
-pub use nearest::nearest;
+pub use suggest::suggest;

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_program_saw_is_told_from_what_the_call_returned() {
+    fn classifies_what_the_program_saw() {
         assert_eq!(blocked(-1, 165), 1);
         assert_eq!(blocked(-38, 999), 38);
         assert_eq!(blocked(-200, 0), MAX_ERRNO);

@@ -11,15 +11,15 @@ use anyhow::Context as _;
 
 use super::{
     Exit, Failure, input,
-    say::{plain, say},
+    stderr::{plain, say},
 };
 use syscalls::{Abi, Machine, capability::Capability};
 use tracer_core::{
     audit::{
-        self, Context, Input, Lookup, Malformed, Report, Severity, output,
+        self, Context, Input, Lookup, ParseError, Report, Severity, output,
         rules::{self, Rule},
     },
-    profile::seccomp::read::Kernel,
+    profile::seccomp::read::KernelVersion,
     recording::Recording,
 };
 
@@ -36,7 +36,7 @@ use tracer_core::{
     "  tracer audit --recording profiles-out/nginx seccomp.json\n",
     "  tracer audit --baseline /usr/share/containers/seccomp.json --fail-on medium profiles/\n",
     "  tracer audit --format sarif deploy/ > audit.sarif\n",
-    "  tracer audit --explain family-gap",
+    "  tracer audit --explain equivalent-syscall-allowed",
 ))]
 pub(super) struct Args {
     /// Profiles and manifests, or folders of them
@@ -62,7 +62,7 @@ pub(super) struct Args {
 
     /// The kernel that the profiles are for, as 5.10; this machine's by default
     #[arg(long, value_name = "VERSION")]
-    kernel: Option<Kernel>,
+    kernel: Option<KernelVersion>,
 
     /// The machine that the profiles are for: x86_64, aarch64 or riscv64; this one by default
     #[arg(long, value_name = "MACHINE", value_parser = machine)]
@@ -125,7 +125,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             .or(Machine::this().map(|machine| machine.native))
             .unwrap_or(Abi::X86_64),
         capabilities: &capabilities,
-        kernel: kernel(args),
+        kernel_version: kernel(args),
         recordings: &recordings,
         in_container: false,
         no_new_privileges: None,
@@ -195,7 +195,7 @@ fn explain(id: &str) -> Result<Exit, Failure> {
 }
 
 /// The files to look at: those that are named, and what is below folders, by name.
-fn inputs(paths: &[PathBuf]) -> anyhow::Result<(Vec<Input>, Vec<Malformed>)> {
+fn inputs(paths: &[PathBuf]) -> anyhow::Result<(Vec<Input>, Vec<ParseError>)> {
     let (mut inputs, mut malformed) = (Vec::new(), Vec::new());
     let mut seen = BTreeSet::new();
     for path in paths {
@@ -224,14 +224,14 @@ fn inputs(paths: &[PathBuf]) -> anyhow::Result<(Vec<Input>, Vec<Malformed>)> {
 }
 
 /// Files that may hold a profile; links are not followed, so there are no circles.
-fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    const DEEPEST: usize = 32;
-    let failed = || format!("cannot read the folder {}", folder.display());
-    for entry in fs::read_dir(folder).with_context(failed)? {
+fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    const MAX_WALK_DEPTH: usize = 32;
+    let failed = || format!("cannot read the folder {}", directory.display());
+    for entry in fs::read_dir(directory).with_context(failed)? {
         let entry = entry.with_context(failed)?;
         let kind = entry.file_type().with_context(failed)?;
         let path = entry.path();
-        if kind.is_dir() && depth < DEEPEST {
+        if kind.is_dir() && depth < MAX_WALK_DEPTH {
             walk(&path, depth + 1, files)?;
         } else if kind.is_file() {
             let extension = path.extension().and_then(|it| it.to_str());
@@ -257,8 +257,8 @@ fn lookup(root: &Path, name: &str) -> Lookup {
     }
     match input::file(&path) {
         Ok(Ok(input)) => Lookup::Found(input),
-        Ok(Err(malformed)) => Lookup::Malformed(malformed),
-        Err(error) => Lookup::Malformed(Malformed {
+        Ok(Err(malformed)) => Lookup::ParseError(malformed),
+        Err(error) => Lookup::ParseError(ParseError {
             file: path.display().to_string(),
             position: None,
             what: format!("{error:#}"),
@@ -287,13 +287,13 @@ fn capabilities(args: &Args) -> Result<BTreeSet<String>, Failure> {
         .collect()
 }
 
-fn kernel(args: &Args) -> Kernel {
+fn kernel(args: &Args) -> KernelVersion {
     let release = || {
         let uname = nix::sys::utsname::uname().ok()?;
         uname.release().to_str()?.parse().ok()
     };
     // A kernel that says nothing of itself is no older than those that tracer runs on.
-    let oldest = Kernel {
+    let oldest = KernelVersion {
         version: 5,
         major: 8,
     };

@@ -4,59 +4,61 @@ use std::collections::BTreeSet;
 
 use super::{
     super::{
-        Findings, Severity, rules,
-        subject::{State, View},
+        Findings, Severity,
+        loaded_profile::{LoadedProfile, SyscallState},
+        rules,
     },
     list,
 };
-use syscalls::{Abi, families};
+use syscalls::{Abi, equivalents};
 
-pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
-    let (listed, killed): (Vec<_>, Vec<_>) = view.abis().skip(1).partition(|abi| view.is_for(*abi));
-    if view.allows_by_default() {
+pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    let (listed, killed): (Vec<_>, Vec<_>) =
+        profile.abis().skip(1).partition(|abi| profile.is_for(*abi));
+    if profile.allows_by_default() {
         if !killed.is_empty() {
             let names: Vec<_> = killed.iter().map(|abi| abi.as_str()).collect();
             out.add(
                 &rules::ABI_KILLED,
-                view.top("architectures"),
+                profile.top("architectures"),
                 format!(
                     "programs of {} are killed at their first call, though the default allows: the filter is for {} alone",
                     names.join(" and "),
-                    view.context.native
+                    profile.context.native
                 ),
             );
         }
         if !listed.is_empty() {
-            open(view, &listed, out);
+            open(profile, &listed, out);
         }
         for abi in listed {
-            gap(view, abi, out);
+            gap(profile, abi, out);
         }
     } else if !listed.is_empty() {
         let names: Vec<_> = listed.iter().map(|abi| abi.scmp_arch()).collect();
-        let key = if view.is_plain() {
+        let key = if profile.is_plain() {
             "architectures"
         } else {
             "archMap"
         };
         out.add(
-            &rules::ABI_LISTED,
-            view.top(key),
+            &rules::LEGACY_ABI_ALLOWED,
+            profile.top(key),
             format!(
                 "{} are let in beside {}",
                 names.join(" and "),
-                view.context.native.scmp_arch()
+                profile.context.native.scmp_arch()
             ),
         );
     }
 }
 
 /// All that the default allows is open in these ABIs, too.
-fn open(view: &View<'_>, listed: &[Abi], out: &mut Findings<'_>) {
+fn open(profile: &LoadedProfile<'_>, listed: &[Abi], out: &mut Findings<'_>) {
     let names: Vec<_> = listed.iter().map(|abi| abi.as_str()).collect();
     out.add(
-        &rules::ABI_LISTED,
-        view.top("architectures"),
+        &rules::LEGACY_ABI_ALLOWED,
+        profile.top("architectures"),
         format!(
             "{} are open: what no rule names is allowed there, in code of the kernel that 64-bit programs do not reach",
             names.join(" and ")
@@ -66,26 +68,26 @@ fn open(view: &View<'_>, listed: &[Abi], out: &mut Findings<'_>) {
 }
 
 /// Families that are shut on the machine's own ABI, and not on another.
-fn gap(view: &View<'_>, abi: Abi, out: &mut Findings<'_>) {
-    let native = view.context.native;
+fn gap(profile: &LoadedProfile<'_>, abi: Abi, out: &mut Findings<'_>) {
+    let native = profile.context.native;
     let mut open = BTreeSet::new();
     let mut denied = BTreeSet::new();
-    for family in families::FAMILIES {
+    for family in equivalents::EQUIVALENT_GROUPS {
         let states = |abi| {
             family
                 .members
                 .iter()
-                .map(move |name| (*name, view.state(abi, name)))
+                .map(move |name| (*name, profile.state(abi, name)))
         };
         let shut: Vec<_> = states(native)
-            .filter(|(_, state)| *state == State::Denied)
+            .filter(|(_, state)| *state == SyscallState::Denied)
             .collect();
-        if shut.is_empty() || states(native).any(|(_, state)| state.lets_some()) {
+        if shut.is_empty() || states(native).any(|(_, state)| state.allows_some()) {
             // Nothing is denied, or the gap is there in the machine's own ABI already.
             continue;
         }
         let here: Vec<_> = states(abi)
-            .filter(|(_, state)| *state == State::Open)
+            .filter(|(_, state)| *state == SyscallState::Allowed)
             .collect();
         if !here.is_empty() {
             denied.extend(shut.iter().map(|(name, _)| *name));
@@ -96,8 +98,8 @@ fn gap(view: &View<'_>, abi: Abi, out: &mut Findings<'_>) {
         return;
     };
     out.add(
-        &rules::ABI_GAP,
-        view.named(first),
+        &rules::ABI_BYPASS,
+        profile.named(first),
         format!(
             "{} denied to {native}, but {abi} has {}",
             list(denied.iter().copied(), 8),

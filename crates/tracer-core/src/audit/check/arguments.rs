@@ -3,18 +3,19 @@
 use std::collections::BTreeSet;
 
 use super::super::{
-    Findings, Severity, rules,
-    subject::{State, View},
+    Findings, Severity,
+    loaded_profile::{LoadedProfile, SyscallState},
+    rules,
 };
 use syscalls::{
     Abi,
     registers::{Register, register},
 };
 
-pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
-    pointers(view, out);
+pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    pointers(profile, out);
     let mut names = BTreeSet::new();
-    for entry in view
+    for entry in profile
         .oci
         .syscalls
         .iter()
@@ -23,13 +24,13 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
         names.extend(entry.names.iter().map(String::as_str));
     }
     for name in names {
-        narrow(view, name, out);
-        multiplexer(view, name, out);
+        narrow(profile, name, out);
+        multiplexer(profile, name, out);
     }
 }
 
-fn pointers(view: &View<'_>, out: &mut Findings<'_>) {
-    for (at, entry) in view.oci.syscalls.iter().enumerate() {
+fn pointers(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    for (at, entry) in profile.oci.syscalls.iter().enumerate() {
         for (which, condition) in entry.args.iter().enumerate() {
             let names: Vec<_> = entry
                 .names
@@ -42,7 +43,7 @@ fn pointers(view: &View<'_>, out: &mut Findings<'_>) {
             if !names.is_empty() {
                 out.add(
                     &rules::POINTER_ARGUMENT,
-                    view.condition(at, which),
+                    profile.condition(at, which),
                     format!(
                         "argument {} of {} is a pointer",
                         condition.index,
@@ -55,15 +56,15 @@ fn pointers(view: &View<'_>, out: &mut Findings<'_>) {
 }
 
 /// A call that is denied, and let through with a bit that the kernel does not read.
-fn narrow(view: &View<'_>, name: &str, out: &mut Findings<'_>) {
-    let native = view.context.native;
-    if native.is_32_bit() || view.state(native, name) != State::Partly {
+fn narrow(profile: &LoadedProfile<'_>, name: &str, out: &mut Findings<'_>) {
+    let native = profile.context.native;
+    if native.is_32_bit() || profile.state(native, name) != SyscallState::Conditional {
         return;
     }
     let Some(nr) = native.syscall_number(name) else {
         return;
     };
-    let mut indices: Vec<_> = view
+    let mut indices: Vec<_> = profile
         .entries_of(name)
         .flat_map(|(_, entry)| entry.args.iter().map(|condition| condition.index))
         .collect();
@@ -77,15 +78,15 @@ fn narrow(view: &View<'_>, name: &str, out: &mut Findings<'_>) {
             continue;
         };
         let read = (1_u64 << bits) - 1;
-        let around = view.probes(name).into_iter().find_map(|args| {
+        let around = profile.probes(name).into_iter().find_map(|args| {
             let before = *args.get(at)?;
             // Only what the kernel takes for what it says.
-            if before & !read != 0 || view.evaluate(native, nr, args).verdict.allows() {
+            if before & !read != 0 || profile.evaluate(native, nr, args).verdict.allows() {
                 return None;
             }
             let mut other = args;
             *other.get_mut(at)? = before | (1 << bits);
-            let outcome = view.evaluate(native, nr, other);
+            let outcome = profile.evaluate(native, nr, other);
             outcome
                 .verdict
                 .allows()
@@ -94,11 +95,11 @@ fn narrow(view: &View<'_>, name: &str, out: &mut Findings<'_>) {
         if let Some((value, decider)) = around {
             use crate::profile::seccomp::evaluate::Decider;
             let span = match decider {
-                Decider::Entry(entry) => view.part(entry, "args"),
-                _ => view.named(name),
+                Decider::Entry(entry) => profile.part(entry, "args"),
+                _ => profile.named(name),
             };
             out.add(
-                &rules::NARROW_ARGUMENT,
+                &rules::UNCHECKED_ARGUMENT_BITS,
                 span,
                 format!(
                     "{name} with argument {index} = {value} is denied, and with {:#x} let through, which is {value} to the kernel",
@@ -106,7 +107,7 @@ fn narrow(view: &View<'_>, name: &str, out: &mut Findings<'_>) {
                 ),
             )
             .evidence([format!("the kernel reads {bits} bits of this argument, the filter 64")])
-            .mend(format!(
+            .fix(format!(
                 "compare with SCMP_CMP_MASKED_EQ and \"value\": {read}, or allow the values that are wanted by SCMP_CMP_EQ"
             ));
         }
@@ -127,21 +128,21 @@ const SOCKETCALL: &[(&str, u64)] = &[
     ("recvmsg", 17),
 ];
 
-fn multiplexer(view: &View<'_>, name: &str, out: &mut Findings<'_>) {
+fn multiplexer(profile: &LoadedProfile<'_>, name: &str, out: &mut Findings<'_>) {
     let Some((_, operation)) = SOCKETCALL.iter().find(|(it, _)| *it == name) else {
         return;
     };
-    if view.context.native != Abi::X86_64
-        || view.state(Abi::X86_64, name) != State::Partly
-        || !view.is_for(Abi::I386)
+    if profile.context.native != Abi::X86_64
+        || profile.state(Abi::X86_64, name) != SyscallState::Conditional
+        || !profile.is_for(Abi::I386)
     {
         return;
     }
-    let outcome = view.outcome(Abi::I386, "socketcall", [*operation, 0, 0, 0, 0, 0]);
+    let outcome = profile.outcome(Abi::I386, "socketcall", [*operation, 0, 0, 0, 0, 0]);
     if outcome.is_some_and(|outcome| outcome.verdict.allows()) {
         out.add(
             &rules::MULTIPLEXER,
-            view.named(name),
+            profile.named(name),
             format!("{name} is restricted by its arguments, and socketcall({operation}, …) of i386 does it with any"),
         )
         .severity(Severity::Medium);

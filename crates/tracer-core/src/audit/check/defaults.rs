@@ -1,29 +1,29 @@
 //! What Docker's and containerd's defaults block, and this profile does not.
 
 use super::{
-    super::{Findings, rules, subject::View},
+    super::{Findings, loaded_profile::LoadedProfile, rules},
     list,
 };
 use syscalls::defaults;
 
-pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
-    let native = view.context.native;
-    let has = |capability: &&str| view.context.capabilities.contains(*capability);
-    let open: Vec<_> = defaults::BLOCKED
+pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    let native = profile.context.native;
+    let has = |capability: &&str| profile.context.capabilities.contains(*capability);
+    let open: Vec<_> = defaults::BLOCKED_SYSCALLS
         .iter()
-        .filter(|blocked| !blocked.opened_by.iter().any(has))
-        .filter(|blocked| view.state(native, blocked.name).lets_some())
+        .filter(|blocked| !blocked.allowed_with.iter().any(has))
+        .filter(|blocked| profile.state(native, blocked.name).allows_some())
         .collect();
     let Some(first) = open.first() else {
         return;
     };
-    let span = if view.allows_by_default() {
-        view.top("defaultAction")
+    let span = if profile.allows_by_default() {
+        profile.top("defaultAction")
     } else {
-        view.named(first.name)
+        profile.named(first.name)
     };
     out.add(
-        &rules::BLOCKED_BY_DEFAULT,
+        &rules::WEAKER_THAN_DEFAULT,
         span,
         format!(
             "{} calls are open that Docker's and containerd's defaults block: {}",
@@ -32,7 +32,7 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
         ),
     )
     .evidence(open.iter().map(|blocked| {
-        let opened = match blocked.opened_by {
+        let opened = match blocked.allowed_with {
             [] => "no capability opens it there".to_owned(),
             names => format!("open there with {}", names.join(" or ")),
         };

@@ -2,54 +2,55 @@
 
 use super::{
     super::{
-        Findings, Severity, rules,
-        subject::{State, View},
+        Findings, Severity,
+        loaded_profile::{LoadedProfile, SyscallState},
+        rules,
     },
     list,
 };
 use syscalls::{
-    Abi, defaults, families,
-    families::Family,
+    Abi, defaults, equivalents,
+    equivalents::EquivalentGroup,
+    introduced::{self, LinuxVersion},
     risk,
-    since::{self, Linux},
 };
 
 const RING: &str = "io_uring_setup";
 
-pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
-    io_uring(view, out);
-    condition_bypass(view, out);
-    if !view.allows_by_default() {
+pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    io_uring(profile, out);
+    condition_bypass(profile, out);
+    if !profile.allows_by_default() {
         return;
     }
-    let by_default = view.top("defaultAction");
+    let by_default = profile.top("defaultAction");
     out.add(
         &rules::DEFAULT_ALLOW,
         by_default,
         format!(
             "what none of the {} rules names is allowed",
-            view.oci.syscalls.len()
+            profile.oci.syscalls.len()
         ),
     );
-    for family in families::FAMILIES {
-        gap(view, family, out);
+    for family in equivalents::EQUIVALENT_GROUPS {
+        gap(profile, family, out);
     }
-    unheard(view, out);
+    unheard(profile, out);
 }
 
 /// What is open of a family of which something is denied, on the machine's own ABI.
-fn gap(view: &View<'_>, family: &Family, out: &mut Findings<'_>) {
-    let native = view.context.native;
-    let state = |name: &str| view.state(native, name);
-    let with = |wanted: fn(State) -> bool| {
+fn gap(profile: &LoadedProfile<'_>, family: &EquivalentGroup, out: &mut Findings<'_>) {
+    let native = profile.context.native;
+    let state = |name: &str| profile.state(native, name);
+    let with = |wanted: fn(SyscallState) -> bool| {
         let members = family.members.iter().copied();
         members
             .filter(|name| wanted(state(name)))
             .collect::<Vec<_>>()
     };
-    let denied = with(|state| state == State::Denied);
+    let denied = with(|state| state == SyscallState::Denied);
     // Of what is open for some arguments, the rules about conditions speak.
-    let open = with(|state| state == State::Open);
+    let open = with(|state| state == SyscallState::Allowed);
     let Some(first) = denied.first().filter(|_| !open.is_empty()) else {
         return;
     };
@@ -59,8 +60,8 @@ fn gap(view: &View<'_>, family: &Family, out: &mut Findings<'_>) {
         Severity::Medium
     };
     out.add(
-        &rules::FAMILY_GAP,
-        view.named(first),
+        &rules::EQUIVALENT_SYSCALL_ALLOWED,
+        profile.named(first),
         format!(
             "{} {} denied, but a program can still {} by {}",
             denied.join(", "),
@@ -75,11 +76,11 @@ fn gap(view: &View<'_>, family: &Family, out: &mut Findings<'_>) {
             .into_iter()
             .chain(newer(&open)),
     )
-    .mend(mend(&open));
+    .fix(fix(&open));
 }
 
 /// What to add to a deny-list: old calls with EPERM, new ones with ENOSYS.
-fn mend(open: &[&str]) -> String {
+fn fix(open: &[&str]) -> String {
     let (new, old): (Vec<_>, Vec<_>) = open
         .iter()
         .partition(|name| syscalls::errno::is_probed(name));
@@ -101,22 +102,27 @@ fn mend(open: &[&str]) -> String {
 fn newer(names: &[&str]) -> Option<String> {
     let newer: Vec<_> = names
         .iter()
-        .filter_map(|name| Some(format!("{name} since Linux {}", since::since(name)?)))
+        .filter_map(|name| {
+            Some(format!(
+                "{name} since Linux {}",
+                introduced::introduced_in(name)?
+            ))
+        })
         .collect();
     (!newer.is_empty()).then(|| newer.join(", "))
 }
 
-fn io_uring(view: &View<'_>, out: &mut Findings<'_>) {
-    if !view.state(view.context.native, RING).lets_some() {
+fn io_uring(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    if !profile.state(profile.context.native, RING).allows_some() {
         return;
     }
-    let denied = view
+    let denied = profile
         .oci
         .syscalls
         .iter()
         .flat_map(|entry| &entry.names)
         .filter(|name| BY_RING.contains(&name.as_str()))
-        .filter(|name| view.state(view.context.native, name) == State::Denied);
+        .filter(|name| profile.state(profile.context.native, name) == SyscallState::Denied);
     let mut denied: Vec<_> = denied.map(String::as_str).collect();
     denied.sort_unstable();
     denied.dedup();
@@ -133,7 +139,7 @@ fn io_uring(view: &View<'_>, out: &mut Findings<'_>) {
     });
     out.add(
         &rules::IO_URING,
-        view.named(RING),
+        profile.named(RING),
         "io_uring_setup is open: files and sockets can be used without a system call that the profile sees",
     )
     .severity(severity)
@@ -203,10 +209,10 @@ const BY_RING: &[&str] = &[
 const NEW_USER: u64 = 0x1000_0000;
 
 /// clone without namespaces, and clone3 or unshare with them.
-fn condition_bypass(view: &View<'_>, out: &mut Findings<'_>) {
-    let native = view.context.native;
-    let plain = view.outcome(native, "clone", [0x11, 0, 0, 0, 0, 0]);
-    let user = view.outcome(native, "clone", [0x11 | NEW_USER, 0, 0, 0, 0, 0]);
+fn condition_bypass(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    let native = profile.context.native;
+    let plain = profile.outcome(native, "clone", [0x11, 0, 0, 0, 0, 0]);
+    let user = profile.outcome(native, "clone", [0x11 | NEW_USER, 0, 0, 0, 0, 0]);
     let (Some(plain), Some(user)) = (plain, user) else {
         return;
     };
@@ -214,7 +220,8 @@ fn condition_bypass(view: &View<'_>, out: &mut Findings<'_>) {
         return;
     }
     let lets = |name: &str| {
-        view.outcome(native, name, [NEW_USER, 0, 0, 0, 0, 0])
+        profile
+            .outcome(native, name, [NEW_USER, 0, 0, 0, 0, 0])
             .is_some_and(|outcome| outcome.verdict.allows())
     };
     let open: Vec<_> = ["clone3", "unshare"]
@@ -226,28 +233,30 @@ fn condition_bypass(view: &View<'_>, out: &mut Findings<'_>) {
     }
     out.add(
         &rules::CONDITION_BYPASS,
-        view.named("clone"),
+        profile.named("clone"),
         format!(
             "clone may not make a user namespace, but {} may",
             open.join(" and ")
         ),
     )
-    .mend(mend(&open));
+    .fix(fix(&open));
 }
 
 /// What came after the newest call that the profile names.
-fn unheard(view: &View<'_>, out: &mut Findings<'_>) {
-    let named = view.oci.syscalls.iter().flat_map(|entry| &entry.names);
+fn unheard(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    let named = profile.oci.syscalls.iter().flat_map(|entry| &entry.names);
     let newest = named
-        .filter_map(|name| since::since(name))
+        .filter_map(|name| introduced::introduced_in(name))
         .max()
-        .unwrap_or(Linux(3, 0));
-    let native = view.context.native;
-    let later = since::SINCE.iter().filter(|(version, _)| *version > newest);
+        .unwrap_or(LinuxVersion(3, 0));
+    let native = profile.context.native;
+    let later = introduced::INTRODUCED
+        .iter()
+        .filter(|(version, _)| *version > newest);
     let open = |name: &&&str| {
         native.syscall_number(name).is_some()
             && native != Abi::I386
-            && view.state(native, name).lets_some()
+            && profile.state(native, name).allows_some()
     };
     let by_version: Vec<_> = later
         .map(|(version, names)| {
@@ -273,8 +282,8 @@ fn unheard(view: &View<'_>, out: &mut Findings<'_>) {
         Severity::Medium
     };
     out.add(
-        &rules::UNHEARD,
-        view.top("defaultAction"),
+        &rules::NEWER_SYSCALLS_ALLOWED,
+        profile.top("defaultAction"),
         format!(
             "{} calls are open that are newer than all that the profile denies{}",
             all().count(),

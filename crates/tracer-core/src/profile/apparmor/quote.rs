@@ -1,6 +1,6 @@
 //! Names that a workload chose, as AppArmor's parser reads them back.
 //!
-//! Facts, found by compiling one rule for each byte with apparmor_parser 3.0.8 and walking the
+//! PathInfo, found by compiling one rule for each byte with apparmor_parser 3.0.8 and walking the
 //! automaton that it made, and held by `tests/apparmor`:
 //! - Between quotes each byte but `"`, `\` and the signs of globs stands for itself. A backslash before
 //!   a sign makes it stand for itself; `\NNN`, three octal digits, is any byte.
@@ -11,7 +11,7 @@
 //!   byte takes four.
 
 /// Longest token that the parser takes, quotes included.
-pub(super) const LONGEST_TOKEN: usize = 16_379;
+pub(super) const MAX_TOKEN_LEN: usize = 16_379;
 
 /// Bytes that mean something in a glob or a variable.
 const SPECIAL: &[u8] = b"*?[]{}^";
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_names() {
+    fn hostile_names_are_quoted() {
         for (name, token) in [
             (&b"/etc/passwd"[..], "/etc/passwd"),
             (b"/a b", r#""/a b""#),
