@@ -1,9 +1,9 @@
-//! From what a session saw to the recordings of its workloads. Pure but for the host's name.
+//! From what a session saw to the recordings of its workloads. Pure.
 
 use std::collections::HashMap;
 
 use super::{convert, instance::TrackedInstance};
-use crate::bpf::{Mechanisms, support};
+use crate::bpf::Mechanisms;
 use syscalls::Machine;
 use tracer_core::recording::{
     Accesses, Coverage, Discovery, Host, Instance, Losses, Observations, Phase, Reason, ReasonCode,
@@ -23,6 +23,7 @@ pub struct FinishedWorkload {
 
 /// What is known of the session and not of a workload.
 pub(super) struct SessionTotals {
+    pub(super) host: Host,
     pub(super) machine: Machine,
     /// Calls counted; `None` when not all of them were the workload's.
     pub(super) calls: Option<u64>,
@@ -89,11 +90,7 @@ pub(super) fn recordings(
                 let mut recording = Recording {
                     schema: SCHEMA.to_owned(),
                     workload: ending.workload,
-                    host: Host {
-                        kernel: support::kernel_release(),
-                        machine: support::machine_name(),
-                        tracer: env!("CARGO_PKG_VERSION").to_owned(),
-                    },
+                    host: whole.host.clone(),
                     instances: ending
                         .instances
                         .iter()
