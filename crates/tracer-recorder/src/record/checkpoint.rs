@@ -73,7 +73,11 @@ impl<K: Kernel, S: System> Session<K, S> {
         if !mutation::is(Mutation::SkipReadAtRemoval) {
             self.read_rows(Some(number))?;
         }
-        // Before its rows are another's.
+        // Before its rows are another's: that it was removed may be known from the maps, while its last
+        // events are still in the rings.
+        if !mutation::is(Mutation::SkipEventsAtRemoval) {
+            self.drain_events()?;
+        }
         if !mutation::is(Mutation::SkipAccessesAtRemoval) {
             self.drain_accesses()?;
         }
@@ -144,6 +148,8 @@ impl<K: Kernel, S: System> Session<K, S> {
         if !mutation::is(Mutation::SkipFinalRead) {
             self.read_rows(None)?;
         }
+        // Again: a call that was under way may have been marked and announced since.
+        self.drain_events()?;
         self.drain_accesses()?;
         self.losses.skipped_runs = self.kernel.skipped_runs();
         let now = self.system.wall_clock();

@@ -8,7 +8,7 @@ use tokio::task::AbortHandle;
 use crate::container::{self, Container, MetadataSources};
 
 /// Knows containers by the paths of their cgroups.
-pub trait ContainerLookup {
+pub(super) trait ContainerLookup {
     /// The container at a path, as far as is known now.
     fn resolve(&self, path: &str) -> Option<Container>;
 

@@ -42,6 +42,8 @@ mod recording_loop;
 mod rows;
 mod session;
 pub mod signals;
+#[cfg(test)]
+mod simulation;
 mod socket_address;
 mod spawn;
 mod system;

@@ -21,6 +21,8 @@ pub(super) enum Mutation {
     SkipReadAtRemoval,
     /// Accesses that wait when a cgroup is removed are not read before its rows are given away.
     SkipAccessesAtRemoval,
+    /// The same of events.
+    SkipEventsAtRemoval,
     /// A checkpoint does not look for notices that found the ring full.
     SkipMissedNotices,
     /// Values of arguments are not read.
@@ -29,6 +31,9 @@ pub(super) enum Mutation {
     KeepStaleRows,
     /// Rows are given to others at once, although a program may hold one.
     ReleaseAtOnce,
+    /// A cgroup that was left, and is recorded again, is given up when the time of its first recording
+    /// comes.
+    ReleaseWatched,
     /// The rows of the first two instances are swapped.
     SwapInstances,
     /// What runtimes did is filed under the workload.

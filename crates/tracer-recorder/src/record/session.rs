@@ -147,6 +147,10 @@ impl<K: Kernel, S: System> Session<K, S> {
             .instances
             .add(TrackedInstance::new(cgroup.clone(), info, kind, began));
         self.watched.insert(cgroup.id);
+        // It may have been left just now: its rows are its own again.
+        if !mutation::is(Mutation::ReleaseWatched) {
+            self.to_release.retain(|(_, id)| *id != cgroup.id);
+        }
         let root = NewCgroup {
             id: cgroup.id,
             instance: cgroup.id,
