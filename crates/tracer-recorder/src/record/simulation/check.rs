@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use syscalls::arguments::recorded;
+use syscalls::arguments::{RecordedArguments, recorded};
 use tracer_abi::access::open;
 
 use super::{
@@ -19,7 +19,9 @@ use super::{
 };
 use crate::{bpf::abi_of_class, record::convert};
 use syscalls::capability::Capability;
-use tracer_core::recording::{Blocked, Executable, FirstSeen, Phase, ReasonCode, Recording};
+use tracer_core::recording::{
+    Blocked, Executable, FirstSeen, Phase, ReasonCode, Recording, Syscall,
+};
 
 /// What is wrong with a recording.
 type Verdict = Result<(), String>;
@@ -312,52 +314,69 @@ fn is_of_optional(dir: &DirState, of: &Sighting, world: &World) -> bool {
 
 /// The values that calls were given.
 fn values(recording: &Recording, all: &[Recorded<'_>], world: &World) -> Verdict {
-    let facts: Vec<&Fact> = all
+    let facts: Vec<(&Fact, Sighting)> = all
         .iter()
         .filter(|it| std::ptr::eq(it.recording, recording))
         .flat_map(|it| facts_of(it.dir, world))
-        .filter(|fact| fact.values.is_some())
+        .filter(|fact| fact.key.blocked == 0)
+        .map(|fact| (fact, sighting(fact, world)))
         .collect();
     for syscall in &recording.syscalls {
-        let Some(recorded) = syscall
-            .name
-            .as_deref()
-            .and_then(|name| recorded(syscall.abi, name))
-        else {
-            continue;
-        };
-        let given = facts.iter().filter_map(|fact| {
-            let (phase, exe, call, _) = sighting(fact, world);
-            let values = recorded.select_values(fact.values?);
-            (call == (syscall.abi, syscall.nr)).then_some((fact, (phase, values, exe)))
-        });
-        let given: Vec<_> = given.collect();
-        let mut said = BTreeSet::new();
-        let mut cut: BTreeSet<Phase> = BTreeSet::new();
-        if let Some(arguments) = &syscall.arguments {
-            cut.extend(&arguments.cut);
-            for it in &arguments.seen {
-                for executable in &it.executables {
-                    said.insert((it.phase, it.values.clone(), name(executable)));
-                }
+        let name = syscall.name.as_deref();
+        if let Some(of) = name.and_then(|name| recorded(syscall.abi, name)) {
+            let call = (syscall.abi, syscall.nr);
+            let made = facts.iter().filter(|(_, sighting)| sighting.2 == call);
+            values_of(syscall, of, &made.collect::<Vec<_>>())?;
+        }
+    }
+    Ok(())
+}
+
+/// The values that one call was given, by those who made it.
+fn values_of(
+    syscall: &Syscall,
+    recorded: &RecordedArguments,
+    made: &[&(&Fact, Sighting)],
+) -> Verdict {
+    let given = made.iter().filter_map(|(fact, (phase, exe, ..))| {
+        let values = recorded.select_values(fact.values?);
+        Some((fact, (*phase, values, exe.clone())))
+    });
+    let given: Vec<_> = given.collect();
+    let mut said = BTreeSet::new();
+    let mut cut = BTreeSet::new();
+    if let Some(arguments) = &syscall.arguments {
+        cut.extend(arguments.cut.iter().copied());
+        for it in &arguments.seen {
+            for executable in &it.executables {
+                said.insert((it.phase, it.values.clone(), name(executable)));
             }
         }
-        for combination in &said {
-            ensure!(
-                given.iter().any(|(_, it)| it == combination),
-                "nobody gave {combination:?} to {:?}",
-                syscall.name
-            );
-        }
-        for (fact, combination) in given {
-            let phase = combination.0;
-            let is_kept = said.contains(&combination) || cut.contains(&phase);
-            ensure!(
-                is_kept || phase == Phase::Setup || fact.is_optional,
-                "{combination:?} was given to {:?}, which is not in the recording",
-                syscall.name
-            );
-        }
+    }
+    for combination in &said {
+        ensure!(
+            given.iter().any(|(_, it)| it == combination),
+            "nobody gave {combination:?} to {:?}",
+            syscall.name
+        );
+    }
+    for phase in &cut {
+        let is_gap = |fact: &Fact| fact.is_cut || fact.is_optional || fact.values.is_none();
+        let mut of_phase = made.iter().filter(|(_, sighting)| sighting.0 == *phase);
+        ensure!(
+            *phase == Phase::Setup || of_phase.any(|(fact, _)| is_gap(fact)),
+            "the values of {:?} in {phase:?} were kept, and are not in the recording",
+            syscall.name
+        );
+    }
+    for (fact, combination) in given {
+        let phase = combination.0;
+        let is_kept = said.contains(&combination) || cut.contains(&phase);
+        ensure!(
+            is_kept || phase == Phase::Setup || fact.is_optional,
+            "{combination:?} was given to {:?}, which is not in the recording",
+            syscall.name
+        );
     }
     Ok(())
 }

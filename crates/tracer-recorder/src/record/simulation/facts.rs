@@ -40,6 +40,8 @@ pub(super) struct Fact {
     pub(super) call: (AbiClass, u32),
     pub(super) mark: u8,
     pub(super) values: Option<[u64; 3]>,
+    /// Whether there was no room for the values in its row.
+    pub(super) is_cut: bool,
     pub(super) time: u64,
     pub(super) pid: u32,
     pub(super) fate: Fate,
@@ -192,6 +194,7 @@ impl World {
                 of_row.seen.insert(given);
             } else {
                 of_row.cut.insert(call);
+                self.kernel.facts[at].is_cut = true;
             }
         }
         self.mark_in(at, row);
@@ -214,6 +217,7 @@ impl World {
             call,
             mark,
             values: None,
+            is_cut: false,
             time: self.now_ns,
             pid,
             fate,

@@ -40,7 +40,9 @@ pub(super) struct Kernel {
     pub(super) processes: BTreeMap<u32, ProcessEntry>,
     pub(super) executables: BTreeMap<u64, Vec<u8>>,
     pub(super) rows: BTreeMap<RowKey, u32>,
+    /// Rows that were given back; those from `unused_row` on were never taken.
     pub(super) free_rows: VecDeque<u32>,
+    unused_row: u32,
     pub(super) marks: BTreeMap<u32, BTreeMap<(AbiClass, u32), u8>>,
     pub(super) unindexed: BTreeMap<(u32, AbiClass, u32), u8>,
     pub(super) values: BTreeMap<u32, Values>,
@@ -86,7 +88,8 @@ impl Kernel {
             processes: BTreeMap::new(),
             executables: BTreeMap::new(),
             rows: BTreeMap::new(),
-            free_rows: (FIRST_ROW..FIRST_ROW + limits.rows).collect(),
+            free_rows: VecDeque::new(),
+            unused_row: FIRST_ROW,
             marks: BTreeMap::new(),
             unindexed: BTreeMap::new(),
             values: BTreeMap::new(),
@@ -471,7 +474,15 @@ impl Kernel {
         if let Some(row) = self.rows.get(&key) {
             return Some(*row);
         }
-        let row = self.free_rows.pop_front()?;
+        // Those that were given back come first: the sooner a row is another's, the more can go wrong.
+        let row = match self.free_rows.pop_front() {
+            Some(row) => row,
+            None if self.unused_row < FIRST_ROW + self.limits.rows => {
+                self.unused_row += 1;
+                self.unused_row - 1
+            }
+            None => return None,
+        };
         self.rows.insert(key, row);
         Some(row)
     }
