@@ -126,7 +126,7 @@ pub(crate) enum Held {
 
 impl Stage<'_> {
     /// Brings `condition` about for `load`.
-    pub(crate) fn are_met_by(&mut self, condition: &Condition, load: &Load) -> Result<Held> {
+    pub(crate) fn hold(&mut self, condition: &Condition, load: &Load) -> Result<Held> {
         Ok(match condition {
             Condition::None => Held::Nothing,
             Condition::Floor => Held::Program {
@@ -174,7 +174,7 @@ impl Stage<'_> {
         Ok(kernel::others(&known))
     }
 
-    /// Ends what [`Stage::are_met_by`] began, and checks that it was what it is called: `made` is the
+    /// Ends what [`Stage::hold`] began, and checks that it was what it is called: `made` is the
     /// number of calls that the load made in the meantime.
     ///
     /// # Errors

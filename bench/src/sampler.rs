@@ -44,7 +44,7 @@ impl<'a> Sampler<'a> {
         load: &mut Load,
         works: &[Work],
     ) -> Result<Vec<Vec<f64>>> {
-        let held = self.stage.are_met_by(condition, load)?;
+        let held = self.stage.hold(condition, load)?;
         let before = load.calls();
         let samples = works
             .iter()

@@ -36,7 +36,7 @@ const PIVOT_ROOT: u32 = 155;
 
 /// Records in the engine's place what `options` select, and hands back all recordings.
 fn record(engine: &Containerd, output: &Path, options: &[&str]) -> Result<Vec<Recording>> {
-    let mut command = engine.host().command(tracer::binary()?);
+    let mut command = engine.place().command(tracer::binary()?);
     command.args(["record", "--duration=1s", "--output"]);
     let mut running = Running::spawn(command.arg(output).args(options))?;
     running.until_stderr("recording")?;
@@ -177,7 +177,7 @@ fn finds_pod_containers_by_pod_name() -> Outcome {
 
 /// Starts `tracer record` in the engine's place, before anything it asks for is there.
 fn record_first(engine: &Containerd, output: &Path, options: &[&str]) -> Result<Running> {
-    let mut command = engine.host().command(tracer::binary()?);
+    let mut command = engine.place().command(tracer::binary()?);
     command.args(["record", "--output"]);
     let mut recorder = Running::spawn(command.arg(output).args(options))?;
     recorder.until_stderr("recording")?;

@@ -71,7 +71,7 @@ fn finds_a_container_by_name() -> Outcome {
         until_begun(dir)?;
     }
 
-    let mut record = docker.host().command(tracer::binary()?);
+    let mut record = docker.place().command(tracer::binary()?);
     let mut record = Running::spawn(
         record
             .args(["record", "--duration=1s", "--container", &name, "--output"])
@@ -177,7 +177,7 @@ fn until_begun(dir: &Path) -> Result<()> {
 
 /// Starts `tracer record` in Docker's place, for a container that is not there yet.
 fn wait_for(docker: &Docker, name: &str, output: &Path) -> Result<Running> {
-    let mut command = docker.host().command(tracer::binary()?);
+    let mut command = docker.place().command(tracer::binary()?);
     command.args(["record", "--wait", "--container", name, "--output"]);
     let mut recorder = Running::spawn(command.arg(output))?;
     recorder.until_stderr("recording")?;

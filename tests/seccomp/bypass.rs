@@ -206,7 +206,7 @@ fn perform(sandbox: &Sandbox, case: &Case) -> Outcome {
 }
 
 #[test]
-fn every_call_family_can_be_bypassed() -> Outcome {
+fn every_equivalent_group_can_be_bypassed() -> Outcome {
     needs!(Need::Root, Need::Libseccomp, Need::X86, program::CC);
     let sandbox = Sandbox::new()?;
     let library = Libseccomp::open()?;

@@ -213,7 +213,7 @@ fn tangled(profile: &OciSeccomp) -> BTreeSet<&str> {
 }
 
 /// Whether a call has one of the names, or may stand for one.
-fn matches_values(names: &BTreeSet<&str>, call: SyscallId) -> bool {
+fn is_of(names: &BTreeSet<&str>, call: SyscallId) -> bool {
     let multiplexer = call.abi == Abi::I386 && matches!(call.nr, 102 | 117);
     (multiplexer && !names.is_empty())
         || names

@@ -61,12 +61,12 @@ impl Containerd {
     /// # Errors
     /// When it does not: with what it said.
     pub fn start() -> Result<Self> {
-        let host = IsolatedNode::new()?;
-        let config = host.scratch().file("containerd.toml", CONFIG)?;
+        let place = IsolatedNode::new()?;
+        let config = place.scratch().file("containerd.toml", CONFIG)?;
         let config = ["--config".into(), config];
         let mut containerd = Self {
-            daemon: host.daemon("containerd", &config)?,
-            host,
+            daemon: place.daemon("containerd", &config)?,
+            place,
         };
         let socket = containerd.socket();
         let ready = wait::until("containerd to listen", || {
@@ -78,8 +78,8 @@ impl Containerd {
     }
 
     /// Where it is.
-    pub fn host(&self) -> &IsolatedNode {
-        &self.host
+    pub fn place(&self) -> &IsolatedNode {
+        &self.place
     }
 
     /// Its socket, as seen from outside.
@@ -90,7 +90,7 @@ impl Containerd {
 
     /// `ctr`, containerd's own client.
     pub fn ctr(&self) -> Command {
-        self.host.command("ctr")
+        self.place.command("ctr")
     }
 
     /// A command that runs `argv` in a container of that id, with `dir` as a folder that it shares
@@ -152,7 +152,7 @@ impl Containerd {
     pub fn remove_pod(&self, cri: &mut Client, id: &str, pod: &PodSandboxConfig) -> Result<()> {
         cri.remove_pod(id)?;
         let linux = pod.linux.as_ref().context("a pod without a cgroup")?;
-        self.host
+        self.place
             .remove_cgroup(Path::new(linux.cgroup_parent.trim_start_matches('/')))
     }
 
@@ -160,7 +160,7 @@ impl Containerd {
     pub fn pod(&self, namespace: &str, name: &str) -> PodSandboxConfig {
         let uid = unique("e2e");
         let cgroup = PathBuf::from("kubepods/besteffort").join(format!("pod{uid}"));
-        self.host.owns_cgroup(&cgroup);
+        self.place.owns_cgroup(&cgroup);
         PodSandboxConfig {
             metadata: Some(PodSandboxMetadata {
                 name: name.to_owned(),

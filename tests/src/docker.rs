@@ -46,11 +46,11 @@ impl Docker {
     pub fn start() -> Result<Self> {
         let containerd = Containerd::start()?;
         // The machine's own says nothing here.
-        let config = containerd.host().scratch().file("daemon.json", "{}")?;
+        let config = containerd.place().scratch().file("daemon.json", "{}")?;
         let options = OPTIONS.map(OsStr::new);
         let options: Vec<_> = options.into_iter().chain([config.as_os_str()]).collect();
         let mut docker = Self {
-            daemon: containerd.host().daemon("dockerd", &options)?,
+            daemon: containerd.place().daemon("dockerd", &options)?,
             containerd,
         };
         let ready = wait::until("dockerd to answer", || {
@@ -63,13 +63,13 @@ impl Docker {
     }
 
     /// Where it is.
-    pub fn host(&self) -> &IsolatedNode {
-        self.containerd.host()
+    pub fn place(&self) -> &IsolatedNode {
+        self.containerd.place()
     }
 
     /// `docker`, its client.
     pub fn command(&self) -> Command {
-        self.host().command("docker")
+        self.place().command("docker")
     }
 
     /// Makes the image that its containers are of.

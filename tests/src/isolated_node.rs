@@ -267,7 +267,7 @@ mod tests {
         let told = told.text();
         let (id, pid) = told.trim().split_once(' ').context("what is inspected")?;
 
-        let place = docker.host();
+        let place = docker.place();
         let mut traces = Traces {
             pids: pids(&place.daemons.procs()),
             paths: vec![place.daemons.path().into(), place.scratch.path().into()],

@@ -29,7 +29,7 @@ pub(crate) struct RowLookup {
     pub(crate) lasts: bool,
 }
 
-/// Caller the running task is to a recording.
+/// Who the running task is to a recording.
 #[derive(Clone, Copy)]
 struct Caller {
     key: RowKey,

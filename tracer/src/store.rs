@@ -16,7 +16,7 @@ use tracer_core::recording::{
 };
 
 /// Name of the recording in a workload's folder.
-pub const RECORDING: &str = "recording.json";
+pub const RECORDING_FILE: &str = "recording.json";
 
 /// Why a file could not be read or written.
 #[derive(Debug, Error)]
@@ -39,7 +39,7 @@ pub enum StoreError {
     },
     /// It is no recording.
     #[error("{} is {cause}; record again, or restore the file", .path.display())]
-    Malformed {
+    ParseError {
         /// Which file.
         path: PathBuf,
         /// What and where, with line and column.
@@ -77,7 +77,7 @@ pub enum StoreError {
 /// [`StoreError`]; nothing is guessed or left out.
 pub fn read(path: &Path) -> Result<Recording, StoreError> {
     let path = if path.is_dir() {
-        path.join(RECORDING)
+        path.join(RECORDING_FILE)
     } else {
         path.to_owned()
     };
@@ -101,7 +101,7 @@ pub fn read(path: &Path) -> Result<Recording, StoreError> {
 /// Reads the bytes of a recording; `path` is for messages.
 ///
 /// # Errors
-/// [`StoreError::Malformed`], [`StoreError::Schema`].
+/// [`StoreError::ParseError`], [`StoreError::Schema`].
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Recording, StoreError> {
     let path = || path.to_owned();
     json::parse(bytes).map_err(|error| match error {
@@ -109,7 +109,7 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Recording, StoreError> {
             path: path(),
             found,
         },
-        other => StoreError::Malformed {
+        other => StoreError::ParseError {
             path: path(),
             cause: other,
         },

@@ -41,10 +41,13 @@ fn refusal(text: &str) -> String {
 #[test]
 fn written_recording_is_read_back() {
     let directory = tempfile::tempdir().unwrap();
-    write(directory.path(), &[(RECORDING, to_json(&sample()))]).unwrap();
+    write(directory.path(), &[(RECORDING_FILE, to_json(&sample()))]).unwrap();
     assert_eq!(read(directory.path()).unwrap(), sample());
-    assert_eq!(read(&directory.path().join(RECORDING)).unwrap(), sample());
-    let mode = fs::metadata(directory.path().join(RECORDING))
+    assert_eq!(
+        read(&directory.path().join(RECORDING_FILE)).unwrap(),
+        sample()
+    );
+    let mode = fs::metadata(directory.path().join(RECORDING_FILE))
         .unwrap()
         .permissions()
         .mode();

@@ -135,7 +135,7 @@ fn docker_default() -> Result<Option<Value>> {
     .text();
     let id = Path::new(told.trim());
     let config = docker
-        .host()
+        .place()
         .scratch()
         .join("run/containerd/io.containerd.runtime.v2.task/moby")
         .join(id)

@@ -43,7 +43,7 @@ pub(super) fn measure(
     // A cgroup that is recorded is not empty.
     let _idle = Load::start(sampler.stage.other.path(), sampler.stage.cpu, none)?;
     let first = Load::start(parent.path(), cpu, none)?;
-    let held = sampler.stage.are_met_by(&condition, &first)?;
+    let held = sampler.stage.hold(&condition, &first)?;
     let members = populate(parent, cgroups)?;
     for member in &members {
         interrupt::check()?;

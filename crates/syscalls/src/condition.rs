@@ -1,6 +1,6 @@
 //! Conditions on arguments, for calls that are allowed for one purpose only.
 //!
-//! ArgumentConstraint the values of registers can be compared (seccomp(2)): what a pointer leads to may change
+//! Only the values of registers can be compared (seccomp(2)): what a pointer leads to may change
 //! after the check.
 
 use std::fmt;

@@ -429,7 +429,7 @@ mod tests {
     use crate::Abi;
 
     #[test]
-    fn families_have_several_existing_members() {
+    fn groups_have_several_existing_members() {
         let mut names = BTreeSet::new();
         for family in EQUIVALENT_GROUPS {
             assert!(names.insert(family.name), "{}", family.name);

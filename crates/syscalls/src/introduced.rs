@@ -1,12 +1,12 @@
 //! With which kernel a call came.
 //!
-//! Up to LinuxVersion 5.14: syscalls(2) of man-pages 6.03. Since then each version has a source of its own, in
+//! Up to Linux 5.14: syscalls(2) of man-pages 6.03. Since then each version has a source of its own, in
 //! [`SOURCES`], and tests/e2e/kernel_versions.rs asks the kernel that it runs on. A call that an architecture got
 //! later than others has the version of the first one.
 
 use std::fmt;
 
-/// A version of LinuxVersion: 6 and 6 of 6.6.
+/// A version of Linux: 6 and 6 of 6.6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinuxVersion(pub u32, pub u32);
 

@@ -19,7 +19,7 @@ pub(super) fn translated(doc: &mut Document, profile: &SeccompProfile) {
     ));
 }
 
-/// SyscallId by call.
+/// Call by call.
 pub(super) fn translation(doc: &mut Document, profile: &SeccompProfile) {
     let Some(translation) = profile.translation() else {
         return;

@@ -45,7 +45,7 @@ const MULTIPLIER: u64 = 0x4F1_BBCD_CBFB;
 
 /// Where a task's row is kept, and what must stand there for it to be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SlotPosition {
     /// Index into the table, below [`SLOTS`].
     pub index: usize,
     /// The word with the row's bits 0.
@@ -54,9 +54,9 @@ pub struct Place {
 
 /// The place of the stack that contains `offset`, an address relative to the table.
 #[inline(always)]
-pub const fn place(offset: u64, epoch: u64) -> Place {
+pub const fn place(offset: u64, epoch: u64) -> SlotPosition {
     let mixed = (offset >> STACK_SHIFT).wrapping_mul(MULTIPLIER) & STACK_MASK;
-    Place {
+    SlotPosition {
         index: (mixed >> TAG_BITS) as usize & (SLOTS - 1),
         stamp: (mixed << (64 - TAG_BITS)) | ((epoch & EPOCH_MASK) << ROW_BITS),
     }

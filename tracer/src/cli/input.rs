@@ -77,7 +77,7 @@ pub(super) fn recording(named: &Path) -> anyhow::Result<Recording> {
 }
 
 fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
-    let beside = named.with_file_name(store::RECORDING);
+    let beside = named.with_file_name(store::RECORDING_FILE);
     let name = named.file_name().and_then(|name| name.to_str());
     let is_output = matches!(
         name,
@@ -86,14 +86,14 @@ fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
     if is_output && named.is_file() && beside.is_file() {
         return Ok(beside);
     }
-    if !named.is_dir() || named.join(store::RECORDING).exists() {
+    if !named.is_dir() || named.join(store::RECORDING_FILE).exists() {
         return Ok(named.to_owned());
     }
     let failed = || format!("cannot read the folder {}", named.display());
     let mut below = Vec::new();
     for entry in fs::read_dir(named).with_context(failed)? {
         let path = entry.with_context(failed)?.path();
-        if path.join(store::RECORDING).is_file() {
+        if path.join(store::RECORDING_FILE).is_file() {
             below.push(path);
         }
     }

@@ -45,7 +45,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let (directory, file) = output::place(&args.output, store::RECORDING)?;
+    let (directory, file) = output::place(&args.output, store::RECORDING_FILE)?;
     // What cannot be written is said now and not after thousands of recordings.
     store::prepare(&directory)?;
     let recording = merge(args)?;

@@ -253,7 +253,7 @@ pub(super) fn write(
 ) -> anyhow::Result<()> {
     let rendered =
         render(recording, &[], settings).context("cannot make a profile from the recording");
-    let mut files = vec![(store::RECORDING.to_owned(), json::to_json(recording))];
+    let mut files = vec![(store::RECORDING_FILE.to_owned(), json::to_json(recording))];
     match rendered {
         Ok(mut rendered) => {
             let checked = check(&rendered);

@@ -122,7 +122,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_cgroups)]
     max_cgroups: u32,
 
-    /// AccessSource what files, capabilities, sockets and signals are seen; `none` records system calls only
+    /// By what files, capabilities, sockets and signals are seen; `none` records system calls only
     #[arg(long, value_enum, default_value_t)]
     accesses: AccessSource,
 
@@ -146,7 +146,7 @@ pub(super) struct Args {
     command: Vec<OsString>,
 }
 
-/// AccessSource what accesses to files and the like are seen.
+/// By what accesses to files and the like are seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum AccessSource {
     /// The best that this kernel offers

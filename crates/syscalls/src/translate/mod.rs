@@ -5,7 +5,7 @@
 //! to a more general call (open and openat), the wide forms of 32-bit ABIs (stat and stat64), what each
 //! program of an ABI does when it starts, and what one machine has only.
 //!
-//! ArgumentConstraint from 64-bit ABIs: what a 32-bit program does on a 64-bit machine is not what it does elsewhere,
+//! Only from 64-bit ABIs: what a 32-bit program does on a 64-bit machine is not what it does elsewhere,
 //! and nobody records on a 32-bit machine.
 
 mod rows;

@@ -36,7 +36,7 @@ pub struct Combination {
     pub phase: Phase,
     /// The values, in the order of `indices`; bits that do not matter are 0.
     pub values: Vec<u64>,
-    /// Actor gave them; at most 16 are named.
+    /// Who gave them; at most 16 are named.
     pub executables: BTreeSet<Executable>,
 }
 

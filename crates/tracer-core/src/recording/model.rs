@@ -256,7 +256,7 @@ pub struct Syscall {
     /// The values that it was given; absent when none are recorded of this call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Arguments>,
-    /// Actor made it: one entry for each (instance, phase, executable, blocked), in that order.
+    /// Who made it: one entry for each (instance, phase, executable, blocked), in that order.
     pub evidence: Vec<Evidence>,
 }
 
@@ -337,7 +337,7 @@ pub enum Blocked {
     Value,
 }
 
-/// Actor made a call.
+/// Who made a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {

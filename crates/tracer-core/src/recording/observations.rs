@@ -42,13 +42,13 @@ pub struct ObservedArguments {
     pub values: Option<[u64; RECORDABLE_ARGUMENTS]>,
 }
 
-/// Actor gave the values: instance, phase, executable.
+/// Who gave the values: instance, phase, executable.
 type Caller = (u32, Phase, Executable);
 
 /// As in [`ObservedArguments::values`].
 type Values = BTreeSet<Option<[u64; RECORDABLE_ARGUMENTS]>>;
 
-/// Actor made a call, and whether a filter stopped it: instance, phase, executable, blocked.
+/// Who made a call, and whether a filter stopped it: instance, phase, executable, blocked.
 type Actor = (u32, Phase, Executable, Option<Blocked>);
 
 /// A set of observations: adding is commutative, associative and idempotent.

@@ -48,7 +48,7 @@ pub struct Request {
     pub name: String,
     /// The command and its arguments: any bytes, as the kernel takes them.
     pub command: Vec<OsString>,
-    /// Actor runs it; `None` for who runs tracer.
+    /// Who runs it; `None` for who runs tracer.
     pub user: Option<RunAs>,
     /// Go on until the cgroup is empty, not only until the command ends.
     pub follow: bool,

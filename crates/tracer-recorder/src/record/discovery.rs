@@ -35,7 +35,7 @@ pub(super) struct DiscoveryClock {
     /// What their containers are of; a workload without one is none of the others.
     workloads: Vec<Option<WorkloadKey>>,
     known: HashSet<(usize, Discovered)>,
-    /// Discovered of instances that nobody knows yet, and that may turn out not to be wanted.
+    /// News of instances that nobody knows yet, and that may turn out not to be wanted.
     open: HashMap<u32, HashSet<Discovered>>,
     /// When new calls came, within the last minute.
     recent: VecDeque<Instant>,

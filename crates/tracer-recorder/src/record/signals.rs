@@ -104,7 +104,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Begins to catch them. SyscallId it in a tokio runtime, before other threads are made.
+    /// Begins to catch them. Call it in a tokio runtime, before other threads are made.
     ///
     /// # Errors
     /// When the kernel refuses.

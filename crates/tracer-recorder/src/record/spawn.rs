@@ -16,7 +16,7 @@ use tracer_core::profile::seccomp::evaluate::Instruction;
 /// What the command finds when it begins.
 #[derive(Clone, Copy)]
 pub(super) struct SpawnOptions<'a> {
-    /// Actor it runs as, if not as tracer.
+    /// Who it runs as, if not as tracer.
     pub(super) user: Option<&'a RunAs>,
     /// The signals that tracer was started with.
     pub(super) inherited: InheritedSignals,
@@ -30,7 +30,7 @@ pub(super) struct SpawnOptions<'a> {
 /// thing. (A filter is loaded inside, and left out of the recording: it may deny the move.) The write that moves it was entered outside, so the first call in there is the `execve`
 /// of the command, and no call of tracer's own is ever recorded. The file it writes to was opened
 /// by tracer, whose rights decide then, also after a change of user (Linux 5.17, and the stable
-/// series before it: "cgroup: AccessRecord open-time credentials for process migraton perm checks").
+/// series before it: "cgroup: Use open-time credentials for process migraton perm checks").
 pub(super) fn spawn(
     path: &Path,
     command: &[OsString],

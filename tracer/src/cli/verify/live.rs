@@ -200,7 +200,7 @@ fn would_be_denied(args: &Args, recording: &Recording, enforced: Enforced) -> an
 /// Merges what was seen into a recording that there was before.
 fn update(path: &Path, before: Recording, mut seen: Recording) -> anyhow::Result<()> {
     let file = if path.is_dir() {
-        path.join(store::RECORDING)
+        path.join(store::RECORDING_FILE)
     } else {
         path.to_owned()
     };

@@ -132,7 +132,7 @@ fn audits_the_aks_deny_list() {
 }
 
 #[test]
-fn denying_a_whole_family_leaves_no_gap() {
+fn denying_a_whole_group_leaves_no_gap() {
     for family in syscalls::equivalents::EQUIVALENT_GROUPS {
         let here: Vec<_> = family
             .members

@@ -26,7 +26,7 @@ pub(super) fn explain(of: &ExplainContext<'_>, path: &FilePath) -> AccessExplana
         .iter()
         .filter(|seen| names(seen, path))
         .collect();
-    // ExplainContext a path that was not seen, or of a glob, what was seen of the others behind the rule.
+    // Of a path that was not seen, or of a glob, what was seen of the others behind the rule.
     let behind =
         |seen: &&ObservedAccess<FileUse>| globs.iter().any(|glob| glob.matches(&seen.what.path));
     let seen: Vec<_> = if exact.is_empty() {

@@ -18,7 +18,7 @@ pub(super) fn explain(
     let is_it = |its: u16, kind: u16| its == family && wanted.is_none_or(|wanted| wanted == kind);
     let name = match wanted {
         Some(kind) => AppArmorProfile::socket_name(family, kind),
-        // ExplainContext no type: the family's name alone.
+        // Of no type: the family's name alone.
         None => {
             let both = AppArmorProfile::socket_name(family, 0);
             both.split(' ').next().unwrap_or_default().to_owned()

@@ -1,6 +1,6 @@
 //! Names that a workload chose, as AppArmor's parser reads them back.
 //!
-//! PathInfo, found by compiling one rule for each byte with apparmor_parser 3.0.8 and walking the
+//! Facts, found by compiling one rule for each byte with apparmor_parser 3.0.8 and walking the
 //! automaton that it made, and held by `tests/apparmor`:
 //! - Between quotes each byte but `"`, `\` and the signs of globs stands for itself. A backslash before
 //!   a sign makes it stand for itself; `\NNN`, three octal digits, is any byte.

@@ -63,7 +63,7 @@ pub enum FileAccess {
     Remove,
     /// A directory, removed (`path_rmdir`).
     RemoveDirectory,
-    /// ObservedArguments another name (`path_rename`).
+    /// Given another name (`path_rename`).
     RenameFrom,
     /// The name it was given (`path_rename`).
     RenameTo,
@@ -131,7 +131,7 @@ pub struct SocketUse {
 pub enum SocketOperation {
     /// Made: `socket`, `socketpair`.
     Create,
-    /// ObservedArguments an address of its own.
+    /// Given an address of its own.
     Bind,
     /// Connected to another.
     Connect,
@@ -151,7 +151,7 @@ pub struct SignalUse {
     pub direction: SignalDirection,
     /// Its number; 0 asks only whether the process is there.
     pub signal: u8,
-    /// Actor is at the other end.
+    /// Who is at the other end.
     pub peer: Peer,
 }
 
@@ -167,7 +167,7 @@ pub enum SignalDirection {
     Receive,
 }
 
-/// Actor is at the other end.
+/// Who is at the other end.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -187,7 +187,7 @@ pub enum Peer {
 pub struct TraceUse {
     /// What, and which way.
     pub direction: TraceDirection,
-    /// Actor is at the other end.
+    /// Who is at the other end.
     pub peer: Peer,
 }
 

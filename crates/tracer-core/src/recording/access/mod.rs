@@ -43,7 +43,7 @@ impl<T> ObservedAccess<T> {
     }
 }
 
-/// Actor did it.
+/// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccessEvidence {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::recording::{Executable, Phase, SyscallId};
 
-/// Actor did something: everything of a [`AccessEvidence`] but instances and time.
+/// Who did something: everything of a [`AccessEvidence`] but instances and time.
 pub type Actor = (Phase, Executable, Option<SyscallId>);
 
 /// One thing that was seen, once.

@@ -11,7 +11,7 @@ use crate::recording::{Phase, Recording, RunId};
 /// Things that are kept of one kind.
 const MAX_ACCESSES: usize = 1 << 16;
 
-/// Actor did one thing: so many are kept.
+/// Who did one thing: so many are kept.
 pub(crate) const MAX_EVIDENCE: usize = 64;
 
 /// Of the runs that are not listed any more, those that are kept as witnesses.
