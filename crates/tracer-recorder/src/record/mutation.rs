@@ -8,10 +8,6 @@ use tracer_core::recording::Losses;
 
 /// A fault in the recorder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "only tests put faults into the recorder")
-)]
 pub(super) enum Mutation {
     /// An event is thrown away and not counted.
     DropEvent,

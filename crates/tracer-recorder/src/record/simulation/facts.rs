@@ -82,11 +82,11 @@ impl World {
         let (abi, nr, has_values) = call(which);
         let values = has_values.then_some([value, 0, 0]);
         let Some(key) = self.kernel.who(self.now_ns, pid, dir, filter) else {
-            self.note(pid, dir, None, (abi, nr), outcome::MADE, Fate::NotRecorded);
+            self.note(pid, dir, None, (abi, nr), outcome::EXECUTED, Fate::NotRecorded);
             return;
         };
         self.kernel.counters.calls += 1;
-        self.mark(pid, dir, key, (abi, nr), outcome::MADE, values);
+        self.mark(pid, dir, key, (abi, nr), outcome::EXECUTED, values);
     }
 
     /// A filter stops a syscall.
@@ -131,7 +131,7 @@ impl World {
                 call: (abi, nr),
             });
         } else {
-            self.note(pid, dir, Some(key), (abi, nr), outcome::MADE, Fate::NoRow);
+            self.note(pid, dir, Some(key), (abi, nr), outcome::EXECUTED, Fate::NoRow);
         }
     }
 
@@ -163,7 +163,7 @@ impl World {
         } else {
             Fate::Stale
         };
-        let mark = outcome::MADE;
+        let mark = outcome::EXECUTED;
         let at = self.note(held.pid, held.dir, Some(held.key), held.call, mark, fate);
         // The recording of the cgroup may have ended meanwhile.
         self.kernel.facts[at].is_optional = !self.kernel.cgroups.contains_key(&held.dir);
