@@ -10,7 +10,7 @@ use crate::record::mutation::{self, Mutation};
 use tracer_core::recording::{Recording, json, merge::merge};
 
 /// How many schedules each test runs.
-const SCHEDULES: u64 = 20_000;
+const SCHEDULES: u64 = 5_000;
 
 /// Fails with the seed of a schedule, and with the shortest one that is found to fail as well.
 fn report(schedule: Schedule, why: &str) -> ! {
