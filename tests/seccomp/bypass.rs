@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, ensure};
 use cases::{Case, Effect};
 use syscalls::{Abi, equivalents};
 use tracer_core::{
-    audit::{self, Context, Finding, Input, Lookup},
+    audit::{self, Context, Finding, Input},
     profile::seccomp::{
         evaluate::Runtime,
         oci::OciSeccomp,
@@ -36,20 +36,7 @@ pub(crate) const DENIED: i64 = 118;
 
 /// What the findings of an audit say of a profile.
 pub(crate) fn audit(profile: &str) -> Result<Vec<Finding>> {
-    let capabilities = BTreeSet::new();
-    let context = Context {
-        native: Abi::X86_64,
-        capabilities: &capabilities,
-        kernel_version: KernelVersion {
-            version: 6,
-            major: 1,
-        },
-        recordings: &[],
-        in_container: false,
-        no_new_privileges: None,
-        baseline: None,
-        lookup: &|name| Lookup::Missing(name.to_owned()),
-    };
+    let context = Context::new(Abi::X86_64, KernelVersion::new(6, 1));
     let input = Input::new("profile.json", profile.into())?;
     let report = audit::run(&[input], &context);
     ensure!(report.malformed.is_empty(), "{:?}", report.malformed);
@@ -95,10 +82,7 @@ impl Sandbox {
         let oci: OciSeccomp = document.resolve(&Target {
             native: Abi::X86_64,
             capabilities: BTreeSet::new(),
-            kernel_version: KernelVersion {
-                version: 6,
-                major: 1,
-            },
+            kernel_version: KernelVersion::new(6, 1),
         })?;
         let enforced = crate::enforcer::Enforced::new(Libseccomp::open()?, &oci, Runtime::Runc)?;
         let filter = self.scratch.file("filter", enforced.to_bytes())?;

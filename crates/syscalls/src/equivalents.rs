@@ -416,7 +416,16 @@ pub const EQUIVALENT_GROUPS: &[EquivalentGroup] = &[
     ),
 ];
 
-/// The family of a name.
+/// The group of that name.
+///
+/// ```
+/// use syscalls::equivalents::equivalent_group;
+///
+/// // Who may not call chmod(2) but may call fchmodat(2) changes the mode all the same.
+/// let group = equivalent_group("chmod").unwrap();
+/// assert!(group.members.contains(&"fchmodat"));
+/// assert!(equivalent_group("no such group").is_none());
+/// ```
 pub fn equivalent_group(name: &str) -> Option<&'static EquivalentGroup> {
     EQUIVALENT_GROUPS.iter().find(|family| family.name == name)
 }

@@ -1,7 +1,7 @@
 //! `record --cgroup`, `--container`, `--pod`, `--all`: what runs already and what is started later,
 //! until all of it has ended, time is up, or a signal says so.
 
-use std::{collections::BTreeSet, io, ops::ControlFlow, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, ops::ControlFlow, path::PathBuf, time::Duration};
 
 use tokio::time::Instant;
 
@@ -255,13 +255,9 @@ fn check_name_is_unique(request: &Request, found: &[Found]) -> Result<(), Record
 /// are watched and its files are read. Not for a command, which would inherit it.
 fn raise_priority() {
     // As system daemons have that must not be late (udev, journald: -1 to -10).
-    const NICE: libc::c_int = -10;
-    // SAFETY: integers only.
-    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) } != 0 {
-        log::debug!(
-            "it runs at ordinary priority: {}",
-            io::Error::last_os_error()
-        );
+    const NICE: i32 = -10;
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        log::debug!("it runs at ordinary priority: {error}");
     }
 }
 

@@ -18,17 +18,8 @@ fn report(name: &str, text: &str) -> Report {
 
 fn context_of(capabilities: &BTreeSet<String>) -> Context<'_> {
     Context {
-        native: Abi::X86_64,
         capabilities,
-        kernel_version: KernelVersion {
-            version: 6,
-            major: 1,
-        },
-        recordings: &[],
-        in_container: false,
-        no_new_privileges: None,
-        baseline: None,
-        lookup: &|name| Lookup::Missing(name.to_owned()),
+        ..Context::new(Abi::X86_64, KernelVersion::new(6, 1))
     }
 }
 
@@ -178,20 +169,7 @@ fn argument_restricted_call_is_not_a_gap() {
 
 #[test]
 fn audits_for_other_architectures() {
-    let capabilities = BTreeSet::new();
-    let context = Context {
-        native: Abi::Aarch64,
-        capabilities: &capabilities,
-        kernel_version: KernelVersion {
-            version: 6,
-            major: 1,
-        },
-        recordings: &[],
-        in_container: false,
-        no_new_privileges: None,
-        baseline: None,
-        lookup: &|name| Lookup::Missing(name.to_owned()),
-    };
+    let context = Context::new(Abi::Aarch64, KernelVersion::new(6, 1));
     let input = Input::new("profile.json", AKS.into()).unwrap();
     let findings = run(&[input], &context).findings;
     // arm64 has no chmod.

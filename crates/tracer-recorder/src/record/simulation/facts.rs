@@ -82,7 +82,14 @@ impl World {
         let (abi, nr, has_values) = call(which);
         let values = has_values.then_some([value, 0, 0]);
         let Some(key) = self.kernel.who(self.now_ns, pid, dir, filter) else {
-            self.note(pid, dir, None, (abi, nr), outcome::EXECUTED, Fate::NotRecorded);
+            self.note(
+                pid,
+                dir,
+                None,
+                (abi, nr),
+                outcome::EXECUTED,
+                Fate::NotRecorded,
+            );
             return;
         };
         self.kernel.counters.calls += 1;
@@ -131,7 +138,14 @@ impl World {
                 call: (abi, nr),
             });
         } else {
-            self.note(pid, dir, Some(key), (abi, nr), outcome::EXECUTED, Fate::NoRow);
+            self.note(
+                pid,
+                dir,
+                Some(key),
+                (abi, nr),
+                outcome::EXECUTED,
+                Fate::NoRow,
+            );
         }
     }
 
