@@ -55,17 +55,7 @@ pub(super) fn recordings(
         .collect();
     let reasons: Vec<Vec<Reason>> = finished_workloads
         .iter()
-        .map(|ending| {
-            ending
-                .instances
-                .iter()
-                .filter_map(|number| {
-                    let watched = instances.get(*number as usize)?;
-                    Some(instance_reasons(watched, *number, &observations))
-                })
-                .flatten()
-                .collect()
-        })
+        .map(|ending| reasons_of(ending, instances, &observations))
         .collect();
     let parts = observations.split(finished_workloads.len(), |number| {
         places.get(&number).copied()
@@ -114,6 +104,19 @@ pub(super) fn recordings(
             },
         )
         .collect()
+}
+
+/// What is known of a workload's instances against its completeness.
+fn reasons_of(
+    workload: &FinishedWorkload,
+    instances: &[TrackedInstance],
+    observations: &Observations,
+) -> Vec<Reason> {
+    let of = |number: &u32| {
+        let instance = instances.get(*number as usize)?;
+        Some(instance_reasons(instance, *number, observations))
+    };
+    workload.instances.iter().filter_map(of).flatten().collect()
 }
 
 fn instance(watched: &TrackedInstance, calls: Option<u64>) -> Instance {

@@ -223,7 +223,7 @@ impl World {
         mark: u8,
         fate: Fate,
     ) -> usize {
-        let key = key.unwrap_or(super::programs::overflow_row(dir));
+        let key = key.unwrap_or(super::rows::overflow_row(dir));
         self.kernel.facts.push(Fact {
             dir,
             key,

@@ -6,9 +6,12 @@
 //! [`check`] holds the recordings against the facts.
 
 mod check;
+mod check_accesses;
 mod facts;
 mod fake;
 mod programs;
+mod rows;
+mod runtimes;
 mod schedule;
 mod tests;
 mod world;
@@ -19,7 +22,8 @@ use syscalls::{Abi, Machine};
 use tracer_abi::EXE_LAUNCHER;
 
 use self::{
-    fake::{FakeKernel, FakeLookup, FakeSystem, Shared, found, name_of},
+    fake::{FakeKernel, FakeLookup, FakeSystem, Shared, found},
+    runtimes::name_of,
     schedule::{Action, Limits, Mode, Op, Schedule, Use},
     world::World,
 };

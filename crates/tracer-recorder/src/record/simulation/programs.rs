@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use tracer_abi::{
-    AbiClass, CgroupEntry, Counters, EXE_LAUNCHER, EXE_OVERFLOW, ExecutablePath, FIRST_ROW, Notice,
-    NoticeKind, Phase, ProcessEntry, RowKey, kind,
+    AbiClass, CgroupEntry, Counters, EXE_LAUNCHER, ExecutablePath, FIRST_ROW, Notice, NoticeKind,
+    Phase, ProcessEntry, RowKey, kind,
 };
 
 use super::{
     facts::{AccessFact, Fact},
+    rows::overflow_row,
     schedule::Limits,
 };
 use crate::bpf::{KernelAccess, RingMessage};
@@ -42,7 +43,7 @@ pub(super) struct Kernel {
     pub(super) rows: BTreeMap<RowKey, u32>,
     /// Rows that were given back; those from `unused_row` on were never taken.
     pub(super) free_rows: VecDeque<u32>,
-    unused_row: u32,
+    pub(super) unused_row: u32,
     pub(super) marks: BTreeMap<u32, BTreeMap<(AbiClass, u32), u8>>,
     pub(super) unindexed: BTreeMap<(u32, AbiClass, u32), u8>,
     pub(super) values: BTreeMap<u32, Values>,
@@ -450,59 +451,5 @@ impl Kernel {
             root.filtered = 1;
             self.notice(now, entry.instance, NoticeKind::Filtered);
         }
-    }
-
-    /// The row for a key, and the key that it really has.
-    pub(super) fn row_of(&mut self, mut key: RowKey) -> Option<(u32, RowKey)> {
-        if let Some(row) = self.existing_or_new(key) {
-            return Some((row, key));
-        }
-        self.counters.rows_full += 1;
-        if key.phase != Phase::Run as u32 {
-            self.counters.phases_full += 1;
-        }
-        key.exe = EXE_OVERFLOW;
-        key.phase = Phase::Run as u32;
-        let Some(row) = self.rows.get(&key) else {
-            self.counters.calls_lost += 1;
-            return None;
-        };
-        Some((*row, key))
-    }
-
-    pub(super) fn existing_or_new(&mut self, key: RowKey) -> Option<u32> {
-        if let Some(row) = self.rows.get(&key) {
-            return Some(*row);
-        }
-        // Those that were given back come first: the sooner a row is another's, the more can go wrong.
-        let row = match self.free_rows.pop_front() {
-            Some(row) => row,
-            None if self.unused_row < FIRST_ROW + self.limits.rows => {
-                self.unused_row += 1;
-                self.unused_row - 1
-            }
-            None => return None,
-        };
-        self.rows.insert(key, row);
-        Some(row)
-    }
-
-    /// When the first mark that a program holds is stored, not later than that.
-    pub(super) fn next_held(&self, end: u64) -> Option<u64> {
-        self.held
-            .iter()
-            .map(|held| held.due)
-            .filter(|due| *due <= end)
-            .min()
-    }
-}
-
-/// The row that takes over when all are taken.
-pub(super) const fn overflow_row(instance: u64) -> RowKey {
-    RowKey {
-        instance,
-        exe: EXE_OVERFLOW,
-        phase: Phase::Run as u32,
-        blocked: 0,
     }
 }
