@@ -16,6 +16,7 @@ pub mod errno;
 pub mod essential;
 pub mod fallbacks;
 pub mod introduced;
+mod oci_runtime;
 pub mod registers;
 pub mod risk;
 pub mod runtime_init;
@@ -23,4 +24,5 @@ mod suggest;
 pub mod translate;
 
 pub use abi::{Abi, Machine, UnknownAbi};
+pub use oci_runtime::OciRuntime;
 pub use suggest::suggest;

@@ -3,6 +3,7 @@
 use super::ProgressListener;
 use crate::container::Container;
 use tracer_core::recording::Source;
+use tracer_report::words;
 
 /// Says that a container is recorded, and what its reader has to know.
 pub(super) fn announce(
@@ -20,10 +21,10 @@ pub(super) fn announce(
         brief(&container.workload.to_string())
     ));
     for warning in &container.warnings {
-        listener.note(&format!("{name}: {warning}"));
+        listener.note(&format!("{name}: {}", words::warning(warning)));
     }
     for problem in &container.unresolved {
-        listener.note(&format!("{name}: {}", brief(problem)));
+        listener.note(&format!("{name}: {}", brief(&words::unresolved(problem))));
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
     cgroup::Cgroup,
     container::{Container, WorkloadKey},
 };
-use tracer_core::recording::{Reason, ReasonCode, Recording, Workload};
+use tracer_core::recording::{Reason, Recording, RecordingEnd, Workload};
 
 /// When a recording ends by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -301,9 +301,8 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
                 });
             workload.instances.push(number);
             if self.session.runs(number) {
-                workload.reasons.push(Reason {
-                    code: ReasonCode::StillRunning,
-                    text: "the recording ended while the workload was running: what it does later, at its end for one, was not seen".to_owned(),
+                workload.reasons.push(Reason::StillRunning {
+                    after: RecordingEnd::Attached,
                 });
             }
         }

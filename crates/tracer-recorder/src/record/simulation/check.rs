@@ -384,7 +384,7 @@ fn values_of(
 /// What speaks against an instance's completeness is said, and nothing else.
 fn reasons_of(recorded: &Recorded<'_>, world: &World) -> Verdict {
     let reasons = &recorded.recording.coverage.reasons;
-    let has = |code| reasons.iter().any(|reason| reason.code == code);
+    let has = |code| reasons.iter().any(|reason| reason.code() == code);
     let id = recorded.dir.id;
     for (code, early, ever) in [
         (
