@@ -156,7 +156,7 @@ fn root_of(process: InstanceProcess<'_>) -> Option<File> {
         is_in(pid, &process.cgroup.path).then_some(root)
     };
     of(process.pid).or_else(|| {
-        let list = fs::read_to_string(process.cgroup.path.join("cgroup.procs"));
+        let list = fs::read_to_string(process.cgroup.directory.join("cgroup.procs"));
         let others = list.unwrap_or_default();
         others
             .lines()
