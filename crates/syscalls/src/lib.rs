@@ -6,12 +6,13 @@
 mod abi;
 mod amend;
 pub mod arguments;
+pub mod bypass;
 pub mod capability;
 pub mod condition;
 pub mod defaults;
 pub mod errno;
 pub mod essential;
-pub mod families;
+pub mod flags;
 pub mod gates;
 mod nearest;
 pub mod purpose;

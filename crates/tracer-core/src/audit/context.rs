@@ -33,6 +33,8 @@ pub struct Context<'a> {
     pub capabilities: &'a BTreeSet<String>,
     /// The kernel, which chooses entries too.
     pub kernel: Kernel,
+    /// The oldest and the newest kernel that findings speak of. `None`: any.
+    pub kernels: Option<(Kernel, Kernel)>,
     /// What the workload did.
     pub recordings: &'a [Recording],
     /// Whether a container of Kubernetes is known to run under the profile.

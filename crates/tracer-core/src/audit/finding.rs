@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, ops::Range, str::FromStr};
 
 use serde::Serialize;
 
-use super::rules::Rule;
+use super::{fix::Edit, rules::Rule};
 use crate::parse::{Input, Place};
 
 /// How bad it is.
@@ -77,6 +77,12 @@ pub struct Finding {
     pub evidence: Vec<String>,
     /// The change that mends it.
     pub mend: String,
+    /// The same change, for `--fix`.
+    #[serde(skip)]
+    pub(crate) edits: Vec<Edit>,
+    /// What it is about, where several findings of a rule are of one file: an end, a call.
+    #[serde(skip)]
+    pub(crate) subject: String,
 }
 
 /// Most findings of one rule that are listed of a file. A file may have ten thousand lines that are all wrong
@@ -113,6 +119,8 @@ impl<'input> Findings<'input> {
             message: message.into(),
             evidence: Vec::new(),
             mend: rule.mend.to_owned(),
+            edits: Vec::new(),
+            subject: String::new(),
         });
         Added(self.list.last_mut())
     }
@@ -167,6 +175,16 @@ impl Added<'_> {
 
     pub(super) fn mend(self, mend: impl Into<String>) -> Self {
         self.with(|finding| finding.mend = mend.into())
+    }
+
+    /// Changes of the profile that close it.
+    pub(super) fn edits(self, edits: Vec<Edit>) -> Self {
+        self.with(|finding| finding.edits = edits)
+    }
+
+    /// What it is about.
+    pub(super) fn about(self, subject: impl Into<String>) -> Self {
+        self.with(|finding| finding.subject = subject.into())
     }
 
     fn with(mut self, change: impl FnOnce(&mut Finding)) -> Self {

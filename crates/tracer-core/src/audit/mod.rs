@@ -11,7 +11,9 @@ mod among;
 mod check;
 mod context;
 mod finding;
+mod fix;
 pub mod output;
+mod reference;
 pub mod rules;
 mod subject;
 
@@ -19,6 +21,7 @@ use std::collections::BTreeSet;
 
 pub use context::{Context, Lookup};
 pub use finding::{Finding, Findings, Severity};
+pub use fix::{FixError, Fixed, fixed};
 
 pub use crate::parse::{Input, Malformed};
 

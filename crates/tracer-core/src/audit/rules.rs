@@ -126,7 +126,27 @@ rules! {
         "A call is restricted by its arguments, and another that does the same is not.",
         "clone is often allowed without the flags that make namespaces. clone3 takes the same flags in memory, where no filter sees them, and unshare makes the namespaces afterwards: one of them open undoes the condition.",
         "Deny the other call; clone3 with ENOSYS (errnoRet 38), upon which libc uses clone.";
-    BLOCKED_BY_DEFAULT = "weaker-than-default", Gaps, Medium,
+    INVERTED_MASK = "inverted-mask", Gaps, High,
+        "A condition denies what is harmless and allows what was meant.",
+        "SCMP_CMP_MASKED_EQ compares argument & value with valueTwo, and a valueTwo that is left out is 0. So a rule that is to deny a flag denies every call without it, and allows the call with it.",
+        "Write \"valueTwo\" with the flag; several flags take an entry each.";
+    COMBINED_FLAGS = "combined-flags", Gaps, High,
+        "A condition denies flags only when all of them are set together.",
+        "SCMP_CMP_MASKED_EQ holds when the masked bits have exactly the value. With several flags in it, a program that sets one of them passes.",
+        "Write an entry for each flag, with the flag as value and valueTwo.";
+    EXACT_FLAGS = "exact-flags", Gaps, High,
+        "A condition compares a whole argument of which only some bits matter.",
+        "An argument of flags may have others beside the one that is denied: unshare(CLONE_NEWUSER|CLONE_FS) is not equal to CLONE_NEWUSER, and does the same. The type of a socket and of a special file has flags beside it, too.",
+        "Compare with SCMP_CMP_MASKED_EQ and a mask of the bits that matter.";
+    VALUE_OUTSIDE_MASK = "value-outside-mask", Gaps, High,
+        "A condition wants bits that it does not compare.",
+        "SCMP_CMP_MASKED_EQ compares argument & value with valueTwo. Bits of valueTwo that value does not have can never be set in the result; libseccomp drops them, so the condition holds for other arguments than those that are written.",
+        "Let value be the mask, with all bits of valueTwo.";
+    UNREAD_VALUE = "unread-value", Gaps, Low,
+        "A second value is given and nothing reads it.",
+        "Only SCMP_CMP_MASKED_EQ has a valueTwo. Whoever wrote it may have meant a mask.",
+        "Use SCMP_CMP_MASKED_EQ, or take valueTwo out.";
+    BLOCKED_BY_DEFAULT = "weaker-than-default", Gaps, High,
         "The profile lets through what the default profiles of Docker and containerd block.",
         "RuntimeDefault is what a container gets for nothing. A profile of one's own that is weaker in some call should have a reason for it. The evidence says of each call why the defaults block it, and which capability would open it there.",
         "Deny the calls that the workload does not need, or use RuntimeDefault.";

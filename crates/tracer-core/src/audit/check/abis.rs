@@ -7,9 +7,12 @@ use super::{
         Findings, Severity, rules,
         subject::{State, View},
     },
-    list,
+    bypass, closing, list,
 };
-use syscalls::{Abi, families};
+use syscalls::{
+    Abi,
+    bypass::{self as ways, Way},
+};
 
 pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
     let (listed, killed): (Vec<_>, Vec<_>) = view.abis().skip(1).partition(|abi| view.is_for(*abi));
@@ -65,43 +68,52 @@ fn open(view: &View<'_>, listed: &[Abi], out: &mut Findings<'_>) {
     .severity(Severity::Medium);
 }
 
-/// Families that are shut on the machine's own ABI, and not on another.
+/// Ends that are denied in the machine's own ABI, and reached in another.
 fn gap(view: &View<'_>, abi: Abi, out: &mut Findings<'_>) {
     let native = view.context.native;
-    let mut open = BTreeSet::new();
-    let mut denied = BTreeSet::new();
-    for family in families::FAMILIES {
-        let states = |abi| {
-            family
-                .members
-                .iter()
-                .map(move |name| (*name, view.state(abi, name)))
-        };
-        let shut: Vec<_> = states(native)
-            .filter(|(_, state)| *state == State::Denied)
+    let (mut open, mut denied) = (BTreeSet::new(), BTreeSet::new());
+    let mut words = BTreeSet::new();
+    for end in ways::ends().filter(|end| !end.only_conditional) {
+        let shut: Vec<_> = end
+            .denied()
+            .filter(|call| view.state(native, call.name) == State::Denied)
             .collect();
-        if shut.is_empty() || states(native).any(|(_, state)| state.lets_some()) {
+        if shut.is_empty() || bypass::find(view, native, end).is_some() {
             // Nothing is denied, or the gap is there in the machine's own ABI already.
             continue;
         }
-        let here: Vec<_> = states(abi)
-            .filter(|(_, state)| *state == State::Open)
-            .collect();
-        if !here.is_empty() {
-            denied.extend(shut.iter().map(|(name, _)| *name));
-            open.extend(here.iter().map(|(name, _)| *name));
-        }
+        let Some(gap) = bypass::find(view, abi, end) else {
+            continue;
+        };
+        denied.extend(shut.iter().map(|call| call.name));
+        open.extend(gap.open.iter().map(Way::words));
+        words.insert(end.words);
     }
     let Some(first) = denied.first() else {
         return;
+    };
+    let words: Vec<_> = words.into_iter().collect();
+    let edits = if open.iter().any(|name| view.is_needed(name)) {
+        Vec::new()
+    } else {
+        let names: Vec<_> = open.iter().map(String::as_str).collect();
+        closing::refuse(view, &names)
     };
     out.add(
         &rules::ABI_GAP,
         view.named(first),
         format!(
-            "{} denied to {native}, but {abi} has {}",
+            "{} denied to {native}, but {abi} programs can {} by {}",
             list(denied.iter().copied(), 8),
-            list(open.iter().copied(), 12)
+            list(words, 4),
+            list(open.iter().map(String::as_str), 12)
         ),
-    );
+    )
+    .about(abi.as_str())
+    .severity(if view.is_within_default() {
+        Severity::Medium
+    } else {
+        rules::ABI_GAP.severity
+    })
+    .edits(edits);
 }
