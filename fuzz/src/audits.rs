@@ -32,6 +32,7 @@ pub(crate) fn audit(bytes: &[u8]) -> bool {
             version: 6,
             major: 1,
         },
+        kernels: None,
         recordings: &[],
         in_container: true,
         no_new_privileges: None,

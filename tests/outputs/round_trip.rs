@@ -37,6 +37,7 @@ fn read_back(text: &str) -> anyhow::Result<OciSeccomp> {
             version: 6,
             major: 1,
         },
+        kernels: None,
         recordings: &[],
         in_container: false,
         no_new_privileges: None,

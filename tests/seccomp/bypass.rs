@@ -44,6 +44,7 @@ pub(crate) fn audit(profile: &str) -> Result<Vec<Finding>> {
             version: 6,
             major: 1,
         },
+        kernels: None,
         recordings: &[],
         in_container: false,
         no_new_privileges: None,

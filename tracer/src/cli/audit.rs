@@ -126,6 +126,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             .unwrap_or(Abi::X86_64),
         capabilities: &capabilities,
         kernel: kernel(args),
+        kernels: None,
         recordings: &recordings,
         in_container: false,
         no_new_privileges: None,

@@ -71,35 +71,11 @@ pub(super) const ENDS: &[End] = &[
         ..END
     },
     End {
-        name: "read memory",
-        words: "read another process's memory",
+        name: "memory",
+        words: "read or change another process's memory",
         group: &[
             with("ptrace", &[(0, PTRACE_ATTACH)]),
             call("process_vm_readv"),
-        ],
-        ways: &[
-            Way {
-                calls: &[call("openat"), call("pread64")],
-                needs: PROC_MEM,
-                keep: true,
-                ..WAY
-            },
-            Way {
-                calls: &[call("open"), call("read")],
-                needs: PROC_MEM,
-                keep: true,
-                ..WAY
-            },
-        ],
-        instead: PROC_MEM_INSTEAD,
-        source: "mm/process_vm_access.c; fs/proc/base.c, mem_open: the same check as ptrace",
-        ..END
-    },
-    End {
-        name: "change memory",
-        words: "change another process's memory",
-        group: &[
-            with("ptrace", &[(0, PTRACE_ATTACH)]),
             call("process_vm_writev"),
         ],
         ways: &[
@@ -110,7 +86,7 @@ pub(super) const ENDS: &[End] = &[
                 ..WAY
             },
             Way {
-                calls: &[call("open"), call("write")],
+                calls: &[call("open"), call("pread64")],
                 needs: PROC_MEM,
                 keep: true,
                 ..WAY

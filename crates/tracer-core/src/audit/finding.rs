@@ -125,6 +125,17 @@ impl<'input> Findings<'input> {
         Added(self.list.last_mut())
     }
 
+    /// The calls that the fixes of findings so far would deny.
+    pub(super) fn to_be_denied(&self) -> impl Iterator<Item = &str> {
+        let edits = self.list.iter().flat_map(|finding| &finding.edits);
+        edits
+            .filter_map(|edit| match edit {
+                Edit::Append(entry) => Some(entry.names.iter().map(String::as_str)),
+                Edit::Remove { .. } | Edit::Condition { .. } => None,
+            })
+            .flatten()
+    }
+
     pub(super) fn finish(mut self) -> Vec<Finding> {
         self.list.sort_by(|a, b| {
             (&a.place, b.severity, a.id, &a.message).cmp(&(&b.place, a.severity, b.id, &b.message))

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use thiserror::Error;
 
-use super::{Context, Findings, Input, Malformed, check};
+use super::{Context, Finding, Findings, Input, Malformed, Severity, check};
 use crate::{
     parse::{self, Node, Seccomp, Subject},
     profile::seccomp::oci::{Condition, Entry},
@@ -54,6 +54,9 @@ pub struct Fixed {
     pub changes: usize,
 }
 
+/// How often a file is fixed: a condition that is put right may show what else has to have it.
+const MAX_ROUNDS: usize = 4;
+
 /// Applies the changes that findings propose, except those of `ignored` rules.
 ///
 /// # Errors
@@ -63,41 +66,73 @@ pub fn fixed(
     context: &Context<'_>,
     ignored: &dyn Fn(&str) -> bool,
 ) -> Result<Fixed, FixError> {
-    let mut splices: Vec<(Range<usize>, String)> = Vec::new();
     let mut before: Vec<(&'static str, String)> = Vec::new();
+    let mut text = input.text().to_owned();
     let mut changes = 0;
-    let mut profiles = 0;
-    for subject in parse::subjects(input)? {
-        let Subject::Seccomp(read) = subject else {
-            continue;
-        };
-        profiles += 1;
-        let mut findings = Findings::new(input);
-        check::seccomp(&read, context, &mut findings, |_| {});
-        let mut edits = Vec::new();
-        for finding in findings.finish() {
-            if !ignored(finding.id) {
-                for edit in &finding.edits {
-                    if !edits.contains(edit) {
-                        edits.push(edit.clone());
-                    }
-                }
+    for round in 0..MAX_ROUNDS {
+        let here = Input::new(input.name(), text.clone().into())?;
+        let mut splices: Vec<(Range<usize>, String)> = Vec::new();
+        for (read, findings) in profiles(&here, context)? {
+            let edits = edits(&findings, ignored);
+            changes += edits.len();
+            let more = splices_of(&text, &read, &edits);
+            splices.extend(more.ok_or_else(|| FixError::Form(input.name().to_owned()))?);
+            if round == 0 {
+                before.extend(findings.into_iter().map(|it| (it.id, it.subject)));
             }
-            before.push((finding.id, finding.subject));
         }
-        changes += edits.len();
-        let more = splices_of(input.text(), &read, &edits);
-        splices.extend(more.ok_or_else(|| FixError::Form(input.name().to_owned()))?);
+        if splices.is_empty() {
+            break;
+        }
+        text = splice(&text, splices);
     }
-    if profiles == 0 {
-        return Err(FixError::Form(input.name().to_owned()));
-    }
-    let text = splice(input.text(), splices);
     has_no_new_finding(input, &text, context, &before)?;
     Ok(Fixed { text, changes })
 }
 
-/// A fix that brings a finding of its own is none.
+/// The seccomp profiles of a file, and what is found in each.
+fn profiles(
+    input: &Input,
+    context: &Context<'_>,
+) -> Result<Vec<(Box<Seccomp>, Vec<Finding>)>, FixError> {
+    let mut all = Vec::new();
+    for subject in parse::subjects(input)? {
+        if let Subject::Seccomp(read) = subject {
+            let mut findings = Findings::new(input);
+            check::seccomp(&read, context, &mut findings, |_| {});
+            all.push((read, findings.finish()));
+        }
+    }
+    if all.is_empty() {
+        return Err(FixError::Form(input.name().to_owned()));
+    }
+    Ok(all)
+}
+
+/// The changes of findings: each once, and one for a place.
+fn edits(findings: &[Finding], ignored: &dyn Fn(&str) -> bool) -> Vec<Edit> {
+    let mut edits: Vec<Edit> = Vec::new();
+    let mut places = Vec::new();
+    for finding in findings.iter().filter(|finding| !ignored(finding.id)) {
+        let place = |edit: &Edit| match edit {
+            Edit::Condition { at, .. } => Some(at.start),
+            Edit::Append(_) | Edit::Remove { .. } => None,
+        };
+        let taken: Vec<usize> = finding.edits.iter().filter_map(place).collect();
+        if taken.iter().any(|at| places.contains(at)) {
+            continue;
+        }
+        places.extend(taken);
+        for edit in &finding.edits {
+            if !edits.contains(edit) {
+                edits.push(edit.clone());
+            }
+        }
+    }
+    edits
+}
+
+/// A fix that brings a finding of its own is none. What no change of the profile closes was open before.
 fn has_no_new_finding(
     input: &Input,
     text: &str,
@@ -105,18 +140,13 @@ fn has_no_new_finding(
     before: &[(&'static str, String)],
 ) -> Result<(), FixError> {
     let fixed = Input::new(input.name(), text.into())?;
-    for subject in parse::subjects(&fixed)? {
-        let Subject::Seccomp(read) = subject else {
-            continue;
-        };
-        let mut findings = Findings::new(&fixed);
-        check::seccomp(&read, context, &mut findings, |_| {});
-        for finding in findings.finish() {
-            let key = (finding.id, finding.subject);
-            if finding.severity > super::Severity::Low && !before.contains(&key) {
-                let what = format!("{}: {}", key.0, finding.message);
-                return Err(FixError::New(input.name().to_owned(), what));
-            }
+    let findings = profiles(&fixed, context)?
+        .into_iter()
+        .flat_map(|(_, all)| all);
+    for finding in findings.filter(|it| it.severity > Severity::Low && !it.edits.is_empty()) {
+        if !before.contains(&(finding.id, finding.subject.clone())) {
+            let what = format!("{}: {}", finding.id, finding.message);
+            return Err(FixError::New(input.name().to_owned(), what));
         }
     }
     Ok(())

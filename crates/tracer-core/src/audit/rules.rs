@@ -83,9 +83,9 @@ macro_rules! rules {
 
 rules! {
     FAMILY_GAP = "family-gap", Gaps, High,
-        "A call is denied, and another that does the same is not.",
-        "Most things can be done by several system calls: a mode is changed by chmod, fchmod, fchmodat and fchmodat2. A profile that denies some of them stops the programs that happen to use these, and nobody who wants to get by.",
-        "Deny all calls of the family, or make the profile an allow-list.";
+        "A call is denied, and what it does can be done by another one.",
+        "Most things can be done by several system calls: a file's mode is changed by chmod, fchmod, fchmodat, fchmodat2, and by setting a POSIX ACL. A profile that denies some of them stops programs that happen to use these, but not an attacker. Each way that a finding names is performed in the project's tests under a filter that denies the call. A new call that is denied with ENOSYS is no gap: its callers fall back to the older ones.",
+        "Deny the other ways too, as the finding says, or make the profile an allow-list.";
     IO_URING = "io-uring", Gaps, High,
         "io_uring is open, and what it does passes by the profile.",
         "A ring of io_uring opens, reads, writes, renames, connects and more from inside the kernel, without system calls. seccomp never sees these operations, so no rule for openat, connect or unlinkat binds them. Docker, containerd and Google's products deny it for that reason and for its record of kernel holes.",
@@ -124,8 +124,8 @@ rules! {
         "Restrict what the pointer leads to with AppArmor, Landlock or mounts; here, allow or deny the call as a whole.";
     CONDITION_BYPASS = "condition-bypass", Gaps, High,
         "A call is restricted by its arguments, and another that does the same is not.",
-        "clone is often allowed without the flags that make namespaces. clone3 takes the same flags in memory, where no filter sees them, and unshare makes the namespaces afterwards: one of them open undoes the condition.",
-        "Deny the other call; clone3 with ENOSYS (errnoRet 38), upon which libc uses clone.";
+        "unshare may be denied with CLONE_NEWUSER, and clone makes a user namespace by the same flag; clone3 takes it in memory, where no filter sees it. chmod may be denied with the set-user-ID bit, and fchmod sets it. One of them allowed undoes the condition.",
+        "Give the other calls the same condition, as the finding says; deny those that take their arguments in memory with ENOSYS (errnoRet 38), so that their callers fall back.";
     INVERTED_MASK = "inverted-mask", Gaps, High,
         "A condition denies what is harmless and allows what was meant.",
         "SCMP_CMP_MASKED_EQ compares argument & value with valueTwo, and a valueTwo that is left out is 0. So a rule that is to deny a flag denies every call without it, and allows the call with it.",

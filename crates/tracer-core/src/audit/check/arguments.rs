@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::super::{
-    Findings, Severity, rules,
+    Findings, Severity,
+    fix::Edit,
+    rules,
     subject::{State, View},
 };
+use crate::profile::seccomp::oci::{Action, Condition, Operator};
 use syscalls::{
     Abi,
     registers::{Register, register},
@@ -105,12 +108,43 @@ fn narrow(view: &View<'_>, name: &str, out: &mut Findings<'_>) {
                     value | (1 << bits)
                 ),
             )
+            .about(format!("{name} {index}"))
+            .severity(if view.is_within_default() {
+                Severity::Medium
+            } else {
+                rules::NARROW_ARGUMENT.severity
+            })
             .evidence([format!("the kernel reads {bits} bits of this argument, the filter 64")])
+            .edits(cut(view, name, index, read))
             .mend(format!(
                 "compare with SCMP_CMP_MASKED_EQ and \"value\": {read}, or allow the values that are wanted by SCMP_CMP_EQ"
             ));
         }
     }
+}
+
+/// The conditions that deny a value, on the bits alone that the kernel reads.
+fn cut(view: &View<'_>, name: &str, index: u32, read: u64) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    for (at, entry) in view.entries_of(name) {
+        if matches!(entry.action, Action::Allow | Action::Log) {
+            continue;
+        }
+        for (which, condition) in entry.args.iter().enumerate() {
+            if condition.index == index && condition.op == Operator::Eq {
+                edits.push(Edit::Condition {
+                    at: view.condition(at, which),
+                    condition: Condition {
+                        index,
+                        value: read,
+                        value_two: condition.value & read,
+                        op: Operator::MaskedEq,
+                    },
+                });
+            }
+        }
+    }
+    edits
 }
 
 /// Calls of `socketcall` (include/uapi/linux/net.h) that take arguments worth a condition.

@@ -26,7 +26,6 @@ use syscalls::{
 /// What is denied of an end, and reached all the same.
 pub(super) struct Gap {
     pub(super) end: &'static End,
-    pub(super) abi: Abi,
     /// The calls that are denied.
     pub(super) denied: Vec<&'static Call>,
     /// Whether they are denied for all values of the end's parameter.
@@ -75,7 +74,6 @@ pub(super) fn find(view: &View<'_>, abi: Abi, end: &'static End) -> Option<Gap> 
         .collect();
     (!open.is_empty()).then_some(Gap {
         end,
-        abi,
         denied,
         is_whole,
         values,
@@ -143,7 +141,10 @@ fn candidates(view: &View<'_>, end: &End, call: &Call) -> BTreeSet<u64> {
         .flat_map(|(_, entry)| &entry.args)
     {
         if usize::try_from(condition.index) == Ok(index) {
-            values.extend(named(condition).filter(|value| value & !end.mask == 0 && *value != 0));
+            // No flag at all is nothing; the number 0 is one as any other.
+            let is_number = condition.op != Operator::MaskedEq || condition.value >= end.mask;
+            let counts = |value: &u64| value & !end.mask == 0 && (*value != 0 || is_number);
+            values.extend(named(condition).filter(counts));
         }
     }
     values

@@ -12,7 +12,6 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
         for (which, condition) in entry.args.iter().enumerate() {
             let case = Case {
                 view,
-                at,
                 entry,
                 condition,
                 span: view.condition(at, which),
@@ -28,7 +27,6 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
 /// A condition of an entry.
 struct Case<'a> {
     view: &'a View<'a>,
-    at: usize,
     entry: &'a Entry,
     condition: &'a Condition,
     span: Range<usize>,

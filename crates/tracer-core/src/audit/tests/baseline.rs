@@ -20,6 +20,7 @@ fn a_baseline_is_compared_call_by_call() {
                 version: 6,
                 major: 1,
             },
+            kernels: None,
             recordings: &[],
             in_container: false,
             no_new_privileges: None,

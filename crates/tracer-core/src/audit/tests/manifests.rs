@@ -19,6 +19,7 @@ fn manifest(text: &str, profile: Option<&str>) -> Vec<Finding> {
             version: 6,
             major: 1,
         },
+        kernels: None,
         recordings: &[],
         in_container: false,
         no_new_privileges: None,
