@@ -73,6 +73,7 @@ static pid_t child(void)
 	static pid_t pid;
 
 	if (!pid) {
+		memory(16); /* so that the child has it, too */
 		pid = fork();
 		if (!pid) {
 			prctl(PR_SET_PDEATHSIG, SIGKILL);

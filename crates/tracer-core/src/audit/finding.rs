@@ -125,6 +125,17 @@ impl<'input> Findings<'input> {
         Added(self.list.last_mut())
     }
 
+    pub(super) fn input(&self) -> &'input Input {
+        self.input
+    }
+
+    /// Keeps the findings that `keep` says; returns how many are gone.
+    pub(super) fn retain(&mut self, keep: impl FnMut(&Finding) -> bool) -> usize {
+        let before = self.list.len();
+        self.list.retain(keep);
+        before - self.list.len()
+    }
+
     /// The calls that the fixes of findings so far would deny.
     pub(super) fn to_be_denied(&self) -> impl Iterator<Item = &str> {
         let edits = self.list.iter().flat_map(|finding| &finding.edits);

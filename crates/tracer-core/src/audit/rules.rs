@@ -184,6 +184,10 @@ rules! {
         "Without execve nothing starts. Without exit and exit_group a process cannot end: libc tries again for ever, on a whole processor (kubernetes#85191). Without rt_sigreturn the first signal handler that returns kills.",
         "Allow exit, exit_group, execve and rt_sigreturn.";
 
+    UNCLEAR_IGNORE = "unclear-ignore", Forms, Low,
+        "A comment that is to take a finding back does nothing.",
+        "`# tracer:ignore RULE reason` takes the findings of a rule back for its line, or for the next one when it stands on a line of its own; `tracer:ignore-file` for the whole file. It has to name a rule, and to say why.",
+        "Write the rule's id and the reason behind it.";
     OLD_NAME = "old-name-form", Forms, High,
         "Entries have a name instead of names.",
         "Docker read one name an entry until 1.13, and its readers still do. The runtime-spec has only names. Handed to runc as it is, as containerd does with a pod's profile, the entry is one without names and does nothing, in silence (runc 1.1.5: a profile that denies chmod so lets it through); crun refuses to start. Azure's page on AKS shows both forms.",

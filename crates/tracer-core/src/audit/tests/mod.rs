@@ -5,6 +5,7 @@ mod baseline;
 mod bypass;
 mod flags;
 mod manifests;
+mod ranking;
 
 use std::collections::BTreeSet;
 
@@ -475,6 +476,7 @@ fn every_rule_is_expected_by_a_test() {
         include_str!("baseline.rs"),
         include_str!("bypass.rs"),
         include_str!("flags.rs"),
+        include_str!("ranking.rs"),
         include_str!("../../../../../tracer/tests/audit.rs"),
         include_str!("../../../../../tests/seccomp/audited.rs"),
         include_str!("../../../../../tests/seccomp/bypass.rs"),
