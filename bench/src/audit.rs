@@ -150,12 +150,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn measure(kind: Kind, options: &Options) -> Result<Row> {
     let scratch = Scratch::new()?;
-    let folder = scratch.dir("profiles")?;
+    let directory = scratch.dir("profiles")?;
     let mut bytes = 0;
     for number in 0..options.profiles {
         let text = serde_json::to_vec_pretty(&kind.profile(number, &options.recording)?)?;
         bytes += text.len() as u64;
-        fs::write(folder.join(format!("{number}.json")), text)?;
+        fs::write(directory.join(format!("{number}.json")), text)?;
     }
     let mut row = Row {
         kind,
@@ -167,21 +167,21 @@ fn measure(kind: Kind, options: &Options) -> Result<Row> {
     };
     for _ in 0..options.rounds {
         interrupt::check()?;
-        row.floor.push(floor(&folder)?);
-        let (seconds, peak) = audit(&folder, None)?;
+        row.floor.push(floor(&directory)?);
+        let (seconds, peak) = audit(&directory, None)?;
         row.audit.push(seconds);
         row.peak_kib = row.peak_kib.max(peak);
-        let (seconds, _) = audit(&folder, Some(&options.recording))?;
+        let (seconds, _) = audit(&directory, Some(&options.recording))?;
         row.with_recording.push(seconds);
     }
     Ok(row)
 }
 
 /// Seconds to read each file and parse it as JSON.
-fn floor(folder: &Path) -> Result<f64> {
+fn floor(directory: &Path) -> Result<f64> {
     let start = Instant::now();
     let mut keys = 0;
-    for entry in fs::read_dir(folder)? {
+    for entry in fs::read_dir(directory)? {
         let text = fs::read(entry?.path())?;
         let value: Value = serde_json::from_slice(&text)?;
         keys += value.as_object().map_or(0, serde_json::Map::len);
@@ -192,7 +192,7 @@ fn floor(folder: &Path) -> Result<f64> {
 }
 
 /// Seconds for an audit of them, and KiB resident at the most.
-fn audit(folder: &Path, recording: Option<&Path>) -> Result<(f64, u64)> {
+fn audit(directory: &Path, recording: Option<&Path>) -> Result<(f64, u64)> {
     let mut command = Command::new(binary::binary()?);
     command
         .args([
@@ -204,7 +204,7 @@ fn audit(folder: &Path, recording: Option<&Path>) -> Result<(f64, u64)> {
             "--fail-on",
             "never",
         ])
-        .arg(folder)
+        .arg(directory)
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     if let Some(recording) = recording {

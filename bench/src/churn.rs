@@ -117,8 +117,8 @@ fn measure(runtime: Runtime, options: &Options) -> Result<Row> {
         named: 0,
         recording: 0,
     };
-    for folder in fs::read_dir(churn.output()?)? {
-        let path = folder?.path().join("recording.json");
+    for directory in fs::read_dir(churn.output()?)? {
+        let path = directory?.path().join("recording.json");
         let recording = Recording::read(&path)?;
         let of_churn = recording.instances.iter().filter(|instance| {
             let mut parts = instance.cgroup.split('/');

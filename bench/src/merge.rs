@@ -76,12 +76,12 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 fn measure(recordings: u32, kind: Kind) -> Result<Row> {
     let scratch = Scratch::new()?;
-    let folder = scratch.dir("recordings")?;
+    let directory = scratch.dir("recordings")?;
     let mut paths = Vec::new();
     let mut read = 0;
     for number in 0..recordings {
         interrupt::check()?;
-        let path = write(number, kind, &folder)?;
+        let path = write(number, kind, &directory)?;
         read += fs::metadata(&path)?.len();
         paths.push(path);
     }
@@ -114,7 +114,7 @@ fn measure(recordings: u32, kind: Kind) -> Result<Row> {
     })
 }
 
-fn write(number: u32, kind: Kind, folder: &Path) -> Result<PathBuf> {
+fn write(number: u32, kind: Kind, directory: &Path) -> Result<PathBuf> {
     let (executable, digest) = (
         format!("/tmp/build-{number}/a.out"),
         format!("sha256:{number:064x}"),
@@ -132,7 +132,7 @@ fn write(number: u32, kind: Kind, folder: &Path) -> Result<PathBuf> {
             ..Replica::default()
         },
     };
-    replica.write(folder)
+    replica.write(directory)
 }
 
 fn print(rows: &[Row]) {

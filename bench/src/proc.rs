@@ -16,9 +16,9 @@ impl FdInfo {
 
 /// All of a process's open files.
 pub(crate) fn fdinfo(pid: u32) -> Result<Vec<FdInfo>> {
-    let folder = format!("/proc/{pid}/fdinfo");
+    let directory = format!("/proc/{pid}/fdinfo");
     let mut infos = Vec::new();
-    for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
+    for entry in fs::read_dir(&directory).with_context(|| format!("cannot read {directory}"))? {
         // A file may be closed in the meantime.
         if let Ok(text) = fs::read_to_string(entry?.path()) {
             infos.push(FdInfo(text));
@@ -46,9 +46,9 @@ pub(crate) fn map_bytes(pid: u32) -> Result<u64> {
 
 /// Time that all threads of a process have run, from /proc/PID/task/TID/schedstat.
 pub(crate) fn run_time(pid: u32) -> Result<Duration> {
-    let folder = format!("/proc/{pid}/task");
+    let directory = format!("/proc/{pid}/task");
     let mut nanoseconds = 0;
-    for entry in fs::read_dir(&folder).with_context(|| format!("cannot read {folder}"))? {
+    for entry in fs::read_dir(&directory).with_context(|| format!("cannot read {directory}"))? {
         let path = entry?.path().join("schedstat");
         nanoseconds += fs::read_to_string(&path)
             .with_context(|| format!("cannot read {path:?}"))?
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_stand_behind_their_key() {
+    fn number_reads_the_value_after_its_key() {
         let text = "VmHWM:\t    5120 kB\nVmRSS:\t    4096 kB\nmap_id:\t7\n";
         assert_eq!(number(text, "VmRSS"), Some(4096));
         assert_eq!(number(text, "map_id"), Some(7));

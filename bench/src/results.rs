@@ -107,8 +107,8 @@ pub(crate) fn difference(a: &[f64], b: &[f64]) -> Vec<f64> {
 /// Finds out before a long run, and not after it, whether results can be kept at `path`.
 pub(crate) fn prepare(path: &Path) -> Result<()> {
     let context = || format!("cannot write the results to {path:?}");
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).with_context(context)?;
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory).with_context(context)?;
     }
     fs::OpenOptions::new()
         .append(true)

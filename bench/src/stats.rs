@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quartiles_lie_between_neighbours() {
+    fn quartiles_are_interpolated() {
         let summary = Summary::of(&[4.0, 1.0, 3.0, 2.0]).expect("samples");
         assert_eq!(summary.min, 1.0);
         assert_eq!(summary.lower_quartile, 1.75);
@@ -52,13 +52,13 @@ mod tests {
     }
 
     #[test]
-    fn one_sample_is_its_own_summary() {
+    fn single_sample_is_its_own_summary() {
         let summary = Summary::of(&[7.0]).expect("samples");
         assert_eq!((summary.min, summary.median, summary.max), (7.0, 7.0, 7.0));
     }
 
     #[test]
-    fn no_samples_have_no_summary() {
+    fn empty_samples_have_no_summary() {
         assert_eq!(Summary::of(&[]), None);
     }
 }

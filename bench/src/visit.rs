@@ -15,7 +15,7 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 ///
 /// The process is born there and not moved there, for a move waits for all CPUs.
 pub(crate) fn visit(cgroup: &Path, program: Option<&Path>) -> Result<()> {
-    let folder = File::open(cgroup).with_context(|| format!("cannot open {cgroup:?}"))?;
+    let directory = File::open(cgroup).with_context(|| format!("cannot open {cgroup:?}"))?;
     let program = program
         .map(|program| CString::new(program.as_os_str().as_bytes()))
         .transpose()
@@ -28,7 +28,7 @@ pub(crate) fn visit(cgroup: &Path, program: Option<&Path>) -> Result<()> {
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.flags = CLONE_INTO_CGROUP;
     args.exit_signal = u64::try_from(libc::SIGCHLD)?;
-    args.cgroup = u64::try_from(folder.as_raw_fd())?;
+    args.cgroup = u64::try_from(directory.as_raw_fd())?;
     // SAFETY: without CLONE_VM this is a fork; the child makes system calls only, of which each is
     // async-signal-safe, and never returns.
     let pid = unsafe {

@@ -6,7 +6,7 @@ use syscalls::Abi;
 use tracer_core::{
     audit::{self, Context, Input, Lookup, output, rules},
     diff, parse,
-    profile::seccomp::read::Kernel,
+    profile::seccomp::read::KernelVersion,
 };
 
 /// Whether the input was read as a profile, a manifest or AppArmor text. Panics when something does not
@@ -28,7 +28,7 @@ pub(crate) fn audit(bytes: &[u8]) -> bool {
     let context = Context {
         native: Abi::X86_64,
         capabilities: &capabilities,
-        kernel: Kernel {
+        kernel_version: KernelVersion {
             version: 6,
             major: 1,
         },

@@ -18,17 +18,17 @@ impl Corpus {
     /// # Errors
     ///
     /// When there are none.
-    pub(crate) fn read(folder: &Path, target: Target) -> Result<Self> {
-        let folder = folder.join(target.as_str());
-        let mut paths = fs::read_dir(&folder)
+    pub(crate) fn read(directory: &Path, target: Target) -> Result<Self> {
+        let directory = directory.join(target.as_str());
+        let mut paths = fs::read_dir(&directory)
             .and_then(|entries| {
                 entries
                     .map(|entry| Ok(entry?.path()))
                     .collect::<Result<Vec<_>, _>>()
             })
-            .with_context(|| format!("reading {}", folder.display()))?;
+            .with_context(|| format!("reading {}", directory.display()))?;
         paths.sort();
-        ensure!(!paths.is_empty(), "{} is empty", folder.display());
+        ensure!(!paths.is_empty(), "{} is empty", directory.display());
         let read =
             |path: PathBuf| fs::read(&path).with_context(|| format!("reading {}", path.display()));
         paths.into_iter().map(read).collect::<Result<_>>().map(Self)
@@ -40,9 +40,9 @@ impl Corpus {
 /// # Errors
 ///
 /// When it cannot be written.
-pub(crate) fn keep(folder: &Path, target: Target, failure: &Failure) -> Result<PathBuf> {
-    let path = folder.join(format!("{target}-{}.json", failure.execution));
-    fs::create_dir_all(folder)
+pub(crate) fn keep(directory: &Path, target: Target, failure: &Failure) -> Result<PathBuf> {
+    let path = directory.join(format!("{target}-{}.json", failure.execution));
+    fs::create_dir_all(directory)
         .and_then(|()| fs::write(&path, &failure.input))
         .with_context(|| format!("writing {}", path.display()))?;
     Ok(path)

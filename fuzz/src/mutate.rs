@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_does_the_same() {
+    fn mutation_is_deterministic_for_a_seed() {
         let make = || {
             let mut random = Random::new(7);
             (0..100)
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_strings_and_numbers() {
+    fn token_finds_strings_and_numbers() {
         let json = br#"{"ab": 12}"#;
         assert_eq!(token(json, 0), (1, 4));
         assert_eq!(token(json, 5), (7, 2));
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_end_with_their_own_brace() {
+    fn object_ends_at_its_closing_brace() {
         assert_eq!(object(br#"[{"a": {}}, 1]"#, 0), (1, 9));
         assert_eq!(object(b"[{", 0), (0, 0));
     }

@@ -138,10 +138,10 @@ mod tests {
     }
 
     #[test]
-    fn the_corpus_is_stood_and_so_are_changes_of_it() {
+    fn corpus_and_its_mutations_pass_every_target() {
         for target in Target::ALL {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
-            let corpus = Corpus::read(&folder, target).unwrap();
+            let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+            let corpus = Corpus::read(&directory, target).unwrap();
             let executions = executions(target);
             let ended = run(target, corpus, 1, Limit::Executions(executions));
             println!("{}", ended.summary(target));

@@ -4,17 +4,17 @@ use std::{fmt, str::FromStr};
 
 use crate::audits;
 
-use syscalls::{Abi, window::Choice};
+use syscalls::{Abi, runtime_init::RuntimeSelection};
 use tracer_core::{
     diff, explain,
     profile::seccomp::{
         Options, SeccompProfile,
         evaluate::{Decider, Filter, Host, Libseccomp, Register, Runtime, Verdict},
         oci::OciSeccomp,
-        read::{Document, Kernel, Target as Machine},
+        read::{Document, KernelVersion, Target as Machine},
     },
-    recording::{Call, Phase, Recording, json, merge},
-    verify::{self, Enforced, Question},
+    recording::{Phase, Recording, SyscallId, json, merge},
+    verify::{self, Enforced, VerifyInput},
 };
 
 /// A reader.
@@ -97,7 +97,7 @@ fn machines() -> impl Iterator<Item = Machine> {
     .map(|(native, capabilities, version)| Machine {
         native,
         capabilities: capabilities.into_iter().collect(),
-        kernel: Kernel { version, major: 1 },
+        kernel_version: KernelVersion { version, major: 1 },
     })
 }
 
@@ -131,13 +131,13 @@ fn evaluate(profile: &OciSeccomp) {
         .take(8)
         .collect();
     let names = profile.syscalls.iter().flat_map(|entry| &entry.names);
-    let calls: Vec<Call> = names
+    let calls: Vec<SyscallId> = names
         .take(16)
         .flat_map(|name| Abi::ALL.map(|abi| Some((abi, abi.syscall_number(name)?))))
         .flatten()
         .chain(Abi::ALL.map(|abi| (abi, 102)))
         .chain([(Abi::X86_64, u32::MAX), (Abi::X86_64, 999), (Abi::X32, 0)])
-        .map(|(abi, nr)| Call { abi, nr })
+        .map(|(abi, nr)| SyscallId { abi, nr })
         .collect();
     for host in hosts() {
         let filter = match Filter::new(profile, host) {
@@ -155,7 +155,7 @@ fn evaluate(profile: &OciSeccomp) {
         for call in &calls {
             for value in &values {
                 let outcome = filter.evaluate(*call, [*value; 6]);
-                let known = filter.possible(*call, &[Register::whole(*value); 6]);
+                let known = filter.possible_verdicts(*call, &[Register::whole(*value); 6]);
                 assert!(
                     known.verdicts.keys().eq([&outcome.verdict]),
                     "{call:?} {value:#x}: {outcome:?}, but {known:?}"
@@ -200,10 +200,10 @@ fn is_judged(recording: &Recording, profile: &OciSeccomp) {
         profile: profile.clone(),
         host,
     });
-    let said = verify::verify(&Question {
+    let said = verify::verify(&VerifyInput {
         profiles: profiles.collect(),
         recordings: vec![("input".to_owned(), recording)],
-        window: Choice::All,
+        runtime_init: RuntimeSelection::All,
         no_new_privileges: None,
         terminal: true,
     });

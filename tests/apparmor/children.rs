@@ -50,7 +50,7 @@ fn divided(programs: &[String]) -> anyhow::Result<AppArmorProfile> {
 }
 
 #[test]
-fn whatever_programs_are_called() -> Outcome {
+fn parser_accepts_children_with_hostile_names() -> Outcome {
     needs!(PARSER);
     let programs = [
         "/bin/a b",
@@ -77,7 +77,7 @@ fn whatever_programs_are_called() -> Outcome {
 }
 
 #[test]
-fn no_more_than_there_is_room_for() -> Outcome {
+fn child_profiles_stay_within_the_parsers_limit() -> Outcome {
     needs!(PARSER);
     let programs: Vec<_> = (0..40).map(|at| format!("/usr/bin/p{at}")).collect();
     let profile = divided(&programs)?;

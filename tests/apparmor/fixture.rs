@@ -1,13 +1,13 @@
 //! Recordings made by hand.
 
 use tracer_core::recording::{
-    Coverage, Executable, FileAccess, FilePath, FileUse, Host, Instance, Losses, Phase, Provider,
-    Recording, SCHEMA, Seen, Source, Witness, Workload,
+    AccessEvidence, Coverage, Executable, FileAccess, FilePath, FileUse, Host, Instance, Losses,
+    ObservedAccess, Phase, Provider, Recording, SCHEMA, Source, Workload,
 };
 
 /// An access by all of these runs.
-pub(crate) fn used(path: &[u8], access: FileAccess, runs: &[u32]) -> Seen<FileUse> {
-    Seen {
+pub(crate) fn used(path: &[u8], access: FileAccess, runs: &[u32]) -> ObservedAccess<FileUse> {
+    ObservedAccess {
         what: FileUse {
             path: FilePath::new(path),
             access,
@@ -17,7 +17,7 @@ pub(crate) fn used(path: &[u8], access: FileAccess, runs: &[u32]) -> Seen<FileUs
             truncated: false,
             detached: false,
         },
-        evidence: vec![Witness {
+        evidence: vec![AccessEvidence {
             phase: Phase::Run,
             executable: Executable::Launcher,
             call: None,
@@ -28,7 +28,7 @@ pub(crate) fn used(path: &[u8], access: FileAccess, runs: &[u32]) -> Seen<FileUs
 }
 
 /// A recording of `runs` runs in which these files were used and nothing else.
-pub(crate) fn recording(runs: u32, files: Vec<Seen<FileUse>>) -> Recording {
+pub(crate) fn recording(runs: u32, files: Vec<ObservedAccess<FileUse>>) -> Recording {
     let provider = |kind: &&str| Provider {
         kind: (*kind).to_owned(),
         provider: "made by hand".to_owned(),

@@ -111,7 +111,7 @@ fn compiled(paths: &BTreeSet<Vec<u8>>) -> Result<(AppArmorProfile, Result<Files>
 }
 
 #[test]
-fn a_rule_is_about_its_file_and_no_other() -> Outcome {
+fn rule_matches_only_its_own_path() -> Outcome {
     needs!(PARSER);
     let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(Config::default(), seed);
@@ -164,7 +164,7 @@ fn a_rule_is_about_its_file_and_no_other() -> Outcome {
 }
 
 #[test]
-fn every_byte_is_itself() -> Outcome {
+fn every_byte_in_a_path_matches_only_itself() -> Outcome {
     needs!(PARSER);
     for byte in (1..=255_u8).filter(|byte| *byte != b'/') {
         let path = |byte| vec![b'/', b'a', byte, b'b'];
@@ -183,7 +183,7 @@ fn every_byte_is_itself() -> Outcome {
 }
 
 #[test]
-fn the_longest_path_fits_whatever_is_in_it() -> Outcome {
+fn longest_path_fits_whatever_its_bytes() -> Outcome {
     needs!(PARSER);
     // PATH_MAX holds the NUL too.
     for byte in [b'a', b'*', b' ', 0xff, b'\n'] {

@@ -4,14 +4,14 @@
 //! | --- | --- |
 //! | [`children`] | profiles within a profile are taken, and no more than there is room for |
 //! | [`hostile`] | whatever a file is called, its rule is about that file and no other |
-//! | [`meaning`] | what tracer says that a profile allows is what the parser makes of it |
-//! | [`measure`] | how much the next run misses, and how much is granted in excess |
+//! | [`automaton`] | what tracer says that a profile allows is what the parser makes of it |
+//! | [`generalisation`] | how much the next run misses, and how much is granted in excess |
 //! | [`parser`] | the parser takes everything that is written |
 
+mod automaton;
 mod children;
 mod fixture;
+mod generalisation;
 mod hostile;
-mod meaning;
-mod measure;
 mod parser;
 mod policy;

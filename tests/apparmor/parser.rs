@@ -10,9 +10,9 @@ use syscalls::capability::Capability;
 use tracer_core::{
     profile::apparmor::{AppArmorProfile, Options},
     recording::{
-        CapabilityUse, Executable, FilePath, MountOperation, MountUse, Peer, Phase, Recording,
-        Seen, SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse,
-        Witness,
+        AccessEvidence, CapabilityUse, Executable, FilePath, MountOperation, MountUse,
+        ObservedAccess, Peer, Phase, Recording, SignalDirection, SignalUse, SocketOperation,
+        SocketUse, TraceDirection, TraceUse,
     },
 };
 use tracer_tests::{Outcome, needs, requires::Need};
@@ -48,10 +48,10 @@ pub(crate) fn compile(text: &str) -> Result<Vec<u8>> {
     bail!("{}", String::from_utf8_lossy(&output.stderr))
 }
 
-fn by_run<T>(what: T) -> Seen<T> {
-    Seen {
+fn by_run<T>(what: T) -> ObservedAccess<T> {
+    ObservedAccess {
         what,
-        evidence: vec![Witness {
+        evidence: vec![AccessEvidence {
             phase: Phase::Run,
             executable: Executable::Launcher,
             call: None,
@@ -66,7 +66,7 @@ fn everything() -> Recording {
     let mut all = recording(1, Vec::new());
     all.capabilities = (0..45)
         .map(|number| CapabilityUse {
-            capability: Capability::of(number),
+            capability: Capability::from_number(number),
             audited: None,
             own_namespace: false,
         })
@@ -138,7 +138,7 @@ fn everything() -> Recording {
 }
 
 #[test]
-fn everything_but_files_is_taken_too() -> Outcome {
+fn parser_accepts_rules_of_every_kind() -> Outcome {
     needs!(PARSER);
     for essential in [true, false] {
         let options = Options {
@@ -154,7 +154,7 @@ fn everything_but_files_is_taken_too() -> Outcome {
 }
 
 #[test]
-fn names_that_are_keywords_name_profiles() -> Outcome {
+fn parser_accepts_keywords_as_profile_names() -> Outcome {
     needs!(PARSER);
     for name in [
         "profile",

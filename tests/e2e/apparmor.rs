@@ -88,7 +88,7 @@ fn divided(scratch: &Scratch, recorded: &Recorded, name: &str) -> Result<PathBuf
             .args(["generate", "--children", "--check", "--format", "apparmor"])
             .arg("--output")
             .arg(&out)
-            .arg(recorded.folder.join("recording.json")),
+            .arg(recorded.directory.join("recording.json")),
     )?;
     finished.success()?;
     let file = out.join(name).join("apparmor.profile");
@@ -125,7 +125,7 @@ fn runs_under_its_profile(test: &str, work: Work, programs: Programs) -> Outcome
         "the work failed while it was recorded: {done:?}"
     );
 
-    let file = recorded.folder.join("apparmor.profile");
+    let file = recorded.directory.join("apparmor.profile");
     let text = fs::read_to_string(&file).context("there is no AppArmor profile")?;
     let mut log = KernelLog::from_now()?;
     let mut files = vec![file];
@@ -200,16 +200,16 @@ macro_rules! enforce {
 }
 
 enforce! {
-    every_kind: Work::Script(program::PYTHON, "files.py"), Divided;
+    every_file_access: Work::Script(program::PYTHON, "files.py"), Divided;
     nginx: Work::Server(Server::Nginx), Together;
     pipeline: Work::Script(program::BASH, "work.bash"), Divided;
     python: Work::Script(program::PYTHON, "work.py"), Together;
-    redis: Work::Script(program::BASH, "persist.bash"), Divided;
+    redis: Work::Script(program::BASH, "redis_dump.bash"), Divided;
 }
 
 /// Each program has its own rights, what was open is handed down, and what is another's is denied.
 #[test]
-fn children() -> Outcome {
+fn child_profiles_are_enforced() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -276,7 +276,7 @@ fn children() -> Outcome {
 
 /// Each change of the mount tree needs its own rule, and has it.
 #[test]
-fn mounts() -> Outcome {
+fn each_mount_operation_needs_its_rule() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -288,7 +288,7 @@ fn mounts() -> Outcome {
     let scratch = Scratch::new()?;
     let dir = scratch.dir("work")?.canonicalize()?;
     let name = profile_name(tracer_tests::test_name!());
-    let folder = dir.join("tmp fs");
+    let directory = dir.join("tmp fs");
     let mut line: Vec<PathBuf> = vec![programs::compiled("mounts", Build::Static)?];
     line.extend([dir, "hooks".into()]);
     let (finished, recorded) = Record::new(&scratch.join("out"), &name)?
@@ -296,13 +296,13 @@ fn mounts() -> Outcome {
         .of(&line)
         .run()?;
     finished.success()?;
-    let text = fs::read_to_string(recorded.folder.join("apparmor.profile"))?;
+    let text = fs::read_to_string(recorded.directory.join("apparmor.profile"))?;
     let file = scratch.join("profile");
     let mut log = KernelLog::from_now()?;
     let mut denied_by = |text: &str| -> Result<Vec<String>> {
         // The program makes it anew, if it comes so far.
-        if folder.exists() {
-            fs::remove_dir(&folder)?;
+        if directory.exists() {
+            fs::remove_dir(&directory)?;
         }
         fs::write(&file, text)?;
         let _loaded = Loaded::new(&file)?;
@@ -358,7 +358,7 @@ fn mounts() -> Outcome {
 
 /// What was not recorded is denied, each kind by itself.
 #[test]
-fn what_was_not_recorded_is_denied() -> Outcome {
+fn denies_what_was_not_recorded() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -375,7 +375,7 @@ fn what_was_not_recorded_is_denied() -> Outcome {
         .of(work)
         .run()?;
     finished.success()?;
-    let _loaded = Loaded::new(&recorded.folder.join("apparmor.profile"))?;
+    let _loaded = Loaded::new(&recorded.directory.join("apparmor.profile"))?;
     let mut log = KernelLog::from_now()?;
     let mut run = |script: &str| -> Result<Vec<String>> {
         Command::new("aa-exec")

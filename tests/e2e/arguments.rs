@@ -9,12 +9,12 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use tracer_tests::{
     Outcome,
-    life::{Life, Watch},
+    lifecycle::{ScriptedContainer, Watch},
     needs,
     oci::{Container, Runtime},
     process,
     programs::{self, Build},
-    recording::{Call, Executable, Recording, Syscall},
+    recording::{Executable, Recording, Syscall, SyscallId},
     requires::{self, Need, program},
     scratch::Scratch,
     seccomp,
@@ -27,7 +27,7 @@ use crate::lifecycle::needs_containers;
 const INT: u64 = 0xffff_ffff;
 
 /// What has to be recorded, in the manuals' words: of which call, which arguments, which bits.
-const RECORDED: &[(&str, &[(usize, u64)])] = &[
+const RECORDED_ARGUMENTS: &[(&str, &[(usize, u64)])] = &[
     // Without SOCK_CLOEXEC and SOCK_NONBLOCK.
     ("socket", &[(0, INT), (1, INT & !0x8_0800), (2, INT)]),
     ("socketpair", &[(0, INT), (1, INT & !0x8_0800), (2, INT)]),
@@ -56,13 +56,15 @@ const RECORDED: &[(&str, &[(usize, u64)])] = &[
 
 fn masks_of(syscall: &Syscall) -> Option<&'static [(usize, u64)]> {
     let name = syscall.name.as_deref()?;
-    let (_, masks) = RECORDED.iter().find(|(known, _)| *known == name)?;
+    let (_, masks) = RECORDED_ARGUMENTS
+        .iter()
+        .find(|(known, _)| *known == name)?;
     (syscall.abi != "i386" || name != "mmap").then_some(*masks)
 }
 
 /// Compares what each call was given, by whatever executables count.
 pub(crate) fn agree(
-    truth: &BTreeMap<Call, BTreeSet<Given>>,
+    truth: &BTreeMap<SyscallId, BTreeSet<Given>>,
     recording: &Recording,
     counts: impl Fn(&Executable) -> bool,
 ) -> Outcome {
@@ -84,7 +86,7 @@ pub(crate) fn agree(
                     .eq(masks.iter().map(|(index, _)| index)),
             "{syscall:?}"
         );
-        let call = Call::new(&syscall.abi, syscall.nr);
+        let call = SyscallId::new(&syscall.abi, syscall.nr);
         let under_masks = |given: &Given| -> Vec<u64> {
             masks
                 .iter()
@@ -190,18 +192,18 @@ fn enforced(test: &str, runtime: Runtime) -> Outcome {
 }
 
 #[test]
-fn what_was_not_seen_is_denied_by_runc() -> Outcome {
+fn runc_denies_unrecorded_argument_values() -> Outcome {
     enforced(tracer_tests::test_name!(), Runtime::Runc)
 }
 
 #[test]
-fn what_was_not_seen_is_denied_by_crun() -> Outcome {
+fn crun_denies_unrecorded_argument_values() -> Outcome {
     enforced(tracer_tests::test_name!(), Runtime::Crun)
 }
 
 /// More values than are kept are told, and leave the call open.
 #[test]
-fn more_than_64_values_are_told_and_restrict_nothing() -> Outcome {
+fn call_with_over_64_values_is_left_unrestricted() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::PERL);
     let scratch = Scratch::new()?;
     // SYS_prctl, of options that there are not.
@@ -235,14 +237,14 @@ fn more_than_64_values_are_told_and_restrict_nothing() -> Outcome {
             && names.is_some_and(|names| names.iter().any(|it| it == "prctl"))
     });
     ensure!(open, "prctl is restricted: {profile}");
-    let review = std::fs::read_to_string(recorded.folder.join("REVIEW.md"))?;
+    let review = std::fs::read_to_string(recorded.directory.join("REVIEW.md"))?;
     ensure!(review.contains("more than 64 combinations"), "{review}");
     Ok(())
 }
 
 /// What lies behind a pointer strace does not tell in numbers.
 #[test]
-fn the_flags_of_clone3_are_read_from_memory() -> Outcome {
+fn clone3_flags_are_read_from_memory() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
     let scratch = Scratch::new()?;
     let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
@@ -259,11 +261,11 @@ fn the_flags_of_clone3_are_read_from_memory() -> Outcome {
 /// Each container's values are its own, although another gave the same before, and of the phase in which
 /// they were given. That rows are used again is tried by a thousand of them, in `churn`.
 #[test]
-fn values_are_each_containers_own() -> Outcome {
+fn argument_values_are_kept_per_container() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let lives: Result<Vec<_>> = (0..4)
-        .map(|number| Life::new(Runtime::Runc, &scratch.dir(&number.to_string())?))
+        .map(|number| ScriptedContainer::new(Runtime::Runc, &scratch.dir(&number.to_string())?))
         .collect();
     let mut lives = lives?;
     let mut options = vec!["--wait", "--duration", "1h"];

@@ -1,7 +1,7 @@
 //! Every call is filed under the cgroup it was made in, whatever moves, forks, execs and ends
 //! meanwhile.
 //!
-//! `programs/movers.c` keeps all CPUs busy with processes and threads that wander between three
+//! `programs/cgroup_movers.c` keeps all CPUs busy with processes and threads that wander between three
 //! cgroups and make calls that belong to the one they are in. Two of the cgroups are recorded, by
 //! two tracers. What was made where, the processes say themselves.
 
@@ -20,7 +20,7 @@ use tracer_tests::{
     needs,
     process::Running,
     programs::{self, Build},
-    recording::{Call, Executable, Recording},
+    recording::{Executable, Recording, SyscallId},
     requires::{Need, program},
     scratch::Scratch,
     tracer::Record,
@@ -36,7 +36,7 @@ const FEWEST_MOVES: u64 = 1000;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What movers.c makes besides the calls that belong to a place: write, sched_yield, clone, fork,
+/// What cgroup_movers.c makes besides the calls that belong to a place: write, sched_yield, clone, fork,
 /// vfork, execve, exit, wait4, futex, exit_group, clone3; and getppid when a herd is busy.
 const NEUTRAL: [u32; 11] = [1, 24, 56, 57, 58, 59, 60, 61, 202, EXIT_GROUP, 435];
 const BUSY: u32 = 110;
@@ -47,7 +47,7 @@ const EXIT_GROUP_I386: u32 = 252;
 #[derive(Debug, Default)]
 struct Said {
     calls: u64,
-    made: BTreeSet<Call>,
+    made: BTreeSet<SyscallId>,
 }
 
 /// Each single call is counted where it was made.
@@ -74,7 +74,7 @@ fn every_call_is_counted_in_its_cgroup() -> Outcome {
 /// The same with threads that do not pause while they are moved: only what they do between moves is
 /// known.
 #[test]
-fn calls_during_a_move_are_of_either_cgroup_and_those_after_it_of_the_new_one() -> Outcome {
+fn calls_during_a_move_count_in_either_cgroup() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -104,8 +104,8 @@ fn wander(busy: bool) -> Result<Vec<(&'static str, Said, Recording)>> {
         ("C", Cgroup::new("c")?),
     ];
     let helpers = [
-        programs::compiled("place", Build::Bare)?,
-        programs::compiled("place", Build::BareI386)?,
+        programs::compiled("one_call", Build::Bare)?,
+        programs::compiled("one_call", Build::BareI386)?,
     ];
 
     let mut recorders = Vec::new();
@@ -117,7 +117,7 @@ fn wander(busy: bool) -> Result<Vec<(&'static str, Said, Recording)>> {
         recorders.push((*name, recorder));
     }
     let report = Running::spawn(
-        Command::new(programs::compiled("movers", Build::Dynamic)?)
+        Command::new(programs::compiled("cgroup_movers", Build::Dynamic)?)
             .args(places.iter().map(|(_, cgroup)| cgroup.path()))
             .args(&helpers)
             .args([
@@ -154,7 +154,7 @@ fn wander(busy: bool) -> Result<Vec<(&'static str, Said, Recording)>> {
 fn compare(
     place: &str,
     said: &Said,
-    belongs: &BTreeSet<Call>,
+    belongs: &BTreeSet<SyscallId>,
     recording: &Recording,
     busy: bool,
 ) -> Outcome {
@@ -174,7 +174,7 @@ fn compare(
     let foreign = recorded
         .difference(&said.made)
         .filter(|call| {
-            let neutral = **call == Call::i386(EXIT_GROUP_I386)
+            let neutral = **call == SyscallId::i386(EXIT_GROUP_I386)
                 || call.abi == "x86_64" && (NEUTRAL.contains(&call.nr) || busy && call.nr == BUSY);
             belongs.contains(call) || !neutral
         })
@@ -205,7 +205,7 @@ fn check_executables(recording: &Recording, helpers: &[PathBuf; 2], said: &Said)
         let (exit, own): (BTreeSet<_>, BTreeSet<_>) =
             made.into_iter().partition(|call| call.nr == exit_group);
         ensure!(
-            exit == BTreeSet::from([Call::new(abi, exit_group)])
+            exit == BTreeSet::from([SyscallId::new(abi, exit_group)])
                 && own.len() == 1
                 && own
                     .iter()
@@ -226,14 +226,14 @@ fn parse(report: &str) -> Result<(u64, u64, BTreeMap<String, Said>)> {
             ["reborn", n] => reborn = n.parse()?,
             ["calls", place, n] => places.entry(place.to_owned()).or_default().calls = n.parse()?,
             ["said", place, abi, nr] => {
-                let call = Call::new(abi, nr.parse()?);
+                let call = SyscallId::new(abi, nr.parse()?);
                 places
                     .entry(place.to_owned())
                     .or_default()
                     .made
                     .insert(call);
             }
-            _ => bail!("movers says {line:?}"),
+            _ => bail!("cgroup_movers says {line:?}"),
         }
     }
     Ok((moves, reborn, places))

@@ -91,7 +91,7 @@ fn in_container(runtime: Runtime, scratch: &Scratch, profile: &Value) -> Result<
 }
 
 #[test]
-fn a_container_changes_a_mode_by_the_gap_that_was_named() -> Outcome {
+fn reported_gap_lets_a_container_change_a_mode() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -103,7 +103,9 @@ fn a_container_changes_a_mode_by_the_gap_that_was_named() -> Outcome {
     );
     let scratch = Scratch::new()?;
     let found = findings(&scratch, &aks())?;
-    let gap = of(&found, "family-gap").next().context("no gap is named")?;
+    let gap = of(&found, "equivalent-syscall-allowed")
+        .next()
+        .context("no gap is named")?;
     ensure!(gap.contains("fchmod, fchmodat2"), "{gap}");
     // chmod is refused, fchmod changes the mode.
     let (results, mode) = in_container(Runtime::Runc, &scratch, &aks())?;
@@ -111,7 +113,7 @@ fn a_container_changes_a_mode_by_the_gap_that_was_named() -> Outcome {
 
     // The older form does nothing at all on runc, as is said of it.
     let found = findings(&scratch, &aks_old())?;
-    ensure!(of(&found, "old-name-form").next().is_some());
+    ensure!(of(&found, "legacy-name-key").next().is_some());
     let (results, _) = in_container(Runtime::Runc, &scratch, &aks_old())?;
     ensure!(results == [0, 0], "{results:?}");
     // crun does not start it.
@@ -127,14 +129,17 @@ fn a_container_changes_a_mode_by_the_gap_that_was_named() -> Outcome {
         ],
     });
     let found = findings(&scratch, &mended)?;
-    ensure!(of(&found, "family-gap").next().is_none(), "{found:?}");
+    ensure!(
+        of(&found, "equivalent-syscall-allowed").next().is_none(),
+        "{found:?}"
+    );
     let (results, mode) = in_container(Runtime::Runc, &scratch, &mended)?;
     ensure!(results == [-1, -1] && mode == 0o644, "{results:?} {mode:o}");
     Ok(())
 }
 
 #[test]
-fn exit_statuses() -> Outcome {
+fn exit_status_reflects_findings_and_errors() -> Outcome {
     let scratch = Scratch::new()?;
     let dir = scratch.path();
     scratch.file("gap.json", serde_json::to_vec(&aks())?)?;
@@ -161,8 +166,12 @@ fn exit_statuses() -> Outcome {
             "this is neither a profile nor a manifest",
         ),
         (&["missing.json"], 1, "cannot read missing.json"),
-        (&["--explain=none"], 2, "known are family-gap"),
-        (&["--explain=family-gap"], 0, ""),
+        (
+            &["--explain=none"],
+            2,
+            "known are equivalent-syscall-allowed",
+        ),
+        (&["--explain=equivalent-syscall-allowed"], 0, ""),
         (&[], 2, "required"),
     ] {
         let finished = audit(dir, args)?;
@@ -178,7 +187,7 @@ fn exit_statuses() -> Outcome {
 }
 
 #[test]
-fn folders_are_looked_through() -> Outcome {
+fn searches_directories_for_profiles() -> Outcome {
     let scratch = Scratch::new()?;
     let dir = scratch.dir("deploy/b")?;
     fs::write(dir.join("deny.json"), serde_json::to_vec(&aks())?)?;
@@ -214,7 +223,7 @@ fn folders_are_looked_through() -> Outcome {
 }
 
 #[test]
-fn a_thousand_profiles_are_quick() -> Outcome {
+fn audits_a_thousand_profiles_quickly() -> Outcome {
     let scratch = Scratch::new()?;
     let dir = scratch.dir("many")?;
     for number in 0..1000 {
@@ -237,7 +246,7 @@ fn a_thousand_profiles_are_quick() -> Outcome {
 
 /// Each file of docs/audit.md is written, each command is run, and what it prints is what stands there.
 #[test]
-fn examples_of_the_documentation() -> Outcome {
+fn documented_examples_run_as_written() -> Outcome {
     let text = fs::read_to_string(workspace().join("docs/audit.md"))?;
     let scratch = Scratch::new()?;
     let bin = scratch.dir("bin")?;

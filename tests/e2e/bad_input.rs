@@ -58,7 +58,7 @@ impl Earlier {
     fn new(out: &Path) -> Result<Self> {
         let (finished, recorded) = Record::new(out, "work")?.of(["true"]).run()?;
         finished.success()?;
-        let before = files(&recorded.folder)?;
+        let before = files(&recorded.directory)?;
         ensure!(
             before.len() == tracer::written().len(),
             "{:?}",
@@ -68,7 +68,7 @@ impl Earlier {
     }
 
     fn is_untouched(&self) -> Outcome {
-        let now = files(&self.recorded.folder)?;
+        let now = files(&self.recorded.directory)?;
         ensure!(
             now.keys().eq(self.before.keys()),
             "other files: {:?}",
@@ -82,7 +82,7 @@ impl Earlier {
 }
 
 #[test]
-fn without_root() -> Outcome {
+fn refuses_to_record_without_root() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, program::SETPRIV);
     let scratch = Scratch::new()?;
     // Where another user can reach it.
@@ -114,7 +114,7 @@ fn without_root() -> Outcome {
 }
 
 #[test]
-fn output_folder_is_a_file() -> Outcome {
+fn rejects_a_file_as_output_directory() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let file = scratch.file("file", "content")?;
@@ -125,7 +125,7 @@ fn output_folder_is_a_file() -> Outcome {
 }
 
 #[test]
-fn output_folder_cannot_be_written() -> Outcome {
+fn rejects_a_read_only_output_directory() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let out = scratch.dir("out")?;
@@ -146,7 +146,7 @@ fn output_folder_cannot_be_written() -> Outcome {
 
 /// Whether there is no room at all or not enough for everything.
 #[test]
-fn disk_is_full() -> Outcome {
+fn full_disk_leaves_earlier_output_intact() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     for room in [0, 8192, 24 * 1024] {
         let scratch = Scratch::new()?;
@@ -169,7 +169,7 @@ fn disk_is_full() -> Outcome {
             earlier.is_untouched()?;
         }
         // Each file is the old one or the new one, and whole.
-        let now = files(&recorded.folder)?;
+        let now = files(&recorded.directory)?;
         ensure!(now.keys().eq(earlier.before.keys()), "{:?}", now.keys());
         recorded.recording()?;
         for (name, content) in &now {
@@ -189,7 +189,7 @@ fn leave_room(filler: &Path, room: u64) -> Outcome {
 }
 
 #[test]
-fn cgroup_does_not_exist() -> Outcome {
+fn rejects_a_missing_cgroup() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let earlier = Earlier::new(&scratch.join("out"))?;
@@ -203,7 +203,7 @@ fn cgroup_does_not_exist() -> Outcome {
 }
 
 #[test]
-fn names_that_lead_elsewhere() -> Outcome {
+fn rejects_names_that_escape_the_output() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let out = scratch.dir("folder/out")?;
@@ -243,7 +243,7 @@ fn names_that_lead_elsewhere() -> Outcome {
 }
 
 #[test]
-fn wrong_usage() -> Outcome {
+fn usage_errors_exit_with_status_2() -> Outcome {
     for args in [
         &["record"][..],
         &["record", "--cgroup", "/x", "--", "true"],
@@ -270,7 +270,7 @@ fn wrong_usage() -> Outcome {
 
 /// A ring that the kernel would refuse, or that wraps round to nothing.
 #[test]
-fn ring_of_an_impossible_size() -> Outcome {
+fn rejects_invalid_ring_sizes() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     for size in [
@@ -297,11 +297,11 @@ fn ring_of_an_impossible_size() -> Outcome {
 
 /// Recordings that were damaged, made by others, or made up.
 #[test]
-fn broken_recordings() -> Outcome {
+fn rejects_broken_recordings() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let earlier = Earlier::new(&scratch.join("out"))?;
-    let good = fs::read_to_string(earlier.recorded.folder.join("recording.json"))?;
+    let good = fs::read_to_string(earlier.recorded.directory.join("recording.json"))?;
     let edited = |edit: &dyn Fn(&mut Value)| -> Result<String> {
         let mut recording = serde_json::from_str(&good)?;
         edit(&mut recording);
@@ -392,7 +392,7 @@ fn generate(out: &Path, recording: &Path) -> Result<Finished> {
 
 /// Refused by its size, or for what is in it: but not by running out of memory.
 #[test]
-fn recordings_of_200_megabytes() -> Outcome {
+fn rejects_huge_recordings_within_bounded_memory() -> Outcome {
     let scratch = Scratch::new()?;
     let spaces = scratch.file("spaces", "")?;
     OpenOptions::new()
@@ -416,14 +416,14 @@ fn recordings_of_200_megabytes() -> Outcome {
 }
 
 #[test]
-fn recordings_that_cannot_be_read() -> Outcome {
+fn rejects_unreadable_recordings() -> Outcome {
     let scratch = Scratch::new()?;
     let out = scratch.join("out");
-    let folder = scratch.dir("folder")?;
+    let directory = scratch.dir("folder")?;
     let pipe = PathBuf::from("/dev/null");
     for (file, says) in [
         (scratch.join("missing"), "missing"),
-        (folder, "folder"),
+        (directory, "folder"),
         (pipe, "/dev/null"),
     ] {
         refused(&generate(&out, &file)?, 1, &[says])?;
@@ -433,11 +433,11 @@ fn recordings_that_cannot_be_read() -> Outcome {
 }
 
 #[test]
-fn generate_into_a_folder_that_cannot_be_written() -> Outcome {
+fn generate_rejects_an_unwritable_output_directory() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let earlier = Earlier::new(&scratch.join("out"))?;
-    let recording = earlier.recorded.folder.join("recording.json");
+    let recording = earlier.recorded.directory.join("recording.json");
     let file = scratch.file("file", "content")?;
     let finished = generate(&file, &recording)?;
     refused(&finished, 1, &[&file.to_string_lossy(), "--output"])?;

@@ -11,7 +11,7 @@ use tracer_tests::{
     oci::{Container, Runtime},
     process::{self, Running},
     programs::{self, Build},
-    recording::{Blocked, Call, Recording},
+    recording::{Blocked, Recording, SyscallId},
     requires::{Need, program},
     scratch::Scratch,
     tracer::{self, Record},
@@ -99,9 +99,9 @@ fn all_and_nothing_else(test: &str, runtime: Runtime) -> Outcome {
 fn told(recording: &Recording) -> Outcome {
     let mut expected: std::collections::BTreeSet<_> = STOPPED
         .iter()
-        .map(|(_, nr, _, _, saw)| (Call::x86_64(*nr), *saw))
+        .map(|(_, nr, _, _, saw)| (SyscallId::x86_64(*nr), *saw))
         .collect();
-    expected.insert((Call::i386(MKDIR_I386), Blocked::Errno(1)));
+    expected.insert((SyscallId::i386(MKDIR_I386), Blocked::Errno(1)));
     ensure!(
         recording.blocked() == expected,
         "blocked were {:?}, not {expected:?}",
@@ -117,23 +117,23 @@ fn told(recording: &Recording) -> Outcome {
     for (call, _) in &expected {
         ensure!(!run.contains(call), "{call} was made");
     }
-    ensure!(run.contains(&Call::x86_64(999)), "999 was not made");
+    ensure!(run.contains(&SyscallId::x86_64(999)), "999 was not made");
     Ok(())
 }
 
 #[test]
-fn in_a_container_of_runc() -> Outcome {
+fn reports_exactly_the_blocked_calls_on_runc() -> Outcome {
     all_and_nothing_else(tracer_tests::test_name!(), Runtime::Runc)
 }
 
 #[test]
-fn in_a_container_of_crun() -> Outcome {
+fn reports_exactly_the_blocked_calls_on_crun() -> Outcome {
     all_and_nothing_else(tracer_tests::test_name!(), Runtime::Crun)
 }
 
 /// A few calls only: for other kernels, which stop calls in other places.
 #[test]
-fn each_way_of_stopping_is_told() -> Outcome {
+fn reports_every_way_a_filter_blocks() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -147,7 +147,7 @@ fn each_way_of_stopping_is_told() -> Outcome {
 
 /// The one that was under no filter is not seen to load one.
 #[test]
-fn a_filter_that_a_thread_loads_for_all() -> Outcome {
+fn reports_calls_blocked_by_a_tsync_filter() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
     let scratch = Scratch::new()?;
     let program = programs::compiled("tsync", Build::Dynamic)?;
@@ -156,7 +156,7 @@ fn a_filter_that_a_thread_loads_for_all() -> Outcome {
         .run()?;
     finished.success()?;
     let recording = recorded.recording()?;
-    let expected = (Call::x86_64(83), Blocked::Errno(1));
+    let expected = (SyscallId::x86_64(83), Blocked::Errno(1));
     ensure!(
         recording.blocked().iter().eq([&expected]),
         "blocked were {:?}",
@@ -170,7 +170,7 @@ fn a_filter_that_a_thread_loads_for_all() -> Outcome {
 /// is until it has been started without one. Of the containers that other tests start meanwhile that
 /// may be said as well, so that here nothing is recorded that waits for containers and has none.
 #[test]
-fn exits_are_watched_only_while_a_filter_may_be_there() -> Outcome {
+fn exits_are_traced_only_while_a_filter_may_exist() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -239,7 +239,7 @@ fn watches_exits(pid: u32) -> Result<bool> {
 
 /// They do not enter the profile, but by `--allow-blocked`; the review names them.
 #[test]
-fn they_are_allowed_only_when_asked() -> Outcome {
+fn blocked_calls_are_allowed_only_on_request() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -250,8 +250,8 @@ fn they_are_allowed_only_when_asked() -> Outcome {
     );
     let scratch = Scratch::new()?;
     record(Runtime::Runc, &scratch, "1")?;
-    let folder = scratch.join("out").join("blocked");
-    let review = std::fs::read_to_string(folder.join("REVIEW.md"))?;
+    let directory = scratch.join("out").join("blocked");
+    let review = std::fs::read_to_string(directory.join("REVIEW.md"))?;
     ensure!(
         review.contains("Attempted, and blocked") && review.contains("| `vhangup` |"),
         "the review does not tell: {review}"
@@ -265,7 +265,7 @@ fn they_are_allowed_only_when_asked() -> Outcome {
         tracer::command()?
             .args(["generate", "--allow-blocked", "--output"])
             .arg(scratch.join("again"))
-            .arg(&folder),
+            .arg(&directory),
     )?
     .success()?;
     ensure!(allows("again/blocked")?, "--allow-blocked allows nothing");

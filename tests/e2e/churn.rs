@@ -29,8 +29,8 @@ type Calls = BTreeMap<String, BTreeSet<u32>>;
 fn recorded(churn: &Churn) -> Result<(Calls, Vec<Recording>)> {
     let mut calls = Calls::new();
     let mut recordings = Vec::new();
-    for folder in fs::read_dir(churn.output()?)? {
-        let recording = Recording::read(&folder?.path().join("recording.json"))?;
+    for directory in fs::read_dir(churn.output()?)? {
+        let recording = Recording::read(&directory?.path().join("recording.json"))?;
         let ids: Vec<_> = recording
             .instances
             .iter()
@@ -121,11 +121,11 @@ fn all_are_accounted_for(test: &str, runtime: Runtime, count: u32) -> Outcome {
 }
 
 #[test]
-fn a_thousand_of_crun() -> Outcome {
+fn accounts_for_a_thousand_crun_containers() -> Outcome {
     all_are_accounted_for(tracer_tests::test_name!(), Runtime::Crun, 1_000)
 }
 
 #[test]
-fn a_hundred_of_runc() -> Outcome {
+fn accounts_for_a_hundred_runc_containers() -> Outcome {
     all_are_accounted_for(tracer_tests::test_name!(), Runtime::Runc, 100)
 }

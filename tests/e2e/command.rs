@@ -22,7 +22,7 @@ use tracer_tests::{
     process::{self, Finished, Running},
     programs::{self, Build},
     pty::OnTerminal,
-    recording::Call,
+    recording::SyscallId,
     requires::{Need, program},
     scratch::Scratch,
     tracer::{self, Record, Recorded},
@@ -64,7 +64,7 @@ fn in_scratch(argv: &[&str]) -> Result<(Finished, Recorded, Scratch)> {
 }
 
 #[test]
-fn status_is_the_commands_own() -> Outcome {
+fn exit_status_is_the_commands() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     for (script, code) in [
         ("exit 0", 0),
@@ -84,20 +84,20 @@ fn status_is_the_commands_own() -> Outcome {
 }
 
 #[test]
-fn commands_that_cannot_be_run() -> Outcome {
+fn unrunnable_commands_exit_with_126_or_127() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let plain = scratch.file("plain", "#!/bin/sh\nexit 0\n")?;
     let no_interpreter = scratch.file("no-interpreter", "#!/no/such/interpreter\n")?;
     fs::set_permissions(&no_interpreter, fs::Permissions::from_mode(0o755))?;
-    let folder = scratch.dir("folder")?;
+    let directory = scratch.dir("folder")?;
     let missing = scratch.join("missing");
     for (command, code) in [
         (missing.as_path(), 127),
         (Path::new("no-such-command-anywhere"), 127),
         (plain.as_path(), 126),
         (no_interpreter.as_path(), 127),
-        (folder.as_path(), 126),
+        (directory.as_path(), 126),
     ] {
         let by_env = process::run(Command::new("env").arg(command))?.code();
         ensure!(by_env == code, "env itself ends with {by_env}");
@@ -116,7 +116,7 @@ fn commands_that_cannot_be_run() -> Outcome {
         );
         ensure!(finished.stdout.is_empty(), "{shown}: {finished:?}");
         ensure!(
-            !recorded.folder.join("recording.json").exists(),
+            !recorded.directory.join("recording.json").exists(),
             "{shown}: something was recorded"
         );
     }
@@ -125,7 +125,7 @@ fn commands_that_cannot_be_run() -> Outcome {
 
 /// Like every program that runs commands by `execvp`: a shell gets it.
 #[test]
-fn a_script_without_interpreter_line_runs() -> Outcome {
+fn script_without_a_shebang_runs() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let script = scratch.file("script", "echo by the shell\nexit 4\n")?;
@@ -150,7 +150,7 @@ fn bytes() -> Vec<u8> {
 }
 
 #[test]
-fn streams_are_passed_through() -> Outcome {
+fn standard_streams_are_passed_through() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let input = scratch.file("input", bytes())?;
@@ -174,7 +174,7 @@ fn streams_are_passed_through() -> Outcome {
 
 /// With pipes and without `--quiet`: still nothing of tracer's on stdout.
 #[test]
-fn stdout_of_a_pipe_is_the_commands_alone() -> Outcome {
+fn piped_stdout_holds_only_the_commands_output() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let (line, _) = Record::new(&scratch.join("out"), "work")?
@@ -293,7 +293,7 @@ const SURROUNDINGS: &str =
     "cat /proc/self/mountinfo; readlink /proc/self/ns/*; readlink /proc/self/root";
 
 #[test]
-fn mounts_and_namespaces_are_the_same() -> Outcome {
+fn mounts_and_namespaces_are_unchanged() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let (bare, recorded) = both(["sh", "-c", SURROUNDINGS], |_| {})?;
     let lines = |finished: &Finished| {
@@ -312,7 +312,7 @@ fn mounts_and_namespaces_are_the_same() -> Outcome {
 
 /// Where nobody has mounted the v2 hierarchy tracer finds its own way, and nobody else sees it.
 #[test]
-fn records_where_cgroup2_is_not_mounted() -> Outcome {
+fn records_without_a_cgroup2_mount() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -322,7 +322,7 @@ fn records_where_cgroup2_is_not_mounted() -> Outcome {
     );
     let scratch = Scratch::new()?;
     let (line, recorded) = Record::new(&scratch.join("out"), "work")?
-        .of([programs::compiled("unknown", Build::Dynamic)?])
+        .of([programs::compiled("unknown_calls", Build::Dynamic)?])
         .into_command_line();
     let script = format!(
         "umount {} && cat /proc/self/mountinfo && \"$@\"; echo status $?; cat /proc/self/mountinfo",
@@ -347,13 +347,13 @@ fn records_where_cgroup2_is_not_mounted() -> Outcome {
         "a mount was left behind: {after}"
     );
     let recording = recorded.recording()?;
-    ensure!(recording.calls().contains(&Call::x86_64(UNKNOWN)));
+    ensure!(recording.calls().contains(&SyscallId::x86_64(UNKNOWN)));
     ensure!(recording.coverage.complete, "{:?}", recording.coverage);
     Ok(())
 }
 
 #[test]
-fn environment_folder_and_descriptors_are_passed_through() -> Outcome {
+fn environment_cwd_and_descriptors_are_passed_through() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let script = "env -0 | sort -z; pwd; ls -l /proc/self/fd | sed 's/.* \\([0-9]* -> \\)/\\1/;
@@ -460,7 +460,7 @@ fn signals_to_tracer_reach_the_command() -> Outcome {
 
 /// A command that a signal ends: its recording is written all the same.
 #[test]
-fn a_terminated_recording_is_written() -> Outcome {
+fn terminated_recording_is_still_written() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let mut recorder = Record::new(&scratch.join("out"), "work")?
@@ -543,7 +543,7 @@ impl Daemon {
     }
 
     fn argv(&self) -> Result<Vec<String>> {
-        let unknown = programs::compiled("unknown", Build::Dynamic)?;
+        let unknown = programs::compiled("unknown_calls", Build::Dynamic)?;
         let script = format!(
             "setsid sh -c 'echo $$ > {pid}; read line < {pipe}; exec {unknown}' >/dev/null 2>&1 &
              while ! [ -s {pid} ]; do :; done; exit 5",
@@ -598,7 +598,7 @@ fn follow_waits_for_daemons() -> Outcome {
     let recording = recorded.recording()?;
     ensure!(recording.coverage.complete, "{:?}", recording.coverage);
     ensure!(
-        recording.calls().contains(&Call::x86_64(UNKNOWN)),
+        recording.calls().contains(&SyscallId::x86_64(UNKNOWN)),
         "what the daemon did is missing"
     );
     Ok(())
@@ -606,7 +606,7 @@ fn follow_waits_for_daemons() -> Outcome {
 
 /// Without `--follow` tracer ends with the command and says what that means; the daemon lives on.
 #[test]
-fn daemons_are_left_alone() -> Outcome {
+fn daemons_survive_without_follow() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
     for (option, code) in [("--quiet", 5), ("--require-complete", 3)] {
         let daemon = Daemon::new()?;
@@ -643,9 +643,9 @@ fn daemons_are_left_alone() -> Outcome {
 
 /// A command that makes cgroups of its own, as systemd and container runtimes do.
 #[test]
-fn cgroups_that_the_command_makes_are_recorded() -> Outcome {
+fn records_cgroups_created_by_the_command() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
-    let unknown = programs::compiled("unknown", Build::Dynamic)?;
+    let unknown = programs::compiled("unknown_calls", Build::Dynamic)?;
     let script = format!(
         "cd {mount}$(sed -n 's/^0:://p' /proc/self/cgroup) && mkdir outer && mkdir outer/inner &&
          echo 0 > outer/inner/cgroup.procs && exec {unknown}",
@@ -656,7 +656,7 @@ fn cgroups_that_the_command_makes_are_recorded() -> Outcome {
     finished.success()?;
     let recording = recorded.recording()?;
     ensure!(recording.coverage.complete, "{:?}", recording.coverage);
-    ensure!(recording.calls().contains(&Call::x86_64(UNKNOWN)));
+    ensure!(recording.calls().contains(&SyscallId::x86_64(UNKNOWN)));
     let own = &recording.instances[0].cgroup;
     let left = cgroup::all()?
         .into_iter()
@@ -668,7 +668,7 @@ fn cgroups_that_the_command_makes_are_recorded() -> Outcome {
 
 /// Two at once: each has its own command's calls, and not the other's.
 #[test]
-fn two_recordings_at_once() -> Outcome {
+fn concurrent_recordings_stay_separate() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
     let scratch = Scratch::new()?;
     let pipe = scratch.join("pipe");
@@ -685,7 +685,10 @@ fn two_recordings_at_once() -> Outcome {
         recorder.running.until_stdout("ready")?;
         Ok::<_, anyhow::Error>(recorder)
     };
-    let unknown = start("unknown", &programs::compiled("unknown", Build::Dynamic)?)?;
+    let unknown = start(
+        "unknown",
+        &programs::compiled("unknown_calls", Build::Dynamic)?,
+    )?;
     let int80 = start("int80", &programs::compiled("int80", Build::Dynamic)?)?;
     // Held open, so that each reader finds a line of its own.
     let mut door = fs::OpenOptions::new().read(true).write(true).open(&pipe)?;
@@ -707,15 +710,15 @@ fn two_recordings_at_once() -> Outcome {
     for recording in recordings {
         let calls = recording.calls();
         let mine = recording.workload.name == "unknown";
-        ensure!(calls.contains(&Call::x86_64(UNKNOWN)) == mine);
-        ensure!(calls.contains(&Call::i386(20)) != mine);
+        ensure!(calls.contains(&SyscallId::x86_64(UNKNOWN)) == mine);
+        ensure!(calls.contains(&SyscallId::i386(20)) != mine);
         ensure!(recording.coverage.complete, "{:?}", recording.coverage);
     }
     Ok(())
 }
 
 #[test]
-fn nothing_is_left_behind() -> Outcome {
+fn leaves_nothing_behind() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let mounts = || fs::read_to_string("/proc/self/mountinfo");
     let scratch = Scratch::new()?;
@@ -739,7 +742,7 @@ fn nothing_is_left_behind() -> Outcome {
         !mounts()?.contains(&format!("tracer-{pid}")),
         "a mount was left behind"
     );
-    let files: Vec<_> = files(&recorded.folder)?.into_keys().collect();
+    let files: Vec<_> = files(&recorded.directory)?.into_keys().collect();
     ensure!(files == tracer::written(), "{files:?}");
     let pinned = fs::read_dir("/sys/fs/bpf")
         .into_iter()
@@ -753,7 +756,7 @@ fn nothing_is_left_behind() -> Outcome {
 
 /// Recording a cgroup that runs already: until Ctrl-C, for a time, and until it goes away.
 #[test]
-fn attaching_to_a_cgroup() -> Outcome {
+fn records_an_existing_cgroup() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
     let scratch = Scratch::new()?;
     let cgroup = cgroup::Cgroup::new("attach")?;
@@ -761,7 +764,7 @@ fn attaching_to_a_cgroup() -> Outcome {
     let inner = cgroup.child("inner")?;
     let pipe = scratch.join("pipe");
     mkfifo(&pipe, Mode::S_IRWXU)?;
-    let unknown = programs::compiled("unknown", Build::Dynamic)?;
+    let unknown = programs::compiled("unknown_calls", Build::Dynamic)?;
     let script = format!(
         "echo 0 > {}; echo ready; read line < {}; exec {}",
         inner.procs().display(),
@@ -816,7 +819,7 @@ fn attaching_to_a_cgroup() -> Outcome {
             recorded
                 .recording()?
                 .calls()
-                .contains(&Call::x86_64(UNKNOWN))
+                .contains(&SyscallId::x86_64(UNKNOWN))
         );
         ensure!(codes(&recorded)?.contains(&"start-not-observed".to_owned()));
     }
@@ -825,7 +828,7 @@ fn attaching_to_a_cgroup() -> Outcome {
 
 /// A tracer that is killed takes nothing with it.
 #[test]
-fn a_killed_tracer_leaves_the_command_alone() -> Outcome {
+fn killed_tracer_leaves_the_command_running() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let mut recorder = Record::new(&scratch.join("out"), "work")?

@@ -11,7 +11,7 @@ use tracer_tests::{
     cri::SecurityProfile,
     needs,
     process::Running,
-    recording::{Call, Recording},
+    recording::{Recording, SyscallId},
     requires::Need,
     rootfs::Rootfs,
     scratch::{Scratch, unique},
@@ -46,16 +46,16 @@ fn record(engine: &Containerd, output: &Path, options: &[&str]) -> Result<Vec<Re
 
 fn read_all(output: &Path) -> Result<Vec<Recording>> {
     fs::read_dir(output)?
-        .map(|folder| Recording::read(&folder?.path().join("recording.json")))
+        .map(|directory| Recording::read(&directory?.path().join("recording.json")))
         .collect()
 }
 
 fn made(recording: &Recording, nr: u32) -> bool {
-    recording.calls().contains(&Call::x86_64(nr))
+    recording.calls().contains(&SyscallId::x86_64(nr))
 }
 
 #[test]
-fn a_container_of_ctr_is_found_by_its_id() -> Outcome {
+fn finds_a_ctr_container_by_id() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Containerd);
     let scratch = Scratch::new()?;
     let rootfs = Rootfs::new(&scratch.dir("rootfs")?)?;
@@ -107,7 +107,7 @@ fn a_container_of_ctr_is_found_by_its_id() -> Outcome {
 /// Two containers of one pod, one without a filter and one under the runtime's own, beside another
 /// pod of the same name.
 #[test]
-fn the_containers_of_a_pod_are_found_by_its_name() -> Outcome {
+fn finds_pod_containers_by_pod_name() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Containerd);
     let scratch = Scratch::new()?;
     let containerd = Containerd::start()?;
@@ -185,7 +185,7 @@ fn record_first(engine: &Containerd, output: &Path, options: &[&str]) -> Result<
 }
 
 #[test]
-fn the_containers_of_a_pod_are_recorded_from_their_first_call() -> Outcome {
+fn records_pod_containers_from_their_first_call() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Containerd);
     let scratch = Scratch::new()?;
     let containerd = Containerd::start()?;
@@ -238,12 +238,12 @@ fn the_containers_of_a_pod_are_recorded_from_their_first_call() -> Outcome {
         };
         let run = recording.made_in("run");
         ensure!(
-            run.contains(&Call::x86_64(call)) && !run.contains(&Call::x86_64(other)),
+            run.contains(&SyscallId::x86_64(call)) && !run.contains(&SyscallId::x86_64(other)),
             "these are not its calls: {:?} has {run:?}",
             container.name
         );
         let setup = recording.made_in("setup");
-        let pivot_root = Call::x86_64(PIVOT_ROOT);
+        let pivot_root = SyscallId::x86_64(PIVOT_ROOT);
         ensure!(
             setup.contains(&pivot_root) && !run.contains(&pivot_root),
             "runc's calls are not told from those of {:?}: setup {setup:?}, run {run:?}, window {:?}, {:?}",
@@ -264,7 +264,7 @@ fn the_containers_of_a_pod_are_recorded_from_their_first_call() -> Outcome {
 
 /// Other tests may have containers at the same time: these are among all.
 #[test]
-fn all_means_containers_of_ctr_and_of_pods_however_short_their_life() -> Outcome {
+fn all_records_short_lived_ctr_and_pod_containers() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Containerd);
     let scratch = Scratch::new()?;
     let rootfs = Rootfs::new(&scratch.dir("rootfs")?)?;
@@ -303,7 +303,7 @@ fn all_means_containers_of_ctr_and_of_pods_however_short_their_life() -> Outcome
             .with_context(|| format!("{id} was not recorded"))?;
         ensure!(
             recording.instances[0].start_observed
-                && recording.made_in("run").contains(&Call::x86_64(call)),
+                && recording.made_in("run").contains(&SyscallId::x86_64(call)),
             "{recording:?}"
         );
     }

@@ -10,7 +10,7 @@ use tracer_tests::{
     Outcome, needs,
     oci::{Container, Runtime},
     process::Running,
-    recording::{Call, Recording},
+    recording::{Recording, SyscallId},
     requires::{Need, program},
     scratch::{Scratch, unique},
     tracer,
@@ -71,8 +71,8 @@ fn record(output: &Path, options: &[&str], workloads: usize) -> Result<Vec<Recor
     running.until_stderr("recording")?;
     running.wait()?.success()?;
     let mut recordings = Vec::new();
-    for folder in fs::read_dir(output)? {
-        recordings.push(Recording::read(&folder?.path().join("recording.json"))?);
+    for directory in fs::read_dir(output)? {
+        recordings.push(Recording::read(&directory?.path().join("recording.json"))?);
     }
     ensure!(
         recordings.len() == workloads,
@@ -84,7 +84,7 @@ fn record(output: &Path, options: &[&str], workloads: usize) -> Result<Vec<Recor
 
 fn made(recording: &Recording, nrs: &[u32]) -> bool {
     let calls = recording.calls();
-    nrs.iter().any(|nr| calls.contains(&Call::x86_64(*nr)))
+    nrs.iter().any(|nr| calls.contains(&SyscallId::x86_64(*nr)))
 }
 
 fn found_by_id(runtime: Runtime) -> Outcome {
@@ -143,18 +143,18 @@ fn found_by_id(runtime: Runtime) -> Outcome {
 }
 
 #[test]
-fn a_runc_container_is_found_by_its_id() -> Outcome {
+fn finds_a_runc_container_by_id() -> Outcome {
     found_by_id(Runtime::Runc)
 }
 
 #[test]
-fn a_crun_container_is_found_by_its_id() -> Outcome {
+fn finds_a_crun_container_by_id() -> Outcome {
     found_by_id(Runtime::Crun)
 }
 
 /// containerd's annotations say which pod a container belongs to.
 #[test]
-fn the_containers_of_a_pod_are_workloads_of_their_own() -> Outcome {
+fn pod_containers_are_separate_workloads() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -214,7 +214,7 @@ fn the_containers_of_a_pod_are_workloads_of_their_own() -> Outcome {
 }
 
 #[test]
-fn a_container_that_is_not_there_is_named() -> Outcome {
+fn missing_container_is_named_in_the_error() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     for options in [
@@ -266,11 +266,11 @@ fn is_taken_away(runtime: Runtime) -> Outcome {
 }
 
 #[test]
-fn a_runc_container_that_a_test_gave_up_is_taken_away() -> Outcome {
+fn abandoned_runc_container_is_removed() -> Outcome {
     is_taken_away(Runtime::Runc)
 }
 
 #[test]
-fn a_crun_container_that_a_test_gave_up_is_taken_away() -> Outcome {
+fn abandoned_crun_container_is_removed() -> Outcome {
     is_taken_away(Runtime::Crun)
 }

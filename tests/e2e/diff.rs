@@ -38,7 +38,7 @@ fn changes(before: &str, after: &str) -> Result<Vec<(String, String)>> {
 
 /// The same work recorded twice is no difference, in its recording or in its profile; more work is.
 #[test]
-fn of_what_was_recorded() -> Outcome {
+fn reports_only_changes_in_the_recorded_work() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, program::BASH);
     let scratch = Scratch::new()?;
     let once = record(&scratch, "once", "true | cat")?;
@@ -46,9 +46,9 @@ fn of_what_was_recorded() -> Outcome {
     let made = scratch.join("made");
     let script = format!("true | cat; mkdir {0}; chmod 700 {0}", made.display());
     let more = record(&scratch, "more", &script)?;
-    let folder = |of: &Recorded| of.folder.to_string_lossy().into_owned();
+    let directory = |of: &Recorded| of.directory.to_string_lossy().into_owned();
     let profile = |of: &Recorded| of.profile().to_string_lossy().into_owned();
-    for path in [folder, profile] {
+    for path in [directory, profile] {
         let same = changes(&path(&once), &path(&again))?;
         ensure!(same.is_empty(), "{same:?}");
         let told = changes(&path(&once), &path(&more))?;
@@ -68,7 +68,7 @@ fn of_what_was_recorded() -> Outcome {
 }
 
 #[test]
-fn of_things_that_cannot_be_compared() -> Outcome {
+fn rejects_inputs_that_cannot_be_compared() -> Outcome {
     let scratch = Scratch::new()?;
     let profile = scratch.file("a.json", r#"{"defaultAction":"SCMP_ACT_ALLOW"}"#)?;
     let other = scratch.file("b.json", r#"{"what":1}"#)?;
@@ -102,7 +102,7 @@ fn of_things_that_cannot_be_compared() -> Outcome {
 
 /// One profile in each form that people have is the same profile to `diff`, and to `verify`.
 #[test]
-fn of_every_form() -> Outcome {
+fn accepts_every_profile_format() -> Outcome {
     let scratch = Scratch::new()?;
     let spec = r#"{"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86_64"],"syscalls":[{"names":["read","ptrace"],"action":"SCMP_ACT_ALLOW"}]}"#;
     let plain = scratch.file("plain.json", spec)?;
@@ -150,7 +150,7 @@ fn of_every_form() -> Outcome {
 
 /// Whoever asks about a release names its folder, or the profile that is enforced.
 #[test]
-fn of_folders_and_of_what_lies_beside_a_recording() -> Outcome {
+fn accepts_directories_and_files_beside_a_recording() -> Outcome {
     let scratch = Scratch::new()?;
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../profiles-out/examples");
     for release in ["v1", "v2"] {

@@ -15,7 +15,7 @@ use tracer_tests::{
     needs,
     process::{self, Running},
     programs::{self, Build},
-    recording::{Blocked, Call, Recording, Syscall},
+    recording::{Blocked, Recording, Syscall, SyscallId},
     requires::{self, Need, program},
     rootfs::Rootfs,
     scratch::{Scratch, unique},
@@ -53,7 +53,7 @@ fn docker_with(rootfs: &Rootfs) -> Result<Docker> {
 }
 
 #[test]
-fn a_container_is_found_by_its_name() -> Outcome {
+fn finds_a_container_by_name() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Docker);
     let scratch = Scratch::new()?;
     let docker = docker_with(&Rootfs::new(&scratch.dir("rootfs")?)?)?;
@@ -107,7 +107,7 @@ fn a_container_is_found_by_its_name() -> Outcome {
     }
     let calls = recording.calls();
     ensure!(
-        calls.contains(&Call::x86_64(MKDIR)) && !calls.contains(&Call::x86_64(LINK)),
+        calls.contains(&SyscallId::x86_64(MKDIR)) && !calls.contains(&SyscallId::x86_64(LINK)),
         "these are not its calls: {calls:?}"
     );
     Ok(())
@@ -116,7 +116,7 @@ fn a_container_is_found_by_its_name() -> Outcome {
 /// Recorded on the host, redis does the same in a container of Docker's under its profile, and not
 /// without one of the calls.
 #[test]
-fn a_container_runs_under_its_profile() -> Outcome {
+fn container_runs_under_a_profile_recorded_on_the_host() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::Docker);
     needs!(program::REDIS, program::REDIS_TOOLS);
     let scratch = Scratch::new()?;
@@ -207,15 +207,15 @@ fn docker_with_redis(scratch: &Scratch) -> Result<Docker> {
 }
 
 #[test]
-fn a_container_is_recorded_from_its_first_call() -> Outcome {
+fn records_a_container_from_its_first_call() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Docker);
     needs!(program::REDIS, program::REDIS_TOOLS);
     let scratch = Scratch::new()?;
     let docker = docker_with_redis(&scratch)?;
     let name = unique("redis");
-    let (folder, _) = record_redis(&docker, &scratch, &name)?;
+    let (directory, _) = record_redis(&docker, &scratch, &name)?;
 
-    let recording = Recording::read(&folder.join("recording.json"))?;
+    let recording = Recording::read(&directory.join("recording.json"))?;
     let instance = &recording.instances[0];
     let container = instance
         .container
@@ -237,13 +237,13 @@ fn a_container_is_recorded_from_its_first_call() -> Outcome {
     ] {
         let seen = recording.made_in(phase);
         ensure!(
-            seen.contains(&Call::x86_64(call)),
+            seen.contains(&SyscallId::x86_64(call)),
             "{phase} lacks {call}: {seen:?}"
         );
     }
     for (phase, call) in [("run", PIVOT_ROOT), ("run", RMDIR), ("setup", BIND)] {
         ensure!(
-            !recording.made_in(phase).contains(&Call::x86_64(call)),
+            !recording.made_in(phase).contains(&SyscallId::x86_64(call)),
             "{call} was not made in {phase}"
         );
     }
@@ -252,7 +252,7 @@ fn a_container_is_recorded_from_its_first_call() -> Outcome {
 
 /// It stays who was asked for, under the name it was asked for by.
 #[test]
-fn a_container_that_is_renamed() -> Outcome {
+fn renamed_container_stays_recorded() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Docker);
     let scratch = Scratch::new()?;
     let docker = docker_with(&Rootfs::new(&scratch.dir("rootfs")?)?)?;
@@ -269,20 +269,20 @@ fn a_container_that_is_renamed() -> Outcome {
     recorder.wait()?.success()?;
     let recording = Recording::read(&out.join(&name).join("recording.json"))?;
     let run = recording.made_in("run");
-    ensure!(run.contains(&Call::x86_64(MKDIR)), "{run:?}");
+    ensure!(run.contains(&SyscallId::x86_64(MKDIR)), "{run:?}");
     Ok(())
 }
 
 /// What was recorded under Docker's own filter, which answers clone3 with ENOSYS, runs under the
 /// profile that comes of it.
 #[test]
-fn a_container_runs_under_the_profile_that_was_recorded_in_one() -> Outcome {
+fn container_runs_under_its_own_recorded_profile() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::Docker);
     needs!(program::REDIS, program::REDIS_TOOLS);
     let scratch = Scratch::new()?;
     let docker = docker_with_redis(&scratch)?;
-    let (folder, said) = record_redis(&docker, &scratch, &unique("redis"))?;
-    let profile = seccomp::read(&folder.join("seccomp.json"))?;
+    let (directory, said) = record_redis(&docker, &scratch, &unique("redis"))?;
+    let profile = seccomp::read(&directory.join("seccomp.json"))?;
     let under = redis(&docker, &scratch.dir("under")?, &profile)?;
     ensure!(under == said, "{under}, but without the profile {said}");
     Ok(())
@@ -290,19 +290,19 @@ fn a_container_runs_under_the_profile_that_was_recorded_in_one() -> Outcome {
 
 /// The flags that are made of a recording start the container too: with no more capabilities than it used.
 #[test]
-fn a_container_runs_with_the_flags_of_its_recording() -> Outcome {
+fn container_runs_with_its_generated_engine_flags() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::Docker);
     needs!(program::REDIS, program::REDIS_TOOLS);
     let scratch = Scratch::new()?;
     let docker = docker_with_redis(&scratch)?;
-    let (folder, said) = record_redis(&docker, &scratch, &unique("redis"))?;
+    let (directory, said) = record_redis(&docker, &scratch, &unique("redis"))?;
     let mut generate = tracer::command()?;
     generate.args(["generate", "--format=seccomp,engine", "--output"]);
-    generate.arg(scratch.join("out")).arg(&folder);
+    generate.arg(scratch.join("out")).arg(&directory);
     process::run(&mut generate)?.success()?;
-    let text = fs::read_to_string(folder.join("engine.args"))?;
+    let text = fs::read_to_string(directory.join("engine.args"))?;
     // Docker's client is put into another mount namespace here, and so into another folder.
-    let text = text.replace("=./", &format!("={}/", folder.display()));
+    let text = text.replace("=./", &format!("={}/", directory.display()));
     let flags: Vec<_> = text
         .lines()
         .filter(|line| !line.starts_with('#'))
@@ -324,7 +324,7 @@ fn a_container_runs_with_the_flags_of_its_recording() -> Outcome {
 
 /// A program that says itself which of its calls failed, and how.
 #[test]
-fn what_dockers_filter_stops_is_recorded() -> Outcome {
+fn records_calls_blocked_by_dockers_filter() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Docker);
     needs!(program::CC);
     let scratch = Scratch::new()?;
@@ -347,11 +347,11 @@ fn what_dockers_filter_stops_is_recorded() -> Outcome {
         let nr = nr.parse()?;
         // The two that are let through fail in another way, or not.
         if ![GETPID, MKDIR].contains(&nr) {
-            expected.insert((Call::x86_64(nr), Blocked::Errno(errno.parse()?)));
+            expected.insert((SyscallId::x86_64(nr), Blocked::Errno(errno.parse()?)));
         }
     }
     let (refused, not_known) = (Blocked::Errno(1), Blocked::Errno(38));
-    let clone3 = (Call::x86_64(CLONE3), not_known);
+    let clone3 = (SyscallId::x86_64(CLONE3), not_known);
     ensure!(
         expected.len() == 12
             && expected

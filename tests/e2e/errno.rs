@@ -15,7 +15,7 @@ use tracer_tests::{
     oci::{Container, Runtime},
     process,
     programs::{self, Build},
-    recording::Call,
+    recording::SyscallId,
     requires::{Need, program},
     scratch::Scratch,
     seccomp,
@@ -39,7 +39,7 @@ fn errors(
     program: &Path,
     dir: &Path,
     profile: &Value,
-) -> Result<BTreeMap<Call, u32>> {
+) -> Result<BTreeMap<SyscallId, u32>> {
     let argv = [program.to_owned(), PathBuf::from("probe")];
     let container = Container::new(runtime, &argv, dir, profile, true)?;
     let line = container.command_line()?;
@@ -49,7 +49,7 @@ fn errors(
         .text();
     let call = |line: &str| {
         let mut words = line.split(' ');
-        let call = Call::new(words.next()?, words.next()?.parse().ok()?);
+        let call = SyscallId::new(words.next()?, words.next()?.parse().ok()?);
         Some((call, words.next()?.parse().ok()?))
     };
     let errors: BTreeMap<_, _> = said.lines().filter_map(call).collect();
@@ -58,23 +58,23 @@ fn errors(
     Ok(errors)
 }
 
-fn newer() -> impl Iterator<Item = Call> {
-    let i386 = NEWER_32.into_iter().map(Call::i386);
-    NEWER.into_iter().map(Call::x86_64).chain(i386)
+fn newer() -> impl Iterator<Item = SyscallId> {
+    let i386 = NEWER_32.into_iter().map(SyscallId::i386);
+    NEWER.into_iter().map(SyscallId::x86_64).chain(i386)
 }
 
-fn old() -> impl Iterator<Item = Call> {
-    let i386 = OLD_32.into_iter().map(Call::i386);
-    OLD.into_iter().map(Call::x86_64).chain(i386)
+fn old() -> impl Iterator<Item = SyscallId> {
+    let i386 = OLD_32.into_iter().map(SyscallId::i386);
+    OLD.into_iter().map(SyscallId::x86_64).chain(i386)
 }
 
-fn all(calls: impl Iterator<Item = Call>, error: u32) -> BTreeMap<Call, u32> {
+fn all(calls: impl Iterator<Item = SyscallId>, error: u32) -> BTreeMap<SyscallId, u32> {
     calls.map(|call| (call, error)).collect()
 }
 
 /// runc answers ENOSYS to each number above the largest one that a profile names, unless ENOSYS is the
 /// profile's default (libcontainer/seccomp/patchbpf/enosys_linux.go). In this profile that is rseq.
-fn is_beyond(runtime: Runtime, call: &Call) -> bool {
+fn is_beyond(runtime: Runtime, call: &SyscallId) -> bool {
     let rseq = if call.abi == "i386" { 386 } else { 334 };
     runtime == Runtime::Runc && call.nr > rseq
 }
@@ -104,7 +104,7 @@ fn newer_calls_are_missing_and_old_ones_refused(runtime: Runtime) -> Outcome {
             .args(["generate", "--runtime=none", "--variants=none"])
             .args(["--errno=eperm", "--output"])
             .arg(&eperm)
-            .arg(recorded.folder.join("recording.json")),
+            .arg(recorded.directory.join("recording.json")),
     )?
     .success()?;
 
@@ -136,11 +136,11 @@ fn newer_calls_are_missing_and_old_ones_refused(runtime: Runtime) -> Outcome {
 }
 
 #[test]
-fn on_runc() -> Outcome {
+fn new_calls_get_enosys_and_old_ones_eperm_on_runc() -> Outcome {
     newer_calls_are_missing_and_old_ones_refused(Runtime::Runc)
 }
 
 #[test]
-fn on_crun() -> Outcome {
+fn new_calls_get_enosys_and_old_ones_eperm_on_crun() -> Outcome {
     newer_calls_are_missing_and_old_ones_refused(Runtime::Crun)
 }

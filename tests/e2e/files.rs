@@ -98,7 +98,7 @@ macro_rules! agree {
 }
 
 agree! {
-    every_kind: Work::Script(program::PYTHON, "files.py");
+    every_file_access: Work::Script(program::PYTHON, "files.py");
     cp: Work::Command(&["cp", "/etc/passwd", "DIR/copy"]);
     ls: Work::Command(&["ls", "-l", "/etc"]);
     python: Work::Script(program::PYTHON, "work.py");
@@ -108,7 +108,7 @@ agree! {
 
 /// What the security modules' hooks tell, and what the ends of system calls tell, of the same work.
 #[test]
-fn providers_agree() -> Outcome {
+fn lsm_and_sys_exit_providers_agree() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -128,10 +128,10 @@ fn providers_agree() -> Outcome {
         ensure!(done.code == 0, "the work failed: {done:?}");
         let recording = recorded.recording()?;
         ensure_complete(&recording)?;
-        let folder = dir.display().to_string();
+        let directory = dir.display().to_string();
         let files = recording.files.iter().map(|file| {
             let mut what = file.what.clone();
-            what.path = what.path.replace(&folder, "DIR");
+            what.path = what.path.replace(&directory, "DIR");
             (what.trimmed_path(), what.known_access())
         });
         // Another name each time.
@@ -179,7 +179,7 @@ fn explained(whose: &str, (path, access): &Access) -> Option<&'static str> {
 /// A program that makes ten thousand files in one directory is told as one that uses the directory, and
 /// costs the recorder's tables 256 entries for each kind of access.
 #[test]
-fn a_flood_of_files_is_told_as_one_directory() -> Outcome {
+fn many_files_are_folded_into_their_directory() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, program::PYTHON);
     let scratch = Scratch::new()?;
     let dir = scratch.dir("many")?;
@@ -215,7 +215,7 @@ fn a_flood_of_files_is_told_as_one_directory() -> Outcome {
 
 /// The same of hard links, of which each names two files.
 #[test]
-fn a_flood_of_links_is_told_as_two_directories() -> Outcome {
+fn many_links_are_folded_into_two_directories() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -247,7 +247,7 @@ fn a_flood_of_links_is_told_as_two_directories() -> Outcome {
         links(false),
         links(true)
     );
-    let profile = fs::read_to_string(recorded.folder.join("apparmor.profile"))?;
+    let profile = fs::read_to_string(recorded.directory.join("apparmor.profile"))?;
     let rule = format!("link {0}/* -> {0}/*,", dir.display());
     ensure!(profile.contains(&rule), "there is no {rule} in\n{profile}");
     Ok(())
@@ -255,7 +255,7 @@ fn a_flood_of_links_is_told_as_two_directories() -> Outcome {
 
 /// What found no room is counted, and the recording does not claim to be complete.
 #[test]
-fn what_finds_no_room_is_counted() -> Outcome {
+fn accesses_beyond_the_limit_are_counted_as_lost() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, program::PYTHON);
     let scratch = Scratch::new()?;
     let dir = scratch.dir("many")?;

@@ -95,7 +95,7 @@ fn record(scratch: &Scratch, dir: &Path, work: Work, run: usize) -> Result<Recor
     let (line, recorded) = record.into_command_line();
     let done = work.run(dir, &line, None)?;
     ensure!(done.code == 0, "the work failed: {done:?}");
-    Ok(store::read(&recorded.folder.join("recording.json"))?)
+    Ok(store::read(&recorded.directory.join("recording.json"))?)
 }
 
 /// Every path that any run used.
@@ -161,8 +161,8 @@ macro_rules! measure {
 
 measure! {
     bash: Work::Script(program::BASH, "work.bash");
-    every_kind: Work::Script(program::PYTHON, "files.py");
+    every_file_access: Work::Script(program::PYTHON, "files.py");
     nginx: Work::Server(Server::Nginx);
     python: Work::Script(program::PYTHON, "work.py");
-    redis: Work::Script(program::BASH, "persist.bash");
+    redis: Work::Script(program::BASH, "redis_dump.bash");
 }

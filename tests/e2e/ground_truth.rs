@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use tracer_tests::{
     Outcome,
     programs::Build,
-    recording::{Call, Executable, Recording},
+    recording::{Executable, Recording, SyscallId},
     requires::{self, Need, program},
     scratch::Scratch,
     servers::Server,
@@ -68,11 +68,11 @@ fn agrees(test: &str, work: Work) -> Outcome {
     // strace begins with the command's own execve. So does tracer, and nothing else is before it.
     let launcher = recording.calls_by(|who| *who == Executable::Launcher);
     ensure!(
-        launcher == BTreeSet::from([Call::x86_64(EXECVE)]),
+        launcher == BTreeSet::from([SyscallId::x86_64(EXECVE)]),
         "tracer's own child left traces: {launcher:?}"
     );
     let calls = |seen: &BTreeSet<Seen>| seen.iter().map(|s| s.call.clone()).collect();
-    compare::<Call>(&calls(&truth), &recording.calls())?;
+    compare::<SyscallId>(&calls(&truth), &recording.calls())?;
     arguments::agree(&strace::arguments(&log)?, &recording, |_| true)?;
     if !work.names_its_threads() {
         compare(&truth, &by_name(&recording))?;
@@ -98,7 +98,7 @@ fn by_name(recording: &Recording) -> BTreeSet<Seen> {
         .flat_map(|call| {
             call.evidence.iter().map(move |who| Seen {
                 comm: comm(&who.executable),
-                call: Call::new(&call.abi, call.nr),
+                call: SyscallId::new(&call.abi, call.nr),
             })
         })
         .collect()
@@ -147,6 +147,6 @@ agree! {
     static_busybox: Work::Busybox;
     i386: Work::Program("i386", Build::StaticI386);
     int80_from_64_bit: Work::Program("int80", Build::Dynamic);
-    values: Work::Program("values", Build::Dynamic);
-    unknown_numbers: Work::Program("unknown", Build::Dynamic);
+    values: Work::Program("argument_values", Build::Dynamic);
+    unknown_numbers: Work::Program("unknown_calls", Build::Dynamic);
 }

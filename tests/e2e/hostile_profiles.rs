@@ -294,27 +294,27 @@ fn check(cases: Vec<Case>) -> Outcome {
 }
 
 #[test]
-fn that_nest() -> Outcome {
+fn deep_nesting_is_handled_within_limits() -> Outcome {
     check(deep())
 }
 
 #[test]
-fn that_repeat_themselves() -> Outcome {
+fn self_referencing_files_are_handled_within_limits() -> Outcome {
     check(circles())
 }
 
 #[test]
-fn that_are_no_text() -> Outcome {
+fn non_text_files_are_handled_within_limits() -> Outcome {
     check(bytes())
 }
 
 #[test]
-fn that_are_many() -> Outcome {
+fn very_many_entries_are_handled_within_limits() -> Outcome {
     check(many())
 }
 
 #[test]
-fn of_a_hundred_megabytes() -> Outcome {
+fn rejects_files_of_100_megabytes() -> Outcome {
     let large = |unit: &[u8]| unit.repeat(LARGE / unit.len());
     for (name, bytes) in [
         ("spaces.json", large(b" ")),

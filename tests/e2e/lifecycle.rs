@@ -7,12 +7,12 @@ use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use tracer_tests::{
     Outcome, cgroup,
-    life::{Life, Watch},
+    lifecycle::{ScriptedContainer, Watch},
     needs,
     oci::Runtime,
     process,
     pty::OnTerminal,
-    recording::{Call, Recording},
+    recording::{Recording, SyscallId},
     requires::{Need, program},
     scratch::{Scratch, unique},
     tracer,
@@ -53,7 +53,7 @@ pub(crate) fn made_in(recording: &Recording, nrs: &[u32], phases: &[&str]) -> Ou
 /// Whether an instance made any of some calls.
 pub(crate) fn did(recording: &Recording, instance: usize, nrs: &[u32]) -> bool {
     let calls = recording.calls_where(|who| who.instance == instance);
-    nrs.iter().any(|nr| calls.contains(&Call::x86_64(*nr)))
+    nrs.iter().any(|nr| calls.contains(&SyscallId::x86_64(*nr)))
 }
 
 fn is_complete(recording: &Recording) -> Outcome {
@@ -84,7 +84,7 @@ fn allows(profile: &[u8], name: &str) -> Result<bool> {
 fn running_already(runtime: Runtime) -> Outcome {
     needs_containers!(runtime);
     let scratch = Scratch::new()?;
-    let mut life = Life::new(runtime, &scratch.dir("life")?)?;
+    let mut life = ScriptedContainer::new(runtime, &scratch.dir("life")?)?;
     life.start()?;
     life.does("busybox mkdir before")?;
     let watch = Watch::start(&scratch.join("out"), &["--container", life.id()])?;
@@ -92,7 +92,7 @@ fn running_already(runtime: Runtime) -> Outcome {
     life.exec(&["busybox", "sync"])?;
     life.ends()?;
     let watched = watch.ends()?;
-    let (folder, recording) = watched.only()?;
+    let (directory, recording) = watched.only()?;
     ensure!(!recording.instances[0].start_observed && !recording.coverage.complete);
     ensure!(
         recording.has_reason("start-not-observed"),
@@ -103,7 +103,7 @@ fn running_already(runtime: Runtime) -> Outcome {
     made_in(recording, &LINK, &["run"])?;
     made_in(recording, &SYNC, &["exec"])?;
     // What its runtime calls between loading a filter and starting the program.
-    let profile = fs::read(folder.join("seccomp.json"))?;
+    let profile = fs::read(directory.join("seccomp.json"))?;
     for call in ["execve", "fstatfs", "prctl", "link", "sync"] {
         ensure!(allows(&profile, call)?, "{call} is not in the profile");
     }
@@ -111,19 +111,19 @@ fn running_already(runtime: Runtime) -> Outcome {
 }
 
 #[test]
-fn a_runc_container_that_runs_already() -> Outcome {
+fn records_a_running_runc_container() -> Outcome {
     running_already(Runtime::Runc)
 }
 
 #[test]
-fn a_crun_container_that_runs_already() -> Outcome {
+fn records_a_running_crun_container() -> Outcome {
     running_already(Runtime::Crun)
 }
 
 fn from_the_first_call(runtime: Runtime) -> Outcome {
     needs_containers!(runtime);
     let scratch = Scratch::new()?;
-    let mut life = Life::new(runtime, &scratch.dir("life")?)?;
+    let mut life = ScriptedContainer::new(runtime, &scratch.dir("life")?)?;
     let watch = Watch::start(&scratch.join("out"), &["--wait", "--container", life.id()])?;
     life.start()?;
     life.does("busybox ln began l")?;
@@ -134,7 +134,7 @@ fn from_the_first_call(runtime: Runtime) -> Outcome {
     session.until("no-such-device")?;
     life.ends()?;
     let watched = watch.ends()?;
-    let (folder, recording) = watched.only()?;
+    let (directory, recording) = watched.only()?;
     is_complete(recording)?;
     made_in(recording, &PIVOT_ROOT, &["setup"])?;
     made_in(recording, &LINK, &["run"])?;
@@ -142,10 +142,10 @@ fn from_the_first_call(runtime: Runtime) -> Outcome {
     made_in(recording, &SWAPOFF, &["terminal"])?;
     let window = recording.made_in("window");
     ensure!(
-        window.contains(&Call::x86_64(59)),
+        window.contains(&SyscallId::x86_64(59)),
         "no execve in the window: {window:?}"
     );
-    let profile = fs::read(folder.join("seccomp.json"))?;
+    let profile = fs::read(directory.join("seccomp.json"))?;
     ensure!(allows(&profile, "link")? && allows(&profile, "sync")?);
     ensure!(
         !allows(&profile, "swapoff")? && !allows(&profile, "pivot_root")?,
@@ -157,11 +157,11 @@ fn from_the_first_call(runtime: Runtime) -> Outcome {
             tracer::command()?
                 .args(["generate", "--exec", which, "--output"])
                 .arg(&again)
-                .arg(folder.join("recording.json")),
+                .arg(directory.join("recording.json")),
         )?
         .success()?;
-        let folder = fs::read_dir(&again)?.next().context("nothing written")??;
-        let profile = fs::read(folder.path().join("seccomp.json"))?;
+        let directory = fs::read_dir(&again)?.next().context("nothing written")??;
+        let profile = fs::read(directory.path().join("seccomp.json"))?;
         ensure!(allows(&profile, "sync")? == sync, "--exec {which}: sync");
         ensure!(
             allows(&profile, "swapoff")? == swapoff,
@@ -172,20 +172,20 @@ fn from_the_first_call(runtime: Runtime) -> Outcome {
 }
 
 #[test]
-fn a_runc_container_from_its_first_call() -> Outcome {
+fn records_a_runc_container_from_its_first_call() -> Outcome {
     from_the_first_call(Runtime::Runc)
 }
 
 #[test]
-fn a_crun_container_from_its_first_call() -> Outcome {
+fn records_a_crun_container_from_its_first_call() -> Outcome {
     from_the_first_call(Runtime::Crun)
 }
 
 #[test]
-fn a_container_that_is_started_again_is_another_instance() -> Outcome {
+fn restarted_container_is_a_new_instance() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
-    let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?;
+    let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;
     let watch = Watch::start(
         &scratch.join("out"),
         &["--wait", "--duration", "1h", "--container", life.id()],
@@ -211,7 +211,7 @@ fn a_container_that_is_started_again_is_another_instance() -> Outcome {
 
 /// Two pods of a Deployment; in each, a container that prepares it and one that works.
 #[test]
-fn replicas_are_one_workload_and_the_containers_of_a_pod_are_several() -> Outcome {
+fn replicas_share_a_workload_and_pod_containers_do_not() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let cart = unique("cart");
@@ -228,7 +228,8 @@ fn replicas_are_one_workload_and_the_containers_of_a_pod_are_several() -> Outcom
             ("web", "busybox ln began l"),
         ] {
             let dir = scratch.dir(&format!("{pod}-{name}"))?;
-            let mut life = Life::new(Runtime::Runc, &dir)?.of_pod("shop", pod, name)?;
+            let mut life =
+                ScriptedContainer::new(Runtime::Runc, &dir)?.of_pod("shop", pod, name)?;
             life.start()?;
             life.does(line)?;
             lives.push((name, life));
@@ -240,11 +241,11 @@ fn replicas_are_one_workload_and_the_containers_of_a_pod_are_several() -> Outcom
     let watched = watch.stop(Signal::SIGINT)?;
     ensure!(watched.folders.len() == 2, "{:?}", watched.folders);
     for (name, life) in &lives {
-        let (folder, recording) = watched.of(life.id())?;
+        let (directory, recording) = watched.of(life.id())?;
         ensure!(
-            folder.ends_with(format!("shop_deployment-{cart}_{name}")),
+            directory.ends_with(format!("shop_deployment-{cart}_{name}")),
             "{}",
-            folder.display()
+            directory.display()
         );
         ensure!(recording.instances.len() == 2, "{:?}", recording.instances);
         let phases = if *name == "web" { &["run"][..] } else { &[] };
@@ -256,7 +257,7 @@ fn replicas_are_one_workload_and_the_containers_of_a_pod_are_several() -> Outcom
                 (MKDIR, LINK)
             };
             let run = recording.calls_where(|who| who.instance == instance && who.phase == "run");
-            let made = |nrs: [u32; 2]| nrs.iter().any(|nr| run.contains(&Call::x86_64(*nr)));
+            let made = |nrs: [u32; 2]| nrs.iter().any(|nr| run.contains(&SyscallId::x86_64(*nr)));
             ensure!(made(own) && !made(other), "{name} {instance}: {run:?}");
         }
         is_complete(recording)?;
@@ -265,11 +266,12 @@ fn replicas_are_one_workload_and_the_containers_of_a_pod_are_several() -> Outcom
 }
 
 #[test]
-fn a_container_that_is_killed() -> Outcome {
+fn records_a_killed_container() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     for wait in [true, false] {
-        let mut life = Life::new(Runtime::Runc, &scratch.dir(&format!("life-{wait}"))?)?;
+        let mut life =
+            ScriptedContainer::new(Runtime::Runc, &scratch.dir(&format!("life-{wait}"))?)?;
         let out = scratch.join(format!("out-{wait}"));
         let id = life.id().to_owned();
         let options = ["--container", &id, "--wait"];
@@ -300,28 +302,28 @@ fn a_container_that_is_killed() -> Outcome {
 
 /// It has waited all the time, and a process that is killed calls nothing.
 #[test]
-fn a_container_that_does_nothing_until_it_is_killed() -> Outcome {
+fn records_an_idle_container_that_is_killed() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
-    let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?;
+    let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;
     life.start()?;
     life.waits()?;
     let watch = Watch::start(&scratch.join("out"), &["--container", life.id()])?;
     life.is_killed()?;
     let watched = watch.ends()?;
-    let (folder, recording) = watched.only()?;
+    let (directory, recording) = watched.only()?;
     ensure!(recording.instances_of(life.id()).eq([0]) && recording.syscalls.is_empty());
     ensure!(recording.has_reason("start-not-observed"));
-    let profile = fs::read(folder.join("seccomp.json"))?;
+    let profile = fs::read(directory.join("seccomp.json"))?;
     ensure!(allows(&profile, "execve")? && !allows(&profile, "link")?);
     Ok(())
 }
 
 #[test]
-fn a_tracer_that_is_killed_leaves_the_container_and_nothing_else() -> Outcome {
+fn killed_tracer_leaves_only_the_container() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
-    let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?;
+    let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;
     let id = life.id().to_owned();
     let options = ["--wait", "--container", &id];
     let killed = scratch.join("killed");
@@ -345,7 +347,7 @@ fn a_tracer_that_is_killed_leaves_the_container_and_nothing_else() -> Outcome {
     );
     // A folder that holds half of a recording would be taken for one.
     let written = fs::read_dir(&killed)?.flatten().map(|entry| entry.path());
-    let recordings = written.filter(|folder| folder.join("recording.json").exists());
+    let recordings = written.filter(|directory| directory.join("recording.json").exists());
     ensure!(recordings.count() == 0, "a recording was written");
 
     let watch = Watch::start(&scratch.join("out"), &options)?;
@@ -360,18 +362,18 @@ fn a_tracer_that_is_killed_leaves_the_container_and_nothing_else() -> Outcome {
 }
 
 #[test]
-fn a_signal_ends_the_recording_of_all_and_its_results_are_written() -> Outcome {
+fn signal_stops_recording_and_writes_results() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
-        let mut life = Life::new(Runtime::Runc, &scratch.dir(signal.as_str())?)?;
+        let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir(signal.as_str())?)?;
         let out = scratch.join(format!("out-{signal}"));
         let watch = Watch::start(&out, &["--all", "--wait"])?;
         life.start()?;
         life.does("busybox ln began l")?;
         let watched = watch.stop(signal)?;
-        let (folder, recording) = watched.of(life.id())?;
-        ensure!(folder.join("seccomp.json").exists() && folder.join("REVIEW.md").exists());
+        let (directory, recording) = watched.of(life.id())?;
+        ensure!(directory.join("seccomp.json").exists() && directory.join("REVIEW.md").exists());
         made_in(recording, &LINK, &["run"])?;
         ensure!(
             recording.has_reason("still-running"),
@@ -385,12 +387,12 @@ fn a_signal_ends_the_recording_of_all_and_its_results_are_written() -> Outcome {
 
 /// A name that is given is the first workload's: in one folder, the second would be taken for it.
 #[test]
-fn a_name_is_for_one_workload() -> Outcome {
+fn name_option_applies_to_one_workload() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let mut lives = Vec::new();
     for dir in ["one", "two"] {
-        lives.push(Life::new(Runtime::Runc, &scratch.dir(dir)?)?);
+        lives.push(ScriptedContainer::new(Runtime::Runc, &scratch.dir(dir)?)?);
     }
     let (one, two) = (lives[0].id().to_owned(), lives[1].id().to_owned());
     let mut watch = Watch::start(
@@ -414,12 +416,12 @@ fn a_name_is_for_one_workload() -> Outcome {
         life.ends()?;
     }
     let watched = watch.ends()?;
-    let (folder, recording) = watched.of(&one)?;
-    ensure!(folder.ends_with("ours"), "{}", folder.display());
+    let (directory, recording) = watched.of(&one)?;
+    ensure!(directory.ends_with("ours"), "{}", directory.display());
     made_in(recording, &LINK, &["run"])?;
     made_in(recording, &SYNC, &[])?;
-    let (folder, recording) = watched.of(&two)?;
-    ensure!(folder.ends_with(&two), "{}", folder.display());
+    let (directory, recording) = watched.of(&two)?;
+    ensure!(directory.ends_with(&two), "{}", directory.display());
     made_in(recording, &SYNC, &["run"])?;
     let stderr = &watched.finished.stderr;
     ensure!(stderr.contains("names one workload"), "{stderr}");
@@ -428,10 +430,10 @@ fn a_name_is_for_one_workload() -> Outcome {
 
 /// With too few rows, what the runtime does is taken for the workload's work: that is said.
 #[test]
-fn phases_that_found_no_room_are_told() -> Outcome {
+fn reports_mixed_phases_when_rows_run_out() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
-    let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?;
+    let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;
     // Each of them is another row.
     for name in 0..16 {
         std::os::unix::fs::symlink(

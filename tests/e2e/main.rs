@@ -3,7 +3,7 @@
 //! | module | promise |
 //! | --- | --- |
 //! | [`ground_truth`] | what is recorded is what strace sees, in both directions |
-//! | [`same_run`] | and in one and the same run, of programs that never go the same way twice |
+//! | [`strace_same_run`] | and in one and the same run, of programs that never go the same way twice |
 //! | [`apparmor`] | the AppArmor profile runs the workload, and denies what was not recorded |
 //! | [`files`] | what is recorded of files is what strace sees, and a flood of them is no flood of events |
 //! | [`arguments`] | values of arguments are told, and a profile that restricts them holds |
@@ -15,61 +15,61 @@
 //! | [`churn`] | a thousand containers of a few milliseconds: each is there, with its own calls |
 //! | [`enforcement`] | the profile runs the workload, and without one of its calls does not |
 //! | [`errno`] | a call that is not allowed returns what its callers can live with |
-//! | [`cost`] | what a profile costs does not depend on its length or order |
+//! | [`filter_cost`] | what a profile costs does not depend on its length or order |
 //! | [`containers`] | containers and pods are found by name and id, each a workload of its own |
 //! | [`docker`] | so are Docker's own, and they run under the profile |
 //! | [`containerd`] | so are those of `ctr`, and of pods as kubelet makes them |
-//! | [`matrix`] | the profile of a container runs it in each configuration and on each runtime |
-//! | [`variants`] | the profile of a program runs it linked with another libc, and lets it do nothing new |
-//! | [`runtimes`] | each version of a runtime starts and enters a container under a profile for it |
+//! | [`runtime_matrix`] | the profile of a container runs it in each configuration and on each runtime |
+//! | [`fallbacks`] | the profile of a program runs it linked with another libc, and lets it do nothing new |
+//! | [`runtime_init`] | each version of a runtime starts and enters a container under a profile for it |
 //! | [`lifecycle`] | a container is recorded whenever it starts, ends, comes again or is killed |
-//! | [`arrivals`] | whoever comes into a container's cgroup is filed as what he is |
-//! | [`stability`] | a recording ends when nothing new comes any more, and not before |
+//! | [`container_cgroups`] | whoever comes into a container's cgroup is filed as what he is |
+//! | [`until_stable`] | a recording ends when nothing new comes any more, and not before |
 //! | [`verify`] | what a profile would deny is denied, and what is denied is told |
 //! | [`warnings`] | what is dangerous about a container is said wherever its profile is read |
-//! | [`hostile`] | files, names and sockets that mean harm do none |
+//! | [`hostile_containers`] | files, names and sockets that mean harm do none |
 //! | [`merge`] | many recordings are one, in any order, and what differs between them shows |
 //! | [`output`] | what is written, where, and that it is the same each time |
-//! | [`forms`] | each place of enforcement gets its form, and what a form cannot say is told |
+//! | [`formats`] | each place of enforcement gets its form, and what a form cannot say is told |
 //! | [`diff`] | what changed is told, and nothing of what is the same |
-//! | [`documented`] | the examples in docs print what they say |
+//! | [`documentation`] | the examples in docs print what they say |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
 
 mod apparmor;
 mod arguments;
-mod arrivals;
 mod attribution;
 mod audit;
 mod bad_input;
 mod blocked;
 mod churn;
 mod command;
+mod container_cgroups;
 mod containerd;
 mod containers;
-mod cost;
 mod diff;
 mod docker;
-mod documented;
+mod documentation;
 mod enforcement;
 mod errno;
+mod fallbacks;
 mod files;
-mod forms;
+mod filter_cost;
+mod formats;
 mod generalise;
 mod ground_truth;
-mod hostile;
+mod hostile_containers;
 mod hostile_profiles;
+mod kernel_versions;
 mod lifecycle;
-mod matrix;
 mod merge;
+mod minimal_profile;
 mod mounts;
 mod output;
 mod races;
-mod runtimes;
-mod same_run;
+mod runtime_init;
+mod runtime_matrix;
 mod sarif;
-mod since;
-mod sleep;
-mod stability;
-mod variants;
+mod strace_same_run;
+mod until_stable;
 mod verify;
 mod warnings;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tracer_tests::{
     Outcome, needs,
     process::{self, Finished},
-    recording::{Call, Recording},
+    recording::{Recording, SyscallId},
     replicas::Replica,
     requires::Need,
     scratch::Scratch,
@@ -27,7 +27,7 @@ fn read(path: &Path) -> Result<Value> {
 }
 
 /// Five replicas, one of them on another kernel, with another image, and with calls of its own.
-fn five(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+fn five(directory: &Path) -> Result<Vec<std::path::PathBuf>> {
     (0..5)
         .map(|number| {
             let other = number == 3;
@@ -39,13 +39,13 @@ fn five(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
                 also: if other { &[101, 435, 999] } else { &[] },
                 executable: None,
             }
-            .write(folder)
+            .write(directory)
         })
         .collect()
 }
 
 #[test]
-fn order_repetition_and_stages_change_nothing() -> Outcome {
+fn merge_ignores_order_repetition_and_staging() -> Outcome {
     let scratch = Scratch::new()?;
     let mut replicas = five(scratch.path())?;
     let (once, again, staged) = (
@@ -83,7 +83,7 @@ fn order_repetition_and_stages_change_nothing() -> Outcome {
 }
 
 #[test]
-fn what_differs_is_told_everywhere() -> Outcome {
+fn merge_reports_every_difference() -> Outcome {
     let scratch = Scratch::new()?;
     let output = scratch.join("merged.json");
     let finished = merge(&five(scratch.path())?, &output)?.success()?;
@@ -132,7 +132,7 @@ fn what_differs_is_told_everywhere() -> Outcome {
 
 /// `generate` makes of many recordings what it makes of their merge.
 #[test]
-fn a_merge_has_the_profile_of_its_parts() -> Outcome {
+fn merge_yields_the_profile_of_its_parts() -> Outcome {
     let scratch = Scratch::new()?;
     let replicas = five(scratch.path())?;
     let merged = scratch.join("merged.json");
@@ -156,7 +156,7 @@ fn a_merge_has_the_profile_of_its_parts() -> Outcome {
 
 /// What was really recorded, of two commands with one name.
 #[test]
-fn recordings_of_two_runs() -> Outcome {
+fn merges_recordings_of_two_runs() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let mut recorded = Vec::new();
@@ -167,11 +167,11 @@ fn recordings_of_two_runs() -> Outcome {
         recorded.push(one);
     }
     let output = scratch.join("both.json");
-    let folders: Vec<_> = recorded.iter().map(|one| one.folder.as_path()).collect();
+    let folders: Vec<_> = recorded.iter().map(|one| one.directory.as_path()).collect();
     merge(&folders, &output)?.success()?;
     let both = Recording::read(&output)?;
     let calls = |index: usize| recorded[index].recording().map(|it| it.calls());
-    let expected: std::collections::BTreeSet<Call> = &calls(0)? | &calls(1)?;
+    let expected: std::collections::BTreeSet<SyscallId> = &calls(0)? | &calls(1)?;
     ensure!(both.calls() == expected, "{:?}", both.calls());
     ensure!(
         both.instances.len() == 2 && both.coverage.complete,
@@ -183,7 +183,7 @@ fn recordings_of_two_runs() -> Outcome {
 }
 
 #[test]
-fn other_workloads_and_wrong_files_are_refused() -> Outcome {
+fn merge_rejects_other_workloads_and_invalid_files() -> Outcome {
     let scratch = Scratch::new()?;
     let replicas = five(scratch.path())?;
     let output = scratch.file("merged.json", "as it was")?;
@@ -220,9 +220,9 @@ fn other_workloads_and_wrong_files_are_refused() -> Outcome {
 
 /// Each with an executable and a command of its own: what is kept grows by a few bytes for each.
 #[test]
-fn thousands_take_no_more_memory_than_hundreds() -> Outcome {
+fn merge_memory_does_not_grow_with_its_inputs() -> Outcome {
     let scratch = Scratch::new()?;
-    let folder = scratch.dir("recordings")?;
+    let directory = scratch.dir("recordings")?;
     for number in 0..2000 {
         let executable = format!("/tmp/{number}/a.out");
         Replica {
@@ -231,14 +231,14 @@ fn thousands_take_no_more_memory_than_hundreds() -> Outcome {
             executable: Some(&executable),
             ..Replica::default()
         }
-        .write(&folder)?;
+        .write(&directory)?;
     }
     let output = scratch.join("merged.json");
     let line = format!(
         "ulimit -v 150000; exec {} merge --output {} {}/*.json",
         tracer::binary()?.display(),
         output.display(),
-        folder.display()
+        directory.display()
     );
     process::run(Command::new("sh").args(["-c", &line]))?.success()?;
     let merged = read(&output)?;

@@ -87,7 +87,7 @@ const BY_OTHERS: [Change; 4] = [
 ];
 
 #[test]
-fn by_hooks() -> Outcome {
+fn lsm_hooks_record_mounts() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -98,7 +98,7 @@ fn by_hooks() -> Outcome {
 }
 
 #[test]
-fn by_exits() -> Outcome {
+fn sys_exit_records_mounts() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, program::CC);
     recorded_are("sys-exit", false, &BY_MOUNT)
 }
@@ -131,8 +131,8 @@ fn recorded_are(provider: &str, all: bool, expected: &[Change]) -> Outcome {
     program.wait()?;
 
     let recording = recorded.recording()?;
-    let folder = dir.display().to_string();
-    let short = |path: String| path.replace(&folder, "DIR");
+    let directory = dir.display().to_string();
+    let short = |path: String| path.replace(&directory, "DIR");
     let seen: BTreeSet<_> = recording
         .mounts
         .iter()

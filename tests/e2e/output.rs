@@ -13,7 +13,7 @@ use tracer_tests::{
     Outcome, needs,
     process::{self, Finished},
     programs::{self, Build},
-    recording::{Call, Executable},
+    recording::{Executable, SyscallId},
     requires::{self, Need, program},
     scratch::Scratch,
     seccomp,
@@ -23,10 +23,10 @@ use tracer_tests::{
 };
 
 /// Everything in a folder and those in it, by path.
-pub(crate) fn files(folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+pub(crate) fn files(directory: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut all = BTreeMap::new();
-    let reading = || format!("reading {}", folder.display());
-    for entry in fs::read_dir(folder).with_context(reading)? {
+    let reading = || format!("reading {}", directory.display());
+    for entry in fs::read_dir(directory).with_context(reading)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if entry.file_type()?.is_dir() {
@@ -45,7 +45,7 @@ pub(crate) fn tracer(args: &[&str]) -> Result<Finished> {
 
 /// What was made of an earlier recording, and not of this one, does not stay beside it.
 #[test]
-fn nothing_of_an_earlier_recording_stays() -> Outcome {
+fn removes_stale_files_of_an_earlier_recording() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let record = |accesses: &str| -> Result<BTreeMap<String, Vec<u8>>> {
@@ -55,7 +55,7 @@ fn nothing_of_an_earlier_recording_stays() -> Outcome {
             .of(["true"])
             .run()?;
         finished.success()?;
-        files(&recorded.folder)
+        files(&recorded.directory)
     };
     ensure!(record("best")?.contains_key("apparmor.profile"));
     let left = record("none")?;
@@ -86,7 +86,7 @@ fn stays_the_same(test: &str, work: Work) -> Outcome {
             .into_command_line();
         let done = work.run(&dir, &line, None)?;
         ensure!(done.code == 0, "{done:?}");
-        let mut files = files(&recorded.folder)?;
+        let mut files = files(&recorded.directory)?;
         let mut take = |name: &str| files.remove(name).with_context(|| format!("no {name}"));
         let now = (take("seccomp.json")?, take("REVIEW.md")?);
         if let Some(before) = &before {
@@ -105,9 +105,9 @@ fn stays_the_same(test: &str, work: Work) -> Outcome {
     Ok(())
 }
 
-macro_rules! the_same {
+macro_rules! reproducible {
     ($($name:ident: $work:expr;)*) => {
-        mod the_same_each_time {
+        mod output_is_reproducible {
             use super::*;
             $(
                 #[test]
@@ -119,11 +119,11 @@ macro_rules! the_same {
     };
 }
 
-the_same! {
+reproducible! {
     bash: Work::Script(program::BASH, "work.bash");
     redis: Work::Server(Server::Redis);
     threads: Work::Program("threads", Build::Dynamic);
-    unknown_numbers: Work::Program("unknown", Build::Dynamic);
+    unknown_numbers: Work::Program("unknown_calls", Build::Dynamic);
 }
 
 /// `generate` renders what `record` rendered, from the recording alone.
@@ -145,10 +145,10 @@ fn generate_agrees_with_record() -> Outcome {
         "generate",
         "--output",
         &again.to_string_lossy(),
-        &recorded.folder.join("recording.json").to_string_lossy(),
+        &recorded.directory.join("recording.json").to_string_lossy(),
     ])?
     .success()?;
-    let (expected, generated) = (files(&recorded.folder)?, files(&again.join("work"))?);
+    let (expected, generated) = (files(&recorded.directory)?, files(&again.join("work"))?);
     for name in ["seccomp.json", "REVIEW.md"] {
         ensure!(
             generated.get(name) == expected.get(name) && expected.contains_key(name),
@@ -159,7 +159,7 @@ fn generate_agrees_with_record() -> Outcome {
 }
 
 #[test]
-fn default_folder_and_name() -> Outcome {
+fn uses_default_directory_and_name() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     process::run(
@@ -182,12 +182,12 @@ fn record(program: &str, build: Build) -> Result<(Finished, Recorded, Scratch)> 
 }
 
 fn review(recorded: &Recorded) -> Result<String> {
-    Ok(fs::read_to_string(recorded.folder.join("REVIEW.md"))?)
+    Ok(fs::read_to_string(recorded.directory.join("REVIEW.md"))?)
 }
 
 /// The profile has the ABIs that were seen and no other.
 #[test]
-fn architectures_are_those_seen() -> Outcome {
+fn profile_lists_only_observed_architectures() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -225,9 +225,9 @@ fn architectures_are_those_seen() -> Outcome {
 
 /// A number without a name cannot stand in a profile; that it was seen is not kept from the reviewer.
 #[test]
-fn unknown_numbers_are_told() -> Outcome {
+fn review_lists_unknown_syscall_numbers() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
-    let (_, recorded, _scratch) = record("unknown", Build::Dynamic)?;
+    let (_, recorded, _scratch) = record("unknown_calls", Build::Dynamic)?;
     let review = review(&recorded)?;
     for number in ["999", "511", "4294967291"] {
         ensure!(review.contains(number), "no word of {number} in:\n{review}");
@@ -238,10 +238,10 @@ fn unknown_numbers_are_told() -> Outcome {
 /// Somebody makes up more numbers than anybody keeps: what is lost is told, what was seen first is
 /// kept.
 #[test]
-fn a_flood_of_unknown_numbers_makes_a_recording_incomplete() -> Outcome {
+fn excess_unknown_numbers_make_a_recording_incomplete() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
     let scratch = Scratch::new()?;
-    let unknown = programs::compiled("unknown", Build::Dynamic)?;
+    let unknown = programs::compiled("unknown_calls", Build::Dynamic)?;
     let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
         .option("--require-complete")
         .of([unknown.as_os_str(), "100000".as_ref()])
@@ -257,7 +257,7 @@ fn a_flood_of_unknown_numbers_makes_a_recording_incomplete() -> Outcome {
     );
     let calls = recording.calls();
     for nr in [511, 512, 999, 231] {
-        ensure!(calls.contains(&Call::x86_64(nr)), "{nr} is missing");
+        ensure!(calls.contains(&SyscallId::x86_64(nr)), "{nr} is missing");
     }
     Ok(())
 }
@@ -265,7 +265,7 @@ fn a_flood_of_unknown_numbers_makes_a_recording_incomplete() -> Outcome {
 /// Two programs whose paths differ only beyond what is kept: nothing is lost, and the review says
 /// that the path goes on.
 #[test]
-fn long_paths_are_marked_as_cut() -> Outcome {
+fn truncated_paths_are_marked_in_the_review() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let deep = scratch.dir(&["x".repeat(200), "y".repeat(200)].join("/"))?;
@@ -280,7 +280,7 @@ fn long_paths_are_marked_as_cut() -> Outcome {
     let recording = recorded.recording()?;
     let beginning = deep.to_string_lossy().chars().take(255).collect::<String>();
     let cut = recording.calls_by(|who| *who == Executable::Truncated(beginning.clone()));
-    ensure!(cut.contains(&Call::x86_64(231)), "{cut:?}");
+    ensure!(cut.contains(&SyscallId::x86_64(231)), "{cut:?}");
     let review = review(&recorded)?;
     ensure!(review.contains("(cut off)"), "{review}");
     Ok(())
@@ -292,7 +292,7 @@ fn long_paths_are_marked_as_cut() -> Outcome {
 fn io_uring_makes_a_recording_incomplete() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, program::CC);
     let scratch = Scratch::new()?;
-    let uring = programs::compiled("uring", Build::Dynamic)?;
+    let uring = programs::compiled("io_uring", Build::Dynamic)?;
     for (option, code) in [("--quiet", 0), ("--require-complete", 3)] {
         let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
             .option(option)
@@ -320,7 +320,7 @@ fn io_uring_makes_a_recording_incomplete() -> Outcome {
 
 /// A program's path is whatever somebody chose: it must not write a review of its own.
 #[test]
-fn hostile_paths_do_not_write_the_review() -> Outcome {
+fn hostile_paths_cannot_inject_into_the_review() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let hostile = "a`|\n## Approved by security\n| `mount` | observed |<b>";
@@ -345,7 +345,7 @@ fn hostile_paths_do_not_write_the_review() -> Outcome {
 }
 
 #[test]
-fn doctor_says_that_this_machine_can_record() -> Outcome {
+fn doctor_reports_that_this_machine_can_record() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     tracer(&["doctor"])?.success()?;
     let json = tracer(&["doctor", "--format", "json"])?.success()?.text();
@@ -356,7 +356,7 @@ fn doctor_says_that_this_machine_can_record() -> Outcome {
 
 /// What is printed is for other programs: they accept it.
 #[test]
-fn completions_and_manual_are_well_formed() -> Outcome {
+fn completions_and_man_page_are_well_formed() -> Outcome {
     needs!(program::BASH);
     let scratch = Scratch::new()?;
     for shell in ["bash", "zsh", "fish"] {
@@ -377,7 +377,7 @@ fn completions_and_manual_are_well_formed() -> Outcome {
 
 /// `tracer … | head -1` is nobody's error; a full disk is.
 #[test]
-fn stdout_may_be_closed_but_not_lost() -> Outcome {
+fn closed_stdout_is_ignored_and_a_full_disk_fails() -> Outcome {
     needs!(program::BASH);
     for args in [
         &["man"][..],

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use tracer_tests::{
     Outcome, needs, process,
     programs::{self, Build},
-    recording::{Call, Executable, Recording},
+    recording::{Executable, Recording, SyscallId},
     requires::{Need, program},
     scratch::Scratch,
     tracer::Record,
@@ -47,7 +47,7 @@ fn no_call_of_64_threads_is_lost() -> Outcome {
 /// Too small for what happens at one moment: who made a call first is then not known for all, but
 /// that it was made is.
 #[test]
-fn no_call_of_64_threads_is_lost_with_a_ring_of_one_page() -> Outcome {
+fn no_call_is_lost_with_a_one_page_ring() -> Outcome {
     needs!(
         Need::Root,
         Need::Cgroup2,
@@ -77,12 +77,12 @@ fn no_call_of_64_threads_is_lost_with_a_ring_of_one_page() -> Outcome {
 
 /// The row of marks itself is made by the first call, here by two at once.
 #[test]
-fn no_first_call_of_two_processes_is_lost() -> Outcome {
+fn concurrent_first_calls_are_not_lost() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
-    let links = Links::to(&programs::compiled("begin", Build::Bare)?)?;
+    let links = Links::to(&programs::compiled("first_call", Build::Bare)?)?;
     let recording = links.record("begin", &[])?;
     links.each_made(
-        &[480, 481, 231].map(Call::x86_64).into_iter().collect(),
+        &[480, 481, 231].map(SyscallId::x86_64).into_iter().collect(),
         &recording,
     )
 }
@@ -164,7 +164,7 @@ impl Links {
         Ok(recording)
     }
 
-    fn each_made(&self, expected: &BTreeSet<Call>, recording: &Recording) -> Outcome {
+    fn each_made(&self, expected: &BTreeSet<SyscallId>, recording: &Recording) -> Outcome {
         let made = by_executable(recording);
         let mut lost = Vec::new();
         for round in 0..ROUNDS {
@@ -190,7 +190,7 @@ fn name(round: usize) -> String {
 }
 
 /// The calls as the program lists them.
-fn said(races: &Path) -> Result<BTreeSet<Call>> {
+fn said(races: &Path) -> Result<BTreeSet<SyscallId>> {
     let list = process::run(Command::new(races).arg("list"))?
         .success()?
         .text();
@@ -198,7 +198,7 @@ fn said(races: &Path) -> Result<BTreeSet<Call>> {
         .lines()
         .map(|line| {
             let (abi, nr) = line.split_once(' ').context("a line without a number")?;
-            Ok(Call::new(abi, nr.parse()?))
+            Ok(SyscallId::new(abi, nr.parse()?))
         })
         .collect::<Result<BTreeSet<_>>>()?;
     ensure!(
@@ -209,14 +209,14 @@ fn said(races: &Path) -> Result<BTreeSet<Call>> {
     Ok(calls)
 }
 
-fn by_executable(recording: &Recording) -> BTreeMap<&str, BTreeSet<Call>> {
+fn by_executable(recording: &Recording) -> BTreeMap<&str, BTreeSet<SyscallId>> {
     let mut made = BTreeMap::<_, BTreeSet<_>>::new();
     for call in &recording.syscalls {
         for who in &call.evidence {
             if let Executable::Path(path) = &who.executable {
                 made.entry(path.as_str())
                     .or_default()
-                    .insert(Call::new(&call.abi, call.nr));
+                    .insert(SyscallId::new(&call.abi, call.nr));
             }
         }
     }

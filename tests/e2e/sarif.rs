@@ -75,7 +75,7 @@ fn sarif_of(scratch: &Scratch, files: &[&str]) -> Result<Value> {
 }
 
 #[test]
-fn what_is_printed_is_valid() -> Outcome {
+fn sarif_output_matches_the_schema() -> Outcome {
     let scratch = Scratch::new()?;
     let schema = schema()?;
     scratch.file("deny list.json", r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"name": "chmod", "action": "SCMP_ACT_ERRNO"}, {"names": ["chmodat", "clone3"], "action": "SCMP_ACT_KILL"}]}"#)?;
@@ -109,7 +109,7 @@ fn what_is_printed_is_valid() -> Outcome {
 
 /// The check sees what a careless writer would write.
 #[test]
-fn what_is_not_valid_is_seen() -> Outcome {
+fn schema_check_rejects_invalid_sarif() -> Outcome {
     let scratch = Scratch::new()?;
     let schema = schema()?;
     scratch.file("a.json", r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#)?;

@@ -65,7 +65,7 @@ fn would_be_denied(profile: &Path, recording: &Path) -> Result<(i32, Vec<Value>)
 }
 
 #[test]
-fn each_way_of_stopping_is_told_live() -> Outcome {
+fn live_verification_reports_every_way_of_blocking() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
     let scratch = Scratch::new()?;
     let profile = write(&scratch, "filter.json", &blocked::filter())?;
@@ -116,7 +116,7 @@ fn each_way_of_stopping_is_told_live() -> Outcome {
 }
 
 #[test]
-fn each_denial_is_counted() -> Outcome {
+fn counts_every_denial() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::PYTHON);
     let scratch = Scratch::new()?;
     let deny = json!({
@@ -152,7 +152,7 @@ fn each_denial_is_counted() -> Outcome {
 /// A recorded profile denies nothing, and the status is the command's own; without one call that one is
 /// denied, which is what is said of it without running anything.
 #[test]
-fn one_call_less_is_one_call_denied() -> Outcome {
+fn removing_one_call_denies_exactly_that_call() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, program::BASH);
     let scratch = Scratch::new()?;
     let command = ["bash", "-c", "true | cat; exit 7"];
@@ -177,16 +177,16 @@ fn one_call_less_is_one_call_denied() -> Outcome {
     );
     ensure!(finished.stderr.contains(seccomp::DENIED.1), "{finished:?}");
 
-    let (code, would) = would_be_denied(&lacking, &recorded.folder)?;
+    let (code, would) = would_be_denied(&lacking, &recorded.directory)?;
     ensure!(code == 3 && names(&would).iter().eq(["pipe2"]), "{would:?}");
-    let (code, would) = would_be_denied(&recorded.profile(), &recorded.folder)?;
+    let (code, would) = would_be_denied(&recorded.profile(), &recorded.directory)?;
     ensure!(code == 0 && would.is_empty(), "{would:?}");
     Ok(())
 }
 
 /// Under the filter bash gives up at the first call that it needs; without it one run shows all.
 #[test]
-fn log_only_shows_all_and_the_loop_ends() -> Outcome {
+fn log_only_update_loop_converges() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, program::BASH);
     let scratch = Scratch::new()?;
     let out = scratch.join("out");
@@ -196,9 +196,9 @@ fn log_only_shows_all_and_the_loop_ends() -> Outcome {
     let made = scratch.join("made").display().to_string();
     let script = format!("mkdir {made} && rmdir {made} | cat");
     let command = ["--", "bash", "-c", &script];
-    let folder = recorded.folder.to_string_lossy().into_owned();
+    let directory = recorded.directory.to_string_lossy().into_owned();
 
-    let update = ["--quiet", "--log-only", "--update", &folder];
+    let update = ["--quiet", "--log-only", "--update", &directory];
     let finished = verify(&profile, &[&update[..], &command[..]].concat())?;
     ensure!(finished.code() == 3, "{finished:?}");
     for call in ["mkdir", "rmdir", "pipe2", "wait4"] {
@@ -209,7 +209,7 @@ fn log_only_shows_all_and_the_loop_ends() -> Outcome {
     }
     ensure!(recorded.recording()?.workload.name == "work");
     let out = out.to_string_lossy();
-    tracer(&["generate", "--output", &out, &folder])?.success()?;
+    tracer(&["generate", "--output", &out, &directory])?.success()?;
     let finished = verify(&profile, &[&["--quiet"][..], &command[..]].concat())?;
     ensure!(
         finished.code() == 0 && finished.stderr.is_empty(),
@@ -220,7 +220,7 @@ fn log_only_shows_all_and_the_loop_ends() -> Outcome {
 
 /// What was stopped is merged as stopped.
 #[test]
-fn what_was_stopped_is_merged_as_that() -> Outcome {
+fn update_merges_blocked_calls_as_blocked() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86);
     let scratch = Scratch::new()?;
     let out = scratch.join("out");
@@ -231,9 +231,9 @@ fn what_was_stopped_is_merged_as_that() -> Outcome {
         "syscalls": [{ "names": ["mkdir"], "action": "SCMP_ACT_ERRNO" }],
     });
     let deny = write(&scratch, "deny.json", &deny)?;
-    let folder = recorded.folder.to_string_lossy().into_owned();
+    let directory = recorded.directory.to_string_lossy().into_owned();
     let made = scratch.join("made").display().to_string();
-    let finished = verify(&deny, &["--update", &folder, "--", "mkdir", &made])?;
+    let finished = verify(&deny, &["--update", &directory, "--", "mkdir", &made])?;
     ensure!(finished.code() == 3, "{finished:?}");
     let recording = recorded.recording()?;
     let stopped: Vec<_> = recording
@@ -243,7 +243,7 @@ fn what_was_stopped_is_merged_as_that() -> Outcome {
         .collect();
     ensure!(stopped == [83], "{stopped:?}");
     // Loading the filter was tracer's own call.
-    let seccomp = tracer_tests::recording::Call::x86_64(317);
+    let seccomp = tracer_tests::recording::SyscallId::x86_64(317);
     ensure!(!recording.calls().contains(&seccomp), "seccomp is recorded");
     Ok(())
 }
@@ -271,7 +271,7 @@ fn starts_where_it_is_said_to(test: &str, denied: &str) -> Outcome {
         .of(["busybox", "true"])
         .run()?;
     finished.success()?;
-    let recording = recorded.folder.to_string_lossy();
+    let recording = recorded.directory.to_string_lossy();
     let said = verify(&path, &["--format", "json", "--recording", &recording])?;
     ensure!(said.code() == 3, "{said:?}");
     let said: Value = serde_json::from_slice(&said.stdout)?;
@@ -301,17 +301,17 @@ fn starts_where_it_is_said_to(test: &str, denied: &str) -> Outcome {
 }
 
 #[test]
-fn a_profile_for_all_but_crun_without_no_new_privs() -> Outcome {
+fn predicts_crun_start_failure_without_setresuid() -> Outcome {
     starts_where_it_is_said_to(tracer_tests::test_name!(), "setresuid")
 }
 
 #[test]
-fn a_profile_for_all_but_runc_without_no_new_privs() -> Outcome {
+fn predicts_runc_start_failure_without_setuid() -> Outcome {
     starts_where_it_is_said_to(tracer_tests::test_name!(), "setuid")
 }
 
 #[test]
-fn what_cannot_be_done_is_said_before_anything_is_run() -> Outcome {
+fn rejects_impossible_requests_before_running_anything() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let marker = scratch.join("ran").display().to_string();

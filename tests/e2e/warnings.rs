@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use tracer_tests::{
     Outcome,
-    life::{Life, Watch, Watched},
+    lifecycle::{ScriptedContainer, Watch, Watched},
     needs,
     oci::Runtime,
     programs::{self, Build},
@@ -20,7 +20,7 @@ use crate::lifecycle::{SYNC, needs_containers};
 
 /// Records a container with a changed `config.json` that does these lines.
 fn record(scratch: &Scratch, lines: &[String], edit: impl FnOnce(&mut Value)) -> Result<Watched> {
-    let mut life = Life::new(Runtime::Runc, &scratch.dir("life")?)?.edited(edit)?;
+    let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?.edited(edit)?;
     let mut watch = Watch::start(&scratch.join("out"), &["--wait", "--container", life.id()])?;
     life.start()?;
     for line in lines {
@@ -39,8 +39,8 @@ fn codes(recording: &Recording) -> Vec<&str> {
 }
 
 /// Checks that something is said in the review and on standard error.
-fn is_told(watched: &Watched, folder: &Path, sentence: &str) -> Outcome {
-    let review = fs::read_to_string(folder.join("REVIEW.md"))?;
+fn is_told(watched: &Watched, directory: &Path, sentence: &str) -> Outcome {
+    let review = fs::read_to_string(directory.join("REVIEW.md"))?;
     let stderr = &watched.finished.stderr;
     ensure!(review.contains(sentence), "no {sentence:?} in {review}");
     ensure!(stderr.contains(sentence), "no {sentence:?} in {stderr}");
@@ -54,21 +54,21 @@ fn privileged(edit: impl FnOnce(&mut Value)) -> Outcome {
         spec["linux"]["seccomp"] = json!(null);
         edit(spec);
     })?;
-    let (folder, recording) = watched.only()?;
+    let (directory, recording) = watched.only()?;
     ensure!(
         codes(recording) == ["privileged", "root-user", "seccomp-unconfined"],
         "{:?}",
         codes(recording)
     );
-    is_told(&watched, folder, "the container is privileged")?;
-    is_told(&watched, folder, "the container runs as root")?;
-    is_told(&watched, folder, "runs without a seccomp filter")
+    is_told(&watched, directory, "the container is privileged")?;
+    is_told(&watched, directory, "the container runs as root")?;
+    is_told(&watched, directory, "runs without a seccomp filter")
 }
 
 /// All that an engine otherwise takes away is there: capabilities 0 to 37 of capabilities(7), and
 /// nothing is masked.
 #[test]
-fn privileged_by_what_it_may_do() -> Outcome {
+fn full_capabilities_are_reported_as_privileged() -> Outcome {
     privileged(|spec| {
         let names = "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP \
             LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER \
@@ -84,14 +84,14 @@ fn privileged_by_what_it_may_do() -> Outcome {
 }
 
 #[test]
-fn privileged_by_its_engines_word() -> Outcome {
+fn engine_annotation_is_reported_as_privileged() -> Outcome {
     privileged(|spec| {
         spec["annotations"] = json!({ "io.podman.annotations.privileged": "TRUE" });
     })
 }
 
 #[test]
-fn a_filter_in_place() -> Outcome {
+fn existing_seccomp_filter_is_reported() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let watched = record(&scratch, &["busybox sync".to_owned()], |spec| {
@@ -100,13 +100,13 @@ fn a_filter_in_place() -> Outcome {
             "syscalls": [{ "names": ["sync"], "action": "SCMP_ACT_ERRNO" }],
         });
     })?;
-    let (folder, recording) = watched.only()?;
+    let (directory, recording) = watched.only()?;
     ensure!(
         codes(recording) == ["root-user", "filter-in-place"],
         "{:?}",
         codes(recording)
     );
-    is_told(&watched, folder, "a seccomp filter was in place")?;
+    is_told(&watched, directory, "a seccomp filter was in place")?;
     // Where the machine is so busy that tracer came too late to watch what is stopped, it says so.
     let came_late = recording.has_reason("filter-in-place");
     let stopped = recording.blocked();
@@ -116,23 +116,23 @@ fn a_filter_in_place() -> Outcome {
         "{stopped:?}, {:?}",
         recording.coverage
     );
-    let review = fs::read_to_string(folder.join("REVIEW.md"))?;
+    let review = fs::read_to_string(directory.join("REVIEW.md"))?;
     ensure!(came_late || review.contains("sync"), "{review}");
     Ok(())
 }
 
 #[test]
-fn io_uring_in_a_container() -> Outcome {
+fn io_uring_in_a_container_is_reported() -> Outcome {
     needs_containers!(Runtime::Runc);
     needs!(program::CC);
     let scratch = Scratch::new()?;
-    let program = programs::compiled("uring", Build::Static)?;
+    let program = programs::compiled("io_uring", Build::Static)?;
     let watched = record(&scratch, &[program.display().to_string()], |_| ())?;
-    let (folder, recording) = watched.only()?;
+    let (directory, recording) = watched.only()?;
     ensure!(
         recording.has_reason("io-uring") && !recording.coverage.complete,
         "{:?}",
         recording.coverage
     );
-    is_told(&watched, folder, "io_uring")
+    is_told(&watched, directory, "io_uring")
 }

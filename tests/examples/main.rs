@@ -86,9 +86,9 @@ fn make(example: Example, cli: &Cli) -> Result<()> {
         let output = scratch.dir(&number.to_string())?;
         recordings.push(record(example, &name, &output)?);
     }
-    let folder = cli.output.join(&name);
-    fs::create_dir_all(&folder)?;
-    let merged = folder.join("recording.json");
+    let directory = cli.output.join(&name);
+    fs::create_dir_all(&directory)?;
+    let merged = directory.join("recording.json");
     let merge = process::run(
         tracer::command()?
             .arg("merge")
@@ -104,7 +104,7 @@ fn make(example: Example, cli: &Cli) -> Result<()> {
             .arg("generate")
             .arg("--output")
             .arg(&cli.output)
-            .arg(&folder),
+            .arg(&directory),
     )?;
     let written = generate.success()?;
     println!("{}\n{}", merged.display(), written.text().trim_end());
@@ -112,9 +112,9 @@ fn make(example: Example, cli: &Cli) -> Result<()> {
 }
 
 /// Its folder, which goes away with it.
-struct Place(PathBuf);
+struct IsolatedNode(PathBuf);
 
-impl Place {
+impl IsolatedNode {
     fn new(name: &str) -> Result<Self> {
         let path = Path::new("/srv").join(name);
         // Whoever has something there wants to keep it.
@@ -123,7 +123,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for IsolatedNode {
     fn drop(&mut self) {
         // Nothing is to be done about what cannot be removed.
         let _ = fs::remove_dir_all(&self.0);
@@ -132,7 +132,7 @@ impl Drop for Place {
 
 /// Records one run under a name, and tells where.
 fn record(example: Example, name: &str, output: &Path) -> Result<PathBuf> {
-    let place = Place::new(example.name())?;
+    let place = IsolatedNode::new(example.name())?;
     let argv = example.prepare(&place.0)?;
     let mut record = Record::new(output, name)?.with(|command| {
         command.current_dir(&place.0);
@@ -146,5 +146,5 @@ fn record(example: Example, name: &str, output: &Path) -> Result<PathBuf> {
     process::send(pid, example.stop_signal())?;
     let (finished, recorded) = recorder.finish()?;
     ensure!(finished.code() == 0, "{}", finished.stderr);
-    Ok(recorded.folder)
+    Ok(recorded.directory)
 }

@@ -129,14 +129,14 @@ fn http(port: u16, request: &str) -> Result<String> {
 }
 
 fn nginx(dir: &Path) -> Result<Vec<PathBuf>> {
-    let folder = dir.display();
+    let directory = dir.display();
     fs::write(
         dir.join("nginx.conf"),
         format!(
             "daemon off;
              user www-data;
              worker_processes 2;
-             pid {folder}/server.pid;
+             pid {directory}/server.pid;
              events {{ worker_connections 64; }}
              http {{
                  include /etc/nginx/mime.types;
@@ -146,7 +146,7 @@ fn nginx(dir: &Path) -> Result<Vec<PathBuf>> {
                  server {{
                      listen 80;
                      listen [::]:80;
-                     root {folder}/html;
+                     root {directory}/html;
                      location /moved {{ return 302 /index.html; }}
                  }}
              }}\n"

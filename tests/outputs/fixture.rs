@@ -9,10 +9,10 @@ use proptest::{
 use syscalls::{Abi, capability::Capability};
 use tracer::store;
 use tracer_core::recording::{
-    CapabilityUse, Container, Coverage, Evidence, Executable, FileAccess, FilePath, FileUse, Host,
-    Instance, Losses, MountOperation, MountUse, Peer, Phase, Provider, Recording, SCHEMA, Security,
-    Seen, SignalDirection, SignalUse, SocketOperation, SocketUse, Source, Syscall, TraceDirection,
-    TraceUse, Witness, Workload,
+    AccessEvidence, CapabilityUse, Container, Coverage, Evidence, Executable, FileAccess, FilePath,
+    FileUse, Host, Instance, Losses, MountOperation, MountUse, ObservedAccess, Peer, Phase,
+    Provider, Recording, SCHEMA, Security, SignalDirection, SignalUse, SocketOperation, SocketUse,
+    Source, Syscall, TraceDirection, TraceUse, Workload,
 };
 
 /// Texts that mean something to a terminal, a browser, Markdown, YAML, a shell or a reader's eye.
@@ -40,10 +40,10 @@ const KINDS: [&str; 6] = [
     "mounts",
 ];
 
-pub(crate) fn by_run<T>(what: T) -> Seen<T> {
-    Seen {
+pub(crate) fn by_run<T>(what: T) -> ObservedAccess<T> {
+    ObservedAccess {
         what,
-        evidence: vec![Witness {
+        evidence: vec![AccessEvidence {
             phase: Phase::Run,
             executable: Executable::Path("/usr/bin/web".to_owned()),
             call: None,
@@ -53,7 +53,7 @@ pub(crate) fn by_run<T>(what: T) -> Seen<T> {
     }
 }
 
-pub(crate) fn file(path: &str, access: FileAccess) -> Seen<FileUse> {
+pub(crate) fn file(path: &str, access: FileAccess) -> ObservedAccess<FileUse> {
     by_run(FileUse {
         path: FilePath::from(path),
         access,
@@ -200,8 +200,8 @@ pub(crate) fn hostile(text: &str) -> Recording {
 
 /// The committed examples.
 pub(crate) fn examples() -> Vec<Recording> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles-out/examples");
-    let mut all: Vec<_> = std::fs::read_dir(folder)
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles-out/examples");
+    let mut all: Vec<_> = std::fs::read_dir(directory)
         .into_iter()
         .flatten()
         .flatten()
@@ -226,7 +226,7 @@ fn path() -> impl Strategy<Value = String> {
     (top, vec(name, 1..4)).prop_map(|(top, names)| format!("{top}/{}", names.join("/")))
 }
 
-fn files() -> impl Strategy<Value = Vec<Seen<FileUse>>> {
+fn files() -> impl Strategy<Value = Vec<ObservedAccess<FileUse>>> {
     let access = select(vec![
         FileAccess::Read,
         FileAccess::Write,
@@ -251,7 +251,7 @@ fn files() -> impl Strategy<Value = Vec<Seen<FileUse>>> {
     vec(one, 0..12)
 }
 
-fn sockets() -> impl Strategy<Value = Vec<Seen<SocketUse>>> {
+fn sockets() -> impl Strategy<Value = Vec<ObservedAccess<SocketUse>>> {
     let one = (0_u16..50, 1_u16..11).prop_map(|(family, kind)| {
         by_run(SocketUse {
             family,
@@ -289,7 +289,7 @@ pub(crate) fn any_recording() -> impl Strategy<Value = Recording> {
                 .into_iter()
                 .map(|(number, audited)| {
                     by_run(CapabilityUse {
-                        capability: Capability::of(number),
+                        capability: Capability::from_number(number),
                         audited,
                         own_namespace: false,
                     })

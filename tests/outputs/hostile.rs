@@ -8,7 +8,7 @@ use tracer_tests::Outcome;
 
 use super::{
     fixture::{HOSTILE, empty, hostile},
-    rendered::{Models, documents},
+    renderers::{Models, documents},
 };
 
 /// The keys of a value and all below it, with the kinds of values: its shape, whatever is in it.
@@ -42,7 +42,7 @@ fn shapes(models: &Models) -> Result<Vec<(String, BTreeSet<String>)>> {
 }
 
 #[test]
-fn no_text_becomes_anything_but_text() -> Outcome {
+fn hostile_text_adds_no_structure_to_any_format() -> Outcome {
     // The same recording with texts that try nothing.
     let plain: BTreeMap<_, _> = shapes(&Models::new(hostile("web"))?)?.into_iter().collect();
     for text in HOSTILE {
@@ -67,7 +67,7 @@ fn no_text_becomes_anything_but_text() -> Outcome {
 }
 
 #[test]
-fn no_line_of_flags_or_settings_is_a_workloads() -> Outcome {
+fn hostile_text_adds_no_flag_or_setting() -> Outcome {
     let kinds = |text: &str| -> BTreeSet<String> {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         lines
@@ -90,7 +90,7 @@ fn no_line_of_flags_or_settings_is_a_workloads() -> Outcome {
 }
 
 #[test]
-fn a_name_that_no_object_may_have_is_refused() {
+fn invalid_object_names_are_rejected() {
     for name in ["Web", "a_b", "a+b", "x@1"] {
         let mut recording = empty();
         recording.workload.name = name.to_owned();

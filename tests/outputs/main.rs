@@ -3,14 +3,14 @@
 
 mod fixture;
 mod hostile;
-mod image;
-mod loaded;
 mod objects;
+mod oci_artifact;
+mod operator_apparmor;
 mod patch;
 mod round_trip;
 mod rules;
 mod schemas;
-mod service;
+mod systemd_service;
 
 /// What the renderers make of a recording.
-mod rendered;
+mod renderers;

@@ -8,7 +8,7 @@ use tracer_tests::Outcome;
 
 use super::{
     fixture::{self, any_recording, file},
-    rendered::{Models, OPERATORS, documents},
+    renderers::{Models, OPERATORS, documents},
     rules, schemas,
 };
 
@@ -37,7 +37,7 @@ fn check(models: &Models) -> Outcome {
 }
 
 #[test]
-fn of_the_examples() -> Outcome {
+fn example_objects_are_valid() -> Outcome {
     let examples = fixture::examples();
     ensure!(!examples.is_empty());
     for recording in examples {
@@ -47,7 +47,7 @@ fn of_the_examples() -> Outcome {
 }
 
 #[test]
-fn an_object_that_is_wrong_is_found_wrong() -> Outcome {
+fn validation_rejects_broken_objects() -> Outcome {
     let models = Models::new(fixture::empty())?;
     let fine = objects(&models)?;
     let spoils: [(&str, &str, Value); 9] = [
@@ -91,7 +91,7 @@ fn an_object_that_is_wrong_is_found_wrong() -> Outcome {
 }
 
 #[test]
-fn what_is_read_only_is_not_denied_to_what_is_written() -> Outcome {
+fn read_only_glob_does_not_deny_written_files() -> Outcome {
     let mut recording = fixture::empty();
     // The directory of which more was read than is listed becomes a glob over the log.
     let mut read = file("/var/log/", FileAccess::Read);
@@ -119,12 +119,16 @@ fn what_is_read_only_is_not_denied_to_what_is_written() -> Outcome {
         files["readWritePaths"] == json!(["/var/log/*", "/var/log/web.log"]),
         "{files:#}"
     );
-    ensure!(made.unsaid.iter().any(|it| it.what.contains("/var/log/*")));
+    ensure!(
+        made.omissions
+            .iter()
+            .any(|it| it.what.contains("/var/log/*"))
+    );
     Ok(())
 }
 
 #[test]
-fn a_path_that_becomes_wider_denies_no_other() -> Outcome {
+fn widened_path_denies_no_other_path() -> Outcome {
     let mut recording = fixture::empty();
     recording.files = vec![
         // Two bytes that the operator refuses, so any two, those of the next one too.
@@ -149,7 +153,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn of_whatever_is_recorded(recording in any_recording()) {
+    fn objects_of_any_recording_are_valid(recording in any_recording()) {
         let models = Models::new(recording).unwrap();
         if let Err(error) = check(&models) {
             return Err(TestCaseError::fail(format!("{error:#}")));

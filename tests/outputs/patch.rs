@@ -8,7 +8,7 @@ use tracer_tests::{Outcome, needs, process, requires::Need, scratch::Scratch};
 
 use super::{
     fixture::{empty, examples, generated},
-    rendered::{Models, documents},
+    renderers::{Models, documents},
 };
 
 const DEPLOYMENT: &str = "apiVersion: apps/v1
@@ -32,7 +32,7 @@ spec:
 ";
 
 #[test]
-fn kubectl_takes_any() -> Outcome {
+fn kubectl_accepts_the_patch_of_any_recording() -> Outcome {
     needs!(Need::Kubectl);
     for recording in examples().into_iter().chain(generated(6)?) {
         let scratch = Scratch::new()?;
@@ -57,7 +57,7 @@ fn kubectl_takes_any() -> Outcome {
 }
 
 #[test]
-fn kubectl_merges_it() -> Outcome {
+fn kubectl_merges_the_patch() -> Outcome {
     needs!(Need::Kubectl);
     let models = Models::new(empty())?;
     for old in [false, true] {

@@ -11,16 +11,16 @@ use tracer_core::{
         seccomp::{
             evaluate::{Filter, Host, Libseccomp, Runtime, Verdict},
             oci::OciSeccomp,
-            read::Kernel,
+            read::KernelVersion,
         },
     },
-    recording::Call,
+    recording::SyscallId,
 };
 use tracer_tests::Outcome;
 
 use super::{
     fixture::{any_recording, empty, examples},
-    rendered::Models,
+    renderers::Models,
 };
 
 /// Arguments on both sides of what profiles ask of them.
@@ -33,7 +33,7 @@ fn read_back(text: &str) -> anyhow::Result<OciSeccomp> {
     let context = Context {
         native: Abi::X86_64,
         capabilities: &capabilities,
-        kernel: Kernel {
+        kernel_version: KernelVersion {
             version: 6,
             major: 1,
         },
@@ -61,7 +61,7 @@ fn same(models: &Models) -> Outcome {
         for abi in models.seccomp.architectures() {
             for (nr, name) in abi.syscalls() {
                 for argument in ARGUMENTS {
-                    let call = Call { abi, nr };
+                    let call = SyscallId { abi, nr };
                     let one = ours.evaluate(call, [argument; 6]).verdict;
                     let other = theirs.evaluate(call, [argument; 6]).verdict;
                     ensure!(
@@ -89,7 +89,7 @@ fn same(models: &Models) -> Outcome {
 }
 
 #[test]
-fn of_the_examples() -> Outcome {
+fn example_profiles_round_trip() -> Outcome {
     for recording in examples() {
         same(&Models::new(recording)?)?;
     }
@@ -100,7 +100,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn of_whatever_is_recorded(recording in any_recording()) {
+    fn profiles_of_any_recording_round_trip(recording in any_recording()) {
         let models = Models::new(recording).unwrap();
         if let Err(error) = same(&models) {
             return Err(TestCaseError::fail(format!("{error:#}")));

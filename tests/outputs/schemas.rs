@@ -14,7 +14,7 @@ use tracer_tests::{
 use super::{
     fixture,
     objects::objects,
-    rendered::{Models, documents},
+    renderers::{Models, documents},
 };
 
 /// By group, version and kind.
@@ -29,10 +29,10 @@ fn schemas() -> Result<&'static Schemas> {
 
 fn read() -> Result<Schemas> {
     let mut schemas = Schemas::new();
-    let Ok(folder) = fs::read_dir(requires::crds()) else {
+    let Ok(directory) = fs::read_dir(requires::crds()) else {
         return Ok(schemas);
     };
-    for entry in folder {
+    for entry in directory {
         let text = fs::read_to_string(entry?.path())?;
         for definition in documents(&text)? {
             let spec = &definition["spec"];
@@ -103,7 +103,7 @@ pub(crate) fn check(object: &Value) -> Outcome {
 }
 
 #[test]
-fn the_schemas_are_asked() -> Outcome {
+fn objects_match_the_operators_schemas() -> Outcome {
     needs!(Need::Definitions);
     let models = Models::new(fixture::empty())?;
     for mut object in objects(&models)? {

@@ -6,7 +6,7 @@
  *                         processes, each with a call that none of the others makes
  *   NAME member K         (by drive) one of the two
  *   races list            prints those 64 calls, one a line: ABI and number
- *   races begin DIR N     runs links to begin.c, each twice at once: two processes race for the row
+ *   races begin DIR N     runs links to first_call.c, each twice at once: two processes race for the row
  *                         itself, by calls FIRST and FIRST + 1
  */
 #define _GNU_SOURCE

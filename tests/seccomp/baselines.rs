@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use syscalls::{
     Abi,
     capability::Capability,
-    defaults::{self, ByDefault},
+    defaults::{self, DefaultDecision},
 };
 use tracer_core::{
     profile::seccomp::{
@@ -17,7 +17,7 @@ use tracer_core::{
         oci::{Action, OciSeccomp},
         read::{Document, Target},
     },
-    recording::Call,
+    recording::SyscallId,
 };
 use tracer_tests::{
     Outcome,
@@ -43,7 +43,7 @@ fn read(name: &str, capabilities: &[&str]) -> Result<OciSeccomp> {
     Ok(document.resolve(&Target {
         native: native()?,
         capabilities: capabilities.iter().map(|&name| name.to_owned()).collect(),
-        kernel: "6.1".parse()?,
+        kernel_version: "6.1".parse()?,
     })?)
 }
 
@@ -52,7 +52,7 @@ fn verdict(filter: &Filter, name: &str, args: [u64; 6]) -> Result<Verdict> {
     let nr = Abi::X86_64
         .syscall_number(name)
         .context("an unknown call")?;
-    let call = Call {
+    let call = SyscallId {
         abi: Abi::X86_64,
         nr,
     };
@@ -105,7 +105,7 @@ fn is_what_libseccomp_makes_of_it(profile: &OciSeccomp) -> Result<u32> {
         let filter = Filter::new(profile, host)?;
         let enforced = Enforced::new(library, profile, runtime)?;
         let program = program(&filter)?;
-        let mut compare = |call: Call, args: [u64; 6]| {
+        let mut compare = |call: SyscallId, args: [u64; 6]| {
             calls += 1;
             let ours = filter.evaluate(call, args);
             let theirs = enforced.returns(call, args)?;
@@ -122,7 +122,7 @@ fn is_what_libseccomp_makes_of_it(profile: &OciSeccomp) -> Result<u32> {
         };
         for abi in Abi::ALL {
             for (nr, name) in abi.syscalls() {
-                let call = Call { abi, nr };
+                let call = SyscallId { abi, nr };
                 compare(call, [0; 6])?;
                 if !compared.contains(name) {
                     continue;
@@ -134,7 +134,7 @@ fn is_what_libseccomp_makes_of_it(profile: &OciSeccomp) -> Result<u32> {
                 }
             }
             for nr in [500, 999, u32::MAX, u32::MAX - 4, (1 << 30) + 999] {
-                compare(Call { abi, nr }, [0; 6])?;
+                compare(SyscallId { abi, nr }, [0; 6])?;
             }
         }
     }
@@ -150,7 +150,7 @@ fn host() -> Result<Host> {
 }
 
 #[test]
-fn dockers_default() -> Outcome {
+fn dockers_default_matches_libseccomp() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, Need::Baselines);
     let plain = read("moby-default.json", &[])?;
     let filter = Filter::new(&plain, host()?)?;
@@ -177,7 +177,7 @@ fn dockers_default() -> Outcome {
             of(name, args)?
         );
     }
-    let usual = read("moby-default.json", defaults::CAPABILITIES)?;
+    let usual = read("moby-default.json", defaults::DEFAULT_CAPABILITIES)?;
     let x86_64 = |name: &&str| Abi::X86_64.syscall_number(name).is_some();
     let allowed: BTreeSet<&str> = usual
         .syscalls
@@ -186,7 +186,10 @@ fn dockers_default() -> Outcome {
         .flat_map(|entry| entry.names.iter().map(String::as_str))
         .filter(x86_64)
         .collect();
-    ensure!(allowed == defaults::granted().collect(), "{allowed:?}");
+    ensure!(
+        allowed == defaults::allowed_by_default().collect(),
+        "{allowed:?}"
+    );
     let admin = read("moby-default.json", &["CAP_SYS_ADMIN"])?;
     let mount = verdict(&Filter::new(&admin, host()?)?, "mount", [0; 6])?;
     ensure!(mount == Verdict::Allow, "{mount:?}");
@@ -198,7 +201,7 @@ fn dockers_default() -> Outcome {
 }
 
 #[test]
-fn podmans_default() -> Outcome {
+fn podmans_default_matches_libseccomp() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, Need::Baselines);
     let plain = read("containers-common.json", &[])?;
     let filter = Filter::new(&plain, host()?)?;
@@ -229,7 +232,7 @@ fn podmans_default() -> Outcome {
 }
 
 #[test]
-fn tracers_own() -> Outcome {
+fn generated_profile_matches_libseccomp() -> Outcome {
     needs!(Need::Libseccomp, Need::X86);
     let path =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles-out/examples/nginx/seccomp.json");
@@ -242,12 +245,12 @@ fn tracers_own() -> Outcome {
 /// What tracer knows of RuntimeDefault without a file is what Docker's profile does, to every call of both
 /// machines, with each capability that it asks for.
 #[test]
-fn runtime_default_as_a_table() -> Outcome {
+fn runtime_default_table_matches_dockers_profile() -> Outcome {
     needs!(Need::Baselines);
     let path = requires::baselines().join("moby-default.json");
     let text = fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let document = Document::from_json(&text)?;
-    let usual = defaults::CAPABILITIES.iter().copied();
+    let usual = defaults::DEFAULT_CAPABILITIES.iter().copied();
     let sets: Vec<BTreeSet<String>> = std::iter::once(None)
         .chain(Capability::all().map(|it| Some(it.to_string())))
         .map(|extra| usual.clone().map(str::to_owned).chain(extra).collect())
@@ -258,7 +261,7 @@ fn runtime_default_as_a_table() -> Outcome {
             let profile = document.resolve(&Target {
                 native,
                 capabilities: capabilities.clone(),
-                kernel: "6.1".parse()?,
+                kernel_version: "6.1".parse()?,
             })?;
             let filter = Filter::new(
                 &profile,
@@ -269,16 +272,16 @@ fn runtime_default_as_a_table() -> Outcome {
                 },
             )?;
             for (nr, name) in native.syscalls() {
-                let decisions = filter.decisions(Call { abi: native, nr });
+                let decisions = filter.decisions(SyscallId { abi: native, nr });
                 let some = decisions.iter().any(|it| !it.conditions.is_empty());
                 let made = filter
-                    .evaluate(Call { abi: native, nr }, [0; 6])
+                    .evaluate(SyscallId { abi: native, nr }, [0; 6])
                     .verdict
                     .allows();
                 let does = match (some, made) {
-                    (true, _) => ByDefault::Some,
-                    (false, true) => ByDefault::Open,
-                    (false, false) => ByDefault::Denied,
+                    (true, _) => DefaultDecision::Conditional,
+                    (false, true) => DefaultDecision::Allowed,
+                    (false, false) => DefaultDecision::Denied,
                 };
                 let known = defaults::by_default(name, |it| capabilities.contains(it));
                 ensure!(

@@ -23,7 +23,7 @@ use tracer_core::{
     profile::seccomp::{
         evaluate::Runtime,
         oci::OciSeccomp,
-        read::{Document, Kernel, Target},
+        read::{Document, KernelVersion, Target},
     },
 };
 use tracer_tests::{
@@ -44,7 +44,7 @@ fn with_context<T>(then: impl FnOnce(&Context<'_>) -> T) -> T {
     then(&Context {
         native: Abi::X86_64,
         capabilities: &capabilities,
-        kernel: Kernel {
+        kernel_version: KernelVersion {
             version: 6,
             major: 1,
         },
@@ -111,7 +111,7 @@ impl Sandbox {
         let oci: OciSeccomp = document.resolve(&Target {
             native: Abi::X86_64,
             capabilities: BTreeSet::new(),
-            kernel: Kernel {
+            kernel_version: KernelVersion {
                 version: 6,
                 major: 1,
             },
@@ -230,7 +230,7 @@ fn perform(sandbox: &Sandbox, library: &Libseccomp, case: &Case) -> Result<Optio
     let of = format!("{}: ", end.name);
     let names = |findings: &[Finding]| {
         let mut about = findings.iter().filter(|finding| {
-            finding.id == "abi-gap" || finding.evidence.iter().any(|it| it.starts_with(&of))
+            finding.id == "abi-bypass" || finding.evidence.iter().any(|it| it.starts_with(&of))
         });
         about.any(|finding| {
             let ways = finding
@@ -358,7 +358,7 @@ fn performed(id: &str, gapped: &str, mended: &str, calls: &str) -> Outcome {
 }
 
 #[test]
-fn a_ring_opens_what_openat_may_not() -> Outcome {
+fn io_uring_bypasses_a_denied_open() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, program::CC);
     let all = ["open", "openat", "openat2", "open_by_handle_at", "creat"];
     let rings = ["io_uring_setup", "io_uring_enter", "io_uring_register"];
@@ -371,7 +371,7 @@ fn a_ring_opens_what_openat_may_not() -> Outcome {
 }
 
 #[test]
-fn bits_that_the_kernel_does_not_read() -> Outcome {
+fn ignored_upper_bits_bypass_an_argument_rule() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, program::CC);
     let profile = |condition: &str| {
         format!(
@@ -381,7 +381,7 @@ fn bits_that_the_kernel_does_not_read() -> Outcome {
     };
     // AF_UNIX, SOCK_STREAM.
     performed(
-        "narrow-argument",
+        "unchecked-argument-bits",
         &profile(r#"{"index": 0, "value": 1, "op": "SCMP_CMP_EQ"}"#),
         &profile(r#"{"index": 0, "value": 4294967295, "valueTwo": 1, "op": "SCMP_CMP_MASKED_EQ"}"#),
         "64 41 n:1 n:1 n:0 + 64 41 n:0x100000001 n:1 n:0",
@@ -389,7 +389,7 @@ fn bits_that_the_kernel_does_not_read() -> Outcome {
 }
 
 #[test]
-fn a_text_at_another_address() -> Outcome {
+fn copied_string_bypasses_a_pointer_rule() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, program::CC);
     let profile = |condition: &str| {
         format!(
@@ -407,7 +407,7 @@ fn a_text_at_another_address() -> Outcome {
 }
 
 #[test]
-fn socketcall_of_i386() -> Outcome {
+fn socketcall_bypasses_a_socket_rule_on_i386() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, Need::I386, program::CC);
     let profile = |architectures: &str, more: &str| {
         format!(
@@ -431,7 +431,7 @@ fn socketcall_of_i386() -> Outcome {
 }
 
 #[test]
-fn chown32_of_i386() -> Outcome {
+fn chown32_bypasses_a_chown_rule_on_i386() -> Outcome {
     needs!(
         Need::Root,
         Need::Libseccomp,
@@ -444,7 +444,7 @@ fn chown32_of_i386() -> Outcome {
         denies(&names, true)
     };
     performed(
-        "abi-gap",
+        "abi-bypass",
         &profile(&[])?,
         &profile(&["chown32", "fchown32", "lchown32"])?,
         "64 92 s:DIR/file n:1234 n:1234 + 32 212 s:/proc/self/cwd n:-1 n:-1",
@@ -452,7 +452,7 @@ fn chown32_of_i386() -> Outcome {
 }
 
 #[test]
-fn namespaces_by_clone3() -> Outcome {
+fn clone3_bypasses_a_namespace_rule() -> Outcome {
     needs!(Need::Root, Need::Libseccomp, Need::X86, program::CC);
     let profile = |clone3: &str| {
         format!(
@@ -471,7 +471,7 @@ fn namespaces_by_clone3() -> Outcome {
 }
 
 #[test]
-fn other_abis_are_killed_when_they_are_not_listed() -> Outcome {
+fn calls_of_unlisted_abis_are_killed() -> Outcome {
     needs!(Need::Libseccomp, Need::X86, Need::I386, program::CC);
     let profile = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
         {"names": ["chmod"], "action": "SCMP_ACT_ERRNO"}]}"#;

@@ -22,7 +22,7 @@ use tracer_core::{
         evaluate::{Decider, Filter, Host, Libseccomp as Version, Runtime},
         oci::OciSeccomp,
     },
-    recording::Call,
+    recording::SyscallId,
 };
 use tracer_tests::{Outcome, libseccomp::Libseccomp, needs, requires::Need};
 
@@ -77,7 +77,7 @@ struct Seen {
 }
 
 #[test]
-fn the_evaluator_says_what_libseccomp_does() -> Outcome {
+fn evaluator_agrees_with_libseccomp() -> Outcome {
     needs!(Need::Libseccomp);
     let library = Libseccomp::open()?;
     let version = version(library);
@@ -213,7 +213,7 @@ fn tangled(profile: &OciSeccomp) -> BTreeSet<&str> {
 }
 
 /// Whether a call has one of the names, or may stand for one.
-fn is_of(names: &BTreeSet<&str>, call: Call) -> bool {
+fn is_of(names: &BTreeSet<&str>, call: SyscallId) -> bool {
     let multiplexer = call.abi == Abi::I386 && matches!(call.nr, 102 | 117);
     (multiplexer && !names.is_empty())
         || names
@@ -222,7 +222,7 @@ fn is_of(names: &BTreeSet<&str>, call: Call) -> bool {
 }
 
 #[test]
-fn numbers_and_names_are_those_of_libseccomp() -> Outcome {
+fn syscall_tables_agree_with_libseccomp() -> Outcome {
     needs!(Need::Libseccomp);
     let library = Libseccomp::open()?;
     let version = version(library);

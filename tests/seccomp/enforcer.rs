@@ -10,7 +10,7 @@ use tracer_core::{
         evaluate::{Runtime, Verdict},
         oci::{Action, Entry, OciSeccomp, Operator},
     },
-    recording::Call,
+    recording::SyscallId,
 };
 use tracer_tests::{
     filter::Filter,
@@ -99,7 +99,7 @@ impl Enforced {
     ///
     /// # Errors
     /// When it is no filter.
-    pub(crate) fn returns(&self, call: Call, args: [u64; 6]) -> Result<Returned> {
+    pub(crate) fn returns(&self, call: SyscallId, args: [u64; 6]) -> Result<Returned> {
         let arch = audit_arch(call.abi);
         let is_x32 = arch == audit_arch(Abi::X32) && call.nr & (1 << 30) != 0;
         let stub = self

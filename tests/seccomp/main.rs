@@ -3,11 +3,11 @@
 //! | module | promise |
 //! | --- | --- |
 //! | [`differential`] | the evaluator says what the filter does that libseccomp compiles |
-//! | [`audited`] | an audit of the engines' own profiles says what is true of them, and nothing else |
+//! | [`audit_findings`] | an audit of the engines' own profiles says what is true of them, and nothing else |
 //! | [`bypass`] | what an audit calls a gap is one: the bypass is performed, and fails once it is mended |
 //! | [`baselines`] | the engines' own profiles are read, and mean what libseccomp makes of them |
 
-mod audited;
+mod audit_findings;
 mod baselines;
 mod bypass;
 mod differential;

@@ -4,7 +4,7 @@ use proptest::{array, collection::vec, option, prelude::*, sample::select};
 use syscalls::Abi;
 use tracer_core::{
     profile::seccomp::oci::{Action, Condition, Entry, OciSeccomp, Operator},
-    recording::Call,
+    recording::SyscallId,
 };
 
 /// Names that are special to someone: multiplexed on i386, only in some ABIs, of arm alone, too new
@@ -196,7 +196,7 @@ pub(crate) fn draw() -> impl Strategy<Value = Draw> {
 
 impl Draw {
     /// The call, of one of `names` where it says no number and its ABI has that.
-    pub(crate) fn of(self, names: &[&str]) -> (Call, [u64; 6]) {
+    pub(crate) fn of(self, names: &[&str]) -> (SyscallId, [u64; 6]) {
         let named = || {
             let name = names.get(self.which % names.len().max(1))?;
             self.abi.syscall_number(name)
@@ -207,6 +207,6 @@ impl Draw {
             // An operation of a multiplexer.
             args[0] %= 25;
         }
-        (Call { abi: self.abi, nr }, args)
+        (SyscallId { abi: self.abi, nr }, args)
     }
 }

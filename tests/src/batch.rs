@@ -108,7 +108,7 @@ pub fn record(scratch: &Scratch, name: &str, work: Work, cases: &[Case]) -> Resu
             done,
             log: work.log(dir),
             recorded: Recorded {
-                folder: output.join(container.id()),
+                directory: output.join(container.id()),
             },
         });
     }

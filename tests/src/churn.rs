@@ -42,8 +42,8 @@ impl Churn {
             fs::create_dir_all(root.join(dir))?;
         }
         fs::copy(
-            programs::compiled("mark", Build::Static)?,
-            root.join("mark"),
+            programs::compiled("unique_calls", Build::Static)?,
+            root.join("unique_calls"),
         )?;
         let churn = Self {
             runtime,
@@ -103,7 +103,7 @@ impl Churn {
             "ociVersion": "1.0.2",
             "process": {
                 "user": { "uid": 0, "gid": 0 },
-                "args": ["/mark", Self::numbers(index)[0].to_string()],
+                "args": ["/unique_calls", Self::numbers(index)[0].to_string()],
                 "cwd": "/",
                 "noNewPrivileges": true,
             },

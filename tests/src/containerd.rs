@@ -1,4 +1,4 @@
-//! containerd, started for one test in a [`Place`] of its own, with `ctr` and CRI.
+//! containerd, started for one test in a [`IsolatedNode`] of its own, with `ctr` and CRI.
 //!
 //! On a node it is a service with a configuration like this; what differs is said beside it.
 
@@ -17,7 +17,7 @@ use crate::{
         LinuxContainerSecurityContext, LinuxPodSandboxConfig, LinuxSandboxSecurityContext, Mount,
         NODE, NamespaceOption, PodSandboxConfig, PodSandboxMetadata, SecurityProfile,
     },
-    place::Place,
+    isolated_node::IsolatedNode,
     process::{self, Running},
     rootfs::Rootfs,
     scratch::{Scratch, unique},
@@ -52,7 +52,7 @@ const CONFIG: &str = r#"version = 2
 pub struct Containerd {
     // Before the place: it is killed and waited for first.
     daemon: Running,
-    place: Place,
+    place: IsolatedNode,
 }
 
 impl Containerd {
@@ -61,7 +61,7 @@ impl Containerd {
     /// # Errors
     /// When it does not: with what it said.
     pub fn start() -> Result<Self> {
-        let place = Place::new()?;
+        let place = IsolatedNode::new()?;
         let config = place.scratch().file("containerd.toml", CONFIG)?;
         let config = ["--config".into(), config];
         let mut containerd = Self {
@@ -78,7 +78,7 @@ impl Containerd {
     }
 
     /// Where it is.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &IsolatedNode {
         &self.place
     }
 
@@ -97,13 +97,13 @@ impl Containerd {
     /// with the test, and ends when that does.
     pub fn ctr_run(&self, id: &str, rootfs: &Rootfs, dir: &Path, argv: &[&str]) -> Command {
         let mut command = self.ctr();
-        let folder = dir.display();
+        let directory = dir.display();
         command
             // Without an image there is no path to look for a program.
             .args(["run", "--rm", "--net-host", "--env=PATH=/bin", "--cwd"])
             .arg(dir)
             .arg(format!(
-                "--mount=type=bind,src={folder},dst={folder},options=rbind:rw"
+                "--mount=type=bind,src={directory},dst={directory},options=rbind:rw"
             ))
             .arg("--rootfs")
             .arg(rootfs.path())
@@ -191,17 +191,17 @@ pub fn container(
     argv: &[&str],
     seccomp: Option<SecurityProfile>,
 ) -> ContainerConfig {
-    let folder = dir.display().to_string();
+    let directory = dir.display().to_string();
     let mut container = ContainerConfig {
         metadata: Some(ContainerMetadata { name: name.into() }),
         image: Some(ImageSpec {
             image: IMAGE.into(),
         }),
         command: argv.iter().map(|word| (*word).to_owned()).collect(),
-        working_dir: folder.clone(),
+        working_dir: directory.clone(),
         mounts: vec![Mount {
-            container_path: folder.clone(),
-            host_path: folder,
+            container_path: directory.clone(),
+            host_path: directory,
         }],
         labels: labels([("io.kubernetes.container.name", name)]),
         linux: Some(LinuxContainerConfig {

@@ -1,4 +1,4 @@
-//! Docker, started for one test: a containerd in a [`Place`] of its own, and `dockerd` on top, which
+//! Docker, started for one test: a containerd in a [`IsolatedNode`] of its own, and `dockerd` on top, which
 //! is how the packages of Docker and of Debian run it on a node. Without networks: a container has
 //! the host's.
 
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     containerd::{Containerd, last_words},
-    place::Place,
+    isolated_node::IsolatedNode,
     process::{self, Running},
     rootfs::Rootfs,
     scratch::Scratch,
@@ -63,7 +63,7 @@ impl Docker {
     }
 
     /// Where it is.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &IsolatedNode {
         self.containerd.place()
     }
 

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn each_word_of_a_call_is_where_the_kernel_puts_it() {
+    fn seccomp_data_words_are_at_the_kernels_offsets() {
         for (offset, word) in [
             (0, 7),
             (4, 0xc000_003e),
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn comparisons_are_without_sign_and_jumps_are_from_the_next_instruction() {
+    fn comparisons_are_unsigned_and_jumps_relative() {
         let holds = |code, k, accumulator_mask| {
             let program = [
                 (0x20, 0, 0, 4),
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_filter_does_is_an_error() {
+    fn rejects_invalid_programs() {
         assert!(returned(&[(0x05, 0, 0, 9), (0x06, 0, 0, 0)]).is_err());
         assert!(returned(&[(0x04, 0, 0, 9), (0x06, 0, 0, 0)]).is_err());
         assert!(returned(&[]).is_err());

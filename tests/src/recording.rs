@@ -7,14 +7,14 @@ use serde::Deserialize;
 
 /// A system call: which number, in which ABI.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Call {
+pub struct SyscallId {
     /// The ABI's name.
     pub abi: String,
     /// The number as the kernel got it.
     pub nr: u32,
 }
 
-impl Call {
+impl SyscallId {
     /// A call of the 64-bit ABI.
     pub fn x86_64(nr: u32) -> Self {
         Self::new("x86_64", nr)
@@ -34,7 +34,7 @@ impl Call {
     }
 }
 
-impl fmt::Display for Call {
+impl fmt::Display for SyscallId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.abi, self.nr)
     }
@@ -131,7 +131,7 @@ pub struct File {
     /// Which.
     pub what: FileAccess,
     /// Who made it.
-    pub evidence: Vec<Witness>,
+    pub evidence: Vec<AccessEvidence>,
 }
 
 /// What was done with which file.
@@ -231,7 +231,7 @@ pub struct Capability {
     /// Which.
     pub what: CapabilityUse,
     /// Who used it.
-    pub evidence: Vec<Witness>,
+    pub evidence: Vec<AccessEvidence>,
 }
 
 /// Which capability, and how it was asked for.
@@ -245,18 +245,18 @@ pub struct CapabilityUse {
 
 /// Who did something.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Witness {
+pub struct AccessEvidence {
     /// The phase.
     pub phase: String,
     /// The executable.
     pub executable: Executable,
     /// The call.
-    pub call: Option<WitnessCall>,
+    pub call: Option<EvidenceSyscall>,
 }
 
 /// In which call.
 #[derive(Clone, Debug, Deserialize)]
-pub struct WitnessCall {
+pub struct EvidenceSyscall {
     /// The ABI's name.
     pub abi: String,
     /// The number.
@@ -392,16 +392,16 @@ impl Recording {
     }
 
     /// All calls that were seen.
-    pub fn calls(&self) -> BTreeSet<Call> {
+    pub fn calls(&self) -> BTreeSet<SyscallId> {
         self.calls_by(|_| true)
     }
 
     /// The calls that an executable made which `wanted` accepts.
-    pub fn calls_by(&self, wanted: impl Fn(&Executable) -> bool) -> BTreeSet<Call> {
+    pub fn calls_by(&self, wanted: impl Fn(&Executable) -> bool) -> BTreeSet<SyscallId> {
         self.syscalls
             .iter()
             .filter(|call| call.evidence.iter().any(|who| wanted(&who.executable)))
-            .map(|call| Call::new(&call.abi, call.nr))
+            .map(|call| SyscallId::new(&call.abi, call.nr))
             .collect()
     }
 
@@ -443,23 +443,23 @@ impl Recording {
     }
 
     /// The calls that were made in a phase, by any instance.
-    pub fn made_in(&self, phase: &str) -> BTreeSet<Call> {
+    pub fn made_in(&self, phase: &str) -> BTreeSet<SyscallId> {
         self.calls_where(|who| who.phase == phase && who.blocked.is_none())
     }
 
     /// The calls with evidence that is of a kind.
-    pub fn calls_where(&self, of_kind: impl Fn(&Evidence) -> bool) -> BTreeSet<Call> {
+    pub fn calls_where(&self, of_kind: impl Fn(&Evidence) -> bool) -> BTreeSet<SyscallId> {
         self.syscalls
             .iter()
             .filter(|call| call.evidence.iter().any(&of_kind))
-            .map(|call| Call::new(&call.abi, call.nr))
+            .map(|call| SyscallId::new(&call.abi, call.nr))
             .collect()
     }
 
     /// The calls that a filter stopped, each with what the program saw, in any phase.
-    pub fn blocked(&self) -> BTreeSet<(Call, Blocked)> {
+    pub fn blocked(&self) -> BTreeSet<(SyscallId, Blocked)> {
         self.blocked_evidence()
-            .map(|(call, _, blocked)| (Call::new(&call.abi, call.nr), blocked))
+            .map(|(call, _, blocked)| (SyscallId::new(&call.abi, call.nr), blocked))
             .collect()
     }
 

@@ -77,8 +77,8 @@ impl Replica<'_> {
     ///
     /// # Errors
     /// When that cannot be done.
-    pub fn write(&self, folder: &Path) -> Result<PathBuf> {
-        let path = folder.join(format!("{}.json", self.number));
+    pub fn write(&self, directory: &Path) -> Result<PathBuf> {
+        let path = directory.join(format!("{}.json", self.number));
         fs::write(&path, serde_json::to_vec(&self.recording()?)?)?;
         Ok(path)
     }

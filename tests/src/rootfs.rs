@@ -109,24 +109,24 @@ impl Rootfs {
 
     fn copy(&self, from: &Path, to: &Path) -> Result<()> {
         let to = self.0.join(to.strip_prefix("/").unwrap_or(to));
-        let folder = to.parent().context("a file lies in a folder")?;
-        fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
+        let directory = to.parent().context("a file lies in a folder")?;
+        fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
         fs::copy(from, &to)
             .with_context(|| format!("copying {} to {}", from.display(), to.display()))?;
         Ok(())
     }
 }
 
-fn tar(folder: &Path, file: &Path, what: &[impl AsRef<OsStr>]) -> Result<()> {
+fn tar(directory: &Path, file: &Path, what: &[impl AsRef<OsStr>]) -> Result<()> {
     process::run(
         Command::new("tar")
             .args(["--numeric-owner", "--owner=0", "--group=0", "-C"])
-            .arg(folder)
+            .arg(directory)
             .arg("-cf")
             .arg(file)
             .args(what),
     )?
     .success()
-    .with_context(|| format!("packing {}", folder.display()))?;
+    .with_context(|| format!("packing {}", directory.display()))?;
     Ok(())
 }

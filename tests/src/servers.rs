@@ -75,7 +75,7 @@ impl Server {
 }
 
 fn prepare_nginx(dir: &Path) -> Result<Vec<PathBuf>> {
-    let folder = dir.display();
+    let directory = dir.display();
     let config = dir.join("nginx.conf");
     fs::write(
         &config,
@@ -83,21 +83,21 @@ fn prepare_nginx(dir: &Path) -> Result<Vec<PathBuf>> {
             "daemon off;
              master_process on;
              worker_processes 1;
-             pid {folder}/server.pid;
-             error_log {folder}/log;
+             pid {directory}/server.pid;
+             error_log {directory}/log;
              events {{ worker_connections 64; }}
              http {{
-                 access_log {folder}/access.log;
-                 client_body_temp_path {folder}/body;
-                 proxy_temp_path {folder}/proxy;
-                 fastcgi_temp_path {folder}/fastcgi;
-                 uwsgi_temp_path {folder}/uwsgi;
-                 scgi_temp_path {folder}/scgi;
+                 access_log {directory}/access.log;
+                 client_body_temp_path {directory}/body;
+                 proxy_temp_path {directory}/proxy;
+                 fastcgi_temp_path {directory}/fastcgi;
+                 uwsgi_temp_path {directory}/uwsgi;
+                 scgi_temp_path {directory}/scgi;
                  sendfile on;
                  types {{ text/html html; }}
                  server {{
-                     listen unix:{folder}/socket;
-                     root {folder}/html;
+                     listen unix:{directory}/socket;
+                     root {directory}/html;
                      location /moved {{ return 302 /index.html; }}
                  }}
              }}"

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::recording::Call;
+use crate::recording::SyscallId;
 
 /// A call, and the name of the thread that made it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,7 +16,7 @@ pub struct Seen {
     /// The thread's name: after an exec the last part of the path, unless the program changed it.
     pub comm: String,
     /// The call.
-    pub call: Call,
+    pub call: SyscallId,
 }
 
 /// What strace's own child is called until it becomes the traced command.
@@ -67,9 +67,9 @@ pub type Given = [u64; 3];
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn arguments(log: &Path) -> Result<BTreeMap<Call, BTreeSet<Given>>> {
+pub fn arguments(log: &Path) -> Result<BTreeMap<SyscallId, BTreeSet<Given>>> {
     let text = fs::read(log).with_context(|| format!("reading {}", log.display()))?;
-    let mut given: BTreeMap<Call, BTreeSet<Given>> = BTreeMap::new();
+    let mut given: BTreeMap<SyscallId, BTreeSet<Given>> = BTreeMap::new();
     for line in String::from_utf8_lossy(&text).lines() {
         if let Some((seen, values)) = seen(line).zip(registers(line)) {
             given.entry(seen.call).or_default().insert(values);
@@ -135,7 +135,7 @@ fn seen(line: &str) -> Option<Seen> {
     };
     Some(Seen {
         comm: comm.to_owned(),
-        call: Call::new(abi, nr),
+        call: SyscallId::new(abi, nr),
     })
 }
 
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_are_numbers_in_their_order() {
+    fn parses_arguments_in_order() {
         let line = |text: &str| format!("1<a b> [  72] [00007f589edad409] {text}");
         for (text, expected) in [
             ("fcntl(0x1, 0x406, 0) = 0x3", [1, 0x406, 0]),
@@ -165,27 +165,27 @@ mod tests {
     }
 
     #[test]
-    fn the_width_of_the_pointer_tells_the_abi() {
+    fn pointer_width_determines_the_abi() {
         for (line, expected) in [
             (
                 "1<a b> [  39] [00007f589edad409] getpid() = 0x1",
-                Some(Call::x86_64(39)),
+                Some(SyscallId::x86_64(39)),
             ),
             (
                 "1<a b> [  20] [55c3faadd19b] getpid() = 0x1",
-                Some(Call::i386(20)),
+                Some(SyscallId::i386(20)),
             ),
             (
                 "1<a b> [  20] [080491ab] getpid( <unfinished ...>",
-                Some(Call::i386(20)),
+                Some(SyscallId::i386(20)),
             ),
             (
                 "1<a b> [1073741863] [7f589edad409] getpid() = -1 ENOSYS",
-                Some(Call::new("x32", 0x4000_0027)),
+                Some(SyscallId::new("x32", 0x4000_0027)),
             ),
             (
                 "1<a b> [18446744073709551611] [7f589edad409] syscall_0xfffffffffffffffb(0) = -1",
-                Some(Call::x86_64(0xffff_fffb)),
+                Some(SyscallId::x86_64(0xffff_fffb)),
             ),
             (
                 "1<a b> [   0] [00007f589edad409] <... read resumed>) = 0",

@@ -175,8 +175,8 @@ impl Record {
             .chain(self.command.get_args())
             .map(OsStr::to_owned)
             .collect();
-        let folder = self.output.join(&self.name);
-        (words, Recorded { folder })
+        let directory = self.output.join(&self.name);
+        (words, Recorded { directory })
     }
 
     /// Starts it.
@@ -187,7 +187,7 @@ impl Record {
         Ok(Recorder {
             running: Running::spawn(&mut self.command)?,
             result: Recorded {
-                folder: self.output.join(&self.name),
+                directory: self.output.join(&self.name),
             },
         })
     }
@@ -239,7 +239,7 @@ impl Recorder {
 #[derive(Clone, Debug)]
 pub struct Recorded {
     /// Its path.
-    pub folder: PathBuf,
+    pub directory: PathBuf,
 }
 
 impl Recorded {
@@ -248,11 +248,11 @@ impl Recorded {
     /// # Errors
     /// When there is none, or it is not of the documented format.
     pub fn recording(&self) -> Result<Recording> {
-        Recording::read(&self.folder.join("recording.json"))
+        Recording::read(&self.directory.join("recording.json"))
     }
 
     /// The path of the profile.
     pub fn profile(&self) -> PathBuf {
-        self.folder.join("seccomp.json")
+        self.directory.join("seccomp.json")
     }
 }

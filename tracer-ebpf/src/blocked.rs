@@ -20,11 +20,11 @@ use aya_ebpf::{
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
-use tracer_abi::{FILTERED_BIT, IN_CALL, OUT_OF_CALL, outcome};
+use tracer_abi::{FILTERED_BIT, INSIDE_SYSCALL, OUTSIDE_SYSCALL, outcome};
 
 use crate::{
     counters::count,
-    events::{self, Seen},
+    events::{self, ObservedSyscall},
     kernel::{field, low},
     maps::{self, config},
     slots, syscalls, tasks,
@@ -55,7 +55,7 @@ pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     let tid = low(bpf_get_current_pid_tgid());
     match maps::THREADS.get_ptr_mut(tid) {
         // SAFETY: only the thread itself writes its word.
-        Some(state) if unsafe { state.read_volatile() } == OUT_OF_CALL => {
+        Some(state) if unsafe { state.read_volatile() } == OUTSIDE_SYSCALL => {
             let abi = syscalls::abi_of(regs, nr);
             // SAFETY: `regs` is the tracepoint's typed argument.
             let rolled_back = unsafe { field::<u64>(regs, config!(regs_rolled_back)) };
@@ -64,18 +64,18 @@ pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
             events::observe(
                 &ctx,
                 regs,
-                &Seen {
+                &ObservedSyscall {
                     row,
                     nr,
                     abi,
                     outcome,
-                    again: config!(every_blocked) != 0,
+                    again: config!(report_every_blocked) != 0,
                 },
             );
         }
         // SAFETY: as above.
-        Some(state) => unsafe { state.write_volatile(OUT_OF_CALL) },
-        None => set(tid, OUT_OF_CALL),
+        Some(state) => unsafe { state.write_volatile(OUTSIDE_SYSCALL) },
+        None => set(tid, OUTSIDE_SYSCALL),
     }
     0
 }
@@ -89,8 +89,8 @@ pub(crate) fn entered() {
     let tid = low(bpf_get_current_pid_tgid());
     match maps::THREADS.get_ptr_mut(tid) {
         // SAFETY: only the thread itself writes its word.
-        Some(state) => unsafe { state.write_volatile(IN_CALL) },
-        None => set(tid, IN_CALL),
+        Some(state) => unsafe { state.write_volatile(INSIDE_SYSCALL) },
+        None => set(tid, INSIDE_SYSCALL),
     }
 }
 
@@ -99,7 +99,7 @@ pub(crate) fn entered() {
 #[inline(always)]
 pub(crate) fn born(tid: u32) {
     if slots::exits_are_watched() {
-        set(tid, IN_CALL);
+        set(tid, INSIDE_SYSCALL);
     }
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn born(tid: u32) {
 #[inline(always)]
 pub(crate) fn execed(tid: u32, old_tid: u32) {
     if slots::exits_are_watched() {
-        set(tid, IN_CALL);
+        set(tid, INSIDE_SYSCALL);
         if old_tid != tid {
             let _ = maps::THREADS.remove(old_tid);
         }
@@ -118,7 +118,7 @@ pub(crate) fn execed(tid: u32, old_tid: u32) {
 /// A process went where its calls are not seen to begin. Its threads but the leader are not told of;
 /// one that comes back in the middle of a call may make that look blocked (docs/limits.md).
 #[inline(always)]
-pub(crate) fn left(leader: u32) {
+pub(crate) fn escaped(leader: u32) {
     let _ = maps::THREADS.remove(leader);
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn exited(ctx: &BtfTracePointContext, tid: u32, stack: u64, code: u32
         return;
     };
     // SAFETY: only the thread itself writes its word.
-    let out = unsafe { state.read_volatile() } == OUT_OF_CALL;
+    let out = unsafe { state.read_volatile() } == OUTSIDE_SYSCALL;
     let _ = maps::THREADS.remove(tid);
     if !out || code & 0x7f != SIGSYS {
         return;
@@ -159,12 +159,12 @@ pub(crate) fn exited(ctx: &BtfTracePointContext, tid: u32, stack: u64, code: u32
     let stopped = returned == NOT_CALLED_YET || returned == rolled_back;
     if nr.cast_signed() >= 0 && stopped {
         let abi = syscalls::abi_at_the_end(regs, nr);
-        let seen = Seen {
+        let seen = ObservedSyscall {
             row: tasks::row_of_blocked(),
             nr,
             abi,
             outcome: outcome::SIGNAL,
-            again: config!(every_blocked) != 0,
+            again: config!(report_every_blocked) != 0,
         };
         events::observe(ctx, core::ptr::null(), &seen);
     }

@@ -40,7 +40,7 @@ pub(crate) fn mkdir(ctx: BtfTracePointContext) -> i32 {
     };
     // SAFETY: map memory stays; the parent is alive, so its entry is its own.
     match unsafe { maps::CGROUPS.get(parent) }.copied() {
-        Some(entry) if !is_only_a_folder(&entry, parent) => {
+        Some(entry) if !is_ancestor_only(&entry, parent) => {
             let child = CgroupEntry {
                 populated: 0,
                 ..entry
@@ -62,7 +62,7 @@ pub(crate) fn mkdir(ctx: BtfTracePointContext) -> i32 {
 /// Whether a cgroup that may be a container is, so far, only where others lie: a pod's slice, and
 /// crun's cgroup above the one it uses. No process was ever in it.
 #[inline(always)]
-fn is_only_a_folder(entry: &CgroupEntry, id: u64) -> bool {
+fn is_ancestor_only(entry: &CgroupEntry, id: u64) -> bool {
     config!(discover) != 0
         && entry.kind == kind::CONTAINER
         && entry.instance == id
@@ -81,8 +81,8 @@ fn found(id: u64, path: *const u8) {
         populated: 0,
         started: 0,
         filtered: 0,
-        blind: 0,
-        left: 0,
+        missed_filter: 0,
+        escaped: 0,
         introduced: 1,
         removed: 0,
     };
@@ -188,8 +188,8 @@ pub(crate) fn attach_task(ctx: BtfTracePointContext) -> i32 {
     match (entry, process) {
         (Some(entry), process) => processes::enter(tgid, entry, filter, process),
         (None, Some(process)) => {
-            blocked::left(tgid);
-            tasks::left(&process);
+            blocked::escaped(tgid);
+            tasks::escaped(&process);
         }
         (None, None) => {}
     }

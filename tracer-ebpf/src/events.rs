@@ -6,7 +6,7 @@ use aya_ebpf::{
     programs::BtfTracePointContext,
 };
 use aya_log_ebpf::debug;
-use tracer_abi::{ABI_SLOTS, AbiClass, Event, ExoticKey, NO_ROW, ROW_LEN};
+use tracer_abi::{ABI_SLOTS, AbiClass, Event, NO_ROW, ROW_LEN, UnindexedKey};
 
 use crate::{
     counters::count,
@@ -31,7 +31,7 @@ pub(crate) fn index_in_row(abi: AbiClass, nr: u32) -> Option<usize> {
 
 /// A call that was seen. One argument instead of many: a BPF function takes five.
 #[derive(Clone, Copy)]
-pub(crate) struct Seen {
+pub(crate) struct ObservedSyscall {
     /// The row it belongs to.
     pub(crate) row: u32,
     /// The number.
@@ -47,12 +47,12 @@ pub(crate) struct Seen {
 /// Marks a call in its row, and announces it when it is new: for what is seen seldom. `regs` may be
 /// null.
 #[inline(never)]
-pub(crate) fn observe(ctx: &BtfTracePointContext, regs: *const u8, seen: &Seen) {
+pub(crate) fn observe(ctx: &BtfTracePointContext, regs: *const u8, seen: &ObservedSyscall) {
     if seen.row == NO_ROW {
         return;
     }
     let Some(index) = index_in_row(seen.abi, seen.nr) else {
-        exotic(ctx, regs, seen);
+        unindexed(ctx, regs, seen);
         return;
     };
     let Some(marks) = maps::MARKS.get_ptr_mut(seen.row) else {
@@ -73,28 +73,28 @@ pub(crate) fn observe(ctx: &BtfTracePointContext, regs: *const u8, seen: &Seen) 
 
 /// A number that no byte in a row stands for: unknown to every kernel so far, or x32.
 #[inline(never)]
-pub(crate) fn exotic(ctx: &BtfTracePointContext, regs: *const u8, seen: &Seen) {
-    let key = ExoticKey {
+pub(crate) fn unindexed(ctx: &BtfTracePointContext, regs: *const u8, seen: &ObservedSyscall) {
+    let key = UnindexedKey {
         row: seen.row,
         nr: seen.nr,
         abi: seen.abi as u32,
         pad: 0,
     };
     // SAFETY: entries are removed when their instance is gone.
-    if unsafe { maps::EXOTIC.get(key) }.is_some() {
+    if unsafe { maps::UNINDEXED.get(key) }.is_some() {
         if seen.again {
             announce(ctx, regs, seen);
         }
         return;
     }
     let value = u32::from(seen.outcome);
-    if maps::EXOTIC
+    if maps::UNINDEXED
         .insert(key, value, u64::from(BPF_NOEXIST))
         .is_ok()
     {
         announce(ctx, regs, seen);
         // SAFETY: as above.
-    } else if unsafe { maps::EXOTIC.get(key) }.is_none() {
+    } else if unsafe { maps::UNINDEXED.get(key) }.is_none() {
         count!(exotic_full);
     }
 }
@@ -102,11 +102,11 @@ pub(crate) fn exotic(ctx: &BtfTracePointContext, regs: *const u8, seen: &Seen) {
 /// Tells user space of a new observation. What does not fit into the ring is counted; the mark
 /// stays.
 #[inline(never)]
-pub(crate) fn announce(ctx: &BtfTracePointContext, regs: *const u8, seen: &Seen) {
+pub(crate) fn announce(ctx: &BtfTracePointContext, regs: *const u8, seen: &ObservedSyscall) {
     if config!(ring) == 0 {
         return;
     }
-    let Seen {
+    let ObservedSyscall {
         row,
         nr,
         abi,

@@ -7,8 +7,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf},
 };
 use tracer_abi::{
-    AccessEvent, CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath, ExoticKey,
-    Operation, ProcessEntry, ROW_BYTES, Row, RowKey, SeenValues, VALUE_NUMBERS, ValueKey, Watch,
+    AccessEvent, CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath, Operation,
+    ProcessEntry, ROW_BYTES, Row, RowKey, SeenValues, UnindexedKey, VALUE_NUMBERS, ValueKey, Watch,
     access::LONG_BYTES,
 };
 
@@ -47,7 +47,7 @@ pub(crate) static FREE_VALUES: Queue<u32> = Queue::with_max_entries(VALUE_NUMBER
 pub(crate) static SEEN_VALUES: Array<SeenValues> = Array::with_max_entries(1024, 0);
 
 #[map]
-pub(crate) static EXOTIC: HashMap<ExoticKey, u32> = HashMap::with_max_entries(1024, 0);
+pub(crate) static UNINDEXED: HashMap<UnindexedKey, u32> = HashMap::with_max_entries(1024, 0);
 
 #[map]
 pub(crate) static PROCESSES: HashMap<u32, ProcessEntry> = HashMap::with_max_entries(1024, 0);
@@ -69,13 +69,13 @@ pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
 /// Only asked for what is done seldom or was not told before, so a hash map: no row could hold all
 /// paths there are.
 #[map]
-pub(crate) static TOLD: HashMap<u64, u32> = HashMap::with_max_entries(1024, 0);
+pub(crate) static REPORTED: HashMap<u64, u32> = HashMap::with_max_entries(1024, 0);
 
 #[map]
-pub(crate) static SIBLINGS: LruHashMap<u64, u32> = LruHashMap::with_max_entries(1024, 0);
+pub(crate) static DIRECTORY_FILES: LruHashMap<u64, u32> = LruHashMap::with_max_entries(1024, 0);
 
 #[map]
-pub(crate) static SALTS: Array<u64> = Array::with_max_entries(1024, 0);
+pub(crate) static ROW_GENERATIONS: Array<u64> = Array::with_max_entries(1024, 0);
 
 #[map]
 pub(crate) static OPERATIONS: Array<Operation> = Array::with_max_entries(ROW_BYTES, 0);
@@ -88,7 +88,8 @@ pub(crate) static EXECUTING: LruHashMap<u32, crate::accesses::Executing> =
 
 /// Where an event is put together that begins with a program's words.
 #[map]
-pub(crate) static GIVEN: PerCpuArray<AccessEvent<LONG_BYTES>> = PerCpuArray::with_max_entries(1, 0);
+pub(crate) static TEXT_SCRATCH: PerCpuArray<AccessEvent<LONG_BYTES>> =
+    PerCpuArray::with_max_entries(1, 0);
 
 #[map]
 pub(crate) static ACCESSES: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);

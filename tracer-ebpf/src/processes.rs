@@ -67,7 +67,7 @@ pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
     match (entry, parent) {
         (None, None) => {}
         (None, Some(parent)) => {
-            if tasks::left(&parent) {
+            if tasks::escaped(&parent) {
                 remember(tgid, &parent);
             }
         }
@@ -88,7 +88,7 @@ pub(crate) fn enter(tgid: u32, entry: &CgroupEntry, filter: u64, process: Option
         if process.instance == entry.instance {
             return;
         }
-        tasks::left(process);
+        tasks::escaped(process);
     }
     if process.is_none() && entry.introduced == 0 {
         // It may as well have moved within the container.

@@ -24,7 +24,7 @@ use tracer_abi::{Control, UNRECORDED_ROW, slot};
 use crate::{
     counters::count,
     maps::{self, Geometry, config},
-    tasks::{self, Found},
+    tasks::{self, RowLookup},
 };
 
 /// What is known of the running task, whose registers are at `regs`: its row, with
@@ -122,7 +122,7 @@ unsafe fn slot_at(control: *mut Control, index: usize) -> *mut u64 {
 #[inline(never)]
 fn look_up_and_keep(offset: u64, index: usize, stamp: u64) -> u32 {
     count!(misses);
-    let Found { row, lasts } = tasks::look_up();
+    let RowLookup { row, lasts } = tasks::look_up();
     let Some(control) = maps::CONTROL.get_ptr_mut(0) else {
         return row;
     };

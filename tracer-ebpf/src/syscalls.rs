@@ -8,7 +8,7 @@ use tracer_abi::{AbiClass, AbiTest, FILTERED_BIT, NO_ROW, UNRECORDED_ROW, X32_BI
 use crate::{
     arguments, blocked,
     counters::count,
-    events::{self, Seen},
+    events::{self, ObservedSyscall},
     kernel::{field, low},
     maps::{self, config},
     slots, tasks,
@@ -46,14 +46,14 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
 
     let abi = abi_of(regs, nr);
     let Some(index) = events::index_in_row(abi, nr) else {
-        let outcome = outcome::MADE;
+        let outcome = outcome::EXECUTED;
         if abi == AbiClass::X32 && may_load_a_filter(nr & !X32_BIT) {
             slots::drop_own_slot(regs);
         }
-        events::exotic(
+        events::unindexed(
             &ctx,
             regs,
-            &Seen {
+            &ObservedSyscall {
                 row,
                 nr,
                 abi,
@@ -71,7 +71,7 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
     unsafe {
         let mark = marks.cast::<u8>().add(index);
         match mark.read_volatile() {
-            outcome::MADE => {}
+            outcome::EXECUTED => {}
             seen => {
                 let watch = arguments::watch(index);
                 let loads = may_load_a_filter(nr);
@@ -79,9 +79,9 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
                     slots::drop_own_slot(regs);
                 }
                 let outcome = if loads || watch.is_some() {
-                    outcome::MADE_EACH_TIME
+                    outcome::EXECUTED_CHECK_AGAIN
                 } else {
-                    outcome::MADE
+                    outcome::EXECUTED
                 };
                 if seen == 0 {
                     // A plain store of one byte: it cannot undo what another CPU marks.
@@ -89,7 +89,7 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
                     events::announce(
                         &ctx,
                         regs,
-                        &Seen {
+                        &ObservedSyscall {
                             row,
                             nr,
                             abi,

@@ -22,7 +22,7 @@ use crate::{
 
 /// What a look-up gave.
 #[derive(Clone, Copy)]
-pub(crate) struct Found {
+pub(crate) struct RowLookup {
     /// As [`slots::row_of_current`] returns it.
     pub(crate) row: u32,
     /// Whether it holds until something drops the slot.
@@ -31,7 +31,7 @@ pub(crate) struct Found {
 
 /// Who the running task is to a recording.
 #[derive(Clone, Copy)]
-struct Who {
+struct Caller {
     key: RowKey,
     /// Address of its seccomp filter, 0 for none.
     filter: u64,
@@ -89,7 +89,7 @@ pub(crate) fn is_started(entry: &CgroupEntry) -> bool {
 /// workload with it. A runtime's own process does not, nor one whose instance is not recorded any
 /// more.
 #[inline(always)]
-pub(crate) fn left(process: &ProcessEntry) -> bool {
+pub(crate) fn escaped(process: &ProcessEntry) -> bool {
     if process.phase == Phase::Setup as u32 {
         return false;
     }
@@ -97,32 +97,32 @@ pub(crate) fn left(process: &ProcessEntry) -> bool {
         return false;
     };
     // SAFETY: words are written whole.
-    unsafe { (&raw mut (*root).left).write_volatile(1) };
+    unsafe { (&raw mut (*root).escaped).write_volatile(1) };
     true
 }
 
 /// The row of the running task, from the maps.
 #[inline(never)]
-pub(crate) fn look_up() -> Found {
+pub(crate) fn look_up() -> RowLookup {
     let Some(who) = who() else {
-        return Found {
+        return RowLookup {
             row: UNRECORDED_ROW,
             lasts: true,
         };
     };
     let bit = if who.filter == 0 { 0 } else { FILTERED_BIT };
     let row = row_of(who.key);
-    Found {
+    RowLookup {
         row: row | bit,
         // Without a row it is looked up each time, so that each call that is lost counts.
-        lasts: row != NO_ROW && !Phase::of(who.key.phase).is_runtime(),
+        lasts: row != NO_ROW && !Phase::from_number(who.key.phase).is_runtime(),
     }
 }
 
 /// The row of another task, which the kernel is about to do something to. Nothing is noted of it.
 #[inline(never)]
-pub(crate) fn look_up_other(task: *const u8) -> Found {
-    let unrecorded = Found {
+pub(crate) fn look_up_other(task: *const u8) -> RowLookup {
+    let unrecorded = RowLookup {
         row: UNRECORDED_ROW,
         lasts: false,
     };
@@ -139,7 +139,7 @@ pub(crate) fn look_up_other(task: *const u8) -> Found {
         phase: phase(&entry, process.as_ref(), filter) as u32,
         blocked: 0,
     };
-    Found {
+    RowLookup {
         row: row_of(key),
         lasts: false,
     }
@@ -188,18 +188,18 @@ pub(crate) fn row_of_blocked() -> u32 {
 }
 
 #[inline(always)]
-fn who() -> Option<Who> {
+fn who() -> Option<Caller> {
     let entry = entry_of_current()?;
     let tgid = low(bpf_get_current_pid_tgid() >> 32);
     // SAFETY: the offset of that field.
     let filter = unsafe { of_current::<u64>(config!(task_seccomp_filter)) }.unwrap_or(0);
     let process = maps::PROCESSES.get_ptr_mut(tgid);
     if filter != 0 {
-        came_under_a_filter(&entry, process, tgid);
+        note_filter(&entry, process, tgid);
     }
     // SAFETY: an entry is removed when its process is gone.
     let process = process.map(|process| unsafe { *process });
-    Some(Who {
+    Some(Caller {
         key: RowKey {
             instance: entry.instance,
             exe: process.map_or(entry.first_exe, |process| process.exe),
@@ -225,10 +225,10 @@ fn phase(entry: &CgroupEntry, process: Option<&ProcessEntry>, filter: u64) -> Ph
             if filter == process.filter {
                 Phase::Setup
             } else {
-                Phase::Window
+                Phase::RuntimeInit
             }
         }
-        Some(process) => Phase::of(process.phase),
+        Some(process) => Phase::from_number(process.phase),
         // It was there before the recording, or its entry found no room: as part of the workload
         // nothing it does is hidden. Before there is a workload it can only be a runtime that is
         // just being moved in: the move is in force a moment before its tracepoint.
@@ -240,7 +240,7 @@ fn phase(entry: &CgroupEntry, process: Option<&ProcessEntry>, filter: u64) -> Ph
 /// Notes that a task of an instance is under a filter, once for the instance and once for the
 /// process.
 #[inline(always)]
-fn came_under_a_filter(entry: &CgroupEntry, process: Option<*mut ProcessEntry>, tgid: u32) {
+fn note_filter(entry: &CgroupEntry, process: Option<*mut ProcessEntry>, tgid: u32) {
     let mut is_runtime = false;
     if let Some(process) = process {
         // SAFETY: an entry is removed when its process is gone; words are written whole.
@@ -264,7 +264,7 @@ fn came_under_a_filter(entry: &CgroupEntry, process: Option<*mut ProcessEntry>, 
         // What is stopped of a runtime's calls does not matter. It is asked again with each of them, as
         // none is kept in a slot, and with the first one of the workload.
         if !is_runtime && !slots::exits_are_watched() {
-            (&raw mut (*root).blind).write_volatile(1);
+            (&raw mut (*root).missed_filter).write_volatile(1);
         }
         if (&raw const (*root).filtered).read_volatile() == 0 {
             (&raw mut (*root).filtered).write_volatile(1);

@@ -16,7 +16,7 @@ use tracer_core::recording::{
 };
 
 /// Name of the recording in a workload's folder.
-pub const RECORDING: &str = "recording.json";
+pub const RECORDING_FILE: &str = "recording.json";
 
 /// Why a file could not be read or written.
 #[derive(Debug, Error)]
@@ -39,7 +39,7 @@ pub enum StoreError {
     },
     /// It is no recording.
     #[error("{} is {cause}; record again, or restore the file", .path.display())]
-    Malformed {
+    ParseError {
         /// Which file.
         path: PathBuf,
         /// What and where, with line and column.
@@ -77,7 +77,7 @@ pub enum StoreError {
 /// [`StoreError`]; nothing is guessed or left out.
 pub fn read(path: &Path) -> Result<Recording, StoreError> {
     let path = if path.is_dir() {
-        path.join(RECORDING)
+        path.join(RECORDING_FILE)
     } else {
         path.to_owned()
     };
@@ -101,7 +101,7 @@ pub fn read(path: &Path) -> Result<Recording, StoreError> {
 /// Reads the bytes of a recording; `path` is for messages.
 ///
 /// # Errors
-/// [`StoreError::Malformed`], [`StoreError::Schema`].
+/// [`StoreError::ParseError`], [`StoreError::Schema`].
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Recording, StoreError> {
     let path = || path.to_owned();
     json::parse(bytes).map_err(|error| match error {
@@ -109,7 +109,7 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Recording, StoreError> {
             path: path(),
             found,
         },
-        other => StoreError::Malformed {
+        other => StoreError::ParseError {
             path: path(),
             cause: other,
         },
@@ -120,13 +120,13 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Recording, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Folder`].
-pub fn prepare(folder: &Path) -> Result<(), StoreError> {
+pub fn prepare(directory: &Path) -> Result<(), StoreError> {
     let failed = |cause| StoreError::Folder {
-        path: folder.to_owned(),
+        path: directory.to_owned(),
         cause,
     };
-    fs::create_dir_all(folder).map_err(failed)?;
-    NamedTempFile::new_in(folder).map_err(failed)?;
+    fs::create_dir_all(directory).map_err(failed)?;
+    NamedTempFile::new_in(directory).map_err(failed)?;
     Ok(())
 }
 
@@ -135,13 +135,13 @@ pub fn prepare(folder: &Path) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Write`]; what stood there before is untouched, unless the renames themselves fail.
-pub fn write(folder: &Path, files: &[(impl AsRef<str>, String)]) -> Result<(), StoreError> {
-    let mut folders = BTreeSet::from([folder.to_owned()]);
+pub fn write(directory: &Path, files: &[(impl AsRef<str>, String)]) -> Result<(), StoreError> {
+    let mut folders = BTreeSet::from([directory.to_owned()]);
     let written = files
         .iter()
         .map(|(name, text)| {
-            let path = folder.join(name.as_ref());
-            let parent = path.parent().unwrap_or(folder).to_owned();
+            let path = directory.join(name.as_ref());
+            let parent = path.parent().unwrap_or(directory).to_owned();
             let made = fs::create_dir_all(&parent);
             let file = made.and_then(|()| temporary(&parent, text));
             folders.insert(parent);
@@ -156,11 +156,11 @@ pub fn write(folder: &Path, files: &[(impl AsRef<str>, String)]) -> Result<(), S
         })?;
     }
     // The names are on disk when the folders are.
-    for folder in folders {
-        File::open(&folder)
-            .and_then(|folder| folder.sync_all())
+    for directory in folders {
+        File::open(&directory)
+            .and_then(|directory| directory.sync_all())
             .map_err(|cause| StoreError::Write {
-                path: folder.clone(),
+                path: directory.clone(),
                 cause,
             })?;
     }
@@ -172,11 +172,11 @@ pub fn write(folder: &Path, files: &[(impl AsRef<str>, String)]) -> Result<(), S
 /// # Errors
 /// [`StoreError::Write`], with the first that does not go.
 pub fn remove<'a>(
-    folder: &Path,
+    directory: &Path,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Result<(), StoreError> {
     for name in names {
-        let path = folder.join(name);
+        let path = directory.join(name);
         match fs::remove_file(&path) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
                 return Err(StoreError::Write { path, cause });
@@ -187,14 +187,14 @@ pub fn remove<'a>(
     Ok(())
 }
 
-fn temporary(folder: &Path, text: &str) -> io::Result<NamedTempFile> {
+fn temporary(directory: &Path, text: &str) -> io::Result<NamedTempFile> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let mut file = tempfile::Builder::new()
         .prefix(".tracer-")
         // Profiles are made to be committed and reviewed: as readable as any file, by the umask.
         .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(folder)?;
+        .tempfile_in(directory)?;
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     Ok(file)

@@ -39,12 +39,15 @@ fn refusal(text: &str) -> String {
 }
 
 #[test]
-fn what_is_written_is_read_back() {
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &[(RECORDING, to_json(&sample()))]).unwrap();
-    assert_eq!(read(folder.path()).unwrap(), sample());
-    assert_eq!(read(&folder.path().join(RECORDING)).unwrap(), sample());
-    let mode = fs::metadata(folder.path().join(RECORDING))
+fn written_recording_is_read_back() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), &[(RECORDING_FILE, to_json(&sample()))]).unwrap();
+    assert_eq!(read(directory.path()).unwrap(), sample());
+    assert_eq!(
+        read(&directory.path().join(RECORDING_FILE)).unwrap(),
+        sample()
+    );
+    let mode = fs::metadata(directory.path().join(RECORDING_FILE))
         .unwrap()
         .permissions()
         .mode();
@@ -52,7 +55,7 @@ fn what_is_written_is_read_back() {
 }
 
 #[test]
-fn a_newer_schema_is_refused_as_such() {
+fn newer_schema_is_rejected() {
     let newer = to_json(&sample())
         .replace("recording/v1", "recording/v2")
         .replace("\"workload\"", "\"workloads\"");
@@ -60,7 +63,7 @@ fn a_newer_schema_is_refused_as_such() {
 }
 
 #[test]
-fn truncated_unknown_and_duplicate_have_a_position() {
+fn malformed_files_are_rejected_with_a_position() {
     let text = to_json(&sample());
     let cut = &text[..text.len() / 2];
     assert!(refusal(cut).contains("line "), "{}", refusal(cut));
@@ -81,35 +84,38 @@ fn truncated_unknown_and_duplicate_have_a_position() {
 }
 
 #[test]
-fn a_huge_file_is_not_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("huge.json");
+fn huge_file_is_rejected_unread() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("huge.json");
     File::create(&path).unwrap().set_len(200 << 20).unwrap();
     let error = read(&path).unwrap_err();
     assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
 }
 
 #[test]
-fn a_failed_write_leaves_no_temporary_file() {
-    let folder = tempfile::tempdir().unwrap();
-    write(folder.path(), &[("a", "old".to_owned())]).unwrap();
+fn failed_write_leaves_no_temporary_file() {
+    let directory = tempfile::tempdir().unwrap();
+    write(directory.path(), &[("a", "old".to_owned())]).unwrap();
     let files = [("a", "new".to_owned()), ("a/b", "x".to_owned())];
-    let result = write(folder.path(), &files);
+    let result = write(directory.path(), &files);
     assert!(result.is_err());
-    let names: Vec<_> = fs::read_dir(folder.path())
+    let names: Vec<_> = fs::read_dir(directory.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(names, ["a"], "no temporary file is left");
-    assert_eq!(fs::read_to_string(folder.path().join("a")).unwrap(), "old");
+    assert_eq!(
+        fs::read_to_string(directory.path().join("a")).unwrap(),
+        "old"
+    );
 }
 
 #[test]
-fn files_in_folders_get_their_folders() {
-    let folder = tempfile::tempdir().unwrap();
+fn missing_directories_are_created() {
+    let directory = tempfile::tempdir().unwrap();
     for text in ["one", "two"] {
-        write(folder.path(), &[("x/y/z", text.to_owned())]).unwrap();
-        let path = folder.path().join("x/y/z");
+        write(directory.path(), &[("x/y/z", text.to_owned())]).unwrap();
+        let path = directory.path().join("x/y/z");
         assert_eq!(fs::read_to_string(path).unwrap(), text);
     }
 }

@@ -6,12 +6,12 @@ use syscalls::Abi;
 use tracer::store;
 use tracer_core::{
     audit::{self, Context, Finding, Input, Lookup, Severity, rules},
-    profile::seccomp::{oci::OciSeccomp, read::Kernel},
+    profile::seccomp::{oci::OciSeccomp, read::KernelVersion},
     recording::Recording,
 };
 
 #[test]
-fn the_page_is_made_of_the_rules() {
+fn rules_page_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/audit-rules.md");
     if env::var_os("TRACER_UPDATE").is_some() {
         fs::write(&path, rules::page()).unwrap();
@@ -44,7 +44,7 @@ fn audited(profile: &OciSeccomp, recordings: &[Recording]) -> anyhow::Result<Vec
     let context = Context {
         native: Abi::X86_64,
         capabilities: &capabilities,
-        kernel: Kernel {
+        kernel_version: KernelVersion {
             version: 6,
             major: 1,
         },
@@ -60,7 +60,7 @@ fn audited(profile: &OciSeccomp, recordings: &[Recording]) -> anyhow::Result<Vec
 }
 
 #[test]
-fn what_tracer_generates_has_no_flaw() {
+fn generated_profile_has_no_findings() {
     let (recording, profile) = example().unwrap();
     let found = audited(&profile, &[recording]).unwrap();
     let bad: Vec<_> = found
@@ -71,7 +71,7 @@ fn what_tracer_generates_has_no_flaw() {
 }
 
 #[test]
-fn what_was_recorded_and_is_denied_breaks() {
+fn denying_a_recorded_call_is_critical() {
     let (recording, mut profile) = example().unwrap();
     for entry in &mut profile.syscalls {
         entry.names.retain(|name| name != "epoll_wait");
@@ -89,7 +89,7 @@ fn what_was_recorded_and_is_denied_breaks() {
 }
 
 #[test]
-fn what_was_never_used_can_go() {
+fn unused_grants_are_reported() {
     let (recording, mut profile) = example().unwrap();
     let entry = profile
         .syscalls
@@ -102,7 +102,7 @@ fn what_was_never_used_can_go() {
     let found = audited(&profile, &[recording]).unwrap();
     let needless: Vec<_> = found
         .iter()
-        .filter(|it| it.id == "needless-grant")
+        .filter(|it| it.id == "unused-syscalls-allowed")
         .collect();
     let [finding] = needless.as_slice() else {
         panic!("{found:#?}");
@@ -117,13 +117,13 @@ fn what_was_never_used_can_go() {
 
 /// What SARIF 2.1.0 requires (sarif-schema-2.1.0.json, `required`), and how its numbers count.
 #[test]
-fn sarif_has_what_the_schema_requires() {
+fn sarif_has_all_required_fields() {
     let text = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"name": "chmod", "action": "SCMP_ACT_ERRNO"}]}"#;
     let capabilities = BTreeSet::new();
     let context = Context {
         native: Abi::X86_64,
         capabilities: &capabilities,
-        kernel: Kernel {
+        kernel_version: KernelVersion {
             version: 6,
             major: 1,
         },

@@ -25,7 +25,7 @@ const DOCUMENTS: [&str; 19] = [
 ];
 
 #[test]
-fn documents_have_no_placeholders_and_no_dead_links() {
+fn documents_have_no_placeholders_or_dead_links() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for document in DOCUMENTS {
         let path = root.join(document);

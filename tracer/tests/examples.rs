@@ -52,7 +52,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 #[test]
-fn the_examples_are_rendered_from_their_recordings() {
+fn examples_match_their_recordings() {
     for example in examples() {
         let output = tempfile::tempdir().unwrap();
         let option = Path::new("--output");
@@ -74,7 +74,7 @@ fn the_examples_are_rendered_from_their_recordings() {
 }
 
 #[test]
-fn the_examples_are_of_no_machine_in_particular() {
+fn examples_name_no_machine() {
     for example in examples() {
         let recording = example.join("recording.json");
         assert!(fs::metadata(&recording).unwrap().len() <= MOST);
@@ -86,7 +86,7 @@ fn the_examples_are_of_no_machine_in_particular() {
 }
 
 #[test]
-fn each_example_makes_a_page() {
+fn each_example_renders_a_page() {
     for example in examples() {
         let folder = tempfile::tempdir().unwrap();
         let page = folder.path().join("report.html");

@@ -5,7 +5,7 @@ use std::{env, fs, path::Path};
 use tracer_core::recording::Recording;
 
 #[test]
-fn the_committed_schema_is_the_types_schema() {
+fn committed_schema_is_up_to_date() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/recording.schema.json");
     let schema = schemars::schema_for!(Recording);
     let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";

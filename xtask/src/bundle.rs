@@ -65,15 +65,15 @@ pub(crate) enum Life {
 /// The file in a bundle that describes what is executed in its container.
 pub(crate) const PROCESS: &str = "process.json";
 
-/// Writes a bundle to `folder`, which must not be there yet.
+/// Writes a bundle to `directory`, which must not be there yet.
 pub(crate) fn write(
-    folder: &Path,
+    directory: &Path,
     busybox: &Path,
     cgroup: &str,
     setting: Setting,
     life: Life,
 ) -> Result<()> {
-    let root = folder.join("root");
+    let root = directory.join("root");
     let terminal = setting.has_terminal();
     let config = json!({
         "ociVersion": "1.0.2",
@@ -112,11 +112,11 @@ pub(crate) fn write(
             "user:x:1000:1000::/:/bin/busybox\n",
         )?;
         fs::write(root.join("etc/group"), "user:x:1000:\n")?;
-        fs::write(folder.join("config.json"), config.to_string())?;
+        fs::write(directory.join("config.json"), config.to_string())?;
         let exec = process(setting, terminal, &["true"]);
-        fs::write(folder.join(PROCESS), exec.to_string())
+        fs::write(directory.join(PROCESS), exec.to_string())
     };
-    write().with_context(|| format!("cannot make a bundle in {}", folder.display()))
+    write().with_context(|| format!("cannot make a bundle in {}", directory.display()))
 }
 
 fn process(setting: Setting, terminal: bool, arguments: &[&str]) -> Value {

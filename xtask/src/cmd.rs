@@ -73,7 +73,7 @@ pub(crate) fn not_started(command: &Command) -> String {
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
+        .map(|directory| directory.join(program))
         .find(|file| is_executable(file))
 }
 
@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_names_the_command_and_its_status() {
+    fn failure_names_the_command_and_its_status() {
         let error = run(Command::new("sh").env("A", "b c").args(["-c", "exit 3"])).unwrap_err();
         assert_eq!(
             error.to_string(),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_not_there_is_named() {
+    fn missing_program_is_named() {
         let error = read(&mut Command::new("/nowhere/at all")).unwrap_err();
         assert_eq!(error.to_string(), "cannot start `'/nowhere/at all'`");
     }

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::bundle::{self, Life, Setting, Variation};
 use crate::cmd;
-use crate::window::STRACE;
+use crate::runtime_init::STRACE;
 
 /// How long a command, or a state that is waited for, may take; a hundredth of that is usual.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,28 +19,28 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A container of a runtime, which goes away when this is dropped.
 pub(crate) struct Container<'a> {
     runtime: &'a Path,
-    folder: PathBuf,
+    directory: PathBuf,
     setting: Setting,
     /// The runtime that created it, under strace, which ends with the container.
     tracer: Option<Child>,
 }
 
 impl<'a> Container<'a> {
-    /// Writes the bundle to `folder`, which must not be there yet. `group` is what its cgroup is
+    /// Writes the bundle to `directory`, which must not be there yet. `group` is what its cgroup is
     /// below.
     pub(crate) fn new(
         runtime: &'a Path,
         busybox: &Path,
-        folder: &Path,
+        directory: &Path,
         group: &str,
         setting: Setting,
         life: Life,
     ) -> Result<Self> {
-        let cgroup = format!("/{group}/{}", id(folder));
-        bundle::write(folder, busybox, &cgroup, setting, life)?;
+        let cgroup = format!("/{group}/{}", id(directory));
+        bundle::write(directory, busybox, &cgroup, setting, life)?;
         Ok(Self {
             runtime,
-            folder: folder.to_path_buf(),
+            directory: directory.to_path_buf(),
             setting,
             tracer: None,
         })
@@ -48,9 +48,9 @@ impl<'a> Container<'a> {
 
     /// Runs it to its end and returns what strace saw.
     pub(crate) fn run(&self) -> Result<String> {
-        let log = self.folder.join("run.log");
+        let log = self.directory.join("run.log");
         let verb = ["run", "--bundle"].map(PathBuf::from);
-        let arguments = verb.into_iter().chain([self.folder.clone(), self.id()]);
+        let arguments = verb.into_iter().chain([self.directory.clone(), self.id()]);
         finish(
             &mut self.traced(&log, self.setting.has_terminal(), arguments),
             self.setting,
@@ -62,9 +62,9 @@ impl<'a> Container<'a> {
     /// [ended](Self::end).
     pub(crate) fn start(&mut self) -> Result<()> {
         let verb = ["create", "--bundle"].map(PathBuf::from);
-        let arguments = verb.into_iter().chain([self.folder.clone(), self.id()]);
-        let mut command = self.traced(&self.folder.join("start.log"), false, arguments);
-        let errors = File::create(self.folder.join("errors")).context("cannot make a file")?;
+        let arguments = verb.into_iter().chain([self.directory.clone(), self.id()]);
+        let mut command = self.traced(&self.directory.join("start.log"), false, arguments);
+        let errors = File::create(self.directory.join("errors")).context("cannot make a file")?;
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -83,9 +83,9 @@ impl<'a> Container<'a> {
 
     /// Executes another program in it and returns what strace saw.
     pub(crate) fn exec(&self) -> Result<String> {
-        let log = self.folder.join("exec.log");
+        let log = self.directory.join("exec.log");
         let verb = ["exec", "--process"].map(PathBuf::from);
-        let process = self.folder.join(bundle::PROCESS);
+        let process = self.directory.join(bundle::PROCESS);
         let arguments = verb.into_iter().chain([process, self.id()]);
         finish(
             &mut self.traced(&log, self.setting.has_terminal(), arguments),
@@ -97,7 +97,7 @@ impl<'a> Container<'a> {
     /// Ends it, and returns what strace saw of its start.
     pub(crate) fn end(mut self) -> Result<String> {
         self.delete()?;
-        read(&self.folder.join("start.log"))
+        read(&self.directory.join("start.log"))
     }
 
     fn delete(&mut self) -> Result<()> {
@@ -111,7 +111,7 @@ impl<'a> Container<'a> {
     }
 
     fn id(&self) -> PathBuf {
-        PathBuf::from(id(&self.folder))
+        PathBuf::from(id(&self.directory))
     }
 
     fn runtime(&self) -> Command {
@@ -121,7 +121,7 @@ impl<'a> Container<'a> {
     }
 
     fn options(&self, command: &mut Command) {
-        command.arg("--root").arg(self.folder.join("state"));
+        command.arg("--root").arg(self.directory.join("state"));
         if self.runtime.ends_with("crun") {
             command.arg("--cgroup-manager=cgroupfs");
         }
@@ -172,7 +172,7 @@ impl<'a> Container<'a> {
                 None => None,
             };
             if ended.is_some() || Instant::now() > deadline {
-                let errors = fs::read_to_string(self.folder.join("errors")).unwrap_or_default();
+                let errors = fs::read_to_string(self.directory.join("errors")).unwrap_or_default();
                 bail!("the container never was {status}: {state}\n{errors}");
             }
             thread::sleep(Duration::from_millis(5));
@@ -182,7 +182,7 @@ impl<'a> Container<'a> {
 
 impl Drop for Container<'_> {
     fn drop(&mut self) {
-        if self.folder.join("state").join(self.id()).exists() {
+        if self.directory.join("state").join(self.id()).exists() {
             // What went wrong before this is worth telling.
             let _ = self.delete();
         }
@@ -190,12 +190,12 @@ impl Drop for Container<'_> {
             let _ = tracer.kill();
             let _ = tracer.wait();
         }
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
-fn id(folder: &Path) -> String {
-    let name = folder.file_name().unwrap_or_default();
+fn id(directory: &Path) -> String {
+    let name = directory.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }
 

@@ -16,12 +16,12 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 pub(crate) struct Apt {
     /// Where the packages come from.
     pub(crate) mirror: String,
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 impl Apt {
-    /// Makes one that keeps all it has in `folder`.
-    pub(crate) fn new(folder: &Path, suite: &str) -> Result<Self> {
+    /// Makes one that keeps all it has in `directory`.
+    pub(crate) fn new(directory: &Path, suite: &str) -> Result<Self> {
         if !Path::new(KEYRING).exists() {
             bail!("{KEYRING} is missing: apt-get install debian-archive-keyring");
         }
@@ -29,14 +29,14 @@ impl Apt {
         let source = format!("deb [arch=amd64 signed-by={KEYRING}] {mirror} {suite} main\n");
         ["state/lists/partial", "cache/archives/partial"]
             .iter()
-            .try_for_each(|name| fs::create_dir_all(folder.join(name)))
-            .and_then(|()| fs::write(folder.join("sources.list"), source))
+            .try_for_each(|name| fs::create_dir_all(directory.join(name)))
+            .and_then(|()| fs::write(directory.join("sources.list"), source))
             // A machine on which nothing is installed.
-            .and_then(|()| fs::write(folder.join("status"), ""))
-            .with_context(|| format!("cannot prepare {}", folder.display()))?;
+            .and_then(|()| fs::write(directory.join("status"), ""))
+            .with_context(|| format!("cannot prepare {}", directory.display()))?;
         Ok(Self {
             mirror,
-            folder: folder.to_path_buf(),
+            directory: directory.to_path_buf(),
         })
     }
 
@@ -50,9 +50,9 @@ impl Apt {
         cmd::run(
             self.command("apt-get")
                 .args(["--quiet=2", "download", package])
-                .current_dir(&self.folder),
+                .current_dir(&self.directory),
         )?;
-        files(&self.folder)
+        files(&self.directory)
     }
 
     /// Fetches a package with all that it depends on. Returns their files.
@@ -62,7 +62,7 @@ impl Apt {
                 .args(["--quiet=2", "install", "--download-only", "--yes"])
                 .args(["--no-install-recommends", package]),
         )?;
-        files(&self.folder.join("cache/archives"))
+        files(&self.directory.join("cache/archives"))
     }
 
     /// Forgets the packages that were fetched.
@@ -72,7 +72,7 @@ impl Apt {
 
     /// Removes all of it.
     pub(crate) fn remove(self) -> Result<()> {
-        fs::remove_dir_all(&self.folder).context("cannot remove apt's folder")
+        fs::remove_dir_all(&self.directory).context("cannot remove apt's folder")
     }
 
     /// One of its programs, set to this suite.
@@ -80,10 +80,10 @@ impl Apt {
         let mut command = Command::new(program);
         let option = |name: &str, value: &Path| format!("{name}={}", value.display());
         for option in [
-            option("Dir::State", &self.folder.join("state")),
-            option("Dir::State::status", &self.folder.join("status")),
-            option("Dir::Cache", &self.folder.join("cache")),
-            option("Dir::Etc::sourcelist", &self.folder.join("sources.list")),
+            option("Dir::State", &self.directory.join("state")),
+            option("Dir::State::status", &self.directory.join("status")),
+            option("Dir::Cache", &self.directory.join("cache")),
+            option("Dir::Etc::sourcelist", &self.directory.join("sources.list")),
             option("Dir::Etc::sourceparts", Path::new("/dev/null")),
             "APT::Architecture=amd64".into(),
             // Nobody else is in its folder, and it is nothing to the machine's dpkg.
@@ -109,16 +109,16 @@ pub(crate) fn unpack(packages: &[PathBuf], into: &Path) -> Result<()> {
 }
 
 /// The packages in a folder.
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .with_context(|| format!("cannot read {}", folder.display()))?
+fn files(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut files: Vec<_> = fs::read_dir(directory)
+        .with_context(|| format!("cannot read {}", directory.display()))?
         .flatten()
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|kind| kind == "deb"))
         .collect();
     files.sort();
     if files.is_empty() {
-        bail!("apt fetched nothing to {}", folder.display());
+        bail!("apt fetched nothing to {}", directory.display());
     }
     Ok(files)
 }
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mirror_is_found_in_both_formats() {
+    fn finds_the_mirror_in_both_formats() {
         let old = "# deb http://old.example/debian x main\n\
             deb https://other.example/apt x main\n\
             deb [arch=amd64] http://a.example/debian/ bookworm main\n";

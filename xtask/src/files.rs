@@ -13,14 +13,15 @@ pub(crate) fn copy_if_changed(from: &Path, to: &Path) -> Result<bool> {
     if same(&bytes, to)? {
         return Ok(false);
     }
-    let folder = to.parent().context("a file needs a folder")?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let directory = to.parent().context("a file needs a folder")?;
+    fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
     // A name of this process's own: two builds at once must not write into one file.
     let name = to
         .file_name()
         .context("a file needs a name")?
         .to_string_lossy();
-    let partial = folder.join(format!(".{name}.{}", std::process::id()));
+    let partial = directory.join(format!(".{name}.{}", std::process::id()));
     let written = write(&bytes, from, &partial).and_then(|()| fs::rename(&partial, to));
     if written.is_err() {
         // The copy's own failure is the one worth telling.
@@ -50,10 +51,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_equal_file_is_left_alone() {
-        let folder = std::env::temp_dir().join(format!("xtask-files-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let (from, to) = (folder.join("from"), folder.join("deep/to"));
+    fn unchanged_file_is_not_rewritten() {
+        let directory = std::env::temp_dir().join(format!("xtask-files-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (from, to) = (directory.join("from"), directory.join("deep/to"));
         fs::write(&from, "one").unwrap();
         assert!(copy_if_changed(&from, &to).unwrap());
         assert!(!copy_if_changed(&from, &to).unwrap());
@@ -61,10 +62,10 @@ mod tests {
         assert!(copy_if_changed(&from, &to).unwrap());
         assert_eq!(fs::read_to_string(&to).unwrap(), "two");
         assert_eq!(
-            fs::read_dir(folder.join("deep")).unwrap().count(),
+            fs::read_dir(directory.join("deep")).unwrap().count(),
             1,
             "no partial file stays"
         );
-        fs::remove_dir_all(&folder).unwrap();
+        fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -56,8 +56,8 @@ impl Kernel {
         if let Ok(kernel) = Self::open(&home) {
             return Ok(kernel);
         }
-        let folder = workspace.target.join("vm");
-        let partial = folder.join(format!(".{}.{}", release.name(), std::process::id()));
+        let directory = workspace.target.join("vm");
+        let partial = directory.join(format!(".{}.{}", release.name(), std::process::id()));
         let made = fetch(release, &partial).and_then(|()| {
             Self::open(&partial)?;
             // Another run may have made it meanwhile; then this one is not needed.
@@ -175,14 +175,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_behind_the_metapackage() {
+    fn finds_the_kernel_behind_the_metapackage() {
         let depends = "linux-image-amd64\n  Depends: linux-image-6.1.0-50-amd64\n";
         assert_eq!(dependency(depends), Some("linux-image-6.1.0-50-amd64"));
         assert_eq!(dependency("linux-image-amd64\n"), None);
     }
 
     #[test]
-    fn what_is_built_in_has_no_file() {
+    fn built_in_modules_have_no_file() {
         let plan = "builtin virtio\ninsmod /k/lib/modules/6/kernel/net/9p/9pnet.ko.xz \n";
         let files: Vec<_> = insmods(plan).collect();
         assert_eq!(

@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn expressions_are_evaluated() {
+    fn evaluates_licence_expressions() {
         for fine in [
             "MIT",
             "MIT OR GPL-3.0-only",
@@ -191,13 +191,13 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_is_for_one_crate() {
+    fn exception_applies_to_one_crate() {
         assert_eq!(refusal("odd", Some("Zlib")), None);
         assert!(refusal("other", Some("Zlib")).is_some());
     }
 
     #[test]
-    fn no_licence_and_nonsense_are_refused() {
+    fn missing_or_invalid_licence_is_refused() {
         assert_eq!(
             refusal("some", None).unwrap(),
             "  some 1.0.0: it states no licence"
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_registry_is_a_source() {
+    fn only_registry_sources_are_allowed() {
         let rules = Rules::parse(DENY).unwrap();
         let package = |source: Value| json!({ "name": "a", "version": "1.0.0", "license": "MIT", "source": source });
         assert_eq!(rules.refuse(&package(Value::Null)), None);
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_allows_nothing_is_an_error() {
+    fn empty_allow_list_is_an_error() {
         assert!(Rules::parse("[licenses]").is_err());
         assert!(Rules::parse("[licenses]\nallow = ['no such licence']").is_err());
     }

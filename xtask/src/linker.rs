@@ -65,9 +65,9 @@ fn works(linker: &Path) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-fn install(workspace: &Workspace, toolchain: &Toolchain, folder: &Path) -> Result<()> {
+fn install(workspace: &Workspace, toolchain: &Toolchain, directory: &Path) -> Result<()> {
     // llvm-sys takes this layout for an installed LLVM; a shared library is all that it links.
-    let prefix = folder.join("llvm");
+    let prefix = directory.join("llvm");
     let library = toolchain.libllvm()?;
     fs::create_dir_all(prefix.join("lib"))
         .and_then(|()| symlink(&library, prefix.join("lib/libLLVM.so")))
@@ -82,7 +82,7 @@ fn install(workspace: &Workspace, toolchain: &Toolchain, folder: &Path) -> Resul
     ]
     .map(|argument| format!("-Clink-arg={argument}"))
     .join("\x1f");
-    let root = folder.join("root");
+    let root = directory.join("root");
     cmd::run(
         workspace
             .cargo()
@@ -96,7 +96,7 @@ fn install(workspace: &Workspace, toolchain: &Toolchain, folder: &Path) -> Resul
             .arg(&root)
             // Else cargo advises to add this temporary folder to PATH.
             .env("PATH", path_with(root.join("bin"))?)
-            .env("CARGO_TARGET_DIR", folder.join("build"))
+            .env("CARGO_TARGET_DIR", directory.join("build"))
             // Its release profile asks for debug information, which costs time and serves nobody.
             .env("CARGO_PROFILE_RELEASE_DEBUG", "false")
             .env("LLVM_PREFIX", &prefix)
@@ -104,9 +104,9 @@ fn install(workspace: &Workspace, toolchain: &Toolchain, folder: &Path) -> Resul
     )
 }
 
-fn path_with(folder: PathBuf) -> Result<OsString> {
+fn path_with(directory: PathBuf) -> Result<OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::join_paths(std::env::split_paths(&path).chain([folder]))
+    std::env::join_paths(std::env::split_paths(&path).chain([directory]))
         .context("the target folder's path holds a `:`")
 }
 
@@ -123,10 +123,10 @@ fn lock(path: &Path) -> Result<File> {
     Ok(file)
 }
 
-fn remove(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
+fn remove(directory: &Path) -> Result<()> {
+    match fs::remove_dir_all(directory) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", folder.display()))
+            Err(error).with_context(|| format!("cannot remove {}", directory.display()))
         }
         _ => Ok(()),
     }

@@ -82,14 +82,14 @@ pub(crate) fn run(
     patience: Duration,
     see: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<u8> {
-    let folder = Folder::new(workspace)?;
-    let ramdisk = folder.0.join("ramdisk");
+    let directory = Folder::new(workspace)?;
+    let ramdisk = directory.0.join("ramdisk");
     fs::write(&ramdisk, self::ramdisk(kernel, command)?)
         .with_context(|| format!("cannot write {}", ramdisk.display()))?;
     let log = workspace
         .target
         .join(format!("log/vm-{}.log", kernel.version));
-    let status = folder.0.join("status");
+    let status = directory.0.join("status");
     let mut qemu = qemu(kernel, &ramdisk, &log, &status, patience);
     let mut child = qemu.spawn().with_context(|| cmd::not_started(&qemu))?;
     // Kept open: at its end QEMU would take the port for closed, and drop what the command says.
@@ -183,19 +183,19 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(workspace: &Workspace) -> Result<Self> {
-        let folder = workspace
+        let directory = workspace
             .target
             .join(format!("vm/.run.{}", std::process::id()));
-        for folder in [&folder, &workspace.target.join("log")] {
-            fs::create_dir_all(folder)
-                .with_context(|| format!("cannot make {}", folder.display()))?;
+        for directory in [&directory, &workspace.target.join("log")] {
+            fs::create_dir_all(directory)
+                .with_context(|| format!("cannot make {}", directory.display()))?;
         }
         ensure!(
-            !folder.to_string_lossy().contains(','),
+            !directory.to_string_lossy().contains(','),
             "QEMU does not take a path with a comma: {}",
-            folder.display()
+            directory.display()
         );
-        Ok(Self(folder))
+        Ok(Self(directory))
     }
 }
 
@@ -212,8 +212,8 @@ fn ramdisk(kernel: &Kernel, command: &str) -> Result<Vec<u8>> {
     let busybox =
         fs::read(&busybox).with_context(|| format!("cannot read {}", busybox.display()))?;
     let mut archive = Archive::default();
-    for folder in ["bin", "modules"] {
-        archive.add(folder, 0o040_755, b"");
+    for directory in ["bin", "modules"] {
+        archive.add(directory, 0o040_755, b"");
     }
     archive.add("bin/busybox", 0o100_755, &busybox);
     archive.add("init", 0o100_755, FIRST.as_bytes());
@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ramdisk_is_one_that_cpio_reads() {
+    fn initramfs_is_a_valid_cpio_archive() {
         let mut archive = Archive::default();
         archive.add("a", 0o040_755, b"");
         archive.add("a/file", 0o100_644, b"12345");
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn output_is_passed_on_line_by_line() {
+    fn output_is_forwarded_line_by_line() {
         let mut seen = Vec::new();
         lines(&b"one\ntwo"[..], |line| {
             seen.push(line.to_vec());

@@ -3,7 +3,7 @@
 //! [`commands`] holds one file a subcommand. The other modules are what the commands share: how to
 //! run a program ([`cmd`]), where things are ([`workspace`], [`toolchain`]), and what has to be
 //! installed ([`linker`], [`packages`]) or fetched from another release ([`debian`], [`kernels`],
-//! [`runtimes`]). [`window`] reads what a runtime did with a [`container`]. [`machine`] runs a command on another kernel.
+//! [`runtimes`]). [`runtime_init`] reads what a runtime did with a [`container`]. [`machine`] runs a command on another kernel.
 //!
 //! The product goes to stdout, everything else to stderr.
 
@@ -18,10 +18,10 @@ mod licences;
 mod linker;
 mod machine;
 mod packages;
+mod runtime_init;
 mod runtimes;
 mod tally;
 mod toolchain;
-mod window;
 mod workspace;
 
 use std::process::ExitCode;

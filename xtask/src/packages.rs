@@ -129,8 +129,9 @@ fn not_installed(packages: &[&'static str], known: &str) -> Vec<&'static str> {
 }
 
 fn apt_install(packages: &[&str], log: &Path) -> Result<()> {
-    let folder = log.parent().context("a log lies in a folder")?;
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let directory = log.parent().context("a log lies in a folder")?;
+    fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
     let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     // An old list does not matter when it names what is needed, and when it does not, the
     // installation says so.
@@ -218,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_installed_counts_as_installed() {
+    fn only_installed_packages_count() {
         let known: String = TESTS
             .iter()
             .filter(|package| **package != "perl")
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_begins_like_another_is_not_taken_for_it() {
+    fn package_prefix_is_not_a_match() {
         assert!(not_installed(&TESTS, "gcc-multilib installed\n").contains(&"gcc"));
     }
 }

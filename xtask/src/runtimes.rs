@@ -66,14 +66,14 @@ pub(crate) fn all(workspace: &Workspace, fetch: bool) -> Result<Vec<Runtime>> {
     let home = workspace.target.join("runtimes");
     let mut found = Vec::new();
     for suite in SUITES {
-        let folder = home.join(suite);
+        let directory = home.join(suite);
         let missing: Vec<_> = NAMES
             .into_iter()
-            .filter(|name| open(&folder.join(name), name).is_err())
+            .filter(|name| open(&directory.join(name), name).is_err())
             .collect();
         if fetch && !missing.is_empty() {
             let work = home.join(format!(".{suite}.{}", std::process::id()));
-            if let Err(error) = fetch_from(suite, &missing, &work, &folder) {
+            if let Err(error) = fetch_from(suite, &missing, &work, &directory) {
                 say(format_args!(
                     "goes without {} of {suite}: {error:#}",
                     missing.join(" and ")
@@ -82,7 +82,7 @@ pub(crate) fn all(workspace: &Workspace, fetch: bool) -> Result<Vec<Runtime>> {
             // Gone already when it was never made.
             let _ = fs::remove_dir_all(&work);
         }
-        let opened = NAMES.map(|name| open(&folder.join(name), name));
+        let opened = NAMES.map(|name| open(&directory.join(name), name));
         found.extend(opened.into_iter().flatten());
     }
     Ok(found)
@@ -97,7 +97,7 @@ fn open(root: &Path, name: &str) -> Result<Runtime> {
 fn program(root: &Path, name: &str) -> Option<PathBuf> {
     ["usr/sbin", "usr/bin"]
         .into_iter()
-        .map(|folder| root.join(folder).join(name))
+        .map(|directory| root.join(directory).join(name))
         .find(|path| path.is_file())
 }
 
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_runtime_says_of_itself() {
+    fn parses_runtime_versions() {
         for (text, expected) in [
             (
                 "runc version 1.1.15+ds1\ncommit: 1.1.15+ds1-2\nspec: 1.0.2-dev\n",

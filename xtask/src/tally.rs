@@ -171,7 +171,7 @@ mod tests {
         test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 12 filtered out; finished in 1.20s\n";
 
     #[test]
-    fn adds_up_programs() {
+    fn adds_up_test_programs() {
         assert_eq!(
             tally(TWO_PROGRAMS, "").to_string(),
             "2 passed, 1 failed, 1 skipped"
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_that_skipped_itself_did_not_pass() {
+    fn skipped_test_does_not_count_as_passed() {
         let log = "b::one: needs crun: apt-get install crun\nb::one: needs root\n\n";
         let tally = tally(TWO_PROGRAMS, log);
         assert_eq!(tally.to_string(), "1 passed, 1 failed, 2 skipped");
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_test_of_another_kind_counts_too() {
+    fn other_kinds_of_tests_are_counted() {
         let mut tally = tally(TWO_PROGRAMS, "");
         tally.add("c::one", Verdict::Passed);
         tally.add("c::two", Verdict::Failed);
@@ -200,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn a_program_without_a_result_failed() {
+    fn program_without_a_result_counts_as_failed() {
         let died = "running 2 tests\ntest one ... ok\nrunning 1 test\ntest two ... ok\n\
             test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out\nrunning 4 tests\n";
         assert_eq!(tally(died, "").to_string(), "1 passed, 2 failed, 0 skipped");
     }
 
     #[test]
-    fn nothing_that_ran_is_told_from_all_that_skipped() {
+    fn none_run_differs_from_all_skipped() {
         assert!(tally("", "").ran_none());
         let none = "running 0 tests\ntest result: ok. 0 passed; 0 failed; 0 ignored\n";
         assert!(tally(none, "").ran_none());
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tests_print_is_not_mistaken_for_a_start() {
+    fn printed_text_is_not_taken_for_a_start() {
         assert_eq!(tally("running late\nrunning 5 miles\n", "").failed(), 0);
     }
 }

@@ -65,9 +65,9 @@ impl Toolchain {
 
     /// The LLVM library that rustc itself is linked with.
     pub(crate) fn libllvm(&self) -> Result<PathBuf> {
-        let folder = self.sysroot.join("lib");
-        let entries =
-            fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
+        let directory = self.sysroot.join("lib");
+        let entries = fs::read_dir(&directory)
+            .with_context(|| format!("cannot list {}", directory.display()))?;
         for entry in entries {
             let path = entry?.path();
             let name = path
@@ -83,7 +83,7 @@ impl Toolchain {
         bail!(
             "rustc's own LLVM is not in {}, and bpf-linker must be built against it: use a \
              toolchain that rustup installed (https://rustup.rs)",
-            folder.display()
+            directory.display()
         )
     }
 
@@ -120,7 +120,7 @@ mod tests {
         host: x86_64-unknown-linux-gnu\nrelease: 1.95.0\nLLVM version: 22.1.2\n";
 
     #[test]
-    fn reads_what_rustc_says() {
+    fn parses_rustc_version() {
         let toolchain = Toolchain::parse(VERSION, "/sysroot".into()).unwrap();
         assert_eq!(toolchain.llvm, "22.1.2");
         assert_eq!(toolchain.llvm_major(), "22");
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_field_is_named() {
+    fn missing_field_is_named() {
         let error = Toolchain::parse("rustc 1.95.0\nhost: x\n", "/".into()).unwrap_err();
         assert_eq!(
             error.to_string(),

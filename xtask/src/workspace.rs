@@ -127,5 +127,5 @@ fn is_cargos(path: &Path) -> bool {
         || path.join("rustlib").is_dir()
         || path
             .ancestors()
-            .any(|folder| folder.ends_with("lib/rustlib"))
+            .any(|directory| directory.ends_with("lib/rustlib"))
 }

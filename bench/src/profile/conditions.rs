@@ -87,7 +87,7 @@ fn record(scratch: &Scratch, load: &[PathBuf]) -> Result<PathBuf> {
         })
         .run()?;
     finished.success().context("recording the load")?;
-    Ok(recorded.folder.join("recording.json"))
+    Ok(recorded.directory.join("recording.json"))
 }
 
 /// The profile that an option makes of a recording.

@@ -113,19 +113,19 @@ pub(super) fn measure(
 
 /// The programs that visit cgroups: `true` under one name or under many.
 struct Visitors {
-    folder: TempDir,
+    directory: TempDir,
     executables: Executables,
 }
 
 impl Visitors {
     fn make(count: usize, executables: Executables) -> Result<Self> {
-        let folder = tempfile::tempdir().context("cannot make a folder for programs")?;
+        let directory = tempfile::tempdir().context("cannot make a folder for programs")?;
         let program = ["/usr/bin/true", "/bin/true"]
             .into_iter()
             .find(|path| Path::new(path).exists())
             .context("there is no /usr/bin/true")?;
         let visitors = Self {
-            folder,
+            directory,
             executables,
         };
         let names = match executables {
@@ -144,6 +144,6 @@ impl Visitors {
             Executables::Same => 0,
             Executables::Own => index,
         };
-        self.folder.path().join(format!("program-{index}"))
+        self.directory.path().join(format!("program-{index}"))
     }
 }

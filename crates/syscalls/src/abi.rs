@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use syscall_numbers as numbers;
 
-use super::amend::amend;
+use super::corrections::correct;
 
 /// A calling convention: the same number means different calls in different ABIs.
 #[derive(
@@ -84,7 +84,7 @@ impl Abi {
             Self::Arm => numbers::arm::sys_call_name(index),
             Self::Riscv64 => numbers::riscv64::sys_call_name(index),
         };
-        amend(self, nr, name.filter(|name| !name.is_empty()))
+        correct(self, nr, name.filter(|name| !name.is_empty()))
     }
 
     /// Every call of this ABI: number and name, by number.
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_number_has_no_name() {
+    fn unknown_number_has_no_name() {
         for abi in Abi::ALL {
             assert_eq!(abi.syscall_name(999), None);
             assert_eq!(abi.syscall_name(u32::MAX), None);

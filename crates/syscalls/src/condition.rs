@@ -104,13 +104,13 @@ impl Conditions {
     }
 
     /// Whether a call with these arguments passes.
-    pub fn hold(&self, arguments: &[u64; ARGUMENTS]) -> bool {
+    pub fn are_met_by(&self, arguments: &[u64; ARGUMENTS]) -> bool {
         let mut pairs = self.arguments.iter().zip(arguments);
         pairs.all(|(bits, argument)| argument & bits.mask == bits.value)
     }
 
     /// Whether whatever passes here passes `other` as well.
-    pub fn imply(&self, other: &Self) -> bool {
+    pub fn implies(&self, other: &Self) -> bool {
         let mut pairs = self.arguments.iter().zip(&other.arguments);
         pairs.all(|(mine, wider)| {
             wider.mask & !mine.mask == 0 && mine.value & wider.mask == wider.value
@@ -136,7 +136,7 @@ impl fmt::Display for Conditions {
 
 /// What must hold for a call to be allowed, when that is known beforehand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Only {
+pub struct ArgumentConstraint {
     /// Of its arguments.
     pub conditions: Conditions,
     /// The same in words, after "only when".
@@ -150,9 +150,9 @@ pub(super) const INT: u64 = 0xffff_ffff;
     clippy::panic,
     reason = "while it is compiled, since all of these are constants"
 )]
-const fn only(conditions: &[Condition], when: &'static str) -> Only {
+const fn only(conditions: &[Condition], when: &'static str) -> ArgumentConstraint {
     match Conditions::new(conditions) {
-        Ok(conditions) => Only { conditions, when },
+        Ok(conditions) => ArgumentConstraint { conditions, when },
         Err(_) => panic!("no such conditions"),
     }
 }
@@ -175,13 +175,13 @@ const fn null(index: u32) -> Condition {
 
 /// clone(2) as fork(3) makes it: no namespaces, no sharing. glibc's `_Fork` also has the child's
 /// thread id written (CLONE_CHILD_SETTID, CLONE_CHILD_CLEARTID); musl's does not.
-pub(super) const FORK: Only = only(
+pub(super) const FORK: ArgumentConstraint = only(
     &[bits(0, INT & !(0x0100_0000 | 0x0020_0000), SIGCHLD)],
     "its flags are those of fork",
 );
 
 /// clone(2) as posix_spawn(3) makes it: CLONE_VM, CLONE_VFORK.
-pub(super) const VFORK: Only = only(
+pub(super) const VFORK: ArgumentConstraint = only(
     &[bits(0, INT, 0x100 | 0x4000 | SIGCHLD)],
     "its flags are those of vfork",
 );
@@ -190,62 +190,66 @@ pub(super) const VFORK: Only = only(
 const SIGCHLD: u64 = 17;
 
 /// pipe2(2) as pipe(2). O_NOTIFICATION_PIPE would make a watch queue, which pipe cannot.
-pub(super) const PIPE: Only = only(&[int(1, 0)], "it has no flags");
+pub(super) const PIPE: ArgumentConstraint = only(&[int(1, 0)], "it has no flags");
 
 /// clock_nanosleep(2) as nanosleep(2). CLOCK_REALTIME_ALARM would wake a sleeping machine.
-pub(super) const SLEEP: Only = only(
+pub(super) const SLEEP: ArgumentConstraint = only(
     &[int(0, 0), int(1, 0)],
     "its clock is CLOCK_REALTIME, and it has no flags",
 );
 
 /// setitimer(2) as alarm(2): ITIMER_REAL.
-pub(super) const ALARM: Only = only(&[int(0, 0)], "its timer is ITIMER_REAL");
+pub(super) const ALARM: ArgumentConstraint = only(&[int(0, 0)], "its timer is ITIMER_REAL");
 
 /// getpgid(2) as getpgrp(2): not of another process.
-pub(super) const OWN_GROUP: Only = only(&[int(0, 0)], "it asks for the caller's own");
+pub(super) const OWN_GROUP: ArgumentConstraint = only(&[int(0, 0)], "it asks for the caller's own");
 
 /// prlimit64(2) as getrlimit(2): not of another process, and no new limit.
-pub(super) const OWN_LIMIT: Only = only(
+pub(super) const OWN_LIMIT: ArgumentConstraint = only(
     &[int(0, 0), null(2)],
     "it reads a limit of the caller's own",
 );
 
 /// prlimit64(2) as setrlimit(2): not of another process.
-pub(super) const SET_OWN_LIMIT: Only = only(&[int(0, 0)], "the limit is the caller's own");
+pub(super) const SET_OWN_LIMIT: ArgumentConstraint =
+    only(&[int(0, 0)], "the limit is the caller's own");
 
 /// utimensat(2) as utimes(2): AT_SYMLINK_NOFOLLOW would set the times of a link itself.
-pub(super) const FOLLOWING: Only = only(&[int(3, 0)], "it has no flags");
+pub(super) const FOLLOWING: ArgumentConstraint = only(&[int(3, 0)], "it has no flags");
 
 /// newfstatat(2) and fstatat64(2) as stat(2); AT_NO_AUTOMOUNT is what stat does anyway (since
 /// Linux 4.11).
-pub(super) const STAT: Only = only(&[bits(3, INT & !0x800, 0)], "its flags are those of stat");
+pub(super) const STAT: ArgumentConstraint =
+    only(&[bits(3, INT & !0x800, 0)], "its flags are those of stat");
 
 /// newfstatat(2) and fstatat64(2) as lstat(2): AT_SYMLINK_NOFOLLOW.
-pub(super) const LSTAT: Only = only(
+pub(super) const LSTAT: ArgumentConstraint = only(
     &[bits(3, INT & !0x800, 0x100)],
     "its flags are those of lstat",
 );
 
 /// unlinkat(2) as unlink(2).
-pub(super) const UNLINK: Only = only(&[int(2, 0)], "it has no flags");
+pub(super) const UNLINK: ArgumentConstraint = only(&[int(2, 0)], "it has no flags");
 
 /// unlinkat(2) as rmdir(2): AT_REMOVEDIR.
-pub(super) const REMOVE_DIRECTORY: Only = only(&[int(2, 0x200)], "its flags are those of rmdir");
+pub(super) const REMOVE_DIRECTORY: ArgumentConstraint =
+    only(&[int(2, 0x200)], "its flags are those of rmdir");
 
 /// linkat(2) as link(2): without AT_SYMLINK_FOLLOW and AT_EMPTY_PATH.
-pub(super) const UNFLAGGED_LINK: Only = only(&[int(4, 0)], "it has no flags");
+pub(super) const UNFLAGGED_LINK: ArgumentConstraint = only(&[int(4, 0)], "it has no flags");
 
 /// renameat2(2) as rename(2): without RENAME_EXCHANGE and RENAME_WHITEOUT.
-pub(super) const UNFLAGGED_RENAME: Only = only(&[int(4, 0)], "it has no flags");
+pub(super) const UNFLAGGED_RENAME: ArgumentConstraint = only(&[int(4, 0)], "it has no flags");
 
 /// fchownat(2) as chown(2).
-pub(super) const UNFLAGGED_OWNER: Only = only(&[int(4, 0)], "it has no flags");
+pub(super) const UNFLAGGED_OWNER: ArgumentConstraint = only(&[int(4, 0)], "it has no flags");
 
 /// fchownat(2) as lchown(2): AT_SYMLINK_NOFOLLOW.
-pub(super) const LINK_ITSELF: Only = only(&[int(4, 0x100)], "its flags are those of lchown");
+pub(super) const LINK_ITSELF: ArgumentConstraint =
+    only(&[int(4, 0x100)], "its flags are those of lchown");
 
 /// sendto(2) as send(2), and recvfrom(2) as recv(2).
-pub(super) const NO_ADDRESS: Only = only(&[null(4)], "it has no address");
+pub(super) const NO_ADDRESS: ArgumentConstraint = only(&[null(4)], "it has no address");
 
 #[cfg(test)]
 mod tests {
@@ -254,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_conditions_are_rejected() {
         for (conditions, error) in [
             (&[][..], ConditionError::None),
             (&[int(6, 0)], ConditionError::NoSuchArgument(6)),
@@ -274,27 +278,31 @@ mod tests {
     }
 
     #[test]
-    fn fewer_conditions_let_more_through() {
-        let imply = |one: Only, other: Only| one.conditions.imply(&other.conditions);
+    fn fewer_conditions_allow_more() {
+        let imply = |one: ArgumentConstraint, other: ArgumentConstraint| {
+            one.conditions.implies(&other.conditions)
+        };
         assert!(imply(OWN_LIMIT, SET_OWN_LIMIT));
         assert!(!imply(SET_OWN_LIMIT, OWN_LIMIT));
         assert!(!imply(FORK, VFORK) && imply(FORK, FORK));
         let fork = Conditions::new(&[int(0, 17)]).unwrap();
-        assert!(fork.imply(&FORK.conditions) && !FORK.conditions.imply(&fork));
+        assert!(fork.implies(&FORK.conditions) && !FORK.conditions.implies(&fork));
     }
 
     #[test]
-    fn what_the_kernel_does_not_read_is_not_compared() {
+    fn ignored_bits_are_not_compared() {
         let garbage = 0xdead_beef << 32;
-        assert!(PIPE.conditions.hold(&[1, garbage, 2, 3, 4, 5]));
-        assert!(!PIPE.conditions.hold(&[1, garbage | 0x80, 2, 3, 4, 5]));
-        assert!(!NO_ADDRESS.conditions.hold(&[0, 0, 0, 0, garbage, 0]));
+        assert!(PIPE.conditions.are_met_by(&[1, garbage, 2, 3, 4, 5]));
+        assert!(!PIPE.conditions.are_met_by(&[1, garbage | 0x80, 2, 3, 4, 5]));
+        assert!(!NO_ADDRESS.conditions.are_met_by(&[0, 0, 0, 0, garbage, 0]));
     }
 
     #[test]
-    fn fork_makes_no_namespace_and_no_thread() {
+    fn fork_condition_allows_no_namespace_or_thread() {
         // include/uapi/linux/sched.h: CLONE_NEW*, CLONE_THREAD, CLONE_VM, CLONE_PTRACE.
-        let admits = |only: Only, flags: u64| only.conditions.hold(&[flags, 0, 0, 0, 0, 0]);
+        let admits = |only: ArgumentConstraint, flags: u64| {
+            only.conditions.are_met_by(&[flags, 0, 0, 0, 0, 0])
+        };
         let glibc = 0x0120_0000 | SIGCHLD;
         assert!(admits(FORK, glibc) && admits(FORK, SIGCHLD));
         assert!(admits(VFORK, 0x4100 | SIGCHLD));
@@ -316,21 +324,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn conditions_are_what_they_list(it in conditions()) {
+        fn conditions_round_trip_through_their_list(it in conditions()) {
             let list: Vec<_> = it.iter().collect();
             prop_assert_eq!(Conditions::new(&list), Ok(it));
         }
 
         #[test]
-        fn what_passes_the_narrower_passes_the_wider(
+        fn implied_conditions_hold(
             one in conditions(),
             other in conditions(),
             arguments in vec(uniform6(0_u64..8), 64),
         ) {
-            prop_assert!(one.imply(&one));
+            prop_assert!(one.implies(&one));
             for arguments in arguments {
-                if one.imply(&other) && one.hold(&arguments) {
-                    prop_assert!(other.hold(&arguments));
+                if one.implies(&other) && one.are_met_by(&arguments) {
+                    prop_assert!(other.are_met_by(&arguments));
                 }
             }
             // The call that only just passes.
@@ -340,8 +348,8 @@ mod tests {
                 just[index as usize] = value;
                 beside[index as usize] = value | !mask;
             }
-            let passes = other.hold(&just) && other.hold(&beside);
-            prop_assert_eq!(one.imply(&other), passes);
+            let passes = other.are_met_by(&just) && other.are_met_by(&beside);
+            prop_assert_eq!(one.implies(&other), passes);
         }
     }
 }

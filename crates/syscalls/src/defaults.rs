@@ -10,16 +10,16 @@ use super::{Abi, risk};
 
 /// A call that the defaults block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Blocked {
+pub struct BlockedSyscall {
     /// The call.
     pub name: &'static str,
     /// With any of these in the container the defaults let it through, `CAP_…`.
-    pub opened_by: &'static [&'static str],
+    pub allowed_with: &'static [&'static str],
     /// Why it is blocked, when [`risk`] does not say it.
     reason: &'static str,
 }
 
-impl Blocked {
+impl BlockedSyscall {
     /// One sentence.
     pub fn why(&self) -> &'static str {
         risk::risk(self.name).map_or(self.reason, |risk| risk.sentence)
@@ -28,12 +28,12 @@ impl Blocked {
 
 const fn blocked(
     name: &'static str,
-    opened_by: &'static [&'static str],
+    allowed_with: &'static [&'static str],
     reason: &'static str,
-) -> Blocked {
-    Blocked {
+) -> BlockedSyscall {
+    BlockedSyscall {
         name,
-        opened_by,
+        allowed_with,
         reason,
     }
 }
@@ -50,7 +50,7 @@ const NUMA: &str =
 const OLD: &str = "Obsolete; nothing of today needs it, and old code is where bugs hide.";
 
 /// All of them, by name.
-pub const BLOCKED: &[Blocked] = &[
+pub const BLOCKED_SYSCALLS: &[BlockedSyscall] = &[
     blocked("_sysctl", &[], OLD),
     blocked("acct", &["CAP_SYS_PACCT"], ""),
     blocked("add_key", &[], ""),
@@ -138,23 +138,23 @@ pub const BLOCKED: &[Blocked] = &[
 
 /// The 64-bit calls of x86 that Docker's default lets through, for some arguments at least, in a container
 /// that has Docker's default capabilities.
-pub fn granted() -> impl Iterator<Item = &'static str> {
-    let has = |capability: &str| CAPABILITIES.contains(&capability);
+pub fn allowed_by_default() -> impl Iterator<Item = &'static str> {
+    let has = |capability: &str| DEFAULT_CAPABILITIES.contains(&capability);
     let calls = Abi::X86_64.syscalls().map(|(_, name)| name);
-    calls.filter(move |name| by_default(name, has) != ByDefault::Denied)
+    calls.filter(move |name| by_default(name, has) != DefaultDecision::Denied)
 }
 
 /// What is known of a call that the defaults block; `None` for others.
-pub fn blocked_by_default(name: &str) -> Option<&'static Blocked> {
-    BLOCKED
+pub fn blocked_by_default(name: &str) -> Option<&'static BlockedSyscall> {
+    BLOCKED_SYSCALLS
         .binary_search_by_key(&name, |blocked| blocked.name)
         .ok()
-        .and_then(|at| BLOCKED.get(at))
+        .and_then(|at| BLOCKED_SYSCALLS.get(at))
 }
 
 /// What else the default profiles do not let through. Of these nobody has to be warned: they are new, were
 /// never there, or give nothing away.
-const UNNAMED: &[Blocked] = &[
+const OTHERWISE_DENIED: &[BlockedSyscall] = &[
     blocked("afs_syscall", &[], UNUSED),
     blocked("chroot", &["CAP_SYS_CHROOT"], "Changes the root directory."),
     blocked(
@@ -213,29 +213,31 @@ const SOME: &[&str] = &["clone", "personality", "socket"];
 
 /// What Docker's and containerd's default profiles, which Kubernetes calls RuntimeDefault, do to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ByDefault {
+pub enum DefaultDecision {
     /// It is made.
-    Open,
+    Allowed,
     /// It depends on its arguments.
-    Some,
+    Conditional,
     /// It is not.
     Denied,
 }
 
 /// What the defaults do to a call of a 64-bit ABI in a container with these capabilities, `CAP_…`.
-pub fn by_default(name: &str, has: impl Fn(&str) -> bool) -> ByDefault {
-    let unnamed = || UNNAMED.iter().find(|blocked| blocked.name == name);
+pub fn by_default(name: &str, has: impl Fn(&str) -> bool) -> DefaultDecision {
+    let unnamed = || OTHERWISE_DENIED.iter().find(|blocked| blocked.name == name);
     match blocked_by_default(name).or_else(unnamed) {
-        Some(blocked) if !blocked.opened_by.iter().any(|it| has(it)) => ByDefault::Denied,
+        Some(blocked) if !blocked.allowed_with.iter().any(|it| has(it)) => DefaultDecision::Denied,
         // With CAP_SYS_ADMIN clone is open for all flags.
-        _ if SOME.contains(&name) && !(name == "clone" && has("CAP_SYS_ADMIN")) => ByDefault::Some,
-        _ => ByDefault::Open,
+        _ if SOME.contains(&name) && !(name == "clone" && has("CAP_SYS_ADMIN")) => {
+            DefaultDecision::Conditional
+        }
+        _ => DefaultDecision::Allowed,
     }
 }
 
 /// The calls that a capability is of use for and that the kernel refuses without it, so that a profile
 /// which denies them makes the capability useless: capabilities(7).
-pub const GATED: &[(&str, &[&str])] = &[
+pub const SYSCALLS_BY_CAPABILITY: &[(&str, &[&str])] = &[
     ("CAP_BPF", &["bpf"]),
     ("CAP_CHOWN", &["chown", "fchown", "fchownat", "lchown"]),
     ("CAP_DAC_READ_SEARCH", &["open_by_handle_at"]),
@@ -271,7 +273,7 @@ pub const GATED: &[(&str, &[&str])] = &[
 ];
 
 /// What Docker gives a container unless told otherwise, `CAP_…` (moby, oci/caps/defaults.go).
-pub const CAPABILITIES: &[&str] = &[
+pub const DEFAULT_CAPABILITIES: &[&str] = &[
     "CAP_AUDIT_WRITE",
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
@@ -294,16 +296,16 @@ mod tests {
     use crate::capability::Capability;
 
     #[test]
-    fn sorted_existing_and_explained() {
-        assert!(BLOCKED.is_sorted_by(|a, b| a.name < b.name));
-        assert!(BLOCKED.len() >= 50);
-        assert!(UNNAMED.is_sorted_by(|a, b| a.name < b.name));
+    fn rows_are_sorted_known_and_explained() {
+        assert!(BLOCKED_SYSCALLS.is_sorted_by(|a, b| a.name < b.name));
+        assert!(BLOCKED_SYSCALLS.len() >= 50);
+        assert!(OTHERWISE_DENIED.is_sorted_by(|a, b| a.name < b.name));
         assert!(
-            UNNAMED
+            OTHERWISE_DENIED
                 .iter()
                 .all(|it| blocked_by_default(it.name).is_none())
         );
-        for blocked in BLOCKED.iter().chain(UNNAMED) {
+        for blocked in BLOCKED_SYSCALLS.iter().chain(OTHERWISE_DENIED) {
             assert!(
                 Abi::ALL
                     .iter()
@@ -316,16 +318,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_granted_is_all_but_what_is_not() {
-        let granted: Vec<_> = granted().collect();
+    fn granted_calls_exclude_blocked_ones() {
+        let allowed_by_default: Vec<_> = allowed_by_default().collect();
         for name in ["read", "clone", "ptrace", "chroot", "socket"] {
-            assert!(granted.contains(&name), "{name}");
+            assert!(allowed_by_default.contains(&name), "{name}");
         }
         for name in ["mount", "clone3", "bpf", "unshare"] {
-            assert!(!granted.contains(&name), "{name}");
+            assert!(!allowed_by_default.contains(&name), "{name}");
         }
-        assert!(UNNAMED.is_sorted_by(|a, b| a.name < b.name));
-        for blocked in UNNAMED {
+        assert!(OTHERWISE_DENIED.is_sorted_by(|a, b| a.name < b.name));
+        for blocked in OTHERWISE_DENIED {
             let name = blocked.name;
             assert!(Abi::X86_64.syscall_number(name).is_some(), "{name}");
             assert!(blocked_by_default(name).is_none(), "{name}");
@@ -333,13 +335,18 @@ mod tests {
     }
 
     #[test]
-    fn capabilities_and_what_they_gate_exist() {
-        let opened = BLOCKED.iter().flat_map(|blocked| blocked.opened_by);
-        let gates = GATED.iter().map(|(name, _)| name);
-        for name in opened.chain(gates).chain(CAPABILITIES) {
+    fn capabilities_and_their_calls_exist() {
+        let opened = BLOCKED_SYSCALLS
+            .iter()
+            .flat_map(|blocked| blocked.allowed_with);
+        let capability_requirements = SYSCALLS_BY_CAPABILITY.iter().map(|(name, _)| name);
+        for name in opened
+            .chain(capability_requirements)
+            .chain(DEFAULT_CAPABILITIES)
+        {
             assert!(name.parse::<Capability>().is_ok(), "{name}");
         }
-        for name in GATED.iter().flat_map(|(_, calls)| *calls) {
+        for name in SYSCALLS_BY_CAPABILITY.iter().flat_map(|(_, calls)| *calls) {
             assert!(Abi::X86_64.syscall_number(name).is_some(), "{name}");
         }
     }

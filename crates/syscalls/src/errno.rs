@@ -23,7 +23,7 @@ pub const ENOSYS: u32 = 38;
 
 /// Calls whose callers take ENOSYS for "not there" and go on, and why they do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Probed {
+pub struct ProbedSyscalls {
     /// Who probes, and what happens on ENOSYS and on EPERM.
     pub reason: &'static str,
     /// Names in any ABI.
@@ -31,8 +31,8 @@ pub struct Probed {
 }
 
 /// All calls that return ENOSYS when they are not allowed.
-pub const PROBED: &[Probed] = &[
-    Probed {
+pub const PROBED: &[ProbedSyscalls] = &[
+    ProbedSyscalls {
         reason: "libc and language runtimes try the new form first and fall back to the old one on ENOSYS only",
         calls: &[
             "cachestat",
@@ -65,7 +65,7 @@ pub const PROBED: &[Probed] = &[
             "statx",
         ],
     },
-    Probed {
+    ProbedSyscalls {
         // Linux 5.1, include/uapi/asm-generic/unistd.h 403 to 423.
         reason: "a 32-bit libc with 64-bit time tries these first and falls back to the 32-bit form on ENOSYS only",
         calls: &[
@@ -91,7 +91,7 @@ pub const PROBED: &[Probed] = &[
             "utimensat_time64",
         ],
     },
-    Probed {
+    ProbedSyscalls {
         // Each came with Linux 5.1 or later, so each of its callers has run on a kernel without it.
         // libmount goes back to mount(2) on ENOSYS (which is then refused with EPERM, the truth);
         // libuv and others go back from io_uring to threads; a landlock user goes on without a
@@ -125,7 +125,7 @@ pub const PROBED: &[Probed] = &[
             "uretprobe",
         ],
     },
-    Probed {
+    ProbedSyscalls {
         // renameat2 (3.15): gnulib's renameatu, so mv and others. execveat (3.19): glibc's fexecve.
         // copy_file_range (4.5): glibc 2.27 to 2.29. preadv2, pwritev2 (4.6): glibc's wrappers of
         // the same name. Each tests for ENOSYS and returns any other error to its caller.
@@ -148,14 +148,14 @@ pub fn is_probed(name: &str) -> bool {
 }
 
 /// The old calls of `abi`: those that get EPERM when they are not allowed.
-pub fn old_calls(abi: Abi) -> impl Iterator<Item = &'static str> {
+pub fn long_established_syscalls(abi: Abi) -> impl Iterator<Item = &'static str> {
     abi.syscalls()
         .map(|(_, name)| name)
         .filter(|name| !is_probed(name))
 }
 
 /// The calls of `abi` that callers probe for: those that get ENOSYS when they are not allowed.
-pub fn probed_calls(abi: Abi) -> impl Iterator<Item = &'static str> {
+pub fn probed_syscalls(abi: Abi) -> impl Iterator<Item = &'static str> {
     abi.syscalls()
         .map(|(_, name)| name)
         .filter(|name| is_probed(name))
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_that_came_with_linux_5_1_or_later_is_probed() {
+    fn calls_since_linux_5_1_are_probed() {
         for abi in Abi::ALL {
             for (nr, name) in abi.syscalls() {
                 // Since 403 (Linux 5.1) the number is the same in every ABI; x32's own begin at 512.
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn each_name_is_in_one_group_and_exists() {
+    fn each_name_exists_in_one_group() {
         let names: Vec<_> = PROBED.iter().flat_map(|group| group.calls).collect();
         assert_eq!(names.len(), names.iter().collect::<BTreeSet<_>>().len());
         for name in names {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn old_calls_are_refused() {
+    fn old_calls_are_not_probed() {
         for name in [
             "mount",
             "ptrace",
@@ -227,15 +227,17 @@ mod tests {
         ] {
             assert!(!is_probed(name), "{name}");
         }
-        assert!(old_calls(Abi::I386).any(|name| name == "socketcall"));
-        assert!(old_calls(Abi::Aarch64).all(|name| name != "clone3" && name != "open"));
+        assert!(long_established_syscalls(Abi::I386).any(|name| name == "socketcall"));
+        assert!(
+            long_established_syscalls(Abi::Aarch64).all(|name| name != "clone3" && name != "open")
+        );
     }
 
     #[test]
     fn libseccomp_2_5_4_knows_every_old_call() {
         // Compared with seccomp_syscall_resolve_name of libseccomp 2.5.4 for each ABI.
         for abi in Abi::ALL {
-            for name in old_calls(abi) {
+            for name in long_established_syscalls(abi) {
                 assert!(!is_newer_than_libseccomp_2_5_4(name), "{abi} {name}");
             }
         }

@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_an_abi_does_not_have_is_skipped() {
+    fn names_missing_in_an_abi_are_skipped() {
         let x86_64: Vec<_> = names(Abi::X86_64).collect();
         let i386: Vec<_> = names(Abi::I386).collect();
         let aarch64: Vec<_> = names(Abi::Aarch64).collect();
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn every_call_exists_somewhere() {
+    fn every_call_exists_in_some_abi() {
         for name in GROUPS.iter().flat_map(|group| group.calls) {
             assert!(
                 Abi::ALL
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_sorted_and_each_has_a_reason() {
+    fn names_are_sorted_and_explained() {
         for abi in Abi::ALL {
             let names: Vec<_> = names(abi).collect();
             assert!(names.is_sorted_by(|a, b| a < b), "{abi}");
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_measured_calls_are_in_it() {
+    fn includes_the_measured_calls() {
         // Measured with glibc 2.36: abort, stack smashing and double free; a stopped and continued
         // sleep; clocks that the vDSO does not serve.
         let names: Vec<_> = names(Abi::X86_64).collect();

@@ -4,24 +4,24 @@
 #![forbid(unsafe_code)]
 
 mod abi;
-mod amend;
 pub mod arguments;
 pub mod bypass;
 pub mod capability;
+pub mod capability_requirements;
+pub mod category;
 pub mod condition;
+mod corrections;
 pub mod defaults;
 pub mod errno;
 pub mod essential;
+pub mod fallbacks;
 pub mod flags;
-pub mod gates;
-mod nearest;
-pub mod purpose;
+pub mod introduced;
 pub mod registers;
 pub mod risk;
-pub mod since;
+pub mod runtime_init;
+mod suggest;
 pub mod translate;
-pub mod variants;
-pub mod window;
 
 pub use abi::{Abi, Machine};
-pub use nearest::nearest;
+pub use suggest::suggest;

@@ -210,7 +210,7 @@ pub const RISKS: &[Risk] = &[
 ];
 
 /// Calls that do very different things by an argument, which a profile by name leaves open.
-pub const OPEN_BY_ARGUMENT: &[(&str, &str)] = &[
+pub const ALLOWED_BY_ARGUMENT: &[(&str, &str)] = &[
     ("clone", "may make new namespaces by its flags"),
     (
         "clone3",
@@ -236,13 +236,13 @@ mod tests {
     use crate::Abi;
 
     #[test]
-    fn sorted_for_the_search_and_existing() {
+    fn rows_are_sorted_and_exist() {
         assert!(RISKS.is_sorted_by(|a, b| a.name < b.name));
-        assert!(OPEN_BY_ARGUMENT.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(ALLOWED_BY_ARGUMENT.is_sorted_by(|a, b| a.0 < b.0));
         for name in RISKS
             .iter()
             .map(|risk| risk.name)
-            .chain(OPEN_BY_ARGUMENT.iter().map(|(name, _)| *name))
+            .chain(ALLOWED_BY_ARGUMENT.iter().map(|(name, _)| *name))
         {
             assert!(
                 Abi::ALL
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn found_by_name() {
+    fn risk_is_found_by_name() {
         assert!(risk("ptrace").is_some());
         assert!(risk("read").is_none());
     }

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use super::{
     capabilities::capabilities,
     escape::{code, visible, whole},
-    facts::{
-        CHILDREN, DENIED_UNSEEN, LEFT_OPEN, NO_ROOM, TRACES_UNASKED, file_risk, operation, peer,
-        signalled, traced,
-    },
     markdown::{Document, count},
+    phrases::{
+        CHILDREN, DENIED_UNSEEN, LEFT_OPEN, NO_ROOM, PTRACE_NOT_MONITORED, file_risk, operation,
+        peer, signalled, traced,
+    },
     rules::{executables, list, or_dash},
 };
 use tracer_core::profile::{
@@ -26,7 +26,7 @@ pub fn apparmor(profile: &AppArmorProfile, needed: Option<&Capabilities>) -> Str
     unseen(&mut doc, profile);
     lost(&mut doc, profile);
     children(&mut doc, profile);
-    second_look(&mut doc, profile);
+    review_reason(&mut doc, profile);
     files(&mut doc, profile);
     globs(&mut doc, profile);
     links(&mut doc, profile);
@@ -34,7 +34,7 @@ pub fn apparmor(profile: &AppArmorProfile, needed: Option<&Capabilities>) -> Str
     signals(&mut doc, profile);
     mounts(&mut doc, profile);
     capabilities(&mut doc, profile, needed);
-    left_out(&mut doc, profile);
+    excluded(&mut doc, profile);
     beyond(&mut doc);
     how_to_apply(&mut doc, profile);
     doc.into_text()
@@ -67,12 +67,12 @@ fn summary(doc: &mut Document, profile: &AppArmorProfile) {
 
 fn unseen(doc: &mut Document, profile: &AppArmorProfile) {
     let kinds: Vec<_> = profile.unseen().collect();
-    if kinds.is_empty() && !profile.traces_unasked() {
+    if kinds.is_empty() && !profile.ptrace_not_monitored() {
         return;
     }
     doc.heading(2, "Not observed");
-    if profile.traces_unasked() {
-        doc.paragraph(TRACES_UNASKED);
+    if profile.ptrace_not_monitored() {
+        doc.paragraph(PTRACE_NOT_MONITORED);
     }
     if kinds.is_empty() {
         return;
@@ -140,7 +140,7 @@ fn children(doc: &mut Document, profile: &AppArmorProfile) {
     }
 }
 
-fn second_look(doc: &mut Document, profile: &AppArmorProfile) {
+fn review_reason(doc: &mut Document, profile: &AppArmorProfile) {
     let rows: Vec<_> = profile
         .files()
         .filter_map(|(pattern, rule)| {
@@ -304,9 +304,9 @@ fn mounts(doc: &mut Document, profile: &AppArmorProfile) {
     }
 }
 
-fn left_out(doc: &mut Document, profile: &AppArmorProfile) {
+fn excluded(doc: &mut Document, profile: &AppArmorProfile) {
     let rows: Vec<_> = profile
-        .left_out()
+        .excluded()
         .map(|(what, who)| {
             let (kind, name) = what.words();
             [format!("{kind} {}", whole(&name)), executables(who)]
@@ -347,7 +347,7 @@ mod tests {
     use tracer_core::profile::apparmor::{Options, fixture};
 
     #[test]
-    fn a_server() {
+    fn renders_a_server_profile() {
         let profile = AppArmorProfile::from_recordings(&[fixture::web()], &Options::default());
         let profile = profile.unwrap();
         let needed = Capabilities::needed_by(&profile);
@@ -360,10 +360,10 @@ mod tests {
     }
 
     #[test]
-    fn what_only_a_session_did_is_listed_whatever_it_is() {
+    fn session_only_accesses_are_all_listed() {
         use tracer_core::recording::Phase;
         let mut recording = fixture::web();
-        let evidence = |seen: &mut Vec<tracer_core::recording::Witness>| {
+        let evidence = |seen: &mut Vec<tracer_core::recording::AccessEvidence>| {
             for who in seen {
                 who.phase = Phase::Terminal;
             }
@@ -399,7 +399,7 @@ mod tests {
             .iter_mut()
             .for_each(|it| evidence(&mut it.evidence));
         let text = review(recording.clone());
-        let (_, left_out) = text.split_once("## Done, and left out").unwrap();
+        let (_, excluded) = text.split_once("## Done, and left out").unwrap();
         for row in [
             "| writing `/etc/app.conf` |",
             "| capability `CAP_NET_BIND_SERVICE` |",
@@ -408,9 +408,9 @@ mod tests {
             "| read, as a debugger may, `itself` |",
             "| mount tree `mount fstype=",
         ] {
-            assert!(left_out.contains(row), "{row} in {left_out}");
+            assert!(excluded.contains(row), "{row} in {excluded}");
         }
-        assert!(!left_out.contains("reading"), "{left_out}");
+        assert!(!excluded.contains("reading"), "{excluded}");
         // What another recording left unobserved is open to everybody.
         let mut blind = recording.clone();
         blind.providers.retain(|it| it.kind != kind::SOCKETS);
@@ -419,15 +419,15 @@ mod tests {
     }
 
     #[test]
-    fn ptrace_that_nothing_could_have_asked_for_is_said_to_be_denied() {
+    fn states_that_unmonitored_ptrace_is_denied() {
         let mut recording = fixture::sleep();
-        assert!(!review(recording.clone()).contains(TRACES_UNASKED));
+        assert!(!review(recording.clone()).contains(PTRACE_NOT_MONITORED));
         recording.providers.retain(|it| it.kind != kind::TRACES);
-        assert!(review(recording).contains(TRACES_UNASKED));
+        assert!(review(recording).contains(PTRACE_NOT_MONITORED));
     }
 
     #[test]
-    fn long_rules_are_whole() {
+    fn long_rules_are_not_cut() {
         let mut recording = fixture::empty();
         let paths = ["a", "b"].map(|end| format!("/{}/{end}", "x/".repeat(1000)));
         recording.files = paths

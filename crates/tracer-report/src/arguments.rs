@@ -5,7 +5,7 @@ use super::{
     markdown::Document,
     rules::{executables, list, or_dash},
 };
-use syscalls::{Abi, errno, translate::goes_by_socketcall};
+use syscalls::{Abi, errno, translate::uses_socketcall};
 use tracer_core::profile::seccomp::{Rule, SeccompProfile};
 
 pub(super) fn restricted(doc: &mut Document, profile: &SeccompProfile) {
@@ -33,7 +33,7 @@ pub(super) fn restricted(doc: &mut Document, profile: &SeccompProfile) {
     } else {
         "Called with other arguments, these calls return EPERM."
     });
-    if let Some(clone3) = profile.gave_way() {
+    if let Some(clone3) = profile.replaced_clone3() {
         doc.paragraph(&format!(
             "`clone3`, whose flags no filter can look at, was called by {}. It returns ENOSYS here, upon which libcs and language runtimes call `clone`, which is allowed for the namespaces that clone3 made, or for none.",
             executables(clone3.executables())
@@ -54,7 +54,7 @@ fn by_socketcall(doc: &mut Document, profile: &SeccompProfile) {
     }
     let open: Vec<_> = profile
         .rules()
-        .filter(|(name, rule)| rule.only().is_some() && goes_by_socketcall(name))
+        .filter(|(name, rule)| rule.only().is_some() && uses_socketcall(name))
         .map(|(name, _)| code(name))
         .collect();
     if !open.is_empty() {
@@ -71,7 +71,7 @@ pub(super) fn open(doc: &mut Document, profile: &SeccompProfile) {
         .rules()
         .filter(|(_, rule)| rule.only().is_none())
         .filter_map(|(name, rule)| {
-            let why: Vec<_> = rule.why_open().collect();
+            let why: Vec<_> = rule.unrestricted_reasons().collect();
             (!why.is_empty()).then(|| [code(name), or_dash(values(rule)), why.join("; ")])
         })
         .collect();
@@ -86,10 +86,10 @@ pub(super) fn open(doc: &mut Document, profile: &SeccompProfile) {
 /// The values that a call was seen with.
 fn values(rule: &Rule) -> String {
     /// Most that are told.
-    const SHOWN: usize = 12;
+    const MAX_SHOWN: usize = 12;
     let all = rule.values();
-    let shown = all.iter().take(SHOWN).map(|values| prose(values));
-    let more = all.len().checked_sub(SHOWN).filter(|more| *more > 0);
+    let shown = all.iter().take(MAX_SHOWN).map(|values| prose(values));
+    let more = all.len().checked_sub(MAX_SHOWN).filter(|more| *more > 0);
     let more = more.map(|more| format!("and {more} more"));
     shown.chain(more).collect::<Vec<_>>().join("; ")
 }
@@ -108,14 +108,14 @@ mod tests {
     use syscalls::{Abi, arguments::recorded};
     use tracer_core::{
         profile::seccomp::{
-            ErrnoPolicy, Options, SeccompProfile, VariantPolicy,
+            ErrnoPolicy, FallbackPolicy, Options, SeccompProfile,
             fixture::{path, recording},
         },
         recording::{Arguments, Combination, Phase},
     };
 
     #[test]
-    fn what_i386_can_do_by_socketcall_is_said() {
+    fn states_what_socketcall_can_do_on_i386() {
         let run = |abi: Abi, name| {
             let nr = abi.syscall_number(name).unwrap();
             (abi, nr, Phase::Run, path("/bin/x"))
@@ -134,7 +134,7 @@ mod tests {
             });
             let options = Options {
                 errno,
-                variants: VariantPolicy::None,
+                fallbacks: FallbackPolicy::None,
                 ..Options::default()
             };
             let recordings = [recording];

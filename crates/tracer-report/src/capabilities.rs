@@ -2,8 +2,8 @@
 
 use super::{
     escape::code,
-    facts::{PERHAPS_PROBES, PROBES, capability_notes},
     markdown::Document,
+    phrases::{PERHAPS_PROBES, PROBES, capability_notes},
     rules::{executables, list, or_dash},
 };
 use syscalls::capability::Capability;
@@ -56,7 +56,7 @@ fn row((capability, rule): (Capability, &CapabilityRule)) -> [String; 4] {
         let name = call.abi.syscall_name(call.nr);
         name.map_or_else(|| format!("{} {}", call.abi, call.nr), code)
     });
-    let close = if capability.is_close_to_root() {
+    let close = if capability.is_nearly_root() {
         "**close to root**: "
     } else {
         ""
@@ -70,7 +70,7 @@ fn row((capability, rule): (Capability, &CapabilityRule)) -> [String; 4] {
         or_dash(list(calls)),
         format!(
             "{close}{}{notes}",
-            capability.opens().unwrap_or("it is not known what")
+            capability.grants().unwrap_or("it is not known what")
         ),
     ]
 }
@@ -85,8 +85,8 @@ mod tests {
             seccomp::fixture as seccomp_fixture,
         },
         recording::{
-            Arguments, Call, CapabilityUse, Combination, Container, Phase, Recording, Security,
-            Source,
+            Arguments, CapabilityUse, Combination, Container, Phase, Recording, Security, Source,
+            SyscallId,
         },
     };
 
@@ -94,7 +94,7 @@ mod tests {
     fn outcome(change: impl FnOnce(&mut Recording)) -> (Vec<&'static str>, String) {
         let mut recording = fixture::empty();
         let what = CapabilityUse {
-            capability: Capability::of(21),
+            capability: Capability::from_number(21),
             audited: Some(true),
             own_namespace: false,
         };
@@ -121,11 +121,11 @@ mod tests {
             cut: [].into(),
         });
         let abi = Abi::X86_64;
-        recording.capabilities[0].evidence[0].call = Some(Call { abi, nr });
+        recording.capabilities[0].evidence[0].call = Some(SyscallId { abi, nr });
     }
 
     #[test]
-    fn unaudited_where_the_kernel_refuses_is_needed() {
+    fn unaudited_but_enforced_capability_is_required() {
         for (name, expected) in [
             ("seccomp", true),
             ("prctl", true),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_probe_is_told() {
+    fn possible_probes_are_marked() {
         let may_be = "; perhaps a probe only |";
         for (name, flags, cut, is_needed) in [
             ("openat", None, false, true),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_namespace_is_the_containers_or_the_workloads() {
+    fn unclear_user_namespace_is_reported() {
         let unclear = "which may be the container's own";
         let container = |user_namespace: Option<bool>| {
             Some(Container {

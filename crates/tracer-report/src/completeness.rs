@@ -10,12 +10,12 @@ use super::{
     rules::list,
 };
 use tracer_core::recording::{
-    Call, Discovery, Recording,
+    Discovery, Recording, SyscallId,
     estimate::{Estimate, Incidence},
 };
 
 /// Most calls that are named.
-const NAMED: usize = 20;
+const MAX_NAMED: usize = 20;
 
 /// The steps, in seconds, and what they are called.
 const STEPS: [(u64, &str); 11] = [
@@ -33,7 +33,7 @@ const STEPS: [(u64, &str); 11] = [
 ];
 
 pub(super) fn completeness(doc: &mut Document, recording: &Recording) {
-    let discovery = Discovery::of(recording);
+    let discovery = Discovery::from_recording(recording);
     let mut items: Vec<_> = [rare(recording, &discovery), last_new(&discovery)]
         .into_iter()
         .flatten()
@@ -59,9 +59,9 @@ fn rare(recording: &Recording, discovery: &Discovery) -> Option<String> {
     if discovery.in_one == 0 {
         return Some(format!("No call appeared in {of}."));
     }
-    let incidence = Incidence::of(recording);
-    let mut named: Vec<_> = incidence.in_one().take(NAMED).map(label).collect();
-    let more = discovery.in_one.saturating_sub(NAMED as u64);
+    let incidence = Incidence::from_recording(recording);
+    let mut named: Vec<_> = incidence.in_one().take(MAX_NAMED).map(label).collect();
+    let more = discovery.in_one.saturating_sub(MAX_NAMED as u64);
     if more > 0 {
         named.push(format!("and {more} more"));
     }
@@ -77,7 +77,7 @@ fn rare(recording: &Recording, discovery: &Discovery) -> Option<String> {
     ))
 }
 
-fn label(call: Call) -> String {
+fn label(call: SyscallId) -> String {
     call.abi
         .syscall_name(call.nr)
         .map_or_else(|| format!("number {} ({})", call.nr, call.abi), code)
@@ -168,18 +168,18 @@ mod tests {
     }
 
     #[test]
-    fn replicas_that_do_the_same() {
+    fn identical_replicas() {
         let replicas = (0..6).map(|n| replica(n, &[0, 1, 2, 3], 0));
         insta::assert_snapshot!(text(&merge(replicas).unwrap()));
     }
 
     #[test]
-    fn one_instance_is_no_sample() {
+    fn single_instance_gives_no_estimate() {
         insta::assert_snapshot!(text(&replica(0, &[0, 1], 4)));
     }
 
     #[test]
-    fn new_calls_until_the_end() {
+    fn late_new_calls_are_reported() {
         let mut late = replica(0, &[0, 1], 90);
         late.syscalls[1].evidence[0]
             .first

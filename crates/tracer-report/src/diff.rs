@@ -8,7 +8,7 @@ use super::{
 };
 use tracer_core::{
     diff::{Change, ChangeKind, Diff, Kind},
-    recording::words::plain,
+    recording::plain_text::plain,
 };
 
 /// What changed, in the form of a unified diff: `before` and `after` are what the two are called.
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_rule_is_one_line_of_text() {
+    fn hostile_rule_stays_on_one_line() {
         let diff = of_apparmor(
             "profile a {\n}\n",
             "profile a {\n  \"/x\u{1b}[2J|y\n# no difference\" r,\n}\n",
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_of_what_is_the_same() {
+    fn equal_recordings_show_no_difference() {
         let same = recordings(&mixed(), &mixed());
         assert!(diff_text(&same, "a", "b").ends_with("\n# no difference\n"));
     }

@@ -8,17 +8,17 @@
 use std::fmt::Write;
 
 /// More characters than this are cut off, where what is meant is known from the beginning.
-const LONGEST: usize = 240;
+const MAX_LEN: usize = 240;
 
 /// The same where a long name has room: the longest path that a system call takes.
-const LONGEST_VISIBLE: usize = 4096;
+const MAX_VISIBLE_LEN: usize = 4096;
 
 /// `name` as a code span, for any place in Markdown, table cells included.
 ///
 /// Different names that are not cut off give different text: `\` stands for itself only doubled,
 /// and otherwise begins `\xNN` or `\u{NNNN}`.
 pub fn code(name: &str) -> String {
-    span(name, LONGEST)
+    span(name, MAX_LEN)
 }
 
 /// The same for a rule, or a path that one is about: all of it, since what differs may be at the end.
@@ -86,7 +86,7 @@ pub fn prose(sentence: &str) -> String {
 /// As [`code`] has it, but for the signs that mean something in Markdown only.
 pub fn visible(name: &str) -> String {
     let mut out = String::new();
-    for c in name.chars().take(LONGEST_VISIBLE) {
+    for c in name.chars().take(MAX_VISIBLE_LEN) {
         match c {
             '\\' => out.push_str("\\\\"),
             ' ' => out.push(' '),
@@ -94,7 +94,7 @@ pub fn visible(name: &str) -> String {
             _ => push_escape(&mut out, c),
         }
     }
-    if name.chars().nth(LONGEST_VISIBLE).is_some() {
+    if name.chars().nth(MAX_VISIBLE_LEN).is_some() {
         out.push_str("...");
     }
     out
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_try_something() {
+    fn hostile_names_are_escaped_in_code() {
         for (name, shown) in [
             ("/usr/bin/nginx", "`/usr/bin/nginx`"),
             ("a|b", "`a\\x7cb`"),
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn sentences_keep_their_words() {
+    fn prose_keeps_words_and_escapes_markup() {
         assert_eq!(
             prose("io_uring was used; record again with --max-rows 10"),
             "io_uring was used; record again with --max-rows 10"
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_line_keeps_its_words_apart() {
+    fn command_line_words_stay_separate() {
         let words = ["sh", "-c", "it's a | b", ""].map(str::to_owned);
         assert_eq!(command_line(&words), r"`sh -c 'it'\\''s a \x7c b' ''`");
     }
@@ -221,7 +221,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_code_span_holds_nothing_that_ends_it(name in hostile()) {
+        fn code_span_cannot_be_ended_by_its_content(name in hostile()) {
             let shown = code(&name);
             prop_assert!(shown.chars().all(|c| c == ' ' || c.is_ascii_graphic()));
             prop_assert!(!shown.contains('|') && !shown.contains('<'));
@@ -230,8 +230,8 @@ mod tests {
         }
 
         #[test]
-        fn a_code_span_can_be_read_back(name in hostile()) {
-            prop_assume!(!name.is_empty() && name.chars().count() <= LONGEST);
+        fn code_span_round_trips(name in hostile()) {
+            prop_assume!(!name.is_empty() && name.chars().count() <= MAX_LEN);
             prop_assert_eq!(read_back(&code(&name)), Some(name));
         }
 

@@ -1,12 +1,12 @@
 //! `tracer explain` for people.
 
 use tracer_core::{
-    explain::{AccessExplanation, Allowed, Capability, Done, Explanation, Seen},
-    recording::words::{executables, phases, plain, sighting},
+    explain::{AccessByKind, AccessExplanation, Allowed, Capability, Explanation, Seen},
+    recording::plain_text::{executables, phases, plain, sighting},
 };
 
 /// Most combinations of arguments that are shown of a call.
-const SHOWN: usize = 12;
+const MAX_SHOWN: usize = 12;
 
 /// What is known of a call, as plain text.
 pub fn explanation(it: &Explanation) -> String {
@@ -35,7 +35,7 @@ pub fn explanation(it: &Explanation) -> String {
         told(&mut text, seen, it.instances);
     }
     section(&mut text, "What it can do");
-    let known = [it.risk, it.open_by_argument].into_iter().flatten();
+    let known = [it.risk, it.allowed_by_argument].into_iter().flatten();
     let mut nothing = true;
     for sentence in known {
         nothing = false;
@@ -113,7 +113,7 @@ pub fn access_explanation(it: &AccessExplanation) -> String {
     text
 }
 
-fn access_told(text: &mut String, done: &Done, instances: usize) {
+fn access_told(text: &mut String, done: &AccessByKind, instances: usize) {
     let calls: Vec<_> = done.calls.iter().copied().collect();
     let by = if calls.is_empty() {
         String::new()
@@ -155,7 +155,7 @@ fn told(text: &mut String, seen: &Seen, instances: usize) {
             );
         }
     }
-    for given in seen.given.iter().take(SHOWN) {
+    for given in seen.given.iter().take(MAX_SHOWN) {
         line(
             text,
             &format!(
@@ -166,7 +166,7 @@ fn told(text: &mut String, seen: &Seen, instances: usize) {
             ),
         );
     }
-    let more = seen.given.len().saturating_sub(SHOWN);
+    let more = seen.given.len().saturating_sub(MAX_SHOWN);
     if more > 0 {
         line(
             text,
@@ -216,22 +216,22 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_was_seen() {
+    fn observed_call() {
         insta::assert_snapshot!(text("ptrace"));
     }
 
     #[test]
-    fn a_call_of_several_layers() {
+    fn call_in_several_layers() {
         insta::assert_snapshot!(text("openat"));
     }
 
     #[test]
-    fn a_call_that_is_denied() {
+    fn denied_call() {
         insta::assert_snapshot!(text("mount"));
     }
 
     #[test]
-    fn a_hostile_path_is_one_line() {
+    fn hostile_path_stays_on_one_line() {
         let text = text("socketcall");
         assert!(text.contains("/opt/legacy|\\n# Approved"), "{text}");
     }

@@ -135,7 +135,7 @@ fn parsed(html: &str) -> Page {
 }
 
 #[test]
-fn no_element_and_no_attribute_of_a_page_is_the_recordings() {
+fn hostile_text_adds_no_html_element_or_attribute() {
     let (hostile, harmless) = (page(&hostile()), page(&with_strings("harmless")));
     is_printable("report.html", &hostile);
     let (found, expected) = (parsed(&hostile), parsed(&harmless));
@@ -162,7 +162,7 @@ fn no_element_and_no_attribute_of_a_page_is_the_recordings() {
 }
 
 #[test]
-fn a_page_allows_nothing_but_its_own_script_and_style() {
+fn page_allows_only_its_own_script_and_style() {
     let page = parsed(&page(&everything()));
     let values = page.values.borrow();
     let policy = values.iter().find(|it| it.contains("default-src")).unwrap();
@@ -190,7 +190,7 @@ fn a_page_allows_nothing_but_its_own_script_and_style() {
 }
 
 #[test]
-fn markdown_and_text() {
+fn hostile_text_is_harmless_in_markdown_and_text() {
     let recording = hostile();
     let recordings = [recording.clone()];
     let seccomp = SeccompProfile::from_recordings(&recordings, &Options::default()).unwrap();

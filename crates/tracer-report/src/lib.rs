@@ -10,17 +10,17 @@ mod completeness;
 mod diff;
 pub mod escape;
 mod explain;
-mod facts;
+mod fallbacks;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod hostile;
 pub mod html;
 mod markdown;
+mod phrases;
 #[cfg(test)]
 mod properties;
 mod review;
 mod rules;
 mod translation;
-mod variants;
 mod verify;
 
 pub use apparmor::apparmor;

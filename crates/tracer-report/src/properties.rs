@@ -19,7 +19,12 @@ use super::{access_explanation, review};
 fn seen() -> impl Strategy<Value = Vec<Seen>> {
     let abi = select(vec![Abi::X86_64, Abi::I386]);
     let nr = prop_oneof![0_u32..480, Just(999), Just(u32::MAX)];
-    let phase = select(vec![Phase::Run, Phase::Exec, Phase::Window, Phase::Setup]);
+    let phase = select(vec![
+        Phase::Run,
+        Phase::Exec,
+        Phase::RuntimeInit,
+        Phase::Setup,
+    ]);
     let executable = prop_oneof![
         "[a-z/|`\n]{0,8}".prop_map(|name| path(&name)),
         Just(Executable::Launcher),
@@ -54,7 +59,7 @@ proptest! {
     }
 
     #[test]
-    fn review_is_plain_text_whatever_the_names(seen in seen()) {
+    fn review_is_plain_text_for_any_name(seen in seen()) {
         let text = review_of(&seen, None);
         prop_assert!(text.chars().all(|c| c == '\n' || c == ' ' || c.is_ascii_graphic()));
         // A table row has as many cells as its heading, so no name has added one.

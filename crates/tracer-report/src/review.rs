@@ -10,11 +10,11 @@ use super::{
     arguments,
     completeness::completeness,
     escape::{code, command_line, prose},
-    facts::{how_recorded, lost, saw},
+    fallbacks::fallback_layer,
     markdown::{Document, count},
+    phrases::{how_recorded, lost, saw},
     rules::{essential_layer, executables, list, made_by, rules, unnamed, window_layer},
     translation::{translated, translation},
-    variants::variant_layer,
 };
 use syscalls::{errno, risk};
 use tracer_core::{
@@ -49,13 +49,13 @@ pub fn review(recordings: &[Recording], profile: &SeccompProfile) -> String {
     risks(&mut doc, profile);
     unnamed(&mut doc, profile);
     blocked(&mut doc, profile);
-    left_out(&mut doc, profile);
+    excluded(&mut doc, profile);
     rules(&mut doc, profile);
     arguments::restricted(&mut doc, profile);
     arguments::open(&mut doc, profile);
     window_layer(&mut doc, profile);
     essential_layer(&mut doc, profile);
-    variant_layer(&mut doc, profile);
+    fallback_layer(&mut doc, profile);
     denied(&mut doc, profile);
     how_to_apply(&mut doc);
     doc.into_text()
@@ -63,8 +63,8 @@ pub fn review(recordings: &[Recording], profile: &SeccompProfile) -> String {
 
 fn summary(doc: &mut Document, profile: &SeccompProfile) {
     let in_layer = |layer| {
-        let gave_way = layer == Layer::Observed && profile.gave_way().is_some();
-        profile.names_in(layer).count() + usize::from(gave_way)
+        let replaced_clone3 = layer == Layer::Observed && profile.replaced_clone3().is_some();
+        profile.names_in(layer).count() + usize::from(replaced_clone3)
     };
     let abis: Vec<_> = profile
         .architectures()
@@ -89,9 +89,9 @@ fn summary(doc: &mut Document, profile: &SeccompProfile) {
     };
     doc.paragraph(&format!(
         "{observed} {} more are allowed because a container runtime needs them to start it (layer `window`), {} because staging hardly ever shows them (layer `essential`), and {} because another libc or kernel does the same work by them (layer `variant`). The profile is for {}; a call of any other ABI kills its caller.{several}",
-        in_layer(Layer::Window),
+        in_layer(Layer::RuntimeInit),
         in_layer(Layer::Essential),
-        in_layer(Layer::Variant),
+        in_layer(Layer::Fallback),
         list(abis),
     ));
 }
@@ -166,7 +166,7 @@ fn risks(doc: &mut Document, profile: &SeccompProfile) {
     } else {
         doc.table(["Call", "Made by", "Why"], risky);
     }
-    let open: Vec<_> = risk::OPEN_BY_ARGUMENT
+    let open: Vec<_> = risk::ALLOWED_BY_ARGUMENT
         .iter()
         .filter(|(name, _)| profile.rule(name).is_some_and(|it| it.only().is_none()))
         .map(|(name, what)| format!("{}: {what}.", code(name)))
@@ -202,9 +202,9 @@ fn blocked(doc: &mut Document, profile: &SeccompProfile) {
     doc.table(["Call", "Made by", "The program saw", "Allowed here"], rows);
 }
 
-fn left_out(doc: &mut Document, profile: &SeccompProfile) {
+fn excluded(doc: &mut Document, profile: &SeccompProfile) {
     let rows: Vec<_> = profile
-        .left_out()
+        .excluded()
         .map(|(name, who)| [code(name), executables(who)])
         .collect();
     if rows.is_empty() {
@@ -246,20 +246,20 @@ mod tests {
     use super::review;
     use syscalls::{Abi, arguments::Mode};
     use tracer_core::profile::seccomp::{
-        Options, SeccompProfile, VariantPolicy,
+        FallbackPolicy, Options, SeccompProfile,
         fixture::{mixed, path, recording},
     };
     use tracer_core::recording::Phase;
 
     #[test]
-    fn a_mixed_incomplete_recording() {
+    fn mixed_incomplete_recording() {
         let recordings = [mixed()];
         let profile = SeccompProfile::from_recordings(&recordings, &Options::default()).unwrap();
         insta::assert_snapshot!(review(&recordings, &profile));
     }
 
     #[test]
-    fn the_runtimes_of_the_window_are_named() {
+    fn names_the_covered_runtimes() {
         let recordings = [recording(&[(Abi::X86_64, 0, Phase::Run, path("/bin/cat"))])];
         for (runtimes, expected) in [
             (
@@ -273,7 +273,7 @@ mod tests {
             ("none", "For no runtime, by `--runtime none`"),
         ] {
             let options = Options {
-                window: runtimes.parse().unwrap(),
+                runtime_init: runtimes.parse().unwrap(),
                 ..Options::default()
             };
             let profile = SeccompProfile::from_recordings(&recordings, &options).unwrap();
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn for_another_machine() {
+    fn review_for_another_machine() {
         let mut seen: Vec<_> = [
             "arch_prctl",
             "fork",
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_are_told_in_words_and_in_bits() {
+    fn conditions_are_shown_in_words_and_bits() {
         let seen = ["pipe", "fork", "vfork", "getrlimit", "read"].map(|name| {
             let nr = Abi::X86_64.syscall_number(name).unwrap();
             (Abi::X86_64, nr, Phase::Run, path("/bin/x"))
@@ -336,7 +336,7 @@ mod tests {
         assert!(text.contains("\n| `prlimit64` | window |"));
         assert!(!text.contains("- `clone`:"), "its arguments are restricted");
         let bare = Options {
-            variants: VariantPolicy::None,
+            fallbacks: FallbackPolicy::None,
             arguments: Mode::Off,
             ..Options::default()
         };
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn complete_is_said_plainly() {
+    fn complete_recording_says_so() {
         let recordings = [recording(&[(Abi::X86_64, 0, Phase::Run, path("/bin/cat"))])];
         let profile = SeccompProfile::from_recordings(&recordings, &Options::default()).unwrap();
         let text = review(&recordings, &profile);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{arguments::marked, escape::code, markdown::Document};
-use syscalls::{errno, essential, window};
+use syscalls::{errno, essential, runtime_init};
 use tracer_core::{
     profile::{
         Layer,
@@ -13,7 +13,7 @@ use tracer_core::{
 };
 
 /// Most executables that are named for one call.
-const NAMED_EXECUTABLES: usize = 6;
+const MAX_EXECUTABLES_NAMED: usize = 6;
 
 pub(super) fn unnamed(doc: &mut Document, profile: &SeccompProfile) {
     let rows: Vec<_> = profile
@@ -74,13 +74,13 @@ pub(super) fn rules(doc: &mut Document, profile: &SeccompProfile) {
 }
 
 pub(super) fn window_layer(doc: &mut Document, profile: &SeccompProfile) {
-    let needs = profile.window_calls();
+    let needs = profile.runtime_init_syscalls();
     let rows: Vec<_> = profile
-        .names_in(Layer::Window)
+        .names_in(Layer::RuntimeInit)
         .map(|name| {
             let needed_by = needs
                 .get(name)
-                .map(|rows| window::in_words(rows).join(", "));
+                .map(|rows| runtime_init::describe(rows).join(", "));
             [
                 code(name),
                 needed_by.unwrap_or_else(|| "seen while it was recorded".to_owned()),
@@ -89,28 +89,28 @@ pub(super) fn window_layer(doc: &mut Document, profile: &SeccompProfile) {
         .collect();
     doc.heading(2, "Added: `window`");
     if rows.is_empty() {
-        doc.paragraph(&covered(profile.window()));
+        doc.paragraph(&covered(profile.runtime_init()));
         return;
     }
     doc.paragraph("A container runtime makes these calls after it has loaded the profile and before it starts the workload, so it cannot start the workload without them.");
-    doc.paragraph(&covered(profile.window()));
+    doc.paragraph(&covered(profile.runtime_init()));
     doc.table(["Call", "Needed by"], rows);
 }
 
 /// Which runtimes may start the workload.
-fn covered(choice: &window::Choice) -> String {
+fn covered(choice: &runtime_init::RuntimeSelection) -> String {
     // What any version may do says nothing of a version.
     let rows = choice.rows();
     let rows: Vec<_> = rows
-        .filter(|row| row.versions != window::Versions::Any)
+        .filter(|row| row.versions != runtime_init::VersionRange::Any)
         .collect();
-    let known = list(window::in_words(&rows));
+    let known = list(runtime_init::describe(&rows));
     match choice {
-        window::Choice::All => format!(
+        runtime_init::RuntimeSelection::All => format!(
             "It covers every runtime that tracer knows: {known}. A version between two of them most likely needs no more than they do."
         ),
-        window::Choice::None => "For no runtime, by `--runtime none`: none can start the workload under this profile. A process can load it by itself.".to_owned(),
-        window::Choice::Only(_) => format!(
+        runtime_init::RuntimeSelection::None => "For no runtime, by `--runtime none`: none can start the workload under this profile. A process can load it by itself.".to_owned(),
+        runtime_init::RuntimeSelection::Only(_) => format!(
             "**Only for some runtimes**, chosen by `--runtime {choice}`: {known}. Another one, or another version, may not be able to start the workload under this profile."
         ),
     }
@@ -156,7 +156,7 @@ fn phases(rule: &Rule) -> String {
 pub(super) fn executables(executables: &BTreeSet<Executable>) -> String {
     let mut shown: Vec<_> = executables
         .iter()
-        .take(NAMED_EXECUTABLES)
+        .take(MAX_EXECUTABLES_NAMED)
         .map(|executable| match executable {
             Executable::Path(path) => code(path),
             Executable::Truncated(beginning) => format!("{} (cut off)", code(beginning)),
@@ -166,7 +166,7 @@ pub(super) fn executables(executables: &BTreeSet<Executable>) -> String {
         .collect();
     if let Some(more) = executables
         .len()
-        .checked_sub(NAMED_EXECUTABLES)
+        .checked_sub(MAX_EXECUTABLES_NAMED)
         .filter(|more| *more > 0)
     {
         shown.push(format!("and {more} more"));

@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use super::markdown::count;
 use tracer_core::{
-    recording::words::{plain, sighting},
+    recording::plain_text::{plain, sighting},
     verify::{
-        Answer, Denied, Finding, OfRecording, Outcome, Report, Start, Stopped, WindowFinding,
+        Answer, Denied, Finding, Outcome, RecordingResult, Report, RuntimeInitFinding, Start,
+        Stopped,
     },
 };
 
 /// Most who are named for one call.
-const NAMED: usize = 6;
+const MAX_NAMED: usize = 6;
 
 /// What would have happened, as plain text; `profile` is what the profile is called.
 pub fn verification(report: &Report, profile: &str) -> String {
@@ -27,10 +28,10 @@ pub fn verification(report: &Report, profile: &str) -> String {
     for recording in &report.recordings {
         of_recording(&mut text, recording, &runtimes);
     }
-    if !report.window.is_empty() {
+    if !report.runtime_init.is_empty() {
         text.push_str("\nBefore the workload is started\n");
     }
-    for finding in &report.window {
+    for finding in &report.runtime_init {
         text.push_str(&before(finding));
     }
     text
@@ -54,7 +55,7 @@ pub fn denials(denied: &[Denied], profile: &str) -> String {
         )
     );
     for it in denied {
-        text.push_str(&format!("  {} x {}\n", it.times, it.in_words()));
+        text.push_str(&format!("  {} x {}\n", it.times, it.describe()));
     }
     text
 }
@@ -76,7 +77,7 @@ fn summary(report: &Report) -> String {
             .map(|it| (it.abi, it.nr));
         calls.collect::<BTreeSet<_>>().len()
     };
-    let before = report.window.iter();
+    let before = report.runtime_init.iter();
     let before = before.filter(|it| it.answer == Answer::Denied && it.always);
     let before = before.map(|it| it.call).collect::<BTreeSet<_>>().len();
     let mut parts = Vec::new();
@@ -133,7 +134,7 @@ fn started(start: &Start, several: bool) -> String {
     format!("  {machine}{} {setting}: {what}\n", start.runtime)
 }
 
-fn of_recording(text: &mut String, it: &OfRecording, runtimes: &BTreeSet<&str>) {
+fn of_recording(text: &mut String, it: &RecordingResult, runtimes: &BTreeSet<&str>) {
     text.push_str(&format!(
         "\n{} ({}, {}{})\n",
         plain(&it.workload),
@@ -186,10 +187,10 @@ fn found(it: &Finding, instances: usize, runtimes: &BTreeSet<&str>) -> String {
             arguments.join(", ")
         ));
     }
-    for given in it.given.iter().take(NAMED) {
+    for given in it.given.iter().take(MAX_NAMED) {
         text.push_str(&format!("      with {given}\n"));
     }
-    let more = it.given.len().saturating_sub(NAMED);
+    let more = it.given.len().saturating_sub(MAX_NAMED);
     if more > 0 {
         text.push_str(&format!(
             "      and with {more} more; --format json has all\n"
@@ -199,11 +200,11 @@ fn found(it: &Finding, instances: usize, runtimes: &BTreeSet<&str>) -> String {
     text
 }
 
-fn who(text: &mut String, evidence: &[tracer_core::recording::Sighting], instances: usize) {
-    for by in evidence.iter().take(NAMED) {
+fn who(text: &mut String, evidence: &[tracer_core::recording::EvidenceSummary], instances: usize) {
+    for by in evidence.iter().take(MAX_NAMED) {
         text.push_str(&format!("      {}\n", sighting(by, instances)));
     }
-    let more = evidence.len().saturating_sub(NAMED);
+    let more = evidence.len().saturating_sub(MAX_NAMED);
     if more > 0 {
         text.push_str(&format!(
             "      and by {more} more; --format json has all\n"
@@ -228,7 +229,7 @@ fn apart(it: &Stopped, instances: usize) -> String {
     text
 }
 
-fn before(it: &WindowFinding) -> String {
+fn before(it: &RuntimeInitFinding) -> String {
     let what = match it.answer {
         Answer::Denied => "denied",
         Answer::Undecided => "undecided",
@@ -266,7 +267,7 @@ mod tests {
             oci::OciSeccomp,
         },
         recording::Blocked,
-        verify::{Enforced, Question, verify},
+        verify::{Enforced, VerifyInput, verify},
     };
 
     fn text(json: &str) -> String {
@@ -283,10 +284,10 @@ mod tests {
                 libseccomp: Libseccomp::Newest,
             },
         };
-        let report = verify(&Question {
+        let report = verify(&VerifyInput {
             profiles: Runtime::ALL.map(on).to_vec(),
             recordings: vec![("profiles-out/web".to_owned(), &recording)],
-            window: "crun@1.8".parse().unwrap(),
+            runtime_init: "crun@1.8".parse().unwrap(),
             no_new_privileges: None,
             terminal: false,
         });
@@ -294,14 +295,14 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_that_is_too_narrow() {
+    fn too_narrow_profile() {
         insta::assert_snapshot!(text(
             r#"{"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86_64"],"syscalls":[{"names":["openat","epoll_wait","execve","clone","close"],"action":"SCMP_ACT_ALLOW"},{"names":["prctl"],"action":"SCMP_ACT_ALLOW","args":[{"index":1,"value":1,"op":"SCMP_CMP_EQ"}]},{"names":["ptrace"],"action":"SCMP_ACT_KILL_PROCESS","args":[{"index":2,"value":1,"op":"SCMP_CMP_NE"}]}]}"#
         ));
     }
 
     #[test]
-    fn a_profile_that_lets_all_through() {
+    fn profile_that_allows_all() {
         let text = text(
             r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86"]}"#,
         );
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_that_nobody_accepts() {
+    fn profile_that_no_runtime_accepts() {
         let text = text(r#"{"defaultAction":"SCMP_ACT_ERRNO","architectures":["VAX"]}"#);
         assert!(
             text.contains("no runtime that was asked about accepts"),

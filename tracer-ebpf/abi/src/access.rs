@@ -2,7 +2,7 @@
 //!
 //! Unlike system calls there is no end of different ones, so they are not marks in a row but events,
 //! one for each different (row, thing, access). Which were told already is in
-//! [`maps::TOLD`](crate::maps::TOLD), by a hash of all that makes them different: two that collide, one
+//! [`maps::REPORTED`](crate::maps::REPORTED), by a hash of all that makes them different: two that collide, one
 //! chance in 2^64 for a pair, would be taken for one.
 
 use crate::COMM_LEN;
@@ -189,7 +189,7 @@ pub const NAME_LEN: usize = 256;
 pub struct Access {
     /// Nanoseconds on the monotonic clock (`bpf_ktime_get_ns`).
     pub time: u64,
-    /// Its hash, as in [`maps::TOLD`](crate::maps::TOLD).
+    /// Its hash, as in [`maps::REPORTED`](crate::maps::REPORTED).
     pub key: u64,
     /// What depends on the kind.
     pub values: [u64; 3],
@@ -278,4 +278,4 @@ pub mod operation {
 }
 
 /// Siblings of one directory that are told apart in one row and by one kind of access.
-pub const MOST_SIBLINGS: u32 = 256;
+pub const MAX_FILES_PER_DIRECTORY: u32 = 256;

@@ -15,7 +15,7 @@ pub enum AbiTest {
 /// By what the kernel side sees files, sockets and the like.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FilesBy {
+pub enum FileSource {
     /// Not at all.
     Nothing = 0,
     /// The hooks of the kernel's security modules, by BPF LSM or at the end of their functions.
@@ -42,7 +42,7 @@ pub struct Config {
     /// 1: record every cgroup that is made from now on, as what may be a container.
     pub discover: u32,
     /// 1: announce each call that a filter stops; 0: the first of each kind only.
-    pub every_blocked: u32,
+    pub report_every_blocked: u32,
     /// The numbers of `prctl` and `seccomp`: native, native, 32-bit, 32-bit.
     pub filter_calls: [u32; 4],
     /// `task_struct.stack`.
@@ -97,7 +97,7 @@ pub struct Config {
     pub regs_rolled_back: u32,
     /// What it returns: x86, `pt_regs.ax`; arm64, `pt_regs.regs[0]`.
     pub regs_return: u32,
-    /// A [`FilesBy`].
+    /// A [`FileSource`].
     pub files_by: u32,
     /// Bytes waiting in the ring of accesses that make a wake-up worth its cost.
     pub accesses_wakeup: u32,
@@ -177,7 +177,7 @@ impl Config {
         ring: 0,
         wakeup_bytes: 0,
         discover: 0,
-        every_blocked: 0,
+        report_every_blocked: 0,
         filter_calls: [0; 4],
         task_stack: 0,
         task_tgid: 0,

@@ -23,12 +23,12 @@ pub struct Counters {
     pub processes_full: u64,
     /// Paths that found [`crate::maps::EXECUTABLES`] full: the executable has no name.
     pub executables_full: u64,
-    /// Calls that found [`crate::maps::EXOTIC`] full: observations lost.
+    /// Calls that found [`crate::maps::UNINDEXED`] full: observations lost.
     pub exotic_full: u64,
     /// Calls whose arguments were lost, and the row says so: [`crate::maps::VALUES`] was full, or a pointer
     /// led nowhere.
     pub values_lost: u64,
-    /// Accesses to files and the like that found [`crate::maps::TOLD`] or the rows full, or whose path
+    /// Accesses to files and the like that found [`crate::maps::REPORTED`] or the rows full, or whose path
     /// could not be read.
     pub accesses_lost: u64,
     /// Those that found the ring full. Each is told when it is made again; which of them never was, the

@@ -16,7 +16,7 @@ pub mod slot;
 mod values;
 
 pub use access::{Access, AccessEvent, AccessKind, Operation};
-pub use config::{AbiTest, Config, FilesBy};
+pub use config::{AbiTest, Config, FileSource};
 pub use counts::Counters;
 pub use message::{Event, Notice, NoticeKind};
 pub use plain::PlainData;
@@ -27,7 +27,7 @@ pub use values::{
 
 use core::mem::{align_of, size_of};
 
-/// System call numbers below this are marked in a row; larger ones go to [`maps::EXOTIC`].
+/// System call numbers below this are marked in a row; larger ones go to [`maps::UNINDEXED`].
 ///
 /// The largest number in Linux 6.18 is 470 (x86-64, i386, arm64); 1,024 bytes a row is the price
 /// of one byte for each of two ABIs.
@@ -90,21 +90,21 @@ pub mod maps {
     pub const FREE_VALUES: &str = "FREE_VALUES";
     /// Row number → [`SeenValues`](super::SeenValues).
     pub const SEEN_VALUES: &str = "SEEN_VALUES";
-    /// Seen calls whose number has no byte in a row: [`ExoticKey`](super::ExoticKey) → 1.
-    pub const EXOTIC: &str = "EXOTIC";
+    /// Seen calls whose number has no byte in a row: [`UnindexedKey`](super::UnindexedKey) → 1.
+    pub const UNINDEXED: &str = "UNINDEXED";
     /// Process id (tgid) → [`ProcessEntry`](super::ProcessEntry).
     pub const PROCESSES: &str = "PROCESSES";
-    /// Thread id → where a thread under a filter is: [`OUT_OF_CALL`](super::OUT_OF_CALL) or
-    /// [`IN_CALL`](super::IN_CALL).
+    /// Thread id → where a thread under a filter is: [`OUTSIDE_SYSCALL`](super::OUTSIDE_SYSCALL) or
+    /// [`INSIDE_SYSCALL`](super::INSIDE_SYSCALL).
     pub const THREADS: &str = "THREADS";
     /// Executable id → [`ExecutablePath`](super::ExecutablePath).
     pub const EXECUTABLES: &str = "EXECUTABLES";
     /// Hash of an access → 0 when user space was told of it, else how often that failed.
-    pub const TOLD: &str = "TOLD";
+    pub const REPORTED: &str = "REPORTED";
     /// Hash of a directory, a row and a kind of access → how many files of it were told apart.
-    pub const SIBLINGS: &str = "SIBLINGS";
+    pub const DIRECTORY_FILES: &str = "DIRECTORY_FILES";
     /// Row number → a number that changes when the row is given to others: part of each hash.
-    pub const SALTS: &str = "SALTS";
+    pub const ROW_GENERATIONS: &str = "ROW_GENERATIONS";
     /// Byte in a row → [`Operation`](super::Operation): how a call is read when it ends.
     pub const OPERATIONS: &str = "OPERATIONS";
     /// Ring buffer of [`AccessEvent`](super::AccessEvent).
@@ -140,7 +140,7 @@ pub enum Phase {
     /// A runtime's process prepares the container, or its own entry into one that runs.
     Setup = 1,
     /// The same, on a thread that has loaded a filter since it came in.
-    Window = 2,
+    RuntimeInit = 2,
     /// A program that was put into the running container.
     Exec = 3,
     /// The same, with a controlling terminal when it was started: somebody's session.
@@ -150,15 +150,15 @@ pub enum Phase {
 impl Phase {
     /// Whether a runtime is at work: such a task's row may change with any call.
     pub const fn is_runtime(self) -> bool {
-        matches!(self, Self::Setup | Self::Window)
+        matches!(self, Self::Setup | Self::RuntimeInit)
     }
 
     /// The phase of that number; a number that stands for none is [`Phase::Run`], which hides
     /// nothing.
-    pub const fn of(number: u32) -> Self {
+    pub const fn from_number(number: u32) -> Self {
         match number {
             1 => Self::Setup,
-            2 => Self::Window,
+            2 => Self::RuntimeInit,
             3 => Self::Exec,
             4 => Self::Terminal,
             _ => Self::Run,
@@ -175,10 +175,10 @@ pub mod kind {
 }
 
 /// A thread under a filter is not in a call: an exit now is that of a call that was stopped.
-pub const OUT_OF_CALL: u32 = 0;
+pub const OUTSIDE_SYSCALL: u32 = 0;
 
 /// A thread under a filter is in a call that was seen to begin.
-pub const IN_CALL: u32 = 1;
+pub const INSIDE_SYSCALL: u32 = 1;
 
 /// A recorded cgroup: which instance its tasks belong to.
 ///
@@ -202,10 +202,10 @@ pub struct CgroupEntry {
     pub filtered: u32,
     /// 1 when a task came under a filter while [`Control::exits`] was 0: what the filter stopped then
     /// was not seen.
-    pub blind: u32,
+    pub missed_filter: u32,
     /// 1 once a process of the workload went to a cgroup that is not recorded, or had a child made
     /// there: what they did then was not seen.
-    pub left: u32,
+    pub escaped: u32,
     /// 1 when its processes are all in [`maps::PROCESSES`]: one that is not has come from outside.
     pub introduced: u32,
     /// 1 once the cgroup was removed: no task of it can make a call any more.
@@ -279,7 +279,7 @@ pub const EXE_FIRST_PATH: u64 = 3;
 /// A seen call that has no byte in a row.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ExoticKey {
+pub struct UnindexedKey {
     /// The row that would have held it.
     pub row: u32,
     /// The number as the kernel got it.
@@ -363,7 +363,7 @@ const _: () = {
     assert!(size_of::<CgroupPath>() == 8 + CGROUP_PATH_LEN);
     assert!(size_of::<ProcessEntry>() == 40 && align_of::<ProcessEntry>() == 8);
     assert!(size_of::<RowKey>() == 24 && align_of::<RowKey>() == 8);
-    assert!(size_of::<ExoticKey>() == 16);
+    assert!(size_of::<UnindexedKey>() == 16);
     assert!(size_of::<Watch>() == 40 && align_of::<Watch>() == 8);
     assert!(size_of::<ValueKey>() == 32 && align_of::<ValueKey>() == 8);
     assert!(size_of::<SeenValues>() == MAX_VALUES + 2 * MAX_WATCHES);

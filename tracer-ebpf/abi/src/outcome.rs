@@ -1,10 +1,10 @@
 //! What came of a call, as the byte in a row of marks says it: 0 is unseen.
 
 /// In an ordinary row: it was made.
-pub const MADE: u8 = 1;
+pub const EXECUTED: u8 = 1;
 /// In an ordinary row: it was made, and each time is looked at, since it may load a filter or its
 /// arguments are recorded.
-pub const MADE_EACH_TIME: u8 = 2;
+pub const EXECUTED_CHECK_AGAIN: u8 = 2;
 
 /// In a row of blocked calls: the largest error number that has a byte of its own; from 1.
 /// The kernel's own errors end at 133 (include/uapi/asm-generic/errno.h).
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_program_saw_is_told_from_what_the_call_returned() {
+    fn classifies_what_the_program_saw() {
         assert_eq!(blocked(-1, 165), 1);
         assert_eq!(blocked(-38, 999), 38);
         assert_eq!(blocked(-200, 0), MAX_ERRNO);

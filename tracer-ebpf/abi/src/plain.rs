@@ -1,8 +1,8 @@
 //! Which types may be read from a map, and written to it, as bytes.
 
 use crate::{
-    CgroupEntry, CgroupPath, Config, Counters, Event, ExecutablePath, ExoticKey, Notice, Operation,
-    ProcessEntry, RowKey, SeenValues, ValueKey, Watch,
+    CgroupEntry, CgroupPath, Config, Counters, Event, ExecutablePath, Notice, Operation,
+    ProcessEntry, RowKey, SeenValues, UnindexedKey, ValueKey, Watch,
 };
 
 /// A type whose values are their bytes: copying them to and from a map copies the value.
@@ -28,7 +28,7 @@ plain!(
     Counters,
     Event,
     ExecutablePath,
-    ExoticKey,
+    UnindexedKey,
     Notice,
     Operation,
     ProcessEntry,

@@ -45,7 +45,7 @@ const MULTIPLIER: u64 = 0x4F1_BBCD_CBFB;
 
 /// Where a task's row is kept, and what must stand there for it to be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SlotPosition {
     /// Index into the table, below [`SLOTS`].
     pub index: usize,
     /// The word with the row's bits 0.
@@ -54,9 +54,9 @@ pub struct Place {
 
 /// The place of the stack that contains `offset`, an address relative to the table.
 #[inline(always)]
-pub const fn place(offset: u64, epoch: u64) -> Place {
+pub const fn place(offset: u64, epoch: u64) -> SlotPosition {
     let mixed = (offset >> STACK_SHIFT).wrapping_mul(MULTIPLIER) & STACK_MASK;
-    Place {
+    SlotPosition {
         index: (mixed >> TAG_BITS) as usize & (SLOTS - 1),
         stamp: (mixed << (64 - TAG_BITS)) | ((epoch & EPOCH_MASK) << ROW_BITS),
     }
@@ -90,7 +90,7 @@ mod tests {
     proptest! {
         /// The whole claim of the cache: another stack, or another epoch, is never believed.
         #[test]
-        fn a_word_is_believed_for_its_own_stack_and_epoch_only(
+        fn word_is_valid_only_for_its_stack_and_epoch(
             a in 0u64..1 << 57, b in 0u64..1 << 57, epoch in 0u64..1 << 40, later in 1u64..1 << 20, r in 1u32..1 << 16,
         ) {
             let written = place(a, epoch);
@@ -105,20 +105,20 @@ mod tests {
 
         /// Distinct stacks differ in index or stamp: the product is a bijection.
         #[test]
-        fn neighbouring_stacks_never_share_a_place(base in 0u64..1 << 56, step in 1u64..1 << 20) {
+        fn neighbouring_stacks_get_distinct_slots(base in 0u64..1 << 56, step in 1u64..1 << 20) {
             let a = place(base, 7);
             let b = place(base + (step << STACK_SHIFT), 7);
             prop_assert!(a != b);
         }
 
         #[test]
-        fn an_empty_slot_says_nothing(a in any::<u64>(), epoch in any::<u64>()) {
+        fn empty_slot_has_no_row(a in any::<u64>(), epoch in any::<u64>()) {
             prop_assert_eq!(row(0, place(a, epoch).stamp & !0xffff), None);
         }
     }
 
     #[test]
-    fn the_whole_range_of_a_stack_has_one_place() {
+    fn whole_stack_range_maps_to_one_slot() {
         let base = 0x1234_5600_0000;
         assert_eq!(place(base, 1), place(base + (1 << STACK_SHIFT) - 1, 1));
     }

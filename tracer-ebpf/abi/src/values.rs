@@ -103,7 +103,7 @@ pub mod recent {
         use crate::{MAX_ROWS, MAX_WATCHES};
 
         #[test]
-        fn no_two_say_the_same() {
+        fn words_encode_row_number_and_value() {
             // Each part can be read back.
             const {
                 assert!(MAX_WATCHES <= 1 << (ROW_SHIFT - NUMBER_SHIFT));

@@ -6,7 +6,7 @@ use aya_ebpf::{
 };
 use tracer_abi::{AccessKind, access::flag};
 
-use super::{Place, Request, is_overridden, key, place::number, recorded, ring, was_told};
+use super::{PathRef, Request, is_overridden, key, path::number, recorded, ring, was_reported};
 use crate::maps::config;
 
 /// `CAP_OPT_NOAUDIT` (include/linux/security.h): the kernel goes on without it.
@@ -66,13 +66,13 @@ fn granted(ns: *const u8, capability: u32, mut flags: u32) {
     if is_overridden() {
         flags |= flag::OVERRIDDEN;
     }
-    let mut request = Request::new(row, AccessKind::Capability, Place::NONE);
+    let mut request = Request::new(row, AccessKind::Capability, PathRef::NONE);
     request.flags = flags;
     request.values[0] = u64::from(capability);
     // Which calls asked for it is what a reviewer needs.
     let (nr, abi) = ring::call_of_current();
     let key = key(&request, request.flags, u64::from(nr) << 8 | abi as u64);
-    if !was_told(key) {
+    if !was_reported(key) {
         ring::send_bytes::<0>(&request, key, |_| 0);
     }
 }

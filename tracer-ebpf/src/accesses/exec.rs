@@ -10,9 +10,9 @@ use aya_ebpf::{
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
-use tracer_abi::{AccessKind, FilesBy, access::open};
+use tracer_abi::{AccessKind, FileSource, access::open};
 
-use super::{Place, Request, exits, place::number, recorded, tell};
+use super::{PathRef, Request, exits, path::number, recorded, report};
 use crate::{
     counters::count,
     kernel::{field, low},
@@ -31,19 +31,19 @@ const MOST: usize = 4;
 pub(crate) struct Executing {
     count: u32,
     pad: u32,
-    places: [Place; MOST],
+    places: [PathRef; MOST],
 }
 
 /// The running thread begins to execute a file.
 #[inline(always)]
-pub(crate) fn begins(file: Place) {
+pub(crate) fn begins(file: PathRef) {
     let Some(row) = recorded() else {
         return;
     };
     let executing = Executing {
         count: 0,
         pad: 0,
-        places: [Place::NONE; MOST],
+        places: [PathRef::NONE; MOST],
     };
     if maps::EXECUTING
         .insert(process(), executing, u64::from(BPF_ANY))
@@ -51,7 +51,7 @@ pub(crate) fn begins(file: Place) {
     {
         count!(accesses_lost);
     }
-    tell(&Request::new(row, AccessKind::Execute, file));
+    report(&Request::new(row, AccessKind::Execute, file));
 }
 
 #[inline(always)]
@@ -62,7 +62,7 @@ fn process() -> u32 {
 /// The running thread maps a file to be executed. A process whose exec failed is taken for one that is
 /// still at it, which only makes it remember in vain.
 #[inline(always)]
-pub(crate) fn maps(file: Place) {
+pub(crate) fn maps(file: PathRef) {
     if let Some(executing) = maps::EXECUTING.get_ptr_mut(process()) {
         // SAFETY: the index is below the array's length. Two threads that are at it at once may
         // overwrite one another's.
@@ -70,7 +70,7 @@ pub(crate) fn maps(file: Place) {
             let count = (*executing).count as usize;
             if count < MOST {
                 (&raw mut (*executing).places)
-                    .cast::<Place>()
+                    .cast::<PathRef>()
                     .add(count & (MOST - 1))
                     .write(file);
                 (*executing).count += 1;
@@ -91,12 +91,12 @@ pub(crate) fn exec_accesses(ctx: BtfTracePointContext) -> i32 {
         let _ = maps::EXECUTING.remove(process());
         return 0;
     };
-    if config!(files_by) == FilesBy::Hooks as u32 {
+    if config!(files_by) == FileSource::Hooks as u32 {
         let Some(executing) = maps::EXECUTING.get_ptr_mut(process()) else {
             return 0;
         };
         let mut telling = Telling { row, executing };
-        // As in `place`: the verifier would follow each turn.
+        // As in `path`: the verifier would follow each turn.
         // SAFETY: the callback takes what is handed to it.
         unsafe {
             generated::bpf_loop(
@@ -114,10 +114,10 @@ pub(crate) fn exec_accesses(ctx: BtfTracePointContext) -> i32 {
             number!(u64, bprm as u64, config!(binprm_filename)),
         );
         if interp == filename {
-            mapped(row, Place::of_file(file), open::READ | open::EXECUTED);
+            mapped(row, PathRef::of_file(file), open::READ | open::EXECUTED);
         } else {
             // A script: it is what the right to be executed was asked for, and only its name is left.
-            mapped(row, Place::of_file(file), open::READ);
+            mapped(row, PathRef::of_file(file), open::READ);
             exits::executed(row, filename);
         }
     }
@@ -134,7 +134,7 @@ unsafe extern "C" fn mapped_step(index: u32, telling: *mut Telling) -> i64 {
     // SAFETY: `exec_accesses` hands over its own; the index is below the array's length.
     unsafe {
         let Telling { row, executing } = telling.read();
-        let places = (&raw const (*executing).places).cast::<Place>();
+        let places = (&raw const (*executing).places).cast::<PathRef>();
         let place = places.add(index as usize & (MOST - 1)).read();
         if place.name != 0 {
             mapped(row, place, open::READ);
@@ -145,8 +145,8 @@ unsafe extern "C" fn mapped_step(index: u32, telling: *mut Telling) -> i64 {
 
 /// `how` tells what else the kernel did with it.
 #[inline(always)]
-fn mapped(row: u32, place: Place, how: u64) {
+fn mapped(row: u32, place: PathRef, how: u64) {
     let mut request = Request::new(row, AccessKind::MapExecutable, place);
     request.values[0] = how;
-    tell(&request);
+    report(&request);
 }

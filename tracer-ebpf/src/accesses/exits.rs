@@ -19,11 +19,11 @@ use tracer_abi::{
 };
 
 use super::{
-    Place, Request, hooks, key, known_row, mounts, note, place,
-    place::number,
-    ring,
+    PathRef, Request, hooks, key, known_row, mounts, note, path,
+    path::number,
+    report, ring,
     sockets::{self, Address},
-    tell, text, was_told,
+    text, was_reported,
 };
 use crate::{
     counters::count,
@@ -138,7 +138,7 @@ fn follow(operation: &'static Operation, ended: &Ended) {
             } else {
                 2
             };
-            // As in `place`: the verifier would follow each turn.
+            // As in `path`: the verifier would follow each turn.
             // SAFETY: the callback takes what is handed to it.
             unsafe {
                 generated::bpf_loop(paths, given_step as *mut _, (&raw mut giving).cast(), 0);
@@ -174,12 +174,12 @@ fn follow(operation: &'static Operation, ended: &Ended) {
 /// Not within [`follow`]: what it takes of the stack, the others would have to do without.
 #[inline(never)]
 fn mounted(ended: &Ended) {
-    mounts::tell_mounting(&mounts::Mounting {
+    mounts::report_mount(&mounts::Mounting {
         row: ended.row,
         source: argument(ended, 0),
         filesystem: argument(ended, 2),
         target: argument(ended, 1),
-        place: Place::working_directory(),
+        place: PathRef::working_directory(),
         from: None,
         flags: argument(ended, 3),
         in_user: true,
@@ -199,7 +199,7 @@ fn open_file(operation: &Operation, ended: &Ended, kind: AccessKind) {
     if file == 0 {
         return;
     }
-    let mut request = Request::new(ended.row, kind, Place::of_file(file as *const u8));
+    let mut request = Request::new(ended.row, kind, PathRef::of_file(file as *const u8));
     if is_new {
         let mut flags = argument(ended, operation.argument);
         if operation.behind_pointer != 0 {
@@ -222,7 +222,7 @@ fn open_file(operation: &Operation, ended: &Ended, kind: AccessKind) {
         // The descriptor is nobody's then.
         return;
     }
-    tell(&request);
+    report(&request);
 }
 
 /// `MAP_ANONYMOUS` (include/uapi/asm-generic/mman-common.h).
@@ -299,22 +299,22 @@ fn file_of(descriptor: u32) -> u64 {
 
 /// Where a relative path starts.
 #[inline(always)]
-fn start(ended: &Ended, directory: u32) -> Place {
+fn start(ended: &Ended, directory: u32) -> PathRef {
     let descriptor = if directory == operation::CURRENT {
         AT_FDCWD
     } else {
         low(argument(ended, directory))
     };
     if descriptor == AT_FDCWD {
-        return Place::working_directory();
+        return PathRef::working_directory();
     }
-    Place::of_file(file_of(descriptor) as *const u8)
+    PathRef::of_file(file_of(descriptor) as *const u8)
 }
 
 /// Tells of a path as the program gave it.
 #[inline(never)]
 fn as_given(ended: &Ended, kind: AccessKind, directory: u32, path: u32) {
-    tell_given(ended.row, kind, argument(ended, path), true, || {
+    report_text(ended.row, kind, argument(ended, path), true, || {
         start(ended, directory)
     });
 }
@@ -322,18 +322,24 @@ fn as_given(ended: &Ended, kind: AccessKind, directory: u32, path: u32) {
 /// Tells of what is executed, by the name that execve(2) was given, which the kernel has a copy of.
 #[inline(never)]
 pub(super) fn executed(row: u32, name: u64) {
-    tell_given(
+    report_text(
         row,
         AccessKind::Execute,
         name,
         false,
-        Place::working_directory,
+        PathRef::working_directory,
     );
 }
 
 #[inline(always)]
-fn tell_given(row: u32, kind: AccessKind, text: u64, in_user: bool, start: impl FnOnce() -> Place) {
-    let Some(event) = maps::GIVEN.get_ptr_mut(0) else {
+fn report_text(
+    row: u32,
+    kind: AccessKind,
+    text: u64,
+    in_user: bool,
+    start: impl FnOnce() -> PathRef,
+) {
+    let Some(event) = maps::TEXT_SCRATCH.get_ptr_mut(0) else {
         return;
     };
     // SAFETY: this CPU's scratch element: tracepoints of system calls run with preemption off, see
@@ -356,12 +362,12 @@ fn tell_given(row: u32, kind: AccessKind, text: u64, in_user: bool, start: impl 
     let len = (low(len.cast_unsigned()) as usize - 1) & (ACCESS_PATH_LEN - 1);
     // SAFETY: as above.
     let is_absolute = unsafe { bytes.read() } == b'/';
-    let start = if is_absolute { Place::NONE } else { start() };
+    let start = if is_absolute { PathRef::NONE } else { start() };
     let mut flags = flag::AS_GIVEN;
     let of_start = if is_absolute {
         0
     } else {
-        let Some(measured) = place::measure(start) else {
+        let Some(measured) = path::hash_path(start) else {
             count!(accesses_lost);
             return;
         };
@@ -370,17 +376,17 @@ fn tell_given(row: u32, kind: AccessKind, text: u64, in_user: bool, start: impl 
     };
     // SAFETY: as above.
     let of_text = unsafe { text::hash(bytes, len, of_start) };
-    let mut request = Request::new(row, kind, Place::NONE);
+    let mut request = Request::new(row, kind, PathRef::NONE);
     request.flags = flags;
     let mut key = key(&request, request.flags, of_text.hash);
-    if was_told(key) {
+    if was_reported(key) {
         return;
     }
     let mut kept = len;
     if super::too_many(&request, request.flags, of_text.hash_of_parent) {
         request.flags |= flag::MORE;
         key = super::key(&request, request.flags, of_text.hash_of_parent);
-        if was_told(key) {
+        if was_reported(key) {
             return;
         }
         kept = low(of_text.parent_len) as usize & (ACCESS_PATH_LEN - 1);
@@ -389,7 +395,7 @@ fn tell_given(row: u32, kind: AccessKind, text: u64, in_user: bool, start: impl 
     unsafe {
         let mut end = kept;
         if !is_absolute {
-            end = place::write::<LONG_BYTES>(start, bytes, kept, kept + ACCESS_PATH_LEN);
+            end = path::write::<LONG_BYTES>(start, bytes, kept, kept + ACCESS_PATH_LEN);
         }
         let access = &raw mut (*event).access;
         ring::head(access, &request, request.flags, key);

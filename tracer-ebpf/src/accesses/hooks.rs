@@ -12,8 +12,8 @@ use aya_ebpf::{
 use tracer_abi::{AccessKind, access::open};
 
 use super::{
-    Place, Request, exec, place, place::number, recorded_by_itself, sockets, sockets::Address,
-    tell, tell_pair,
+    PathRef, Request, exec, path, path::number, recorded_by_itself, report, report_pair, sockets,
+    sockets::Address,
 };
 use crate::maps::config;
 
@@ -173,10 +173,10 @@ fn opened(file: *const u8) {
     if flags & FMODE_EXEC != 0 {
         return;
     }
-    let place = Place::of_file(file as *const u8);
+    let place = PathRef::of_file(file as *const u8);
     let mut request = Request::new(row, AccessKind::Open, place);
     request.values[0] = how_opened(mode, flags);
-    tell(&request);
+    report(&request);
 }
 
 /// Bits of [`open`]. `flags` are those of open(2).
@@ -206,8 +206,8 @@ pub(super) const fn how_opened(mode: u32, flags: u32) -> u64 {
 #[inline(always)]
 fn in_directory(directory: *const u8, name: *const u8, kind: AccessKind) {
     if let Some(row) = recorded_by_itself() {
-        let place = Place::at(directory).beside(name as u64);
-        tell(&Request::new(row, kind, place));
+        let place = PathRef::at(directory).beside(name as u64);
+        report(&Request::new(row, kind, place));
     }
 }
 
@@ -218,19 +218,19 @@ const EXCLUSIVELY: u32 = 1;
 #[inline(always)]
 fn locked(file: *const u8, command: u32) {
     if let Some(row) = recorded_by_itself() {
-        let mut request = Request::new(row, AccessKind::Lock, Place::of_file(file));
+        let mut request = Request::new(row, AccessKind::Lock, PathRef::of_file(file));
         request.values[0] = u64::from(command == EXCLUSIVELY);
-        tell(&request);
+        report(&request);
     }
 }
 
 #[inline(always)]
 fn linked(old: *const u8, directory: *const u8, new: *const u8) {
     if let Some(row) = recorded_by_itself() {
-        let directory = Place::at(directory);
+        let directory = PathRef::at(directory);
         let new = directory.beside(new as u64);
         let request = Request::new(row, AccessKind::Link, new);
-        tell_pair(&request, directory.beside(old as u64));
+        report_pair(&request, directory.beside(old as u64));
     }
 }
 
@@ -248,35 +248,35 @@ fn renamed_by([from, old, to, new]: &[*const u8; 4], flags: u32) {
 #[inline(never)]
 fn renamed(from: *const u8, old: *const u8, to: *const u8, new: *const u8) {
     if let Some(row) = recorded_by_itself() {
-        let old = Place::at(from).beside(old as u64);
-        let new = Place::at(to).beside(new as u64);
-        tell(&Request::new(row, AccessKind::RenameFrom, old));
+        let old = PathRef::at(from).beside(old as u64);
+        let new = PathRef::at(to).beside(new as u64);
+        report(&Request::new(row, AccessKind::RenameFrom, old));
         let mut request = Request::new(row, AccessKind::RenameTo, new);
         // The new name is of the same file, and AppArmor asks for its owner (`apparmor_path_rename`,
         // security/apparmor/lsm.c): there is none behind the name yet, or another.
-        request.flags = place::flags(old, AccessKind::RenameFrom);
-        tell(&request);
+        request.flags = path::flags(old, AccessKind::RenameFrom);
+        report(&request);
     }
 }
 
 #[inline(always)]
 fn of_path(path: *const u8, kind: AccessKind) {
     if let Some(row) = recorded_by_itself() {
-        tell(&Request::new(row, kind, Place::at(path)));
+        report(&Request::new(row, kind, PathRef::at(path)));
     }
 }
 
 #[inline(always)]
 fn of_file(file: *const u8, kind: AccessKind) {
     if let Some(row) = recorded_by_itself() {
-        tell(&Request::new(row, kind, Place::of_file(file)));
+        report(&Request::new(row, kind, PathRef::of_file(file)));
     }
 }
 
 #[inline(always)]
 fn executed(bprm: *const u8) {
     let file = number!(u64, bprm as u64, config!(binprm_file));
-    exec::begins(Place::of_file(file as *const u8));
+    exec::begins(PathRef::of_file(file as *const u8));
 }
 
 #[inline(always)]
@@ -285,9 +285,9 @@ fn mapped(file: *const u8, protection: u64) {
         return;
     }
     if let Some(row) = recorded_by_itself() {
-        let place = Place::of_file(file);
+        let place = PathRef::of_file(file);
         exec::maps(place);
-        tell(&Request::new(row, AccessKind::MapExecutable, place));
+        report(&Request::new(row, AccessKind::MapExecutable, place));
     }
 }
 
@@ -300,8 +300,8 @@ fn protected(vma: *const u8, protection: u64) {
     if file != 0
         && let Some(row) = recorded_by_itself()
     {
-        let place = Place::of_file(file as *const u8);
-        tell(&Request::new(row, AccessKind::MapExecutable, place));
+        let place = PathRef::of_file(file as *const u8);
+        report(&Request::new(row, AccessKind::MapExecutable, place));
     }
 }
 

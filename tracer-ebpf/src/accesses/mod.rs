@@ -6,7 +6,7 @@
 //! - [`exits`]: else by the ends of system calls;
 //! - [`mounts`]: by either;
 //! - [`capabilities`], [`signals`]: by hooks, or tracepoints;
-//! - [`place`]: from a `struct path` to names.
+//! - [`path`]: from a `struct path` to names.
 //!
 //! Nothing here runs for a task that is not recorded but the look-up that says so.
 
@@ -15,7 +15,7 @@ pub(crate) mod exec;
 pub(crate) mod exits;
 pub(crate) mod hooks;
 pub(crate) mod mounts;
-mod place;
+mod path;
 mod ring;
 pub(crate) mod signals;
 pub(crate) mod sockets;
@@ -24,11 +24,11 @@ mod text;
 use aya_ebpf::bindings::BPF_ANY;
 use tracer_abi::{
     AccessKind, FILTERED_BIT, NO_ROW, UNRECORDED_ROW,
-    access::{MOST_SIBLINGS, flag},
+    access::{MAX_FILES_PER_DIRECTORY, flag},
 };
 
 pub(crate) use exec::Executing;
-pub(crate) use place::Place;
+pub(crate) use path::PathRef;
 
 use crate::{
     counters::count,
@@ -48,13 +48,13 @@ pub(crate) struct Request {
     /// What depends on the kind.
     pub(crate) values: [u64; 3],
     /// The file.
-    pub(crate) place: Place,
+    pub(crate) place: PathRef,
 }
 
 impl Request {
     /// An access to one file.
     #[inline(always)]
-    pub(crate) const fn new(row: u32, kind: AccessKind, place: Place) -> Self {
+    pub(crate) const fn new(row: u32, kind: AccessKind, place: PathRef) -> Self {
         Self {
             row,
             kind,
@@ -79,7 +79,7 @@ pub(crate) fn is_overridden() -> bool {
     // `real_cred`, and after it `cred`: user space checks that.
     // SAFETY: any bytes are numbers.
     let [real, effective] =
-        unsafe { place::read::<[u64; 2]>(tasks::current(), config!(task_real_cred)) };
+        unsafe { path::read::<[u64; 2]>(tasks::current(), config!(task_real_cred)) };
     real != effective
 }
 
@@ -107,18 +107,18 @@ pub(crate) fn known_row(row: u32) -> Option<u32> {
 /// Tells of an access to a file, unless it was told before. What is not mediated (pipes, sockets,
 /// memory) is no file here.
 #[inline(never)]
-pub(crate) fn tell(request: &Request) {
+pub(crate) fn report(request: &Request) {
     let mut place = request.place;
-    if !place::is_mediated(place) {
+    if !path::is_mediated(place) {
         return;
     }
-    let mut flags = request.flags | place::flags(place, request.kind);
-    let Some(measured) = place::measure(place) else {
+    let mut flags = request.flags | path::flags(place, request.kind);
+    let Some(measured) = path::hash_path(place) else {
         count!(accesses_lost);
         return;
     };
     let mut key = key(request, flags, measured.hash);
-    if was_told(key) {
+    if was_reported(key) {
         return;
     }
     if too_many(request, flags, measured.parent) {
@@ -126,13 +126,13 @@ pub(crate) fn tell(request: &Request) {
         place.name = measured.parent;
         flags = flags & flag::OWNED | flag::DIRECTORY | flag::MORE;
         key = self::key(request, flags, measured.above);
-        if was_told(key) {
+        if was_reported(key) {
             return;
         }
     }
     let paths = Paths {
         first: place,
-        second: Place::NONE,
+        second: PathRef::NONE,
         len: measured.len,
     };
     ring::send(request, flags | measured.flags(), key, &paths);
@@ -140,18 +140,19 @@ pub(crate) fn tell(request: &Request) {
 
 /// The same for a file and another one that goes with it.
 #[inline(always)]
-pub(crate) fn tell_pair(request: &Request, second: Place) {
-    if !place::is_mediated(request.place) {
+pub(crate) fn report_pair(request: &Request, second: PathRef) {
+    if !path::is_mediated(request.place) {
         return;
     }
     let (mut first, mut second) = (request.place, second);
-    let mut flags = request.flags | place::flags(first, request.kind);
-    let (Some(of_first), Some(of_second)) = (place::measure(first), place::measure(second)) else {
+    let mut flags = request.flags | path::flags(first, request.kind);
+    let (Some(of_first), Some(of_second)) = (path::hash_path(first), path::hash_path(second))
+    else {
         count!(accesses_lost);
         return;
     };
     let mut key = mix(key(request, flags, of_first.hash), of_second.hash);
-    if was_told(key) {
+    if was_reported(key) {
         return;
     }
     if of_second.parent != 0 && too_many(request, flags, of_first.parent) {
@@ -160,7 +161,7 @@ pub(crate) fn tell_pair(request: &Request, second: Place) {
         second.name = of_second.parent;
         flags = flags & flag::OWNED | flag::DIRECTORY | flag::MORE;
         key = mix(self::key(request, flags, of_first.above), of_second.above);
-        if was_told(key) {
+        if was_reported(key) {
             return;
         }
     }
@@ -182,8 +183,8 @@ pub(crate) fn tell_pair(request: &Request, second: Place) {
 /// What is told of files.
 #[derive(Clone, Copy)]
 struct Paths {
-    first: Place,
-    second: Place,
+    first: PathRef,
+    second: PathRef,
     /// Bytes of both.
     len: u32,
 }
@@ -199,7 +200,7 @@ fn key(request: &Request, flags: u32, of_path: u64) -> u64 {
 /// A hash of all but the values and the path.
 #[inline(always)]
 fn group(request: &Request, flags: u32) -> u64 {
-    let salt = maps::SALTS.get(request.row).copied().unwrap_or(0);
+    let salt = maps::ROW_GENERATIONS.get(request.row).copied().unwrap_or(0);
     let key = mix(salt, u64::from(request.row) << 32 | request.kind as u64);
     mix(key, u64::from(flags))
 }
@@ -216,9 +217,9 @@ pub(crate) const fn mix(hash: u64, word: u64) -> u64 {
 
 /// Whether user space was told of it.
 #[inline(always)]
-fn was_told(key: u64) -> bool {
+fn was_reported(key: u64) -> bool {
     // SAFETY: an entry that user space takes away just now may be read once more.
-    unsafe { maps::TOLD.get(key) }.is_some_and(|failed| *failed == 0)
+    unsafe { maps::REPORTED.get(key) }.is_some_and(|failed| *failed == 0)
 }
 
 /// Notes whether user space was told of it: what found the ring full is told the next time, and what
@@ -226,12 +227,15 @@ fn was_told(key: u64) -> bool {
 #[inline(always)]
 fn note(key: u64, told: bool) {
     // SAFETY: as above.
-    let so_far = unsafe { maps::TOLD.get(key) }.copied().unwrap_or(0);
+    let so_far = unsafe { maps::REPORTED.get(key) }.copied().unwrap_or(0);
     let failed = if told { 0 } else { so_far.saturating_add(1) };
     if !told {
         count!(accesses_dropped);
     }
-    if maps::TOLD.insert(key, failed, u64::from(BPF_ANY)).is_err() {
+    if maps::REPORTED
+        .insert(key, failed, u64::from(BPF_ANY))
+        .is_err()
+    {
         count!(accesses_lost);
     }
 }
@@ -243,20 +247,20 @@ fn too_many(request: &Request, flags: u32, parent: u64) -> bool {
         return false;
     }
     let key = mix(mix(group(request, flags), request.values[0]), parent);
-    let count = maps::SIBLINGS.get_ptr_mut(key);
+    let count = maps::DIRECTORY_FILES.get_ptr_mut(key);
     match count {
         // SAFETY: an entry that user space takes away just now may be written once more. One that is
         // counted on two CPUs at once may count for one.
         Some(count) => unsafe {
             let so_far = count.read_volatile();
-            if so_far >= MOST_SIBLINGS {
+            if so_far >= MAX_FILES_PER_DIRECTORY {
                 return true;
             }
             count.write_volatile(so_far + 1);
         },
         None => {
             // The map drops what was counted longest ago: then more of that directory are told apart.
-            let _ = maps::SIBLINGS.insert(key, 1, u64::from(BPF_ANY));
+            let _ = maps::DIRECTORY_FILES.insert(key, 1, u64::from(BPF_ANY));
         }
     }
     false

@@ -11,8 +11,8 @@ use tracer_abi::{
 };
 
 use super::{
-    Place, Request, hooks::hook, key, mix, note, place, place::number, recorded_by_itself, ring,
-    tell, tell_pair, text, too_many, was_told,
+    PathRef, Request, hooks::hook, key, mix, note, path, path::number, recorded_by_itself, report,
+    report_pair, ring, text, too_many, was_reported,
 };
 use crate::{counters::count, kernel::low, maps};
 
@@ -26,14 +26,14 @@ const MS_MOVE: u64 = 1 << 13;
 /// Something is mounted.
 pub(super) struct Mounting {
     pub(super) row: u32,
-    /// Addresses of the texts: what, of which type, and where, unless `place` says that; 0 for none.
+    /// Addresses of the texts: what, of which type, and where, unless `path` says that; 0 for none.
     pub(super) source: u64,
     pub(super) filesystem: u64,
     pub(super) target: u64,
     /// Where; or the directory that both texts start from.
-    pub(super) place: Place,
-    /// The directory that `source` starts from, when `place` is another; or none.
-    pub(super) from: Option<Place>,
+    pub(super) place: PathRef,
+    /// The directory that `source` starts from, when `path` is another; or none.
+    pub(super) from: Option<PathRef>,
     /// `MS_…`.
     pub(super) flags: u64,
     /// Whether the texts lie in the memory of the process.
@@ -58,13 +58,13 @@ hook!(move_mount, "move_mount"; move_mount_exit, "security_move_mount"; 2; |ctx|
 #[inline(always)]
 fn mounted(source: u64, path: *const u8, filesystem: u64, flags: u64) {
     if let Some(row) = recorded_by_itself() {
-        tell_mounting(&Mounting {
+        report_mount(&Mounting {
             row,
             source,
             filesystem,
             target: 0,
-            place: Place::at(path),
-            from: Some(Place::working_directory()),
+            place: PathRef::at(path),
+            from: Some(PathRef::working_directory()),
             flags,
             in_user: false,
         });
@@ -76,42 +76,42 @@ fn unmounted(mount: *const u8) {
     if let Some(row) = recorded_by_itself() {
         // `mnt_root` is the first field of a `struct vfsmount` (include/linux/mount.h): user space
         // checks that.
-        let place = Place {
+        let place = PathRef {
             mount: mount as u64,
             name: number!(u64, mount as u64, 0),
         };
-        tell(&Request::new(row, AccessKind::Unmount, place));
+        report(&Request::new(row, AccessKind::Unmount, place));
     }
 }
 
 #[inline(always)]
 fn pivoted(old: *const u8, new: *const u8) {
     if let Some(row) = recorded_by_itself() {
-        let request = Request::new(row, AccessKind::PivotRoot, Place::at(new));
-        tell_pair(&request, Place::at(old));
+        let request = Request::new(row, AccessKind::PivotRoot, PathRef::at(new));
+        report_pair(&request, PathRef::at(old));
     }
 }
 
 #[inline(always)]
 fn moved(from: *const u8, to: *const u8) {
     if let Some(row) = recorded_by_itself() {
-        let mut request = Request::new(row, AccessKind::MoveMount, Place::at(to));
+        let mut request = Request::new(row, AccessKind::MoveMount, PathRef::at(to));
         request.values[0] = MS_MOVE;
-        tell_pair(&request, Place::at(from));
+        report_pair(&request, PathRef::at(from));
     }
 }
 
 /// Tells of a mount, unless it was told before: the texts are one path's bytes in the event, the place is
 /// the other.
 #[inline(always)]
-pub(super) fn tell_mounting(mounting: &Mounting) {
-    let Some(of_place) = place::measure(mounting.place) else {
+pub(super) fn report_mount(mounting: &Mounting) {
+    let Some(of_place) = path::hash_path(mounting.place) else {
         count!(accesses_lost);
         return;
     };
     let of_start = match mounting.from {
         Some(from) => {
-            let Some(of_start) = place::measure(from) else {
+            let Some(of_start) = path::hash_path(from) else {
                 count!(accesses_lost);
                 return;
             };
@@ -119,11 +119,11 @@ pub(super) fn tell_mounting(mounting: &Mounting) {
         }
         None => None,
     };
-    let mut request = Request::new(mounting.row, AccessKind::Mount, Place::NONE);
+    let mut request = Request::new(mounting.row, AccessKind::Mount, PathRef::NONE);
     request.values[0] = mounting.flags;
     request.flags = of_place.flags();
     if mounting.target == 0 {
-        request.flags |= place::flags(mounting.place, AccessKind::Mount) & flag::DIRECTORY;
+        request.flags |= path::flags(mounting.place, AccessKind::Mount) & flag::DIRECTORY;
     } else {
         request.flags |= flag::AS_GIVEN;
     }
@@ -154,22 +154,22 @@ pub(super) fn tell_mounting(mounting: &Mounting) {
         });
         let texts = text::hash(bytes, end, hash);
         let key = key(&request, request.flags, texts.hash);
-        let is_one_too_many = !was_told(key) && too_many(&request, 0, 1);
+        let is_one_too_many = !was_reported(key) && too_many(&request, 0, 1);
         if is_one_too_many {
             lost();
         }
-        if is_one_too_many || was_told(key) {
+        if is_one_too_many || was_reported(key) {
             entry.discard(0);
             return;
         }
         if let Some((from, of_start)) = of_start {
             let start = end;
-            end = place::write::<LONG_BYTES>(from, bytes, end, end + ACCESS_PATH_LEN);
+            end = path::write::<LONG_BYTES>(from, bytes, end, end + ACCESS_PATH_LEN);
             if end - start != of_start.len as usize {
                 request.flags |= flag::TRUNCATED;
             }
         }
-        let whole = place::write::<LONG_BYTES>(mounting.place, bytes, end, end + ACCESS_PATH_LEN);
+        let whole = path::write::<LONG_BYTES>(mounting.place, bytes, end, end + ACCESS_PATH_LEN);
         if whole - end != of_place.len as usize {
             request.flags |= flag::TRUNCATED;
         }

@@ -12,7 +12,7 @@ use tracer_abi::{
     access::{ACCESS_PATH_LEN, LONG_BYTES, NAME_LEN, SHORT_BYTES},
 };
 
-use super::{Paths, Request, note, place, place::number};
+use super::{Paths, Request, note, path, path::number};
 use crate::{
     kernel::low,
     maps::{self, config},
@@ -40,10 +40,10 @@ fn send_in<const LEN: usize>(request: &Request, flags: u32, key: u64, paths: &Pa
     // it counts.
     unsafe {
         let bytes = (&raw mut (*event).bytes).cast::<u8>();
-        let first = place::write::<LEN>(paths.first, bytes, 0, ACCESS_PATH_LEN);
+        let first = path::write::<LEN>(paths.first, bytes, 0, ACCESS_PATH_LEN);
         let mut end = first;
         if paths.second.name != 0 {
-            end = place::write::<LEN>(paths.second, bytes, first, first + ACCESS_PATH_LEN);
+            end = path::write::<LEN>(paths.second, bytes, first, first + ACCESS_PATH_LEN);
         }
         let access = &raw mut (*event).access;
         head(access, request, flags, key);

@@ -6,10 +6,10 @@ use aya_ebpf::{
 };
 use tracer_abi::{AccessKind, access::flag};
 
-use super::{Place, Request, key, known_row, place::number, recorded, ring, was_told};
+use super::{PathRef, Request, key, known_row, path::number, recorded, ring, was_reported};
 use crate::{
     maps::config,
-    tasks::{self, Found},
+    tasks::{self, RowLookup},
 };
 
 /// `PTRACE_MODE_READ` (include/linux/ptrace.h).
@@ -133,7 +133,7 @@ fn traced(task: *const u8, mode: u32) {
 #[inline(always)]
 fn both_ends(task: *const u8, value: u64, by: AccessKind, on: AccessKind) {
     let sender = recorded();
-    let Found { row, .. } = tasks::look_up_other(task);
+    let RowLookup { row, .. } = tasks::look_up_other(task);
     let receiver = known_row(row);
     if sender.is_none() && receiver.is_none() {
         return;
@@ -155,11 +155,11 @@ fn both_ends(task: *const u8, value: u64, by: AccessKind, on: AccessKind) {
 
 #[inline(always)]
 fn one_end(row: u32, kind: AccessKind, value: u64, flags: u32) {
-    let mut request = Request::new(row, kind, Place::NONE);
+    let mut request = Request::new(row, kind, PathRef::NONE);
     request.values[0] = value;
     request.flags = flags;
     let key = key(&request, request.flags, 0);
-    if !was_told(key) {
+    if !was_reported(key) {
         ring::send_bytes::<0>(&request, key, |_| 0);
     }
 }

@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::generated;
 use tracer_abi::AccessKind;
 
-use super::{Place, Request, key, mix, place::number, ring, was_told};
+use super::{PathRef, Request, key, mix, path::number, ring, was_reported};
 use crate::{kernel::low, maps::config};
 
 /// Room for an address: `sockaddr_un` has 110 bytes (include/uapi/linux/un.h), and is the longest
@@ -24,7 +24,7 @@ pub(crate) struct Address {
 /// Tells of a socket that is about to be made.
 #[inline(always)]
 pub(crate) fn made(row: u32, family: u32, kind: u32, protocol: u32) {
-    let mut request = Request::new(row, AccessKind::SocketCreate, Place::NONE);
+    let mut request = Request::new(row, AccessKind::SocketCreate, PathRef::NONE);
     // The flags SOCK_NONBLOCK and SOCK_CLOEXEC lie above the type (SOCK_TYPE_MASK, include/linux/net.h).
     request.values = [
         u64::from(family),
@@ -32,7 +32,7 @@ pub(crate) fn made(row: u32, family: u32, kind: u32, protocol: u32) {
         u64::from(protocol),
     ];
     let key = key(&request, request.flags, 0);
-    if !was_told(key) {
+    if !was_reported(key) {
         ring::send_bytes::<0>(&request, key, |_| 0);
     }
 }
@@ -41,7 +41,7 @@ pub(crate) fn made(row: u32, family: u32, kind: u32, protocol: u32) {
 #[inline(never)]
 pub(crate) fn used(row: u32, kind: AccessKind, socket: u64, address: &Address) {
     let sk = number!(u64, socket, config!(socket_sk));
-    let mut request = Request::new(row, kind, Place::NONE);
+    let mut request = Request::new(row, kind, PathRef::NONE);
     request.values = [
         u64::from(number!(u16, sk, config!(sock_family))),
         u64::from(number!(u16, socket, config!(socket_type))),
@@ -66,7 +66,7 @@ pub(crate) fn used(row: u32, kind: AccessKind, socket: u64, address: &Address) {
         hash = mix(hash, word);
     }
     let mut key = key(&request, request.flags, hash);
-    if was_told(key) {
+    if was_reported(key) {
         return;
     }
     let mut len = len;
@@ -75,7 +75,7 @@ pub(crate) fn used(row: u32, kind: AccessKind, socket: u64, address: &Address) {
         request.flags = tracer_abi::access::flag::MORE;
         len = 0;
         key = super::key(&request, request.flags, 0);
-        if was_told(key) {
+        if was_reported(key) {
             return;
         }
     }

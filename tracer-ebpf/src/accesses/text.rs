@@ -30,7 +30,7 @@ pub(super) unsafe fn hash(bytes: *const u8, len: usize, start: u64) -> Text {
         hash_of_parent: hash,
         parent_len: 0,
     };
-    // As in `place`: the verifier would follow each turn of a loop of its own.
+    // As in `path`: the verifier would follow each turn of a loop of its own.
     // SAFETY: the callback takes what is handed to it.
     unsafe {
         generated::bpf_loop(

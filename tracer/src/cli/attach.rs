@@ -1,17 +1,16 @@
 //! `tracer record --cgroup`, `--container`, `--pod`, `--all`.
 
 use super::{
-    Exit, Failure,
-    live::Live,
-    name, output,
+    Exit, Failure, name, output,
+    progress_line::ProgressLine,
     record::{Args, failed, record_failure, verdict},
-    say::say,
+    stderr::say,
 };
 use crate::store;
 use tracer_recorder::{
     container::Selector,
     record::{
-        attach::{Attachment, Ended, Naming, Request, Wanted},
+        attach::{Attachment, Ended, Naming, RecordTarget, Request},
         signals::Signals,
     },
 };
@@ -27,11 +26,11 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         cri_socket: args.cri_socket.clone(),
         naming: Naming {
             given: args.name.clone(),
-            clean: name::of,
+            clean: name::from_command,
         },
         settings: args.settings(),
     };
-    let mut live = Live::new(args.quiet, true);
+    let mut live = ProgressLine::new(args.quiet, true);
     let attachment = Attachment::begin(request, &mut live)
         .await
         .map_err(record_failure)?;
@@ -57,12 +56,12 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
     }
     let mut exit = Exit::Fine;
     for recording in &recordings {
-        let folder = args.output.join(&recording.workload.name);
-        let written = store::prepare(&folder)
+        let directory = args.output.join(&recording.workload.name);
+        let written = store::prepare(&directory)
             .map_err(failed)
-            .and_then(|()| output::write(&folder, recording, &options).map_err(failed));
+            .and_then(|()| output::write(&directory, recording, &options).map_err(failed));
         match (written, &failure) {
-            (Ok(()), _) => output::summary(&folder, recording, args.quiet),
+            (Ok(()), _) => output::summary(&directory, recording, args.quiet),
             // The others can still be written.
             (Err(error), None) => failure = Some(error),
             (Err(error), Some(_)) => say!("{:#}", error.error),
@@ -76,16 +75,21 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
     failure.map_or(Ok(exit), Err)
 }
 
-fn wanted(args: &Args) -> anyhow::Result<Vec<Wanted>> {
-    let mut wanted: Vec<_> = args.cgroup.iter().cloned().map(Wanted::Cgroup).collect();
+fn wanted(args: &Args) -> anyhow::Result<Vec<RecordTarget>> {
+    let mut wanted: Vec<_> = args
+        .cgroup
+        .iter()
+        .cloned()
+        .map(RecordTarget::Cgroup)
+        .collect();
     for text in &args.container {
-        wanted.push(Wanted::Containers(Selector::container(text)?));
+        wanted.push(RecordTarget::Containers(Selector::container(text)?));
     }
     for text in &args.pod {
-        wanted.push(Wanted::Containers(Selector::pod(text)?));
+        wanted.push(RecordTarget::Containers(Selector::pod(text)?));
     }
     if args.all {
-        wanted.push(Wanted::Containers(Selector::All));
+        wanted.push(RecordTarget::Containers(Selector::All));
     }
     Ok(wanted)
 }

@@ -11,15 +11,15 @@ use anyhow::Context as _;
 
 use super::{
     Exit, Failure, input,
-    say::{plain, say},
+    stderr::{plain, say},
 };
 use syscalls::{Abi, Machine, capability::Capability};
 use tracer_core::{
     audit::{
-        self, Context, Input, Known, Lookup, Malformed, Report, Severity, output,
+        self, Context, Input, Known, Lookup, ParseError, Report, Severity, output,
         rules::{self, Rule},
     },
-    profile::seccomp::read::Kernel,
+    profile::seccomp::read::KernelVersion,
     recording::Recording,
 };
 
@@ -37,7 +37,7 @@ use tracer_core::{
     "  tracer audit --baseline /usr/share/containers/seccomp.json --fail-on medium profiles/\n",
     "  tracer audit --format sarif deploy/ > audit.sarif\n",
     "  tracer audit --fix deny.json > fixed.json\n",
-    "  tracer audit --explain family-gap",
+    "  tracer audit --explain equivalent-syscall-allowed",
 ))]
 pub(super) struct Args {
     /// Profiles and manifests, or folders of them
@@ -64,7 +64,7 @@ pub(super) struct Args {
     /// Kernels that the profiles are for: 5.10, or 5.10..6.8. Findings about newer system calls are left
     /// out. By default findings are for any kernel, and minKernel is resolved for this machine's
     #[arg(long, value_name = "A..B", value_parser = kernels)]
-    kernel: Option<(Kernel, Kernel)>,
+    kernel: Option<(KernelVersion, KernelVersion)>,
 
     /// The machine that the profiles are for: x86_64, aarch64 or riscv64; this one by default
     #[arg(long, value_name = "MACHINE", value_parser = machine)]
@@ -133,8 +133,11 @@ fn rule(id: &str) -> Result<&'static str, String> {
 }
 
 /// One version, or the oldest and the newest.
-fn kernels(text: &str) -> Result<(Kernel, Kernel), String> {
-    let one = |text: &str| text.parse::<Kernel>().map_err(|error| error.to_string());
+fn kernels(text: &str) -> Result<(KernelVersion, KernelVersion), String> {
+    let one = |text: &str| {
+        text.parse::<KernelVersion>()
+            .map_err(|error| error.to_string())
+    };
     let Some((oldest, newest)) = text.split_once("..") else {
         let only = one(text)?;
         return Ok((only, only));
@@ -163,7 +166,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             .or(Machine::this().map(|machine| machine.native))
             .unwrap_or(Abi::X86_64),
         capabilities: &capabilities,
-        kernel: kernel(args),
+        kernel_version: kernel(args),
         kernels: args.kernel,
         recordings: &recordings,
         in_container: false,
@@ -204,7 +207,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 fn fix(
     args: &Args,
     inputs: &[Input],
-    malformed: Vec<Malformed>,
+    malformed: Vec<ParseError>,
     context: &Context<'_>,
 ) -> Result<Exit, Failure> {
     if let Some(malformed) = malformed.into_iter().next() {
@@ -274,7 +277,7 @@ fn explain(id: &str) -> Result<Exit, Failure> {
 }
 
 /// The files to look at: those that are named, and what is below folders, by name.
-fn inputs(paths: &[PathBuf]) -> anyhow::Result<(Vec<Input>, Vec<Malformed>)> {
+fn inputs(paths: &[PathBuf]) -> anyhow::Result<(Vec<Input>, Vec<ParseError>)> {
     let (mut inputs, mut malformed) = (Vec::new(), Vec::new());
     let mut seen = BTreeSet::new();
     for path in paths {
@@ -303,14 +306,14 @@ fn inputs(paths: &[PathBuf]) -> anyhow::Result<(Vec<Input>, Vec<Malformed>)> {
 }
 
 /// Files that may hold a profile; links are not followed, so there are no circles.
-fn walk(folder: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    const DEEPEST: usize = 32;
-    let failed = || format!("cannot read the folder {}", folder.display());
-    for entry in fs::read_dir(folder).with_context(failed)? {
+fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+    const MAX_WALK_DEPTH: usize = 32;
+    let failed = || format!("cannot read the folder {}", directory.display());
+    for entry in fs::read_dir(directory).with_context(failed)? {
         let entry = entry.with_context(failed)?;
         let kind = entry.file_type().with_context(failed)?;
         let path = entry.path();
-        if kind.is_dir() && depth < DEEPEST {
+        if kind.is_dir() && depth < MAX_WALK_DEPTH {
             walk(&path, depth + 1, files)?;
         } else if kind.is_file() {
             let extension = path.extension().and_then(|it| it.to_str());
@@ -336,8 +339,8 @@ fn lookup(root: &Path, name: &str) -> Lookup {
     }
     match input::file(&path) {
         Ok(Ok(input)) => Lookup::Found(input),
-        Ok(Err(malformed)) => Lookup::Malformed(malformed),
-        Err(error) => Lookup::Malformed(Malformed {
+        Ok(Err(malformed)) => Lookup::ParseError(malformed),
+        Err(error) => Lookup::ParseError(ParseError {
             file: path.display().to_string(),
             position: None,
             what: format!("{error:#}"),
@@ -366,13 +369,13 @@ fn capabilities(args: &Args) -> Result<BTreeSet<String>, Failure> {
         .collect()
 }
 
-fn kernel(args: &Args) -> Kernel {
+fn kernel(args: &Args) -> KernelVersion {
     let release = || {
         let uname = nix::sys::utsname::uname().ok()?;
         uname.release().to_str()?.parse().ok()
     };
     // A kernel that says nothing of itself is no older than those that tracer runs on.
-    let oldest = Kernel {
+    let oldest = KernelVersion {
         version: 5,
         major: 8,
     };

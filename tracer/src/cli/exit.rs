@@ -40,7 +40,7 @@ pub enum Exit {
 
 impl Exit {
     /// The status of a command that ended: its own, or 128+N for signal N as shells say it.
-    pub fn of(status: ExitStatus) -> Self {
+    pub fn from_status(status: ExitStatus) -> Self {
         use std::os::unix::process::ExitStatusExt as _;
 
         let code = status
@@ -78,8 +78,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commands_status_is_passed_through() {
-        assert_eq!(Exit::of(ExitStatus::from_raw(7 << 8)).code(), 7);
-        assert_eq!(Exit::of(ExitStatus::from_raw(15)).code(), 143);
+    fn command_status_is_passed_through() {
+        assert_eq!(Exit::from_status(ExitStatus::from_raw(7 << 8)).code(), 7);
+        assert_eq!(Exit::from_status(ExitStatus::from_raw(15)).code(), 143);
     }
 }

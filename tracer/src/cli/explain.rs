@@ -77,10 +77,10 @@ impl Args {
     fn print<T: serde::Serialize>(
         &self,
         explanation: &T,
-        in_words: impl Fn(&T) -> String,
+        describe: impl Fn(&T) -> String,
     ) -> serde_json::Result<String> {
         Ok(match self.format {
-            Format::Text => in_words(explanation),
+            Format::Text => describe(explanation),
             Format::Json => serde_json::to_string_pretty(explanation)? + "\n",
         })
     }

@@ -12,13 +12,13 @@ use super::{
     Exit, Failure, manifest, name,
     output::{self, Format, Rendered},
     profile::ProfileArgs,
-    say::{plain, say},
     since::changes,
+    stderr::{plain, say},
     targets::{self, TargetArgs},
 };
 use crate::store;
 use syscalls::Abi;
-use tracer_core::{profile::Unsaid, recording::merge::Merge};
+use tracer_core::{profile::Omission, recording::merge::Merge};
 
 /// Renders profiles from recordings.
 ///
@@ -46,7 +46,7 @@ pub(super) struct Args {
     format: Vec<Format>,
 
     /// The folder that holds a folder for each workload
-    #[arg(long, short, default_value = output::FOLDER, value_name = "DIR")]
+    #[arg(long, short, default_value = output::DEFAULT_DIRECTORY, value_name = "DIR")]
     output: PathBuf,
 
     /// The machine to make them for: x86_64, i386, aarch64, arm or riscv64. What was recorded on another
@@ -134,7 +134,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             let mut rendered = output::render(&recording, &args.format, &settings)
                 .with_context(|| format!("cannot make a profile for {name}"))?;
             if let Some(since) = &args.since {
-                let models = output::Owned::new(&recording, &settings)?;
+                let models = output::ProfileModels::new(&recording, &settings)?;
                 let changes = changes(since, &recording, &models, &settings)?;
                 for (_, text) in rendered
                     .files
@@ -144,18 +144,18 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
                     *text = format!("{}\n{text}", tracer_report::changes_markdown(&changes));
                 }
             }
-            let folder = args.output.join(name);
+            let directory = args.output.join(name);
             // Beside what was rendered for the machine recorded on, and never in its place.
-            let folder = args
+            let directory = args
                 .arch
-                .map_or(folder.clone(), |arch| folder.join(arch.as_str()));
-            Ok((folder, rendered))
+                .map_or(directory.clone(), |arch| directory.join(arch.as_str()));
+            Ok((directory, rendered))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     if args.check {
         let mut parser = true;
-        for (folder, rendered) in &rendered {
-            let profile = folder.join(output::APPARMOR);
+        for (directory, rendered) in &rendered {
+            let profile = directory.join(output::APPARMOR);
             parser &= output::check(rendered).with_context(|| profile.display().to_string())?;
         }
         if !parser {
@@ -165,13 +165,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         }
     }
     let mut written = String::new();
-    for (folder, rendered) in rendered {
-        store::prepare(&folder)?;
-        store::write(&folder, &rendered.files)?;
-        targets::sweep(&folder, &rendered.files)?;
-        tell(&folder, &rendered, args.format.is_empty());
+    for (directory, rendered) in rendered {
+        store::prepare(&directory)?;
+        store::write(&directory, &rendered.files)?;
+        targets::remove_stale(&directory, &rendered.files)?;
+        print_summary(&directory, &rendered, args.format.is_empty());
         for (name, _) in rendered.files {
-            written += &format!("{}\n", folder.join(name).display());
+            written += &format!("{}\n", directory.join(name).display());
         }
     }
     // Last: whoever reads the list may have gone, the files are there all the same.
@@ -180,22 +180,22 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 /// Tells what the files cannot say: each thing of those that were asked for, else how many.
-fn tell(folder: &Path, rendered: &Rendered, by_default: bool) {
-    for (file, why) in &rendered.left_out {
+fn print_summary(directory: &Path, rendered: &Rendered, by_default: bool) {
+    for (file, why) in &rendered.skipped {
         say!(
             "{} is not written: {}",
-            folder.join(file).display(),
+            directory.join(file).display(),
             plain(&why.to_string())
         );
     }
-    let mut files: BTreeMap<&str, Vec<&Unsaid>> = BTreeMap::new();
-    for (file, unsaid) in &rendered.unsaid {
-        files.entry(file).or_default().push(unsaid);
+    let mut files: BTreeMap<&str, Vec<&Omission>> = BTreeMap::new();
+    for (file, omissions) in &rendered.omissions {
+        files.entry(file).or_default().push(omissions);
     }
-    for (file, unsaid) in files {
-        let path = folder.join(file);
-        let shown = if by_default { 0 } else { SHOWN };
-        for Unsaid { what, instead } in unsaid.iter().take(shown) {
+    for (file, omissions) in files {
+        let path = directory.join(file);
+        let shown = if by_default { 0 } else { MAX_SHOWN };
+        for Omission { what, instead } in omissions.iter().take(shown) {
             say!(
                 "{} cannot say {}: {}",
                 path.display(),
@@ -203,14 +203,18 @@ fn tell(folder: &Path, rendered: &Rendered, by_default: bool) {
                 plain(instead)
             );
         }
-        if unsaid.len() > shown {
+        if omissions.len() > shown {
             say!(
                 "{} cannot say {} {}thing{}, which {} listed in it",
                 path.display(),
-                unsaid.len() - shown,
+                omissions.len() - shown,
                 if shown == 0 { "" } else { "more " },
-                if unsaid.len() - shown == 1 { "" } else { "s" },
-                if unsaid.len() - shown == 1 {
+                if omissions.len() - shown == 1 {
+                    ""
+                } else {
+                    "s"
+                },
+                if omissions.len() - shown == 1 {
                     "is"
                 } else {
                     "are"
@@ -221,14 +225,14 @@ fn tell(folder: &Path, rendered: &Rendered, by_default: bool) {
 }
 
 /// Most things of one file that are told one by one.
-const SHOWN: usize = 20;
+const MAX_SHOWN: usize = 20;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn machines_are_those_that_have_the_abi_for_their_own() {
+    fn arch_accepts_only_native_abis() {
         assert_eq!(arch("aarch64"), Ok(Abi::Aarch64));
         for wrong in ["x32", "arm64", "amd64", ""] {
             assert!(arch(wrong).unwrap_err().contains("known are x86_64"));

@@ -13,11 +13,11 @@ use serde::Deserialize;
 use crate::store;
 use syscalls::{Abi, Machine};
 use tracer_core::{
-    parse::{self, AppArmor, Malformed, Seccomp, Subject},
+    parse::{self, AppArmor, ParseError, Seccomp, Subject},
     profile::seccomp::{
         evaluate::{Filter, Host, Libseccomp, Refusal, Runtime},
         oci::OciSeccomp,
-        read::{Kernel, Target},
+        read::{KernelVersion, Target},
     },
     recording::Recording,
 };
@@ -43,7 +43,7 @@ pub(super) struct Chosen {
 
 impl Chosen {
     /// An error with the place of the entry that it names.
-    fn malformed(&self, error: &impl ToString) -> Malformed {
+    fn malformed(&self, error: &impl ToString) -> ParseError {
         let error = error.to_string();
         self.file.malformed(self.read.place_of(&error).start, error)
     }
@@ -77,7 +77,7 @@ pub(super) fn recording(named: &Path) -> anyhow::Result<Recording> {
 }
 
 fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
-    let beside = named.with_file_name(store::RECORDING);
+    let beside = named.with_file_name(store::RECORDING_FILE);
     let name = named.file_name().and_then(|name| name.to_str());
     let is_output = matches!(
         name,
@@ -86,14 +86,14 @@ fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
     if is_output && named.is_file() && beside.is_file() {
         return Ok(beside);
     }
-    if !named.is_dir() || named.join(store::RECORDING).exists() {
+    if !named.is_dir() || named.join(store::RECORDING_FILE).exists() {
         return Ok(named.to_owned());
     }
     let failed = || format!("cannot read the folder {}", named.display());
     let mut below = Vec::new();
     for entry in fs::read_dir(named).with_context(failed)? {
         let path = entry.with_context(failed)?.path();
-        if path.join(store::RECORDING).is_file() {
+        if path.join(store::RECORDING_FILE).is_file() {
             below.push(path);
         }
     }
@@ -146,14 +146,14 @@ pub(super) fn split(named: &Path) -> (PathBuf, Option<String>) {
 }
 
 /// What is in a file, as far as it is read: too much, and what is no text, are errors of the reader.
-pub(super) fn file(path: &Path) -> anyhow::Result<Result<parse::Input, Malformed>> {
+pub(super) fn file(path: &Path) -> anyhow::Result<Result<parse::Input, ParseError>> {
     let limit = u64::try_from(parse::MAX_BYTES).unwrap_or(u64::MAX);
     let bytes =
         up_to(path, limit + 1).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(parse::Input::new(label(path), bytes))
 }
 
-fn text(path: &Path, bytes: Vec<u8>) -> Result<parse::Input, Malformed> {
+fn text(path: &Path, bytes: Vec<u8>) -> Result<parse::Input, ParseError> {
     parse::Input::new(label(path), bytes)
 }
 
@@ -211,7 +211,7 @@ pub(super) struct HostArgs {
     /// The kernel, for profiles that say more with a newer one [default: that of the recordings, else this
     /// one]
     #[arg(long, value_name = "VERSION")]
-    kernel: Option<Kernel>,
+    kernel: Option<KernelVersion>,
 
     /// The libseccomp of the runtime, which leaves out the names that it does not know
     #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
@@ -280,7 +280,7 @@ impl HostArgs {
             } else {
                 self.capability.iter().cloned().collect()
             },
-            kernel: match self.kernel {
+            kernel_version: match self.kernel {
                 Some(kernel) => kernel,
                 None => kernel(recordings)?,
             },
@@ -327,7 +327,7 @@ fn common_capabilities(recordings: &[Recording]) -> std::collections::BTreeSet<S
 }
 
 /// The oldest kernel that was recorded on, else this one.
-fn kernel(recordings: &[Recording]) -> anyhow::Result<Kernel> {
+fn kernel(recordings: &[Recording]) -> anyhow::Result<KernelVersion> {
     let hosts = recordings.iter().flat_map(Recording::hosts);
     let oldest = hosts.filter_map(|host| host.kernel.parse().ok()).min();
     oldest.map_or_else(

@@ -30,11 +30,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             clap_mangen::Man::new(command).render(&mut page)?;
             io::stdout().write_all(&page)?;
         }
-        Some(folder) => {
-            fs::create_dir_all(folder)
-                .and_then(|()| clap_mangen::generate_to(command, folder))
+        Some(directory) => {
+            fs::create_dir_all(directory)
+                .and_then(|()| clap_mangen::generate_to(command, directory))
                 .with_context(|| {
-                    format!("cannot write the manual pages to {}", folder.display())
+                    format!("cannot write the manual pages to {}", directory.display())
                 })?;
         }
     }

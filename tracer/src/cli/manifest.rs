@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use super::{
     Failure, input, output,
     profile::Settings,
-    say::{plain, say},
+    stderr::{plain, say},
 };
 use crate::store;
 use tracer_core::{
@@ -28,7 +28,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let before = Input::new(input::label(path), bytes).map_err(patch::Error::from)?;
-    let models = output::Owned::new(recording, settings)?;
+    let models = output::ProfileModels::new(recording, settings)?;
     let models = models.as_models(recording, settings);
     let hardening = models.hardening_in_pod();
     let context = models.context(&hardening)?;
@@ -66,10 +66,10 @@ fn write_back(path: &Path, text: String) -> anyhow::Result<()> {
     let failed = || format!("cannot write {}", path.display());
     let path = path.canonicalize().with_context(failed)?;
     let permissions = fs::metadata(&path).with_context(failed)?.permissions();
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
         anyhow::bail!("{}: it is no file", failed());
     };
     let name = name.to_str().with_context(failed)?;
-    store::write(folder, &[(name, text)])?;
+    store::write(directory, &[(name, text)])?;
     fs::set_permissions(&path, permissions).with_context(failed)
 }

@@ -9,7 +9,7 @@ use tracer_core::recording::json;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Exit, Failure, name, output, say::say};
+use super::{Exit, Failure, name, output, stderr::say};
 use crate::store;
 use tracer_core::recording::{Recording, merge::Merge};
 
@@ -45,14 +45,14 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let (folder, file) = output::place(&args.output, store::RECORDING)?;
+    let (directory, file) = output::place(&args.output, store::RECORDING_FILE)?;
     // What cannot be written is said now and not after thousands of recordings.
-    store::prepare(&folder)?;
+    store::prepare(&directory)?;
     let recording = merge(args)?;
-    store::write(&folder, &[(&file, json::to_json(&recording))])?;
+    store::write(&directory, &[(&file, json::to_json(&recording))])?;
     summary(args, &recording);
     // Last: whoever reads it may have gone, the file is there all the same.
-    writeln!(io::stdout(), "{}", folder.join(file).display())?;
+    writeln!(io::stdout(), "{}", directory.join(file).display())?;
     Ok(Exit::Fine)
 }
 

@@ -1,8 +1,8 @@
 //! The command line: one file a subcommand, each of which parses, calls and prints.
 
+mod apparmor_parser;
 mod attach;
 mod audit;
-mod check;
 mod completions;
 mod diff;
 mod doctor;
@@ -10,17 +10,17 @@ mod exit;
 mod explain;
 mod generate;
 mod input;
-mod live;
 mod man;
 mod manifest;
 mod merge;
 mod name;
 mod output;
 mod profile;
+mod progress_line;
 mod record;
 mod report;
-mod say;
 mod since;
+mod stderr;
 mod targets;
 mod verify;
 
@@ -29,7 +29,7 @@ use std::{io, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 pub use exit::Exit;
-use say::say;
+use stderr::say;
 
 /// Records what a workload does, and writes the smallest profile that still lets it run.
 ///

@@ -35,7 +35,7 @@ pub(super) fn check(recording: &Recording, path: &Path) -> anyhow::Result<()> {
 
 /// The name that a command or a cgroup gets by itself: the last part of its path, with whatever a
 /// name cannot hold replaced.
-pub(super) fn of(path: &OsStr) -> String {
+pub(super) fn from_command(path: &OsStr) -> String {
     let last = Path::new(path)
         .file_name()
         .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_names_are_refused() {
+    fn rejects_hostile_names() {
         for name in [
             "",
             ".",
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_a_name_that_is_accepted() {
+    fn every_command_gets_a_valid_name() {
         for (path, name) in [
             ("/usr/bin/ls", "ls"),
             ("./run me.sh", "run_me.sh"),
@@ -92,8 +92,8 @@ mod tests {
             ("/sys/fs/cgroup/unified/..\n", "workload"),
             ("-[", "workload"),
         ] {
-            assert_eq!(of(path.as_ref()), name, "{path:?}");
-            assert!(parse(&of(path.as_ref())).is_ok());
+            assert_eq!(from_command(path.as_ref()), name, "{path:?}");
+            assert!(parse(&from_command(path.as_ref())).is_ok());
         }
     }
 }

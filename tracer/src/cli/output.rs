@@ -9,15 +9,16 @@ use tracer_core::recording::json;
 use anyhow::{Context as _, bail};
 
 use super::{
-    check, live,
+    apparmor_parser,
     profile::Settings,
-    say::{plain, say},
+    progress_line,
+    stderr::{plain, say},
     targets::{self, Models},
 };
 use crate::store;
 use tracer_core::{
     profile::{
-        Unfit, Unsaid,
+        Omission, TargetError,
         apparmor::{AppArmorProfile, Division, kind},
         capabilities::Capabilities,
         seccomp::{SeccompProfile, oci::OciSeccomp},
@@ -26,7 +27,7 @@ use tracer_core::{
 };
 
 /// The default `--output`.
-pub(super) const FOLDER: &str = "profiles-out";
+pub(super) const DEFAULT_DIRECTORY: &str = "profiles-out";
 
 /// The seccomp profile.
 pub(super) const SECCOMP: &str = "seccomp.json";
@@ -122,9 +123,9 @@ pub(super) struct Rendered {
     /// Names, with the folders in the workload's, and texts.
     pub(super) files: Vec<(String, String)>,
     /// What the form of a file cannot say.
-    pub(super) unsaid: Vec<(String, Unsaid)>,
+    pub(super) omissions: Vec<(String, Omission)>,
     /// What is not there though nothing was asked for, and why.
-    pub(super) left_out: Vec<(&'static str, Unfit)>,
+    pub(super) skipped: Vec<(&'static str, TargetError)>,
 }
 
 impl Rendered {
@@ -134,13 +135,13 @@ impl Rendered {
 }
 
 /// What the files are made of.
-pub(super) struct Owned {
+pub(super) struct ProfileModels {
     pub(super) seccomp: SeccompProfile,
     pub(super) apparmor: Option<AppArmorProfile>,
     pub(super) capabilities: Option<Capabilities>,
 }
 
-impl Owned {
+impl ProfileModels {
     pub(super) fn new(recording: &Recording, settings: &Settings) -> anyhow::Result<Self> {
         let recordings = std::slice::from_ref(recording);
         // Its rules are paths, and those of another machine's libraries are not known.
@@ -176,9 +177,9 @@ pub(super) fn render(
     asked: &[Format],
     settings: &Settings,
 ) -> anyhow::Result<Rendered> {
-    let owned = Owned::new(recording, settings)?;
+    let owned = ProfileModels::new(recording, settings)?;
     let models = owned.as_models(recording, settings);
-    let Owned {
+    let ProfileModels {
         seccomp,
         apparmor,
         capabilities,
@@ -195,8 +196,8 @@ pub(super) fn render(
             Format::Apparmor => match apparmor {
                 Some(profile) => {
                     if let Division::Impossible(why) = profile.division() {
-                        let unsaid = Unsaid::new("child profiles (--children)", *why);
-                        rendered.unsaid.push((APPARMOR.to_owned(), unsaid));
+                        let omissions = Omission::new("child profiles (--children)", *why);
+                        rendered.omissions.push((APPARMOR.to_owned(), omissions));
                     }
                     rendered.add(APPARMOR, profile.to_text());
                 }
@@ -235,7 +236,9 @@ pub(super) fn render(
 /// When the parser refuses it.
 pub(super) fn check(rendered: &Rendered) -> anyhow::Result<bool> {
     for (name, text) in &rendered.files {
-        if name == APPARMOR && check::apparmor(text)? == check::Checked::NoParser {
+        if name == APPARMOR
+            && apparmor_parser::apparmor(text)? == apparmor_parser::Checked::NoParser
+        {
             return Ok(false);
         }
     }
@@ -244,37 +247,44 @@ pub(super) fn check(rendered: &Rendered) -> anyhow::Result<bool> {
 
 /// Writes a new recording and all that is rendered from it.
 pub(super) fn write(
-    folder: &Path,
+    directory: &Path,
     recording: &Recording,
     settings: &Settings,
 ) -> anyhow::Result<()> {
     let rendered =
         render(recording, &[], settings).context("cannot make a profile from the recording");
-    let mut files = vec![(store::RECORDING.to_owned(), json::to_json(recording))];
+    let mut files = vec![(store::RECORDING_FILE.to_owned(), json::to_json(recording))];
     match rendered {
         Ok(mut rendered) => {
             let checked = check(&rendered);
             // What was asked for by an option, and is not there.
-            for (name, unsaid) in rendered.unsaid.iter().filter(|(name, _)| name == APPARMOR) {
+            for (name, omissions) in rendered
+                .omissions
+                .iter()
+                .filter(|(name, _)| name == APPARMOR)
+            {
                 say!(
                     "{} cannot say {}: {}",
-                    folder.join(name).display(),
-                    plain(&unsaid.what),
-                    plain(&unsaid.instead)
+                    directory.join(name).display(),
+                    plain(&omissions.what),
+                    plain(&omissions.instead)
                 );
             }
             files.append(&mut rendered.files);
             // Written all the same: what is wrong with it can be read in it.
-            store::write(folder, &files)?;
+            store::write(directory, &files)?;
             // What an earlier recording had and this one has nothing for would speak for this one.
             let is_there = |name: &str| files.iter().any(|(file, _)| file == name);
-            store::remove(folder, OF_FILES.into_iter().filter(|name| !is_there(name)))?;
-            checked.with_context(|| folder.join(APPARMOR).display().to_string())?;
+            store::remove(
+                directory,
+                OF_FILES.into_iter().filter(|name| !is_there(name)),
+            )?;
+            checked.with_context(|| directory.join(APPARMOR).display().to_string())?;
             Ok(())
         }
         Err(error) => {
             // The recording itself is the dearer part: never lose it to a profile's trouble.
-            store::write(folder, &files)?;
+            store::write(directory, &files)?;
             Err(error)
         }
     }
@@ -294,13 +304,16 @@ pub(super) fn place(output: &Path, usual: &str) -> anyhow::Result<(PathBuf, Stri
                 output.display()
             )
         })?;
-    let folder = output.parent().filter(|it| !it.as_os_str().is_empty());
-    Ok((folder.unwrap_or(Path::new(".")).to_owned(), file.to_owned()))
+    let directory = output.parent().filter(|it| !it.as_os_str().is_empty());
+    Ok((
+        directory.unwrap_or(Path::new(".")).to_owned(),
+        file.to_owned(),
+    ))
 }
 
 /// Tells on standard error what came of a recording. What makes it incomplete is told even when
 /// `quiet`.
-pub(super) fn summary(folder: &Path, recording: &Recording, quiet: bool) {
+pub(super) fn summary(directory: &Path, recording: &Recording, quiet: bool) {
     if !quiet {
         let executables = recording
             .syscalls
@@ -325,11 +338,11 @@ pub(super) fn summary(folder: &Path, recording: &Recording, quiet: bool) {
     }
     coverage(recording, quiet);
     if !quiet {
-        say!("profile  {}", folder.join(SECCOMP).display());
+        say!("profile  {}", directory.join(SECCOMP).display());
         if recording.providers.iter().any(|it| it.kind == kind::FILES) {
-            say!("profile  {}", folder.join(APPARMOR).display());
+            say!("profile  {}", directory.join(APPARMOR).display());
         }
-        say!("review   {}", folder.join(REVIEW).display());
+        say!("review   {}", directory.join(REVIEW).display());
     }
 }
 
@@ -349,7 +362,7 @@ pub(super) fn coverage(recording: &Recording, quiet: bool) {
         say!("not complete: {}", plain(&reason.text));
     }
     if !coverage.losses.is_none() {
-        say!("losses: {}", live::losses(&coverage.losses));
+        say!("losses: {}", progress_line::losses(&coverage.losses));
     }
     if quiet {
         return;
@@ -368,7 +381,7 @@ fn discovered(discovery: &Discovery) -> Option<String> {
         // A command that ran for a moment is no surprise.
         (Some(60..), Some(seconds)) => format!(
             "the last new one came {} before the end",
-            live::short(Duration::from_secs(seconds))
+            progress_line::short(Duration::from_secs(seconds))
         ),
         _ => String::new(),
     };
@@ -403,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_rendered_is_what_there_is_something_for() {
+    fn renders_only_formats_with_content() {
         let all = "seccomp.json apparmor.profile capabilities.kubernetes.yaml capabilities.engine.args capabilities.systemd.conf kubernetes/seccompprofile.yaml kubernetes/apparmorprofile.yaml kubernetes/securitycontext.yaml REVIEW.md";
         assert_eq!(names(&fixture::web(), &[], None).as_deref(), Ok(all));
         let without =
@@ -417,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_recording_is_harmless_in_every_format() {
+    fn hostile_recording_is_harmless_in_every_format() {
         let rendered = render(
             &tracer_report::hostile::hostile(),
             &[],
@@ -431,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_for_and_is_not_there_is_an_error() {
+    fn missing_requested_format_is_an_error() {
         let error = names(&mixed(), &[Format::Apparmor], None).unwrap_err();
         assert!(error.contains("nothing about files"), "{error}");
         let abroad = Some(Abi::Aarch64);

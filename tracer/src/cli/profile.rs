@@ -1,10 +1,10 @@
 //! What `record` and `generate` are told about the profile they write.
 
 use super::{Exit, Failure, name, targets};
-use syscalls::{arguments::Mode, window::Choice};
+use syscalls::{arguments::Mode, runtime_init::RuntimeSelection};
 use tracer_core::profile::{
     apparmor::{self, Policy},
-    seccomp::{ErrnoPolicy, ExecPolicy, Options, VariantPolicy},
+    seccomp::{ErrnoPolicy, ExecPolicy, FallbackPolicy, Options},
 };
 
 /// What the profiles of a workload are to hold.
@@ -25,7 +25,7 @@ pub(super) struct ProfileArgs {
     /// The container runtimes that are to start the workload under the profile: runc, crun@1.21,
     /// several with commas between them, or none [default: all]
     #[arg(long, value_name = "RUNTIME[@VERSION]")]
-    runtime: Vec<Choice>,
+    runtime: Vec<RuntimeSelection>,
 
     /// Which programs that were put into a running container count: those without a terminal
     /// (probes, hooks), all, or none
@@ -144,12 +144,12 @@ impl ProfileArgs {
             Exec::None => ExecPolicy::None,
         };
         let seccomp = Options {
-            window: Choice::union(self.runtime.iter().cloned())
+            runtime_init: RuntimeSelection::union(self.runtime.iter().cloned())
                 .map_err(|error| Failure::new(Exit::Usage, error))?,
             exec,
-            variants: match self.variants {
-                Variants::Fallbacks => VariantPolicy::Fallbacks,
-                Variants::None => VariantPolicy::None,
+            fallbacks: match self.variants {
+                Variants::Fallbacks => FallbackPolicy::Fallbacks,
+                Variants::None => FallbackPolicy::None,
             },
             arguments: match self.arguments {
                 Arguments::Off => Mode::Off,
@@ -203,12 +203,12 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_it_is_the_default() {
+    fn no_options_give_the_defaults() {
         assert_eq!(settings(&[]), Ok(Settings::default()));
     }
 
     #[test]
-    fn the_errno_is_chosen_by_name() {
+    fn errno_is_chosen_by_name() {
         let errno = |arguments: &[&str]| settings(arguments).map(|it| it.seccomp.errno);
         assert_eq!(errno(&["--errno=probed"]), Ok(ErrnoPolicy::Probed));
         assert_eq!(errno(&["--errno", "eperm"]), Ok(ErrnoPolicy::Eperm));
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn apparmor_takes_the_exec_policy_too() {
+    fn apparmor_uses_the_exec_policy() {
         let all = settings(&[
             "--exec=all",
             "--generalise=wide",
@@ -237,15 +237,18 @@ mod tests {
     }
 
     #[test]
-    fn runtimes_are_repeated_or_listed() {
-        let window =
-            |arguments: &[&str]| settings(arguments).map(|it| it.seccomp.window.to_string());
+    fn runtimes_can_be_repeated_or_listed() {
+        let runtime_init =
+            |arguments: &[&str]| settings(arguments).map(|it| it.seccomp.runtime_init.to_string());
         let both = Ok("runc@1.1,crun".to_owned());
-        assert_eq!(window(&["--runtime", "crun,runc@1.1"]), both);
-        assert_eq!(window(&["--runtime=crun", "--runtime=runc@1.1"]), both);
-        assert_eq!(window(&["--runtime=none"]), Ok("none".to_owned()));
-        assert!(window(&["--runtime=none", "--runtime=runc"]).is_err());
-        let wrong = window(&["--runtime=docker"]).unwrap_err();
+        assert_eq!(runtime_init(&["--runtime", "crun,runc@1.1"]), both);
+        assert_eq!(
+            runtime_init(&["--runtime=crun", "--runtime=runc@1.1"]),
+            both
+        );
+        assert_eq!(runtime_init(&["--runtime=none"]), Ok("none".to_owned()));
+        assert!(runtime_init(&["--runtime=none", "--runtime=runc"]).is_err());
+        let wrong = runtime_init(&["--runtime=docker"]).unwrap_err();
         assert!(wrong.contains("no runtime \"docker\" is known"), "{wrong}");
     }
 }

@@ -10,11 +10,13 @@ use std::{
 use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 
-use super::{Exit, Failure, attach, live::Live, name, output, profile::ProfileArgs};
+use super::{
+    Exit, Failure, attach, name, output, profile::ProfileArgs, progress_line::ProgressLine,
+};
 use crate::store;
 use tracer_core::recording::Recording;
 use tracer_recorder::{
-    bpf::{Choice, Mechanism, Settings},
+    bpf::{Mechanism, MechanismChoice, Settings},
     record::{RecordError, RunAs, command, signals::Signals},
 };
 
@@ -54,7 +56,7 @@ pub(super) struct Args {
     pub(super) name: Option<String>,
 
     /// The folder that holds a folder for each workload
-    #[arg(long, short, default_value = output::FOLDER, value_name = "DIR")]
+    #[arg(long, short, default_value = output::DEFAULT_DIRECTORY, value_name = "DIR")]
     pub(super) output: PathBuf,
 
     /// End after this time (90s, 10m, 1h30m); a command gets SIGTERM, ten seconds later SIGKILL
@@ -122,7 +124,7 @@ pub(super) struct Args {
 
     /// By what files, capabilities, sockets and signals are seen; `none` records system calls only
     #[arg(long, value_enum, default_value_t)]
-    accesses: By,
+    accesses: AccessSource,
 
     /// How many different accesses to files and the like can be told apart at once
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_accesses)]
@@ -146,7 +148,7 @@ pub(super) struct Args {
 
 /// By what accesses to files and the like are seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum By {
+enum AccessSource {
     /// The best that this kernel offers
     #[default]
     Best,
@@ -160,14 +162,14 @@ enum By {
     None,
 }
 
-impl By {
-    const fn choice(self) -> Choice {
+impl AccessSource {
+    const fn choice(self) -> MechanismChoice {
         match self {
-            Self::Best => Choice::Best,
-            Self::Lsm => Choice::Only(Mechanism::Lsm),
-            Self::Fexit => Choice::Only(Mechanism::FunctionExit),
-            Self::SysExit => Choice::Only(Mechanism::Exits),
-            Self::None => Choice::None,
+            Self::Best => MechanismChoice::Best,
+            Self::Lsm => MechanismChoice::Only(Mechanism::Lsm),
+            Self::Fexit => MechanismChoice::Only(Mechanism::FunctionExit),
+            Self::SysExit => MechanismChoice::Only(Mechanism::Exits),
+            Self::None => MechanismChoice::None,
         }
     }
 }
@@ -181,7 +183,7 @@ impl Args {
             discover: false,
             accesses: self.accesses.choice(),
             max_accesses: self.max_accesses,
-            every_blocked: false,
+            report_every_blocked: false,
             kernel_log: self.kernel_log,
         }
     }
@@ -221,18 +223,18 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
     let options = args.profile.settings()?;
     let name = args
         .name
-        .unwrap_or_else(|| name::of(&args.command.first().cloned().unwrap_or_default()));
-    let folder = args.output.join(&name);
+        .unwrap_or_else(|| name::from_command(&args.command.first().cloned().unwrap_or_default()));
+    let directory = args.output.join(&name);
     let user = args
         .user
         .as_deref()
         .map(RunAs::resolve)
         .transpose()
         .map_err(|error| Failure::new(Exit::Usage, error))?;
-    store::prepare(&folder).map_err(failed)?;
+    store::prepare(&directory).map_err(failed)?;
 
     // A line that is drawn over and over would spoil what the command prints on the same terminal.
-    let mut live = Live::new(args.quiet, args.live || !io::stdout().is_terminal());
+    let mut live = ProgressLine::new(args.quiet, args.live || !io::stdout().is_terminal());
     let request = command::Request {
         name,
         command: args.command,
@@ -247,9 +249,13 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         .await
         .map_err(record_failure)?;
     live.clear();
-    output::write(&folder, &recording, &options).map_err(failed)?;
-    output::summary(&folder, &recording, args.quiet);
-    Ok(verdict(&recording, args.require_complete, Exit::of(status)))
+    output::write(&directory, &recording, &options).map_err(failed)?;
+    output::summary(&directory, &recording, args.quiet);
+    Ok(verdict(
+        &recording,
+        args.require_complete,
+        Exit::from_status(status),
+    ))
 }
 
 /// The exit that a recording earns, when everything else went well.
@@ -291,7 +297,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_as_people_write_them() {
+    fn parses_human_durations() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
         assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));

@@ -62,8 +62,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         None => io::stdout().write_all(page.as_bytes())?,
         Some(path) => {
             // Whole, or what was there is left as it was.
-            let (folder, file) = output::place(path, PAGE)?;
-            store::write(&folder, &[(&file, page)])?;
+            let (directory, file) = output::place(path, PAGE)?;
+            store::write(&directory, &[(&file, page)])?;
         }
     }
     Ok(Exit::Fine)
@@ -94,7 +94,7 @@ fn page(
     settings: &Settings,
     since: Option<&Path>,
 ) -> anyhow::Result<String> {
-    let models = output::Owned::new(recording, settings)?;
+    let models = output::ProfileModels::new(recording, settings)?;
     let mut files = output::render(recording, &[], settings)?.files;
     files.retain(|(name, _)| *name != output::REVIEW);
     let since = since

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::{
     input::{HostArgs, Input, Profile, label},
-    output::Owned,
+    output::ProfileModels,
     profile::Settings,
 };
 use tracer_core::{
@@ -27,13 +27,13 @@ use tracer_report::html::Since;
 pub(super) fn changes(
     path: &Path,
     recording: &Recording,
-    models: &Owned,
+    models: &ProfileModels,
     settings: &Settings,
 ) -> anyhow::Result<Since> {
     let label = label(path);
     Ok(match Input::read(path)? {
         Input::Recording(before) => {
-            let before_it = Owned::new(&before, settings)?;
+            let before_it = ProfileModels::new(&before, settings)?;
             let both = match (&before_it.apparmor, &models.apparmor) {
                 (Some(old), Some(new)) => Some(diff::apparmor(&rules(old)?, &rules(new)?)),
                 _ => None,

@@ -8,14 +8,14 @@ use super::{
     output::{APPARMOR, Format, Rendered, SECCOMP},
     profile,
 };
-use syscalls::window;
+use syscalls::runtime_init;
 use tracer_core::{
     profile::{
-        Rendering, Unfit,
+        Rendering, TargetError,
         apparmor::{AppArmorProfile, Division},
         artifact,
         capabilities::Capabilities,
-        engine::Engine,
+        container_engine::ContainerOptions,
         hardening::Hardening,
         kubernetes::{self, Context, Localhost, ObjectName, Operator, Placement},
         seccomp::{Options, SeccompProfile, oci::OciSeccomp},
@@ -126,7 +126,7 @@ impl Models<'_> {
     }
 
     /// The name of Kubernetes' objects.
-    pub(super) fn object(&self) -> Result<ObjectName, Unfit> {
+    pub(super) fn object(&self) -> Result<ObjectName, TargetError> {
         match &self.settings.apparmor.name {
             Some(name) => ObjectName::new(name),
             None => ObjectName::of_workload(self.workload()),
@@ -134,7 +134,7 @@ impl Models<'_> {
     }
 
     pub(super) fn placement(&self) -> Placement {
-        let mut placement = Placement::of(self.recording);
+        let mut placement = Placement::from_recording(self.recording);
         if self.settings.targets.container.is_some() {
             placement
                 .container
@@ -161,7 +161,7 @@ impl Models<'_> {
     }
 
     fn hardening_by_operator(&self) -> Hardening {
-        Hardening::of(
+        Hardening::from_recording(
             self.recording,
             self.settings.apparmor.exec,
             self.capabilities,
@@ -169,7 +169,10 @@ impl Models<'_> {
     }
 
     /// What the container's security context is to hold.
-    pub(super) fn context<'a>(&'a self, hardening: &'a Hardening) -> Result<Context<'a>, Unfit> {
+    pub(super) fn context<'a>(
+        &'a self,
+        hardening: &'a Hardening,
+    ) -> Result<Context<'a>, TargetError> {
         let targets = &self.settings.targets;
         let object = self.object()?;
         let apparmor = self.apparmor.map(|profile| match targets.localhost {
@@ -186,8 +189,8 @@ impl Models<'_> {
         })
     }
 
-    fn engine<'a>(&'a self, hardening: &'a Hardening) -> Engine<'a> {
-        Engine {
+    fn engine<'a>(&'a self, hardening: &'a Hardening) -> ContainerOptions<'a> {
+        ContainerOptions {
             workload: self.workload(),
             seccomp: "./seccomp.json",
             apparmor: self.apparmor.map(AppArmorProfile::name),
@@ -217,11 +220,11 @@ pub(super) fn kubernetes(
         let Err(error) = result else {
             continue;
         };
-        match error.downcast::<Unfit>() {
+        match error.downcast::<TargetError>() {
             // A command that was recorded is in no pod: nothing to tell, unless somebody asked.
-            Ok(Unfit::Missing { .. }) if by_default => {}
-            Ok(unfit) if by_default || matches!(unfit, Unfit::Missing { .. }) => {
-                rendered.left_out.push((file(format), unfit));
+            Ok(TargetError::Missing { .. }) if by_default => {}
+            Ok(unfit) if by_default || matches!(unfit, TargetError::Missing { .. }) => {
+                rendered.skipped.push((file(format), unfit));
             }
             Ok(unfit) => return Err(unfit.into()),
             Err(error) => return Err(error),
@@ -281,7 +284,7 @@ pub(super) fn render(
             let profile = OciSeccomp::from(models.seccomp);
             let files = artifact::layout(workload, &profile, &profile.to_json()?);
             let files = files.map_err(|error| match error {
-                artifact::Error::Unfit(unfit) => anyhow::Error::from(unfit),
+                artifact::Error::TargetError(unfit) => anyhow::Error::from(unfit),
                 other => other.into(),
             })?;
             for (name, text) in files {
@@ -297,17 +300,17 @@ pub(super) fn render(
         | Format::Help => return Ok(()),
     };
     let name = file(format);
-    let Rendering { text, unsaid } = rendering;
+    let Rendering { text, omissions } = rendering;
     rendered.files.push((name.to_owned(), text));
-    let unsaid = unsaid.into_iter().map(|one| (name.to_owned(), one));
-    rendered.unsaid.extend(unsaid);
+    let omissions = omissions.into_iter().map(|one| (name.to_owned(), one));
+    rendered.omissions.extend(omissions);
     Ok(())
 }
 
 /// systemd's drop-in. No container runtime starts a service, so it has a profile of its own.
 fn systemd(models: &Models<'_>) -> anyhow::Result<Rendering> {
     let options = Options {
-        window: window::Choice::None,
+        runtime_init: runtime_init::RuntimeSelection::None,
         ..models.settings.seccomp.clone()
     };
     let recordings = std::slice::from_ref(models.recording);
@@ -326,7 +329,7 @@ fn systemd(models: &Models<'_>) -> anyhow::Result<Rendering> {
 
 /// Takes away what an image layout of an earlier time left: its blobs have names of their own, and no
 /// index leads to them any more. Nothing else in the folder is touched.
-pub(super) fn sweep(folder: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
+pub(super) fn remove_stale(directory: &Path, files: &[(String, String)]) -> anyhow::Result<()> {
     let place = format!("{ARTIFACT}/blobs/sha256/");
     let current: BTreeSet<_> = files
         .iter()
@@ -335,7 +338,7 @@ pub(super) fn sweep(folder: &Path, files: &[(String, String)]) -> anyhow::Result
     if current.is_empty() {
         return Ok(());
     }
-    let blobs = folder.join(&place);
+    let blobs = directory.join(&place);
     for entry in fs::read_dir(&blobs).with_context(|| blobs.display().to_string())? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str());

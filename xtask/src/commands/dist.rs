@@ -85,13 +85,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_of_this_machine_needs_its_loader() {
+    fn dynamic_program_needs_its_loader() {
         let shell = fs::read(std::env::current_exe().unwrap()).unwrap();
         assert_eq!(needs_loader(&shell), Some(true));
     }
 
     #[test]
-    fn an_elf_file_without_an_interpreter_needs_none() {
+    fn elf_without_an_interpreter_needs_no_loader() {
         let mut elf = [0; 64 + 56];
         elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
         (elf[32], elf[54], elf[56]) = (64, 56, 1);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_elf_file_is_not_called_static() {
+    fn non_elf_file_is_not_called_static() {
         for bytes in [
             &b""[..],
             b"#!/bin/sh",

@@ -106,5 +106,5 @@ fn unpack(workspace: &Workspace, recordings: &[u8]) -> Result<Vec<String>> {
     cmd::check(&tar, output.status)?;
     let names = String::from_utf8(output.stdout)?;
     let folders = names.lines().filter_map(|line| line.split_once('/'));
-    Ok(folders.map(|(folder, _)| folder.to_owned()).collect())
+    Ok(folders.map(|(directory, _)| directory.to_owned()).collect())
 }

@@ -97,8 +97,8 @@ fn dependencies(workspace: &Workspace) -> Result<()> {
 /// Whether cargo-deny has fetched its database once: this check does not go to the network.
 fn advisory_database() -> bool {
     std::env::var_os("CARGO_HOME").is_some_and(|home| {
-        let folder = Path::new(&home).join("advisory-dbs");
-        folder
+        let directory = Path::new(&home).join("advisory-dbs");
+        directory
             .read_dir()
             .is_ok_and(|mut entries| entries.next().is_some())
     })

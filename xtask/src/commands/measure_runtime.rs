@@ -1,5 +1,5 @@
 //! `cargo xtask measure-runtime --runtime PATH`: what a runtime calls under the workload's filter
-//! before it starts the workload, as rows for `crates/syscalls/src/window/rows.rs`.
+//! before it starts the workload, as rows for `crates/syscalls/src/runtime_init/rows.rs`.
 //!
 //! All of it happens in namespaces of its own, so that no container and no mount outlives it,
 //! however it ends; cgroups are taken away from outside.
@@ -15,8 +15,8 @@ use crate::bundle::{Life, Setting, Variation};
 use crate::cmd::{self, say};
 use crate::container::Container;
 use crate::packages;
+use crate::runtime_init::{self, Condition, Tally};
 use crate::runtimes::Runtime;
-use crate::window::{self, Condition, Tally};
 use crate::workspace::Workspace;
 
 #[derive(clap::Args)]
@@ -67,8 +67,8 @@ wait "$child"
 "#;
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    if let Some(folder) = &args.inside {
-        return measure(&Runtime::at(&args.runtime)?, folder, args.repeat);
+    if let Some(directory) = &args.inside {
+        return measure(&Runtime::at(&args.runtime)?, directory, args.repeat);
     }
     ensure!(
         cmd::is_root(),
@@ -83,19 +83,20 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let runtime = fs::canonicalize(&args.runtime)
         .with_context(|| format!("there is no {}", args.runtime.display()))?;
     let group = format!("tracer-measure-{}", std::process::id());
-    let folder = workspace.target.join(&group);
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let directory = workspace.target.join(&group);
+    fs::create_dir_all(&directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
     let this = std::env::current_exe().context("this program's file is gone")?;
     let mut outside = Command::new("sh");
     outside
         .args(["-c", OUTSIDE, "sh"])
-        .args([folder.as_os_str(), group.as_ref(), this.as_os_str()])
+        .args([directory.as_os_str(), group.as_ref(), this.as_os_str()])
         .arg("measure-runtime")
         .arg("--runtime")
         .arg(runtime)
         .args(["--repeat", &args.repeat.to_string()])
         .arg("--inside")
-        .arg(&folder);
+        .arg(&directory);
     Err(cmd::exec(&mut outside))
 }
 
@@ -133,10 +134,10 @@ fn condition(setting: Setting, way: &'static str) -> Condition {
     }
 }
 
-fn measure(runtime: &Runtime, folder: &Path, repeat: u32) -> Result<()> {
+fn measure(runtime: &Runtime, directory: &Path, repeat: u32) -> Result<()> {
     let busybox =
         cmd::find("busybox").context("busybox is gone: apt-get install busybox-static")?;
-    let group = folder
+    let group = directory
         .file_name()
         .context("the folder has a name")?
         .to_string_lossy();
@@ -148,11 +149,12 @@ fn measure(runtime: &Runtime, folder: &Path, repeat: u32) -> Result<()> {
         ));
         for setting in settings() {
             let container = |life| {
-                let folder = folder.join("container");
-                Container::new(&runtime.path, &busybox, &folder, &group, setting, life)
+                let directory = directory.join("container");
+                Container::new(&runtime.path, &busybox, &directory, &group, setting, life)
             };
             let mut add = |way, log: String| {
-                let calls = window::calls(&log).with_context(|| format!("{way}, {setting:?}"))?;
+                let calls =
+                    runtime_init::calls(&log).with_context(|| format!("{way}, {setting:?}"))?;
                 tally.add(&condition(setting, way), calls);
                 anyhow::Ok(())
             };

@@ -147,9 +147,9 @@ struct SkipLog {
 
 impl SkipLog {
     fn new(workspace: &Workspace) -> Result<Self> {
-        let folder = workspace.target.join("log");
-        let path = folder.join(format!("skipped.{}", std::process::id()));
-        fs::create_dir_all(&folder)
+        let directory = workspace.target.join("log");
+        let path = directory.join(format!("skipped.{}", std::process::id()));
+        fs::create_dir_all(&directory)
             .and_then(|()| fs::write(&path, ""))
             .with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self { path })

@@ -39,9 +39,9 @@ pub(crate) struct Args {
 /// loaded and attached, where the registers of a call lie in each ABI, how cgroups and their
 /// children are followed, and that no mark is lost when CPUs meet.
 const TESTS: [&str; 12] = [
-    "command::attaching_to_a_cgroup",
-    "command::cgroups_that_the_command_makes_are_recorded",
-    "command::nothing_is_left_behind",
+    "command::records_an_existing_cgroup",
+    "command::records_cgroups_created_by_the_command",
+    "command::leaves_nothing_behind",
     "ground_truth::cp",
     "ground_truth::forks",
     "ground_truth::i386",
@@ -49,32 +49,32 @@ const TESTS: [&str; 12] = [
     "ground_truth::ls",
     "ground_truth::threads",
     "ground_truth::unknown_numbers",
-    "races::no_first_call_of_two_processes_is_lost",
-    "since::the_kernel_has_what_came_before_it_and_not_what_came_later",
+    "races::concurrent_first_calls_are_not_lost",
+    "kernel_versions::table_matches_the_running_kernel",
 ];
 
 /// The same with a container runtime: in which place a filter stops a call. On Linux 5.10 neither runc
 /// nor crun can seal itself (a memfd of its own program, CVE-2019-5736) on the file system that the
 /// machine has there.
-const CONTAINER_TESTS: [&str; 1] = ["blocked::each_way_of_stopping_is_told"];
+const CONTAINER_TESTS: [&str; 1] = ["blocked::reports_every_way_a_filter_blocks"];
 
 /// What a kernel with AppArmor and BPF among its security modules is for: accesses by the modules' own
 /// hooks, and profiles enforced. It takes `bpf_loop`, which Linux 5.10 does not have.
 const MODULE_TESTS: [&str; 14] = [
-    "apparmor::children",
-    "apparmor::every_kind",
-    "apparmor::mounts",
+    "apparmor::child_profiles_are_enforced",
+    "apparmor::every_file_access",
+    "apparmor::each_mount_operation_needs_its_rule",
     "apparmor::nginx",
     "apparmor::pipeline",
     "apparmor::python",
     "apparmor::redis",
-    "apparmor::what_was_not_recorded_is_denied",
-    "files::a_flood_of_files_is_told_as_one_directory",
-    "files::a_flood_of_links_is_told_as_two_directories",
-    "files::every_kind",
+    "apparmor::denies_what_was_not_recorded",
+    "files::many_files_are_folded_into_their_directory",
+    "files::many_links_are_folded_into_two_directories",
+    "files::every_file_access",
     "files::nginx",
-    "files::providers_agree",
-    "mounts::by_hooks",
+    "files::lsm_and_sys_exit_providers_agree",
+    "mounts::lsm_hooks_record_mounts",
 ];
 
 fn tests(kernel: &Kernel) -> Vec<&'static str> {
@@ -237,8 +237,8 @@ impl Checks {
     }
 }
 
-fn in_folder(folder: &Path, command: &Command) -> String {
-    let enter = cmd::describe(Command::new("cd").arg(folder));
+fn in_folder(directory: &Path, command: &Command) -> String {
+    let enter = cmd::describe(Command::new("cd").arg(directory));
     format!("{enter} && {}", cmd::describe(command))
 }
 
@@ -267,7 +267,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_test_program_is_the_one_of_that_name() {
+    fn picks_the_test_binary_by_name() {
         let messages = r#"{"reason":"compiler-artifact","target":{"name":"e2e-not"},"executable":"/a"}
 {"reason":"compiler-artifact","target":{"name":"e2e"},"executable":null}
 {"reason":"compiler-artifact","target":{"name":"e2e"},"executable":"/target/debug/deps/e2e-1"}
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_runs_where_the_user_stands() {
+    fn command_runs_in_the_users_directory() {
         let text = in_folder(Path::new("/a b"), Command::new("ls").arg("c d"));
         assert_eq!(text, "cd '/a b' && ls 'c d'");
     }

@@ -10,8 +10,8 @@ mod rules;
 
 use super::Abi;
 
-pub use rows::RECORDED;
-pub use rules::{Let, Mode, NAMESPACES, Restriction, Rule};
+pub use rows::RECORDED_ARGUMENTS;
+pub use rules::{AllowedArguments, Mode, NAMESPACES, Restriction, Rule};
 
 /// How many of the first arguments can be recorded: no syscall that is worth it has one behind the
 /// third.
@@ -22,7 +22,7 @@ pub const MAX_RECORDED: usize = 64;
 
 /// Calls whose arguments are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Recorded {
+pub struct RecordedArguments {
     /// Their names: calls that take the same arguments.
     pub names: &'static [&'static str],
     /// Those that are recorded, in the order of their indices; at most three.
@@ -93,18 +93,18 @@ pub enum Meaning {
 }
 
 /// What is recorded of a call's arguments, if anything.
-pub fn recorded(abi: Abi, name: &str) -> Option<&'static Recorded> {
+pub fn recorded(abi: Abi, name: &str) -> Option<&'static RecordedArguments> {
     // x32 has no row of marks. i386's `mmap` takes all its arguments in memory (`old_mmap`,
     // arch/x86/kernel/sys_ia32.c).
     if abi == Abi::X32 || (abi == Abi::I386 && name == "mmap") {
         return None;
     }
-    RECORDED
+    RECORDED_ARGUMENTS
         .iter()
         .find(|recorded| recorded.names.contains(&name))
 }
 
-impl Recorded {
+impl RecordedArguments {
     /// The indices of the arguments, as recordings have them.
     pub fn indices(&self) -> Vec<u32> {
         self.arguments
@@ -115,7 +115,7 @@ impl Recorded {
 
     /// Whether values can be of this call: another version may have recorded other arguments, or other
     /// bits of them.
-    pub fn is_of(&self, indices: &[u32], values: &[u64]) -> bool {
+    pub fn matches_values(&self, indices: &[u32], values: &[u64]) -> bool {
         let pairs = self.arguments.iter().zip(values);
         indices.iter().eq(self.arguments.iter().map(|it| &it.index))
             && pairs.clone().count() == values.len()
@@ -131,7 +131,7 @@ impl Recorded {
     }
 
     /// The recorded ones of the first arguments, in the order of [`arguments`](Self::arguments).
-    pub fn pick(&self, values: [u64; RECORDABLE_ARGUMENTS]) -> Vec<u64> {
+    pub fn select_values(&self, values: [u64; RECORDABLE_ARGUMENTS]) -> Vec<u64> {
         self.arguments
             .iter()
             .filter_map(|argument| values.get(argument.index as usize).copied())

@@ -1,6 +1,6 @@
 //! Of which calls the arguments are recorded, and what becomes of them: data, and nothing else.
 
-use super::{Argument, Meaning, Recorded, Rule};
+use super::{Argument, Meaning, RecordedArguments, Rule};
 
 /// The bits of an `int` or `unsigned int`.
 const INT: u64 = 0xffff_ffff;
@@ -28,8 +28,8 @@ const fn recorded(
     names: &'static [&'static str],
     arguments: &'static [Argument],
     rule: Rule,
-) -> Recorded {
-    Recorded {
+) -> RecordedArguments {
+    RecordedArguments {
         names,
         arguments,
         behind_pointer: false,
@@ -40,7 +40,7 @@ const fn recorded(
 }
 
 /// All of them.
-pub const RECORDED: &[Recorded] = &[
+pub const RECORDED_ARGUMENTS: &[RecordedArguments] = &[
     recorded(&["socket"], SOCKET, Rule::Sockets),
     recorded(&["socketpair"], SOCKET, Rule::Family),
     // The kernel reads 32 bits of clone's flags (kernel/fork.c, `lower_32_bits`).
@@ -49,7 +49,7 @@ pub const RECORDED: &[Recorded] = &[
         &[argument(0, INT, Meaning::CloneFlags)],
         Rule::Namespaces,
     ),
-    Recorded {
+    RecordedArguments {
         behind_pointer: true,
         ..recorded(
             &["clone3"],
@@ -67,7 +67,7 @@ pub const RECORDED: &[Recorded] = &[
         &[argument(1, INT, Meaning::Namespace)],
         Rule::ZeroIsAny,
     ),
-    Recorded {
+    RecordedArguments {
         // It asks and changes nothing (personality(2)).
         usual: &[&[0xffff_ffff]],
         ..recorded(
@@ -76,7 +76,7 @@ pub const RECORDED: &[Recorded] = &[
             Rule::Exactly,
         )
     },
-    Recorded {
+    RecordedArguments {
         // The names of threads, and of memory, by which people find their way in tools: libcs and
         // language runtimes set them, some only in threads that load brings (PR_SET_NAME,
         // PR_GET_NAME, PR_SET_VMA).
@@ -87,7 +87,7 @@ pub const RECORDED: &[Recorded] = &[
             Rule::Exactly,
         )
     },
-    Recorded {
+    RecordedArguments {
         varies: Some(
             "which commands it is given depends on what its descriptors are: a terminal, a pipe, a file system",
         ),
@@ -97,7 +97,7 @@ pub const RECORDED: &[Recorded] = &[
             Rule::Exactly,
         )
     },
-    Recorded {
+    RecordedArguments {
         varies: Some("libcs differ in it, and locks are tried in other ways under load"),
         ..recorded(
             &["fcntl", "fcntl64"],
@@ -105,7 +105,7 @@ pub const RECORDED: &[Recorded] = &[
             Rule::Exactly,
         )
     },
-    Recorded {
+    RecordedArguments {
         varies: Some(
             "which options are set depends on configuration and on what the network is like",
         ),
@@ -118,7 +118,7 @@ pub const RECORDED: &[Recorded] = &[
             Rule::Exactly,
         )
     },
-    Recorded {
+    RecordedArguments {
         varies: Some(
             "whether code is made at run time, or a library loaded, may depend on load; and a filter that looks at its arguments costs at each call",
         ),
@@ -141,7 +141,7 @@ pub const RECORDED: &[Recorded] = &[
         &[argument(0, u64::MAX, Meaning::Ptrace)],
         Rule::Exactly,
     ),
-    Recorded {
+    RecordedArguments {
         varies: Some(
             "what an allocator advises depends on the amount of data, on load and on huge pages",
         ),
@@ -153,7 +153,7 @@ pub const RECORDED: &[Recorded] = &[
             Rule::Exactly,
         )
     },
-    Recorded {
+    RecordedArguments {
         varies: Some("which features of the processor are asked for depends on the processor"),
         // ARCH_SET_FS, by which a thread gets its storage.
         usual: &[&[0x1002]],
@@ -163,7 +163,7 @@ pub const RECORDED: &[Recorded] = &[
             Rule::Exactly,
         )
     },
-    Recorded {
+    RecordedArguments {
         varies: Some(BY_LIBC),
         ..recorded(
             &["socketcall"],
@@ -171,7 +171,7 @@ pub const RECORDED: &[Recorded] = &[
             Rule::Exactly,
         )
     },
-    Recorded {
+    RecordedArguments {
         varies: Some(BY_LIBC),
         // Above are a version's bits (ipc/syscall.c).
         ..recorded(

@@ -3,7 +3,7 @@
 
 use super::{
     super::condition::{Condition, Conditions},
-    Meaning, Recorded,
+    Meaning, RecordedArguments,
 };
 
 /// How far a profile restricts arguments.
@@ -24,12 +24,12 @@ pub enum Restriction {
     /// Nothing, and why.
     Open(&'static str),
     /// One of these must hold.
-    Only(Vec<Let>),
+    Only(Vec<AllowedArguments>),
 }
 
 /// Arguments that are let through.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Let {
+pub struct AllowedArguments {
     /// What must hold of them.
     pub conditions: Conditions,
     /// Not because they were seen: libc makes them by itself, or the same work takes them when the
@@ -72,7 +72,7 @@ const SOCK_DGRAM: u64 = 2;
 
 /// More alternatives of one call than this make a profile long, and each such call slow, for little:
 /// readers of profiles take 128 entries in all (Kubernetes' KEP 6061).
-const MOST_ALTERNATIVES: usize = 32;
+const MAX_ALTERNATIVES: usize = 32;
 
 const TOO_MANY: &str =
     "it was seen with more than 32 kinds of values: a rule for each would be too long";
@@ -80,7 +80,7 @@ const TOO_MANY: &str =
 /// All that either of two conditions could tell apart was seen.
 const BOTH: &str = "it was seen with and without";
 
-impl Recorded {
+impl RecordedArguments {
     /// What a profile says of this call when these combinations were `seen`, in the order of
     /// [`arguments`](Self::arguments).
     pub fn restriction<'a>(
@@ -88,7 +88,7 @@ impl Recorded {
         mode: Mode,
         seen: impl IntoIterator<Item = &'a [u64]>,
     ) -> Restriction {
-        if let Some(reason) = self.open_under(mode) {
+        if let Some(reason) = self.unrestricted_reason(mode) {
             return Restriction::Open(reason);
         }
         let seen: Vec<&[u64]> = seen.into_iter().collect();
@@ -131,7 +131,7 @@ impl Recorded {
     }
 
     /// Why a profile says nothing of this call's arguments, whatever they are.
-    pub fn open_under(&self, mode: Mode) -> Option<&'static str> {
+    pub fn unrestricted_reason(&self, mode: Mode) -> Option<&'static str> {
         match mode {
             Mode::Off => Some("arguments are not restricted"),
             Mode::Safe => self.varies,
@@ -215,10 +215,10 @@ impl Recorded {
 
 /// Each once; what was seen is said to have been seen.
 fn only(all: impl Iterator<Item = (Vec<(Condition, String)>, bool)>) -> Restriction {
-    let mut only: Vec<Let> = all
+    let mut only: Vec<AllowedArguments> = all
         .filter_map(|(conditions, unseen)| {
             let (conditions, words): (Vec<_>, Vec<_>) = conditions.into_iter().unzip();
-            Some(Let {
+            Some(AllowedArguments {
                 conditions: Conditions::new(&conditions).ok()?,
                 unseen,
                 when: words.join(" and "),
@@ -227,7 +227,7 @@ fn only(all: impl Iterator<Item = (Vec<(Condition, String)>, bool)>) -> Restrict
         .collect();
     only.sort();
     only.dedup_by(|later, first| later.conditions == first.conditions);
-    if only.len() > MOST_ALTERNATIVES {
+    if only.len() > MAX_ALTERNATIVES {
         return Restriction::Open(TOO_MANY);
     }
     Restriction::Only(only)

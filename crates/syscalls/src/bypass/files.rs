@@ -1,6 +1,6 @@
 //! Files: their content, names, modes and attributes.
 
-use super::{Bits, Call, END, End, Gain, Parameter, WAY, Way, at, bits, call, memory, with};
+use super::{Bits, END, End, Gain, Parameter, SyscallId, WAY, Way, at, bits, call, memory, with};
 
 const O_CREAT: u64 = 0o100;
 const O_TRUNC: u64 = 0o1000;
@@ -19,8 +19,8 @@ const fn making(
     deny: &'static [&'static [Bits]],
     args: &'static [(usize, u64)],
     mode: usize,
-) -> Call {
-    Call {
+) -> SyscallId {
+    SyscallId {
         name,
         args,
         parameter: Parameter::Argument(mode),
@@ -28,8 +28,8 @@ const fn making(
     }
 }
 
-const fn when(call: Call, deny: &'static [&'static [Bits]]) -> Call {
-    Call { deny, ..call }
+const fn when(call: SyscallId, deny: &'static [&'static [Bits]]) -> SyscallId {
+    SyscallId { deny, ..call }
 }
 
 /// All of them.

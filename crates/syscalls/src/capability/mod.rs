@@ -1,6 +1,6 @@
 //! Capabilities: their names, and what each opens.
 
-mod opens;
+mod grants;
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -58,7 +58,7 @@ pub struct Capability(u8);
 
 impl Capability {
     /// The capability of a number.
-    pub const fn of(number: u8) -> Self {
+    pub const fn from_number(number: u8) -> Self {
         Self(number)
     }
 
@@ -96,12 +96,12 @@ impl fmt::Debug for Capability {
 /// No capability is called that.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no capability: their names are CAP_CHOWN, CAP_NET_RAW and so on")]
-pub struct NoCapability(String);
+pub struct UnknownCapability(String);
 
 impl FromStr for Capability {
-    type Err = NoCapability;
+    type Err = UnknownCapability;
 
-    fn from_str(text: &str) -> Result<Self, NoCapability> {
+    fn from_str(text: &str) -> Result<Self, UnknownCapability> {
         let name = text.strip_prefix("CAP_");
         let known = name.and_then(|name| Self::all().find(|one| one.name() == Some(name)));
         let number = || {
@@ -110,7 +110,7 @@ impl FromStr for Capability {
         };
         known
             .or_else(number)
-            .ok_or_else(|| NoCapability(text.to_owned()))
+            .ok_or_else(|| UnknownCapability(text.to_owned()))
     }
 }
 
@@ -146,13 +146,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_has_one_text_and_back() {
+    fn every_number_round_trips_through_its_name() {
         for number in 0..=u8::MAX {
-            let capability = Capability::of(number);
+            let capability = Capability::from_number(number);
             assert_eq!(capability.to_string().parse(), Ok(capability));
         }
-        assert_eq!(Capability::of(21).to_string(), "CAP_SYS_ADMIN");
-        assert_eq!(Capability::of(40).to_string(), "CAP_CHECKPOINT_RESTORE");
+        assert_eq!(Capability::from_number(21).to_string(), "CAP_SYS_ADMIN");
+        assert_eq!(
+            Capability::from_number(40).to_string(),
+            "CAP_CHECKPOINT_RESTORE"
+        );
         for wrong in ["CAP_", "CAP_21", "SYS_ADMIN", "CAP_099", "cap_chown"] {
             assert!(wrong.parse::<Capability>().is_err(), "{wrong}");
         }

@@ -10,19 +10,19 @@
 
 mod rows;
 
-use super::{Abi, condition::Only};
+use super::{Abi, condition::ArgumentConstraint};
 
-pub use rows::{FORMS, LACKING, START, WIDE};
+pub use rows::{FORMS, MISSING, START_UP_CALLS, WIDE};
 
 /// An older call, and the more general one that ABIs have which do without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Form {
+pub struct OlderForm {
     /// The older call.
     pub older: &'static str,
     /// More general ones; the first that an ABI has is what is called there.
     pub general: &'static [&'static str],
     /// The arguments that make the general call the older one; `None`: any.
-    pub only: Option<&'static Only>,
+    pub only: Option<&'static ArgumentConstraint>,
 }
 
 /// A call, and what 32-bit ABIs have beside it or in its place.
@@ -38,7 +38,7 @@ pub struct Wide {
 
 /// Calls that have no equivalent, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lacking {
+pub struct Missing {
     /// The calls.
     pub calls: &'static [&'static str],
     /// After "not translated:".
@@ -47,16 +47,16 @@ pub struct Lacking {
 
 /// A call by which observed work is done in another ABI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Equivalent {
+pub struct Counterpart {
     /// The call.
     pub call: &'static str,
     /// The arguments for which it is the same work; `None`: any.
-    pub only: Option<&'static Only>,
+    pub only: Option<&'static ArgumentConstraint>,
     /// Whether its arguments are those of the observed call, one by one.
     pub same_arguments: bool,
 }
 
-impl Equivalent {
+impl Counterpart {
     /// The call itself.
     pub fn itself(call: &'static str) -> Self {
         Self {
@@ -73,11 +73,11 @@ impl Equivalent {
 /// # Errors
 ///
 /// The reason, after "not translated:".
-pub fn translate(name: &'static str, from: Abi, to: Abi) -> Result<Vec<Equivalent>, &'static str> {
+pub fn translate(name: &'static str, from: Abi, to: Abi) -> Result<Vec<Counterpart>, &'static str> {
     let has = |abi: Abi, name: &str| abi.syscall_number(name).is_some();
     let mut found = Vec::new();
     if has(to, name) {
-        found.push(Equivalent {
+        found.push(Counterpart {
             call: name,
             only: None,
             same_arguments: has_same_arguments(name, from, to),
@@ -86,7 +86,7 @@ pub fn translate(name: &'static str, from: Abi, to: Abi) -> Result<Vec<Equivalen
         let forms = FORMS.iter().filter(|form| form.older == name);
         found.extend(forms.filter_map(|form| {
             let call = form.general.iter().find(|name| has(to, name))?;
-            Some(Equivalent {
+            Some(Counterpart {
                 call,
                 only: form.only,
                 same_arguments: false,
@@ -98,7 +98,7 @@ pub fn translate(name: &'static str, from: Abi, to: Abi) -> Result<Vec<Equivalen
         .iter()
         .filter(|form| form.general.contains(&name) && !has(from, form.older))
         .filter(|form| has(to, form.older));
-    found.extend(older.map(|form| Equivalent {
+    found.extend(older.map(|form| Counterpart {
         call: form.older,
         only: None,
         same_arguments: false,
@@ -106,7 +106,7 @@ pub fn translate(name: &'static str, from: Abi, to: Abi) -> Result<Vec<Equivalen
     if to.is_32_bit() {
         for wide in WIDE.iter().filter(|wide| wide.call == name) {
             let also = wide.also.iter().filter(|name| has(to, name));
-            found.extend(also.map(|call| Equivalent {
+            found.extend(also.map(|call| Counterpart {
                 call,
                 only: None,
                 same_arguments: wide.same_arguments,
@@ -116,7 +116,7 @@ pub fn translate(name: &'static str, from: Abi, to: Abi) -> Result<Vec<Equivalen
     found.sort_unstable();
     found.dedup();
     if found.is_empty() {
-        return Err(LACKING
+        return Err(MISSING
             .iter()
             .find(|lacking| lacking.calls.contains(&name))
             .map_or("it has no equivalent there that is known", |it| it.why));
@@ -140,7 +140,7 @@ fn has_same_arguments(name: &str, from: Abi, to: Abi) -> bool {
 }
 
 /// Whether a call can be made by i386's `socketcall` too, where its arguments are in memory.
-pub fn goes_by_socketcall(name: &str) -> bool {
+pub fn uses_socketcall(name: &str) -> bool {
     let mut rows = WIDE.iter().filter(|wide| wide.call == name);
     rows.any(|wide| wide.also.contains(&"socketcall"))
 }
@@ -148,7 +148,7 @@ pub fn goes_by_socketcall(name: &str) -> bool {
 /// What each program of `to` calls when it starts and none of `from` does, and why.
 pub fn start(from: Abi, to: Abi) -> impl Iterator<Item = (&'static str, &'static str)> {
     let of = |abi| move |(of, ..): &&(Abi, _, _)| *of == abi;
-    START
+    START_UP_CALLS
         .iter()
         .filter(of(to))
         .filter(move |_| from != to)

@@ -7,23 +7,28 @@ use super::{
     super::{
         Abi,
         condition::{
-            ALARM, FOLLOWING, FORK, LINK_ITSELF, LSTAT, OWN_GROUP, Only, PIPE, REMOVE_DIRECTORY,
-            STAT, UNFLAGGED_LINK, UNFLAGGED_OWNER, UNFLAGGED_RENAME, UNLINK, VFORK,
+            ALARM, ArgumentConstraint, FOLLOWING, FORK, LINK_ITSELF, LSTAT, OWN_GROUP, PIPE,
+            REMOVE_DIRECTORY, STAT, UNFLAGGED_LINK, UNFLAGGED_OWNER, UNFLAGGED_RENAME, UNLINK,
+            VFORK,
         },
     },
-    Form, Lacking, Wide,
+    Missing, OlderForm, Wide,
 };
 
-const fn any(older: &'static str, general: &'static [&'static str]) -> Form {
-    Form {
+const fn any(older: &'static str, general: &'static [&'static str]) -> OlderForm {
+    OlderForm {
         older,
         general,
         only: None,
     }
 }
 
-const fn only(older: &'static str, general: &'static [&'static str], only: &'static Only) -> Form {
-    Form {
+const fn only(
+    older: &'static str,
+    general: &'static [&'static str],
+    only: &'static ArgumentConstraint,
+) -> OlderForm {
+    OlderForm {
         older,
         general,
         only: Some(only),
@@ -31,7 +36,7 @@ const fn only(older: &'static str, general: &'static [&'static str], only: &'sta
 }
 
 /// Older calls and the more general ones, by name.
-pub const FORMS: &[Form] = &[
+pub const FORMS: &[OlderForm] = &[
     any("access", &["faccessat"]),
     only("alarm", &["setitimer"], &ALARM),
     any("chmod", &["fchmodat"]),
@@ -182,7 +187,7 @@ pub const WIDE: &[Wide] = &[
 ];
 
 /// What the programs of an ABI call when they start, in the libc or its loader, and why.
-pub const START: &[(Abi, &str, &str)] = &[
+pub const START_UP_CALLS: &[(Abi, &str, &str)] = &[
     (
         Abi::X86_64,
         "arch_prctl",
@@ -201,8 +206,8 @@ pub const START: &[(Abi, &str, &str)] = &[
 ];
 
 /// What has no equivalent.
-pub const LACKING: &[Lacking] = &[
-    Lacking {
+pub const MISSING: &[Missing] = &[
+    Missing {
         calls: &[
             "arch_prctl",
             "get_thread_area",
@@ -213,15 +218,15 @@ pub const LACKING: &[Lacking] = &[
         ],
         why: "it is about what only x86 processors have",
     },
-    Lacking {
+    Missing {
         calls: &["uprobe", "uretprobe"],
         why: "only the kernel's own probes make it, on x86-64",
     },
-    Lacking {
+    Missing {
         calls: &["riscv_flush_icache", "riscv_hwprobe"],
         why: "it is about what only RISC-V processors have",
     },
-    Lacking {
+    Missing {
         calls: &[
             "_sysctl",
             "afs_syscall",
@@ -239,11 +244,11 @@ pub const LACKING: &[Lacking] = &[
         ],
         why: "no kernel of today does it on any machine",
     },
-    Lacking {
+    Missing {
         calls: &["sysfs", "ustat"],
         why: "it is kept for old programs, and newer machines never had it; statfs tells the same",
     },
-    Lacking {
+    Missing {
         calls: &["kexec_file_load", "memfd_secret"],
         why: "the kernel does not offer it on that machine",
     },

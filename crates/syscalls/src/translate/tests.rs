@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{FORMS, LACKING, START, WIDE, start, translate};
+use super::{FORMS, MISSING, START_UP_CALLS, WIDE, start, translate};
 use crate::{Abi, errno};
 
 /// What can be recorded on.
@@ -21,14 +21,14 @@ fn names(name: &'static str, from: Abi, to: Abi) -> Vec<&'static str> {
 }
 
 #[test]
-fn every_call_has_an_answer_that_exists() {
+fn every_call_translates_or_says_why() {
     for from in FROM {
         for to in TO {
             for (_, name) in from.syscalls() {
                 match translate(name, from, to) {
                     Ok(found) => assert!(found.iter().all(|it| has(to, it.call)), "{name} {to}"),
                     Err(why) => assert!(
-                        LACKING.iter().any(|it| it.why == why) && !has(to, name),
+                        MISSING.iter().any(|it| it.why == why) && !has(to, name),
                         "{name} of {from} for {to}: {why}"
                     ),
                 }
@@ -38,7 +38,7 @@ fn every_call_has_an_answer_that_exists() {
 }
 
 #[test]
-fn what_has_the_same_name_stays() {
+fn same_name_is_kept() {
     for from in FROM {
         for to in TO {
             for (_, name) in from.syscalls().filter(|(_, name)| has(to, name)) {
@@ -49,7 +49,7 @@ fn what_has_the_same_name_stays() {
 }
 
 #[test]
-fn a_machine_is_itself() {
+fn same_machine_is_the_identity() {
     for abi in [Abi::X86_64, Abi::Aarch64, Abi::Riscv64] {
         for (_, name) in abi.syscalls() {
             assert_eq!(names(name, abi, abi), [name]);
@@ -59,7 +59,7 @@ fn a_machine_is_itself() {
 }
 
 #[test]
-fn judged_one_by_one() {
+fn translations_match_the_expected_calls() {
     use Abi::{Aarch64, Arm, I386, Riscv64, X86_64};
     for (name, from, to, expected) in [
         ("open", X86_64, Aarch64, &["openat"][..]),
@@ -106,7 +106,7 @@ fn judged_one_by_one() {
 }
 
 #[test]
-fn arguments_are_the_same_where_the_call_is() {
+fn arguments_carry_over_only_where_they_match() {
     let carried = |name, to| {
         let found = translate(name, Abi::X86_64, to).unwrap();
         let same = found.iter().filter(|it| it.same_arguments);
@@ -122,7 +122,7 @@ fn arguments_are_the_same_where_the_call_is() {
 }
 
 #[test]
-fn rows_are_in_order_exist_and_are_needed() {
+fn rows_are_sorted_existing_and_needed() {
     assert!(FORMS.is_sorted_by_key(|form| form.older));
     assert!(WIDE.is_sorted_by(|a, b| a.call < b.call));
     let known = |name: &str| Abi::ALL.iter().any(|abi| has(*abi, name));
@@ -141,10 +141,10 @@ fn rows_are_in_order_exist_and_are_needed() {
             assert!(has(Abi::I386, also) || has(Abi::Arm, also), "{also}");
         }
     }
-    for (abi, name, _) in START {
+    for (abi, name, _) in START_UP_CALLS {
         assert!(has(*abi, name), "{name}");
     }
-    let lacking: Vec<_> = LACKING.iter().flat_map(|it| it.calls).collect();
+    let lacking: Vec<_> = MISSING.iter().flat_map(|it| it.calls).collect();
     assert_eq!(lacking.len(), lacking.iter().collect::<BTreeSet<_>>().len());
     for name in lacking {
         assert!(FROM.iter().any(|from| has(*from, name)), "{name}");
@@ -153,7 +153,7 @@ fn rows_are_in_order_exist_and_are_needed() {
 
 /// The 64-bit forms of time have the names that callers probe for.
 #[test]
-fn every_wide_form_of_time_is_of_a_call() {
+fn every_time64_call_has_a_row() {
     for (_, name) in Abi::I386
         .syscalls()
         .filter(|(nr, _)| (403..=423).contains(nr))

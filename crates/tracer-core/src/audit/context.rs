@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Input, Malformed};
+use super::{Input, ParseError};
 use crate::{
     profile::seccomp::{
         evaluate::{Host, Libseccomp, Runtime},
         oci::OciSeccomp,
-        read::{Kernel, Target},
+        read::{KernelVersion, Target},
     },
     recording::Recording,
 };
@@ -21,7 +21,7 @@ pub enum Lookup {
     /// It is not; where it should have been.
     Missing(String),
     /// It cannot be read.
-    Malformed(Malformed),
+    ParseError(ParseError),
 }
 
 /// What profiles are audited against.
@@ -32,9 +32,9 @@ pub struct Context<'a> {
     /// The capabilities of the container, `CAP_…`, which choose entries of Docker's form.
     pub capabilities: &'a BTreeSet<String>,
     /// The kernel, which chooses entries too.
-    pub kernel: Kernel,
+    pub kernel_version: KernelVersion,
     /// The oldest and the newest kernel that findings speak of. `None`: any.
-    pub kernels: Option<(Kernel, Kernel)>,
+    pub kernels: Option<(KernelVersion, KernelVersion)>,
     /// What the workload did.
     pub recordings: &'a [Recording],
     /// Whether a container of Kubernetes is known to run under the profile.
@@ -50,7 +50,7 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// The capabilities that Docker gives a container.
     pub fn usual_capabilities() -> BTreeSet<String> {
-        let names = defaults::CAPABILITIES.iter();
+        let names = defaults::DEFAULT_CAPABILITIES.iter();
         names.map(|&name| name.to_owned()).collect()
     }
 
@@ -66,7 +66,7 @@ impl Context<'_> {
         Target {
             native: self.native,
             capabilities: self.capabilities.clone(),
-            kernel: self.kernel,
+            kernel_version: self.kernel_version,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, ops::Range, str::FromStr};
 use serde::Serialize;
 
 use super::{fix::Edit, rules::Rule};
-use crate::parse::{Input, Place};
+use crate::parse::{Input, Location};
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -70,13 +70,14 @@ pub struct Finding {
     /// The file, as it was named.
     pub file: String,
     /// Where in it.
-    pub place: Place,
+    pub place: Location,
     /// What was found, in a sentence.
     pub message: String,
     /// What it rests on.
     pub evidence: Vec<String>,
     /// The change that mends it.
-    pub mend: String,
+    #[serde(rename = "mend")]
+    pub fix: String,
     /// The same change, for `--fix`.
     #[serde(skip)]
     pub(crate) edits: Vec<Edit>,
@@ -87,7 +88,7 @@ pub struct Finding {
 
 /// Most findings of one rule that are listed of a file. A file may have ten thousand lines that are all wrong
 /// in one way.
-const MOST_OF_A_RULE: usize = 200;
+const MAX_FINDINGS_PER_RULE: usize = 200;
 
 /// Collects the findings of one file.
 #[derive(Debug)]
@@ -118,7 +119,7 @@ impl<'input> Findings<'input> {
             place: self.input.place(span),
             message: message.into(),
             evidence: Vec::new(),
-            mend: rule.mend.to_owned(),
+            fix: rule.fix.to_owned(),
             edits: Vec::new(),
             subject: String::new(),
         });
@@ -168,14 +169,14 @@ impl<'input> Findings<'input> {
             let so_far = kept.entry(finding.id).or_default();
             *so_far += 1;
             let all = counts.get(finding.id).copied().unwrap_or_default();
-            if *so_far == MOST_OF_A_RULE && all > MOST_OF_A_RULE {
-                let more = all - MOST_OF_A_RULE;
+            if *so_far == MAX_FINDINGS_PER_RULE && all > MAX_FINDINGS_PER_RULE {
+                let more = all - MAX_FINDINGS_PER_RULE;
                 finding.evidence.push(format!(
                     "{more} more findings of {} in this file are not listed",
                     finding.id
                 ));
             }
-            if *so_far <= MOST_OF_A_RULE {
+            if *so_far <= MAX_FINDINGS_PER_RULE {
                 list.push(finding);
             }
         }
@@ -195,8 +196,8 @@ impl Added<'_> {
         self.with(|finding| finding.evidence.extend(evidence))
     }
 
-    pub(super) fn mend(self, mend: impl Into<String>) -> Self {
-        self.with(|finding| finding.mend = mend.into())
+    pub(super) fn fix(self, fix: impl Into<String>) -> Self {
+        self.with(|finding| finding.fix = fix.into())
     }
 
     /// Changes of the profile that close it.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use thiserror::Error;
 
-use super::{Context, Finding, Findings, Input, Malformed, Severity, check};
+use super::{Context, Finding, Findings, Input, ParseError, Severity, check};
 use crate::{
     parse::{self, Node, Seccomp, Subject},
     profile::seccomp::oci::{Condition, Entry},
@@ -36,7 +36,7 @@ pub(crate) enum Edit {
 pub enum FixError {
     /// It cannot be read.
     #[error(transparent)]
-    Malformed(#[from] Malformed),
+    ParseError(#[from] ParseError),
     /// It holds no seccomp profile whose text can be changed.
     #[error("{0}: only seccomp profiles can be fixed, by themselves or as a SeccompProfile")]
     Form(String),

@@ -7,18 +7,18 @@
 //!
 //! Pure: files come as bytes, and profiles that a manifest names are handed in by a function.
 
-mod among;
 mod check;
 mod context;
 mod finding;
 mod fix;
 mod ignore;
 mod known;
+mod loaded_profile;
+mod local_profiles;
 pub mod output;
 mod reference;
 pub mod rules;
 mod score;
-mod subject;
 
 use std::collections::BTreeSet;
 
@@ -28,14 +28,14 @@ pub use fix::{FixError, Fixed, fixed};
 pub use known::{Known, KnownError};
 pub use score::Score;
 
-pub use crate::parse::{Input, Malformed};
+pub use crate::parse::{Input, ParseError};
 
 use crate::{
     parse::{self, Seccomp, Subject},
     profile::seccomp::oci::OciSeccomp,
 };
-use among::Among;
 use check::manifest::Named;
+use local_profiles::LocalProfiles;
 
 /// What an audit came to.
 #[derive(Clone, Debug, Default)]
@@ -47,9 +47,9 @@ pub struct Report {
     /// How many findings comments in the files take back.
     pub ignored: usize,
     /// Files of folders that are none of the forms: not audited.
-    pub foreign: Vec<String>,
+    pub unrecognized: Vec<String>,
     /// Files that could not be read as what they are.
-    pub malformed: Vec<Malformed>,
+    pub malformed: Vec<ParseError>,
     /// Profiles that manifests name.
     pub looked_up: Vec<Input>,
     /// How many profiles and manifests were looked at.
@@ -61,21 +61,29 @@ pub struct Report {
 /// Audits files.
 pub fn run(inputs: &[Input], context: &Context<'_>) -> Report {
     let mut report = Report::default();
-    let among = Among::new(inputs);
+    let local_profiles = LocalProfiles::new(inputs);
     for input in inputs {
         let mut findings = Findings::new(input);
         match parse::subjects(input) {
             Ok(subjects) if subjects.is_empty() && input.is_named() => {
-                report.malformed.push(parse::foreign(input));
+                report.malformed.push(parse::unrecognized(input));
             }
-            Ok(subjects) if subjects.is_empty() => report.foreign.push(input.name().to_owned()),
+            Ok(subjects) if subjects.is_empty() => {
+                report.unrecognized.push(input.name().to_owned())
+            }
             Ok(subjects) => {
                 for subject in &subjects {
-                    check_one(subject, &among, context, &mut findings, &mut report);
+                    check_one(
+                        subject,
+                        &local_profiles,
+                        context,
+                        &mut findings,
+                        &mut report,
+                    );
                 }
             }
             Err(malformed) if input.is_meant() => report.malformed.push(malformed),
-            Err(_) => report.foreign.push(input.name().to_owned()),
+            Err(_) => report.unrecognized.push(input.name().to_owned()),
         }
         let ignored = ignore::by_comments(input, &mut findings);
         report.ignored += ignored;
@@ -107,7 +115,7 @@ impl Report {
 
 fn check_one(
     subject: &Subject,
-    among: &Among<'_>,
+    local_profiles: &LocalProfiles<'_>,
     context: &Context<'_>,
     findings: &mut Findings<'_>,
     report: &mut Report,
@@ -128,7 +136,7 @@ fn check_one(
         Subject::AppArmor(read) => check::apparmor::check(read, findings),
         Subject::Manifest(manifest) => {
             for named in check::manifest::check(manifest, findings) {
-                named_profile(&named, among, context, findings, report);
+                named_profile(&named, local_profiles, context, findings, report);
             }
         }
     }
@@ -137,12 +145,12 @@ fn check_one(
 /// Audits a profile that a container names, for that container.
 fn named_profile(
     named: &Named,
-    among: &Among<'_>,
+    local_profiles: &LocalProfiles<'_>,
     context: &Context<'_>,
     findings: &mut Findings<'_>,
     report: &mut Report,
 ) {
-    if let Some((input, read)) = among.named(&named.profile) {
+    if let Some((input, read)) = local_profiles.named(&named.profile) {
         return in_container((input, &read), named, context, findings, report);
     }
     let mut missing = |what: String| {
@@ -151,7 +159,7 @@ fn named_profile(
     let input = match (context.lookup)(&named.profile) {
         Lookup::Found(input) => input,
         Lookup::Missing(place) => return missing(format!("there is no {place}")),
-        Lookup::Malformed(malformed) => {
+        Lookup::ParseError(malformed) => {
             missing(malformed.to_string());
             return report.malformed.push(malformed);
         }
@@ -203,7 +211,7 @@ pub fn plain(
     input: &Input,
     name: Option<&str>,
     context: &Context<'_>,
-) -> Result<OciSeccomp, Malformed> {
+) -> Result<OciSeccomp, ParseError> {
     let read = parse::choose_seccomp(input, name)?;
     let resolved = read.document.resolve(&context.target());
     resolved.map_err(|error| input.malformed(read.node.span.start, error.to_string()))

@@ -3,11 +3,11 @@
 //! Docker's and containerd's default, unless the file is written for Podman and CRI-O, whose own default
 //! lets rootless containers mount and make namespaces.
 
-use super::subject::{State, View};
+use super::loaded_profile::{LoadedProfile, SyscallState};
 use crate::parse::Node;
 use syscalls::{
     bypass,
-    defaults::{self, ByDefault},
+    defaults::{self, DefaultDecision},
     risk,
 };
 
@@ -19,7 +19,7 @@ pub(super) struct Beyond {
     pub(super) with: Option<&'static str>,
     pub(super) why: &'static str,
     /// Capabilities with which the default lets it through.
-    pub(super) opened_by: &'static [&'static str],
+    pub(super) allowed_with: &'static [&'static str],
 }
 
 /// Calls that the default denies and that are worth a warning though Docker's manual does not list them.
@@ -43,7 +43,7 @@ pub(super) fn is_podmans(node: &Node) -> bool {
 }
 
 /// What a profile lets through and the default does not.
-pub(super) fn beyond(view: &View<'_>) -> Vec<Beyond> {
+pub(super) fn beyond(view: &LoadedProfile<'_>) -> Vec<Beyond> {
     let native = view.context.native;
     let has = |capability: &str| view.context.capabilities.contains(capability);
     let is_podmans = is_podmans(&view.read.node);
@@ -51,9 +51,9 @@ pub(super) fn beyond(view: &View<'_>) -> Vec<Beyond> {
     for (_, name) in native.syscalls() {
         let blocked = defaults::blocked_by_default(name);
         let is_told = blocked.is_some() || MORE.contains(&name);
-        let is_denied = defaults::by_default(name, has) == ByDefault::Denied
+        let is_denied = defaults::by_default(name, has) == DefaultDecision::Denied
             && !(is_podmans && defaults::PODMAN_OPENS.contains(&name));
-        if is_told && is_denied && !GONE.contains(&name) && view.state(native, name).lets_some() {
+        if is_told && is_denied && !GONE.contains(&name) && view.state(native, name).allows_some() {
             beyond.push(Beyond {
                 name,
                 with: None,
@@ -62,9 +62,9 @@ pub(super) fn beyond(view: &View<'_>) -> Vec<Beyond> {
                         "Too new for the defaults to know it, or of no use to most.",
                         |it| it.sentence,
                     ),
-                    defaults::Blocked::why,
+                    defaults::BlockedSyscall::why,
                 ),
-                opened_by: blocked.map_or(&[], |blocked| blocked.opened_by),
+                allowed_with: blocked.map_or(&[], |blocked| blocked.allowed_with),
             });
         }
     }
@@ -73,20 +73,20 @@ pub(super) fn beyond(view: &View<'_>) -> Vec<Beyond> {
 }
 
 /// Values that the defaults deny to calls that they allow otherwise.
-fn by_arguments(view: &View<'_>, is_podmans: bool) -> Vec<Beyond> {
+fn by_arguments(view: &LoadedProfile<'_>, is_podmans: bool) -> Vec<Beyond> {
     let native = view.context.native;
     let has = |capability: &str| view.context.capabilities.contains(capability);
     let mut found = Vec::new();
-    let mut add = |name, args: [u64; 6], with, why, opened_by| {
+    let mut add = |name, args: [u64; 6], with, why, allowed_with| {
         let lets = view
             .outcome(native, name, args)
             .is_some_and(|outcome| outcome.verdict.allows());
-        if lets && view.state(native, name) != State::Absent {
+        if lets && view.state(native, name) != SyscallState::Absent {
             found.push(Beyond {
                 name,
                 with: Some(with),
                 why,
-                opened_by,
+                allowed_with,
             });
         }
     };

@@ -9,7 +9,7 @@ pub struct Rule {
     /// What it is called.
     pub id: &'static str,
     /// Which family it is of.
-    pub family: Family,
+    pub family: RuleGroup,
     /// How bad a finding is, unless the case makes it better or worse.
     pub severity: Severity,
     /// A short sentence.
@@ -17,13 +17,13 @@ pub struct Rule {
     /// Why it matters.
     pub explanation: &'static str,
     /// What to do.
-    pub mend: &'static str,
+    pub fix: &'static str,
 }
 
 /// What rules are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "`title` says what each is")]
-pub enum Family {
+pub enum RuleGroup {
     Gaps,
     Names,
     Forms,
@@ -34,7 +34,7 @@ pub enum Family {
     AppArmor,
 }
 
-impl Family {
+impl RuleGroup {
     /// All of them, in the order of the documents.
     pub const ALL: [Self; 8] = [
         Self::Gaps,
@@ -63,16 +63,16 @@ impl Family {
 }
 
 macro_rules! rules {
-    ($($name:ident = $id:literal, $family:ident, $severity:ident, $title:literal, $explanation:literal, $mend:literal;)*) => {
+    ($($name:ident = $id:literal, $family:ident, $severity:ident, $title:literal, $explanation:literal, $fix:literal;)*) => {
         $(
             #[doc = $title]
             pub static $name: Rule = Rule {
                 id: $id,
-                family: Family::$family,
+                family: RuleGroup::$family,
                 severity: Severity::$severity,
                 title: $title,
                 explanation: $explanation,
-                mend: $mend,
+                fix: $fix,
             };
         )*
 
@@ -82,7 +82,7 @@ macro_rules! rules {
 }
 
 rules! {
-    FAMILY_GAP = "family-gap", Gaps, High,
+    EQUIVALENT_SYSCALL_ALLOWED = "equivalent-syscall-allowed", Gaps, High,
         "A call is denied, and what it does can be done by another one.",
         "Most things can be done by several system calls: a file's mode is changed by chmod, fchmod, fchmodat, fchmodat2, and by setting a POSIX ACL. A profile that denies some of them stops programs that happen to use these, but not an attacker. Each way that a finding names is performed in the project's tests under a filter that denies the call. A new call that is denied with ENOSYS is no gap: its callers fall back to the older ones.",
         "Deny the other ways too, as the finding says, or make the profile an allow-list.";
@@ -94,11 +94,11 @@ rules! {
         "The profile allows all that it does not name.",
         "A deny-list is right on the day it is written. Each kernel brings calls that it never heard of, each of them is open, and no list of bad calls has ever been complete.",
         "Record the workload and enforce what it used: tracer record, then tracer generate.";
-    UNHEARD = "unheard-calls", Gaps, Low,
+    NEWER_SYSCALLS_ALLOWED = "newer-syscalls-allowed", Gaps, Low,
         "Calls that came after the profile was written are open.",
         "A profile that allows by default also allows what did not exist when it was written. The finding names the calls that came with kernels later than the newest call that the profile names, those first that open much.",
         "Deny these calls with ENOSYS, or make the profile an allow-list.";
-    ABI_GAP = "abi-gap", Gaps, High,
+    ABI_BYPASS = "abi-bypass", Gaps, High,
         "A call is denied to 64-bit programs and open in another ABI.",
         "The same kernel takes calls of several ABIs: i386 by int 0x80 and x32 by a bit of the number, from any process. Where a profile lists their architectures, what it denies by one name may be open there by another, such as socketcall or chown32.",
         "Take the architecture out of the profile, or deny the names that do the same there.";
@@ -106,7 +106,7 @@ rules! {
         "Programs of another ABI are neither allowed nor denied: they are killed.",
         "A filter is for the architectures that the profile lists and for the runtime's own. A call of any other ABI kills its thread (libseccomp's SCMP_FLTATR_ACT_BADARCH), whatever the default action says. So i386 and x32 are no way around the profile on runc and crun, but a 32-bit program that defaultAction seems to allow dies with SIGSYS, and a loader that is not built on libseccomp may leave them open instead.",
         "Say what is meant: list the architectures whose programs are to run, and nothing else.";
-    ABI_LISTED = "abi-listed", Gaps, Info,
+    LEGACY_ABI_ALLOWED = "legacy-abi-allowed", Gaps, Info,
         "The profile lets programs of an older ABI in.",
         "With SCMP_ARCH_X86 and SCMP_ARCH_X32 in the list, each allowed name is allowed in these ABIs, too: another entry to the kernel, with code that few use. i386 has calls that act by what is in memory (socketcall, ipc), where no condition can look.",
         "List the architectures of the programs that are in the image: for most SCMP_ARCH_X86_64 alone.";
@@ -114,7 +114,7 @@ rules! {
         "A condition on a socket call does not hold for i386, where socketcall does the same.",
         "32-bit x86 programs may make socket calls through socketcall, with the arguments in memory. A filter sees a number and a pointer there. libseccomp turns a rule for socket into one for socketcall as well, but a condition on the first argument is lost and one on the second compares the pointer.",
         "Take SCMP_ARCH_X86 out of architectures, or deny socketcall: libc falls back to the calls of their own.";
-    NARROW_ARGUMENT = "narrow-argument", Gaps, High,
+    UNCHECKED_ARGUMENT_BITS = "unchecked-argument-bits", Gaps, High,
         "A condition is got around with bits that the kernel does not read.",
         "A filter compares 64 bits of a register, and of an int the kernel reads 32. A program sets a bit above them: to the filter it is another value, to the kernel the same. That gets around whatever is denied by equality, and allowed by NE, GT or GE.",
         "Compare with SCMP_CMP_MASKED_EQ and a mask of the bits that the kernel reads, or allow the wanted values by SCMP_CMP_EQ.";
@@ -146,7 +146,7 @@ rules! {
         "A second value is given and nothing reads it.",
         "Only SCMP_CMP_MASKED_EQ has a valueTwo. Whoever wrote it may have meant a mask.",
         "Use SCMP_CMP_MASKED_EQ, or take valueTwo out.";
-    BLOCKED_BY_DEFAULT = "weaker-than-default", Gaps, High,
+    WEAKER_THAN_DEFAULT = "weaker-than-default", Gaps, High,
         "The profile lets through what the default profiles of Docker and containerd block.",
         "RuntimeDefault is what a container gets for nothing. A profile of one's own that is weaker in some call should have a reason for it. The evidence says of each call why the defaults block it, and which capability would open it there.",
         "Deny the calls that the workload does not need, or use RuntimeDefault.";
@@ -155,11 +155,11 @@ rules! {
         "There is no system call of this name.",
         "A runtime leaves out a name that its libseccomp does not know: runc in silence, crun with a warning. The rule does nothing.",
         "Correct the name, or take it out.";
-    FOREIGN_NAME = "foreign-name", Names, Info,
+    OTHER_ARCHITECTURE_NAME = "other-architecture-name", Names, Info,
         "Names are of architectures that this profile is not for.",
         "They do nothing here and do no harm. They are a mistake where the call of the profile's own architecture was meant.",
         "Leave them, or take them out.";
-    TOO_NEW = "newer-than-libseccomp", Names, Medium,
+    NEWER_THAN_LIBSECCOMP = "newer-than-libseccomp", Names, Medium,
         "A rule does nothing where libseccomp is older than the call.",
         "A runtime leaves out names that its libseccomp does not know, and version 2.5.4 knows those of Linux 5.17. On a node with it, a deny-list lets the call through all the same. A profile that denies by default denies it.",
         "Make the profile an allow-list, or make sure that the nodes' libseccomp is 2.6 or newer.";
@@ -167,19 +167,19 @@ rules! {
         "A name is there twice and says the same.",
         "The second one does nothing. Whoever takes the first one out thinks that the call is closed.",
         "Take one of them out.";
-    SHADOWED = "shadowed-rule", Names, Medium,
+    SHADOWED_RULE = "shadowed-rule", Names, Medium,
         "A rule never decides, because another one for the same call does.",
         "libseccomp keeps a rule without conditions and drops all with conditions, wherever they stand. An entry that says the same as defaultAction is left out by the runtime, so it is no exception to another entry.",
         "Keep the one that is meant.";
-    CONTRADICTION = "contradiction", Names, High,
+    CONFLICTING_RULES = "conflicting-rules", Names, High,
         "Two rules say different things of the same call.",
         "The order of entries does not decide: libseccomp's does, and some pairs it refuses.",
         "Keep the one that is meant.";
-    REFUSED = "refused-profile", Names, Critical,
+    REFUSED_PROFILE = "refused-profile", Names, Critical,
         "A runtime refuses the profile, and no container starts with it.",
         "runc, crun and libseccomp check what they are given before they load it.",
         "Mend what the message names.";
-    CLOSED_WORKLOAD = "missing-exit", Names, Critical,
+    EXIT_DENIED = "exit-denied", Names, Critical,
         "No program can run under this profile.",
         "Without execve nothing starts. Without exit and exit_group a process cannot end: libc tries again for ever, on a whole processor (kubernetes#85191). Without rt_sigreturn the first signal handler that returns kills.",
         "Allow exit, exit_group, execve and rt_sigreturn.";
@@ -188,15 +188,15 @@ rules! {
         "A comment that is to take a finding back does nothing.",
         "`# tracer:ignore RULE reason` takes the findings of a rule back for its line, or for the next one when it stands on a line of its own; `tracer:ignore-file` for the whole file. It has to name a rule, and to say why.",
         "Write the rule's id and the reason behind it.";
-    OLD_NAME = "old-name-form", Forms, High,
+    LEGACY_NAME_KEY = "legacy-name-key", Forms, High,
         "Entries have a name instead of names.",
         "Docker read one name an entry until 1.13, and its readers still do. The runtime-spec has only names. Handed to runc as it is, as containerd does with a pod's profile, the entry is one without names and does nothing, in silence (runc 1.1.5: a profile that denies chmod so lets it through); crun refuses to start. Azure's page on AKS shows both forms.",
         "Write names with a list.";
-    ENGINE_FORM = "engine-form", Forms, Info,
+    ENGINE_SPECIFIC_FIELDS = "engine-specific-fields", Forms, Info,
         "The profile uses what only Docker, Podman and CRI-O read.",
         "archMap, includes, excludes and minKernel are of these engines. Whoever reads the file as plain OCI, as containerd does with a pod's profile, takes no notice of them: entries for some capability or architecture then count for all.",
         "For containerd and Kubernetes write plain OCI: architectures instead of archMap, and the entries that count for the container.";
-    OLD_CRD = "old-crd", Forms, Low,
+    DEPRECATED_CRD = "deprecated-crd", Forms, Low,
         "The object is of a version or has a field that the operator is giving up.",
         "Since Security Profiles Operator 1.0 each kind is v1. Older versions are served for a while, and fields of theirs (disabled, complainMode, permissive) are ignored by v1.",
         "Write apiVersion: security-profiles-operator.x-k8s.io/v1, state: Enabled or Disabled, mode: Enforce or Complain.";
@@ -204,16 +204,16 @@ rules! {
         "The profile is only a part of what will be in force.",
         "The operator adds the entries of the profile that baseProfileName names to this one's. What was found speaks of this one alone: what the base allows is not seen, and a gap may be shut there.",
         "Audit the file together with the base: put both into one, with --- between them.";
-    OLD_SECCOMP_ANNOTATION = "old-seccomp-annotation", Forms, Critical,
+    REMOVED_SECCOMP_ANNOTATION = "removed-seccomp-annotation", Forms, Critical,
         "The seccomp annotation is not read any more.",
         "Kubernetes has ignored seccomp.security.alpha.kubernetes.io and container.seccomp.security.alpha.kubernetes.io since 1.27: the pod runs without the profile.",
         "Set securityContext.seccompProfile.";
-    OLD_APPARMOR_ANNOTATION = "old-apparmor-annotation", Forms, Low,
+    DEPRECATED_APPARMOR_ANNOTATION = "deprecated-apparmor-annotation", Forms, Low,
         "The AppArmor annotation is deprecated.",
         "Since 1.30 Kubernetes has the field securityContext.appArmorProfile; container.apparmor.security.beta.kubernetes.io is read for a while.",
         "Set securityContext.appArmorProfile.";
 
-    EPERM_PROBED = "eperm-for-probed", Errno, Medium,
+    EPERM_PREVENTS_FALLBACK = "eperm-prevents-fallback", Errno, Medium,
         "A new call is denied with EPERM, and its callers do not fall back.",
         "libc and language runtimes try a new call first. ENOSYS tells them that the kernel does not have it, and they use the old one; EPERM tells them that it is forbidden, and they give up. glibc 2.34 could start no thread under filters that answered clone3 with EPERM (moby#42680).",
         "Deny it with \"errnoRet\": 38 (ENOSYS).";
@@ -221,7 +221,7 @@ rules! {
         "The error of denied calls is not written down.",
         "Without errnoRet and defaultErrnoRet a denied call returns EPERM. For old calls that is right. For those that libc probes it is not, and a reader cannot tell whether anybody thought of it.",
         "Write \"errnoRet\": 1 for old calls, and 38 (ENOSYS) for those that are newer than Linux 5.1.";
-    KILL_PROBED = "kill-for-probed", Errno, High,
+    KILL_PREVENTS_FALLBACK = "kill-prevents-fallback", Errno, High,
         "A call that programs only try is killed for.",
         "libc, the dynamic linker and language runtimes make new calls to find out whether they are there. With KILL or TRAP the first attempt ends the program.",
         "Deny it with SCMP_ACT_ERRNO and \"errnoRet\": 38 (ENOSYS).";
@@ -229,29 +229,29 @@ rules! {
         "A denied call seems to succeed.",
         "With errnoRet 0 the call is not made and returns 0. The caller believes that it was: setuid that did not change the user, close that closed nothing.",
         "Give the error that the caller expects: 1 (EPERM) or 38 (ENOSYS).";
-    LOG_ACTION = "log-only", Errno, Medium,
+    LOG_ONLY = "log-only", Errno, Medium,
         "Calls are logged and let through.",
         "SCMP_ACT_LOG is for trying a profile out. It denies nothing.",
         "Use SCMP_ACT_ERRNO once the log has stayed empty.";
-    NOTIFY_ALONE = "notify-without-listener", Errno, High,
+    NOTIFY_WITHOUT_LISTENER = "notify-without-listener", Errno, High,
         "A supervisor is to decide, and none is named.",
         "SCMP_ACT_NOTIFY hands the call to whoever listens at listenerPath. Without one runc and crun refuse the profile or the call returns ENOSYS.",
         "Name the supervisor's socket in listenerPath, or use another action.";
 
-    BREAKS = "breaks-workload", Recording, High,
+    BREAKS_WORKLOAD = "breaks-workload", Recording, High,
         "The recorded workload made a call that the profile denies.",
         "The recording holds what the workload did. Under this profile the call returns the error that the evidence names, or ends the process.",
         "Allow the call, or record again if the workload does not make it any more.";
-    BREAKS_START = "breaks-start", Recording, High,
+    BREAKS_CONTAINER_START = "breaks-container-start", Recording, High,
         "A runtime cannot start a container under the profile.",
         "Between loading the filter and executing the workload, the runtime itself makes calls that the filter is for. Which they are depends on the runtime, its version and no_new_privs. A profile that works today stops containers after an upgrade of the node.",
         "Allow the calls that the message names, or generate the profile anew: the layer window has them.";
-    NEEDLESS = "needless-grant", Recording, Low,
+    UNUSED_SYSCALLS_ALLOWED = "unused-syscalls-allowed", Recording, Low,
         "The profile allows calls that were never used.",
         "Each allowed call is kernel code that an attacker in the container can reach. The evidence has the calls by what they have been used for. What recordings did not show may still be needed: the coverage of the recordings says how sure that is.",
         "Deny them: tracer generate makes a profile of the recordings.";
 
-    BEYOND_BASELINE = "beyond-baseline", Baseline, Medium,
+    EXCEEDS_BASELINE = "exceeds-baseline", Baseline, Medium,
         "The profile lets through what the baseline blocks.",
         "The two were compared call by call, in each ABI, and with the arguments that either of them names.",
         "Deny the calls that need not be open, or write down why they are.";
@@ -268,7 +268,7 @@ rules! {
         "The profile that a container names was not found.",
         "kubelet looks for localhostProfile below its seccomp folder on the node, and a container whose profile is not there does not start.",
         "Put it on each node, or tell where it is here with --profile-root.";
-    ESCALATION = "escalation", Context, Medium,
+    PRIVILEGE_ESCALATION_ALLOWED = "privilege-escalation-allowed", Context, Medium,
         "A container with a profile may gain privileges.",
         "Without allowPrivilegeEscalation: false (no_new_privs) the runtime loads the filter before it drops privileges, so the profile has to allow more for its sake, and set-uid programs work.",
         "Set allowPrivilegeEscalation: false.";
@@ -276,16 +276,16 @@ rules! {
         "What would change if the container used RuntimeDefault instead.",
         "RuntimeDefault is the profile of the container runtime, and costs nothing to keep. A profile of one's own should be stronger than it; where it is weaker in some calls, those are the price of the rest. A profile that is nowhere stronger is worse than none of one's own. Compared are whole calls of the machine's own ABI, for the container's capabilities, with Docker's and containerd's default.",
         "Deny the calls that RuntimeDefault denies and the workload does not need; use RuntimeDefault when the profile is nowhere stronger.";
-    CAPABILITY_DENIED = "capability-without-calls", Context, Low,
+    CAPABILITY_WITHOUT_SYSCALLS = "capability-without-syscalls", Context, Low,
         "A capability is added, and the profile denies all that it is for.",
         "Either the capability is not needed, or the workload will fail when it uses it.",
         "Take the capability out, or allow the calls.";
-    CALLS_WITHOUT_CAPABILITY = "calls-without-capability", Context, Info,
+    SYSCALLS_WITHOUT_CAPABILITY = "syscalls-without-capability", Context, Info,
         "Calls are open that fail without a capability that the container does not have.",
         "The kernel refuses them. They are attack surface for nothing, unless a user namespace gives the capability.",
         "Deny the calls.";
 
-    APPARMOR_BLANKET = "apparmor-blanket", AppArmor, High,
+    APPARMOR_ALLOWS_EVERYTHING = "apparmor-allows-everything", AppArmor, High,
         "A rule allows everything of a kind.",
         "`file,` allows every access to every file, `capability,` every capability, `network,` every socket: nothing of that kind is confined.",
         "Write the paths, capabilities and families that the workload uses.";
@@ -315,8 +315,36 @@ rules! {
         "Take complain out of flags once the log has stayed empty.";
 }
 
-/// A rule by what it is called.
+/// Ids of version 0.1, and what they are now.
+const ALIASES: &[(&str, &str)] = &[
+    ("family-gap", "equivalent-syscall-allowed"),
+    ("unheard-calls", "newer-syscalls-allowed"),
+    ("abi-gap", "abi-bypass"),
+    ("abi-listed", "legacy-abi-allowed"),
+    ("narrow-argument", "unchecked-argument-bits"),
+    ("foreign-name", "other-architecture-name"),
+    ("missing-exit", "exit-denied"),
+    ("contradiction", "conflicting-rules"),
+    ("old-name-form", "legacy-name-key"),
+    ("engine-form", "engine-specific-fields"),
+    ("old-crd", "deprecated-crd"),
+    ("old-seccomp-annotation", "removed-seccomp-annotation"),
+    ("old-apparmor-annotation", "deprecated-apparmor-annotation"),
+    ("eperm-for-probed", "eperm-prevents-fallback"),
+    ("kill-for-probed", "kill-prevents-fallback"),
+    ("breaks-start", "breaks-container-start"),
+    ("needless-grant", "unused-syscalls-allowed"),
+    ("beyond-baseline", "exceeds-baseline"),
+    ("escalation", "privilege-escalation-allowed"),
+    ("capability-without-calls", "capability-without-syscalls"),
+    ("calls-without-capability", "syscalls-without-capability"),
+    ("apparmor-blanket", "apparmor-allows-everything"),
+];
+
+/// A rule by its id, or by the id that it had in version 0.1.
 pub fn named(id: &str) -> Option<&'static Rule> {
+    let alias = ALIASES.iter().find(|(old, _)| *old == id);
+    let id = alias.map_or(id, |(_, new)| *new);
     ALL.iter().copied().find(|rule| rule.id == id)
 }
 
@@ -324,14 +352,14 @@ pub fn named(id: &str) -> Option<&'static Rule> {
 pub fn explain(rule: &Rule) -> String {
     format!(
         "{} ({})\n\n{}\n\n{}\n\nTo mend it: {}\n",
-        rule.id, rule.severity, rule.title, rule.explanation, rule.mend
+        rule.id, rule.severity, rule.title, rule.explanation, rule.fix
     )
 }
 
 /// docs/audit-rules.md.
 pub fn page() -> String {
     let mut page = "# Rules of `tracer audit`\n\nMade from the rules themselves (`tracer audit --explain ID` prints one). How bad a finding is may differ from what is said here, when the case is better or worse than most.\n".to_owned();
-    for family in Family::ALL {
+    for family in RuleGroup::ALL {
         page += &format!("\n## {}\n", family.title());
         for rule in ALL.iter().filter(|rule| rule.family == family) {
             page += &format!(
@@ -340,7 +368,7 @@ pub fn page() -> String {
                 capital(rule.severity),
                 rule.title,
                 rule.explanation,
-                rule.mend
+                rule.fix
             );
         }
     }
@@ -360,16 +388,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_named_once_and_says_all() {
+    fn rules_are_unique_and_complete() {
         let mut seen = BTreeSet::new();
         for rule in ALL {
             assert!(seen.insert(rule.id), "{}", rule.id);
             assert!(rule.id.chars().all(|c| c.is_ascii_lowercase() || c == '-'));
-            for text in [rule.title, rule.explanation, rule.mend] {
+            for text in [rule.title, rule.explanation, rule.fix] {
                 assert!(text.ends_with('.'), "{}: {text}", rule.id);
             }
             assert_eq!(named(rule.id), Some(*rule));
-            assert!(explain(rule).contains(rule.mend));
+            assert!(explain(rule).contains(rule.fix));
         }
         assert!(ALL.is_sorted_by_key(|rule| rule.family));
         assert_eq!(named("no-rule"), None);

@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use super::subject::{State, View};
+use super::loaded_profile::{LoadedProfile, SyscallState};
 use crate::profile::seccomp::evaluate::Decider;
 use syscalls::{Abi, defaults, flags, risk};
 
@@ -33,7 +33,7 @@ const FUTURE: u32 = 20;
 const UNNAMED: u32 = 1000;
 
 /// The score of a profile, from 0 to 100.
-pub(super) fn of(view: &View<'_>) -> u32 {
+pub(super) fn of(view: &LoadedProfile<'_>) -> u32 {
     let (mut open, mut all) = (0, 0);
     for abi in view.abis() {
         // The machine's own ABI counts most; others are another way to the same calls.
@@ -47,7 +47,7 @@ pub(super) fn of(view: &View<'_>) -> u32 {
 }
 
 /// What is open in an ABI, of all that counts. Of each call there are four quarters.
-fn of_abi(view: &View<'_>, abi: Abi) -> (u32, u32) {
+fn of_abi(view: &LoadedProfile<'_>, abi: Abi) -> (u32, u32) {
     let (mut open, mut all) = (0, 0);
     for (nr, name) in abi.syscalls() {
         let weight = match (defaults::blocked_by_default(name), risk::risk(name)) {
@@ -73,14 +73,14 @@ fn of_abi(view: &View<'_>, abi: Abi) -> (u32, u32) {
 }
 
 /// How much of a call is open.
-fn quarters(view: &View<'_>, abi: Abi, nr: u32, name: &str) -> u32 {
+fn quarters(view: &LoadedProfile<'_>, abi: Abi, nr: u32, name: &str) -> u32 {
     if view.evaluate(abi, nr, [0; 6]).decider == Decider::Architecture {
         return 0;
     }
     match view.state(abi, name) {
-        State::Open => 4,
-        State::Partly => 2,
-        State::Denied | State::Killed | State::Absent => 0,
+        SyscallState::Allowed => 4,
+        SyscallState::Conditional => 2,
+        SyscallState::Denied | SyscallState::Killed | SyscallState::Absent => 0,
     }
 }
 

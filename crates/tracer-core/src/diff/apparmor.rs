@@ -41,7 +41,7 @@ struct Subject {
 
 /// What is said of a subject.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Said {
+struct RuleMeaning {
     /// Letters; of rules without permissions none.
     permissions: BTreeSet<char>,
     /// How programs are executed, `ix`, `Px` and so on.
@@ -51,7 +51,7 @@ struct Said {
 }
 
 struct Rules<'a> {
-    said: BTreeMap<Subject, Said>,
+    said: BTreeMap<Subject, RuleMeaning>,
     allowed: Vec<(String, Rule<'a>)>,
 }
 
@@ -64,7 +64,7 @@ impl<'a> Rules<'a> {
         };
         for statement in &read.statements {
             let profile = names.get(&statement.profile).cloned().unwrap_or_default();
-            let rule = Rule::of(statement);
+            let rule = Rule::from_statement(statement);
             if statement.is_head {
                 rules.head(profile, statement);
             } else {
@@ -99,7 +99,7 @@ impl<'a> Rules<'a> {
             .map(String::as_str)
             .filter(|it| !matches!(*it, "allow" | "deny"))
             .collect();
-        let mut put = |text: &str, said: Said| {
+        let mut put = |text: &str, said: RuleMeaning| {
             let words = qualifiers.iter().copied().chain([text]);
             let subject = Subject {
                 profile: profile.to_owned(),
@@ -116,20 +116,20 @@ impl<'a> Rules<'a> {
                 let text = std::iter::once(path).chain(rule.rest.iter().map(String::as_str));
                 put(
                     &text.collect::<Vec<_>>().join(" "),
-                    Said::of(rule.permissions),
+                    RuleMeaning::of(rule.permissions),
                 );
             }
             (None, [kind, names @ ..]) if kind == "capability" && !names.is_empty() => {
                 for name in names {
-                    put(&format!("capability {name}"), Said::default());
+                    put(&format!("capability {name}"), RuleMeaning::default());
                 }
             }
-            (None, words) => put(&words.join(" "), Said::default()),
+            (None, words) => put(&words.join(" "), RuleMeaning::default()),
         }
     }
 
     /// Whether a rule allows all that is said of a path by another.
-    fn covers(&self, subject: &Subject, said: &Said, of: &Rules<'_>) -> bool {
+    fn covers(&self, subject: &Subject, said: &RuleMeaning, of: &Rules<'_>) -> bool {
         let same = |(profile, rule): &&(String, Rule<'_>)| {
             *profile == subject.profile
                 && rule.path.is_some_and(|path| subject.text.ends_with(path))
@@ -140,9 +140,9 @@ impl<'a> Rules<'a> {
         let wide = self.allowed.iter().filter(|(profile, rule)| {
             *profile == subject.profile && rule.qualifiers.is_empty() && rule.covers(wanted)
         });
-        let mut have = Said::default();
+        let mut have = RuleMeaning::default();
         for (_, rule) in wide {
-            let its = Said::of(rule.permissions);
+            let its = RuleMeaning::of(rule.permissions);
             have.permissions.extend(its.permissions);
             have.exec.extend(its.exec);
         }
@@ -150,7 +150,7 @@ impl<'a> Rules<'a> {
     }
 }
 
-impl Said {
+impl RuleMeaning {
     fn of(permissions: &str) -> Self {
         let is_access = |c: &char| matches!(c, 'r' | 'w' | 'a' | 'm' | 'l' | 'k');
         let exec: String = permissions.chars().filter(|c| !is_access(c)).collect();
@@ -209,7 +209,7 @@ fn change(subject: &Subject, old: &Rules<'_>, new: &Rules<'_>) -> Option<Change>
     if was == is {
         return None;
     }
-    let none = Said::default();
+    let none = RuleMeaning::default();
     let (had, has) = (was.unwrap_or(&none), is.unwrap_or(&none));
     let weakens = |flag: &&String| matches!(flag.as_str(), "complain" | "unconfined");
     let grants = if subject.is_head {
@@ -251,7 +251,7 @@ impl Subject {
 }
 
 /// What a rule gives to somebody who has taken over the workload.
-fn known_against(subject: &Subject, said: &Said) -> Option<&'static str> {
+fn known_against(subject: &Subject, said: &RuleMeaning) -> Option<&'static str> {
     let words: Vec<_> = subject.text.split(' ').collect();
     if subject.is_head {
         let weakens = said.flags.contains("complain") || said.flags.contains("unconfined");
@@ -260,7 +260,7 @@ fn known_against(subject: &Subject, said: &Said) -> Option<&'static str> {
     match words.as_slice() {
         ["capability", name] => {
             let name = format!("CAP_{}", name.to_ascii_uppercase());
-            return name.parse::<Capability>().ok()?.opens();
+            return name.parse::<Capability>().ok()?.grants();
         }
         ["all"] => return Some("everything is allowed"),
         ["file"] => return Some("every access to every file"),

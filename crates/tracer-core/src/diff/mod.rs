@@ -1,11 +1,11 @@
 //! What changed between two recordings, or between two profiles, riskiest first. Pure.
 
 mod apparmor;
+mod permissiveness;
 mod profiles;
 mod recordings;
 #[cfg(test)]
 mod tests;
-mod witness;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ pub use apparmor::apparmor;
 pub use profiles::profiles;
 pub use recordings::recordings;
 
-use syscalls::{Abi, gates, risk};
+use syscalls::{Abi, capability_requirements, risk};
 
 /// What changed from one thing to another of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -115,7 +115,9 @@ fn changes(differences: impl IntoIterator<Item = (Abi, Difference)>) -> Vec<Chan
         .into_iter()
         .map(|(it, abis)| Change {
             risk: known_against(&it.call),
-            capabilities: gates::gates(&it.call).map(|it| it.capability).collect(),
+            capabilities: capability_requirements::capability_requirements(&it.call)
+                .map(|it| it.capability)
+                .collect(),
             call: it.call,
             abis,
             kind: it.kind,
@@ -130,7 +132,7 @@ fn changes(differences: impl IntoIterator<Item = (Abi, Difference)>) -> Vec<Chan
 }
 
 fn known_against(call: &str) -> Option<&'static str> {
-    let open = risk::OPEN_BY_ARGUMENT.iter().find(|(of, _)| *of == call);
+    let open = risk::ALLOWED_BY_ARGUMENT.iter().find(|(of, _)| *of == call);
     risk::risk(call)
         .map(|risk| risk.sentence)
         .or(open.map(|(_, what)| *what))

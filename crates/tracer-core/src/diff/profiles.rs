@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ChangeKind, Diff, Difference, Kind, changes, witness};
+use super::{ChangeKind, Diff, Difference, Kind, changes, permissiveness};
 use crate::{
     profile::seccomp::{
         evaluate::{Decision, Filter, Verdict},
         oci::{Condition, Operator},
     },
-    recording::Call,
+    recording::SyscallId,
 };
 use syscalls::{
     Abi,
@@ -63,7 +63,7 @@ fn of_abi(abi: Abi, before: &Filter, after: &Filter) -> Vec<(Abi, Difference)> {
     let default = (before.default_verdict(), after.default_verdict());
     let mut by_default = 0;
     for (nr, name) in abi.syscalls() {
-        let call = Call { abi, nr };
+        let call = SyscallId { abi, nr };
         let (old, new) = (Behaviour::of(before, call), Behaviour::of(after, call));
         if old == new {
             continue;
@@ -72,7 +72,7 @@ fn of_abi(abi: Abi, before: &Filter, after: &Filter) -> Vec<(Abi, Difference)> {
             by_default += 1;
             continue;
         }
-        let grants = witness::lets_more_through(before, after, call);
+        let grants = permissiveness::is_more_permissive(before, after, call);
         differences.push((abi, old.difference(&new, (abi, name), grants)));
     }
     if default.0 != default.1 {
@@ -101,7 +101,7 @@ impl Behaviour {
         }
     }
 
-    fn of(filter: &Filter, call: Call) -> Self {
+    fn of(filter: &Filter, call: SyscallId) -> Self {
         let decisions = filter.decisions(call);
         if let [
             Decision {
@@ -136,22 +136,25 @@ impl Behaviour {
     }
 
     /// Whether it lets through all calls, some, or none.
-    fn lets_through(&self) -> Lets {
+    fn allows(&self) -> Permissiveness {
         let mut all = self.rules.values().chain([&self.otherwise]);
         let allows = |verdict: &Verdict| verdict.allows();
         match (all.clone().all(allows), all.any(allows)) {
-            (true, _) => Lets::All,
-            (false, true) => Lets::Some,
-            (false, false) => Lets::None,
+            (true, _) => Permissiveness::All,
+            (false, true) => Permissiveness::Some,
+            (false, false) => Permissiveness::None,
         }
     }
 
     fn difference(&self, new: &Self, (abi, name): (Abi, &str), grants: bool) -> Difference {
-        let (was, is) = (self.lets_through(), new.lets_through());
+        let (was, is) = (self.allows(), new.allows());
         let kind = match (was, is) {
-            (Lets::None, Lets::Some | Lets::All) => ChangeKind::Added,
-            (Lets::Some | Lets::All, Lets::None) => ChangeKind::Removed,
-            (Lets::None, Lets::None) | (Lets::All, Lets::All) => ChangeKind::Action,
+            (Permissiveness::None, Permissiveness::Some | Permissiveness::All) => ChangeKind::Added,
+            (Permissiveness::Some | Permissiveness::All, Permissiveness::None) => {
+                ChangeKind::Removed
+            }
+            (Permissiveness::None, Permissiveness::None)
+            | (Permissiveness::All, Permissiveness::All) => ChangeKind::Action,
             _ => ChangeKind::Arguments,
         };
         Difference {
@@ -195,7 +198,7 @@ impl Behaviour {
 
 /// How much of a call is let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lets {
+enum Permissiveness {
     None,
     Some,
     All,

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ChangeKind, Diff, Difference, Kind, changes};
-use crate::recording::{Blocked, Call, Evidence, Phase, Recording, Syscall, words};
+use crate::recording::{Blocked, Evidence, Phase, Recording, Syscall, SyscallId, plain_text};
 use syscalls::arguments::recorded;
 
 /// What changed from one recording to another. What runtimes do before they load a filter is left out: it
 /// is in no profile. So is by whom a call is made, unless it is new.
 pub fn recordings(before: &Recording, after: &Recording) -> Diff {
     let (old, new) = (done(before), done(after));
-    let calls: BTreeSet<Call> = old.keys().chain(new.keys()).copied().collect();
+    let calls: BTreeSet<SyscallId> = old.keys().chain(new.keys()).copied().collect();
     let differences = calls.into_iter().filter_map(|call| {
         let difference = match (old.get(&call), new.get(&call)) {
             (None, Some(new)) => Some(one_sided(new, ChangeKind::Added)),
@@ -35,7 +35,7 @@ struct Done<'a> {
     given: BTreeSet<(Phase, String)>,
 }
 
-fn done(recording: &Recording) -> BTreeMap<Call, Done<'_>> {
+fn done(recording: &Recording) -> BTreeMap<SyscallId, Done<'_>> {
     let counts = |phase: Phase| phase != Phase::Setup;
     recording
         .syscalls
@@ -61,7 +61,7 @@ fn given(syscall: &Syscall) -> BTreeSet<(Phase, String)> {
         return BTreeSet::new();
     };
     let known = arguments.seen.iter().map(|it| {
-        let known = recorded.filter(|known| known.is_of(&arguments.indices, &it.values));
+        let known = recorded.filter(|known| known.matches_values(&arguments.indices, &it.values));
         let text = known.map_or_else(
             || format!("{:x?}", it.values),
             |known| known.describe(&it.values),
@@ -85,7 +85,7 @@ fn one_sided(done: &Done<'_>, kind: ChangeKind) -> Difference {
         .map(|(phase, blocked)| {
             let made = |it: &&Evidence| (it.phase, it.blocked) == (*phase, *blocked);
             let who = done.syscall.evidence.iter().filter(made);
-            let who = words::executables(who.map(|it| &it.executable));
+            let who = plain_text::executables(who.map(|it| &it.executable));
             format!("{}, by {who}", how(*phase, *blocked))
         })
         .collect();
@@ -148,7 +148,7 @@ fn how(phase: Phase, blocked: Option<Blocked>) -> String {
             format!(
                 "{}, stopped by a filter with {}",
                 phase.as_str(),
-                words::blocked(saw)
+                plain_text::blocked(saw)
             )
         },
     )
@@ -170,8 +170,8 @@ fn notes(before: &Recording, after: &Recording) -> Vec<String> {
     if before.host.machine != after.host.machine {
         notes.push(format!(
             "the recordings are of different machines, {} and {}, on which the same program makes different calls",
-            words::plain(&before.host.machine),
-            words::plain(&after.host.machine)
+            plain_text::plain(&before.host.machine),
+            plain_text::plain(&after.host.machine)
         ));
     }
     notes

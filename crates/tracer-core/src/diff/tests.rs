@@ -7,7 +7,7 @@ use crate::{
         fixture::{self, path},
         oci::OciSeccomp,
     },
-    recording::{Arguments, Blocked, Call, Combination, Phase, Recording},
+    recording::{Arguments, Blocked, Combination, Phase, Recording, SyscallId},
 };
 
 fn filter(json: &str) -> Filter {
@@ -39,7 +39,7 @@ fn calls(diff: &Diff) -> Vec<(&str, ChangeKind, bool)> {
 }
 
 #[test]
-fn the_riskiest_comes_first() {
+fn riskiest_change_comes_first() {
     let before = denying(&[entry(r#""read","uname""#, "ALLOW", "")]);
     let after = denying(&[entry(r#""read","getpid","ptrace","mknod""#, "ALLOW", "")]);
     let diff = profiles(&before, &after);
@@ -62,7 +62,7 @@ fn the_riskiest_comes_first() {
 }
 
 #[test]
-fn conditions_are_told_by_the_manuals_names() {
+fn conditions_use_symbolic_names() {
     let tcp = r#"{"index":0,"value":2,"op":"SCMP_CMP_EQ"}"#;
     let packet = r#"{"index":0,"value":17,"op":"SCMP_CMP_EQ"}"#;
     let before = denying(&[entry(r#""socket""#, "ALLOW", tcp)]);
@@ -88,7 +88,7 @@ fn conditions_are_told_by_the_manuals_names() {
 }
 
 #[test]
-fn what_is_written_otherwise_and_lets_through_less_grants_nothing() {
+fn equivalent_or_narrower_rule_grants_nothing() {
     let below = r#"{"index":0,"value":38,"op":"SCMP_CMP_LT"}"#;
     let masked = |value: u32| {
         let args = format!(
@@ -104,7 +104,7 @@ fn what_is_written_otherwise_and_lets_through_less_grants_nothing() {
 }
 
 #[test]
-fn a_list_of_what_is_denied_grants_what_leaves_it() {
+fn removing_a_denial_is_a_grant() {
     let denies = |names: &str, args: &str| {
         filter(&format!(
             r#"{{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86_64"],"syscalls":[{}]}}"#,
@@ -119,7 +119,7 @@ fn a_list_of_what_is_denied_grants_what_leaves_it() {
 }
 
 #[test]
-fn defaults_and_abis_are_told_once() {
+fn default_and_abi_changes_are_reported_once() {
     let allow = r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86"],"syscalls":[]}"#;
     let diff = profiles(&denying(&[]), &filter(allow));
     let names: Vec<_> = diff.changes.iter().map(|it| it.call.as_str()).collect();
@@ -133,7 +133,7 @@ fn defaults_and_abis_are_told_once() {
 }
 
 #[test]
-fn another_error_is_another_action() {
+fn changed_errno_is_an_action_change() {
     let eperm = r#"{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["clone3"],"action":"SCMP_ACT_ERRNO","errnoRet":38}]}"#;
     let diff = profiles(&denying(&[]), &filter(eperm));
     assert_eq!(calls(&diff), [("clone3", ChangeKind::Action, false)]);
@@ -200,7 +200,7 @@ fn recordings_differ_by_calls_phases_and_arguments() {
 }
 
 #[test]
-fn what_runtimes_prepare_is_no_difference() {
+fn runtime_setup_is_not_a_difference() {
     let diff = recordings(
         &web(&[(0, Phase::Run)]),
         &web(&[(0, Phase::Run), (165, Phase::Setup)]),
@@ -217,7 +217,7 @@ proptest! {
 
     /// What passes after and did not before is never missed, and what is the same is no difference.
     #[test]
-    fn nothing_new_gets_through_unseen(before in profile(), after in profile(), args in [value(), value(), value()]) {
+    fn no_new_grant_is_missed(before in profile(), after in profile(), args in [value(), value(), value()]) {
         let host = Host {
             native: Abi::X86_64,
             runtime: Runtime::Crun,
@@ -226,7 +226,7 @@ proptest! {
         let (Ok(before), Ok(after)) = (Filter::new(&before, host), Filter::new(&after, host)) else {
             return Ok(());
         };
-        let prctl = Call { abi: Abi::X86_64, nr: 157 };
+        let prctl = SyscallId { abi: Abi::X86_64, nr: 157 };
         // Of the first argument the kernel reads the lower half.
         let args = [args[0] & 0xffff_ffff, args[1], args[2], 0, 0, 0];
         let verdict = |filter: &Filter| filter.evaluate(prctl, args).verdict;
@@ -268,7 +268,7 @@ fn told(diff: &Diff) -> Vec<String> {
 }
 
 #[test]
-fn rules_of_apparmor_are_compared_whatever_their_order_and_spelling() {
+fn apparmor_comparison_ignores_order_and_spelling() {
     let same = of_apparmor(
         "profile a {\n  capability chown kill,\n  /etc/a rw,\n  rk /etc/b,\n  network inet,\n}\n",
         "profile a {\n  network inet,\n  allow /etc/b kr,\n  /etc/a w,\n  /etc/a r,\n  capability kill,\n  capability chown,\n}\n",
@@ -277,7 +277,7 @@ fn rules_of_apparmor_are_compared_whatever_their_order_and_spelling() {
 }
 
 #[test]
-fn rules_of_apparmor_that_differ_are_told_riskiest_first() {
+fn apparmor_changes_are_sorted_by_risk() {
     let diff = of_apparmor(
         "profile a {\n  /etc/** r,\n  /usr/bin/a ix,\n  /data/x r,\n  deny /root/** w,\n  network inet,\n}\n",
         "profile a flags=(complain) {\n  /etc/** r,\n  /etc/passwd r,\n  /usr/bin/a Ux,\n  /data/x rw,\n  capability sys_admin,\n  ^hat {\n    /x r,\n  }\n}\n",
@@ -299,7 +299,7 @@ fn rules_of_apparmor_that_differ_are_told_riskiest_first() {
 }
 
 #[test]
-fn an_object_and_the_text_of_it_are_the_same() {
+fn apparmor_object_equals_its_text() {
     let object = "apiVersion: security-profiles-operator.x-k8s.io/v1\nkind: AppArmorProfile\nmetadata: {name: a}\nspec: {abstract: {filesystem: {readOnlyPaths: [/etc/a]}, capability: {allowedCapabilities: [chown]}}}\n";
     let diff = of_apparmor(object, "profile b {\n  /etc/a r,\n  capability chown,\n}\n");
     assert_eq!(told(&diff), Vec::<String>::new());

@@ -7,10 +7,10 @@ use crate::profile::{
     Layer,
     seccomp::{ErrnoPolicy, Options, Rule, SeccompProfile},
 };
-use syscalls::{errno, gates, window};
+use syscalls::{capability_requirements, errno, runtime_init};
 
 /// A sentence for each thing that changes.
-pub(super) fn of(
+pub(super) fn consequences(
     profile: &SeccompProfile,
     call: &'static str,
     rule: Option<&Rule>,
@@ -25,12 +25,12 @@ pub(super) fn of(
     if let Some(probed) = probed.filter(|_| options.errno == ErrnoPolicy::Probed) {
         all.push(format!("its callers know that: {}", probed.reason));
     }
-    if rule.layers().any(|layer| layer == Layer::Window)
-        && let Some(rows) = profile.window_calls().get(call)
+    if rule.layers().any(|layer| layer == Layer::RuntimeInit)
+        && let Some(rows) = profile.runtime_init_syscalls().get(call)
     {
         all.push(format!(
             "a container may not start without it under {}",
-            window::in_words(rows).join(", ")
+            runtime_init::describe(rows).join(", ")
         ));
     }
     let with_it = gone_with(profile, call);
@@ -49,10 +49,10 @@ fn gone_with(profile: &SeccompProfile, call: &str) -> Vec<&'static str> {
     let only_a_variant = |name: &str| {
         profile
             .rule(name)
-            .is_some_and(|rule| rule.layers().all(|layer| layer == Layer::Variant))
+            .is_some_and(|rule| rule.layers().all(|layer| layer == Layer::Fallback))
     };
     profile
-        .variants()
+        .fallbacks()
         .filter(|(name, _)| only_a_variant(name))
         .filter_map(|(name, mut reasons)| {
             reasons
@@ -67,10 +67,10 @@ fn freed(profile: &SeccompProfile, call: &str) -> Vec<String> {
     let others: BTreeSet<_> = profile
         .rules()
         .filter(|(name, _)| *name != call)
-        .flat_map(|(name, _)| gates::gates(name))
+        .flat_map(|(name, _)| capability_requirements::capability_requirements(name))
         .map(|gate| gate.capability)
         .collect();
-    gates::gates(call)
+    capability_requirements::capability_requirements(call)
         .map(|gate| gate.capability)
         .filter(|capability| !others.contains(capability))
         .map(|capability| format!("no other call in the profile is known to take {capability}"))

@@ -9,16 +9,20 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use thiserror::Error;
 
-pub use access::{AccessError, AccessExplanation, Done, RuleReason, Settings, Subject, access};
+pub use access::{
+    AccessByKind, AccessError, AccessExplanation, RuleReason, Settings, Subject, access,
+};
 
 use crate::{
     profile::{
         Layer,
         seccomp::{self, Options, Rule, SeccompProfile},
     },
-    recording::{Executable, Phase, Recording, Sighting, Syscall},
+    recording::{EvidenceSummary, Executable, Phase, Recording, Syscall},
 };
-use syscalls::{Abi, arguments::recorded, errno, essential, gates, risk, window};
+use syscalls::{
+    Abi, arguments::recorded, capability_requirements, errno, essential, risk, runtime_init,
+};
 
 /// Why nothing can be explained.
 #[derive(Debug, Error)]
@@ -27,22 +31,22 @@ pub enum ExplainError {
     #[error(transparent)]
     Profile(#[from] seccomp::Error),
     /// No ABI has such a call.
-    #[error("no call is named {name:?}{}", did_you_mean(.nearest))]
+    #[error("no call is named {name:?}{}", did_you_mean(.suggest))]
     Unknown {
         /// What was asked for.
         name: String,
         /// What may have been meant.
-        nearest: Option<&'static str>,
+        suggest: Option<&'static str>,
     },
 }
 
-fn did_you_mean(nearest: &Option<&str>) -> String {
-    nearest.map_or_else(
+fn did_you_mean(suggest: &Option<&str>) -> String {
+    suggest.map_or_else(
         || {
             "; give a system call, a path, CAP_NAME, AF_FAMILY or SIGNAME, as REVIEW.md has it"
                 .to_owned()
         },
-        |nearest| format!("; did you mean {nearest:?}?"),
+        |suggest| format!("; did you mean {suggest:?}?"),
     )
 }
 
@@ -71,7 +75,7 @@ pub struct Explanation {
     pub risk: Option<&'static str>,
     /// What else it can do by its arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub open_by_argument: Option<&'static str>,
+    pub allowed_by_argument: Option<&'static str>,
     /// The capabilities that it takes.
     pub capabilities: Vec<Capability>,
     /// What changes when it is taken out of the profile, or put into it: a sentence each.
@@ -117,7 +121,7 @@ pub struct Seen {
     /// The ABI.
     pub abi: Abi,
     /// By whom.
-    pub by: Vec<Sighting>,
+    pub by: Vec<EvidenceSummary>,
     /// With which arguments, where they are recorded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub given: Vec<Given>,
@@ -161,7 +165,7 @@ pub fn explain(
 ) -> Result<Explanation, ExplainError> {
     let call = known(name).ok_or_else(|| ExplainError::Unknown {
         name: name.to_owned(),
-        nearest: syscalls::nearest(name),
+        suggest: syscalls::suggest(name),
     })?;
     let profile = SeccompProfile::from_recordings(std::slice::from_ref(recording), options)?;
     let rule = profile.rule(call);
@@ -188,17 +192,17 @@ pub fn explain(
         numbers: numbers.collect(),
         instances: recording.runs(),
         risk: risk::risk(call).map(|risk| risk.sentence),
-        open_by_argument: risk::OPEN_BY_ARGUMENT
+        allowed_by_argument: risk::ALLOWED_BY_ARGUMENT
             .iter()
             .find(|(of, _)| *of == call)
             .map(|(_, what)| *what),
-        capabilities: gates::gates(call)
+        capabilities: capability_requirements::capability_requirements(call)
             .map(|gate| Capability {
                 name: gate.capability,
                 when: gate.when,
             })
             .collect(),
-        without: consequences::of(&profile, call, rule, options),
+        without: consequences::consequences(&profile, call, rule, options),
         seen,
     })
 }
@@ -216,7 +220,8 @@ fn seen(recording: &Recording, call: &str, syscall: &Syscall) -> Seen {
     let recorded = recorded(syscall.abi, call);
     let given = arguments.into_iter().flat_map(|arguments| {
         arguments.seen.iter().map(move |combination| {
-            let known = recorded.filter(|it| it.is_of(&arguments.indices, &combination.values));
+            let known =
+                recorded.filter(|it| it.matches_values(&arguments.indices, &combination.values));
             Given {
                 phase: combination.phase,
                 // Another version may have recorded other arguments.
@@ -231,7 +236,7 @@ fn seen(recording: &Recording, call: &str, syscall: &Syscall) -> Seen {
     });
     Seen {
         abi: syscall.abi,
-        by: Sighting::of(recording, syscall),
+        by: EvidenceSummary::from_syscall(recording, syscall),
         given: given.collect(),
         given_more: arguments.map_or_else(BTreeSet::new, |it| it.cut.clone()),
     }
@@ -245,9 +250,9 @@ fn reasons(profile: &SeccompProfile, call: &str, rule: &Rule) -> Vec<Reason> {
             layer: layer.as_str(),
             text: match layer {
                 Layer::Observed => "the workload made it while it was recorded".to_owned(),
-                Layer::Window => {
-                    let rows = profile.window_calls().get(call);
-                    let who = rows.map(|rows| window::in_words(rows).join(", "));
+                Layer::RuntimeInit => {
+                    let rows = profile.runtime_init_syscalls().get(call);
+                    let who = rows.map(|rows| runtime_init::describe(rows).join(", "));
                     let who = who.unwrap_or_else(|| "the runtime that was recorded".to_owned());
                     format!("made after the filter is loaded and before the workload is started, by {who}")
                 }
@@ -263,8 +268,8 @@ fn reasons(profile: &SeccompProfile, call: &str, rule: &Rule) -> Vec<Reason> {
                         reasons.join(" ")
                     }
                 }
-                Layer::Variant => {
-                    let added = profile.variants().filter(|(name, _)| *name == call);
+                Layer::Fallback => {
+                    let added = profile.fallbacks().filter(|(name, _)| *name == call);
                     let stands_for: BTreeSet<_> = added
                         .flat_map(|(_, reasons)| reasons)
                         .map(|it| it.stands_for.join(" with "))
@@ -295,10 +300,10 @@ fn why_not(profile: &SeccompProfile, call: &str) -> String {
     if profile.blocked().any(|(name, _)| name == call) {
         return "a filter that was in place stopped it while it was recorded; --allow-blocked allows it".to_owned();
     }
-    if profile.left_out().any(|(name, _)| name == call) {
+    if profile.excluded().any(|(name, _)| name == call) {
         return "only programs made it that were put into the running container and do not count; --exec all counts them".to_owned();
     }
-    if call == "clone3" && profile.gave_way().is_some() {
+    if call == "clone3" && profile.replaced_clone3().is_some() {
         return "no filter can see its flags; it returns ENOSYS, upon which its callers go on with clone, which is allowed for the same".to_owned();
     }
     "the workload was not seen to make it, and nothing else needs it".to_owned()

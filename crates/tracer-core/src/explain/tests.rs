@@ -9,7 +9,7 @@ fn of(recording: &Recording, name: &str) -> Explanation {
 }
 
 #[test]
-fn what_was_seen_is_told_with_who_and_why() {
+fn observed_call_shows_callers_and_reasons() {
     let ptrace = of(&mixed(), "ptrace");
     assert_eq!(ptrace.allowed, Allowed::Any);
     assert_eq!(ptrace.why[0].layer, "observed");
@@ -26,7 +26,7 @@ fn what_was_seen_is_told_with_who_and_why() {
 }
 
 #[test]
-fn arguments_have_their_names() {
+fn arguments_have_symbolic_names() {
     let mut recording = recording(&[(Abi::X86_64, 101, Phase::Run, path("/usr/bin/gdb"))]);
     recording.syscalls[0].arguments = Some(Arguments {
         indices: vec![0],
@@ -44,7 +44,7 @@ fn arguments_have_their_names() {
 }
 
 #[test]
-fn layers_say_why() {
+fn layers_give_their_reasons() {
     let recording = recording(&[(Abi::X86_64, 0, Phase::Run, path("/bin/cat"))]);
     let futex = of(&recording, "futex");
     let layers: Vec<_> = futex.why.iter().map(|it| it.layer).collect();
@@ -57,7 +57,7 @@ fn layers_say_why() {
 }
 
 #[test]
-fn what_is_denied_is_told_too() {
+fn denied_call_is_explained() {
     let mount = of(&mixed(), "mount");
     assert_eq!(mount.allowed, Allowed::No);
     assert!(mount.why_not.unwrap().contains("not seen"));
@@ -69,7 +69,7 @@ fn what_is_denied_is_told_too() {
 }
 
 #[test]
-fn a_wrong_name_is_refused_with_the_nearest() {
+fn unknown_name_suggests_the_nearest() {
     let refused = |name| {
         let error = explain(&mixed(), &Options::default(), name).unwrap_err();
         error.to_string()

@@ -1,6 +1,6 @@
 //! The one profile of a file that is meant.
 
-use super::{AppArmor, Input, Malformed, Manifest, Node, Seccomp, Subject, subjects};
+use super::{AppArmor, Input, Manifest, Node, ParseError, Seccomp, Subject, subjects};
 
 /// The profile of a file that is called `name`, or the only one that it holds. A number counts the
 /// profiles of the file from 1.
@@ -9,7 +9,7 @@ use super::{AppArmor, Input, Malformed, Manifest, Node, Seccomp, Subject, subjec
 ///
 /// When the file cannot be read, holds none or several, or none that is called so; the message lists
 /// those that are there.
-pub fn choose(input: &Input, name: Option<&str>) -> Result<Subject, Malformed> {
+pub fn choose(input: &Input, name: Option<&str>) -> Result<Subject, ParseError> {
     pick(input, name, |_| true, "a profile")
 }
 
@@ -18,7 +18,7 @@ pub fn choose(input: &Input, name: Option<&str>) -> Result<Subject, Malformed> {
 /// # Errors
 ///
 /// As [`choose`], and when the profile builds upon one that is not in the file.
-pub fn choose_seccomp(input: &Input, name: Option<&str>) -> Result<Seccomp, Malformed> {
+pub fn choose_seccomp(input: &Input, name: Option<&str>) -> Result<Seccomp, ParseError> {
     let is_one = |subject: &Subject| matches!(subject, Subject::Seccomp(_));
     let Subject::Seccomp(read) = pick(input, name, is_one, "a seccomp profile")? else {
         return Err(input.malformed(0, "this is no seccomp profile"));
@@ -28,7 +28,7 @@ pub fn choose_seccomp(input: &Input, name: Option<&str>) -> Result<Seccomp, Malf
 }
 
 /// Refuses a profile that is only a part of what will be in force.
-fn whole(input: &Input, read: &Seccomp) -> Result<(), Malformed> {
+fn whole(input: &Input, read: &Seccomp) -> Result<(), ParseError> {
     let Some(base) = &read.base else {
         return Ok(());
     };
@@ -44,7 +44,7 @@ fn pick(
     name: Option<&str>,
     counts: impl Fn(&Subject) -> bool,
     what: &str,
-) -> Result<Subject, Malformed> {
+) -> Result<Subject, ParseError> {
     let all = subjects(input)?;
     let is_profile = |it: &&Subject| it.profile().is_some();
     let profiles: Vec<_> = all
@@ -95,7 +95,7 @@ fn pick(
     }
 }
 
-fn checked(input: &Input, subject: &Subject) -> Result<Subject, Malformed> {
+fn checked(input: &Input, subject: &Subject) -> Result<Subject, ParseError> {
     if let Subject::Seccomp(read) = subject {
         whole(input, read)?;
     }
@@ -127,7 +127,7 @@ fn none(all: &[Subject], what: &str) -> String {
 const FORMS: &str = "seccomp has defaultAction, an object of Kubernetes apiVersion and kind, AppArmor text begins with abi, include or profile";
 
 /// What is said of a file in which there is nothing for an audit.
-pub(crate) fn foreign(input: &Input) -> Malformed {
+pub(crate) fn unrecognized(input: &Input) -> ParseError {
     input.malformed(
         0,
         format!("this is neither a profile nor a manifest: {FORMS}"),

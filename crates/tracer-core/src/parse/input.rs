@@ -9,7 +9,7 @@ use super::MAX_BYTES;
 
 /// A place in a file. Lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Place {
+pub struct Location {
     /// Bytes from the beginning of the file.
     #[serde(skip)]
     pub bytes: (usize, usize),
@@ -35,7 +35,7 @@ pub struct Input {
 
 /// Why a file could not be read, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub struct Malformed {
+pub struct ParseError {
     /// The file.
     pub file: String,
     /// Line and column from 1; `None` when it is not about a place.
@@ -44,7 +44,7 @@ pub struct Malformed {
     pub what: String,
 }
 
-impl fmt::Display for Malformed {
+impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
         if let Some((line, column)) = self.position {
@@ -54,7 +54,7 @@ impl fmt::Display for Malformed {
     }
 }
 
-impl Malformed {
+impl ParseError {
     /// Tells as what the file was read.
     #[must_use]
     pub(super) fn read_as(mut self, what: &str) -> Self {
@@ -79,10 +79,10 @@ impl Input {
     ///
     /// # Errors
     /// When they are no text, or too many.
-    pub fn new(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, Malformed> {
+    pub fn new(name: impl Into<String>, bytes: Vec<u8>) -> Result<Self, ParseError> {
         let name = name.into();
         if bytes.len() > MAX_BYTES {
-            return Err(Malformed {
+            return Err(ParseError {
                 file: name,
                 position: None,
                 what: format!(
@@ -99,7 +99,7 @@ impl Input {
                 let before = String::from_utf8_lossy(before).into_owned();
                 let end = before.len();
                 let place = Self::of(name.clone(), before).place(end..end);
-                return Err(Malformed {
+                return Err(ParseError {
                     file: name,
                     position: Some((place.line, place.column)),
                     what: "this is no UTF-8 text".to_owned(),
@@ -150,10 +150,10 @@ impl Input {
     }
 
     /// Where a span of bytes is.
-    pub(crate) fn place(&self, span: Range<usize>) -> Place {
+    pub(crate) fn place(&self, span: Range<usize>) -> Location {
         let (line, column) = self.position(span.start);
         let (end_line, end_column) = self.position(span.end.max(span.start));
-        Place {
+        Location {
             bytes: (span.start, span.end.max(span.start)),
             line,
             column,
@@ -181,8 +181,8 @@ impl Input {
     }
 
     /// An error about a place in it.
-    pub fn malformed(&self, at: usize, what: impl Into<String>) -> Malformed {
-        Malformed {
+    pub fn malformed(&self, at: usize, what: impl Into<String>) -> ParseError {
+        ParseError {
             file: self.name.clone(),
             position: Some(self.position(at)),
             what: what.into(),
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_and_columns_count_characters_from_one() {
+    fn lines_and_columns_count_from_one() {
         let input = Input::new("a", "ab\nöx\n".into()).unwrap();
         for (at, expected) in [
             (0, (1, 1)),
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_is_told_with_its_place() {
+    fn invalid_utf8_is_reported_with_its_position() {
         let error = Input::new("a", b"{\n \xff}".to_vec()).unwrap_err();
         assert_eq!(error.to_string(), "a:2:2: this is no UTF-8 text");
         let large = Input::new("a", vec![b' '; MAX_BYTES + 1]).unwrap_err();

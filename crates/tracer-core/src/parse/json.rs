@@ -8,10 +8,10 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-use super::{Content, Input, MAX_DEPTH, Malformed, Node, node::Key};
+use super::{Content, Input, MAX_DEPTH, Node, ParseError, node::Key};
 
 /// Reads a file.
-pub(super) fn read(input: &Input) -> Result<Node, Malformed> {
+pub(super) fn read(input: &Input) -> Result<Node, ParseError> {
     let raw: &RawValue = serde_json::from_str(input.text()).map_err(|error| {
         let at = input.line_begin(error.line()) + error.column().saturating_sub(1);
         input.malformed(at, without_position(&error))
@@ -19,7 +19,7 @@ pub(super) fn read(input: &Input) -> Result<Node, Malformed> {
     node(input, raw, 0)
 }
 
-fn node(input: &Input, raw: &RawValue, depth: usize) -> Result<Node, Malformed> {
+fn node(input: &Input, raw: &RawValue, depth: usize) -> Result<Node, ParseError> {
     let span = span(input, raw);
     let text = raw.get();
     if depth > MAX_DEPTH {
@@ -51,7 +51,7 @@ fn map(
     input: &Input,
     pairs: Vec<(&RawValue, &RawValue)>,
     depth: usize,
-) -> Result<Content, Malformed> {
+) -> Result<Content, ParseError> {
     let mut seen = BTreeSet::new();
     let mut map = Vec::new();
     for (key, value) in pairs {
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_and_key_has_its_place() {
+    fn every_value_and_key_has_a_position() {
         let text = "{\n \"na\\u006des\": [\"chmod\", 7]\n}";
         let node = tree(text).unwrap();
         assert_eq!(&text[node.key("names").unwrap()], "\"na\\u006des\"");
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_have_the_place() {
+    fn errors_have_a_position() {
         for (text, expected) in [
             (
                 "{\"a\": 1,\n \"a\": 2}",

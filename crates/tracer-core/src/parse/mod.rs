@@ -22,16 +22,16 @@ mod tests;
 mod yaml;
 
 pub use apparmor::AppArmor;
-pub(crate) use choose::foreign;
+pub(crate) use choose::unrecognized;
 pub use choose::{choose, choose_seccomp};
 pub use form::Form;
-pub use input::{Input, Malformed, Place};
+pub use input::{Input, Location, ParseError};
 pub(crate) use node::{Content, Node};
 pub use seccomp::Seccomp;
 pub use subjects::{Manifest, Subject, subjects};
 
 /// The documents of a file of YAML or JSON, each with the places of all that is in it.
-pub(crate) fn documents(input: &Input) -> Result<Vec<Node>, Malformed> {
+pub(crate) fn documents(input: &Input) -> Result<Vec<Node>, ParseError> {
     yaml::read(input)
 }
 

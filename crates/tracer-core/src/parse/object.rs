@@ -1,6 +1,6 @@
 //! The objects of Kubernetes in a file.
 
-use super::{Input, Malformed, Node};
+use super::{Input, Node, ParseError};
 
 /// The group of the Security Profiles Operator.
 const OPERATOR: &str = "security-profiles-operator.x-k8s.io";
@@ -49,7 +49,11 @@ pub(super) fn name(object: &Node) -> Option<&str> {
 }
 
 /// The `spec` of an object.
-pub(super) fn spec<'a>(input: &Input, object: &'a Node, kind: &str) -> Result<&'a Node, Malformed> {
+pub(super) fn spec<'a>(
+    input: &Input,
+    object: &'a Node,
+    kind: &str,
+) -> Result<&'a Node, ParseError> {
     let missing = || input.malformed(object.span.start, format!("the {kind} has no spec"));
     object.get("spec").ok_or_else(missing)
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Content, Form, Input, Malformed, Node, object};
+use super::{Content, Form, Input, Node, ParseError, object};
 use crate::profile::seccomp::read::Document;
 
 /// A seccomp profile as it stands in its file.
@@ -51,7 +51,7 @@ const MAX_ENTRIES: usize = 1_000;
 const MAX_NAMES: usize = 20_000;
 
 /// A profile by itself.
-pub(super) fn plain(input: &Input, node: &Node, name: Option<&str>) -> Result<Seccomp, Malformed> {
+pub(super) fn plain(input: &Input, node: &Node, name: Option<&str>) -> Result<Seccomp, ParseError> {
     let form = if is_engines(node) {
         Form::Engine
     } else {
@@ -61,7 +61,7 @@ pub(super) fn plain(input: &Input, node: &Node, name: Option<&str>) -> Result<Se
 }
 
 /// A SeccompProfile of the operator, together with those of its file that it is added to.
-pub(super) fn resource(input: &Input, object: &Node, all: &[&Node]) -> Result<Seccomp, Malformed> {
+pub(super) fn resource(input: &Input, object: &Node, all: &[&Node]) -> Result<Seccomp, ParseError> {
     let spec = object::spec(input, object, "SeccompProfile")?;
     let mut node = bare(spec);
     let base = add_bases(input, spec, all, &mut node)?;
@@ -95,7 +95,7 @@ fn add_bases(
     spec: &Node,
     all: &[&Node],
     node: &mut Node,
-) -> Result<Option<Base>, Malformed> {
+) -> Result<Option<Base>, ParseError> {
     let mut seen = Vec::new();
     let mut here = spec;
     while let Some((at, name)) = base_of(here) {
@@ -156,7 +156,7 @@ fn put_in_front(node: &mut Node, mut entries: Vec<Node>) {
 }
 
 /// The containers of a SeccompProfile of Kubescape.
-pub(super) fn kubescape(input: &Input, object: &Node) -> Result<Vec<Seccomp>, Malformed> {
+pub(super) fn kubescape(input: &Input, object: &Node) -> Result<Vec<Seccomp>, ParseError> {
     let spec = object::spec(input, object, "SeccompProfile")?;
     let kinds = ["initContainers", "containers", "ephemeralContainers"];
     let all = kinds.iter().filter_map(|kind| spec.get(kind));
@@ -180,7 +180,7 @@ fn profile(
     node: &Node,
     form: Form,
     name: Option<&str>,
-) -> Result<Seccomp, Malformed> {
+) -> Result<Seccomp, ParseError> {
     let document: Document = serde_path_to_error::deserialize(node.value()).map_err(|error| {
         let at = place(node, error.path()).start;
         let what = format!("{} (read as {form})", error.into_inner());

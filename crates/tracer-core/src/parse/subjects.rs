@@ -1,7 +1,7 @@
 //! The profiles in a file, and what else of it concerns them.
 
 use super::{
-    AppArmor, Form, Input, Malformed, Node, Seccomp, apparmor, json, object, seccomp, yaml,
+    AppArmor, Form, Input, Node, ParseError, Seccomp, apparmor, json, object, seccomp, yaml,
 };
 
 /// A part of a file that says something of profiles.
@@ -47,20 +47,20 @@ impl Subject {
 /// # Errors
 ///
 /// When it is of a known kind and cannot be read.
-pub fn subjects(input: &Input) -> Result<Vec<Subject>, Malformed> {
+pub fn subjects(input: &Input) -> Result<Vec<Subject>, ParseError> {
     let text = input.text().trim_start_matches('\u{feff}').trim_start();
     if text.starts_with(['{', '[']) {
         let node = json::read(input).map_err(|malformed| malformed.read_as("JSON"))?;
         return of_documents(input, &[node]);
     }
     if apparmor::is_text(text) {
-        return Ok(vec![Subject::AppArmor(AppArmor::of_text(input)?)]);
+        return Ok(vec![Subject::AppArmor(AppArmor::from_text(input)?)]);
     }
     let documents = yaml::read(input).map_err(|malformed| malformed.read_as("YAML"))?;
     of_documents(input, &documents)
 }
 
-fn of_documents(input: &Input, documents: &[Node]) -> Result<Vec<Subject>, Malformed> {
+fn of_documents(input: &Input, documents: &[Node]) -> Result<Vec<Subject>, ParseError> {
     let all: Vec<_> = documents.iter().flat_map(object::flatten).collect();
     let mut subjects = Vec::new();
     for node in &all {
@@ -69,7 +69,7 @@ fn of_documents(input: &Input, documents: &[Node]) -> Result<Vec<Subject>, Malfo
     Ok(subjects)
 }
 
-fn of_object(input: &Input, node: &Node, all: &[&Node]) -> Result<Vec<Subject>, Malformed> {
+fn of_object(input: &Input, node: &Node, all: &[&Node]) -> Result<Vec<Subject>, ParseError> {
     let boxed = |read| Subject::Seccomp(Box::new(read));
     match object::kind(node) {
         Some(object::Kind::SeccompProfile) => Ok(vec![boxed(seccomp::resource(input, node, all)?)]),
@@ -95,7 +95,7 @@ fn of_object(input: &Input, node: &Node, all: &[&Node]) -> Result<Vec<Subject>, 
 
 /// Profiles as texts: in the data of a ConfigMap, or in annotations. Where in the text a thing stands is
 /// not where it stands in the file, so all of it is at the key.
-fn embedded(input: &Input, object: &Node) -> Result<Vec<Subject>, Malformed> {
+fn embedded(input: &Input, object: &Node) -> Result<Vec<Subject>, ParseError> {
     let places: [&[&str]; 3] = [
         &["data"],
         &["metadata", "annotations"],
@@ -112,10 +112,10 @@ fn embedded(input: &Input, object: &Node) -> Result<Vec<Subject>, Malformed> {
         if !(is_seccomp || is_apparmor) {
             continue;
         }
-        let wrong = |malformed: Malformed| malformed.within(input, &key.text, key.span.start);
+        let wrong = |malformed: ParseError| malformed.within(input, &key.text, key.span.start);
         let inner = Input::new(key.text.clone(), text.into()).map_err(wrong)?;
         if !is_seccomp {
-            let read = AppArmor::of_text(&inner).map_err(wrong)?;
+            let read = AppArmor::from_text(&inner).map_err(wrong)?;
             subjects.push(Subject::AppArmor(read.named(&key.text).at(&key.span)));
             continue;
         }

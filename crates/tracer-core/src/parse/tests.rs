@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::profile::seccomp::{
     oci::{Action, Condition, Entry, OciSeccomp, Operator},
-    read::{Kernel, Target},
+    read::{KernelVersion, Target},
 };
 use syscalls::Abi;
 
@@ -22,7 +22,7 @@ fn target() -> Target {
     Target {
         native: Abi::X86_64,
         capabilities: [].into(),
-        kernel: Kernel {
+        kernel_version: KernelVersion {
             version: 6,
             major: 1,
         },
@@ -116,7 +116,7 @@ fn profiles() -> impl Strategy<Value = OciSeccomp> {
 proptest! {
     /// An object says what its spec says as a profile of its own, as JSON and as YAML, in every version.
     #[test]
-    fn objects_say_what_the_plain_form_says(profile in profiles()) {
+    fn objects_equal_the_plain_format(profile in profiles()) {
         let spec = serde_json::to_value(&profile).unwrap();
         prop_assert_eq!(oci(&spec.to_string()), Ok(profile.clone()));
         let objects = ["v1", "v1beta1", "v1alpha1"]
@@ -137,7 +137,7 @@ proptest! {
 }
 
 #[test]
-fn errors_name_the_form() {
+fn errors_name_the_format() {
     for (text, expected) in [
         ("{\"a\": }", "f:1:7: expected value (read as JSON)"),
         ("a: [1\n", "(read as YAML)"),
@@ -198,7 +198,7 @@ spec: {abstract: {}}
 ";
 
 #[test]
-fn one_of_several_is_chosen_by_name_or_number() {
+fn profile_is_chosen_by_name_or_number() {
     let error = chosen(SEVERAL, None).unwrap_err();
     assert_eq!(
         error,
@@ -227,7 +227,7 @@ fn one_of_several_is_chosen_by_name_or_number() {
 }
 
 #[test]
-fn a_manifest_that_only_names_a_profile_says_which() {
+fn manifest_without_a_profile_names_the_one_needed() {
     let pod = "apiVersion: v1\nkind: Pod\nspec:\n  securityContext:\n    seccompProfile: {type: Localhost, localhostProfile: web.json}\n  containers: [{name: web}]\n";
     let error = chosen(pod, None).unwrap_err();
     assert!(
@@ -244,7 +244,7 @@ fn a_manifest_that_only_names_a_profile_says_which() {
 }
 
 #[test]
-fn a_base_in_the_file_is_added_and_one_elsewhere_is_refused() {
+fn local_base_is_added_and_a_missing_one_refused() {
     let of = |name: &str, base: &str, call: &str| {
         format!(
             "apiVersion: security-profiles-operator.x-k8s.io/v1\nkind: SeccompProfile\nmetadata: {{name: {name}}}\nspec:\n  defaultAction: SCMP_ACT_ERRNO\n  baseProfileName: {base}\n  syscalls:\n  - {{names: [{call}], action: SCMP_ACT_ALLOW}}\n"
@@ -282,7 +282,7 @@ fn rules(text: &str) -> Result<Vec<String>, String> {
 }
 
 #[test]
-fn apparmor_profiles_of_the_operator_become_rules() {
+fn operator_apparmor_profiles_become_rules() {
     let text = "\
 apiVersion: security-profiles-operator.x-k8s.io/v1
 kind: AppArmorProfile

@@ -8,10 +8,10 @@ use std::{
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 use serde_json::Number;
 
-use super::{Content, Input, MAX_DEPTH, MAX_NODES, Malformed, Node, node::Key};
+use super::{Content, Input, MAX_DEPTH, MAX_NODES, Node, ParseError, node::Key};
 
 /// Reads the documents of a file.
-pub(super) fn read(input: &Input) -> Result<Vec<Node>, Malformed> {
+pub(super) fn read(input: &Input) -> Result<Vec<Node>, ParseError> {
     let mut builder = Builder::new(input);
     for event in Parser::new_from_str(input.text()) {
         let (event, span) = event.map_err(|error| {
@@ -77,7 +77,7 @@ impl<'input> Builder<'input> {
         self.byte(span.start.index())..self.byte(span.end.index())
     }
 
-    fn take(&mut self, event: &Event<'_>, span: Span) -> Result<(), Malformed> {
+    fn take(&mut self, event: &Event<'_>, span: Span) -> Result<(), ParseError> {
         let span = self.span(span);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -120,7 +120,7 @@ impl<'input> Builder<'input> {
         }
     }
 
-    fn begin(&mut self, span: Range<usize>, anchor: usize, kind: Kind) -> Result<(), Malformed> {
+    fn begin(&mut self, span: Range<usize>, anchor: usize, kind: Kind) -> Result<(), ParseError> {
         if self.open.len() >= MAX_DEPTH {
             let what = format!("values lie in one another more than {MAX_DEPTH} deep");
             return Err(self.input.malformed(span.start, what));
@@ -133,7 +133,7 @@ impl<'input> Builder<'input> {
         Ok(())
     }
 
-    fn add(&mut self, node: Node, anchor: usize, count: usize) -> Result<(), Malformed> {
+    fn add(&mut self, node: Node, anchor: usize, count: usize) -> Result<(), ParseError> {
         self.nodes += count;
         if self.nodes > MAX_NODES || depth(&node) + self.open.len() > MAX_DEPTH {
             let what = format!(
@@ -157,7 +157,7 @@ impl<'input> Builder<'input> {
     }
 }
 
-fn key(input: &Input, seen: &mut BTreeSet<String>, node: Node) -> Result<Key, Malformed> {
+fn key(input: &Input, seen: &mut BTreeSet<String>, node: Node) -> Result<Key, ParseError> {
     let text = match node.content {
         Content::Text(text) => text,
         Content::Bool(bool) => bool.to_string(),
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_has_its_place() {
+    fn every_value_has_a_position() {
         let text = "# ö\nkind: Pod\n---\nnames:\n- chmod\n- \"38\"\n- 38\n- 0x26\n- ~\n";
         let documents = documents(text).unwrap();
         assert_eq!(documents[0].get("kind").unwrap().text(), Some("Pod"));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_are_followed_and_bounded() {
+    fn aliases_are_followed_within_limits() {
         let two = documents("a: &a [x]\nb: *a\n").unwrap();
         let two = &two[0];
         assert_eq!(two.get("a").unwrap().value(), two.get("b").unwrap().value());
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_have_the_place() {
+    fn errors_have_a_position() {
         for (text, expected) in [
             ("a: 1\na: 2\n", "f:2:1: the key"),
             ("? [a]\n: b\n", "f:1:3: a key"),

@@ -47,7 +47,7 @@ impl Pointer {
 
 /// A container of an object.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
+pub(super) struct ContainerMatch {
     /// The pod, or its template.
     pub(super) pod: Pointer,
     /// The container.
@@ -71,7 +71,7 @@ const PODS: [&[&str]; 4] = [
 
 const LISTS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
 
-fn containers(roots: &[Node]) -> Vec<Found> {
+fn containers(roots: &[Node]) -> Vec<ContainerMatch> {
     let mut all = Vec::new();
     for (document, root) in roots.iter().enumerate() {
         let here = Pointer {
@@ -96,7 +96,7 @@ fn containers(roots: &[Node]) -> Vec<Found> {
 }
 
 /// Adds the containers of an object.
-fn add(all: &mut Vec<Found>, object: &Node, place: &Pointer) {
+fn add(all: &mut Vec<ContainerMatch>, object: &Node, place: &Pointer) {
     if object.get("apiVersion").is_none() {
         return;
     }
@@ -114,7 +114,7 @@ fn add(all: &mut Vec<Found>, object: &Node, place: &Pointer) {
         for (index, container) in items.enumerate() {
             let own = container.get("name").and_then(Node::text).unwrap_or("?");
             let steps = [Step::Key("spec"), Step::Key(list), Step::Index(index)];
-            all.push(Found {
+            all.push(ContainerMatch {
                 pod: pod_place.clone(),
                 container: pod_place.then(steps),
                 name: own.to_owned(),
@@ -136,14 +136,14 @@ pub(super) fn choose(
     roots: &[Node],
     placement: &Placement,
     chosen: Option<&str>,
-) -> Result<Found, Error> {
+) -> Result<ContainerMatch, Error> {
     let all = containers(roots);
     let file = || input.name().to_owned();
     let known = || all.iter().map(|it| it.label.clone()).collect::<Vec<_>>();
     if all.is_empty() {
         return Err(Error::NoPod { file: file() });
     }
-    let mut fitting: Vec<&Found> = match chosen.or(placement.container.as_deref()) {
+    let mut fitting: Vec<&ContainerMatch> = match chosen.or(placement.container.as_deref()) {
         Some(name) => {
             let named: Vec<_> = all.iter().filter(|it| it.name == name).collect();
             if named.is_empty() {

@@ -15,7 +15,7 @@ mod tests;
 use serde_json::Value;
 use thiserror::Error;
 
-pub use crate::parse::{Input, Malformed};
+pub use crate::parse::{Input, ParseError};
 use crate::{
     parse::documents,
     profile::{
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 use edit::Edits;
-use find::Found;
+use find::ContainerMatch;
 
 /// A manifest with what names the profile in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct Applied {
 pub enum Error {
     /// It cannot be read.
     #[error("{0}; a template has to be rendered first")]
-    Malformed(#[from] Malformed),
+    ParseError(#[from] ParseError),
     /// It has no pod.
     #[error(
         "{file} has no pod: give a Pod, or a Deployment, StatefulSet, DaemonSet, Job, CronJob or another object with a template of one"
@@ -146,7 +146,7 @@ pub fn apply(
 }
 
 /// What a cluster before 1.30 wants in the pod's metadata.
-fn annotations(context: &Context<'_>, found: &Found) -> Map {
+fn annotations(context: &Context<'_>, found: &ContainerMatch) -> Map {
     match (&context.apparmor, context.old_cluster) {
         (Some(profile), true) => {
             let key = format!("{ANNOTATION}{}", found.name);

@@ -11,7 +11,7 @@ use crate::profile::{
 fn hardening() -> Hardening {
     let setting = || Setting {
         holds: false,
-        because: "nothing is known".to_owned(),
+        reason: "nothing is known".to_owned(),
     };
     Hardening {
         no_new_privileges: setting(),
@@ -73,7 +73,7 @@ spec:
 ";
 
 #[test]
-fn a_deployment_keeps_its_comments() {
+fn deployment_keeps_its_comments() {
     let expected = DEPLOYMENT.replace(
         "        image: \"cart:1\"  # pinned\n",
         "        image: \"cart:1\"  # pinned
@@ -90,7 +90,7 @@ fn a_deployment_keeps_its_comments() {
 }
 
 #[test]
-fn a_context_that_is_there_is_completed() {
+fn existing_security_context_is_completed() {
     for (before, after) in [
         (
             "securityContext:\n      runAsUser: 5 # five\n      seccompProfile: {type: Unconfined}",
@@ -121,7 +121,7 @@ fn a_context_that_is_there_is_completed() {
 }
 
 #[test]
-fn every_kind_has_its_pod() {
+fn patches_every_workload_kind() {
     let pod = |indent: usize| {
         let pad = " ".repeat(indent);
         format!("{pad}spec:\n{pad}  containers:\n{pad}  - image: a\n{pad}    name: web\n")
@@ -156,7 +156,7 @@ fn every_kind_has_its_pod() {
 }
 
 #[test]
-fn json_and_windows_lines_stay_what_they_are() {
+fn json_and_crlf_are_preserved() {
     let json = "{\"apiVersion\": \"v1\", \"kind\": \"Pod\",\n \"spec\": {\"containers\": [{\"name\": \"web\"}]}}\n";
     let applied = text(json);
     assert!(serde_json::from_str::<Value>(&applied).is_ok(), "{applied}");
@@ -165,7 +165,7 @@ fn json_and_windows_lines_stay_what_they_are() {
 }
 
 #[test]
-fn an_old_cluster_wants_an_annotation() {
+fn old_clusters_get_an_annotation() {
     let applied = put(DEPLOYMENT, true, None).unwrap().text;
     assert!(!applied.contains("appArmorProfile"));
     assert!(
@@ -198,7 +198,7 @@ metadata:
 ";
 
 #[test]
-fn which_container_is_asked_for() {
+fn ambiguous_container_is_an_error() {
     let error = put(TWO, false, None).unwrap_err().to_string();
     for part in [
         "--container",
@@ -222,7 +222,7 @@ fn which_container_is_asked_for() {
 }
 
 #[test]
-fn what_contradicts_is_told() {
+fn warns_of_contradicting_settings() {
     let manifest = "apiVersion: v1
 kind: Pod
 metadata:
@@ -255,7 +255,7 @@ spec:
 }
 
 #[test]
-fn no_new_privileges_contradict_child_profiles() {
+fn warns_of_no_new_privs_with_child_profiles() {
     let manifest = "apiVersion: v1
 kind: Pod
 spec:
@@ -276,7 +276,7 @@ spec:
 }
 
 #[test]
-fn what_cannot_be_followed_is_refused() {
+fn rejects_unsupported_manifests() {
     for manifest in [
         // A change of one would be a change of both.
         "apiVersion: v1\nkind: Pod\nspec:\n  initContainers:\n  - &c {name: web, image: i}\n  containers:\n  - *c\n",
@@ -289,7 +289,7 @@ fn what_cannot_be_followed_is_refused() {
 
 proptest! {
     #[test]
-    fn hostile_names_are_put_nowhere(name in "[ -~\u{202e}\n\u{1b}]{1,20}") {
+    fn hostile_names_cannot_inject(name in "[ -~\u{202e}\n\u{1b}]{1,20}") {
         let quoted = scalar(&name);
         let manifest = format!(
             "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {quoted}\nspec:\n  containers:\n  - name: {quoted}\n    image: {quoted}\n"

@@ -1,13 +1,17 @@
 //! What in a manifest contradicts a profile.
 
-use super::{find::Found, shown};
+use super::{find::ContainerMatch, shown};
 use crate::{
     parse::Node,
     profile::kubernetes::{ANNOTATION, Context},
 };
 
 /// What makes a container's profile worth less, or nothing.
-pub(super) fn warnings(roots: &[Node], found: &Found, context: &Context<'_>) -> Vec<String> {
+pub(super) fn warnings(
+    roots: &[Node],
+    found: &ContainerMatch,
+    context: &Context<'_>,
+) -> Vec<String> {
     let (Some(pod), Some(container)) = (found.pod.node(roots), found.container.node(roots)) else {
         return Vec::new();
     };
@@ -68,7 +72,12 @@ pub(super) fn warnings(roots: &[Node], found: &Found, context: &Context<'_>) -> 
     warnings
 }
 
-fn annotations(pod: &Node, found: &Found, context: &Context<'_>, warnings: &mut Vec<String>) {
+fn annotations(
+    pod: &Node,
+    found: &ContainerMatch,
+    context: &Context<'_>,
+    warnings: &mut Vec<String>,
+) {
     let all = pod.at(&["metadata", "annotations"]);
     for (key, value) in all.into_iter().flat_map(Node::pairs) {
         let value = value.text().unwrap_or_default();

@@ -14,7 +14,7 @@ use oci_spec::image::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{Unfit, seccomp::oci::OciSeccomp};
+use super::{TargetError, seccomp::oci::OciSeccomp};
 
 /// Says what an artifact is.
 pub const MEDIA_TYPE: &str = "application/vnd.cncf.seccomp-profile.config.v1+json";
@@ -29,7 +29,7 @@ const MAX_BYTES: usize = 1 << 20;
 pub enum Error {
     /// Runtimes would refuse it.
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    TargetError(#[from] TargetError),
     /// It could not be put together: a bug.
     #[error("the artifact could not be put together")]
     Spec(#[from] oci_spec::OciSpecError),
@@ -91,8 +91,8 @@ pub fn layout(
     ])
 }
 
-fn check(profile: &OciSeccomp, json: &str) -> Result<(), Unfit> {
-    let too_much = |found, unit, limit, advice| Unfit::TooMuch {
+fn check(profile: &OciSeccomp, json: &str) -> Result<(), TargetError> {
+    let too_much = |found, unit, limit, advice| TargetError::TooMuch {
         what: "the seccomp profile",
         found,
         unit,

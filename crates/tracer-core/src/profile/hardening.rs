@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{apparmor::kind, capabilities::Capabilities, seccomp::ExecPolicy};
-use crate::recording::{FileAccess, FilePath, Kind, Recording, Security};
+use crate::recording::{FileAccess, FilePath, InstanceKind, Recording, Security};
 
 /// Whether a setting may be made, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,21 +12,21 @@ pub struct Setting {
     /// Whether everything that was recorded works with it.
     pub holds: bool,
     /// Why, or why not. It may hold a workload's words: escape it.
-    pub because: String,
+    pub reason: String,
 }
 
 impl Setting {
-    fn holds(because: impl Into<String>) -> Self {
+    fn holds(reason: impl Into<String>) -> Self {
         Self {
             holds: true,
-            because: because.into(),
+            reason: reason.into(),
         }
     }
 
-    fn fails(because: impl Into<String>) -> Self {
+    fn fails(reason: impl Into<String>) -> Self {
         Self {
             holds: false,
-            because: because.into(),
+            reason: reason.into(),
         }
     }
 }
@@ -48,11 +48,11 @@ pub struct Hardening {
 }
 
 /// Most directories that are named.
-const NAMED: usize = 12;
+const MAX_NAMED: usize = 12;
 
 impl Hardening {
     /// What a recording supports. `capabilities`: those that it needs, if they were observed.
-    pub fn of(
+    pub fn from_recording(
         recording: &Recording,
         exec: ExecPolicy,
         capabilities: Option<&Capabilities>,
@@ -81,7 +81,7 @@ impl Hardening {
     }
 }
 
-fn security(kind: Kind) -> Option<Security> {
+fn security(kind: InstanceKind) -> Option<Security> {
     kind.container?.security
 }
 
@@ -155,11 +155,11 @@ fn read_only_root(
     }
     let mut named: Vec<_> = written
         .iter()
-        .take(NAMED)
+        .take(MAX_NAMED)
         .map(FilePath::to_string)
         .collect();
-    if written.len() > NAMED {
-        named.push(format!("{} more", written.len() - NAMED));
+    if written.len() > MAX_NAMED {
+        named.push(format!("{} more", written.len() - MAX_NAMED));
     }
     Setting::fails(format!(
         "it changes files in {}: once there is a volume at each of them, it can be set",
@@ -228,44 +228,44 @@ pub(crate) mod tests {
         recording
     }
 
-    fn of(recording: &Recording) -> Hardening {
-        Hardening::of(recording, ExecPolicy::Probes, None)
+    fn from_recording(recording: &Recording) -> Hardening {
+        Hardening::from_recording(recording, ExecPolicy::Probes, None)
     }
 
     #[test]
-    fn of_a_command_only_its_files_are_known() {
-        let hardening = of(&fixture::empty());
+    fn command_reveals_only_its_files() {
+        let hardening = from_recording(&fixture::empty());
         assert!(!hardening.non_root.holds);
         assert!(!hardening.no_new_privileges.holds);
         assert!(hardening.read_only_root.holds);
-        let hardening = of(&fixture::web());
-        assert!(hardening.read_only_root.because.contains("/run/, "));
+        let hardening = from_recording(&fixture::web());
+        assert!(hardening.read_only_root.reason.contains("/run/, "));
     }
 
     #[test]
-    fn a_container_tells() {
+    fn container_settings_are_used() {
         let user = Security {
             uid: Some(101),
             no_new_privileges: Some(true),
             ..Security::default()
         };
-        let hardening = of(&in_container(fixture::empty(), user));
+        let hardening = from_recording(&in_container(fixture::empty(), user));
         assert!(hardening.non_root.holds && hardening.no_new_privileges.holds);
         let root = Security {
             uid: Some(0),
             read_only_root: Some(true),
             ..Security::default()
         };
-        let hardening = of(&in_container(fixture::web(), root));
+        let hardening = from_recording(&in_container(fixture::web(), root));
         assert!(!hardening.non_root.holds && !hardening.no_new_privileges.holds);
         assert!(hardening.read_only_root.holds);
     }
 
     #[test]
-    fn what_only_the_runtime_changes_counts_for_nothing() {
+    fn runtime_only_writes_are_ignored() {
         let mut recording = fixture::empty();
         let file = fixture::file(b"/etc/hostname", FileAccess::Write);
         recording.files = vec![fixture::seen(file, Phase::Setup, "/usr/bin/runc")];
-        assert!(of(&recording).read_only_root.holds);
+        assert!(from_recording(&recording).read_only_root.holds);
     }
 }

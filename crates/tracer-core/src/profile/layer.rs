@@ -7,25 +7,30 @@ use std::fmt;
 pub enum Layer {
     /// The workload did it while it was recorded.
     Observed,
-    /// The container runtime does it after the filter is loaded; see [`syscalls::window`].
-    Window,
+    /// The container runtime does it after the filter is loaded; see [`syscalls::runtime_init`].
+    RuntimeInit,
     /// Needed, but hardly ever seen in staging; see [`syscalls::essential`].
     Essential,
-    /// Another libc or kernel does by it what is allowed already; see [`syscalls::variants`].
-    Variant,
+    /// Another libc or kernel does by it what is allowed already; see [`syscalls::fallbacks`].
+    Fallback,
 }
 
 impl Layer {
     /// All of them, in the order of output.
-    pub const ALL: [Self; 4] = [Self::Observed, Self::Window, Self::Essential, Self::Variant];
+    pub const ALL: [Self; 4] = [
+        Self::Observed,
+        Self::RuntimeInit,
+        Self::Essential,
+        Self::Fallback,
+    ];
 
     /// The name in reviews.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Observed => "observed",
-            Self::Window => "window",
+            Self::RuntimeInit => "window",
             Self::Essential => "essential",
-            Self::Variant => "variant",
+            Self::Fallback => "variant",
         }
     }
 }

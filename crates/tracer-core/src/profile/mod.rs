@@ -3,16 +3,16 @@
 pub mod apparmor;
 pub mod artifact;
 pub mod capabilities;
-pub mod engine;
+pub mod container_engine;
 pub mod hardening;
 pub mod kubernetes;
 mod layer;
+mod omissions;
 #[cfg(test)]
 mod rendering_tests;
 pub mod seccomp;
 pub mod systemd;
-mod unsaid;
 pub(crate) mod yaml;
 
 pub use layer::Layer;
-pub use unsaid::{Rendering, Unfit, Unsaid};
+pub use omissions::{Omission, Rendering, TargetError};

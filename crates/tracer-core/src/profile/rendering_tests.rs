@@ -3,7 +3,7 @@
 use super::{
     apparmor::{AppArmorProfile, Options as AppArmorOptions, fixture},
     capabilities::Capabilities,
-    engine::Engine,
+    container_engine::ContainerOptions,
     hardening::{Hardening, tests::in_container},
     kubernetes::{self, Context, Localhost, ObjectName, Operator, Placement},
     seccomp::{ExecPolicy, Options, SeccompProfile},
@@ -41,14 +41,18 @@ fn models() -> Models {
     ));
     let all = std::slice::from_ref(&recording);
     let options = Options {
-        window: syscalls::window::Choice::None,
+        runtime_init: syscalls::runtime_init::RuntimeSelection::None,
         ..Options::default()
     };
     let seccomp = SeccompProfile::from_recordings(all, &options).unwrap();
     let apparmor = AppArmorProfile::from_recordings(all, &AppArmorOptions::default()).unwrap();
     let capabilities = Capabilities::needed_by(&apparmor).unwrap();
     Models {
-        hardening: Hardening::of(&recording, ExecPolicy::default(), Some(&capabilities)),
+        hardening: Hardening::from_recording(
+            &recording,
+            ExecPolicy::default(),
+            Some(&capabilities),
+        ),
         name: ObjectName::new("web").unwrap(),
         recording,
         seccomp,
@@ -69,8 +73,8 @@ impl Models {
         }
     }
 
-    fn engine(&self) -> Engine<'_> {
-        Engine {
+    fn engine(&self) -> ContainerOptions<'_> {
+        ContainerOptions {
             workload: "web",
             seccomp: "./seccomp.json",
             apparmor: Some("web"),
@@ -100,7 +104,7 @@ fn apparmor_profile() {
 #[test]
 fn profile_binding() {
     let models = models();
-    let placement = Placement::of(&models.recording);
+    let placement = Placement::from_recording(&models.recording);
     let made =
         kubernetes::profile_binding(&models.name, "web", &placement, true, Operator::V1).unwrap();
     insta::assert_snapshot!(made.text);
@@ -109,7 +113,7 @@ fn profile_binding() {
 #[test]
 fn patches() {
     let models = models();
-    let placement = Placement::of(&models.recording);
+    let placement = Placement::from_recording(&models.recording);
     insta::assert_snapshot!(
         "patch",
         models.context(false).patch(&placement).unwrap().text
@@ -134,7 +138,7 @@ fn security_context() {
 }
 
 #[test]
-fn engines() {
+fn engine_flags_and_compose() {
     let models = models();
     insta::assert_snapshot!("flags", models.engine().flags().text);
     insta::assert_snapshot!("compose", models.engine().compose("web").text);
@@ -156,7 +160,7 @@ fn drop_in() {
 
 /// What runtimes would refuse is told before anybody pushes it.
 #[test]
-fn an_artifact_has_limits() {
+fn artifact_size_is_limited() {
     use super::{
         artifact,
         seccomp::oci::{Action, Entry, OciSeccomp},

@@ -6,13 +6,13 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::{
-    Rendering, Unsaid,
+    Omission, Rendering,
     apparmor::kind,
     capabilities::Capabilities,
     hardening::{Hardening, Setting},
     seccomp::{ExecPolicy, SeccompProfile},
 };
-use crate::recording::{Recording, words::plain};
+use crate::recording::{Recording, plain_text::plain};
 use syscalls::{Abi, errno};
 
 /// The settings of a service.
@@ -49,16 +49,16 @@ const WIDTH: usize = 90;
 impl Service<'_> {
     /// The drop-in.
     pub fn drop_in(&self) -> Rendering {
-        let unsaid = self.unsaid();
+        let omissions = self.omissions();
         let mut text = format!(
             "# Made by tracer for {}. As /etc/systemd/system/NAME.service.d/tracer.conf, then\n# systemctl daemon-reload and systemctl restart NAME.\n",
             plain(self.workload)
         );
-        if !unsaid.is_empty() {
+        if !omissions.is_empty() {
             text += "# What this form cannot say:\n";
         }
         // Writing to a string does not fail.
-        for Unsaid { what, instead } in &unsaid {
+        for Omission { what, instead } in &omissions {
             let _ = writeln!(text, "# - {}: {}", plain(what), plain(instead));
         }
         text += "[Service]\n";
@@ -94,18 +94,18 @@ impl Service<'_> {
             }
             None => text += "# No RestrictAddressFamilies: sockets were not observed.\n",
         }
-        let Setting { holds, because } = &self.hardening.no_new_privileges;
-        let because = plain(because);
+        let Setting { holds, reason } = &self.hardening.no_new_privileges;
+        let reason = plain(reason);
         if *holds {
-            let _ = writeln!(text, "# Because {because}.\nNoNewPrivileges=yes");
+            let _ = writeln!(text, "# Because {reason}.\nNoNewPrivileges=yes");
         } else {
-            let _ = writeln!(text, "# No NoNewPrivileges: {because}.");
+            let _ = writeln!(text, "# No NoNewPrivileges: {reason}.");
         }
-        Rendering { text, unsaid }
+        Rendering { text, omissions }
     }
 
-    fn unsaid(&self) -> Vec<Unsaid> {
-        let mut unsaid = Vec::new();
+    fn omissions(&self) -> Vec<Omission> {
+        let mut omissions = Vec::new();
         let conditional: Vec<_> = self
             .seccomp
             .rules()
@@ -113,30 +113,30 @@ impl Service<'_> {
             .map(|(name, _)| name)
             .collect();
         if !conditional.is_empty() {
-            unsaid.push(Unsaid::new(
+            omissions.push(Omission::new(
                 format!("the arguments of {}", conditional.join(", ")),
                 "these calls are allowed with any",
             ));
         }
         if self.seccomp.default_errno() != errno::EPERM {
-            unsaid.push(Unsaid::new(
+            omissions.push(Omission::new(
                 "an error for each call",
                 "old calls return ENOSYS too, where seccomp.json has EPERM",
             ));
         }
         if self.families.is_some_and(|it| names(it).is_err()) {
-            unsaid.push(Unsaid::new(
+            omissions.push(Omission::new(
                 "a family of sockets without a name",
                 "families are not restricted",
             ));
         }
         if !self.hardening.complete {
-            unsaid.push(Unsaid::new(
+            omissions.push(Omission::new(
                 "that the recording is not complete",
                 "what it did not see may need more; REVIEW.md has the reasons",
             ));
         }
-        unsaid
+        omissions
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::recording::words::plain;
+use crate::recording::plain_text::plain;
 
 /// A map under construction: pairs and comments in the order of output.
 #[derive(Clone, Debug, Default)]
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shape() {
+    fn renders_nested_maps_and_lists() {
         let map = Map::new()
             .comment("what\n- it: is")
             .with("kind", "Pod")
@@ -252,7 +252,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_text_is_read_back(text in any::<String>(), comment in any::<String>()) {
+        fn every_text_round_trips(text in any::<String>(), comment in any::<String>()) {
             let map = Map::new()
                 .comment(&comment)
                 .with(&text, text.as_str())

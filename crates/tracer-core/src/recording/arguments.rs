@@ -9,10 +9,10 @@ use thiserror::Error;
 use super::{Executable, Phase, Syscall};
 
 /// Combinations that are kept of one call in one phase.
-pub const MOST_COMBINATIONS: usize = 64;
+pub const MAX_COMBINATIONS: usize = 64;
 
 /// Executables that are named for one combination.
-const MOST_EXECUTABLES: usize = 16;
+const MAX_EXECUTABLES: usize = 16;
 
 /// The values that a call was given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -52,7 +52,7 @@ struct Unchecked {
 
 /// Why a file's arguments are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-enum Nonsense {
+enum InvalidArguments {
     #[error("arguments have the indices 0 to 5, each once, in their order")]
     Indices,
     #[error("a combination has {0} values for {1} arguments")]
@@ -62,20 +62,23 @@ enum Nonsense {
 }
 
 impl TryFrom<Unchecked> for Arguments {
-    type Error = Nonsense;
+    type Error = InvalidArguments;
 
-    fn try_from(unchecked: Unchecked) -> Result<Self, Nonsense> {
+    fn try_from(unchecked: Unchecked) -> Result<Self, InvalidArguments> {
         let Unchecked { indices, seen, cut } = unchecked;
         let in_order = indices.is_sorted_by(|a, b| a < b);
         if indices.is_empty() || !in_order || indices.iter().any(|index| *index > 5) {
-            return Err(Nonsense::Indices);
+            return Err(InvalidArguments::Indices);
         }
         for combination in &seen {
             if combination.values.len() != indices.len() {
-                return Err(Nonsense::Values(combination.values.len(), indices.len()));
+                return Err(InvalidArguments::Values(
+                    combination.values.len(),
+                    indices.len(),
+                ));
             }
             if combination.executables.is_empty() {
-                return Err(Nonsense::Nobody);
+                return Err(InvalidArguments::Nobody);
             }
         }
         Ok(Self { indices, seen, cut })
@@ -102,7 +105,7 @@ impl ArgumentSet {
     }
 
     /// What a recording has of a call. Without any, nothing is known of whoever made it.
-    pub(super) fn of(syscall: &Syscall) -> Self {
+    pub(super) fn from_syscall(syscall: &Syscall) -> Self {
         let Some(arguments) = &syscall.arguments else {
             let made = syscall.evidence.iter().filter(|who| who.blocked.is_none());
             let mut set = Self::default();
@@ -134,12 +137,12 @@ impl ArgumentSet {
         }
         let executables = self.seen.entry((phase, values)).or_default();
         executables.insert(executable);
-        if executables.len() > MOST_EXECUTABLES {
+        if executables.len() > MAX_EXECUTABLES {
             executables.pop_last();
         }
         let of_phase = self.seen.range((phase, Vec::new())..);
         let mut of_phase = of_phase.take_while(|((of, _), _)| *of == phase);
-        if let Some((beyond, _)) = of_phase.nth(MOST_COMBINATIONS) {
+        if let Some((beyond, _)) = of_phase.nth(MAX_COMBINATIONS) {
             // The last one: there was room before.
             let beyond = beyond.clone();
             self.seen.remove(&beyond);
@@ -156,7 +159,7 @@ impl ArgumentSet {
 
     /// Takes in another one. Of two that are of other arguments, made by other versions, one stays;
     /// of the other it is only known that there was something.
-    pub(super) fn unite(&mut self, mut other: Self) {
+    pub(super) fn merge(&mut self, mut other: Self) {
         if self.indices < other.indices {
             std::mem::swap(self, &mut other);
         }
@@ -199,7 +202,14 @@ mod tests {
 
     fn set() -> impl Strategy<Value = ArgumentSet> {
         let indices = select(vec![vec![], vec![0], vec![0], vec![0], vec![0, 1]]);
-        let phase = || select(vec![Phase::Run, Phase::Exec, Phase::Window, Phase::Setup]);
+        let phase = || {
+            select(vec![
+                Phase::Run,
+                Phase::Exec,
+                Phase::RuntimeInit,
+                Phase::Setup,
+            ])
+        };
         let one = (phase(), 0_u64..90, 0_u8..20);
         (indices, vec(one, 0..150), vec(phase(), 0..2)).prop_map(|(indices, seen, cut)| {
             let mut set = ArgumentSet::new(indices.clone());
@@ -217,13 +227,13 @@ mod tests {
     }
 
     fn united(mut a: ArgumentSet, b: ArgumentSet) -> ArgumentSet {
-        a.unite(b);
+        a.merge(b);
         a
     }
 
     proptest! {
         #[test]
-        fn a_union_is_one(a in set(), b in set(), c in set()) {
+        fn union_is_commutative_associative_and_idempotent(a in set(), b in set(), c in set()) {
             prop_assert_eq!(united(a.clone(), b.clone()), united(b.clone(), a.clone()));
             prop_assert_eq!(
                 united(united(a.clone(), b.clone()), c.clone()),
@@ -233,10 +243,10 @@ mod tests {
         }
 
         #[test]
-        fn no_phase_has_more_than_is_kept_or_hides_it(set in set()) {
-            for phase in [Phase::Run, Phase::Exec, Phase::Window] {
+        fn combinations_per_phase_are_bounded(set in set()) {
+            for phase in [Phase::Run, Phase::Exec, Phase::RuntimeInit] {
                 let kept = set.seen.keys().filter(|(of, _)| *of == phase).count();
-                prop_assert!(kept <= MOST_COMBINATIONS);
+                prop_assert!(kept <= MAX_COMBINATIONS);
             }
             prop_assert!(set.seen.keys().all(|(phase, _)| *phase != Phase::Setup));
             prop_assert!(!set.cut.contains(&Phase::Setup));
@@ -244,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_65th_is_only_known_to_have_come() {
+    fn more_than_64_combinations_are_marked_as_cut() {
         let mut set = ArgumentSet::new(vec![1]);
         for value in (0..65).rev() {
             assert!(set.cut.is_empty());
@@ -257,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_arguments_are_rejected() {
         let read = |text: &str| serde_json::from_str::<Arguments>(text).map_err(|e| e.to_string());
         let fine = r#"{"indices":[0,2],"seen":[{"phase":"run","values":[1,2],"executables":["unknown"]}],"cut":[]}"#;
         assert_eq!(serde_json::to_string(&read(fine).unwrap()).unwrap(), fine);

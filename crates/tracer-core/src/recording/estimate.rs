@@ -22,10 +22,10 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Evidence, Instance, Phase, Recording};
+use super::{Evidence, Instance, Phase, Recording, SyscallId};
 
 /// Fewer instances tell too little.
-pub const FEWEST_INSTANCES: u64 = 5;
+pub const MIN_INSTANCES: u64 = 5;
 
 /// The 97.5th percentile of the normal distribution.
 const Z: f64 = 1.959_964;
@@ -76,9 +76,9 @@ pub struct Unseen {
 
 impl Discovery {
     /// That of a recording.
-    pub fn of(recording: &Recording) -> Self {
-        let incidence = Incidence::of(recording);
-        let time = Timeline::of(recording);
+    pub fn from_recording(recording: &Recording) -> Self {
+        let incidence = Incidence::from_recording(recording);
+        let time = Timeline::from_recording(recording);
         let machines: BTreeSet<_> = recording.hosts().map(|host| &host.machine).collect();
         let unseen = if machines.len() > 1 {
             Estimate::Refused(
@@ -131,7 +131,7 @@ impl fmt::Display for Unseen {
 pub struct Incidence {
     /// How many instances there are, those that made no call included.
     instances: u64,
-    by_call: BTreeMap<Call, BTreeSet<u32>>,
+    by_call: BTreeMap<SyscallId, BTreeSet<u32>>,
 }
 
 /// Whether evidence counts: what is in a profile by default.
@@ -146,7 +146,10 @@ fn evidence_counts(evidence: &Evidence) -> bool {
 impl Incidence {
     /// That of `instances` instances, by what was seen: a call, the instance's number, the phase, and
     /// whether a filter stopped it. What does not count is left out.
-    pub fn new(instances: u64, seen: impl IntoIterator<Item = (Call, u32, Phase, bool)>) -> Self {
+    pub fn new(
+        instances: u64,
+        seen: impl IntoIterator<Item = (SyscallId, u32, Phase, bool)>,
+    ) -> Self {
         let mut by_call = BTreeMap::<_, BTreeSet<_>>::new();
         for (call, instance, phase, blocked) in seen {
             if counts(phase, blocked) {
@@ -157,7 +160,7 @@ impl Incidence {
     }
 
     /// That of a recording.
-    pub fn of(recording: &Recording) -> Self {
+    pub fn from_recording(recording: &Recording) -> Self {
         let seen = recording.syscalls.iter().flat_map(|syscall| {
             syscall.evidence.iter().map(|evidence| {
                 (
@@ -184,7 +187,7 @@ impl Incidence {
     }
 
     /// The calls that only one instance made, in order.
-    pub fn in_one(&self) -> impl Iterator<Item = Call> {
+    pub fn in_one(&self) -> impl Iterator<Item = SyscallId> {
         let with = self.by_call.iter().filter(|(_, who)| who.len() == 1);
         with.map(|(call, _)| *call)
     }
@@ -201,9 +204,9 @@ impl Incidence {
                 "how many calls are unseen is not estimated: none was seen".to_owned(),
             );
         }
-        if self.instances < FEWEST_INSTANCES {
+        if self.instances < MIN_INSTANCES {
             return Estimate::Refused(format!(
-                "how many calls are unseen is not estimated: that takes {FEWEST_INSTANCES} instances (replicas, restarts, further recordings), not {}",
+                "how many calls are unseen is not estimated: that takes {MIN_INSTANCES} instances (replicas, restarts, further recordings), not {}",
                 self.instances
             ));
         }
@@ -273,7 +276,7 @@ struct Timeline {
 
 impl Timeline {
     /// `None` when not all instances are listed, or a time is no time.
-    fn of(recording: &Recording) -> Option<Self> {
+    fn from_recording(recording: &Recording) -> Option<Self> {
         if recording.instances.len() != recording.runs() || recording.instances.is_empty() {
             return None;
         }

@@ -15,7 +15,7 @@ fn incidence(instances: u32, counts: &[u32]) -> Incidence {
     let mut seen = Vec::new();
     for (often, count) in (1..).zip(counts) {
         for _ in 0..*count {
-            let call = Call {
+            let call = SyscallId {
                 abi: Abi::X86_64,
                 nr,
             };
@@ -37,7 +37,7 @@ fn refusal(incidence: &Incidence) -> String {
 
 /// What EstimateS and scikit-bio give for abundances: Chao1 is Chao2 of so many units that (m-1)/m is 1.
 #[test]
-fn agrees_with_estimates() {
+fn chao2_agrees_with_other_programs() {
     const MANY: f64 = 1e12;
     for ((q1, q2, calls, seen), (unseen, low, high)) in [
         ((3.0, 3.0, 9.0, 22.0), (0.75, 0.07, 8.45)),
@@ -54,7 +54,7 @@ fn agrees_with_estimates() {
 }
 
 #[test]
-fn an_estimate_has_an_interval_around_it() {
+fn estimate_has_a_confidence_interval() {
     let rare = incidence(20, &[6, 1, 0, 0, 8]);
     assert_eq!(
         rare.estimate(),
@@ -73,7 +73,7 @@ fn an_estimate_has_an_interval_around_it() {
 }
 
 #[test]
-fn too_little_is_refused() {
+fn too_few_instances_give_no_estimate() {
     assert!(refusal(&incidence(5, &[])).contains("none was seen"));
     assert!(
         refusal(&incidence(4, &[1, 0, 9]))
@@ -87,8 +87,8 @@ fn too_little_is_refused() {
 }
 
 #[test]
-fn what_is_in_no_profile_does_not_count() {
-    let call = |nr| Call {
+fn only_profiled_phases_are_counted() {
+    let call = |nr| SyscallId {
         abi: Abi::X86_64,
         nr,
     };
@@ -96,7 +96,7 @@ fn what_is_in_no_profile_does_not_count() {
         2,
         [
             (call(0), 0, Phase::Setup, false),
-            (call(1), 0, Phase::Window, false),
+            (call(1), 0, Phase::RuntimeInit, false),
             (call(2), 0, Phase::Terminal, false),
             (call(3), 0, Phase::Run, true),
             (call(4), 0, Phase::Run, false),
@@ -125,11 +125,11 @@ fn discovery(edit: impl FnOnce(&mut Recording)) -> Discovery {
         }
     }
     edit(&mut recording);
-    Discovery::of(&recording)
+    Discovery::from_recording(&recording)
 }
 
 #[test]
-fn the_last_new_call_is_the_one_that_came_last_of_the_first_ones() {
+fn quiet_time_follows_the_last_new_call() {
     // Of a minute; not the second executable's, and not the runtime's.
     let plain = discovery(|_| ());
     assert_eq!((plain.recorded_s, plain.quiet_s), (Some(60), Some(42)));
@@ -150,7 +150,7 @@ fn the_last_new_call_is_the_one_that_came_last_of_the_first_ones() {
 
 /// A second instance, an hour after the first one.
 #[test]
-fn time_in_which_nothing_was_recorded_is_not_quiet() {
+fn gaps_between_instances_are_not_quiet_time() {
     let twice = discovery(|it| {
         let mut second = it.instances[0].clone();
         second.began = "2026-01-01T01:00:00Z".to_owned();
@@ -162,7 +162,7 @@ fn time_in_which_nothing_was_recorded_is_not_quiet() {
 }
 
 #[test]
-fn other_architectures_are_no_sample_of_the_same() {
+fn several_architectures_give_no_estimate() {
     let mixed = discovery(|it| {
         let mut arm = it.host.clone();
         arm.machine = "aarch64".to_owned();
@@ -175,7 +175,7 @@ fn other_architectures_are_no_sample_of_the_same() {
 }
 
 #[test]
-fn stable_is_what_had_nothing_new_for_so_long() {
+fn until_stable_counts_down_the_quiet_time() {
     let seconds = Duration::from_secs;
     assert_eq!(until_stable(seconds(60), None), None);
     assert_eq!(
@@ -190,7 +190,7 @@ fn stable_is_what_had_nothing_new_for_so_long() {
 
 proptest! {
     #[test]
-    fn an_estimate_is_in_its_interval(m in 5_u32..200, counts in proptest::collection::vec(0_u32..40, 0..5)) {
+    fn estimate_lies_in_its_interval(m in 5_u32..200, counts in proptest::collection::vec(0_u32..40, 0..5)) {
         let incidence = incidence(m, &counts);
         if let Estimate::Chao2(unseen) = incidence.estimate() {
             prop_assert!(unseen.low <= unseen.calls && unseen.calls <= unseen.high, "{unseen:?}");
@@ -199,11 +199,11 @@ proptest! {
 
     /// The order of instances means nothing.
     #[test]
-    fn replicas_have_no_order(recordings in strategy::recordings()) {
+    fn replica_order_does_not_matter(recordings in strategy::recordings()) {
         prop_assume!(!recordings.is_empty());
         let there = merge(recordings.iter().cloned()).unwrap();
         let back = merge(recordings.iter().rev().cloned()).unwrap();
-        prop_assert_eq!(Discovery::of(&there), Discovery::of(&back));
-        prop_assert_eq!(there.coverage.discovery, Some(Discovery::of(&back)));
+        prop_assert_eq!(Discovery::from_recording(&there), Discovery::from_recording(&back));
+        prop_assert_eq!(there.coverage.discovery, Some(Discovery::from_recording(&back)));
     }
 }

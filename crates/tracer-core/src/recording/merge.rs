@@ -30,12 +30,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::{
-    Blocked, Call, Coverage, Discovery, Evidence, Executable, FirstSeen, Host, Instance, Kind,
-    Losses, Merged, Phase, Provider, Reason, Recording, RunId, SCHEMA, Syscall, Workload,
+    Blocked, Coverage, Discovery, Evidence, Executable, FirstSeen, Host, Instance, InstanceKind,
+    Losses, Merged, Phase, Provider, Reason, Recording, RunId, SCHEMA, Syscall, SyscallId,
+    Workload,
     access::{AccessUnion, Numbers},
     arguments::ArgumentSet,
     notes::notes,
-    observe::earlier,
+    observations::earlier,
 };
 
 /// How much is kept of what grows with the number of recordings.
@@ -49,7 +50,7 @@ struct Limits {
     executables: usize,
     /// Names of the others.
     runs: usize,
-    /// Kinds of instance; see [`Kind`].
+    /// Kinds of instance; see [`InstanceKind`].
     kinds: usize,
     /// Reasons against completeness; providers.
     reasons: usize,
@@ -91,9 +92,9 @@ pub struct Merge {
     /// Without details when it will not be listed.
     runs: BTreeMap<RunId, Option<Instance>>,
     uncounted: bool,
-    kinds: BTreeSet<Kind>,
+    kinds: BTreeSet<InstanceKind>,
     providers: BTreeSet<Provider>,
-    calls: BTreeMap<Call, Seen>,
+    calls: BTreeMap<SyscallId, Seen>,
     accesses: AccessUnion,
     reasons: BTreeSet<Reason>,
     losses: Losses,
@@ -108,11 +109,11 @@ struct Seen {
     phases: BTreeSet<Phase>,
     blocked: bool,
     arguments: ArgumentSet,
-    who: BTreeMap<Who, BTreeMap<RunId, Option<FirstSeen>>>,
+    who: BTreeMap<Actor, BTreeMap<RunId, Option<FirstSeen>>>,
 }
 
 /// Evidence, but for the instance.
-type Who = (Phase, Executable, Option<Blocked>);
+type Actor = (Phase, Executable, Option<Blocked>);
 
 impl Merge {
     /// Takes in a recording.
@@ -165,8 +166,12 @@ impl Merge {
     fn add_instance(&mut self, mut instance: Instance, host: &Host) -> RunId {
         let host = instance.host.get_or_insert_with(|| host.clone()).clone();
         self.hosts.insert(host.clone());
-        keep(&mut self.kinds, [Kind::of(&instance)], self.limits.kinds);
-        let run = RunId::of(&instance, &host);
+        keep(
+            &mut self.kinds,
+            [InstanceKind::from_instance(&instance)],
+            self.limits.kinds,
+        );
+        let run = RunId::from_instance(&instance, &host);
         let known = self.runs.entry(run).or_default();
         // The same run at two times: more was known at the later one.
         if known
@@ -180,7 +185,7 @@ impl Merge {
     }
 
     fn add_syscall(&mut self, syscall: Syscall, runs: &[RunId]) {
-        let arguments = ArgumentSet::of(&syscall);
+        let arguments = ArgumentSet::from_syscall(&syscall);
         let seen = self.calls.entry(syscall.call()).or_default();
         // The table's name; a recording's only when it was made with a newer table.
         seen.name = match syscall.abi.syscall_name(syscall.nr) {
@@ -189,7 +194,7 @@ impl Merge {
         };
         seen.phases.extend(syscall.phases);
         seen.blocked |= syscall.blocked;
-        seen.arguments.unite(arguments);
+        seen.arguments.merge(arguments);
         for evidence in syscall.evidence {
             let run = runs.get(evidence.instance as usize).copied();
             let run = run.unwrap_or_else(|| {
@@ -266,7 +271,7 @@ impl Merge {
             })
             .collect();
 
-        let listed_kinds: BTreeSet<_> = instances.iter().map(Kind::of).collect();
+        let listed_kinds: BTreeSet<_> = instances.iter().map(InstanceKind::from_instance).collect();
         let mut commands = self.commands.into_iter();
         let workload = Workload {
             name,
@@ -301,13 +306,13 @@ impl Merge {
         };
         self.accesses.finish(&mut recording, &numbers);
         recording.coverage.notes = notes(&recording);
-        recording.coverage.discovery = Some(Discovery::of(&recording));
+        recording.coverage.discovery = Some(Discovery::from_recording(&recording));
         Some(recording)
     }
 }
 
 impl Seen {
-    fn add(&mut self, who: Who, run: RunId, first: Option<FirstSeen>) {
+    fn add(&mut self, who: Actor, run: RunId, first: Option<FirstSeen>) {
         let known = self.who.entry(who).or_default().entry(run).or_default();
         *known = earlier(known.take(), first);
     }
@@ -374,7 +379,7 @@ impl Seen {
         }
     }
 
-    fn into_syscall(self, call: Call, numbers: &Numbers) -> Syscall {
+    fn into_syscall(self, call: SyscallId, numbers: &Numbers) -> Syscall {
         let mut evidence: Vec<_> = self
             .who
             .into_iter()

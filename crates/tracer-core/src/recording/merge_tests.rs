@@ -72,7 +72,7 @@ fn all(recordings: &[Recording]) -> Recording {
 
 proptest! {
     #[test]
-    fn commutative(
+    fn merge_is_commutative(
         (recordings, shuffled) in strategy::recordings()
             .prop_flat_map(|all| (Just(all.clone()), Just(all).prop_shuffle())),
         limits in limits(),
@@ -82,7 +82,7 @@ proptest! {
 
     /// Merges of merges, by way of their files.
     #[test]
-    fn associative(
+    fn merge_is_associative(
         recordings in strategy::recordings(),
         at in any::<prop::sample::Index>(),
         limits in limits(),
@@ -97,7 +97,7 @@ proptest! {
     }
 
     #[test]
-    fn idempotent(recordings in strategy::recordings(), limits in limits()) {
+    fn merge_is_idempotent(recordings in strategy::recordings(), limits in limits()) {
         let once = bytes(&recordings, limits);
         let twice: Vec<_> = recordings.iter().chain(&recordings).cloned().collect();
         prop_assert_eq!(&once, &bytes(&twice, limits));
@@ -109,7 +109,7 @@ proptest! {
 
     /// Compacting now and then or once, at the end, comes to the same.
     #[test]
-    fn when_it_is_thrown_away_does_not_matter(
+    fn compaction_time_does_not_matter(
         recordings in strategy::recordings(),
         limits in limits(),
     ) {
@@ -124,7 +124,7 @@ proptest! {
 
     /// The profile allows what the recordings' own would, and no other call.
     #[test]
-    fn a_profile_is_the_same(recordings in strategy::recordings(), limits in limits()) {
+    fn merge_keeps_the_profile(recordings in strategy::recordings(), limits in limits()) {
         prop_assume!(!recordings.is_empty());
         let options = Options::default();
         let apart = SeccompProfile::from_recordings(&recordings, &options).unwrap();
@@ -135,11 +135,11 @@ proptest! {
 
     /// What is folded changes no estimate.
     #[test]
-    fn rare_calls_are_counted_exactly(recordings in strategy::recordings()) {
+    fn folding_keeps_rare_call_counts(recordings in strategy::recordings()) {
         prop_assume!(!recordings.is_empty());
-        let whole = Incidence::of(&all(&recordings));
+        let whole = Incidence::from_recording(&all(&recordings));
         let folded = read(&bytes(&recordings, Limits { runs: 100, ..TIGHT }).unwrap());
-        let folded = Incidence::of(&folded);
+        let folded = Incidence::from_recording(&folded);
         prop_assert_eq!(whole.calls(), folded.calls());
         for instances in [1, 2] {
             prop_assert_eq!(whole.seen_in(instances), folded.seen_in(instances));
@@ -147,7 +147,7 @@ proptest! {
     }
 
     #[test]
-    fn complete_is_what_all_of_them_are(recordings in strategy::recordings()) {
+    fn merge_is_complete_if_all_parts_are(recordings in strategy::recordings()) {
         prop_assume!(!recordings.is_empty());
         let complete = recordings.iter().all(|recording| recording.coverage.complete);
         let merged = all(&recordings);
@@ -168,16 +168,16 @@ fn replica(number: usize) -> Recording {
 }
 
 #[test]
-fn a_recording_alone_stays_as_it_is() {
+fn single_recording_is_unchanged() {
     let mut one = replica(0);
-    one.coverage.discovery = Some(Discovery::of(&one));
+    one.coverage.discovery = Some(Discovery::from_recording(&one));
     assert_eq!(all(std::slice::from_ref(&one)), one);
     assert_eq!(all(&[one.clone(), one.clone()]), one);
     assert_eq!(merge([]), None);
 }
 
 #[test]
-fn replicas_are_instances_and_each_keeps_its_evidence() {
+fn replicas_become_instances_with_their_evidence() {
     let merged = all(&[replica(1), replica(0)]);
     let cgroups: Vec<_> = merged
         .instances
@@ -196,7 +196,7 @@ fn replicas_are_instances_and_each_keeps_its_evidence() {
 }
 
 #[test]
-fn another_kernel_and_another_architecture_stay_visible() {
+fn other_kernels_and_architectures_stay_visible() {
     let mut arm = replica(1);
     arm.host.kernel = "6.1.0".to_owned();
     arm.host.machine = "aarch64".to_owned();
@@ -240,7 +240,7 @@ fn another_kernel_and_another_architecture_stay_visible() {
 }
 
 #[test]
-fn another_image_digest_stays_visible_even_when_its_instance_is_folded() {
+fn other_image_digest_survives_folding() {
     let versions = |odd: Option<usize>| {
         (0..150).map(move |number| {
             let mut version = replica(number);
@@ -288,7 +288,7 @@ fn container(digest: &str) -> crate::recording::Container {
 }
 
 #[test]
-fn of_one_run_recorded_twice_the_later_one_is_kept() {
+fn later_copy_of_the_same_run_wins() {
     let (mut early, mut late) = (replica(0), replica(0));
     early.instances[0].ended = "2026-01-01T00:00:30Z".to_owned();
     early.instances[0].calls = Some(99999);
@@ -301,7 +301,7 @@ fn of_one_run_recorded_twice_the_later_one_is_kept() {
 }
 
 #[test]
-fn losses_and_what_follows_from_them() {
+fn losses_are_merged_with_their_reasons() {
     let lost = |calls| {
         let mut lost = replica(0);
         let losses = Losses {
@@ -321,7 +321,7 @@ fn losses_and_what_follows_from_them() {
 }
 
 #[test]
-fn evidence_of_an_instance_that_is_not_there_is_kept() {
+fn evidence_of_a_missing_instance_is_kept() {
     let mut odd = replica(0);
     odd.syscalls[0].evidence[0].instance = 7;
     let merged = all(&[odd]);
@@ -330,7 +330,7 @@ fn evidence_of_an_instance_that_is_not_there_is_kept() {
 }
 
 #[test]
-fn what_is_kept_does_not_grow_with_the_number_of_recordings() {
+fn memory_does_not_grow_with_recordings() {
     let size = |recordings: usize| {
         let mut merge = Merge::default();
         for number in 0..recordings {

@@ -7,31 +7,31 @@ pub mod access;
 mod arguments;
 mod coverage;
 pub mod estimate;
+mod evidence_summary;
 pub mod json;
 pub mod merge;
 mod model;
 mod notes;
-mod observe;
+mod observations;
 mod run;
-mod sighting;
 
+pub mod plain_text;
 #[cfg(test)]
 pub(crate) mod strategy;
-pub mod words;
 
-pub(crate) use access::MOST_WITNESSES;
+pub(crate) use access::MAX_EVIDENCE;
 pub use access::{
-    Accesses, CapabilityUse, FileAccess, FilePath, FileUse, Moment, MountOperation, MountUse, Peer,
-    Seen, SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse, Use,
-    Uses, Who, Witness,
+    AccessEvidence, AccessRecord, AccessRecords, Accesses, Actor, CapabilityUse, FileAccess,
+    FilePath, FileUse, FirstAccess, MountOperation, MountUse, ObservedAccess, Peer,
+    SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse,
 };
-pub use arguments::{Arguments, Combination, MOST_COMBINATIONS};
+pub use arguments::{Arguments, Combination, MAX_COMBINATIONS};
 pub use coverage::{Coverage, Losses, Note, NoteCode, Reason, ReasonCode};
 pub use estimate::Discovery;
+pub use evidence_summary::EvidenceSummary;
 pub use model::{
-    Blocked, Call, Container, Evidence, Executable, FirstSeen, Host, Instance, Phase, Provider,
-    Recording, SCHEMA, Security, Source, Syscall, Warning, Workload,
+    Blocked, Container, Evidence, Executable, FirstSeen, Host, Instance, Phase, Provider,
+    Recording, SCHEMA, Security, Source, Syscall, SyscallId, Warning, Workload,
 };
-pub use observe::{Given, Observation, Observations};
-pub use run::{Kind, Merged, RunId};
-pub use sighting::Sighting;
+pub use observations::{Observation, Observations, ObservedArguments};
+pub use run::{InstanceKind, Merged, RunId};

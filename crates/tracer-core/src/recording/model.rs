@@ -9,8 +9,8 @@ use serde::{
 };
 
 use super::{
-    Accesses, Arguments, CapabilityUse, Coverage, FileUse, Kind, Merged, MountUse, Seen, SignalUse,
-    SocketUse, TraceUse,
+    Accesses, Arguments, CapabilityUse, Coverage, FileUse, InstanceKind, Merged, MountUse,
+    ObservedAccess, SignalUse, SocketUse, TraceUse,
 };
 use syscalls::Abi;
 
@@ -38,22 +38,22 @@ pub struct Recording {
     pub syscalls: Vec<Syscall>,
     /// Accesses to files; of these and the kinds below each different thing is there once, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub files: Vec<Seen<FileUse>>,
+    pub files: Vec<ObservedAccess<FileUse>>,
     /// Capabilities that were asked for and granted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub capabilities: Vec<Seen<CapabilityUse>>,
+    pub capabilities: Vec<ObservedAccess<CapabilityUse>>,
     /// Sockets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sockets: Vec<Seen<SocketUse>>,
+    pub sockets: Vec<ObservedAccess<SocketUse>>,
     /// Signals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub signals: Vec<Seen<SignalUse>>,
+    pub signals: Vec<ObservedAccess<SignalUse>>,
     /// What needs a debugger's rights.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub traces: Vec<Seen<TraceUse>>,
+    pub traces: Vec<ObservedAccess<TraceUse>>,
     /// Changes of the mount tree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub mounts: Vec<Seen<MountUse>>,
+    pub mounts: Vec<ObservedAccess<MountUse>>,
     /// How sure all this is.
     pub coverage: Coverage,
     /// What only a recording that was merged from others has; absent when there is nothing.
@@ -77,9 +77,9 @@ impl Recording {
     }
 
     /// The kinds of its instances, those that are not listed any more included.
-    pub fn kinds(&self) -> BTreeSet<Kind> {
+    pub fn kinds(&self) -> BTreeSet<InstanceKind> {
         let others = self.merged.iter().flat_map(|merged| &merged.kinds);
-        let listed = self.instances.iter().map(Kind::of);
+        let listed = self.instances.iter().map(InstanceKind::from_instance);
         listed.chain(others.cloned()).collect()
     }
 
@@ -269,8 +269,8 @@ impl Syscall {
     }
 
     /// The (ABI, number) it is known by.
-    pub fn call(&self) -> Call {
-        Call {
+    pub fn call(&self) -> SyscallId {
+        SyscallId {
             abi: self.abi,
             nr: self.nr,
         }
@@ -282,7 +282,7 @@ impl Syscall {
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(deny_unknown_fields)]
-pub struct Call {
+pub struct SyscallId {
     /// The calling convention.
     pub abi: Abi,
     /// The number as the kernel got it.
@@ -298,7 +298,8 @@ pub enum Phase {
     /// The runtime prepares the container.
     Setup,
     /// Between filter load and exec: these calls must be in the profile.
-    Window,
+    #[serde(rename = "window")]
+    RuntimeInit,
     /// The workload.
     Run,
     /// A process put into the container later: a probe, `kubectl exec`.
@@ -312,7 +313,7 @@ impl Phase {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Setup => "setup",
-            Self::Window => "window",
+            Self::RuntimeInit => "window",
             Self::Run => "run",
             Self::Exec => "exec",
             Self::Terminal => "terminal",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Note, NoteCode, Recording};
 
 /// Most values that a note names.
-const NAMED: usize = 8;
+const MAX_NAMED: usize = 8;
 
 /// The notes of a merged recording. They follow from it, so merging again changes none.
 pub(super) fn notes(recording: &Recording) -> Vec<Note> {
@@ -79,10 +79,10 @@ fn images(recording: &Recording) -> BTreeSet<String> {
 }
 
 fn named(values: BTreeSet<String>) -> String {
-    let more = values.len().saturating_sub(NAMED);
+    let more = values.len().saturating_sub(MAX_NAMED);
     let mut named: Vec<_> = values
         .into_iter()
-        .take(NAMED)
+        .take(MAX_NAMED)
         // What a workload or an image is called, others chose.
         .map(|value| value.escape_debug().to_string())
         .collect();

@@ -21,7 +21,7 @@ pub struct Merged {
     /// Whether there were still more, which are not even counted.
     pub uncounted: bool,
     /// What held for runs and does not for any of `instances`.
-    pub kinds: Vec<Kind>,
+    pub kinds: Vec<InstanceKind>,
 }
 
 impl Merged {
@@ -34,7 +34,7 @@ impl Merged {
 /// What a run was, without what tells it from others of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Kind {
+pub struct InstanceKind {
     /// How it was recorded.
     pub source: Source,
     /// Whether it was recorded from its first call.
@@ -43,9 +43,9 @@ pub struct Kind {
     pub container: Option<Container>,
 }
 
-impl Kind {
+impl InstanceKind {
     /// The kind of an instance.
-    pub(super) fn of(instance: &Instance) -> Self {
+    pub(super) fn from_instance(instance: &Instance) -> Self {
         Self {
             source: instance.source,
             start_observed: instance.start_observed,
@@ -77,7 +77,7 @@ impl RunId {
     pub(super) const UNKNOWN: Self = Self(u64::MAX);
 
     /// The name of an instance that ran on `host`.
-    pub(super) fn of(instance: &Instance, host: &Host) -> Self {
+    pub(super) fn from_instance(instance: &Instance, host: &Host) -> Self {
         let source = match instance.source {
             Source::Command => "command",
             Source::Cgroup => "cgroup",
@@ -149,14 +149,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_is_fnv_1a() {
+    fn digest_is_fnv_1a() {
         let mut digest = Fnv::default();
         digest.add(b"foobar");
         assert_eq!(digest.0, 0x8594_4171_f739_67e8);
     }
 
     #[test]
-    fn names_are_read_back_and_nothing_else_is() {
+    fn only_canonical_ids_parse() {
         let id = RunId(0x00ab);
         assert_eq!(RunId::try_from(String::from(id)).unwrap(), id);
         for wrong in [

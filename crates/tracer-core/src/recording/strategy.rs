@@ -8,9 +8,9 @@ use proptest::{
 };
 
 use super::{
-    Blocked, Call, Container, Coverage, Discovery, Executable, FirstSeen, Given, Host, Instance,
-    Losses, Observation, Observations, Phase, Provider, Reason, ReasonCode, Recording, SCHEMA,
-    Security, Source, Warning, Workload, access::strategy::accesses,
+    Blocked, Container, Coverage, Discovery, Executable, FirstSeen, Host, Instance, Losses,
+    Observation, Observations, ObservedArguments, Phase, Provider, Reason, ReasonCode, Recording,
+    SCHEMA, Security, Source, SyscallId, Warning, Workload, access::strategy::accesses,
 };
 use syscalls::Abi;
 
@@ -40,7 +40,7 @@ pub(crate) fn recording() -> impl Strategy<Value = Recording> {
             for (mut observation, value) in observed {
                 if !runs.is_empty() {
                     observation.instance %= u32::try_from(runs.len()).unwrap();
-                    observations.add_arguments(Given {
+                    observations.add_arguments(ObservedArguments {
                         call: observation.call,
                         instance: observation.instance,
                         phase: observation.phase,
@@ -84,7 +84,7 @@ pub(crate) fn recording() -> impl Strategy<Value = Recording> {
                     syscall.arguments = None;
                 }
             }
-            recording.coverage.discovery = Some(Discovery::of(&recording));
+            recording.coverage.discovery = Some(Discovery::from_recording(&recording));
             recording
         },
     )
@@ -150,15 +150,15 @@ fn container(run: u32, seed: u8) -> Container {
 fn observation() -> impl Strategy<Value = Observation> {
     let call = prop_oneof![
         // Often the same, so that many runs made it.
-        6 => Just(Call { abi: Abi::X86_64, nr: 0 }),
-        4 => (0_u32..12).prop_map(|nr| Call {
+        6 => Just(SyscallId { abi: Abi::X86_64, nr: 0 }),
+        4 => (0_u32..12).prop_map(|nr| SyscallId {
             abi: Abi::X86_64,
             nr
         }),
         // ioctl, whose second argument is recorded.
-        3 => Just(Call { abi: Abi::X86_64, nr: 16 }),
-        1 => (0_u32..3).prop_map(|nr| Call { abi: Abi::I386, nr }),
-        1 => Just(Call {
+        3 => Just(SyscallId { abi: Abi::X86_64, nr: 16 }),
+        1 => (0_u32..3).prop_map(|nr| SyscallId { abi: Abi::I386, nr }),
+        1 => Just(SyscallId {
             abi: Abi::X86_64,
             nr: 999
         }),
@@ -169,7 +169,7 @@ fn observation() -> impl Strategy<Value = Observation> {
         Phase::Run,
         Phase::Run,
         Phase::Setup,
-        Phase::Window,
+        Phase::RuntimeInit,
         Phase::Exec,
         Phase::Terminal,
     ]);

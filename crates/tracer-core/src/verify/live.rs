@@ -7,16 +7,16 @@ use serde::Serialize;
 use super::by;
 use crate::{
     profile::seccomp::evaluate::Filter,
-    recording::{Blocked, Call, Executable, FirstSeen, Recording, words},
+    recording::{Blocked, Executable, FirstSeen, Recording, SyscallId, plain_text},
 };
 use syscalls::{Abi, arguments::recorded};
 
 /// All that was denied so far.
 #[derive(Clone, Debug, Default)]
 pub struct Denials {
-    seen: BTreeMap<(Call, Executable, Blocked), (FirstSeen, u64)>,
+    seen: BTreeMap<(SyscallId, Executable, Blocked), (FirstSeen, u64)>,
     /// The last call of each thread that ended in a signal.
-    signalled: BTreeMap<u32, Call>,
+    signalled: BTreeMap<u32, SyscallId>,
 }
 
 /// What one executable was denied.
@@ -49,7 +49,7 @@ impl Denials {
     /// Adds one; returns it when it is the first of its kind.
     pub fn add(
         &mut self,
-        call: Call,
+        call: SyscallId,
         executable: Executable,
         saw: Blocked,
         seen: FirstSeen,
@@ -101,7 +101,7 @@ impl Denials {
 }
 
 fn denied(
-    (call, executable, saw): &(Call, Executable, Blocked),
+    (call, executable, saw): &(SyscallId, Executable, Blocked),
     first: Option<&FirstSeen>,
     times: u64,
     filter: &Filter,
@@ -125,7 +125,7 @@ fn denied(
 }
 
 /// The arguments by name where they are known to choose what the call does, else the registers.
-fn given(call: Call, args: [u64; 6]) -> String {
+fn given(call: SyscallId, args: [u64; 6]) -> String {
     let name = call.abi.syscall_name(call.nr);
     let known = name.and_then(|name| recorded(call.abi, name));
     match known.filter(|it| !it.behind_pointer) {
@@ -146,17 +146,22 @@ fn given(call: Call, args: [u64; 6]) -> String {
 
 impl Denied {
     /// In a sentence.
-    pub fn in_words(&self) -> String {
-        let mut text = format!("{} ({}): {}", self.call, self.abi, words::blocked(self.saw));
+    pub fn describe(&self) -> String {
+        let mut text = format!(
+            "{} ({}): {}",
+            self.call,
+            self.abi,
+            plain_text::blocked(self.saw)
+        );
         if let Some(by) = &self.by {
             text.push_str(&format!(" by {by}"));
         }
-        text.push_str(&format!("; {}", words::executable(&self.executable)));
+        text.push_str(&format!("; {}", plain_text::executable(&self.executable)));
         if let Some(first) = &self.first {
             text.push_str(&format!(
                 " (pid {}, {})",
                 first.pid,
-                words::plain(&first.comm)
+                plain_text::plain(&first.comm)
             ));
         }
         if let Some(given) = &self.given {
@@ -189,9 +194,9 @@ mod tests {
     }
 
     #[test]
-    fn a_kill_is_counted_once() {
+    fn kill_is_counted_once() {
         let mut denials = Denials::default();
-        let call = Call {
+        let call = SyscallId {
             abi: Abi::X86_64,
             nr: 83,
         };
@@ -215,9 +220,9 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_told_once_and_counted() {
+    fn each_denial_is_reported_once_and_counted() {
         let mut denials = Denials::default();
-        let call = Call {
+        let call = SyscallId {
             abi: Abi::X86_64,
             nr: 157,
         };
@@ -227,7 +232,7 @@ mod tests {
             denials.add(call, path("/bin/web"), saw, seen(args), &filter())
         };
         assert_eq!(
-            add().unwrap().in_words(),
+            add().unwrap().describe(),
             "prctl (x86_64): EPERM by syscalls[0]; /bin/web (pid 7, web), with PR_SET_CHILD_SUBREAPER"
         );
         assert!(add().is_none() && add().is_none());
@@ -244,6 +249,6 @@ mod tests {
         let all = denials.finish(&recording, &filter());
         let told: Vec<_> = all.iter().map(|it| (it.call.as_str(), it.times)).collect();
         assert_eq!(told, [("mkdir", 1), ("prctl", 3)]);
-        assert_eq!(all[0].in_words(), "mkdir (x86_64): EPERM; /bin/web");
+        assert_eq!(all[0].describe(), "mkdir (x86_64): EPERM; /bin/web");
     }
 }

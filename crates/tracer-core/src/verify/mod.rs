@@ -5,9 +5,9 @@
 //! arguments that was recorded, and where none are recorded with those of the first time. What a profile
 //! asks of a register that nobody wrote down is undecided, never fine.
 
-mod given;
 mod live;
-mod window;
+mod registers;
+mod runtime_init;
 mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,22 +18,22 @@ pub use live::{Denials, Denied};
 
 use crate::{
     profile::seccomp::{
-        evaluate::{Decider, Filter, Host, Possible, Runtime, Verdict},
+        evaluate::{Decider, Filter, Host, PossibleVerdicts, Runtime, Verdict},
         oci::OciSeccomp,
     },
-    recording::{Phase, Recording, Sighting},
+    recording::{EvidenceSummary, Phase, Recording},
 };
-use syscalls::{Abi, window::Choice};
+use syscalls::{Abi, runtime_init::RuntimeSelection};
 
 /// What to ask.
 #[derive(Clone, Debug)]
-pub struct Question<'a> {
+pub struct VerifyInput<'a> {
     /// The profile as each machine reads it, by the machine's own ABI.
     pub profiles: Vec<Enforced>,
     /// What is to run under it, each with what it is called.
     pub recordings: Vec<(String, &'a Recording)>,
     /// The runtimes that are to start it.
-    pub window: Choice,
+    pub runtime_init: RuntimeSelection,
     /// `noNewPrivileges` of the containers: `None` for both.
     pub no_new_privileges: Option<bool>,
     /// Whether what people did in terminals counts.
@@ -55,9 +55,10 @@ pub struct Report {
     /// Each way to start the workload.
     pub starts: Vec<Start>,
     /// What would happen to the calls of each recording.
-    pub recordings: Vec<OfRecording>,
+    pub recordings: Vec<RecordingResult>,
     /// What runtimes would be denied, or may be, before the workload is started.
-    pub window: Vec<WindowFinding>,
+    #[serde(rename = "window")]
+    pub runtime_init: Vec<RuntimeInitFinding>,
 }
 
 /// A way to start a container.
@@ -82,7 +83,7 @@ pub struct Start {
 
 /// What would happen to what one recording has.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct OfRecording {
+pub struct RecordingResult {
     /// What it is called.
     pub recording: String,
     /// Its workload.
@@ -123,7 +124,7 @@ pub struct Finding {
     /// On which runtimes.
     pub runtimes: BTreeSet<&'static str>,
     /// Who made it.
-    pub evidence: Vec<Sighting>,
+    pub evidence: Vec<EvidenceSummary>,
 }
 
 /// Whether a call would be made.
@@ -157,14 +158,14 @@ pub struct Stopped {
     /// The ABI.
     pub abi: Abi,
     /// Who tried, and what it saw.
-    pub evidence: Vec<Sighting>,
+    pub evidence: Vec<EvidenceSummary>,
     /// What this profile would have done, on each runtime that is asked about.
     pub answers: BTreeSet<Answer>,
 }
 
 /// A call of a runtime before the workload starts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct WindowFinding {
+pub struct RuntimeInitFinding {
     /// The call.
     pub call: &'static str,
     /// The machine.
@@ -197,7 +198,7 @@ impl Report {
 }
 
 /// Asks.
-pub fn verify(question: &Question<'_>) -> Report {
+pub fn verify(question: &VerifyInput<'_>) -> Report {
     let mut filters = Vec::new();
     let mut refusals = BTreeMap::new();
     for enforced in &question.profiles {
@@ -212,7 +213,7 @@ pub fn verify(question: &Question<'_>) -> Report {
         }
     }
     let counts = |phase| match phase {
-        Phase::Run | Phase::Exec | Phase::Window => true,
+        Phase::Run | Phase::Exec | Phase::RuntimeInit => true,
         Phase::Terminal => question.terminal,
         Phase::Setup => false,
     };
@@ -221,7 +222,7 @@ pub fn verify(question: &Question<'_>) -> Report {
         .iter()
         .map(|(name, recording)| workload::verify(name, recording, &filters, counts))
         .collect();
-    let window = window::verify(question, &filters);
+    let runtime_init = runtime_init::verify(question, &filters);
     let starts = question.profiles.iter().flat_map(|enforced| {
         let settings = [true, false].into_iter();
         let settings =
@@ -229,13 +230,13 @@ pub fn verify(question: &Question<'_>) -> Report {
         settings.map(|no_new_privileges| {
             let host = enforced.host;
             let refused = refusals.get(&(host.native, host.runtime)).cloned();
-            start(host, no_new_privileges, refused, &recordings, &window)
+            start(host, no_new_privileges, refused, &recordings, &runtime_init)
         })
     });
     Report {
         starts: starts.collect(),
         recordings,
-        window: window.into_iter().map(|it| it.finding).collect(),
+        runtime_init: runtime_init.into_iter().map(|it| it.finding).collect(),
     }
 }
 
@@ -243,12 +244,12 @@ fn start(
     host: Host,
     no_new_privileges: bool,
     refused: Option<String>,
-    recordings: &[OfRecording],
-    window: &[window::Needed],
+    recordings: &[RecordingResult],
+    runtime_init: &[runtime_init::NeededSyscall],
 ) -> Start {
     let runtime = host.runtime.as_str();
     let of_machine =
-        |it: &&Finding| it.runtimes.contains(runtime) && workload::is_at_home(it.abi, host.native);
+        |it: &&Finding| it.runtimes.contains(runtime) && workload::is_native(it.abi, host.native);
     let different = |answer| {
         let findings = recordings.iter().flat_map(|it| &it.findings);
         let calls: BTreeSet<_> = findings
@@ -259,7 +260,7 @@ fn start(
         calls.len()
     };
     let before = |answer| {
-        let needed = window.iter().filter(move |it| {
+        let needed = runtime_init.iter().filter(move |it| {
             it.finding.answer == answer
                 && it.finding.always
                 && it.finding.machine == host.native
@@ -279,7 +280,7 @@ fn start(
 }
 
 /// What the possible verdicts amount to.
-fn answer(possible: &Possible) -> Answer {
+fn answer(possible: &PossibleVerdicts) -> Answer {
     let mut verdicts = possible.verdicts.keys().copied();
     let denies = |verdict: Verdict| !verdict.allows() && verdict != Verdict::Notify;
     if verdicts.clone().all(Verdict::allows) {
@@ -291,7 +292,7 @@ fn answer(possible: &Possible) -> Answer {
     }
 }
 
-fn outcomes(possible: &Possible) -> Vec<Outcome> {
+fn outcomes(possible: &PossibleVerdicts) -> Vec<Outcome> {
     let all = possible.verdicts.iter();
     all.map(|(verdict, decider)| Outcome {
         action: verdict.to_string(),
@@ -305,7 +306,7 @@ fn outcomes(possible: &Possible) -> Vec<Outcome> {
 pub fn sees(verdict: Verdict) -> String {
     match verdict {
         Verdict::Allow | Verdict::Log => "let through".to_owned(),
-        Verdict::Errno(number) => crate::recording::words::errno(number),
+        Verdict::Errno(number) => crate::recording::plain_text::errno(number),
         Verdict::Trace(_) => "ENOSYS, where nobody traces it".to_owned(),
         Verdict::Trap => "SIGSYS".to_owned(),
         Verdict::KillThread => "the end of its thread".to_owned(),
@@ -326,11 +327,11 @@ fn by(decider: Decider) -> String {
 }
 
 /// Runtimes by the other name that they have here.
-const fn same(one: syscalls::window::Runtime, other: Runtime) -> bool {
+const fn same(one: syscalls::runtime_init::Runtime, other: Runtime) -> bool {
     matches!(
         (one, other),
-        (syscalls::window::Runtime::Runc, Runtime::Runc)
-            | (syscalls::window::Runtime::Crun, Runtime::Crun)
+        (syscalls::runtime_init::Runtime::Runc, Runtime::Runc)
+            | (syscalls::runtime_init::Runtime::Crun, Runtime::Crun)
     )
 }
 

@@ -20,11 +20,11 @@ fn enforced(profile: &OciSeccomp) -> Vec<Enforced> {
     Runtime::ALL.map(on).to_vec()
 }
 
-fn ask(profile: &OciSeccomp, recording: &Recording, window: Choice) -> Report {
-    verify(&Question {
+fn ask(profile: &OciSeccomp, recording: &Recording, runtime_init: RuntimeSelection) -> Report {
+    verify(&VerifyInput {
         profiles: enforced(profile),
         recordings: vec![("web".to_owned(), recording)],
-        window,
+        runtime_init,
         no_new_privileges: None,
         terminal: false,
     })
@@ -80,24 +80,32 @@ const PRCTL: u32 = 157;
 const SOCKET: u32 = 41;
 
 #[test]
-fn a_profile_lets_run_what_it_was_made_of() {
+fn profile_allows_its_own_recording() {
     let mut recording = mixed();
     recording.syscalls.retain(|it| it.nr != 999);
     let options = Options::default();
     let made = SeccompProfile::from_recordings(std::slice::from_ref(&recording), &options);
-    let report = ask(&OciSeccomp::from(&made.unwrap()), &recording, Choice::All);
+    let report = ask(
+        &OciSeccomp::from(&made.unwrap()),
+        &recording,
+        RuntimeSelection::All,
+    );
     assert!(report.recordings[0].findings.is_empty(), "{report:?}");
-    assert!(report.window.is_empty(), "{:?}", report.window);
+    assert!(report.runtime_init.is_empty(), "{:?}", report.runtime_init);
     assert!(!report.denies() && !report.is_undecided());
     assert_eq!(report.starts.len(), 4);
     assert!(!report.recordings[0].complete);
 }
 
 #[test]
-fn what_is_denied_is_told_with_whom_and_how() {
+fn denial_shows_caller_and_outcome() {
     let recording = web(&[(0, Phase::Run), (101, Phase::Run), (83, Phase::Setup)]);
     let kills = r#",{"names":["ptrace"],"action":"SCMP_ACT_KILL_PROCESS"}"#;
-    let report = ask(&allowing(r#""read""#, kills), &recording, Choice::None);
+    let report = ask(
+        &allowing(r#""read""#, kills),
+        &recording,
+        RuntimeSelection::None,
+    );
     assert_eq!(found(&report), [("ptrace", Answer::Denied, vec![])]);
     let ptrace = &report.recordings[0].findings[0];
     assert_eq!(ptrace.outcomes[0].sees, "the end of its process");
@@ -108,10 +116,14 @@ fn what_is_denied_is_told_with_whom_and_how() {
 }
 
 #[test]
-fn runtimes_differ() {
+fn differing_runtimes_are_reported_separately() {
     // Above the largest number that is named runc says ENOSYS.
     let recording = web(&[(0, Phase::Run), (435, Phase::Run)]);
-    let report = ask(&allowing(r#""read","write""#, ""), &recording, Choice::None);
+    let report = ask(
+        &allowing(r#""read","write""#, ""),
+        &recording,
+        RuntimeSelection::None,
+    );
     let saw: Vec<_> = report.recordings[0]
         .findings
         .iter()
@@ -126,11 +138,15 @@ fn runtimes_differ() {
 }
 
 #[test]
-fn arguments_decide_where_they_are_recorded() {
+fn recorded_arguments_decide() {
     let option = r#",{"names":["prctl"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":36,"op":"SCMP_CMP_EQ"}]}"#;
     let mut recording = web(&[(PRCTL, Phase::Run)]);
     given(&mut recording, PRCTL, &[0], &[&[36], &[35]]);
-    let report = ask(&allowing(r#""read""#, option), &recording, Choice::None);
+    let report = ask(
+        &allowing(r#""read""#, option),
+        &recording,
+        RuntimeSelection::None,
+    );
     assert_eq!(
         found(&report),
         [("prctl", Answer::Denied, vec!["PR_SET_MM"])]
@@ -140,7 +156,7 @@ fn arguments_decide_where_they_are_recorded() {
 }
 
 #[test]
-fn what_nobody_wrote_down_is_undecided() {
+fn unrecorded_arguments_are_undecided() {
     // The second argument of prctl is not recorded.
     let second = r#",{"names":["prctl"],"action":"SCMP_ACT_ALLOW","args":[{"index":1,"value":7,"op":"SCMP_CMP_EQ"}]}"#;
     let profile = allowing(r#""read""#, second);
@@ -152,7 +168,7 @@ fn what_nobody_wrote_down_is_undecided() {
         .as_mut()
         .unwrap()
         .args[0] = 1;
-    let report = ask(&profile, &recording, Choice::None);
+    let report = ask(&profile, &recording, RuntimeSelection::None);
     assert_eq!(
         found(&report),
         [("prctl", Answer::Undecided, vec!["PR_SET_CHILD_SUBREAPER"])]
@@ -165,13 +181,13 @@ fn what_nobody_wrote_down_is_undecided() {
         .as_mut()
         .unwrap()
         .args[0] = 36;
-    let report = ask(&profile, &recording, Choice::None);
+    let report = ask(&profile, &recording, RuntimeSelection::None);
     let answers: Vec<_> = found(&report).iter().map(|it| it.1).collect();
     assert_eq!(answers, [Answer::Denied, Answer::Undecided]);
 }
 
 #[test]
-fn flags_that_are_not_recorded_leave_it_open() {
+fn unrecorded_flags_are_undecided() {
     // SOCK_CLOEXEC is not part of what is recorded of a type.
     let exactly = r#",{"names":["socket"],"action":"SCMP_ACT_ALLOW","args":[{"index":1,"value":1,"op":"SCMP_CMP_EQ"}]}"#;
     let mut recording = web(&[(SOCKET, Phase::Run)]);
@@ -181,16 +197,24 @@ fn flags_that_are_not_recorded_leave_it_open() {
         &[0, 1, 2],
         &[&[2, 1, 0], &[2, 2, 0]],
     );
-    let report = ask(&allowing(r#""read""#, exactly), &recording, Choice::None);
+    let report = ask(
+        &allowing(r#""read""#, exactly),
+        &recording,
+        RuntimeSelection::None,
+    );
     let answers: Vec<_> = found(&report).iter().map(|it| it.1).collect();
     assert_eq!(answers, [Answer::Denied, Answer::Undecided]);
 }
 
 #[test]
-fn a_listener_is_undecided() {
+fn notify_action_is_undecided() {
     let notify = r#",{"names":["ptrace"],"action":"SCMP_ACT_NOTIFY"}"#;
     let recording = web(&[(101, Phase::Run)]);
-    let report = ask(&allowing(r#""read""#, notify), &recording, Choice::None);
+    let report = ask(
+        &allowing(r#""read""#, notify),
+        &recording,
+        RuntimeSelection::None,
+    );
     assert_eq!(found(&report), [("ptrace", Answer::Undecided, vec![])]);
 }
 
@@ -214,10 +238,14 @@ fn runtimes_need_their_own_calls() {
 }
 
 #[test]
-fn what_a_filter_stopped_is_listed_apart() {
+fn blocked_calls_are_listed_separately() {
     let mut recording = web(&[(0, Phase::Run), (101, Phase::Run)]);
     recording.syscalls[1].evidence[0].blocked = Some(Blocked::Errno(1));
-    let report = ask(&allowing(r#""read""#, ""), &recording, Choice::None);
+    let report = ask(
+        &allowing(r#""read""#, ""),
+        &recording,
+        RuntimeSelection::None,
+    );
     assert!(found(&report).is_empty());
     let stopped = &report.recordings[0].stopped[0];
     assert_eq!(stopped.call, "ptrace");
@@ -226,14 +254,14 @@ fn what_a_filter_stopped_is_listed_apart() {
 }
 
 #[test]
-fn terminals_count_when_asked() {
+fn terminal_sessions_count_on_request() {
     let recording = web(&[(101, Phase::Terminal)]);
     let profile = allowing(r#""read""#, "");
-    assert!(found(&ask(&profile, &recording, Choice::None)).is_empty());
-    let report = verify(&Question {
+    assert!(found(&ask(&profile, &recording, RuntimeSelection::None)).is_empty());
+    let report = verify(&VerifyInput {
         profiles: enforced(&profile),
         recordings: vec![("web".to_owned(), &recording)],
-        window: Choice::None,
+        runtime_init: RuntimeSelection::None,
         no_new_privileges: Some(true),
         terminal: true,
     });
@@ -242,20 +270,24 @@ fn terminals_count_when_asked() {
 }
 
 #[test]
-fn another_abi_is_the_end_of_a_thread() {
+fn unlisted_abi_kills_the_thread() {
     let seen = (Abi::I386, 3, Phase::Run, Executable::Unknown);
     let recording = fixture::recording(&[seen]);
-    let report = ask(&allowing(r#""read""#, ""), &recording, Choice::None);
+    let report = ask(
+        &allowing(r#""read""#, ""),
+        &recording,
+        RuntimeSelection::None,
+    );
     let read = &report.recordings[0].findings[0];
     assert_eq!(read.outcomes[0].sees, "the end of its thread");
     assert!(read.outcomes[0].by.starts_with("architectures"));
 }
 
 #[test]
-fn a_profile_that_a_runtime_refuses_starts_nothing() {
+fn profile_refused_by_a_runtime_starts_nothing() {
     let bad =
         profile(r#"{"defaultAction":"SCMP_ACT_ERRNO","architectures":["X86_64"],"syscalls":[]}"#);
-    let report = ask(&bad, &web(&[(0, Phase::Run)]), Choice::None);
+    let report = ask(&bad, &web(&[(0, Phase::Run)]), RuntimeSelection::None);
     let refused = report.starts.iter().filter(|it| it.refused.is_some());
     assert_eq!(refused.count(), 2, "runc with both settings");
     assert!(report.denies());

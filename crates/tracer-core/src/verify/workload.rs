@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Answer, Finding, OfRecording, Outcome, Stopped, answer, given, outcomes};
+use super::{Answer, Finding, Outcome, RecordingResult, Stopped, answer, outcomes, registers};
 use crate::{
     profile::seccomp::evaluate::{Filter, Host},
-    recording::{Phase, Recording, Sighting, Syscall},
+    recording::{EvidenceSummary, Phase, Recording, Syscall},
 };
 use syscalls::Abi;
 
@@ -26,8 +26,8 @@ pub(super) fn verify(
     recording: &Recording,
     filters: &[(Host, Filter)],
     counts: impl Fn(Phase) -> bool + Copy,
-) -> OfRecording {
-    let mut of_recording = OfRecording {
+) -> RecordingResult {
+    let mut of_recording = RecordingResult {
         recording: name.to_owned(),
         workload: recording.workload.name.clone(),
         calls: 0,
@@ -40,7 +40,7 @@ pub(super) fn verify(
     for syscall in &recording.syscalls {
         let filters: Vec<_> = filters
             .iter()
-            .filter(|(host, _)| is_at_home(syscall.abi, host.native))
+            .filter(|(host, _)| is_native(syscall.abi, host.native))
             .collect();
         let made = syscall.evidence.iter();
         let made = made.filter(|it| it.blocked.is_none() && counts(it.phase));
@@ -60,23 +60,23 @@ pub(super) fn verify(
 }
 
 fn of_call(
-    of_recording: &mut OfRecording,
+    of_recording: &mut RecordingResult,
     recording: &Recording,
     syscall: &Syscall,
     filters: &[&(Host, Filter)],
     counts: impl Fn(Phase) -> bool + Copy,
 ) {
     let call = syscall.call();
-    let is_told = |it: &given::Given| {
+    let is_told = |it: &registers::KnownRegisters| {
         filters
             .iter()
-            .all(|(_, filter)| answer(&it.possible(filter, call)) != Answer::Undecided)
+            .all(|(_, filter)| answer(&it.possible_verdicts(filter, call)) != Answer::Undecided)
     };
     let mut joined: BTreeMap<Same, Joined> = BTreeMap::new();
-    for given in given::all(syscall, counts, is_told) {
+    for given in registers::all(syscall, counts, is_told) {
         let mut by_outcome: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for (host, filter) in filters.iter().copied() {
-            let possible = given.possible(filter, call);
+            let possible = given.possible_verdicts(filter, call);
             let key = (answer(&possible), outcomes(&possible), possible.depends_on);
             by_outcome
                 .entry(key)
@@ -108,7 +108,7 @@ fn of_call(
         }
     }
     for ((answer, outcomes, depends_on, runtimes), (given, phases)) in joined {
-        let evidence = Sighting::of(recording, syscall).into_iter();
+        let evidence = EvidenceSummary::from_syscall(recording, syscall).into_iter();
         of_recording.findings.push(Finding {
             call: label(syscall),
             abi: syscall.abi,
@@ -134,16 +134,16 @@ fn stopped(
 ) -> Option<Stopped> {
     let evidence = syscall.evidence.iter();
     let evidence = evidence.filter(|it| it.blocked.is_some() && counts(it.phase));
-    let given = given::stopped(evidence);
+    let given = registers::stopped(evidence);
     if given.is_empty() {
         return None;
     }
     let answers = given.iter().flat_map(|given| {
         filters
             .iter()
-            .map(|(_, filter)| answer(&given.possible(filter, syscall.call())))
+            .map(|(_, filter)| answer(&given.possible_verdicts(filter, syscall.call())))
     });
-    let sightings = Sighting::of(recording, syscall).into_iter();
+    let sightings = EvidenceSummary::from_syscall(recording, syscall).into_iter();
     Some(Stopped {
         call: label(syscall),
         abi: syscall.abi,
@@ -161,7 +161,7 @@ fn label(syscall: &Syscall) -> String {
 }
 
 /// Whether a machine offers an ABI.
-pub(super) fn is_at_home(abi: Abi, native: Abi) -> bool {
+pub(super) fn is_native(abi: Abi, native: Abi) -> bool {
     match native {
         Abi::X86_64 => matches!(abi, Abi::X86_64 | Abi::I386 | Abi::X32),
         Abi::Aarch64 => matches!(abi, Abi::Aarch64 | Abi::Arm),

@@ -13,7 +13,7 @@ use tracer_abi::{
 use super::{Probe, ProbeError, pod::Plain};
 use syscalls::{
     Abi, Machine,
-    arguments::{MAX_RECORDED, RECORDABLE_ARGUMENTS, Recorded, recorded},
+    arguments::{MAX_RECORDED, RECORDABLE_ARGUMENTS, RecordedArguments, recorded},
 };
 
 const _: () = assert!(MAX_RECORDED == MAX_WATCHES && RECORDABLE_ARGUMENTS == WATCHED_ARGUMENTS);
@@ -104,7 +104,7 @@ fn watched(machine: Machine) -> Vec<Watched> {
 }
 
 /// What the kernel programs are to do about a syscall's arguments; `number` tells it from others.
-fn watch_of(recorded: &Recorded, number: u32) -> Watch {
+fn watch_of(recorded: &RecordedArguments, number: u32) -> Watch {
     let mut masks = [0; WATCHED_ARGUMENTS];
     for argument in recorded.arguments {
         if let Some(mask) = masks.get_mut(argument.index as usize) {
@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_call_of_both_abis_has_a_number_of_its_own() {
+    fn every_watched_call_has_a_unique_number() {
         for (native, compat) in [(Abi::X86_64, Abi::I386), (Abi::Aarch64, Abi::Arm)] {
             let machine = Machine {
                 native,

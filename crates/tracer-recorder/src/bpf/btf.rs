@@ -23,7 +23,7 @@ pub enum BtfError {
     Truncated,
     /// A type is of a kind that is not known, so the next one cannot be found.
     #[error("type {id} is of the unknown kind {kind}")]
-    Kind {
+    CgroupKind {
         /// The type.
         id: u32,
         /// Its kind.
@@ -103,7 +103,8 @@ impl<'a> Btf<'a> {
             let info = word(types, at + 4).ok_or(BtfError::Truncated)?;
             let kind = kind_of(info);
             let id = u32::try_from(this.places.len() + 1).unwrap_or(u32::MAX);
-            let trailer = kind::trailer(kind, elements(info)).ok_or(BtfError::Kind { id, kind })?;
+            let trailer =
+                kind::trailer(kind, elements(info)).ok_or(BtfError::CgroupKind { id, kind })?;
             if kind == kind::STRUCT
                 && let Some(name) = word(types, at).and_then(|name| this.string(name))
                 && !name.is_empty()
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_found_through_anonymous_ones_typedefs_and_qualifiers() {
+    fn finds_anonymous_typedef_and_qualified_members() {
         let bytes = sample();
         let btf = Btf::parse(&bytes).unwrap();
         assert_eq!(btf.offset("outer.a"), Some(0));
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_btf_is_refused() {
+    fn invalid_btf_is_rejected() {
         let bytes = sample();
         assert_eq!(Btf::parse(&[]).err(), Some(BtfError::Truncated));
         assert_eq!(Btf::parse(&[0; 24]).err(), Some(BtfError::Header));
@@ -284,7 +285,7 @@ mod tests {
     proptest! {
         /// Whatever the bytes, reading ends, and does not panic.
         #[test]
-        fn damaged_bytes_are_read_without_harm(at in 0usize..200, value: u8) {
+        fn corrupt_btf_never_panics(at in 0usize..200, value: u8) {
             let mut bytes = sample();
             let at = at % bytes.len();
             bytes[at] = value;

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_comes_back() {
+    fn event_round_trips() {
         for (abi, class) in [
             (0, AbiClass::Native),
             (1, AbiClass::Compat),
@@ -142,12 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_abi_is_refused() {
+    fn unknown_abi_is_rejected() {
         assert_eq!(message(&bytes(&sample(3))), Err(DecodeError::Abi(3)));
     }
 
     #[test]
-    fn notices_come_back_and_unknown_ones_are_refused() {
+    fn notices_decode_and_unknown_kinds_are_rejected() {
         let bytes = |kind: u32| {
             let mut bytes = 1_u64.to_ne_bytes().to_vec();
             bytes.extend(2_u64.to_ne_bytes());
@@ -172,7 +172,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn another_length_is_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn wrong_length_is_rejected(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             prop_assume!(![size_of::<Event>(), size_of::<Notice>()].contains(&bytes.len()));
             prop_assert_eq!(message(&bytes), Err(DecodeError::Length(bytes.len())));
         }

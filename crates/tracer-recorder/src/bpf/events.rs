@@ -17,7 +17,7 @@ use super::{
 
 /// How long an event may lie in the ring. The programs do not wake user space for each one, only
 /// when the ring fills.
-const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(100);
+const MAX_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// New observations as the kernel side announces them.
 pub struct Events {
@@ -66,7 +66,7 @@ impl Events {
         let Ring::Polled(ring) = &mut self.ring else {
             return Ok(());
         };
-        if let Ok(guard) = time::timeout(LOOK_AT_LEAST_EVERY, ring.readable_mut()).await {
+        if let Ok(guard) = time::timeout(MAX_POLL_INTERVAL, ring.readable_mut()).await {
             guard.map_err(failed)?.clear_ready();
         }
         Ok(())

@@ -5,19 +5,19 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use aya::maps::{Array, HashMap, MapError, Queue};
 use tracer_abi::{
-    CgroupEntry, CgroupPath, EXE_OVERFLOW, ExoticKey, Phase, ROW_LEN, Row, RowKey, kind,
+    CgroupEntry, CgroupPath, EXE_OVERFLOW, Phase, ROW_LEN, Row, RowKey, UnindexedKey, kind,
     maps as names,
 };
 
 use super::{
     Probe, ProbeError,
+    maps::{SeenRow, inserted},
     pod::Plain,
-    read::{SeenRow, inserted},
 };
 
 /// What a cgroup is recorded as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CgroupKind {
     /// All that happens in it is the workload.
     Plain,
     /// A container: who comes in is its runtime's, and begins with the workload or another program.
@@ -30,9 +30,9 @@ pub enum Kind {
     },
 }
 
-impl Kind {
+impl CgroupKind {
     /// Whether it is a container whose workload has not been started.
-    pub const fn is_to_start(self) -> bool {
+    pub const fn is_prestart(self) -> bool {
         matches!(self, Self::Container { started: false, .. })
     }
 }
@@ -47,16 +47,16 @@ pub struct InstanceState {
     /// Whether a task of it was seen under a filter.
     pub filtered: bool,
     /// Whether one came under a filter while exits were not watched.
-    pub blind: bool,
+    pub missed_filter: bool,
     /// Whether a process of the workload left for a cgroup that is not recorded.
-    pub left: bool,
+    pub escaped: bool,
     /// Whether its cgroup was removed.
     pub removed: bool,
 }
 
 /// How often the members of an instance are looked for that is left: each time finds those that were
 /// made during the last.
-const LOOKS: usize = 16;
+const LOOKUP_ATTEMPTS: usize = 16;
 
 impl Probe {
     /// Begins to record the cgroup with this id, and every child it has from now on.
@@ -71,7 +71,7 @@ impl Probe {
         cgroup: u64,
         instance: u64,
         first_exe: u64,
-        kind: Kind,
+        kind: CgroupKind,
     ) -> Result<bool, ProbeError> {
         self.reserve_overflow_row(instance)?;
         let mut cgroups: HashMap<_, u64, Plain<CgroupEntry>> = self.map_mut(names::CGROUPS)?;
@@ -79,17 +79,17 @@ impl Probe {
             instance,
             first_exe,
             kind: match kind {
-                Kind::Plain => kind::PLAIN,
-                Kind::Container { .. } => kind::CONTAINER,
+                CgroupKind::Plain => kind::PLAIN,
+                CgroupKind::Container { .. } => kind::CONTAINER,
             },
-            populated: u32::from(!kind.is_to_start()),
-            started: u32::from(matches!(kind, Kind::Container { started: true, .. })),
+            populated: u32::from(!kind.is_prestart()),
+            started: u32::from(matches!(kind, CgroupKind::Container { started: true, .. })),
             filtered: 0,
-            blind: 0,
-            left: 0,
+            missed_filter: 0,
+            escaped: 0,
             introduced: u32::from(matches!(
                 kind,
-                Kind::Container {
+                CgroupKind::Container {
                     introduced: true,
                     ..
                 }
@@ -119,8 +119,8 @@ impl Probe {
             populated: entry.populated != 0,
             started: entry.started != 0,
             filtered: entry.filtered != 0,
-            blind: entry.blind != 0,
-            left: entry.left != 0,
+            missed_filter: entry.missed_filter != 0,
+            escaped: entry.escaped != 0,
             removed: entry.removed != 0,
         }))
     }
@@ -171,7 +171,7 @@ impl Probe {
         remove(&mut cgroups, instance)?;
         // A child may be made while its parent is still in the map: look again until none is left. Not
         // for ever, as somebody may make them all the time.
-        for _ in 0..LOOKS {
+        for _ in 0..LOOKUP_ATTEMPTS {
             let members: Vec<u64> = cgroups
                 .iter()
                 .flatten()
@@ -208,24 +208,25 @@ impl Probe {
             .filter(|row| instances.contains(&row.key.instance));
         // No slot may lead to a row that is about to be somebody else's.
         self.control.new_epoch();
-        let mut exotic: BTreeMap<u32, Vec<_>> = BTreeMap::new();
-        for (number, abi, nr, _) in self.exotic()? {
-            exotic.entry(number).or_default().push((abi, nr));
+        let mut unindexed: BTreeMap<u32, Vec<_>> = BTreeMap::new();
+        for (number, abi, nr, _) in self.unindexed()? {
+            unindexed.entry(number).or_default().push((abi, nr));
         }
         let mut emptied = Vec::new();
         for row in theirs {
             let mut rows: HashMap<_, Plain<RowKey>, u32> = self.map_mut(names::ROWS)?;
             rows.remove(&Plain(row.key))
                 .map_err(|error| ProbeError::map("remove from", names::ROWS)(error.into()))?;
-            for (abi, nr) in exotic.remove(&row.number).unwrap_or_default() {
-                let mut exotic: HashMap<_, Plain<ExoticKey>, u32> = self.map_mut(names::EXOTIC)?;
-                let key = ExoticKey {
+            for (abi, nr) in unindexed.remove(&row.number).unwrap_or_default() {
+                let mut unindexed: HashMap<_, Plain<UnindexedKey>, u32> =
+                    self.map_mut(names::UNINDEXED)?;
+                let key = UnindexedKey {
                     row: row.number,
                     nr,
                     abi: abi as u32,
                     pad: 0,
                 };
-                let _ = exotic.remove(&Plain(key));
+                let _ = unindexed.remove(&Plain(key));
             }
             let mut marks: Array<_, Row> = self.map_mut(names::MARKS)?;
             marks

@@ -11,16 +11,16 @@ use nix::{
     sys::resource::{Resource, getrlimit, setrlimit},
     unistd::{SysconfVar, sysconf},
 };
-use tracer_abi::{Config, FIRST_ROW, FilesBy, MAX_ROWS, maps as names};
+use tracer_abi::{Config, FIRST_ROW, FileSource, MAX_ROWS, maps as names};
 
 use super::{
-    AccessRing, Choice, Events, Mechanism, Mechanisms, ProbeError, accesses,
+    AccessRing, Events, Mechanism, MechanismChoice, Mechanisms, ProbeError, accesses,
     arguments::Values,
     control::Control,
     offsets,
     pod::Plain,
     support,
-    verify::{self, Target},
+    verifier::{self, Target},
 };
 use syscalls::Machine;
 
@@ -60,11 +60,11 @@ pub struct Settings {
     /// Whether every cgroup that is made from now on is recorded, as what may be a container.
     pub discover: bool,
     /// By what accesses to files, capabilities and the like are seen.
-    pub accesses: Choice,
+    pub accesses: MechanismChoice,
     /// Different accesses that can be told apart at once.
     pub max_accesses: u32,
     /// Whether each call that a filter stops is told, and not only the first of each kind.
-    pub every_blocked: bool,
+    pub report_every_blocked: bool,
     /// Whether the programs' own diagnostics are wanted.
     pub kernel_log: bool,
 }
@@ -76,9 +76,9 @@ impl Default for Settings {
             max_rows: 4096,
             max_cgroups: 16 * 1024,
             discover: false,
-            accesses: Choice::Best,
+            accesses: MechanismChoice::Best,
             max_accesses: 64 * 1024,
-            every_blocked: false,
+            report_every_blocked: false,
             kernel_log: false,
         }
     }
@@ -110,7 +110,7 @@ pub struct Probe {
     exits: Option<BtfTracePointLinkId>,
     /// What serves the kinds of access.
     mechanisms: Mechanisms,
-    /// The last one of [`names::SALTS`].
+    /// The last one of [`names::ROW_GENERATIONS`].
     pub(super) salt: u64,
     /// Drains the programs' diagnostics, when they were asked for.
     pub logger: Option<EbpfLogger<&'static dyn log::Log>>,
@@ -135,18 +135,18 @@ impl Probe {
             .context(support::BTF_PATH)
             .map_err(ProbeError::Load)?;
         let machine = Machine::this().ok_or(ProbeError::Machine(std::env::consts::ARCH))?;
-        let ladder = match accesses {
-            Ok(offered) => accesses::ladder(settings.accesses, offered),
+        let preferred_mechanisms = match accesses {
+            Ok(offered) => accesses::preferred_mechanisms(settings.accesses, offered),
             Err(why) => {
                 log::warn!("files, capabilities and the like are not recorded: {why}");
                 Vec::new()
             }
         };
-        let mut ladder = ladder.into_iter().map(Some).chain([None]);
+        let mut preferred_mechanisms = preferred_mechanisms.into_iter().map(Some).chain([None]);
         // An object of which nothing is attached yet, and what it was made for.
-        let mut unused: Option<(FilesBy, Ebpf)> = None;
+        let mut unused: Option<(FileSource, Ebpf)> = None;
         let (mut ebpf, mechanisms) = loop {
-            let files = ladder.next().flatten();
+            let files = preferred_mechanisms.next().flatten();
             let by = accesses::files_by(files);
             let mut ebpf = match unused.take() {
                 Some((same, ebpf)) if same == by => ebpf,
@@ -164,7 +164,7 @@ impl Probe {
                                 .map(|(program, what)| Target { program, what }),
                         )
                         .collect();
-                    verify::load_all(&mut ebpf, &btf, &targets);
+                    verifier::load_all(&mut ebpf, &btf, &targets);
                     match accesses::load(&mut ebpf, &btf, files, settings.accesses) {
                         Ok(mechanisms) => break (ebpf, mechanisms),
                         Err(cause) => cause,
@@ -176,7 +176,7 @@ impl Probe {
                 }
             };
             match settings.accesses {
-                Choice::Only(mechanism) => {
+                MechanismChoice::Only(mechanism) => {
                     return Err(ProbeError::Accesses { mechanism, cause });
                 }
                 // A better way that is not there is no failure; the next one is tried.
@@ -291,7 +291,7 @@ fn load_object(
     config.ring = 1;
     config.wakeup_bytes = settings.ring_bytes / 4;
     config.discover = u32::from(settings.discover);
-    config.every_blocked = u32::from(settings.every_blocked);
+    config.report_every_blocked = u32::from(settings.report_every_blocked);
     config.files_by = accesses::files_by(files) as u32;
     // An access takes some 600 bytes, an event of a call 100.
     let accesses_bytes = match files {
@@ -314,14 +314,14 @@ fn load_object(
         .map_max_entries(names::ROWS, settings.max_rows)
         .map_max_entries(names::FREE_ROWS, settings.max_rows)
         .map_max_entries(names::EXECUTABLES, settings.max_rows)
-        .map_max_entries(names::EXOTIC, settings.max_rows.saturating_mul(4))
+        .map_max_entries(names::UNINDEXED, settings.max_rows.saturating_mul(4))
         .map_max_entries(names::CGROUPS, settings.max_cgroups)
         .map_max_entries(names::PROCESSES, settings.max_cgroups)
         .map_max_entries(names::THREADS, settings.max_cgroups)
         .map_max_entries(names::ACCESSES, accesses_bytes)
-        .map_max_entries(names::TOLD, max_accesses)
-        .map_max_entries(names::SIBLINGS, max_accesses)
-        .map_max_entries(names::SALTS, settings.max_rows)
+        .map_max_entries(names::REPORTED, max_accesses)
+        .map_max_entries(names::DIRECTORY_FILES, max_accesses)
+        .map_max_entries(names::ROW_GENERATIONS, settings.max_rows)
         .load(OBJECT)
         .context("the kernel or aya refused the object")
         .map_err(ProbeError::Load)
@@ -386,7 +386,7 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf, accesses: bool) -> Result<(), ProbeError> 
     };
     // The verifier takes its time; attaching is then quick.
     for (program, what) in programs(accesses).chain([EXITS]) {
-        verify::load(ebpf, btf, Target { program, what }).map_err(failed(what))?;
+        verifier::load(ebpf, btf, Target { program, what }).map_err(failed(what))?;
     }
     for (program, what) in programs(accesses) {
         let mut attach = || -> anyhow::Result<()> {

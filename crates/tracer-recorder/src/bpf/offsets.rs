@@ -9,7 +9,7 @@ use tracer_abi::{AbiTest, Config};
 
 use super::{
     ProbeError,
-    accesses::{self, Offered},
+    accesses::{self, AvailableMechanisms},
     btf::Btf,
     support::BTF_PATH,
 };
@@ -17,7 +17,8 @@ use syscalls::Abi;
 
 /// The offsets of the running kernel; the choices in the [`Config`] are left at 0. And why accesses
 /// to files and the like cannot be recorded, if so.
-pub(super) fn of_running_kernel() -> Result<(Config, Result<Offered, String>), ProbeError> {
+pub(super) fn of_running_kernel()
+-> Result<(Config, Result<AvailableMechanisms, String>), ProbeError> {
     let bad = |cause: anyhow::Error| ProbeError::BadBtf {
         path: BTF_PATH,
         cause,
@@ -121,9 +122,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_running_kernels_offsets_are_found_and_differ() {
+    fn running_kernels_offsets_are_found() {
         if !std::path::Path::new(BTF_PATH).exists() {
-            eprintln!("SKIPPED the_running_kernels_offsets: needs {BTF_PATH}");
+            eprintln!("SKIPPED running_kernels_offsets_are_found: needs {BTF_PATH}");
             return;
         }
         let (config, accesses) = of_running_kernel().unwrap();
@@ -146,9 +147,9 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_field_is_named() {
+    fn missing_field_is_named() {
         if !std::path::Path::new(BTF_PATH).exists() {
-            eprintln!("SKIPPED a_missing_field_is_named: needs {BTF_PATH}");
+            eprintln!("SKIPPED missing_field_is_named: needs {BTF_PATH}");
             return;
         }
         let bytes = fs::read(BTF_PATH).unwrap();

@@ -80,7 +80,7 @@ impl Hierarchy {
     ///
     /// # Errors
     /// [`CgroupError::Own`].
-    pub fn own(&self) -> Result<Cgroup, CgroupError> {
+    pub fn current(&self) -> Result<Cgroup, CgroupError> {
         let own = Process::myself()
             .and_then(|process| process.cgroups())
             .map_err(|error| CgroupError::Own(error.to_string()))?;
@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_machine_that_does_not_use_v2_is_refused() {
+    fn refuses_only_machines_that_use_cgroup_v1() {
         for (private, children, v1, expected) in [
             (true, false, true, true),
             // Mounted, used by somebody, or without v1: its cgroups can be told apart.

@@ -28,7 +28,7 @@ impl OwnCgroup {
     /// [`CgroupError::Create`].
     pub fn create(hierarchy: &Hierarchy) -> Result<Self, CgroupError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let parent = hierarchy.own()?;
+        let parent = hierarchy.current()?;
         let name = format!(
             "tracer-{}-{}",
             process::id(),
@@ -65,7 +65,7 @@ impl OwnCgroup {
     ///
     /// # Errors
     /// [`CgroupError::Enter`].
-    pub fn door(&self) -> Result<File, CgroupError> {
+    pub fn procs_file(&self) -> Result<File, CgroupError> {
         OpenOptions::new()
             .write(true)
             .open(self.cgroup.directory.join("cgroup.procs"))

@@ -301,12 +301,12 @@ impl<'a> Reader<'a> {
                 .wrong(pointer, "a filter with a defaultAction")
                 .unwrap_or_default();
         };
-        let lets_through = |rule: &Value| text(rule, "/action").is_some_and(passes);
+        let allows = |rule: &Value| text(rule, "/action").is_some_and(passes);
         let rules = value.pointer("/syscalls").and_then(Value::as_array);
         Seccomp::Filter {
             default_action: default_action.to_owned(),
             allows_all: passes(default_action)
-                && rules.is_none_or(|rules| rules.iter().all(lets_through)),
+                && rules.is_none_or(|rules| rules.iter().all(allows)),
         }
     }
 }

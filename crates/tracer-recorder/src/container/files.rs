@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_stay_in_their_directory() {
+    fn ids_cannot_leave_their_directory() {
         for text in [
             "",
             ".",
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn only_plain_files_of_the_right_owner_are_read() {
+    fn reads_only_regular_files_of_the_expected_owner() {
         let root = tempfile::tempdir().unwrap();
         let files = Files::new(root.path());
         fs::write(root.path().join("ok"), "{}").unwrap();
@@ -214,7 +214,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_id_and_no_path_leads_out(text in "[a./\\\\\u{0}-]{0,12}|\\PC{0,8}") {
+        fn ids_and_paths_cannot_escape_the_root(text in "[a./\\\\\u{0}-]{0,12}|\\PC{0,8}") {
             if let Ok(id) = Id::new(&text) {
                 let joined = Path::new("/x").join(id.as_str());
                 proptest::prop_assert_eq!(joined.parent(), Some(Path::new("/x")));

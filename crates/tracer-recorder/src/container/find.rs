@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    Container, ContainerError, Role, Sources, path::identify, resolve::resolve_in, state::Scan,
+    Container, ContainerError, MetadataSources, Role, path::identify, resolve::resolve_in,
+    state::Scan,
 };
 use crate::cgroup::{Cgroup, Hierarchy};
 
@@ -72,7 +73,7 @@ impl Selector {
     }
 
     /// Whether it is said by the container's name or pod, which may be told later than its id.
-    pub fn asks_names(&self) -> bool {
+    pub fn matches_by_name(&self) -> bool {
         !matches!(self, Self::All)
     }
 
@@ -156,7 +157,7 @@ pub struct Search {
 pub fn find(
     selector: &Selector,
     hierarchy: &Hierarchy,
-    sources: &Sources,
+    sources: &MetadataSources,
 ) -> Result<Search, ContainerError> {
     let search = walk(hierarchy.root(), sources)?;
     Ok(Search {
@@ -177,13 +178,13 @@ fn choose(mut found: Vec<Found>, selector: &Selector) -> Vec<Found> {
 }
 
 /// Every container below the root of a v2 hierarchy.
-fn walk(root: &Path, sources: &Sources) -> Result<Search, ContainerError> {
+fn walk(root: &Path, sources: &MetadataSources) -> Result<Search, ContainerError> {
     let error = |source| ContainerError::Walk {
         path: root.to_owned(),
         source,
     };
     fs::read_dir(root).map_err(error)?;
-    let scan = Scan::of(&sources.files);
+    let scan = Scan::from_files(&sources.files);
     let mut found = Vec::new();
     let mut open = vec![PathBuf::from("/")];
     while let Some(path) = open.pop() {

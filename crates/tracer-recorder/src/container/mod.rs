@@ -8,12 +8,12 @@
 //! 3. the CRI socket ([`cri`]): pod labels and digests, where it answers in time.
 //!
 //! Everything that is read was written by someone else. An id becomes a part of a path only as an
-//! [`Id`]; files are bounded ([`files`]); names become folders only through [`Key::folder`].
+//! [`Id`]; files are bounded ([`files`]); names become folders only through [`WorkloadKey::directory`].
 
+pub mod annotations;
 pub mod bundle;
 pub mod cri;
 mod error;
-pub mod facts;
 pub mod files;
 pub mod find;
 pub mod owner;
@@ -30,12 +30,12 @@ pub use self::{
     error::ContainerError,
     files::{Files, Id},
     find::{Found, Search, Selector, find},
-    owner::{Kind, Owner},
+    owner::{Owner, OwnerKind},
     path::{Driver, Engine, is_unit, pod_cgroup},
-    resolve::{Sources, named, resolve},
+    resolve::{MetadataSources, named, resolve},
     state::OciRuntime,
     warning::Warning,
-    workload::{Key, Role},
+    workload::{Role, WorkloadKey},
 };
 
 /// All that is known of a container. Names and labels are what others wrote: escape them before
@@ -75,7 +75,7 @@ pub struct Container {
     /// The user whose systemd made the cgroup, and who may name containers there at will.
     pub user: Option<u32>,
     /// The workload that it is an instance of.
-    pub workload: Key,
+    pub workload: WorkloadKey,
     /// Whether a runtime's files know it: if not, it is known by its cgroup's path alone.
     pub known: bool,
     /// What could not be found out, and why: sentences on one line each.

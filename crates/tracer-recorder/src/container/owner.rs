@@ -23,7 +23,7 @@ pub type Labels = BTreeMap<String, String>;
 
 /// The kind of an owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum OwnerKind {
     /// A Deployment.
     Deployment,
     /// A StatefulSet.
@@ -42,7 +42,7 @@ pub enum Kind {
     Pod,
 }
 
-impl Kind {
+impl OwnerKind {
     /// The name in recordings and folders, lower case.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -62,7 +62,7 @@ impl Kind {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Owner {
     /// Its kind.
-    pub kind: Kind,
+    pub kind: OwnerKind,
     /// Its name.
     pub name: String,
     /// Whether labels or annotations say so. Without them the shape of the name alone tells, and
@@ -88,7 +88,7 @@ pub fn owner(
         let name = node
             .and_then(|node| pod.strip_suffix(node.as_str())?.strip_suffix('-'))
             .unwrap_or(pod);
-        return certain(Kind::StaticPod, name);
+        return certain(OwnerKind::StaticPod, name);
     }
     let Some(labels) = labels else {
         return by_shape(pod);
@@ -101,8 +101,8 @@ pub fn owner(
     };
     if let Some(job) = label("batch.kubernetes.io/job-name").or(label("job-name")) {
         return match cron_job(job) {
-            Some(name) => certain(Kind::CronJob, name),
-            None => certain(Kind::Job, job),
+            Some(name) => certain(OwnerKind::CronJob, name),
+            None => certain(OwnerKind::Job, job),
         };
     }
     let revision = label("controller-revision-hash");
@@ -114,23 +114,23 @@ pub fn owner(
                 .is_some_and(|rest| rest.starts_with('-'))
         });
         if by_revision || label("statefulset.kubernetes.io/pod-name") == Some(pod) {
-            return certain(Kind::StatefulSet, set);
+            return certain(OwnerKind::StatefulSet, set);
         }
     }
     if revision.is_some()
         && let Some(set) = generated(pod)
     {
-        return certain(Kind::DaemonSet, set);
+        return certain(OwnerKind::DaemonSet, set);
     }
     for (key, kind) in [
-        ("rollouts-pod-template-hash", Kind::Rollout),
-        ("pod-template-hash", Kind::Deployment),
+        ("rollouts-pod-template-hash", OwnerKind::Rollout),
+        ("pod-template-hash", OwnerKind::Deployment),
     ] {
         if let Some(name) = label(key).and_then(|hash| of_replica_set(pod, hash)) {
             return certain(kind, name);
         }
     }
-    certain(Kind::Pod, pod)
+    certain(OwnerKind::Pod, pod)
 }
 
 fn is_static(annotations: &Labels) -> bool {
@@ -200,8 +200,8 @@ fn by_shape(pod: &str) -> Owner {
         ((8..=10).contains(&hash.len()) && is_random(hash) && !name.is_empty()).then_some(name)
     });
     let (kind, name) = match deployment {
-        Some(name) => (Kind::Deployment, name),
-        None => (Kind::Pod, pod),
+        Some(name) => (OwnerKind::Deployment, name),
+        None => (OwnerKind::Pod, pod),
     };
     Owner {
         kind,
@@ -221,7 +221,7 @@ mod tests {
             .collect()
     }
 
-    fn check(pod: &str, labels: &[(&str, &str)], kind: Kind, name: &str) {
+    fn check(pod: &str, labels: &[(&str, &str)], kind: OwnerKind, name: &str) {
         let owner = owner(pod, Some(&map(labels)), &Labels::new(), None);
         assert_eq!(
             (owner.kind, owner.name.as_str(), owner.certain),
@@ -231,22 +231,37 @@ mod tests {
     }
 
     #[test]
-    fn every_controller_is_told_by_its_mark() {
+    fn every_controller_is_recognised() {
         let hash = ("pod-template-hash", "5d8f9c7b6d");
-        check("web-5d8f9c7b6d-x2x4z", &[hash], Kind::Deployment, "web");
-        check("a-b-5d8f9c7b6d-x2x4z", &[hash], Kind::Deployment, "a-b");
+        check(
+            "web-5d8f9c7b6d-x2x4z",
+            &[hash],
+            OwnerKind::Deployment,
+            "web",
+        );
+        check(
+            "a-b-5d8f9c7b6d-x2x4z",
+            &[hash],
+            OwnerKind::Deployment,
+            "a-b",
+        );
         let rollout = ("rollouts-pod-template-hash", "7d8f9c7b6d");
-        check("web-7d8f9c7b6d-x2x4z", &[rollout], Kind::Rollout, "web");
+        check(
+            "web-7d8f9c7b6d-x2x4z",
+            &[rollout],
+            OwnerKind::Rollout,
+            "web",
+        );
         check(
             "db-0",
             &[("statefulset.kubernetes.io/pod-name", "db-0")],
-            Kind::StatefulSet,
+            OwnerKind::StatefulSet,
             "db",
         );
         check(
             "my-db-12",
             &[("controller-revision-hash", "my-db-6f8d7")],
-            Kind::StatefulSet,
+            OwnerKind::StatefulSet,
             "my-db",
         );
         check(
@@ -255,48 +270,48 @@ mod tests {
                 ("controller-revision-hash", "6f8d7c"),
                 ("pod-template-generation", "1"),
             ],
-            Kind::DaemonSet,
+            OwnerKind::DaemonSet,
             "fluentd",
         );
         // A random suffix may be all digits.
         check(
             "fluentd-22456",
             &[("controller-revision-hash", "6f8d7c")],
-            Kind::DaemonSet,
+            OwnerKind::DaemonSet,
             "fluentd",
         );
-        check("pi-x2x4z", &[("job-name", "pi")], Kind::Job, "pi");
+        check("pi-x2x4z", &[("job-name", "pi")], OwnerKind::Job, "pi");
         check(
             "pi-0-x2x4z",
             &[("batch.kubernetes.io/job-name", "pi")],
-            Kind::Job,
+            OwnerKind::Job,
             "pi",
         );
         check(
             "b-29012345-x2x4z",
             &[("job-name", "b-29012345")],
-            Kind::CronJob,
+            OwnerKind::CronJob,
             "b",
         );
         check(
             "b-2026-x2x4z",
             &[("job-name", "b-2026")],
-            Kind::Job,
+            OwnerKind::Job,
             "b-2026",
         );
-        check("shell", &[("app", "shell")], Kind::Pod, "shell");
+        check("shell", &[("app", "shell")], OwnerKind::Pod, "shell");
         // A mark that does not fit the name is no mark.
-        check("shell", &[hash], Kind::Pod, "shell");
+        check("shell", &[hash], OwnerKind::Pod, "shell");
         check(
             "shell-0",
             &[("statefulset.kubernetes.io/pod-name", "other-0")],
-            Kind::Pod,
+            OwnerKind::Pod,
             "shell-0",
         );
     }
 
     #[test]
-    fn long_names_are_cut_the_same_way_for_all_replicas() {
+    fn truncated_names_agree_across_replicas() {
         let hash = ("pod-template-hash", "5d8f9c7b6d");
         for length in [47, 50, 53, 57, 58, 70] {
             let deployment = "d".repeat(length);
@@ -305,13 +320,23 @@ mod tests {
                 .take(58)
                 .collect();
             let name: String = deployment.chars().take(58).collect();
-            check(&format!("{base}x2x4z"), &[hash], Kind::Deployment, &name);
-            check(&format!("{base}bcdfg"), &[hash], Kind::Deployment, &name);
+            check(
+                &format!("{base}x2x4z"),
+                &[hash],
+                OwnerKind::Deployment,
+                &name,
+            );
+            check(
+                &format!("{base}bcdfg"),
+                &[hash],
+                OwnerKind::Deployment,
+                &name,
+            );
         }
     }
 
     #[test]
-    fn static_pods_are_told_by_annotation() {
+    fn static_pods_are_recognised_by_annotation() {
         let annotations = map(&[("kubernetes.io/config.source", "file")]);
         let found = owner(
             "etcd-node-1",
@@ -319,23 +344,29 @@ mod tests {
             &annotations,
             Some("Node-1"),
         );
-        assert_eq!((found.kind, found.name.as_str()), (Kind::StaticPod, "etcd"));
+        assert_eq!(
+            (found.kind, found.name.as_str()),
+            (OwnerKind::StaticPod, "etcd")
+        );
         let found = owner("etcd-node-1", None, &annotations, None);
         assert_eq!(
             (found.kind, found.name.as_str()),
-            (Kind::StaticPod, "etcd-node-1")
+            (OwnerKind::StaticPod, "etcd-node-1")
         );
         let api = map(&[("kubernetes.io/config.source", "api")]);
-        assert_eq!(owner("x", Some(&Labels::new()), &api, None).kind, Kind::Pod);
+        assert_eq!(
+            owner("x", Some(&Labels::new()), &api, None).kind,
+            OwnerKind::Pod
+        );
     }
 
     #[test]
-    fn without_labels_the_name_is_a_guess() {
+    fn owner_is_a_guess_without_labels() {
         for (pod, kind, name) in [
-            ("web-5d8f9c7b6d-x2x4z", Kind::Deployment, "web"),
-            ("web-x2x4z", Kind::Pod, "web-x2x4z"),
-            ("web", Kind::Pod, "web"),
-            ("", Kind::Pod, ""),
+            ("web-5d8f9c7b6d-x2x4z", OwnerKind::Deployment, "web"),
+            ("web-x2x4z", OwnerKind::Pod, "web-x2x4z"),
+            ("web", OwnerKind::Pod, "web"),
+            ("", OwnerKind::Pod, ""),
         ] {
             let owner = owner(pod, None, &Labels::new(), None);
             assert_eq!(
@@ -347,7 +378,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_pod_has_an_owner(pod in "[a-z0-9-]{0,70}|\\PC{0,20}", hash in "\\PC{0,12}", key in 0_usize..5) {
+        fn every_pod_has_an_owner(pod in "[a-z0-9-]{0,70}|\\PC{0,20}", hash in "\\PC{0,12}", key in 0_usize..5) {
             let key = ["job-name", "pod-template-hash", "controller-revision-hash", "x", "statefulset.kubernetes.io/pod-name"][key];
             let found = owner(&pod, Some(&map(&[(key, &hash)])), &Labels::new(), Some(&hash));
             proptest::prop_assert!(found.name == hash || pod.starts_with(&found.name) || hash.starts_with(&found.name));

@@ -45,7 +45,7 @@ pub enum Driver {
 
 /// What a path says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct CgroupIdentity {
     /// The engine.
     pub engine: Engine,
     /// The driver.
@@ -75,7 +75,7 @@ enum Part<'a> {
 ///
 /// The outermost container on the path is the answer: what a container makes below its own cgroup
 /// (crun's `container`, systemd inside, Docker or Kubernetes inside) is part of it.
-pub fn identify(path: &str) -> Option<Identity> {
+pub fn identify(path: &str) -> Option<CgroupIdentity> {
     let parts = parts(path);
     let mut pod_uid = None;
     let mut in_pods = false;
@@ -96,7 +96,7 @@ pub fn identify(path: &str) -> Option<Identity> {
         let parent = at.checked_sub(1).and_then(|at| parts.get(at)).copied();
         match part_of(part, parent, in_pods) {
             Part::Container(engine, driver, id) => {
-                return Some(Identity {
+                return Some(CgroupIdentity {
                     engine,
                     driver,
                     id: id.to_owned(),
@@ -114,7 +114,7 @@ pub fn identify(path: &str) -> Option<Identity> {
 
 /// The systemd unit that a cgroup belongs to; within a user's systemd, the unit there
 /// (systemd, src/basic/cgroup-util.c: cg_path_get_unit, cg_path_get_user_unit).
-pub fn unit(path: &str) -> Option<Identity> {
+pub fn unit(path: &str) -> Option<CgroupIdentity> {
     const KINDS: [&str; 5] = [".service", ".scope", ".socket", ".mount", ".swap"];
     let parts = parts(path);
     let mut manager = None;
@@ -133,7 +133,7 @@ pub fn unit(path: &str) -> Option<Identity> {
         }
     }
     let (at, name) = manager?;
-    Some(Identity {
+    Some(CgroupIdentity {
         engine: Engine::Systemd,
         driver: Driver::Systemd,
         id: name.to_owned(),

@@ -3,20 +3,20 @@
 use std::path::Path;
 
 use super::{
-    Container, ContainerError, Image, Key, Pod, Role, Warning,
+    Container, ContainerError, Image, Pod, Role, Warning, WorkloadKey,
+    annotations::AnnotationInfo,
     bundle::{Bundle, Privileged, Security},
     cri::{CriContainer, Snapshot},
-    facts::Facts,
     files::{Files, Id},
     owner::{Labels, owner},
-    path::{Engine, Identity, identify, is_within},
+    path::{CgroupIdentity, Engine, identify, is_within},
     state::{self, Scan, State},
-    workload::{plain, role},
+    workload::{plain_workload, role},
 };
 
 /// Where containers are looked up.
 #[derive(Clone, Debug)]
-pub struct Sources {
+pub struct MetadataSources {
     /// Below which root runtimes keep their state.
     pub files: Files,
     /// What CRI said.
@@ -27,7 +27,7 @@ pub struct Sources {
     pub problems: Vec<String>,
 }
 
-impl Sources {
+impl MetadataSources {
     /// The files below `/`, and no CRI.
     pub fn local() -> Self {
         Self {
@@ -55,12 +55,11 @@ impl Sources {
 /// runc and crun write their files after they made the cgroup: ask again at the container's first
 /// exec, when the answer had `unresolved` parts or was `None`. A path that tells no id makes tracer
 /// read the files of all containers of runc, crun and containerd.
-pub fn resolve(path: &str, sources: &Sources) -> Option<Container> {
+pub fn resolve(path: &str, sources: &MetadataSources) -> Option<Container> {
     match identify(path) {
         Some(identity) => Some(identified(&identity, sources)),
-        None => {
-            named_by_id(path, sources).or_else(|| scanned(path, sources, &Scan::of(&sources.files)))
-        }
+        None => named_by_id(path, sources)
+            .or_else(|| scanned(path, sources, &Scan::from_files(&sources.files))),
     }
 }
 
@@ -68,7 +67,7 @@ pub fn resolve(path: &str, sources: &Sources) -> Option<Container> {
 /// look instead of one at each container's files.
 ///
 /// Files that are there and cannot be read tell at least that there is a container of that id.
-fn named_by_id(path: &str, sources: &Sources) -> Option<Container> {
+fn named_by_id(path: &str, sources: &MetadataSources) -> Option<Container> {
     let parts = path.split('/').filter(|part| !part.is_empty());
     let (id, lookup) = parts
         .filter_map(|part| Id::new(part).ok())
@@ -90,12 +89,12 @@ fn named_by_id(path: &str, sources: &Sources) -> Option<Container> {
 /// The container of that id, when a cgroup lies where plain runc and crun put it by default, although
 /// no file tells of it any more: one that lived for milliseconds. A user's own cgroups, which that
 /// user names, are not taken for it.
-pub fn named(path: &str, id: &str, sources: &Sources) -> Option<Container> {
+pub fn named(path: &str, id: &str, sources: &MetadataSources) -> Option<Container> {
     let at = path
         .split('/')
         .position(|part| part == id && !id.is_empty())?;
     let parts: Vec<_> = path.split('/').take(at + 1).collect();
-    let identity = Identity {
+    let identity = CgroupIdentity {
         engine: Engine::Unknown,
         driver: super::Driver::Cgroupfs,
         id: id.to_owned(),
@@ -107,21 +106,21 @@ pub fn named(path: &str, id: &str, sources: &Sources) -> Option<Container> {
 }
 
 /// As [`resolve`], where the files were read already.
-pub(super) fn resolve_in(path: &str, sources: &Sources, scan: &Scan) -> Option<Container> {
+pub(super) fn resolve_in(path: &str, sources: &MetadataSources, scan: &Scan) -> Option<Container> {
     match identify(path) {
         Some(identity) => Some(identified(&identity, sources)),
         None => scanned(path, sources, scan),
     }
 }
 
-fn scanned(path: &str, sources: &Sources, scan: &Scan) -> Option<Container> {
+fn scanned(path: &str, sources: &MetadataSources, scan: &Scan) -> Option<Container> {
     let state = scan.outermost(path)?;
     let cgroup = state.cgroup.clone()?;
     Some(identified(&of_state(state, cgroup), sources))
 }
 
-fn of_state(state: &State, cgroup: String) -> Identity {
-    Identity {
+fn of_state(state: &State, cgroup: String) -> CgroupIdentity {
+    CgroupIdentity {
         engine: state.engine.unwrap_or(Engine::Unknown),
         driver: super::Driver::Cgroupfs,
         id: state.id.as_str().to_owned(),
@@ -131,7 +130,7 @@ fn of_state(state: &State, cgroup: String) -> Identity {
     }
 }
 
-fn identified(identity: &Identity, sources: &Sources) -> Container {
+fn identified(identity: &CgroupIdentity, sources: &MetadataSources) -> Container {
     let mut unresolved = Vec::new();
     let state = known_state(identity, sources, &mut unresolved);
     let bundle = bundle(state.as_ref(), sources, &mut unresolved);
@@ -139,14 +138,14 @@ fn identified(identity: &Identity, sources: &Sources) -> Container {
         .as_ref()
         .map(|state| state.labels.clone())
         .unwrap_or_default();
-    let mut facts = Facts::read(
+    let mut facts = AnnotationInfo::read(
         bundle
             .as_ref()
             .map_or(&labels, |bundle| &bundle.annotations),
     );
-    let of_labels = Facts::read(&labels);
+    let of_labels = AnnotationInfo::read(&labels);
     if facts.pod.is_none() {
-        facts = Facts {
+        facts = AnnotationInfo {
             engine: facts.engine,
             ..of_labels
         };
@@ -215,7 +214,10 @@ fn identified(identity: &Identity, sources: &Sources) -> Container {
         attempt: cri.map(|cri| cri.attempt).or(facts.attempt),
         pid: state.and_then(|state| state.pid),
         args,
-        warnings: security.as_ref().map(Warning::of).unwrap_or_default(),
+        warnings: security
+            .as_ref()
+            .map(Warning::from_security)
+            .unwrap_or_default(),
         security,
         user: identity.user,
         workload,
@@ -225,8 +227,8 @@ fn identified(identity: &Identity, sources: &Sources) -> Container {
 }
 
 fn known_state(
-    identity: &Identity,
-    sources: &Sources,
+    identity: &CgroupIdentity,
+    sources: &MetadataSources,
     unresolved: &mut Vec<String>,
 ) -> Option<State> {
     let id = match Id::new(&identity.id) {
@@ -249,7 +251,7 @@ fn known_state(
 
 fn bundle(
     state: Option<&State>,
-    sources: &Sources,
+    sources: &MetadataSources,
     unresolved: &mut Vec<String>,
 ) -> Option<Bundle> {
     match state::config(&sources.files, state?) {
@@ -278,10 +280,10 @@ struct PodLabels {
 /// The pod's labels: from CRI, else from where CRI-O writes them, the sandbox's bundle.
 fn pod_labels(
     cri: Option<&CriContainer>,
-    facts: &Facts,
+    facts: &AnnotationInfo,
     docker: &Labels,
-    sources: &Sources,
-    identity: &Identity,
+    sources: &MetadataSources,
+    identity: &CgroupIdentity,
 ) -> PodLabels {
     if let Some(cri) = cri {
         return PodLabels {
@@ -301,7 +303,7 @@ fn pod_labels(
         let (parent, _) = identity.cgroup.rsplit_once('/')?;
         let state = state::by_id(&sources.files, &id, parent).state?;
         let config = state::config(&sources.files, &state).ok()??;
-        let facts = Facts::read(&Bundle::read(&config).annotations);
+        let facts = AnnotationInfo::read(&Bundle::read(&config).annotations);
         (facts.sandbox).then_some(PodLabels {
             labels: facts.labels,
             annotations: facts.annotations,
@@ -315,11 +317,11 @@ fn pod_labels(
 }
 
 fn pod(
-    identity: &Identity,
+    identity: &CgroupIdentity,
     cri: Option<&CriContainer>,
-    facts: &Facts,
+    facts: &AnnotationInfo,
     pod_labels: &PodLabels,
-    sources: &Sources,
+    sources: &MetadataSources,
     unresolved: &mut Vec<String>,
 ) -> Option<Pod> {
     let name = first([cri.map(|cri| cri.pod.as_str()), facts.pod.as_deref()]);
@@ -388,13 +390,13 @@ fn security(mut security: Security, state: Option<&State>) -> Security {
 }
 
 fn workload(
-    identity: &Identity,
+    identity: &CgroupIdentity,
     engine: Engine,
     pod: Option<&Pod>,
     name: Option<&str>,
     role: Role,
     args: &[String],
-) -> Key {
+) -> WorkloadKey {
     // No container's name has upper case: this is what Docker's kubelet called it.
     let name = if role == Role::Sandbox {
         Some("POD")
@@ -406,13 +408,13 @@ fn workload(
             owner: Some(owner),
             namespace,
             ..
-        }) if name.is_some() => Key::pod(namespace, owner, name.unwrap_or_default()),
+        }) if name.is_some() => WorkloadKey::pod(namespace, owner, name.unwrap_or_default()),
         // One of a pod that has no name must not be taken for another of the same command.
-        Some(_) => Key::Cgroup(identity.cgroup.clone()),
-        None => plain(engine, &identity.id, name, args, &identity.cgroup),
+        Some(_) => WorkloadKey::Cgroup(identity.cgroup.clone()),
+        None => plain_workload(engine, &identity.id, name, args, &identity.cgroup),
     };
     match identity.user {
-        Some(user) => Key::User(user, Box::new(key)),
+        Some(user) => WorkloadKey::User(user, Box::new(key)),
         None => key,
     }
 }

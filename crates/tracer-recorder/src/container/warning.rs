@@ -22,7 +22,7 @@ pub enum Warning {
 
 impl Warning {
     /// The warnings that a container's bundle gives.
-    pub fn of(security: &Security) -> Vec<Self> {
+    pub fn from_security(security: &Security) -> Vec<Self> {
         let mut warnings = Vec::new();
         warnings.extend(security.privileged.map(Self::Privileged));
         if security.uid == Some(0) && !security.user_namespace {
@@ -84,10 +84,13 @@ mod tests {
     use crate::container::bundle::Bundle;
 
     #[test]
-    fn warnings_follow_from_the_bundle() {
+    fn warnings_are_derived_from_the_bundle() {
         let codes = |config: serde_json::Value| -> Vec<&'static str> {
             let security = Bundle::read(&config).security;
-            Warning::of(&security).iter().map(Warning::code).collect()
+            Warning::from_security(&security)
+                .iter()
+                .map(Warning::code)
+                .collect()
         };
         use serde_json::json;
         assert_eq!(codes(json!({})), ["root-user", "seccomp-unconfined"]);
@@ -111,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_text_stays_on_its_line() {
+    fn hostile_text_stays_on_one_line() {
         let text = Warning::FilterInPlace("\u{1b}[2J\n".to_owned()).to_string();
         assert!(!text.contains(['\n', '\u{1b}']), "{text:?}");
     }

@@ -5,19 +5,19 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{
-    owner::{Kind, Labels, Owner},
+    owner::{Labels, Owner, OwnerKind},
     path::Engine,
 };
 
 /// What gets one profile. Containers with equal keys are instances of one workload.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Key {
+pub enum WorkloadKey {
     /// A container of an owner in Kubernetes.
     Pod {
         /// The namespace.
         namespace: String,
         /// The owner's kind.
-        kind: Kind,
+        kind: OwnerKind,
         /// The owner's name.
         owner: String,
         /// The container's name in the pod.
@@ -30,10 +30,10 @@ pub enum Key {
     /// A container of which only the cgroup is known.
     Cgroup(String),
     /// A container of a user's own, who may call it anything: never the same as one of the system.
-    User(u32, Box<Key>),
+    User(u32, Box<WorkloadKey>),
 }
 
-impl Key {
+impl WorkloadKey {
     /// The key of a container in a pod.
     pub fn pod(namespace: &str, owner: &Owner, container: &str) -> Self {
         Self::Pod {
@@ -50,17 +50,17 @@ impl Key {
     ///
     /// `<namespace>_<kind>-<owner>_<container>` in a pod: a name in Kubernetes has no underscore,
     /// and without the kind a Deployment and a StatefulSet of one name would be one folder.
-    pub fn folder(&self, clean: impl Fn(&str) -> String) -> String {
+    pub fn directory(&self, clean: impl Fn(&str) -> String) -> String {
         const MAX: usize = 180;
         let whole = self.unsafe_name();
         // A cleaner that takes the last part of a path must see no path.
         let cleaned = clean(&whole.replace('/', "_"));
-        let plain = match self {
+        let plain_workload = match self {
             Self::Pod { .. } => whole.matches('_').count() == 2,
             Self::Named(name) => !looks_made(name),
             _ => false,
         };
-        if plain && cleaned == whole && whole.len() <= MAX {
+        if plain_workload && cleaned == whole && whole.len() <= MAX {
             return cleaned;
         }
         let hash = fnv1a(format!("{self:?}").as_bytes());
@@ -87,7 +87,7 @@ impl Key {
 }
 
 /// For messages; escape it before it reaches a terminal.
-impl fmt::Display for Key {
+impl fmt::Display for WorkloadKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pod {
@@ -177,24 +177,24 @@ pub fn role(container: &str, labels: &Labels, pod_annotations: &Labels) -> Role 
 }
 
 /// What the key of a container that is in no pod is.
-pub(super) fn plain(
+pub(super) fn plain_workload(
     engine: Engine,
     id: &str,
     name: Option<&str>,
     args: &[String],
     cgroup: &str,
-) -> Key {
+) -> WorkloadKey {
     if let Some(name) = name {
-        return Key::Named(name.to_owned());
+        return WorkloadKey::Named(name.to_owned());
     }
     // Plain runc, crun and ctr: the id is the name that somebody gave; a generated one is not.
     let generated = id.len() == 64 && id.bytes().all(|b| b.is_ascii_hexdigit());
     if !generated && engine != Engine::Systemd {
-        return Key::Named(id.to_owned());
+        return WorkloadKey::Named(id.to_owned());
     }
     match args.first().filter(|command| !command.is_empty()) {
-        Some(command) => Key::Command(command.clone()),
-        None => Key::Cgroup(cgroup.to_owned()),
+        Some(command) => WorkloadKey::Command(command.clone()),
+        None => WorkloadKey::Cgroup(cgroup.to_owned()),
     }
 }
 
@@ -236,52 +236,52 @@ mod tests {
         }
     }
 
-    fn pod(namespace: &str, kind: Kind, owner: &str, container: &str) -> Key {
+    fn pod(namespace: &str, kind: OwnerKind, owner: &str, container: &str) -> WorkloadKey {
         let owner = Owner {
             kind,
             name: owner.to_owned(),
             certain: true,
         };
-        Key::pod(namespace, &owner, container)
+        WorkloadKey::pod(namespace, &owner, container)
     }
 
     #[test]
     fn ordinary_names_are_kept() {
-        let key = pod("shop", Kind::Deployment, "web", "nginx");
-        assert_eq!(key.folder(clean), "shop_deployment-web_nginx");
+        let key = pod("shop", OwnerKind::Deployment, "web", "nginx");
+        assert_eq!(key.directory(clean), "shop_deployment-web_nginx");
         assert_eq!(key.to_string(), "shop/web/nginx");
-        assert_eq!(Key::Named("db".to_owned()).folder(clean), "db");
+        assert_eq!(WorkloadKey::Named("db".to_owned()).directory(clean), "db");
     }
 
     #[test]
-    fn no_two_keys_share_a_folder() {
+    fn distinct_keys_have_distinct_directories() {
         let keys = [
-            pod("a", Kind::Deployment, "b", "c"),
-            pod("a", Kind::StatefulSet, "b", "c"),
-            pod("a", Kind::Pod, "deployment-b", "c"),
-            pod("a_b", Kind::Pod, "c", "d"),
-            pod("a", Kind::Pod, "b_c", "d"),
-            Key::Named("a/b".to_owned()),
-            Key::Named("a_b".to_owned()),
-            Key::Named("a\nb".to_owned()),
-            Key::Command("/bin/sh".to_owned()),
-            Key::Command("/usr/bin/sh".to_owned()),
-            Key::Command("sh".to_owned()),
-            Key::Named("sh".to_owned()),
-            Key::Named("a_deployment-b_c".to_owned()),
-            Key::Named("user1000.sh".to_owned()),
-            Key::Named("x".repeat(190)),
-            Key::Named("x".repeat(191)),
-            Key::Cgroup("/a/b".to_owned()),
-            Key::User(1000, Box::new(Key::Named("sh".to_owned()))),
+            pod("a", OwnerKind::Deployment, "b", "c"),
+            pod("a", OwnerKind::StatefulSet, "b", "c"),
+            pod("a", OwnerKind::Pod, "deployment-b", "c"),
+            pod("a_b", OwnerKind::Pod, "c", "d"),
+            pod("a", OwnerKind::Pod, "b_c", "d"),
+            WorkloadKey::Named("a/b".to_owned()),
+            WorkloadKey::Named("a_b".to_owned()),
+            WorkloadKey::Named("a\nb".to_owned()),
+            WorkloadKey::Command("/bin/sh".to_owned()),
+            WorkloadKey::Command("/usr/bin/sh".to_owned()),
+            WorkloadKey::Command("sh".to_owned()),
+            WorkloadKey::Named("sh".to_owned()),
+            WorkloadKey::Named("a_deployment-b_c".to_owned()),
+            WorkloadKey::Named("user1000.sh".to_owned()),
+            WorkloadKey::Named("x".repeat(190)),
+            WorkloadKey::Named("x".repeat(191)),
+            WorkloadKey::Cgroup("/a/b".to_owned()),
+            WorkloadKey::User(1000, Box::new(WorkloadKey::Named("sh".to_owned()))),
         ];
         let folders: std::collections::BTreeSet<String> =
-            keys.iter().map(|key| key.folder(clean)).collect();
+            keys.iter().map(|key| key.directory(clean)).collect();
         assert_eq!(folders.len(), keys.len(), "{folders:#?}");
     }
 
     #[test]
-    fn roles_are_read_where_they_are_written() {
+    fn roles_are_read_from_labels_and_annotations() {
         let map =
             |key: &str, value: &str| -> Labels { [(key.to_owned(), value.to_owned())].into() };
         let none = Labels::new();
@@ -313,17 +313,17 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_folder_leads_out(a in "\\PC{0,20}|[./_\\n]{0,9}", b in "\\PC{0,300}", c in "[a-z]{0,9}") {
+        fn directory_names_are_safe(a in "\\PC{0,20}|[./_\\n]{0,9}", b in "\\PC{0,300}", c in "[a-z]{0,9}") {
             for key in [
-                pod(&a, Kind::Pod, &b, &c),
-                Key::Named(a.clone()),
-                Key::Command(b.clone()),
-                Key::User(7, Box::new(Key::Cgroup(format!("/{b}/{a}")))),
+                pod(&a, OwnerKind::Pod, &b, &c),
+                WorkloadKey::Named(a.clone()),
+                WorkloadKey::Command(b.clone()),
+                WorkloadKey::User(7, Box::new(WorkloadKey::Cgroup(format!("/{b}/{a}")))),
             ] {
-                let folder = key.folder(clean);
-                proptest::prop_assert!(!folder.is_empty() && folder.len() <= 200);
-                proptest::prop_assert!(folder.starts_with(|c: char| c.is_ascii_alphanumeric()));
-                proptest::prop_assert!(folder.chars().all(|c| c.is_ascii_alphanumeric() || "._+@-".contains(c)));
+                let directory = key.directory(clean);
+                proptest::prop_assert!(!directory.is_empty() && directory.len() <= 200);
+                proptest::prop_assert!(directory.starts_with(|c: char| c.is_ascii_alphanumeric()));
+                proptest::prop_assert!(directory.chars().all(|c| c.is_ascii_alphanumeric() || "._+@-".contains(c)));
             }
         }
     }

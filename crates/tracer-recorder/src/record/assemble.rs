@@ -2,17 +2,17 @@
 
 use std::collections::HashMap;
 
-use super::{describe, instance::Watched};
+use super::{convert, instance::TrackedInstance};
 use crate::bpf::{Mechanisms, support};
 use syscalls::Machine;
 use tracer_core::recording::{
-    Accesses, Call, Coverage, Discovery, Host, Instance, Losses, Observations, Phase, Reason,
-    ReasonCode, Recording, SCHEMA, Workload,
+    Accesses, Coverage, Discovery, Host, Instance, Losses, Observations, Phase, Reason, ReasonCode,
+    Recording, SCHEMA, SyscallId, Workload,
 };
 
 /// A workload to make a recording of, when a session ends.
 #[derive(Clone, Debug)]
-pub struct Ending {
+pub struct FinishedWorkload {
     /// What was recorded.
     pub workload: Workload,
     /// Its instances, by number.
@@ -22,7 +22,7 @@ pub struct Ending {
 }
 
 /// What is known of the session and not of a workload.
-pub(super) struct Whole {
+pub(super) struct SessionTotals {
     pub(super) machine: Machine,
     /// Calls counted; `None` when not all of them were the workload's.
     pub(super) calls: Option<u64>,
@@ -33,18 +33,18 @@ pub(super) struct Whole {
 
 /// A recording of each workload.
 pub(super) fn recordings(
-    mut endings: Vec<Ending>,
-    instances: &[Watched],
+    mut finished_workloads: Vec<FinishedWorkload>,
+    instances: &[TrackedInstance],
     observations: Observations,
     accesses: Accesses,
-    whole: &Whole,
+    whole: &SessionTotals,
 ) -> Vec<Recording> {
-    for ending in &mut endings {
+    for ending in &mut finished_workloads {
         // Numbers of what was left are used again: they say nothing of who came first.
         let began = |number: &u32| instances.get(*number as usize).map(|watched| watched.began);
         ending.instances.sort_by_key(began);
     }
-    let places: HashMap<u32, (usize, u32)> = endings
+    let places: HashMap<u32, (usize, u32)> = finished_workloads
         .iter()
         .enumerate()
         .flat_map(|(part, ending)| {
@@ -52,7 +52,7 @@ pub(super) fn recordings(
             numbers.map(move |(of, number)| (*of, (part, number)))
         })
         .collect();
-    let reasons: Vec<Vec<Reason>> = endings
+    let reasons: Vec<Vec<Reason>> = finished_workloads
         .iter()
         .map(|ending| {
             ending
@@ -66,9 +66,13 @@ pub(super) fn recordings(
                 .collect()
         })
         .collect();
-    let parts = observations.split(endings.len(), |number| places.get(&number).copied());
-    let accesses = accesses.split(endings.len(), |number| places.get(&number).copied());
-    endings
+    let parts = observations.split(finished_workloads.len(), |number| {
+        places.get(&number).copied()
+    });
+    let accesses = accesses.split(finished_workloads.len(), |number| {
+        places.get(&number).copied()
+    });
+    finished_workloads
         .into_iter()
         .zip(reasons)
         .zip(parts.into_iter().zip(accesses))
@@ -96,7 +100,7 @@ pub(super) fn recordings(
                         .filter_map(|number| instances.get(*number as usize))
                         .map(|watched| instance(watched, whole.calls))
                         .collect(),
-                    providers: describe::providers(whole.machine.native, &whole.mechanisms),
+                    providers: convert::providers(whole.machine.native, &whole.mechanisms),
                     syscalls: observations.into_syscalls(),
                     files: Vec::new(),
                     capabilities: Vec::new(),
@@ -108,14 +112,14 @@ pub(super) fn recordings(
                     merged: None,
                 };
                 recording.set_accesses(accesses);
-                recording.coverage.discovery = Some(Discovery::of(&recording));
+                recording.coverage.discovery = Some(Discovery::from_recording(&recording));
                 recording
             },
         )
         .collect()
 }
 
-fn instance(watched: &Watched, calls: Option<u64>) -> Instance {
+fn instance(watched: &TrackedInstance, calls: Option<u64>) -> Instance {
     Instance {
         source: watched.subject.source,
         host: None,
@@ -129,7 +133,11 @@ fn instance(watched: &Watched, calls: Option<u64>) -> Instance {
 }
 
 /// What is known of an instance against its completeness.
-fn instance_reasons(watched: &Watched, number: u32, observations: &Observations) -> Vec<Reason> {
+fn instance_reasons(
+    watched: &TrackedInstance,
+    number: u32,
+    observations: &Observations,
+) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if !watched.subject.start_observed {
         reasons.push(Reason {
@@ -137,13 +145,13 @@ fn instance_reasons(watched: &Watched, number: u32, observations: &Observations)
             text: "the workload was running before the recording began: what it did at its start was not seen; record it from its start".to_owned(),
         });
     }
-    if watched.state.blind {
+    if watched.state.missed_filter {
         reasons.push(Reason {
             code: ReasonCode::FilterInPlace,
             text: "a seccomp filter was in place before tracer watched what it stops: calls that it stopped then were not seen; record the workload from its start, or without the filter".to_owned(),
         });
     }
-    if watched.state.left {
+    if watched.state.escaped {
         reasons.push(Reason {
             code: ReasonCode::LeftCgroup,
             text: "a process of the workload went to another cgroup, where it was not seen any more; record that cgroup, or run the command without what moves it (sudo, systemd-run, a container runtime)".to_owned(),
@@ -151,9 +159,9 @@ fn instance_reasons(watched: &Watched, number: u32, observations: &Observations)
     }
     // Restored from a checkpoint, or put there by hand: no program is ever started, and nothing
     // tells the workload from a runtime.
-    if watched.kind.is_to_start()
+    if watched.kind.is_prestart()
         && !watched.state.started
-        && (observations.has(number, Phase::Setup) || observations.has(number, Phase::Window))
+        && (observations.has(number, Phase::Setup) || observations.has(number, Phase::RuntimeInit))
     {
         reasons.push(Reason {
             code: ReasonCode::NotStarted,
@@ -164,13 +172,13 @@ fn instance_reasons(watched: &Watched, number: u32, observations: &Observations)
 }
 
 /// What the observations themselves say, and the session.
-fn workload_reasons(observations: &Observations, whole: &Whole) -> Vec<Reason> {
+fn workload_reasons(observations: &Observations, whole: &SessionTotals) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let io_uring = whole.machine.abis().into_iter().any(|abi| {
         ["io_uring_setup", "io_uring_enter", "io_uring_register"]
             .into_iter()
             .filter_map(|name| abi.syscall_number(name))
-            .any(|nr| observations.contains(Call { abi, nr }))
+            .any(|nr| observations.contains(SyscallId { abi, nr }))
     });
     if io_uring {
         reasons.push(Reason {

@@ -15,16 +15,17 @@ use tokio::time;
 use tracer_abi::EXE_UNKNOWN;
 
 use super::{
-    Ending, RecordError, Session, Subject, Watcher, describe,
-    instance::Watched,
-    novelty::nothing_new,
-    roster::{Roster, announce, source},
+    FinishedWorkload, InstanceInfo, ProgressListener, RecordError, Session,
+    container_tracker::{ContainerTracker, announce, source},
+    convert,
+    discovery::describe_quiet,
+    instance::TrackedInstance,
     signals::Signals,
 };
 use crate::{
-    bpf::{Kind, Settings},
+    bpf::{CgroupKind, Settings},
     cgroup::{Cgroup, Hierarchy},
-    container::{self, Container, Key, Selector, Sources},
+    container::{self, Container, MetadataSources, Selector, WorkloadKey},
 };
 use tracer_core::recording::{Reason, ReasonCode, Recording, Workload};
 
@@ -35,7 +36,7 @@ const CHECKPOINT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Request {
     /// What was asked for.
-    pub wanted: Vec<Wanted>,
+    pub wanted: Vec<RecordTarget>,
     /// Whether to wait for what does not run yet.
     pub wait: bool,
     /// When to end.
@@ -52,7 +53,7 @@ pub struct Request {
 
 /// What a user asked for.
 #[derive(Clone, Debug)]
-pub enum Wanted {
+pub enum RecordTarget {
     /// A cgroup, by its directory or path.
     Cgroup(String),
     /// Containers.
@@ -70,13 +71,13 @@ pub struct Naming {
 
 impl Naming {
     /// `first` is the workload that gets the name that was given.
-    fn of_container(&self, container: &Container, first: Option<&Key>) -> String {
+    fn of_container(&self, container: &Container, first: Option<&WorkloadKey>) -> String {
         let given = self.given.clone();
         let is_first = first.is_none_or(|first| *first == container.workload);
         given.filter(|_| is_first).unwrap_or_else(|| {
             container
                 .workload
-                .folder(|text| (self.clean)(text.as_ref()))
+                .directory(|text| (self.clean)(text.as_ref()))
         })
     }
 
@@ -89,7 +90,8 @@ impl Naming {
     /// A container of which only the path is known: the whole path, as two containers may well have
     /// the same last part.
     fn of_unknown(&self, path: &Path) -> String {
-        Key::Cgroup(path.display().to_string()).folder(|text| (self.clean)(text.as_ref()))
+        WorkloadKey::Cgroup(path.display().to_string())
+            .directory(|text| (self.clean)(text.as_ref()))
     }
 }
 
@@ -111,11 +113,11 @@ type Found = (Cgroup, Option<Container>);
 pub struct Attachment {
     request: Request,
     session: Session,
-    roster: Roster,
+    tracker: ContainerTracker,
     /// Cgroups that are no containers.
     plain: Vec<(u32, Cgroup)>,
     /// The workload that has the name that was given: the first one.
-    named: Option<Key>,
+    named: Option<WorkloadKey>,
     /// Whether it was said that others have names of their own.
     told_of_name: bool,
     /// Keeps a private mount, too, as long as paths below it are used.
@@ -128,7 +130,10 @@ impl Attachment {
     ///
     /// # Errors
     /// [`RecordError::Cgroup`], [`RecordError::NoContainer`] when something is not there.
-    pub async fn begin(request: Request, watcher: &mut dyn Watcher) -> Result<Self, RecordError> {
+    pub async fn begin(
+        request: Request,
+        watcher: &mut dyn ProgressListener,
+    ) -> Result<Self, RecordError> {
         let hierarchy = Hierarchy::open()?;
         if hierarchy.is_v1_only() {
             return Err(RecordError::OnlyV1);
@@ -137,11 +142,11 @@ impl Attachment {
             .wanted
             .iter()
             .filter_map(|wanted| match wanted {
-                Wanted::Containers(selector) => Some(selector.clone()),
-                Wanted::Cgroup(_) => None,
+                RecordTarget::Containers(selector) => Some(selector.clone()),
+                RecordTarget::Cgroup(_) => None,
             })
             .collect();
-        let mut sources = Sources::local();
+        let mut sources = MetadataSources::local();
         if !selectors.is_empty() {
             sources.refresh_cri(request.cri_socket.as_deref()).await;
             for problem in &sources.problems {
@@ -157,9 +162,9 @@ impl Attachment {
             find(&request, &hierarchy, &sources)?;
         }
         let session = Session::start(&settings, hierarchy.root())?;
-        be_in_time();
+        raise_priority();
         let mut attachment = Self {
-            roster: Roster::new(selectors, sources, request.cri_socket.clone()),
+            tracker: ContainerTracker::new(selectors, sources, request.cri_socket.clone()),
             request,
             session,
             plain: Vec::new(),
@@ -168,8 +173,12 @@ impl Attachment {
             hierarchy: hierarchy.clone(),
         };
         // Whatever is made from here on, the kernel side finds by itself.
-        let found = find(&attachment.request, &hierarchy, attachment.roster.sources())?;
-        attachment.refuse_one_name_for_several(&found)?;
+        let found = find(
+            &attachment.request,
+            &hierarchy,
+            attachment.tracker.sources(),
+        )?;
+        attachment.check_name_is_unique(&found)?;
         for (cgroup, container) in found {
             attachment.watch(cgroup, container, watcher)?;
         }
@@ -189,10 +198,10 @@ impl Attachment {
     }
 
     fn is_idle(&self) -> bool {
-        self.plain.is_empty() && self.roster.wanted().next().is_none()
+        self.plain.is_empty() && self.tracker.wanted().next().is_none()
     }
 
-    fn refuse_one_name_for_several(&self, found: &[Found]) -> Result<(), RecordError> {
+    fn check_name_is_unique(&self, found: &[Found]) -> Result<(), RecordError> {
         let kinds: std::collections::BTreeSet<_> = found
             .iter()
             .filter_map(|(_, container)| container.as_ref())
@@ -209,7 +218,7 @@ impl Attachment {
         &mut self,
         cgroup: Cgroup,
         container: Option<Container>,
-        watcher: &mut dyn Watcher,
+        watcher: &mut dyn ProgressListener,
     ) -> Result<(), RecordError> {
         if self.session.is_watched(cgroup.id)? {
             // The kernel side found it: its notice is on the way.
@@ -218,23 +227,23 @@ impl Attachment {
         // One that is empty was just made, before the kernel side could find it: its runtime is still to
         // come.
         let kind = match container {
-            Some(_) => Kind::Container {
+            Some(_) => CgroupKind::Container {
                 started: cgroup.is_populated().unwrap_or(true),
                 introduced: in_initial_pid_namespace(),
             },
-            None => Kind::Plain,
+            None => CgroupKind::Plain,
         };
         if self.is_under_a_filter(&cgroup) {
             self.session.watch_exits()?;
         }
-        let subject = Subject {
+        let subject = InstanceInfo {
             source: source(container.as_ref()),
             // Until it is known better.
             start_observed: false,
-            container: container.as_ref().map(describe::container),
+            container: container.as_ref().map(convert::container),
         };
         // Before it is watched, so that nobody who is in it is taken for one who comes in.
-        self.introduce_processes(&cgroup)?;
+        self.register_processes(&cgroup)?;
         let number = self.session.watch(&cgroup, subject, EXE_UNKNOWN, kind)?;
         self.session
             .want(number, container.as_ref().map(|it| &it.workload));
@@ -246,14 +255,14 @@ impl Attachment {
             watched.state.filtered |= filtered;
         }
         // Again: who was forked in the meantime. Who execs from now on is known to the kernel side.
-        self.introduce_processes(&cgroup)?;
+        self.register_processes(&cgroup)?;
         announce(
             container.as_ref(),
             &cgroup.path.display().to_string(),
             watcher,
         );
         match container {
-            Some(container) => self.roster.add_running(number, container, watcher),
+            Some(container) => self.tracker.add_running(number, container, watcher),
             None => self.plain.push((number, cgroup)),
         }
         Ok(())
@@ -273,7 +282,7 @@ impl Attachment {
     }
 
     /// Processes that exec'ed before the recording began are known by what /proc says of them.
-    fn introduce_processes(&mut self, cgroup: &Cgroup) -> Result<(), RecordError> {
+    fn register_processes(&mut self, cgroup: &Cgroup) -> Result<(), RecordError> {
         // The kernel side counts pids as the initial namespace does; in another one these numbers
         // would name other processes. Their executables then stay unknown.
         if !in_initial_pid_namespace() {
@@ -287,7 +296,7 @@ impl Attachment {
                 continue; // It ended in the meantime, or it is a kernel thread.
             };
             self.session
-                .introduce(pid, cgroup.id, executable.as_os_str().as_bytes())?;
+                .register_process(pid, cgroup.id, executable.as_os_str().as_bytes())?;
         }
         Ok(())
     }
@@ -299,7 +308,7 @@ impl Attachment {
     pub async fn run(
         mut self,
         signals: &mut Signals,
-        watcher: &mut dyn Watcher,
+        watcher: &mut dyn ProgressListener,
     ) -> Result<(Vec<Recording>, Ended), RecordError> {
         let followed = self.follow(signals, watcher).await;
         let settled = match &followed {
@@ -314,28 +323,28 @@ impl Attachment {
             (Ok(ended), Ok(())) => ended,
             (Err(error), _) | (_, Err(error)) => Ended::Failed(error),
         };
-        self.name_the_first(watcher);
-        let mut endings = self.endings();
+        self.announce_first(watcher);
+        let mut finished_workloads = self.finished_workloads();
         if let Ended::Failed(error) = &ended {
-            for ending in &mut endings {
+            for ending in &mut finished_workloads {
                 ending.reasons.push(error.cut_short());
             }
         }
-        Ok((self.session.finish(endings)?, ended))
+        Ok((self.session.finish(finished_workloads)?, ended))
     }
 
     /// Takes in what came since the last look, and what found no room in the ring, and decides what is
     /// still open.
-    fn settle(&mut self, watcher: &mut dyn Watcher) -> Result<(), RecordError> {
+    fn settle(&mut self, watcher: &mut dyn ProgressListener) -> Result<(), RecordError> {
         self.session.reconcile()?;
-        self.hear(watcher)?;
-        self.roster.settle(&mut self.session, watcher)
+        self.handle_event(watcher)?;
+        self.tracker.settle(&mut self.session, watcher)
     }
 
     async fn follow(
         &mut self,
         signals: &mut Signals,
-        watcher: &mut dyn Watcher,
+        watcher: &mut dyn ProgressListener,
     ) -> Result<Ended, RecordError> {
         let duration = self.request.duration;
         let deadline = async {
@@ -359,12 +368,12 @@ impl Attachment {
                 () = &mut deadline => return Ok(Ended::Asked),
             }
             self.session.drain()?;
-            self.hear(watcher)?;
-            self.roster.tick(&mut self.session, watcher).await?;
-            if self.roster.has_to_look_around() {
-                self.look_around(watcher)?;
+            self.handle_event(watcher)?;
+            self.tracker.tick(&mut self.session, watcher).await?;
+            if self.tracker.take_rescan() {
+                self.rescan(watcher)?;
             }
-            self.name_the_first(watcher);
+            self.announce_first(watcher);
             self.session.tell(watcher)?;
             if self.is_over() {
                 return Ok(Ended::Removed);
@@ -372,16 +381,16 @@ impl Attachment {
             if let Some(span) = self.request.until_stable
                 && self.session.is_stable(span)?
             {
-                watcher.ends(&nothing_new(span));
+                watcher.ends(&describe_quiet(span));
                 return Ok(Ended::Asked);
             }
         }
     }
 
     /// Records the containers that run and are not recorded although they were asked for.
-    fn look_around(&mut self, watcher: &mut dyn Watcher) -> Result<(), RecordError> {
+    fn rescan(&mut self, watcher: &mut dyn ProgressListener) -> Result<(), RecordError> {
         // What is not there any more is no error now.
-        let Ok(found) = find(&self.request, &self.hierarchy, self.roster.sources()) else {
+        let Ok(found) = find(&self.request, &self.hierarchy, self.tracker.sources()) else {
             return Ok(());
         };
         for (cgroup, container) in found {
@@ -394,12 +403,12 @@ impl Attachment {
 
     /// Gives the name that a user gave to the first workload there is, and says so when there is
     /// another: two in one folder would be one profile for both.
-    fn name_the_first(&mut self, watcher: &mut dyn Watcher) {
+    fn announce_first(&mut self, watcher: &mut dyn ProgressListener) {
         let Some(given) = &self.request.naming.given else {
             return;
         };
         let others = self
-            .roster
+            .tracker
             .wanted()
             .filter_map(|(_, container)| container)
             .find(|container| {
@@ -416,9 +425,10 @@ impl Attachment {
         }
     }
 
-    fn hear(&mut self, watcher: &mut dyn Watcher) -> Result<(), RecordError> {
-        for news in self.session.news() {
-            self.roster.hear(news, &mut self.session, watcher)?;
+    fn handle_event(&mut self, watcher: &mut dyn ProgressListener) -> Result<(), RecordError> {
+        for instance_events in self.session.instance_events() {
+            self.tracker
+                .handle_event(instance_events, &mut self.session, watcher)?;
         }
         Ok(())
     }
@@ -430,14 +440,14 @@ impl Attachment {
         !waits_for_time
             && !self.is_endless()
             && self
-                .roster
+                .tracker
                 .is_over(|path| root.join(path.trim_start_matches('/')).exists())
             && self.plain.iter().all(|(_, cgroup)| !cgroup.exists())
     }
 
     /// `--all` means what comes later as well.
     fn is_endless(&self) -> bool {
-        let all = |wanted: &Wanted| matches!(wanted, Wanted::Containers(Selector::All));
+        let all = |wanted: &RecordTarget| matches!(wanted, RecordTarget::Containers(Selector::All));
         self.request.wanted.iter().any(all)
     }
 
@@ -448,7 +458,7 @@ impl Attachment {
             .plain
             .iter()
             .map(|(number, cgroup)| (naming.of_cgroup(&cgroup.path), *number));
-        let containers = self.roster.wanted().map(|(number, container)| {
+        let containers = self.tracker.wanted().map(|(number, container)| {
             let name = match (container, self.session.instance(number)) {
                 (Some(container), _) => naming.of_container(container, self.named.as_ref()),
                 (None, Some(watched)) => naming.of_unknown(&watched.cgroup.path),
@@ -461,32 +471,39 @@ impl Attachment {
         named
     }
 
-    fn endings(&self) -> Vec<Ending> {
-        let mut endings: BTreeMap<String, Ending> = BTreeMap::new();
+    fn finished_workloads(&self) -> Vec<FinishedWorkload> {
+        let mut finished_workloads: BTreeMap<String, FinishedWorkload> = BTreeMap::new();
         for (name, number) in self.named() {
-            let ending = endings.entry(name.clone()).or_insert_with(|| Ending {
-                workload: Workload {
-                    name,
-                    command: Vec::new(),
-                },
-                instances: Vec::new(),
-                reasons: Vec::new(),
-            });
+            let ending =
+                finished_workloads
+                    .entry(name.clone())
+                    .or_insert_with(|| FinishedWorkload {
+                        workload: Workload {
+                            name,
+                            command: Vec::new(),
+                        },
+                        instances: Vec::new(),
+                        reasons: Vec::new(),
+                    });
             ending.instances.push(number);
-            if self.session.instance(number).is_some_and(Watched::runs) {
+            if self
+                .session
+                .instance(number)
+                .is_some_and(TrackedInstance::runs)
+            {
                 ending.reasons.push(Reason {
                     code: ReasonCode::StillRunning,
                     text: "the recording ended while the workload was running: what it does later, at its end for one, was not seen".to_owned(),
                 });
             }
         }
-        endings.into_values().collect()
+        finished_workloads.into_values().collect()
     }
 }
 
 /// Runs before ordinary work, for the little that it runs: a runtime does not wait until the exits of calls
 /// are watched and its files are read. Not for a command, which would inherit it.
-fn be_in_time() {
+fn raise_priority() {
     // As system daemons have that must not be late (udev, journald: -1 to -10).
     const NICE: libc::c_int = -10;
     // SAFETY: integers only.
@@ -502,13 +519,13 @@ fn be_in_time() {
 fn find(
     request: &Request,
     hierarchy: &Hierarchy,
-    sources: &Sources,
+    sources: &MetadataSources,
 ) -> Result<Vec<Found>, RecordError> {
     let mut found: Vec<Found> = Vec::new();
     for wanted in &request.wanted {
         let matches: Vec<Found> = match wanted {
-            Wanted::Cgroup(given) => vec![(hierarchy.find(given)?, None)],
-            Wanted::Containers(selector) => {
+            RecordTarget::Cgroup(given) => vec![(hierarchy.find(given)?, None)],
+            RecordTarget::Containers(selector) => {
                 let search = container::find(selector, hierarchy, sources)?;
                 for problem in &search.problems {
                     log::warn!("{problem}");
@@ -520,7 +537,7 @@ fn find(
                     .collect()
             }
         };
-        if let Wanted::Containers(selector) = wanted {
+        if let RecordTarget::Containers(selector) = wanted {
             let may_come = request.wait || *selector == Selector::All;
             if matches.is_empty() && !may_come {
                 return Err(RecordError::NoContainer(selector.to_string()));

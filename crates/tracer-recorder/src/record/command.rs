@@ -24,15 +24,15 @@ use tokio::{
 use tracer_abi::EXE_LAUNCHER;
 
 use super::{
-    Ending, RecordError, RunAs, Session, Subject, Watcher,
-    describe::text,
-    novelty::nothing_new,
+    FinishedWorkload, InstanceInfo, ProgressListener, RecordError, RunAs, Session,
+    convert::text,
+    discovery::describe_quiet,
     program,
-    signals::{Arrived, Signals},
+    signals::{ReceivedSignal, Signals},
     spawn,
 };
 use crate::{
-    bpf::{Kind, Settings},
+    bpf::{CgroupKind, Settings},
     cgroup::{Cgroup, CgroupError, Hierarchy, OwnCgroup},
 };
 use tracer_core::{
@@ -74,7 +74,7 @@ pub struct Request {
 pub async fn run(
     request: Request,
     signals: &mut Signals,
-    watcher: &mut dyn Watcher,
+    watcher: &mut dyn ProgressListener,
 ) -> Result<(Recording, ExitStatus), RecordError> {
     let program = request.command.first().cloned().unwrap_or_default();
     let path = program::find(&program)?;
@@ -84,12 +84,12 @@ pub async fn run(
         // The command inherits it, or gets one before its first call.
         session.watch_exits()?;
     }
-    let subject = Subject {
+    let subject = InstanceInfo {
         source: Source::Command,
         start_observed: true,
         container: None,
     };
-    let number = session.watch(own.cgroup(), subject, EXE_LAUNCHER, Kind::Plain)?;
+    let number = session.watch(own.cgroup(), subject, EXE_LAUNCHER, CgroupKind::Plain)?;
     session.want(number, None);
     if let Some(arrived) = signals.pending().filter(|arrived| arrived.asks_to_end()) {
         return Err(RecordError::Interrupted(arrived.signal));
@@ -97,7 +97,7 @@ pub async fn run(
     let mut child = spawn::spawn(
         &path,
         &request.command,
-        spawn::Surroundings {
+        spawn::SpawnOptions {
             user: request.user.as_ref(),
             inherited: signals.inherited,
             filter: request.filter.as_deref(),
@@ -108,7 +108,7 @@ pub async fn run(
     let followed = follow(&mut session, &mut child, &own, &request, signals, watcher).await;
     // What was in the ring when it ended.
     session.drain()?;
-    session.tell_denials(watcher);
+    session.report_denials(watcher);
     let mut reasons = Vec::new();
     let status = match followed {
         Ok(status) => status,
@@ -127,7 +127,7 @@ pub async fn run(
         .iter()
         .map(|argument| text(argument.as_bytes()))
         .collect();
-    let recordings = session.finish(vec![Ending {
+    let recordings = session.finish(vec![FinishedWorkload {
         workload: Workload {
             name: request.name,
             command,
@@ -141,14 +141,14 @@ pub async fn run(
         cause: io::Error::other("it is not there"),
     })?;
     if request.filter.is_some() {
-        leave_out_the_load(&mut recording);
+        exclude_filter_load(&mut recording);
     }
     Ok((recording, status))
 }
 
 /// Loading the filter is tracer's own call, made in the command's cgroup since writing to the door may be
 /// denied after it.
-fn leave_out_the_load(recording: &mut Recording) {
+fn exclude_filter_load(recording: &mut Recording) {
     recording.syscalls.retain_mut(|syscall| {
         if syscall.abi.syscall_name(syscall.nr) == Some("seccomp") {
             syscall
@@ -187,7 +187,7 @@ async fn follow(
     own: &OwnCgroup,
     request: &Request,
     signals: &mut Signals,
-    watcher: &mut dyn Watcher,
+    watcher: &mut dyn ProgressListener,
 ) -> Result<ExitStatus, RecordError> {
     let pid = Pid::from_raw(child.id().cast_signed());
     let exited = pidfd(pid).map_err(RecordError::process("watch the command"))?;
@@ -206,7 +206,7 @@ async fn follow(
             arrived = signals.next() => {
                 let arrived = arrived.map_err(RecordError::process("read signals"))?;
                 if status.is_none() {
-                    pass_on(arrived, pid);
+                    forward_signal(arrived, pid);
                 } else if arrived.asks_to_end() {
                     // Only --follow waits on: this ends it.
                     break;
@@ -215,7 +215,7 @@ async fn follow(
             () = deadline.reached() => deadline.act(pid, status.is_none(), own.cgroup()),
         }
         session.drain()?;
-        session.tell_denials(watcher);
+        session.report_denials(watcher);
         session.tell(watcher)?;
         let waits = request.follow && own.cgroup().is_populated().unwrap_or(false);
         if status.is_some() && !waits {
@@ -225,7 +225,7 @@ async fn follow(
             && !deadline.asked
             && session.is_stable(span)?
         {
-            watcher.ends(&nothing_new(span));
+            watcher.ends(&describe_quiet(span));
             deadline.act(pid, status.is_none(), own.cgroup());
         }
     }
@@ -242,7 +242,7 @@ async fn follow(
 
 /// Passes a signal on, unless the command got it as well: the terminal sends to the whole process
 /// group in the foreground.
-fn pass_on(arrived: Arrived, pid: Pid) {
+fn forward_signal(arrived: ReceivedSignal, pid: Pid) {
     let same_group = getpgid(Some(pid)).is_ok_and(|group| group == getpgrp());
     if !(arrived.from_terminal && same_group) {
         // The command may be gone; its end is seen next.

@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 
 use crate::{
-    bpf::{InstanceState, Kind},
+    bpf::{CgroupKind, InstanceState},
     cgroup::Cgroup,
 };
 use tracer_core::recording::{Container, Source};
 
 /// What is recorded, for the instance's entry in the recording.
 #[derive(Clone, Debug)]
-pub struct Subject {
+pub struct InstanceInfo {
     /// How it came to be recorded.
     pub source: Source,
     /// Whether it is recorded from its first call.
@@ -21,13 +21,13 @@ pub struct Subject {
 
 /// An instance, and what is known of it.
 #[derive(Clone, Debug)]
-pub(super) struct Watched {
+pub(super) struct TrackedInstance {
     /// The cgroup it began with.
     pub(super) cgroup: Cgroup,
     /// What it is.
-    pub(super) subject: Subject,
+    pub(super) subject: InstanceInfo,
     /// What it is recorded as.
-    pub(super) kind: Kind,
+    pub(super) kind: CgroupKind,
     /// Whether the kernel side found it when it was made.
     pub(super) found: bool,
     /// What the kernel side said of it last.
@@ -42,12 +42,12 @@ pub(super) struct Watched {
     pub(super) ended: Option<Timestamp>,
 }
 
-impl Watched {
+impl TrackedInstance {
     /// One that user space watches.
-    pub(super) fn new(cgroup: Cgroup, subject: Subject, kind: Kind) -> Self {
+    pub(super) fn new(cgroup: Cgroup, subject: InstanceInfo, kind: CgroupKind) -> Self {
         let state = InstanceState {
-            populated: !kind.is_to_start(),
-            started: matches!(kind, Kind::Container { started: true, .. }),
+            populated: !kind.is_prestart(),
+            started: matches!(kind, CgroupKind::Container { started: true, .. }),
             ..InstanceState::default()
         };
         Self {
@@ -65,7 +65,7 @@ impl Watched {
 
     /// One that the kernel side found, before its first call.
     pub(super) fn found(cgroup: Cgroup) -> Self {
-        let subject = Subject {
+        let subject = InstanceInfo {
             source: Source::Container,
             start_observed: true,
             container: None,
@@ -75,7 +75,7 @@ impl Watched {
             ..Self::new(
                 cgroup,
                 subject,
-                Kind::Container {
+                CgroupKind::Container {
                     started: false,
                     introduced: true,
                 },
@@ -92,7 +92,7 @@ impl Watched {
     /// Whether a filter stops calls of it, or is about to: a runtime that is at work in it loads one
     /// before it starts the program.
     pub(super) fn needs_exits(&self) -> bool {
-        let prepared = self.kind.is_to_start() && self.state.populated && !self.state.started;
+        let prepared = self.kind.is_prestart() && self.state.populated && !self.state.started;
         self.live && (self.state.filtered || prepared)
     }
 }
@@ -103,8 +103,8 @@ impl InstanceState {
         self.populated |= other.populated;
         self.started |= other.started;
         self.filtered |= other.filtered;
-        self.blind |= other.blind;
-        self.left |= other.left;
+        self.missed_filter |= other.missed_filter;
+        self.escaped |= other.escaped;
         self.removed |= other.removed;
     }
 }

@@ -23,14 +23,14 @@ pub(super) fn find(command: &OsStr) -> Result<PathBuf, RecordError> {
     }
     let mut refusal = None;
     let folders = env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-    for folder in env::split_paths(&folders) {
+    for directory in env::split_paths(&folders) {
         // An empty entry is the current folder (POSIX, 8.3).
-        let folder = if folder.as_os_str().is_empty() {
+        let directory = if directory.as_os_str().is_empty() {
             PathBuf::from(".")
         } else {
-            folder
+            directory
         };
-        match executable(&folder.join(command)) {
+        match executable(&directory.join(command)) {
             Ok(path) => return Ok(path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => refusal = Some(error),
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn programs_are_found_as_a_shell_finds_them() {
+    fn finds_programs_like_a_shell() {
         assert!(find("sh".as_ref()).unwrap().ends_with("sh"));
         assert_eq!(find("/bin/sh".as_ref()).unwrap(), Path::new("/bin/sh"));
         assert!(matches!(

@@ -58,12 +58,12 @@ fn was_ignored(signal: Signal) -> bool {
 
 /// The signal state that tracer was started with.
 #[derive(Clone, Copy, Debug)]
-pub struct Inherited {
+pub struct InheritedSignals {
     mask: SigSet,
     sigpipe_ignored: bool,
 }
 
-impl Inherited {
+impl InheritedSignals {
     /// Gives this state to the calling process: for use between fork and exec, so nothing but
     /// system calls.
     pub(super) fn restore(&self) -> io::Result<()> {
@@ -78,14 +78,14 @@ impl Inherited {
 
 /// A signal that arrived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Arrived {
+pub struct ReceivedSignal {
     /// Which.
     pub signal: Signal,
     /// The terminal sent it, to the command as well: it must not be passed on a second time.
     pub from_terminal: bool,
 }
 
-impl Arrived {
+impl ReceivedSignal {
     /// Whether it asks tracer to end; the others are only passed on.
     pub fn asks_to_end(self) -> bool {
         matches!(
@@ -100,7 +100,7 @@ impl Arrived {
 pub struct Signals {
     fd: AsyncFd<SignalFd>,
     /// For the command.
-    pub inherited: Inherited,
+    pub inherited: InheritedSignals,
 }
 
 impl Signals {
@@ -120,7 +120,7 @@ impl Signals {
         let fd = unsafe { AsyncFd::register(fd) }?;
         Ok(Self {
             fd,
-            inherited: Inherited {
+            inherited: InheritedSignals {
                 mask,
                 sigpipe_ignored: was_ignored(Signal::SIGPIPE),
             },
@@ -128,7 +128,7 @@ impl Signals {
     }
 
     /// One that has come already, if there is any.
-    pub fn pending(&mut self) -> Option<Arrived> {
+    pub fn pending(&mut self) -> Option<ReceivedSignal> {
         self.fd
             .get_mut()
             .read_signal()
@@ -141,7 +141,7 @@ impl Signals {
     ///
     /// # Errors
     /// When the descriptor cannot be read.
-    pub async fn next(&mut self) -> io::Result<Arrived> {
+    pub async fn next(&mut self) -> io::Result<ReceivedSignal> {
         loop {
             let mut guard = self.fd.readable_mut().await?;
             match guard.get_inner_mut().read_signal()? {
@@ -156,9 +156,9 @@ impl Signals {
     }
 }
 
-fn arrived(info: siginfo) -> Option<Arrived> {
+fn arrived(info: siginfo) -> Option<ReceivedSignal> {
     let number = i32::try_from(info.ssi_signo).ok()?;
-    Some(Arrived {
+    Some(ReceivedSignal {
         signal: Signal::try_from(number).ok()?,
         from_terminal: info.ssi_code == libc::SI_KERNEL,
     })

@@ -9,17 +9,17 @@ use std::{
     process::{self, Child},
 };
 
-use super::{RecordError, RunAs, filter, program, signals::Inherited};
+use super::{RecordError, RunAs, filter, program, signals::InheritedSignals};
 use crate::cgroup::OwnCgroup;
 use tracer_core::profile::seccomp::evaluate::Instruction;
 
 /// What the command finds when it begins.
 #[derive(Clone, Copy)]
-pub(super) struct Surroundings<'a> {
+pub(super) struct SpawnOptions<'a> {
     /// Who it runs as, if not as tracer.
     pub(super) user: Option<&'a RunAs>,
     /// The signals that tracer was started with.
-    pub(super) inherited: Inherited,
+    pub(super) inherited: InheritedSignals,
     /// The filter that it is under.
     pub(super) filter: Option<&'a [Instruction]>,
 }
@@ -34,11 +34,11 @@ pub(super) struct Surroundings<'a> {
 pub(super) fn spawn(
     path: &Path,
     command: &[OsString],
-    surroundings: Surroundings<'_>,
+    surroundings: SpawnOptions<'_>,
     cgroup: &OwnCgroup,
 ) -> Result<Child, RecordError> {
     let name = command.first().map_or(OsStr::new(""), OsString::as_os_str);
-    let door = cgroup.door()?;
+    let procs_file = cgroup.procs_file()?;
     let (mut failure, failure_in_child) =
         io::pipe().map_err(RecordError::process("start the command"))?;
 
@@ -59,7 +59,7 @@ pub(super) fn spawn(
         if let Some(user) = &user {
             stage(Stage::User, become_user(user))?;
         }
-        stage(Stage::Enter, enter(&door))?;
+        stage(Stage::Enter, enter(&procs_file))?;
         match &filter {
             // Nothing more can be told: writing may be denied from here on.
             Some(filter) => stage(Stage::Filter, filter::load(filter)),
@@ -106,8 +106,8 @@ enum Stage {
 }
 
 /// "0" stands for the process that writes it.
-fn enter(mut door: &File) -> io::Result<()> {
-    door.write_all(b"0")
+fn enter(mut procs_file: &File) -> io::Result<()> {
+    procs_file.write_all(b"0")
 }
 
 /// Groups first, uid last: without root nothing more can be changed.

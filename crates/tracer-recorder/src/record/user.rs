@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_numbers_are_understood() {
+    fn resolves_user_names_and_numbers() {
         assert_eq!(RunAs::resolve("root").unwrap().uid.as_raw(), 0);
         assert_eq!(RunAs::resolve("0").unwrap().gid.as_raw(), 0);
         let pair = RunAs::resolve("1234:5678").unwrap();

@@ -7,7 +7,7 @@ use super::{
     page::Part,
     text::{executables, literal, name},
 };
-use crate::facts::file_risk;
+use crate::phrases::file_risk;
 use syscalls::{capability::Capability, risk};
 use tracer_core::profile::{
     Layer,
@@ -30,7 +30,7 @@ fn calls<'a>(
 fn open<'a>(
     report: &'a Report<'_>,
 ) -> impl Iterator<Item = (&'static str, &'a Rule, &'static str)> {
-    risk::OPEN_BY_ARGUMENT.iter().filter_map(|(name, what)| {
+    risk::ALLOWED_BY_ARGUMENT.iter().filter_map(|(name, what)| {
         let rule = report.seccomp.rule(name)?;
         rule.only().is_none().then_some((*name, rule, *what))
     })
@@ -47,7 +47,7 @@ fn files(
 
 fn capabilities(profile: &AppArmorProfile) -> impl Iterator<Item = (Capability, &CapabilityRule)> {
     let all = profile.capabilities();
-    all.filter(|(capability, _)| capability.is_close_to_root())
+    all.filter(|(capability, _)| capability.is_nearly_root())
 }
 
 /// How many there are.
@@ -85,7 +85,7 @@ fn list(report: &Report<'_>) -> Markup {
                     @for (capability, rule) in capabilities(profile) {
                         tr {
                             th scope="row" { "capability " (name(&capability.to_string())) }
-                            td { "Close to root: " (capability.opens().unwrap_or("it is not known what it opens")) "." }
+                            td { "Close to root: " (capability.grants().unwrap_or("it is not known what it opens")) "." }
                             td { (executables(&rule.executables)) }
                         }
                     }

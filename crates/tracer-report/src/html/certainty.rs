@@ -9,14 +9,14 @@ use super::{
     page::Part,
     text::{count, executables, name, sentence},
 };
-use crate::facts::lost;
+use crate::phrases::lost;
 use tracer_core::recording::{
     Discovery, Executable, Recording,
     estimate::{Estimate, Incidence, counts},
 };
 
 /// Most things that are named of those that one instance did alone.
-const NAMED: usize = 20;
+const MAX_NAMED: usize = 20;
 
 pub(super) fn part(report: &Report<'_>) -> Part {
     let recording = report.recording;
@@ -56,7 +56,7 @@ fn verdict(recording: &Recording) -> Markup {
 }
 
 fn discovery(recording: &Recording) -> Markup {
-    let discovery = Discovery::of(recording);
+    let discovery = Discovery::from_recording(recording);
     html! {
         ul {
             @match &discovery.unseen {
@@ -76,7 +76,7 @@ fn rare(recording: &Recording) -> Markup {
     if runs < 2 {
         return html! {};
     }
-    let incidence = Incidence::of(recording);
+    let incidence = Incidence::from_recording(recording);
     let calls: Vec<_> = incidence.in_one().collect();
     let who = |call| -> BTreeSet<Executable> {
         let syscall = recording.syscalls.iter().find(|it| it.call() == call);
@@ -104,7 +104,7 @@ fn rare(recording: &Recording) -> Markup {
             div.scroll { table {
                 caption { (count(calls.len(), "call", "calls")) }
                 thead { tr { th scope="col" { "Call" } th scope="col" { "Made by" } } }
-                tbody { @for call in calls.iter().take(NAMED) { tr {
+                tbody { @for call in calls.iter().take(MAX_NAMED) { tr {
                     th scope="row" { (name(&call.abi.syscall_name(call.nr).map_or_else(|| format!("{} {}", call.abi, call.nr), str::to_owned))) }
                     td { (executables(&who(*call))) }
                 } } }
@@ -114,7 +114,7 @@ fn rare(recording: &Recording) -> Markup {
         @if !files.is_empty() {
             details {
                 summary { (count(files.len(), "path", "paths")) }
-                ul { @for path in files.iter().take(NAMED) { li { (name(&path.to_string())) } } }
+                ul { @for path in files.iter().take(MAX_NAMED) { li { (name(&path.to_string())) } } }
                 (more(files.len()))
             }
         }
@@ -123,7 +123,7 @@ fn rare(recording: &Recording) -> Markup {
 
 fn more(number: usize) -> Markup {
     html! {
-        @if number > NAMED { p.more { "and " (number - NAMED) " more; recording.json has them all" } }
+        @if number > MAX_NAMED { p.more { "and " (number - MAX_NAMED) " more; recording.json has them all" } }
     }
 }
 

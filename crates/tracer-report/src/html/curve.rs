@@ -142,7 +142,7 @@ fn instances(recording: &Recording) -> Option<Curve> {
     let runs = u32::try_from(recording.runs())
         .ok()
         .filter(|runs| *runs > 1)?;
-    let incidence = Incidence::of(recording);
+    let incidence = Incidence::from_recording(recording);
     let total = u32::try_from(incidence.calls())
         .ok()
         .filter(|calls| *calls > 0)?;
@@ -162,7 +162,7 @@ fn instances(recording: &Recording) -> Option<Curve> {
         }
         points.push((f64::from(taken + 1), expected));
     }
-    let expected = match Discovery::of(recording).unseen {
+    let expected = match Discovery::from_recording(recording).unseen {
         Estimate::Chao2(unseen) => Some(unseen),
         Estimate::Refused(_) => None,
     };

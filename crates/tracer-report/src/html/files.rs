@@ -7,7 +7,7 @@ use super::{
     page::Part,
     text::{executables, literal, name, thousands},
 };
-use crate::facts::{CHILDREN, DENIED_UNSEEN, LEFT_OPEN, NO_ROOM, file_risk};
+use crate::phrases::{CHILDREN, DENIED_UNSEEN, LEFT_OPEN, NO_ROOM, file_risk};
 use tracer_core::profile::apparmor::{
     AppArmorProfile, Division, FileRule, Pattern, Permissions, Policy,
 };

@@ -7,18 +7,18 @@ use super::{
     page::Part,
     text::{executables, name},
 };
-use crate::facts::saw;
+use crate::phrases::saw;
 
 /// Most things that are listed of those that were left out, besides calls.
-const MOST: usize = 50;
+const LIMIT: usize = 50;
 
 /// `None` when there is nothing.
 pub(super) fn part(report: &Report<'_>) -> Option<Part> {
     let profile = report.seccomp;
-    let mut number = profile.blocked().count() + profile.left_out().count();
+    let mut number = profile.blocked().count() + profile.excluded().count();
     number += profile.unnamed().count();
     if let Some(profile) = report.apparmor {
-        number += profile.lost().count() + profile.left_out().count();
+        number += profile.lost().count() + profile.excluded().count();
     }
     (number > 0).then(|| Part {
         id: "gaps",
@@ -26,7 +26,7 @@ pub(super) fn part(report: &Report<'_>) -> Option<Part> {
         number: Some(number),
         body: html! {
             (blocked(report))
-            (left_out(report))
+            (excluded(report))
             (unnamed(report))
             (lost(report))
         },
@@ -51,12 +51,12 @@ fn blocked(report: &Report<'_>) -> Markup {
     }
 }
 
-fn left_out(report: &Report<'_>) -> Markup {
-    let calls: Vec<_> = report.seccomp.left_out().collect();
+fn excluded(report: &Report<'_>) -> Markup {
+    let calls: Vec<_> = report.seccomp.excluded().collect();
     let others: Vec<_> = report
         .apparmor
         .into_iter()
-        .flat_map(|it| it.left_out())
+        .flat_map(|it| it.excluded())
         .collect();
     html! {
         @if !calls.is_empty() || !others.is_empty() {
@@ -66,13 +66,13 @@ fn left_out(report: &Report<'_>) -> Markup {
                 thead { tr { th scope="col" { "What" } th scope="col" { "By" } } }
                 tbody {
                     @for (call, who) in calls { tr { th scope="row" { "call " (name(call)) } td { (executables(who)) } } }
-                    @for (what, who) in others.iter().take(MOST) {
+                    @for (what, who) in others.iter().take(LIMIT) {
                         @let (kind, text) = what.words();
                         tr { th scope="row" { (kind) " " (name(&text)) } td { (executables(who)) } }
                     }
                 }
             } }
-            @if others.len() > MOST { p.more { "and " (others.len() - MOST) " more" } }
+            @if others.len() > LIMIT { p.more { "and " (others.len() - LIMIT) " more" } }
         }
     }
 }

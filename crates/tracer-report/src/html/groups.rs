@@ -7,7 +7,7 @@ const FEW: usize = 120;
 const OWN: usize = 12;
 
 /// Most in one group: a browser lays out no more at once.
-const MOST: usize = 250;
+const LIMIT: usize = 250;
 
 /// A group: what it is called, and the indices of its paths, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,8 +75,8 @@ fn divide(paths: &[String], members: Vec<usize>, mut directory: String, out: &mu
 }
 
 fn push(out: &mut Vec<Group>, title: String, members: Vec<usize>) {
-    let parts = members.len().div_ceil(MOST);
-    for (at, part) in members.chunks(MOST).enumerate() {
+    let parts = members.len().div_ceil(LIMIT);
+    for (at, part) in members.chunks(LIMIT).enumerate() {
         let title = if parts > 1 {
             format!("{title}, part {} of {parts}", at + 1)
         } else {
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_are_one_group() {
+    fn few_paths_form_one_group() {
         let paths = ["/usr/lib/a", "/usr/lib/x/b"].map(str::to_owned);
         let expected = Group {
             title: "/usr/lib/".to_owned(),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn many_are_divided_where_they_part() {
+    fn many_paths_are_split_by_directory() {
         let mut paths: Vec<_> = (0..100).map(|n| format!("/srv/data/{n:03}")).collect();
         paths.extend((0..30).map(|n| format!("/usr/lib/{n:03}")));
         paths.push("/etc/passwd".to_owned());

@@ -12,17 +12,17 @@
 
 mod apply;
 mod attention;
-mod calls;
 mod certainty;
 mod changes;
 mod curve;
 mod files;
 mod gaps;
 mod groups;
-mod others;
+mod other_accesses;
 mod overview;
 mod page;
 mod surface;
+mod syscalls;
 mod text;
 
 use tracer_core::{

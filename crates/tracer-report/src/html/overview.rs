@@ -8,12 +8,12 @@ use super::{
 };
 use crate::{
     escape::{shell_words, visible},
-    facts::how_recorded,
+    phrases::how_recorded,
 };
 use syscalls::defaults;
 use tracer_core::{
     profile::Layer,
-    recording::{Kind, Recording},
+    recording::{InstanceKind, Recording},
 };
 
 pub(super) fn header(report: &Report<'_>) -> Markup {
@@ -32,8 +32,8 @@ pub(super) fn header(report: &Report<'_>) -> Markup {
 
 fn lede(report: &Report<'_>) -> String {
     let profile = report.seccomp;
-    let observed =
-        profile.names_in(Layer::Observed).count() + usize::from(profile.gave_way().is_some());
+    let observed = profile.names_in(Layer::Observed).count()
+        + usize::from(profile.replaced_clone3().is_some());
     let added = profile.rules().count() - profile.names_in(Layer::Observed).count();
     let files = report.apparmor.map_or_else(String::new, |profile| {
         format!(
@@ -82,7 +82,7 @@ fn numbers(report: &Report<'_>) -> Markup {
             }
             li { a href="#calls" {
                 b { (profile.rules().count()) }
-                span { "system calls allowed; Docker's default lets " (defaults::granted().count()) " through" }
+                span { "system calls allowed; Docker's default lets " (defaults::allowed_by_default().count()) " through" }
             } }
             @match report.apparmor {
                 Some(files) => {
@@ -92,7 +92,7 @@ fn numbers(report: &Report<'_>) -> Markup {
                     } }
                     li { a href="#capabilities" {
                         @match report.capabilities {
-                            Some(needed) => { b { (needed.iter().count()) } span { "capabilities needed; Docker grants " (defaults::CAPABILITIES.len()) } }
+                            Some(needed) => { b { (needed.iter().count()) } span { "capabilities needed; Docker grants " (defaults::DEFAULT_CAPABILITIES.len()) } }
                             None => { b { "-" } span { "capabilities were not observed" } }
                         }
                     } }
@@ -144,7 +144,9 @@ fn origin(recording: &Recording) -> Markup {
     }
 }
 
-fn how(kinds: &std::collections::BTreeSet<Kind>) -> std::collections::BTreeSet<&'static str> {
+fn how(
+    kinds: &std::collections::BTreeSet<InstanceKind>,
+) -> std::collections::BTreeSet<&'static str> {
     kinds.iter().map(how_recorded).collect()
 }
 

@@ -5,7 +5,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Report, apply, attention, calls, certainty, changes, files, gaps, others, overview, surface,
+    Report, apply, attention, certainty, changes, files, gaps, other_accesses, overview, surface,
+    syscalls,
 };
 use crate::escape::visible;
 
@@ -31,12 +32,12 @@ pub(super) fn page(report: &Report<'_>) -> String {
         Some(attention::part(report)),
     ];
     let rules = [
-        Some(calls::part(report)),
+        Some(syscalls::part(report)),
         report.apparmor.map(files::part),
-        report.apparmor.map(others::capabilities),
-        report.apparmor.and_then(others::sockets),
-        report.apparmor.map(others::signals),
-        report.apparmor.and_then(others::mounts),
+        report.apparmor.map(other_accesses::capabilities),
+        report.apparmor.and_then(other_accesses::sockets),
+        report.apparmor.map(other_accesses::signals),
+        report.apparmor.and_then(other_accesses::mounts),
     ];
     let after = [gaps::part(report), Some(apply::part(report))];
     let [before, rules, after] = [

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use super::{Report, page::Part};
-use syscalls::{defaults, purpose::PURPOSES};
+use syscalls::{category::CATEGORIES, defaults};
 use tracer_core::profile::Layer;
 
 /// Marks in a line, and the distance between two.
@@ -73,7 +73,7 @@ impl Group {
 }
 
 fn groups(report: &Report<'_>) -> Vec<Group> {
-    let granted: BTreeSet<_> = defaults::granted().collect();
+    let granted: BTreeSet<_> = defaults::allowed_by_default().collect();
     let state = |name: &str| {
         let layer = report.seccomp.rule(name).and_then(|rule| rule.layer());
         match (granted.contains(name), layer) {
@@ -85,8 +85,8 @@ fn groups(report: &Report<'_>) -> Vec<Group> {
             (false, None) => None,
         }
     };
-    let groups = PURPOSES.iter().map(|purpose| {
-        let calls = purpose.calls.iter();
+    let groups = CATEGORIES.iter().map(|category| {
+        let calls = category.calls.iter();
         let mut marks: Vec<_> = calls
             .filter_map(|name| Some((state(name)?, *name)))
             .collect();
@@ -94,7 +94,7 @@ fn groups(report: &Report<'_>) -> Vec<Group> {
             (State::ALL.iter().position(|it| it == state), *name)
         });
         Group {
-            title: purpose.title,
+            title: category.title,
             marks,
         }
     });
@@ -110,7 +110,7 @@ pub(super) fn part(report: &Report<'_>) -> Part {
             .sum::<usize>()
     };
     let new = sum(State::NewUsed) + sum(State::NewAdded);
-    let (granted, unused) = (defaults::granted().count(), sum(State::Unused));
+    let (granted, unused) = (defaults::allowed_by_default().count(), sum(State::Unused));
     Part {
         id: "surface",
         title: "Against Docker's default",

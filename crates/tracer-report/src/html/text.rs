@@ -8,7 +8,7 @@ use crate::escape::{printable, visible};
 use tracer_core::recording::Executable;
 
 /// Most executables that are named at once.
-const NAMED: usize = 6;
+const MAX_NAMED: usize = 6;
 
 /// A name that a workload chose.
 pub(super) fn name(text: &str) -> Markup {
@@ -34,9 +34,9 @@ pub(super) fn sentence(text: &str) -> String {
 
 /// Several executables.
 pub(super) fn executables(all: &BTreeSet<Executable>) -> Markup {
-    let more = all.len().saturating_sub(NAMED);
+    let more = all.len().saturating_sub(MAX_NAMED);
     html! {
-        @for (at, executable) in all.iter().take(NAMED).enumerate() {
+        @for (at, executable) in all.iter().take(MAX_NAMED).enumerate() {
             @if at > 0 { ", " }
             @match executable {
                 Executable::Path(path) => { (name(path)) }
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_times() {
+    fn formats_numbers_and_times() {
         assert_eq!(thousands(999), "999");
         assert_eq!(thousands(1_234_567), "1,234,567");
         assert_eq!(count(1, "call", "calls"), "1 call");
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_spelled_out() {
+    fn names_are_escaped() {
         let markup = name("<b>\u{202e}\x1b[2J\"&").into_string();
         assert_eq!(markup, "<code>&lt;b&gt;\\u{202e}\\x1b[2J&quot;&amp;</code>");
     }

@@ -9,25 +9,25 @@ use super::{Args, Exit, Failure, Format, input, label, write};
 use crate::cli::{
     name, output,
     record::{failed, record_failure},
-    say::say,
+    stderr::say,
 };
 use crate::store;
-use syscalls::{Abi, Machine, window::Choice};
+use syscalls::{Abi, Machine, runtime_init::RuntimeSelection};
 use tracer_core::{
     profile::seccomp::evaluate::{Filter, Host, Runtime},
-    recording::{Call, Recording, merge::Merge, words::plain},
-    verify::{Denials, Denied, Enforced, Question, verify},
+    recording::{Recording, SyscallId, merge::Merge, plain_text::plain},
+    verify::{Denials, Denied, Enforced, VerifyInput, verify},
 };
 use tracer_recorder::{
     bpf::Settings,
-    record::{Denial, Progress, Watcher, command, signals::Signals},
+    record::{Denial, Progress, ProgressListener, command, signals::Signals},
 };
 
 /// Bytes of the ring: room for some 30,000 denials in the tenth of a second until it is looked at.
 const RING: u32 = 4 << 20;
 
 /// Runs the command, and says what was denied, or would have been.
-pub(super) fn run(args: &Args, choice: &Choice) -> Result<Exit, Failure> {
+pub(super) fn run(args: &Args, choice: &RuntimeSelection) -> Result<Exit, Failure> {
     if args.format == Format::Json && args.report.is_none() {
         let error = anyhow::anyhow!(
             "standard output is the command's own: give a file for the result with --report"
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Args, choice: &Choice) -> Result<Exit, Failure> {
         let mut signals = Signals::catch()
             .context("cannot catch signals")
             .map_err(failed)?;
-        let mut told = Told {
+        let mut told = DenialCollector {
             what: label(&args.profile),
             log_only: args.log_only,
             quiet: args.quiet,
@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args, choice: &Choice) -> Result<Exit, Failure> {
         } else {
             were_denied(args, told, &recording).map_err(failed)?
         };
-        let command = Exit::of(status);
+        let command = Exit::from_status(status);
         if !args.quiet {
             output::coverage(&recording, false);
             say!("the command ended with status {}", command.code());
@@ -87,7 +87,7 @@ pub(super) fn run(args: &Args, choice: &Choice) -> Result<Exit, Failure> {
 }
 
 /// The profile as it is in force here.
-fn enforced(args: &Args, choice: &Choice) -> anyhow::Result<Enforced> {
+fn enforced(args: &Args, choice: &RuntimeSelection) -> anyhow::Result<Enforced> {
     let native = Machine::this()
         .context("this machine is none that tracer knows")?
         .native;
@@ -113,14 +113,14 @@ fn request(args: &Args, filter: &Filter, native: Abi) -> Result<command::Request
         Some(filter.program().map_err(failed)?)
     };
     Ok(command::Request {
-        name: name::of(&args.command.first().cloned().unwrap_or_default()),
+        name: name::from_command(&args.command.first().cloned().unwrap_or_default()),
         command: args.command.clone(),
         user: None,
         follow: false,
         duration: None,
         until_stable: None,
         settings: Settings {
-            every_blocked: program.is_some(),
+            report_every_blocked: program.is_some(),
             ring_bytes: RING,
             ..Settings::default()
         },
@@ -133,7 +133,9 @@ fn request(args: &Args, filter: &Filter, native: Abi) -> Result<command::Request
 fn starts(filter: &Filter, native: Abi) -> anyhow::Result<()> {
     for name in ["execve", "exit_group"] {
         let nr = native.syscall_number(name).unwrap_or_default();
-        let verdict = filter.evaluate(Call { abi: native, nr }, [0; 6]).verdict;
+        let verdict = filter
+            .evaluate(SyscallId { abi: native, nr }, [0; 6])
+            .verdict;
         anyhow::ensure!(
             verdict.allows(),
             "the profile answers {name} with {verdict}, so no program can be run under it; allow {name}, or give --log-only"
@@ -143,7 +145,7 @@ fn starts(filter: &Filter, native: Abi) -> anyhow::Result<()> {
 }
 
 /// Tells what the filter stopped, in the end.
-fn were_denied(args: &Args, told: Told, recording: &Recording) -> anyhow::Result<bool> {
+fn were_denied(args: &Args, told: DenialCollector, recording: &Recording) -> anyhow::Result<bool> {
     let denied = told.denials.finish(recording, &told.filter);
     if let Some(file) = &args.report {
         let text = match args.format {
@@ -168,10 +170,10 @@ fn were_denied(args: &Args, told: Told, recording: &Recording) -> anyhow::Result
 
 /// Tells what the filter would have stopped.
 fn would_be_denied(args: &Args, recording: &Recording, enforced: Enforced) -> anyhow::Result<bool> {
-    let report = verify(&Question {
+    let report = verify(&VerifyInput {
         profiles: vec![enforced],
         recordings: vec![("this run".to_owned(), recording)],
-        window: Choice::None,
+        runtime_init: RuntimeSelection::None,
         no_new_privileges: Some(true),
         terminal: true,
     });
@@ -198,7 +200,7 @@ fn would_be_denied(args: &Args, recording: &Recording, enforced: Enforced) -> an
 /// Merges what was seen into a recording that there was before.
 fn update(path: &Path, before: Recording, mut seen: Recording) -> anyhow::Result<()> {
     let file = if path.is_dir() {
-        path.join(store::RECORDING)
+        path.join(store::RECORDING_FILE)
     } else {
         path.to_owned()
     };
@@ -207,20 +209,20 @@ fn update(path: &Path, before: Recording, mut seen: Recording) -> anyhow::Result
     merge.add(before);
     merge.add(seen);
     let merged = merge.finish().context("there is nothing to merge")?;
-    let folder = file.parent().filter(|it| !it.as_os_str().is_empty());
+    let directory = file.parent().filter(|it| !it.as_os_str().is_empty());
     let name = file
         .file_name()
         .and_then(|name| name.to_str())
         .with_context(|| format!("cannot write to {}", file.display()))?;
     let text = json::to_json(&merged);
     Ok(store::write(
-        folder.unwrap_or(Path::new(".")),
+        directory.unwrap_or(Path::new(".")),
         &[(name, text)],
     )?)
 }
 
 /// Who is told, while it runs.
-struct Told {
+struct DenialCollector {
     what: String,
     log_only: bool,
     quiet: bool,
@@ -228,7 +230,7 @@ struct Told {
     denials: Denials,
 }
 
-impl Watcher for Told {
+impl ProgressListener for DenialCollector {
     fn began(&mut self, what: &str) {
         if !self.quiet {
             let how = if self.log_only {
@@ -259,7 +261,7 @@ impl Watcher for Told {
         } = denial;
         let first = self.denials.add(call, executable, saw, seen, &self.filter);
         if let Some(first) = first {
-            say!("denied: {}", Denied::in_words(&first));
+            say!("denied: {}", Denied::describe(&first));
         }
     }
 }

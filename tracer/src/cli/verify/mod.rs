@@ -15,11 +15,11 @@ use super::{
     Exit, Failure,
     input::{self, HostArgs, label},
 };
-use syscalls::window::{self, Choice};
+use syscalls::runtime_init::{self, RuntimeSelection};
 use tracer_core::{
     profile::seccomp::evaluate::Runtime,
     recording::Recording,
-    verify::{Enforced, Question, Report, verify},
+    verify::{Enforced, Report, VerifyInput, verify},
 };
 
 /// Says whether a profile would have let a recording run, or runs a command under it.
@@ -64,7 +64,7 @@ pub(super) struct Args {
     /// The container runtimes that are to start it: runc, crun@1.21, several with commas between them, or
     /// none [default: all]. A command is run as the first of runc and crun that is named would have it
     #[arg(long, value_name = "RUNTIME[@VERSION]")]
-    runtime: Vec<Choice>,
+    runtime: Vec<RuntimeSelection>,
 
     /// noNewPrivileges of the containers (allowPrivilegeEscalation: false) [default: both]
     #[arg(long, value_name = "BOOL", conflicts_with = "command")]
@@ -117,7 +117,7 @@ enum Format {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let choice = Choice::union(args.runtime.iter().cloned())
+    let choice = RuntimeSelection::union(args.runtime.iter().cloned())
         .map_err(|error| Failure::new(Exit::Usage, error))?;
     if !args.command.is_empty() {
         return live::run(args, &choice);
@@ -147,12 +147,16 @@ fn verdict(args: &Args, report: &Report) -> Exit {
     }
 }
 
-fn offline(args: &Args, window: Choice, recordings: &[Recording]) -> anyhow::Result<Report> {
+fn offline(
+    args: &Args,
+    runtime_init: RuntimeSelection,
+    recordings: &[Recording],
+) -> anyhow::Result<Report> {
     let read = input::seccomp(&args.profile)?;
     let mut profiles = Vec::new();
     for native in args.host.natives(recordings)? {
         let profile = args.host.resolve(&read, native, recordings)?;
-        for runtime in runtimes(&window) {
+        for runtime in runtimes(&runtime_init) {
             profiles.push(Enforced {
                 profile: profile.clone(),
                 host: args.host.host(native, runtime),
@@ -160,10 +164,10 @@ fn offline(args: &Args, window: Choice, recordings: &[Recording]) -> anyhow::Res
         }
     }
     let names = args.recording.iter().map(|path| label(path));
-    Ok(verify(&Question {
+    Ok(verify(&VerifyInput {
         profiles,
         recordings: names.zip(recordings).collect(),
-        window,
+        runtime_init,
         no_new_privileges: args.no_new_privileges,
         terminal: args.terminal,
     }))
@@ -174,13 +178,13 @@ fn write(file: &PathBuf, text: &str) -> anyhow::Result<()> {
 }
 
 /// The runtimes that a choice names; both when it names none.
-fn runtimes(choice: &Choice) -> Vec<Runtime> {
+fn runtimes(choice: &RuntimeSelection) -> Vec<Runtime> {
     let chosen = |runtime: &Runtime| {
         let named = match runtime {
-            Runtime::Runc => window::Runtime::Runc,
-            Runtime::Crun => window::Runtime::Crun,
+            Runtime::Runc => runtime_init::Runtime::Runc,
+            Runtime::Crun => runtime_init::Runtime::Crun,
         };
-        *choice == Choice::None || choice.rows().any(|row| row.runtime == named)
+        *choice == RuntimeSelection::None || choice.rows().any(|row| row.runtime == named)
     };
     Runtime::ALL.into_iter().filter(chosen).collect()
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{
     super::{
-        Findings, Severity, rules,
-        subject::{State, View},
+        Findings, Severity,
+        loaded_profile::{LoadedProfile, SyscallState},
+        rules,
     },
     bypass, closing, list,
 };
@@ -14,52 +15,53 @@ use syscalls::{
     bypass::{self as ways, Way},
 };
 
-pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
-    let (listed, killed): (Vec<_>, Vec<_>) = view.abis().skip(1).partition(|abi| view.is_for(*abi));
-    if view.allows_by_default() {
+pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    let (listed, killed): (Vec<_>, Vec<_>) =
+        profile.abis().skip(1).partition(|abi| profile.is_for(*abi));
+    if profile.allows_by_default() {
         if !killed.is_empty() {
             let names: Vec<_> = killed.iter().map(|abi| abi.as_str()).collect();
             out.add(
                 &rules::ABI_KILLED,
-                view.top("architectures"),
+                profile.top("architectures"),
                 format!(
                     "programs of {} are killed at their first call, though the default allows: the filter is for {} alone",
                     names.join(" and "),
-                    view.context.native
+                    profile.context.native
                 ),
             );
         }
         if !listed.is_empty() {
-            open(view, &listed, out);
+            open(profile, &listed, out);
         }
         for abi in listed {
-            gap(view, abi, out);
+            gap(profile, abi, out);
         }
     } else if !listed.is_empty() {
         let names: Vec<_> = listed.iter().map(|abi| abi.scmp_arch()).collect();
-        let key = if view.is_plain() {
+        let key = if profile.is_plain() {
             "architectures"
         } else {
             "archMap"
         };
         out.add(
-            &rules::ABI_LISTED,
-            view.top(key),
+            &rules::LEGACY_ABI_ALLOWED,
+            profile.top(key),
             format!(
                 "{} are let in beside {}",
                 names.join(" and "),
-                view.context.native.scmp_arch()
+                profile.context.native.scmp_arch()
             ),
         );
     }
 }
 
 /// All that the default allows is open in these ABIs, too.
-fn open(view: &View<'_>, listed: &[Abi], out: &mut Findings<'_>) {
+fn open(profile: &LoadedProfile<'_>, listed: &[Abi], out: &mut Findings<'_>) {
     let names: Vec<_> = listed.iter().map(|abi| abi.as_str()).collect();
     out.add(
-        &rules::ABI_LISTED,
-        view.top("architectures"),
+        &rules::LEGACY_ABI_ALLOWED,
+        profile.top("architectures"),
         format!(
             "{} are open: what no rule names is allowed there, in code of the kernel that 64-bit programs do not reach",
             names.join(" and ")
@@ -69,20 +71,20 @@ fn open(view: &View<'_>, listed: &[Abi], out: &mut Findings<'_>) {
 }
 
 /// Ends that are denied in the machine's own ABI, and reached in another.
-fn gap(view: &View<'_>, abi: Abi, out: &mut Findings<'_>) {
-    let native = view.context.native;
+fn gap(profile: &LoadedProfile<'_>, abi: Abi, out: &mut Findings<'_>) {
+    let native = profile.context.native;
     let (mut open, mut denied) = (BTreeSet::new(), BTreeSet::new());
     let mut words = BTreeSet::new();
     for end in ways::ends().filter(|end| !end.only_conditional) {
         let shut: Vec<_> = end
             .denied()
-            .filter(|call| view.state(native, call.name) == State::Denied)
+            .filter(|call| profile.state(native, call.name) == SyscallState::Denied)
             .collect();
-        if shut.is_empty() || bypass::find(view, native, end).is_some() {
+        if shut.is_empty() || bypass::find(profile, native, end).is_some() {
             // Nothing is denied, or the gap is there in the machine's own ABI already.
             continue;
         }
-        let Some(gap) = bypass::find(view, abi, end) else {
+        let Some(gap) = bypass::find(profile, abi, end) else {
             continue;
         };
         denied.extend(shut.iter().map(|call| call.name));
@@ -93,15 +95,15 @@ fn gap(view: &View<'_>, abi: Abi, out: &mut Findings<'_>) {
         return;
     };
     let words: Vec<_> = words.into_iter().collect();
-    let edits = if open.iter().any(|name| view.is_needed(name)) {
+    let edits = if open.iter().any(|name| profile.is_needed(name)) {
         Vec::new()
     } else {
         let names: Vec<_> = open.iter().map(String::as_str).collect();
-        closing::refuse(view, &names)
+        closing::refuse(profile, &names)
     };
     out.add(
-        &rules::ABI_GAP,
-        view.named(first),
+        &rules::ABI_BYPASS,
+        profile.named(first),
         format!(
             "{} denied to {native}, but {abi} programs can {} by {}",
             list(denied.iter().copied(), 8),
@@ -110,10 +112,10 @@ fn gap(view: &View<'_>, abi: Abi, out: &mut Findings<'_>) {
         ),
     )
     .about(abi.as_str())
-    .severity(if view.is_within_default() {
+    .severity(if profile.is_within_default() {
         Severity::Medium
     } else {
-        rules::ABI_GAP.severity
+        rules::ABI_BYPASS.severity
     })
     .edits(edits);
 }

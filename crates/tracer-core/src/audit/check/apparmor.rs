@@ -2,7 +2,7 @@
 
 use super::{
     super::{Findings, Severity, rules},
-    forms,
+    legacy,
 };
 use crate::parse::{
     AppArmor, Form,
@@ -10,10 +10,10 @@ use crate::parse::{
 };
 
 pub(in super::super) fn check(read: &AppArmor, out: &mut Findings<'_>) {
-    let rules: Vec<_> = read.statements.iter().map(Rule::of).collect();
+    let rules: Vec<_> = read.statements.iter().map(Rule::from_statement).collect();
     heads(read, out);
     if let Some(object) = &read.object {
-        forms::old_resource(object, out);
+        legacy::old_resource(object, out);
     }
     for rule in &rules {
         blanket(rule, out);
@@ -84,7 +84,7 @@ fn heads(read: &AppArmor, out: &mut Findings<'_>) {
                 "flags has unconfined",
             )
             .severity(Severity::High)
-            .mend("take unconfined out of flags");
+            .fix("take unconfined out of flags");
         }
     }
 }
@@ -97,7 +97,7 @@ fn blanket(rule: &Rule<'_>, out: &mut Findings<'_>) {
             let text = rule.statement.words.join(" ");
             let message = format!("`{text}` lets every file be written");
             out.add(
-                &rules::APPARMOR_BLANKET,
+                &rules::APPARMOR_ALLOWS_EVERYTHING,
                 rule.statement.span.clone(),
                 message,
             );
@@ -117,7 +117,7 @@ fn blanket(rule: &Rule<'_>, out: &mut Findings<'_>) {
         _ => return,
     };
     out.add(
-        &rules::APPARMOR_BLANKET,
+        &rules::APPARMOR_ALLOWS_EVERYTHING,
         rule.statement.span.clone(),
         format!("`{word},` allows {what}"),
     )

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use super::super::{
     Findings, Severity,
     fix::Edit,
+    loaded_profile::{LoadedProfile, SyscallState},
     rules,
-    subject::{State, View},
 };
 use crate::profile::seccomp::oci::{Action, Condition, Operator};
 use syscalls::{
@@ -14,10 +14,10 @@ use syscalls::{
     registers::{Register, register},
 };
 
-pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
-    pointers(view, out);
+pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    pointers(profile, out);
     let mut names = BTreeSet::new();
-    for entry in view
+    for entry in profile
         .oci
         .syscalls
         .iter()
@@ -26,13 +26,13 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
         names.extend(entry.names.iter().map(String::as_str));
     }
     for name in names {
-        narrow(view, name, out);
-        multiplexer(view, name, out);
+        narrow(profile, name, out);
+        multiplexer(profile, name, out);
     }
 }
 
-fn pointers(view: &View<'_>, out: &mut Findings<'_>) {
-    for (at, entry) in view.oci.syscalls.iter().enumerate() {
+fn pointers(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    for (at, entry) in profile.oci.syscalls.iter().enumerate() {
         for (which, condition) in entry.args.iter().enumerate() {
             let names: Vec<_> = entry
                 .names
@@ -45,7 +45,7 @@ fn pointers(view: &View<'_>, out: &mut Findings<'_>) {
             if !names.is_empty() {
                 out.add(
                     &rules::POINTER_ARGUMENT,
-                    view.condition(at, which),
+                    profile.condition(at, which),
                     format!(
                         "argument {} of {} is a pointer",
                         condition.index,
@@ -58,15 +58,15 @@ fn pointers(view: &View<'_>, out: &mut Findings<'_>) {
 }
 
 /// A call that is denied, and let through with a bit that the kernel does not read.
-fn narrow(view: &View<'_>, name: &str, out: &mut Findings<'_>) {
-    let native = view.context.native;
-    if native.is_32_bit() || view.state(native, name) != State::Partly {
+fn narrow(profile: &LoadedProfile<'_>, name: &str, out: &mut Findings<'_>) {
+    let native = profile.context.native;
+    if native.is_32_bit() || profile.state(native, name) != SyscallState::Conditional {
         return;
     }
     let Some(nr) = native.syscall_number(name) else {
         return;
     };
-    let mut indices: Vec<_> = view
+    let mut indices: Vec<_> = profile
         .entries_of(name)
         .flat_map(|(_, entry)| entry.args.iter().map(|condition| condition.index))
         .collect();
@@ -80,15 +80,15 @@ fn narrow(view: &View<'_>, name: &str, out: &mut Findings<'_>) {
             continue;
         };
         let read = (1_u64 << bits) - 1;
-        let around = view.probes(name).into_iter().find_map(|args| {
+        let around = profile.probes(name).into_iter().find_map(|args| {
             let before = *args.get(at)?;
             // Only what the kernel takes for what it says.
-            if before & !read != 0 || view.evaluate(native, nr, args).verdict.allows() {
+            if before & !read != 0 || profile.evaluate(native, nr, args).verdict.allows() {
                 return None;
             }
             let mut other = args;
             *other.get_mut(at)? = before | (1 << bits);
-            let outcome = view.evaluate(native, nr, other);
+            let outcome = profile.evaluate(native, nr, other);
             outcome
                 .verdict
                 .allows()
@@ -97,11 +97,11 @@ fn narrow(view: &View<'_>, name: &str, out: &mut Findings<'_>) {
         if let Some((value, decider)) = around {
             use crate::profile::seccomp::evaluate::Decider;
             let span = match decider {
-                Decider::Entry(entry) => view.part(entry, "args"),
-                _ => view.named(name),
+                Decider::Entry(entry) => profile.part(entry, "args"),
+                _ => profile.named(name),
             };
             out.add(
-                &rules::NARROW_ARGUMENT,
+                &rules::UNCHECKED_ARGUMENT_BITS,
                 span,
                 format!(
                     "{name} with argument {index} = {value} is denied, and with {:#x} let through, which is {value} to the kernel",
@@ -109,14 +109,14 @@ fn narrow(view: &View<'_>, name: &str, out: &mut Findings<'_>) {
                 ),
             )
             .about(format!("{name} {index}"))
-            .severity(if view.is_within_default() {
+            .severity(if profile.is_within_default() {
                 Severity::Medium
             } else {
-                rules::NARROW_ARGUMENT.severity
+                rules::UNCHECKED_ARGUMENT_BITS.severity
             })
             .evidence([format!("the kernel reads {bits} bits of this argument, the filter 64")])
-            .edits(cut(view, name, index, read))
-            .mend(format!(
+            .edits(cut(profile, name, index, read))
+            .fix(format!(
                 "compare with SCMP_CMP_MASKED_EQ and \"value\": {read}, or allow the values that are wanted by SCMP_CMP_EQ"
             ));
         }
@@ -124,16 +124,16 @@ fn narrow(view: &View<'_>, name: &str, out: &mut Findings<'_>) {
 }
 
 /// The conditions that deny a value, on the bits alone that the kernel reads.
-fn cut(view: &View<'_>, name: &str, index: u32, read: u64) -> Vec<Edit> {
+fn cut(profile: &LoadedProfile<'_>, name: &str, index: u32, read: u64) -> Vec<Edit> {
     let mut edits = Vec::new();
-    for (at, entry) in view.entries_of(name) {
+    for (at, entry) in profile.entries_of(name) {
         if matches!(entry.action, Action::Allow | Action::Log) {
             continue;
         }
         for (which, condition) in entry.args.iter().enumerate() {
             if condition.index == index && condition.op == Operator::Eq {
                 edits.push(Edit::Condition {
-                    at: view.condition(at, which),
+                    at: profile.condition(at, which),
                     condition: Condition {
                         index,
                         value: read,
@@ -161,21 +161,21 @@ const SOCKETCALL: &[(&str, u64)] = &[
     ("recvmsg", 17),
 ];
 
-fn multiplexer(view: &View<'_>, name: &str, out: &mut Findings<'_>) {
+fn multiplexer(profile: &LoadedProfile<'_>, name: &str, out: &mut Findings<'_>) {
     let Some((_, operation)) = SOCKETCALL.iter().find(|(it, _)| *it == name) else {
         return;
     };
-    if view.context.native != Abi::X86_64
-        || view.state(Abi::X86_64, name) != State::Partly
-        || !view.is_for(Abi::I386)
+    if profile.context.native != Abi::X86_64
+        || profile.state(Abi::X86_64, name) != SyscallState::Conditional
+        || !profile.is_for(Abi::I386)
     {
         return;
     }
-    let outcome = view.outcome(Abi::I386, "socketcall", [*operation, 0, 0, 0, 0, 0]);
+    let outcome = profile.outcome(Abi::I386, "socketcall", [*operation, 0, 0, 0, 0, 0]);
     if outcome.is_some_and(|outcome| outcome.verdict.allows()) {
         out.add(
             &rules::MULTIPLEXER,
-            view.named(name),
+            profile.named(name),
             format!("{name} is restricted by its arguments, and socketcall({operation}, …) of i386 does it with any"),
         )
         .severity(Severity::Medium);

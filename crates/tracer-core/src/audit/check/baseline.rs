@@ -4,31 +4,32 @@ use std::collections::BTreeMap;
 
 use super::{
     super::{
-        Findings, Severity, rules,
-        subject::{View, probes},
+        Findings, Severity,
+        loaded_profile::{LoadedProfile, probes},
+        rules,
     },
     list,
 };
 use crate::{
     profile::seccomp::evaluate::{Filter, Runtime},
-    recording::Call,
+    recording::SyscallId,
 };
 use syscalls::{Abi, defaults, risk};
 
 /// The ABI that a call is open in, and with which arguments when not with all.
 type Open = (Abi, Option<[u64; 6]>);
 
-pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
-    let Some((name, baseline)) = view.context.baseline else {
+pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    let Some((name, baseline)) = profile.context.baseline else {
         return;
     };
-    let host = view.context.host(Runtime::Runc);
+    let host = profile.context.host(Runtime::Runc);
     let filter = match Filter::new(baseline, host) {
         Ok(filter) => filter,
         Err(refusal) => {
             out.add(
-                &rules::BEYOND_BASELINE,
-                view.top("defaultAction"),
+                &rules::EXCEEDS_BASELINE,
+                profile.top("defaultAction"),
                 format!("{name} cannot be compared with: {refusal}"),
             );
             return;
@@ -36,16 +37,19 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
     };
     let mut beyond: BTreeMap<&str, Vec<Open>> = BTreeMap::new();
     let mut calls = 0;
-    for abi in view.abis() {
+    for abi in profile.abis() {
         for (nr, call) in abi.syscalls() {
-            let entries = view.oci.syscalls.iter().chain(&baseline.syscalls);
+            let entries = profile.oci.syscalls.iter().chain(&baseline.syscalls);
             let conditions = entries
                 .filter(|entry| entry.names.iter().any(|it| it == call))
                 .flat_map(|entry| &entry.args);
             let all = probes(conditions);
             let is_beyond = |args: &&[u64; 6]| {
-                view.evaluate(abi, nr, **args).verdict.allows()
-                    && !filter.evaluate(Call { abi, nr }, **args).verdict.allows()
+                profile.evaluate(abi, nr, **args).verdict.allows()
+                    && !filter
+                        .evaluate(SyscallId { abi, nr }, **args)
+                        .verdict
+                        .allows()
             };
             let of: Vec<_> = all.iter().filter(is_beyond).collect();
             if let Some(first) = of.first() {
@@ -64,10 +68,10 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
     names.sort_by_key(|name| (!is_risky(name), *name));
     let named = names
         .iter()
-        .find(|name| view.entries_of(name).next().is_some());
-    let span = named.map_or_else(|| view.top("defaultAction"), |name| view.named(name));
+        .find(|name| profile.entries_of(name).next().is_some());
+    let span = named.map_or_else(|| profile.top("defaultAction"), |name| profile.named(name));
     out.add(
-        &rules::BEYOND_BASELINE,
+        &rules::EXCEEDS_BASELINE,
         span,
         format!(
             "no subset of {name}: {calls} calls are open that it blocks, {}",
@@ -88,7 +92,8 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
             })
             .collect();
         let why = risk::risk(name).map(|risk| risk.sentence);
-        let why = why.or_else(|| defaults::blocked_by_default(name).map(defaults::Blocked::why));
+        let why =
+            why.or_else(|| defaults::blocked_by_default(name).map(defaults::BlockedSyscall::why));
         let why = why.map(|why| format!(": {why}")).unwrap_or_default();
         format!("{name} ({}){why}", abis.join(", "))
     }));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    super::{Findings, Severity, rules, subject::View},
+    super::{Findings, Severity, loaded_profile::LoadedProfile, rules},
     list,
 };
 use crate::{
@@ -12,21 +12,21 @@ use crate::{
 };
 use syscalls::{
     arguments,
-    window::{self, DISPENSABLE, Row, Source},
+    runtime_init::{self, OPTIONAL_SYSCALLS, Row, Source},
 };
 
-pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
-    let recordings = view.context.recordings;
-    if recordings.is_empty() && !view.context.in_container {
+pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    let recordings = profile.context.recordings;
+    if recordings.is_empty() && !profile.context.in_container {
         return;
     }
-    workload(view, recordings, out);
+    workload(profile, recordings, out);
     let contained = recordings
         .iter()
         .flat_map(|recording| &recording.instances)
         .any(|instance| instance.container.is_some());
-    if contained || view.context.in_container {
-        start(view, out);
+    if contained || profile.context.in_container {
+        start(profile, out);
     }
 }
 
@@ -39,12 +39,12 @@ struct Denied {
     arguments: BTreeSet<String>,
 }
 
-fn workload(view: &View<'_>, recordings: &[Recording], out: &mut Findings<'_>) {
+fn workload(profile: &LoadedProfile<'_>, recordings: &[Recording], out: &mut Findings<'_>) {
     let mut denied: BTreeMap<String, Denied> = BTreeMap::new();
     for syscall in recordings.iter().flat_map(|recording| &recording.syscalls) {
         let label = format!("{} ({})", syscall.label(), syscall.abi);
         for (phase, executables, args, said) in made(syscall) {
-            let outcome: Outcome = view.evaluate(syscall.abi, syscall.nr, args);
+            let outcome: Outcome = profile.evaluate(syscall.abi, syscall.nr, args);
             // What is made before the filter is loaded, the filter is not asked for.
             if phase == Phase::Setup || outcome.verdict.allows() {
                 continue;
@@ -64,11 +64,11 @@ fn workload(view: &View<'_>, recordings: &[Recording], out: &mut Findings<'_>) {
         .keys()
         .find_map(|label| {
             let name = label.split(' ').next()?;
-            view.entries_of(name).next().map(|_| view.named(name))
+            profile.entries_of(name).next().map(|_| profile.named(name))
         })
-        .unwrap_or_else(|| view.top("defaultAction"));
+        .unwrap_or_else(|| profile.top("defaultAction"));
     out.add(
-        &rules::BREAKS,
+        &rules::BREAKS_WORKLOAD,
         span,
         format!(
             "{} calls that were recorded are denied: {}",
@@ -82,7 +82,7 @@ fn workload(view: &View<'_>, recordings: &[Recording], out: &mut Findings<'_>) {
         Severity::High
     })
     .evidence(denied.iter().map(|(label, it)| {
-        let phases: Vec<_> = it.phases.iter().map(|phase| in_words(*phase)).collect();
+        let phases: Vec<_> = it.phases.iter().map(|phase| describe(*phase)).collect();
         let verdicts: Vec<_> = it.verdicts.iter().map(ToString::to_string).collect();
         let arguments: Vec<_> = it.arguments.iter().map(String::as_str).collect();
         let given = if arguments.is_empty() {
@@ -137,10 +137,10 @@ fn path(executable: &Executable) -> String {
     }
 }
 
-fn in_words(phase: Phase) -> &'static str {
+fn describe(phase: Phase) -> &'static str {
     match phase {
         Phase::Setup => "while it was prepared",
-        Phase::Window => "between the filter and the start",
+        Phase::RuntimeInit => "between the filter and the start",
         Phase::Run => "while it ran",
         Phase::Exec => "by a process that was put in",
         Phase::Terminal => "in a session",
@@ -148,22 +148,22 @@ fn in_words(phase: Phase) -> &'static str {
 }
 
 /// Runtimes whose own calls after loading the filter are denied.
-fn start(view: &View<'_>, out: &mut Findings<'_>) {
-    let native = view.context.native;
+fn start(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    let native = profile.context.native;
     let counts = |row: &&Row| {
         let is_known = !matches!(row.source, Source::Possible(_));
-        let nnp = view.context.no_new_privileges;
+        let nnp = profile.context.no_new_privileges;
         is_known && (row.no_new_privs.is_none() || nnp.is_none() || row.no_new_privs == nnp)
     };
     let mut stopped: BTreeMap<Vec<&str>, Vec<&Row>> = BTreeMap::new();
     let mut fine = Vec::new();
-    for row in window::ROWS.iter().filter(counts) {
+    for row in runtime_init::ROWS.iter().filter(counts) {
         let missing: Vec<_> = row
             .calls
             .iter()
             .copied()
-            .filter(|call| !DISPENSABLE.contains(call))
-            .filter(|call| is_denied(view, row, call))
+            .filter(|call| !OPTIONAL_SYSCALLS.contains(call))
+            .filter(|call| is_denied(profile, row, call))
             .filter(|call| native.syscall_number(call).is_some())
             .collect();
         if missing.is_empty() {
@@ -179,14 +179,14 @@ fn start(view: &View<'_>, out: &mut Findings<'_>) {
     let starts = if fine.is_empty() {
         "starts on no runtime that was measured".to_owned()
     } else {
-        let fine = window::in_words(&fine);
+        let fine = runtime_init::describe(&fine);
         format!("starts on {}", list(fine.iter().map(String::as_str), 4))
     };
     let rows: Vec<_> = stopped.values().flatten().copied().collect();
-    let not = window::in_words(&rows);
+    let not = runtime_init::describe(&rows);
     out.add(
-        &rules::BREAKS_START,
-        view.top("defaultAction"),
+        &rules::BREAKS_CONTAINER_START,
+        profile.top("defaultAction"),
         format!(
             "{starts}, not on {}: {}",
             list(not.iter().map(String::as_str), 4),
@@ -196,19 +196,19 @@ fn start(view: &View<'_>, out: &mut Findings<'_>) {
     .evidence(stopped.iter().map(|(missing, rows)| {
         format!(
             "{}: {}",
-            window::in_words(rows).join(", "),
+            runtime_init::describe(rows).join(", "),
             missing.join(", ")
         )
     }))
-    .mend(format!(
+    .fix(format!(
         "allow {}, or generate the profile anew: its layer window has them",
         list(all.iter().copied(), 40)
     ));
 }
 
 /// Whether a call of a runtime is denied, with a value that it is known to give.
-fn is_denied(view: &View<'_>, row: &Row, call: &str) -> bool {
-    let native = view.context.native;
+fn is_denied(profile: &LoadedProfile<'_>, row: &Row, call: &str) -> bool {
+    let native = profile.context.native;
     let index = arguments::recorded(native, call)
         .and_then(|recorded| recorded.arguments.first())
         .and_then(|argument| usize::try_from(argument.index).ok());
@@ -225,14 +225,15 @@ fn is_denied(view: &View<'_>, row: &Row, call: &str) -> bool {
         })
         .collect();
     if values.is_empty() {
-        values = view.probes(call);
+        values = profile.probes(call);
         // Nothing is known of its arguments: it is denied when it always is.
-        return values.into_iter().all(|args| denies(view, call, args));
+        return values.into_iter().all(|args| denies(profile, call, args));
     }
-    values.into_iter().any(|args| denies(view, call, args))
+    values.into_iter().any(|args| denies(profile, call, args))
 }
 
-fn denies(view: &View<'_>, call: &str, args: [u64; 6]) -> bool {
-    view.outcome(view.context.native, call, args)
+fn denies(profile: &LoadedProfile<'_>, call: &str, args: [u64; 6]) -> bool {
+    profile
+        .outcome(profile.context.native, call, args)
         .is_some_and(|outcome| !outcome.verdict.allows())
 }

@@ -7,8 +7,9 @@ use std::collections::BTreeSet;
 
 use super::{
     super::{
-        Findings, Severity, rules,
-        subject::{State, View},
+        Findings, Severity,
+        loaded_profile::{LoadedProfile, SyscallState},
+        rules,
     },
     closing::{self, Closing},
     list,
@@ -19,15 +20,15 @@ use crate::profile::seccomp::{
 };
 use syscalls::{
     Abi,
-    bypass::{self, Call, End, Gain, Parameter, Way},
-    errno, since,
+    bypass::{self, End, Gain, Parameter, SyscallId, Way},
+    errno, introduced,
 };
 
 /// What is denied of an end, and reached all the same.
 pub(super) struct Gap {
     pub(super) end: &'static End,
     /// The calls that are denied.
-    pub(super) denied: Vec<&'static Call>,
+    pub(super) denied: Vec<&'static SyscallId>,
     /// Whether they are denied for all values of the end's parameter.
     pub(super) is_whole: bool,
     /// The values that are denied.
@@ -35,23 +36,23 @@ pub(super) struct Gap {
     pub(super) open: Vec<Way>,
 }
 
-pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
+pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
     for end in bypass::ends() {
-        if let Some(gap) = find(view, view.context.native, end) {
-            report(view, &gap, out);
+        if let Some(gap) = find(profile, profile.context.native, end) {
+            report(profile, &gap, out);
         }
     }
 }
 
 /// The gap of an end in an ABI, where there is one.
-pub(super) fn find(view: &View<'_>, abi: Abi, end: &'static End) -> Option<Gap> {
+pub(super) fn find(profile: &LoadedProfile<'_>, abi: Abi, end: &'static End) -> Option<Gap> {
     let mut denied = Vec::new();
     let mut values = BTreeSet::new();
     let mut is_whole = false;
-    for call in end.denied().filter(|call| view.exists(abi, call.name)) {
-        let of_call = denied_values(view, abi, end, call);
+    for call in end.denied().filter(|call| profile.exists(abi, call.name)) {
+        let of_call = denied_values(profile, abi, end, call);
         if !of_call.is_empty() {
-            is_whole |= view.state(abi, call.name) == State::Denied;
+            is_whole |= profile.state(abi, call.name) == SyscallState::Denied;
             values.extend(of_call);
             denied.push(call);
         }
@@ -69,7 +70,7 @@ pub(super) fn find(view: &View<'_>, abi: Abi, end: &'static End) -> Option<Gap> 
         .filter(|way| {
             values
                 .iter()
-                .any(|value| is_open(view, abi, end, way, *value))
+                .any(|value| is_open(profile, abi, end, way, *value))
         })
         .collect();
     (!open.is_empty()).then_some(Gap {
@@ -82,35 +83,40 @@ pub(super) fn find(view: &View<'_>, abi: Abi, end: &'static End) -> Option<Gap> 
 }
 
 /// Whether a way is the denied call itself, and no other use of it.
-fn is_same(call: &Call, way: &Way) -> bool {
+fn is_same(call: &SyscallId, way: &Way) -> bool {
     way.calls
         .iter()
         .any(|one| one.name == call.name && one.args == call.args)
 }
 
 /// The values of an end's parameter for which a call is denied on purpose.
-fn denied_values(view: &View<'_>, abi: Abi, end: &End, call: &Call) -> BTreeSet<u64> {
-    let state = view.state(abi, call.name);
-    let is_conditional = state == State::Partly;
+fn denied_values(
+    profile: &LoadedProfile<'_>,
+    abi: Abi,
+    end: &End,
+    call: &SyscallId,
+) -> BTreeSet<u64> {
+    let state = profile.state(abi, call.name);
+    let is_conditional = state == SyscallState::Conditional;
     // A profile that denies by default means nothing by what it does not name.
-    if (!view.allows_by_default() || end.only_conditional) && !is_conditional {
+    if (!profile.allows_by_default() || end.only_conditional) && !is_conditional {
         return BTreeSet::new();
     }
     let is_denied = |value: &u64| {
-        let outcome = view.outcome(abi, call.name, call.arguments(*value));
+        let outcome = profile.outcome(abi, call.name, call.arguments(*value));
         outcome.is_some_and(|outcome| {
             !outcome.verdict.allows()
                 && outcome.decider != Decider::Architecture
                 && !is_fallback(outcome.verdict, call.name)
         })
     };
-    let denied: BTreeSet<u64> = candidates(view, end, call)
+    let denied: BTreeSet<u64> = candidates(profile, end, call)
         .into_iter()
         .filter(is_denied)
         .collect();
     // What is denied for each value is denied because of something else: another argument.
     if is_conditional && matches!(call.parameter, Parameter::Argument(_)) {
-        let conditions = view
+        let conditions = profile
             .entries_of(call.name)
             .flat_map(|(_, entry)| &entry.args);
         let Parameter::Argument(index) = call.parameter else {
@@ -131,12 +137,12 @@ fn is_fallback(verdict: Verdict, name: &str) -> bool {
 }
 
 /// Values to try: those that reach the end, and those that the profile compares with.
-fn candidates(view: &View<'_>, end: &End, call: &Call) -> BTreeSet<u64> {
+fn candidates(profile: &LoadedProfile<'_>, end: &End, call: &SyscallId) -> BTreeSet<u64> {
     let mut values: BTreeSet<u64> = end.values.iter().copied().collect();
     let Parameter::Argument(index) = call.parameter else {
         return values;
     };
-    for condition in view
+    for condition in profile
         .entries_of(call.name)
         .flat_map(|(_, entry)| &entry.args)
     {
@@ -162,8 +168,8 @@ fn named(condition: &Condition) -> impl Iterator<Item = u64> + use<> {
 }
 
 /// Whether a way reaches the end for a value.
-fn is_open(view: &View<'_>, abi: Abi, end: &End, way: &Way, value: u64) -> bool {
-    if !way.exists(abi) || way.since.is_some_and(|since| !view.is_reached(since)) {
+fn is_open(profile: &LoadedProfile<'_>, abi: Abi, end: &End, way: &Way, value: u64) -> bool {
+    if !way.exists(abi) || way.since.is_some_and(|since| !profile.is_reached(since)) {
         return false;
     }
     let takes_any = way
@@ -175,20 +181,20 @@ fn is_open(view: &View<'_>, abi: Abi, end: &End, way: &Way, value: u64) -> bool 
         return false;
     }
     way.calls.iter().all(|call| {
-        view.exists(abi, call.name)
-            && view
+        profile.exists(abi, call.name)
+            && profile
                 .outcome(abi, call.name, call.arguments(value))
                 .is_some_and(|outcome| outcome.verdict.allows())
     })
 }
 
-fn report(view: &View<'_>, gap: &Gap, out: &mut Findings<'_>) {
-    let closing = closing::of(view, gap);
+fn report(profile: &LoadedProfile<'_>, gap: &Gap, out: &mut Findings<'_>) {
+    let closing = closing::of(profile, gap);
     let names: Vec<_> = gap.denied.iter().map(|call| call.name).collect();
     let Some(first) = names.first() else { return };
     let ways: Vec<_> = gap.open.iter().map(Way::words).collect();
     let rule = if gap.is_whole {
-        &rules::FAMILY_GAP
+        &rules::EQUIVALENT_SYSCALL_ALLOWED
     } else {
         &rules::CONDITION_BYPASS
     };
@@ -204,7 +210,7 @@ fn report(view: &View<'_>, gap: &Gap, out: &mut Findings<'_>) {
     };
     out.add(
         rule,
-        view.named(first),
+        profile.named(first),
         format!(
             "{denied}, but a program can still {} by {}",
             gap.end.words,
@@ -212,9 +218,9 @@ fn report(view: &View<'_>, gap: &Gap, out: &mut Findings<'_>) {
         ),
     )
     .about(gap.end.name)
-    .severity(severity(view, gap, &closing))
-    .evidence(evidence(view, gap))
-    .mend(closing.words(gap.end))
+    .severity(severity(profile, gap, &closing))
+    .evidence(evidence(profile, gap))
+    .fix(closing.words(gap.end))
     .edits(closing.edits);
 }
 
@@ -223,7 +229,7 @@ fn verb(count: usize) -> &'static str {
 }
 
 /// How bad a gap is: what an attacker gains, unless nothing in the profile can prevent it.
-fn severity(view: &View<'_>, gap: &Gap, closing: &Closing) -> Severity {
+fn severity(profile: &LoadedProfile<'_>, gap: &Gap, closing: &Closing) -> Severity {
     let is_closed = !closing.edits.is_empty();
     let severity = match (gap.end.gain, is_closed) {
         (Gain::Much, true) => Severity::High,
@@ -232,14 +238,14 @@ fn severity(view: &View<'_>, gap: &Gap, closing: &Closing) -> Severity {
         (Gain::Some | Gain::Nothing, _) => Severity::Low,
     };
     // What is nowhere weaker than the default is no worse than the default, which has no such rule.
-    if view.is_within_default() {
+    if profile.is_within_default() {
         severity.min(Severity::Medium)
     } else {
         severity
     }
 }
 
-fn evidence(view: &View<'_>, gap: &Gap) -> Vec<String> {
+fn evidence(profile: &LoadedProfile<'_>, gap: &Gap) -> Vec<String> {
     let mut evidence = vec![format!("{}: {}", gap.end.name, gap.end.source)];
     for way in &gap.open {
         if !way.needs.is_empty() {
@@ -248,11 +254,12 @@ fn evidence(view: &View<'_>, gap: &Gap) -> Vec<String> {
     }
     let versions = gap.open.iter().flat_map(|way| {
         let calls = way.calls.iter().filter_map(|call| {
-            let version = since::since(call.name)?;
-            view.is_missed(version)
+            let version = introduced::introduced_in(call.name)?;
+            profile
+                .is_missed(version)
                 .then(|| format!("{} since Linux {version}", call.name))
         });
-        let own = way.since.filter(|version| view.is_missed(*version));
+        let own = way.since.filter(|version| profile.is_missed(*version));
         calls.chain(own.map(|version| format!("{} since Linux {version}", way.needs)))
     });
     let versions: BTreeSet<_> = versions.collect();

@@ -2,8 +2,9 @@
 
 use super::{
     super::{
-        Findings, rules,
-        subject::{State, View},
+        Findings,
+        loaded_profile::{LoadedProfile, SyscallState},
+        rules,
     },
     list,
     manifest::Named,
@@ -11,10 +12,10 @@ use super::{
 use syscalls::defaults;
 
 /// What a container is given and its profile denies, in the manifest.
-pub(in super::super) fn added(view: &View<'_>, named: &Named, out: &mut Findings<'_>) {
-    let native = view.context.native;
+pub(in super::super) fn added(profile: &LoadedProfile<'_>, named: &Named, out: &mut Findings<'_>) {
+    let native = profile.context.native;
     for (capability, span) in &named.added {
-        let calls = defaults::GATED
+        let calls = defaults::SYSCALLS_BY_CAPABILITY
             .iter()
             .find(|(name, _)| name == capability)
             .map(|(_, calls)| *calls);
@@ -23,10 +24,10 @@ pub(in super::super) fn added(view: &View<'_>, named: &Named, out: &mut Findings
         };
         if calls
             .iter()
-            .all(|call| view.state(native, call) == State::Denied)
+            .all(|call| profile.state(native, call) == SyscallState::Denied)
         {
             out.add(
-                &rules::CAPABILITY_DENIED,
+                &rules::CAPABILITY_WITHOUT_SYSCALLS,
                 span.clone(),
                 format!(
                     "container {} has {capability}, and {} denies {}",
@@ -40,31 +41,33 @@ pub(in super::super) fn added(view: &View<'_>, named: &Named, out: &mut Findings
 }
 
 /// What a profile opens and the container may not do, in the profile.
-pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
-    if !view.context.in_container || view.allows_by_default() {
+pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    if !profile.context.in_container || profile.allows_by_default() {
         return;
     }
-    let native = view.context.native;
-    let has = |name: &&str| view.context.capabilities.contains(*name);
-    let useless: Vec<_> = defaults::BLOCKED
+    let native = profile.context.native;
+    let has = |name: &&str| profile.context.capabilities.contains(*name);
+    let useless: Vec<_> = defaults::BLOCKED_SYSCALLS
         .iter()
-        .filter(|blocked| !blocked.opened_by.is_empty() && !blocked.opened_by.iter().any(has))
-        .filter(|blocked| view.state(native, blocked.name) == State::Open)
+        .filter(|blocked| !blocked.allowed_with.is_empty() && !blocked.allowed_with.iter().any(has))
+        .filter(|blocked| profile.state(native, blocked.name) == SyscallState::Allowed)
         .collect();
     let Some(first) = useless.first() else {
         return;
     };
     out.add(
-        &rules::CALLS_WITHOUT_CAPABILITY,
-        view.named(first.name),
+        &rules::SYSCALLS_WITHOUT_CAPABILITY,
+        profile.named(first.name),
         format!(
             "open without the capability that they want: {}",
             list(useless.iter().map(|blocked| blocked.name), 8)
         ),
     )
-    .evidence(
-        useless
-            .iter()
-            .map(|blocked| format!("{} wants {}", blocked.name, blocked.opened_by.join(" or "))),
-    );
+    .evidence(useless.iter().map(|blocked| {
+        format!(
+            "{} wants {}",
+            blocked.name,
+            blocked.allowed_with.join(" or ")
+        )
+    }));
 }

@@ -6,13 +6,13 @@ use std::collections::BTreeSet;
 use super::{
     super::{
         fix::{Edit, entry_text},
-        subject::View,
+        loaded_profile::LoadedProfile,
     },
     bypass::Gap,
 };
 use crate::profile::seccomp::oci::{Action, Condition, Entry, Operator};
 use syscalls::{
-    bypass::{Bits, Call, End, Gain, Parameter},
+    bypass::{Bits, End, Gain, Parameter, SyscallId},
     errno::{ENOSYS, EPERM},
     registers::{Register, register},
 };
@@ -65,19 +65,19 @@ impl Closing {
 }
 
 /// The changes that close a gap.
-pub(super) fn of(view: &View<'_>, gap: &Gap) -> Closing {
+pub(super) fn of(profile: &LoadedProfile<'_>, gap: &Gap) -> Closing {
     let mut closing = Closing {
         edits: Vec::new(),
         kept: BTreeSet::new(),
     };
-    let mut whole: Vec<&Call> = Vec::new();
+    let mut whole: Vec<&SyscallId> = Vec::new();
     for way in &gap.open {
         for call in way.to_deny() {
             if way.keep {
                 closing.kept.insert(call.name);
-            } else if let Some(entries) = restricted(view, gap, call) {
-                closing.replace(view, call, entries);
-            } else if view.is_needed(call.name) {
+            } else if let Some(entries) = restricted(profile, gap, call) {
+                closing.replace(profile, call, entries);
+            } else if profile.is_needed(call.name) {
                 closing.kept.insert(call.name);
             } else {
                 whole.push(call);
@@ -93,7 +93,7 @@ pub(super) fn of(view: &View<'_>, gap: &Gap) -> Closing {
         let mut names: Vec<_> = calls.iter().map(|call| call.name.to_owned()).collect();
         names.dedup();
         for call in &calls {
-            closing.remove(view, call.name);
+            closing.remove(profile, call.name);
         }
         closing
             .edits
@@ -108,25 +108,25 @@ pub(super) fn of(view: &View<'_>, gap: &Gap) -> Closing {
 }
 
 /// Denies calls with ENOSYS, in a deny-list and in an allow-list.
-pub(super) fn deny(view: &View<'_>, names: &[&str]) -> Vec<Edit> {
+pub(super) fn deny(profile: &LoadedProfile<'_>, names: &[&str]) -> Vec<Edit> {
     let mut closing = Closing {
         edits: Vec::new(),
         kept: BTreeSet::new(),
     };
     for name in names {
-        closing.remove(view, name);
+        closing.remove(profile, name);
     }
     refusal(closing, names, ENOSYS)
 }
 
 /// Denies calls with EPERM.
-pub(super) fn refuse(view: &View<'_>, names: &[&str]) -> Vec<Edit> {
+pub(super) fn refuse(profile: &LoadedProfile<'_>, names: &[&str]) -> Vec<Edit> {
     let mut closing = Closing {
         edits: Vec::new(),
         kept: BTreeSet::new(),
     };
     for name in names {
-        closing.remove(view, name);
+        closing.remove(profile, name);
     }
     refusal(closing, names, EPERM)
 }
@@ -139,20 +139,20 @@ fn refusal(mut closing: Closing, names: &[&str], errno: u32) -> Vec<Edit> {
 }
 
 impl Closing {
-    fn replace(&mut self, view: &View<'_>, call: &Call, entries: Vec<Entry>) {
-        self.remove(view, call.name);
+    fn replace(&mut self, profile: &LoadedProfile<'_>, call: &SyscallId, entries: Vec<Entry>) {
+        self.remove(profile, call.name);
         self.edits.extend(entries.into_iter().map(Edit::Append));
     }
 
     /// In an allow-list, takes a name out of what allows it for any arguments.
-    fn remove(&mut self, view: &View<'_>, name: &str) {
-        if view.allows_by_default() {
+    fn remove(&mut self, profile: &LoadedProfile<'_>, name: &str) {
+        if profile.allows_by_default() {
             return;
         }
-        for (at, entry) in view.entries_of(name) {
+        for (at, entry) in profile.entries_of(name) {
             if entry.args.is_empty() && entry.action == Action::Allow {
                 let edit = Edit::Remove {
-                    entry: view.entry(at),
+                    entry: profile.entry(at),
                     name: name.to_owned(),
                 };
                 if !self.edits.contains(&edit) {
@@ -173,12 +173,12 @@ fn denial(names: Vec<String>, errno: u32, args: Vec<Condition>) -> Entry {
 }
 
 /// The entries that restrict a call by its arguments; `None` when it has to be denied as a whole.
-fn restricted(view: &View<'_>, gap: &Gap, call: &Call) -> Option<Vec<Entry>> {
+fn restricted(profile: &LoadedProfile<'_>, gap: &Gap, call: &SyscallId) -> Option<Vec<Entry>> {
     if call.deny.is_empty() {
         return if gap.is_whole {
             None
         } else {
-            translated(view, gap, call)
+            translated(profile, gap, call)
         };
     }
     // Of flags, those that are denied to the other call.
@@ -187,7 +187,7 @@ fn restricted(view: &View<'_>, gap: &Gap, call: &Call) -> Option<Vec<Entry>> {
         _ => true,
     };
     let chosen: Vec<&[Bits]> = call.deny.iter().filter(is_denied).copied().collect();
-    if view.allows_by_default() {
+    if profile.allows_by_default() {
         let entries = chosen.iter().map(|all| {
             let args = all.iter().map(condition).collect();
             denial(vec![call.name.to_owned()], call.errno(), args)
@@ -226,7 +226,7 @@ fn condition(bits: &Bits) -> Condition {
 }
 
 /// The conditions that a denied call has on the end's parameter, for another call that takes it too.
-fn translated(view: &View<'_>, gap: &Gap, call: &Call) -> Option<Vec<Entry>> {
+fn translated(profile: &LoadedProfile<'_>, gap: &Gap, call: &SyscallId) -> Option<Vec<Entry>> {
     let Parameter::Argument(to) = call.parameter else {
         return None;
     };
@@ -239,9 +239,9 @@ fn translated(view: &View<'_>, gap: &Gap, call: &Call) -> Option<Vec<Entry>> {
         return None;
     };
     let mut entries = Vec::new();
-    for (_, entry) in view.entries_of(model.name) {
+    for (_, entry) in profile.entries_of(model.name) {
         let says_more =
-            matches!(entry.action, Action::Allow | Action::Log) != view.allows_by_default();
+            matches!(entry.action, Action::Allow | Action::Log) != profile.allows_by_default();
         if entry.args.is_empty() || !says_more {
             continue;
         }

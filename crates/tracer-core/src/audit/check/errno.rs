@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::{Findings, Severity, rules, subject::View},
+    super::{Findings, Severity, loaded_profile::LoadedProfile, rules},
     list,
 };
 use crate::profile::seccomp::{
@@ -12,19 +12,19 @@ use crate::profile::seccomp::{
 };
 use syscalls::errno::{self, EPERM};
 
-pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
-    probed(view, out);
-    implicit(view, out);
-    actions(view, out);
+pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    probed(profile, out);
+    implicit(profile, out);
+    actions(profile, out);
 }
 
 /// New calls that are denied otherwise than with ENOSYS.
-fn probed(view: &View<'_>, out: &mut Findings<'_>) {
-    let native = view.context.native;
+fn probed(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    let native = profile.context.native;
     let mut refused: Vec<(&str, Decider)> = Vec::new();
     let mut killed = Vec::new();
-    for name in errno::probed_calls(native) {
-        let Some(outcome) = view.outcome(native, name, [0; 6]) else {
+    for name in errno::probed_syscalls(native) {
+        let Some(outcome) = profile.outcome(native, name, [0; 6]) else {
             continue;
         };
         match outcome.verdict {
@@ -38,8 +38,12 @@ fn probed(view: &View<'_>, out: &mut Findings<'_>) {
         }
     }
     for (calls, rule, how) in [
-        (refused, &rules::EPERM_PROBED, "refused with EPERM"),
-        (killed, &rules::KILL_PROBED, "killed for"),
+        (
+            refused,
+            &rules::EPERM_PREVENTS_FALLBACK,
+            "refused with EPERM",
+        ),
+        (killed, &rules::KILL_PREVENTS_FALLBACK, "killed for"),
     ] {
         // One finding for the default, and one for each entry.
         let deciders: BTreeSet<_> = calls.iter().map(|(_, decider)| place(*decider)).collect();
@@ -50,8 +54,8 @@ fn probed(view: &View<'_>, out: &mut Findings<'_>) {
                 .map(|(name, _)| *name);
             let names: Vec<_> = names.collect();
             let span = match (decider, names.first()) {
-                (Some(_), Some(first)) => view.named(first),
-                _ => view.top("defaultAction"),
+                (Some(_), Some(first)) => profile.named(first),
+                _ => profile.top("defaultAction"),
             };
             let worst: Vec<_> = names
                 .iter()
@@ -100,19 +104,17 @@ fn place(decider: Decider) -> Option<usize> {
     }
 }
 
-fn implicit(view: &View<'_>, out: &mut Findings<'_>) {
-    if view.oci.default_action == Action::Errno && view.oci.default_errno_ret.is_none() {
-        let span = view.top("defaultAction");
+fn implicit(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    if profile.oci.default_action == Action::Errno && profile.oci.default_errno_ret.is_none() {
+        let span = profile.top("defaultAction");
         out.add(
             &rules::IMPLICIT_ERRNO,
             span,
             "what no rule names returns EPERM, since there is no defaultErrnoRet",
         )
-        .mend(
-            "write \"defaultErrnoRet\": 38 (ENOSYS), and name the old calls with \"errnoRet\": 1",
-        );
+        .fix("write \"defaultErrnoRet\": 38 (ENOSYS), and name the old calls with \"errnoRet\": 1");
     }
-    let silent: Vec<_> = view
+    let silent: Vec<_> = profile
         .oci
         .syscalls
         .iter()
@@ -123,7 +125,7 @@ fn implicit(view: &View<'_>, out: &mut Findings<'_>) {
         let names = silent.iter().flat_map(|(_, entry)| &entry.names);
         out.add(
             &rules::IMPLICIT_ERRNO,
-            view.part(*at, "action"),
+            profile.part(*at, "action"),
             format!(
                 "{} return EPERM by habit: no errnoRet says so",
                 list(names.map(String::as_str), 8)
@@ -132,47 +134,47 @@ fn implicit(view: &View<'_>, out: &mut Findings<'_>) {
     }
 }
 
-fn actions(view: &View<'_>, out: &mut Findings<'_>) {
-    if view.oci.default_action == Action::Log {
-        let span = view.top("defaultAction");
+fn actions(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    if profile.oci.default_action == Action::Log {
+        let span = profile.top("defaultAction");
         out.add(
-            &rules::LOG_ACTION,
+            &rules::LOG_ONLY,
             span,
             "what no rule names is logged and let through",
         );
     }
-    if view.oci.default_errno_ret == Some(0) {
-        let span = view.top("defaultErrnoRet");
+    if profile.oci.default_errno_ret == Some(0) {
+        let span = profile.top("defaultErrnoRet");
         out.add(
             &rules::ERRNO_ZERO,
             span,
             "what no rule names seems to succeed",
         );
     }
-    for (at, entry) in view.oci.syscalls.iter().enumerate() {
+    for (at, entry) in profile.oci.syscalls.iter().enumerate() {
         let names = || list(entry.names.iter().map(String::as_str), 6);
         match entry.action {
             Action::Log => {
-                let span = view.part(at, "action");
+                let span = profile.part(at, "action");
                 out.add(
-                    &rules::LOG_ACTION,
+                    &rules::LOG_ONLY,
                     span,
                     format!("{} let through and logged", names()),
                 )
                 .severity(Severity::Low);
             }
             Action::Errno if entry.errno_ret == Some(0) => {
-                let span = view.part(at, "errnoRet");
+                let span = profile.part(at, "errnoRet");
                 out.add(
                     &rules::ERRNO_ZERO,
                     span,
                     format!("{} not made, and seems to succeed", names()),
                 );
             }
-            Action::Notify if view.oci.listener_path.is_none() => {
-                let span = view.part(at, "action");
+            Action::Notify if profile.oci.listener_path.is_none() => {
+                let span = profile.part(at, "action");
                 out.add(
-                    &rules::NOTIFY_ALONE,
+                    &rules::NOTIFY_WITHOUT_LISTENER,
                     span,
                     format!(
                         "{} left to a supervisor, and listenerPath names none",

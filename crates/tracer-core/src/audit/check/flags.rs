@@ -3,18 +3,18 @@
 
 use std::ops::Range;
 
-use super::super::{Findings, Severity, fix::Edit, rules, subject::View};
+use super::super::{Findings, Severity, fix::Edit, loaded_profile::LoadedProfile, rules};
 use crate::profile::seccomp::oci::{Action, Condition, Entry, Operator};
 use syscalls::flags::{self, Field};
 
-pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
-    for (at, entry) in view.oci.syscalls.iter().enumerate() {
+pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    for (at, entry) in profile.oci.syscalls.iter().enumerate() {
         for (which, condition) in entry.args.iter().enumerate() {
             let case = Case {
-                view,
+                profile,
                 entry,
                 condition,
-                span: view.condition(at, which),
+                span: profile.condition(at, which),
             };
             // One mistake, one finding.
             let _found =
@@ -26,7 +26,7 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
 
 /// A condition of an entry.
 struct Case<'a> {
-    view: &'a View<'a>,
+    profile: &'a LoadedProfile<'a>,
     entry: &'a Entry,
     condition: &'a Condition,
     span: Range<usize>,
@@ -57,8 +57,8 @@ impl Case<'_> {
             };
         }
         *args.get_mut(usize::try_from(self.condition.index).ok()?)? = value;
-        let native = self.view.context.native;
-        let outcome = self.view.outcome(native, name, args)?;
+        let native = self.profile.context.native;
+        let outcome = self.profile.outcome(native, name, args)?;
         Some(outcome.verdict.allows())
     }
 
@@ -69,7 +69,7 @@ impl Case<'_> {
             return false;
         }
         let mask = condition.value;
-        let is_absent = !self.view.has_value_two(&self.span);
+        let is_absent = !self.profile.has_value_two(&self.span);
         let first = self.entry.names.iter().find(|name| {
             let (without, with) = (self.allows(name, 0), self.allows(name, mask));
             let field = flags::field(name, condition.index);
@@ -81,7 +81,7 @@ impl Case<'_> {
                     && (is_absent || is_bits)
             } else {
                 // Let through with the bits only, and refused without them.
-                !self.view.allows_by_default()
+                !self.profile.allows_by_default()
                     && is_bits
                     && condition.value_two == mask
                     && self.allows(name, always) == Some(false)
@@ -215,7 +215,7 @@ impl Case<'_> {
             condition.value,
             condition.value & condition.value_two
         );
-        let mend = if is_swapped {
+        let fix = if is_swapped {
             "\"value\" is the mask and \"valueTwo\" what the masked argument must be: exchange them"
         } else {
             "\"value\" is the mask: give it all bits of valueTwo"
@@ -227,7 +227,7 @@ impl Case<'_> {
         };
         self.add(&rules::VALUE_OUTSIDE_MASK, name, message, out)
             .severity(self.severity())
-            .mend(mend)
+            .fix(fix)
             .edits(edits);
         true
     }
@@ -256,7 +256,7 @@ impl Case<'_> {
     }
 
     fn severity(&self) -> Severity {
-        if self.view.is_within_default() {
+        if self.profile.is_within_default() {
             Severity::Medium
         } else {
             Severity::High

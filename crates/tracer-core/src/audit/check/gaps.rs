@@ -2,26 +2,28 @@
 
 use super::{
     super::{
-        Findings, Severity, rules,
-        subject::{State, View},
+        Findings, Severity,
+        loaded_profile::{LoadedProfile, SyscallState},
+        rules,
     },
     closing, list,
 };
 use std::collections::BTreeSet;
 use syscalls::{
-    Abi, defaults, risk,
-    since::{self, Linux},
+    Abi, defaults,
+    introduced::{self, LinuxVersion},
+    risk,
 };
 
 const RING: &str = "io_uring_setup";
 
-pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
-    io_uring(view, out);
-    if !view.allows_by_default() {
+pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    io_uring(profile, out);
+    if !profile.allows_by_default() {
         return;
     }
-    let by_default = view.top("defaultAction");
-    match view.oci.syscalls.len() {
+    let by_default = profile.top("defaultAction");
+    match profile.oci.syscalls.len() {
         0 => out
             .add(
                 &rules::DEFAULT_ALLOW,
@@ -38,22 +40,22 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
             ),
         ),
     };
-    unheard(view, out);
+    unheard(profile, out);
 }
 
-fn io_uring(view: &View<'_>, out: &mut Findings<'_>) {
-    let native = view.context.native;
-    if !view.state(native, RING).lets_some() {
+fn io_uring(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    let native = profile.context.native;
+    if !profile.state(native, RING).allows_some() {
         return;
     }
-    let names = view.oci.syscalls.iter().flat_map(|entry| &entry.names);
+    let names = profile.oci.syscalls.iter().flat_map(|entry| &entry.names);
     let denied: BTreeSet<_> = names
         .map(String::as_str)
         .filter(|name| {
             let operation = BY_RING.iter().find(|(_, calls)| calls.contains(name));
-            operation.is_some_and(|(version, _)| view.is_reached(*version))
+            operation.is_some_and(|(version, _)| profile.is_reached(*version))
         })
-        .filter(|name| view.state(native, name) == State::Denied)
+        .filter(|name| profile.state(native, name) == SyscallState::Denied)
         .collect();
     let evidence = (!denied.is_empty()).then(|| {
         format!(
@@ -61,33 +63,33 @@ fn io_uring(view: &View<'_>, out: &mut Findings<'_>) {
             list(denied.iter().copied(), 12)
         )
     });
-    let severity = if view.is_used(RING) {
+    let severity = if profile.is_used(RING) {
         Severity::Medium
     } else {
         Severity::High
     };
     out.add(
         &rules::IO_URING,
-        view.named(RING),
+        profile.named(RING),
         "io_uring_setup is allowed: files and sockets can be used without a system call that the profile sees",
     )
     .severity(severity)
     .evidence(evidence)
-    .edits(closing::deny(view, &["io_uring_setup", "io_uring_enter", "io_uring_register"]));
+    .edits(closing::deny(profile, &["io_uring_setup", "io_uring_enter", "io_uring_register"]));
 }
 
 /// Calls that a ring does without the call, by the kernel since which it does
 /// (include/uapi/linux/io_uring.h, `enum io_uring_op`; io_uring_enter(2)).
-const BY_RING: &[(Linux, &[&str])] = &[
+const BY_RING: &[(LinuxVersion, &[&str])] = &[
     (
-        Linux(5, 1),
+        LinuxVersion(5, 1),
         &["fsync", "poll", "preadv", "pwritev", "readv", "writev"],
     ),
-    (Linux(5, 2), &["sync_file_range"]),
-    (Linux(5, 3), &["recvmsg", "sendmsg"]),
-    (Linux(5, 5), &["accept", "accept4", "connect"]),
+    (LinuxVersion(5, 2), &["sync_file_range"]),
+    (LinuxVersion(5, 3), &["recvmsg", "sendmsg"]),
+    (LinuxVersion(5, 5), &["accept", "accept4", "connect"]),
     (
-        Linux(5, 6),
+        LinuxVersion(5, 6),
         &[
             "close",
             "creat",
@@ -107,10 +109,10 @@ const BY_RING: &[(Linux, &[&str])] = &[
             "write",
         ],
     ),
-    (Linux(5, 7), &["splice"]),
-    (Linux(5, 8), &["tee"]),
+    (LinuxVersion(5, 7), &["splice"]),
+    (LinuxVersion(5, 8), &["tee"]),
     (
-        Linux(5, 11),
+        LinuxVersion(5, 11),
         &[
             "rename",
             "renameat",
@@ -122,35 +124,35 @@ const BY_RING: &[(Linux, &[&str])] = &[
         ],
     ),
     (
-        Linux(5, 15),
+        LinuxVersion(5, 15),
         &["link", "linkat", "mkdir", "mkdirat", "symlink", "symlinkat"],
     ),
     (
-        Linux(5, 19),
+        LinuxVersion(5, 19),
         &["fgetxattr", "fsetxattr", "getxattr", "setxattr", "socket"],
     ),
-    (Linux(6, 7), &["futex", "waitid"]),
-    (Linux(6, 9), &["ftruncate"]),
-    (Linux(6, 11), &["bind", "listen"]),
-    (Linux(6, 15), &["epoll_wait"]),
-    (Linux(6, 16), &["pipe", "pipe2"]),
+    (LinuxVersion(6, 7), &["futex", "waitid"]),
+    (LinuxVersion(6, 9), &["ftruncate"]),
+    (LinuxVersion(6, 11), &["bind", "listen"]),
+    (LinuxVersion(6, 15), &["epoll_wait"]),
+    (LinuxVersion(6, 16), &["pipe", "pipe2"]),
 ];
 
 /// What came after the newest call that the profile names.
-fn unheard(view: &View<'_>, out: &mut Findings<'_>) {
-    let named = view.oci.syscalls.iter().flat_map(|entry| &entry.names);
+fn unheard(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    let named = profile.oci.syscalls.iter().flat_map(|entry| &entry.names);
     let newest = named
-        .filter_map(|name| since::since(name))
+        .filter_map(|name| introduced::introduced_in(name))
         .max()
-        .unwrap_or(Linux(3, 0));
-    let native = view.context.native;
-    let later = since::SINCE
+        .unwrap_or(LinuxVersion(3, 0));
+    let native = profile.context.native;
+    let later = introduced::INTRODUCED
         .iter()
-        .filter(|(version, _)| *version > newest && view.is_reached(*version));
+        .filter(|(version, _)| *version > newest && profile.is_reached(*version));
     let open = |name: &&&str| {
         native.syscall_number(name).is_some()
             && native != Abi::I386
-            && view.state(native, name).lets_some()
+            && profile.state(native, name).allows_some()
     };
     let by_version: Vec<_> = later
         .map(|(version, names)| {
@@ -176,8 +178,8 @@ fn unheard(view: &View<'_>, out: &mut Findings<'_>) {
         Severity::Medium
     };
     out.add(
-        &rules::UNHEARD,
-        view.top("defaultAction"),
+        &rules::NEWER_SYSCALLS_ALLOWED,
+        profile.top("defaultAction"),
         format!(
             "{} system calls newer than the newest one named in the profile are allowed{}",
             all().count(),

@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::{Findings, Severity, rules, subject::View},
+    super::{Findings, Severity, loaded_profile::LoadedProfile, rules},
     list,
 };
 use crate::recording::Phase;
-use syscalls::{defaults, essential, risk, variants, window::Choice};
+use syscalls::{defaults, essential, fallbacks, risk, runtime_init::RuntimeSelection};
 
-pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
-    if view.context.recordings.is_empty() {
+pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    if profile.context.recordings.is_empty() {
         return;
     }
-    let native = view.context.native;
-    let used: BTreeSet<String> = view
+    let native = profile.context.native;
+    let used: BTreeSet<String> = profile
         .context
         .recordings
         .iter()
@@ -25,16 +25,16 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
         .collect();
     // What a profile needs that no recording shows is no needless grant.
     let mut needed: BTreeSet<&'static str> = essential::names(native).collect();
-    needed.extend(Choice::All.names(native));
+    needed.extend(RuntimeSelection::All.names(native));
     let is_needed = |name: &str| used.contains(name) || needed.contains(name);
-    let variants: Vec<_> = variants::added(native, is_needed)
+    let variants: Vec<_> = fallbacks::added(native, is_needed)
         .map(|added| added.call)
         .collect();
     needed.extend(variants);
     let open: Vec<_> = native
         .syscalls()
         .map(|(_, name)| name)
-        .filter(|name| view.state(native, name).lets_some())
+        .filter(|name| profile.state(native, name).allows_some())
         .collect();
     let mut needless: Vec<_> = open
         .iter()
@@ -52,13 +52,13 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
         .collect();
     let span = match needless
         .iter()
-        .find(|name| view.entries_of(name).next().is_some())
+        .find(|name| profile.entries_of(name).next().is_some())
     {
-        Some(name) if !view.allows_by_default() => view.named(name),
-        _ => view.top("defaultAction"),
+        Some(name) if !profile.allows_by_default() => profile.named(name),
+        _ => profile.top("defaultAction"),
     };
     out.add(
-        &rules::NEEDLESS,
+        &rules::UNUSED_SYSCALLS_ALLOWED,
         span,
         format!(
             "{} of {} allowed calls were used or are needed; {} can go{}",
@@ -79,7 +79,8 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
     })
     .evidence(risky.iter().map(|name| {
         let why = risk::risk(name).map(|risk| risk.sentence);
-        let why = why.or_else(|| defaults::blocked_by_default(name).map(defaults::Blocked::why));
+        let why =
+            why.or_else(|| defaults::blocked_by_default(name).map(defaults::BlockedSyscall::why));
         format!("{name}: {}", why.unwrap_or_default())
     }))
     .evidence([format!("all of them: {}", needless.join(", "))]);

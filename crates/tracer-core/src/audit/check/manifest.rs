@@ -50,7 +50,7 @@ fn annotations(pod: &Node, out: &mut Findings<'_>) {
         let what = value.text().unwrap_or_default();
         if SECCOMP.iter().any(|prefix| key.text.starts_with(prefix)) {
             out.add(
-                &rules::OLD_SECCOMP_ANNOTATION,
+                &rules::REMOVED_SECCOMP_ANNOTATION,
                 key.span.clone(),
                 format!(
                     "{} is not read any more: {what:?} is not in force",
@@ -59,7 +59,7 @@ fn annotations(pod: &Node, out: &mut Findings<'_>) {
             );
         } else if key.text.starts_with(APPARMOR) {
             out.add(
-                &rules::OLD_APPARMOR_ANNOTATION,
+                &rules::DEPRECATED_APPARMOR_ANNOTATION,
                 key.span.clone(),
                 format!("{} is deprecated", key.text),
             );
@@ -86,8 +86,9 @@ fn container(spec: &Node, container: &Node, out: &mut Findings<'_>) -> Option<Na
         && kind.text() == Some("Unconfined")
     {
         let message = format!("container {name} runs without an AppArmor profile");
-        out.add(&rules::UNCONFINED, kind.span.clone(), message)
-            .mend("set appArmorProfile: {type: RuntimeDefault}, or Localhost with a profile of its own");
+        out.add(&rules::UNCONFINED, kind.span.clone(), message).fix(
+            "set appArmorProfile: {type: RuntimeDefault}, or Localhost with a profile of its own",
+        );
     }
     let Some(profile) = own(&["seccompProfile"]).or_else(|| pods("seccompProfile")) else {
         let message = format!(
@@ -113,7 +114,7 @@ fn container(spec: &Node, container: &Node, out: &mut Findings<'_>) -> Option<Na
     if !no_new_privileges {
         let span = escalation.map_or(at, |it| it.span.clone());
         let message = format!("container {name} has a profile of its own and may gain privileges");
-        out.add(&rules::ESCALATION, span, message);
+        out.add(&rules::PRIVILEGE_ESCALATION_ALLOWED, span, message);
     }
     let Some(local) = profile.get("localhostProfile") else {
         let message = format!("container {name} is Localhost and names no localhostProfile");

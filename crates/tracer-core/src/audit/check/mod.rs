@@ -11,16 +11,17 @@ mod closing;
 mod defaults;
 mod errno;
 mod flags;
-mod forms;
 mod gaps;
 mod grants;
+mod legacy;
 pub(super) mod manifest;
 mod names;
 pub(super) mod runtime_default;
 
 use super::{
-    Context, Findings, Severity, rules,
-    subject::{NoView, View},
+    Context, Findings, Severity,
+    loaded_profile::{LoadError, LoadedProfile},
+    rules,
 };
 use crate::parse::Seccomp;
 
@@ -29,26 +30,26 @@ pub(super) fn seccomp(
     read: &Seccomp,
     context: &Context<'_>,
     out: &mut Findings<'_>,
-    and: impl FnOnce(&View<'_>),
+    and: impl FnOnce(&LoadedProfile<'_>),
 ) {
-    forms::check(read, context, out);
-    let view = match View::new(read, context) {
-        Ok(view) => view,
+    legacy::check(read, context, out);
+    let profile = match LoadedProfile::new(read, context) {
+        Ok(profile) => profile,
         Err(why) => {
             let why = match why {
-                NoView::Unclear(error) => error.to_string(),
-                NoView::Refused(refusal) => refusal.to_string(),
+                LoadError::Unclear(error) => error.to_string(),
+                LoadError::Refused(refusal) => refusal.to_string(),
             };
             let span = read.place_of(&why);
-            out.add(&rules::REFUSED, span, why);
+            out.add(&rules::REFUSED_PROFILE, span, why);
             return;
         }
     };
-    if let Some(refusal) = &view.refusal {
+    if let Some(refusal) = &profile.refusal {
         let why = refusal.to_string();
         let span = read.place_of(&why);
         out.add(
-            &rules::REFUSED,
+            &rules::REFUSED_PROFILE,
             span,
             format!("{why} (another runtime takes it)"),
         )
@@ -68,9 +69,9 @@ pub(super) fn seccomp(
         breakage::check,
         baseline::check,
     ] {
-        check(&view, out);
+        check(&profile, out);
     }
-    and(&view);
+    and(&profile);
 }
 
 /// Names with commas between them, and how many more.

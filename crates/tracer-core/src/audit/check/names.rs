@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     super::{
-        Findings, Severity, rules,
-        subject::{State, View},
+        Findings, Severity,
+        loaded_profile::{LoadedProfile, SyscallState},
+        rules,
     },
     list,
 };
@@ -13,16 +14,16 @@ use crate::profile::seccomp::oci::Entry;
 use syscalls::{Abi, errno};
 
 /// Most unknown names for which a nearest one is looked for.
-const MOST_NEAREST: usize = 64;
+const MAX_SUGGESTIONS: usize = 64;
 /// Most places of one name that are compared.
-const MOST_PLACES: usize = 64;
+const MAX_LOCATIONS: usize = 64;
 
-pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
-    let abis: Vec<_> = view.abis().filter(|abi| view.is_for(*abi)).collect();
-    let mut foreign = Vec::new();
+pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    let abis: Vec<_> = profile.abis().filter(|abi| profile.is_for(*abi)).collect();
+    let mut unrecognized = Vec::new();
     let mut unknowns = 0;
     let mut seen: BTreeMap<&str, Vec<(usize, usize)>> = BTreeMap::new();
-    for (at, entry) in view.oci.syscalls.iter().enumerate() {
+    for (at, entry) in profile.oci.syscalls.iter().enumerate() {
         for (index, name) in entry.names.iter().enumerate() {
             seen.entry(name).or_default().push((at, index));
             if is_here(&abis, name) {
@@ -33,17 +34,17 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
                 .any(|abi| abi.syscall_number(name).is_some())
                 || is_elsewhere(name)
             {
-                foreign.push((name.as_str(), view.name(at, index)));
+                unrecognized.push((name.as_str(), profile.name(at, index)));
             } else {
-                unknown(view, name, view.name(at, index), unknowns, out);
+                unknown(profile, name, profile.name(at, index), unknowns, out);
                 unknowns += 1;
             }
         }
     }
-    if let Some((_, span)) = foreign.first() {
-        let names: BTreeSet<_> = foreign.iter().map(|(name, _)| *name).collect();
+    if let Some((_, span)) = unrecognized.first() {
+        let names: BTreeSet<_> = unrecognized.iter().map(|(name, _)| *name).collect();
         out.add(
-            &rules::FOREIGN_NAME,
+            &rules::OTHER_ARCHITECTURE_NAME,
             span.clone(),
             format!(
                 "calls of none of the ABIs that this profile is for: {}",
@@ -52,27 +53,29 @@ pub(super) fn check(view: &View<'_>, out: &mut Findings<'_>) {
         );
     }
     for (name, places) in seen {
-        twice(view, name, &places, out);
+        twice(profile, name, &places, out);
     }
-    too_new(view, out);
-    cannot_run(view, out);
+    too_new(profile, out);
+    cannot_run(profile, out);
 }
 
 /// What a deny-list denies only where libseccomp is new, by itself or once its gaps are closed.
-fn too_new(view: &View<'_>, out: &mut Findings<'_>) {
-    let native = view.context.native;
-    if !view.allows_by_default() {
+fn too_new(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    let native = profile.context.native;
+    if !profile.allows_by_default() {
         return;
     }
     let planned: BTreeSet<String> = out.to_be_denied().map(str::to_owned).collect();
-    let new: Vec<_> = errno::probed_calls(native)
+    let new: Vec<_> = errno::probed_syscalls(native)
         .filter(|name| errno::is_newer_than_libseccomp_2_5_4(name))
-        .filter(|name| view.state(native, name) == State::Denied || planned.contains(*name))
+        .filter(|name| {
+            profile.state(native, name) == SyscallState::Denied || planned.contains(*name)
+        })
         .collect();
     if let Some(first) = new.first() {
         out.add(
-            &rules::TOO_NEW,
-            view.named(first),
+            &rules::NEWER_THAN_LIBSECCOMP,
+            profile.named(first),
             format!(
                 "libseccomp 2.5.4 and older cannot deny {}",
                 list(new.iter().copied(), 8)
@@ -143,15 +146,15 @@ fn is_elsewhere(name: &str) -> bool {
 }
 
 fn unknown(
-    view: &View<'_>,
+    profile: &LoadedProfile<'_>,
     name: &str,
     span: std::ops::Range<usize>,
     so_far: usize,
     out: &mut Findings<'_>,
 ) {
     // Whoever wrote so many wrong names did not mistype them.
-    let near = if so_far < MOST_NEAREST {
-        nearest(name)
+    let near = if so_far < MAX_SUGGESTIONS {
+        suggest(name)
     } else {
         Vec::new()
     };
@@ -164,16 +167,16 @@ fn unknown(
         },
     );
     if let Some(first) = near.first() {
-        let added = added.mend(format!("write {first}, or take {name} out"));
+        let added = added.fix(format!("write {first}, or take {name} out"));
         // In an allow-list the workload notices; in a deny-list nobody does.
-        if !view.allows_by_default() {
+        if !profile.allows_by_default() {
             added.severity(Severity::Medium);
         }
     }
 }
 
 /// Names that may have been meant, the nearest first.
-fn nearest(name: &str) -> Vec<&'static str> {
+fn suggest(name: &str) -> Vec<&'static str> {
     let lower = name.trim().to_ascii_lowercase();
     let all: BTreeSet<_> = Abi::ALL
         .into_iter()
@@ -189,9 +192,14 @@ fn nearest(name: &str) -> Vec<&'static str> {
 }
 
 /// The same call in several places.
-fn twice(view: &View<'_>, name: &str, places: &[(usize, usize)], out: &mut Findings<'_>) {
-    let mut entries = places.iter().take(MOST_PLACES).filter_map(|(at, index)| {
-        let entry = view.oci.syscalls.get(*at)?;
+fn twice(
+    profile: &LoadedProfile<'_>,
+    name: &str,
+    places: &[(usize, usize)],
+    out: &mut Findings<'_>,
+) {
+    let mut entries = places.iter().take(MAX_LOCATIONS).filter_map(|(at, index)| {
+        let entry = profile.oci.syscalls.get(*at)?;
         Some((*at, *index, entry))
     });
     let Some((first_at, _, first)) = entries.next() else {
@@ -199,10 +207,10 @@ fn twice(view: &View<'_>, name: &str, places: &[(usize, usize)], out: &mut Findi
     };
     let mut before = vec![(first_at, first)];
     for (at, index, entry) in entries {
-        let span = view.name(at, index);
+        let span = profile.name(at, index);
         if let Some((earlier, _)) = before.iter().find(|(_, it)| is_same(it, entry)) {
             // Each of them may be the only one for another container.
-            if view.is_chosen(*earlier) || view.is_chosen(at) {
+            if profile.is_chosen(*earlier) || profile.is_chosen(at) {
                 continue;
             }
             out.add(
@@ -215,7 +223,7 @@ fn twice(view: &View<'_>, name: &str, places: &[(usize, usize)], out: &mut Findi
             );
         } else if let Some((earlier, other)) = before.iter().find(|(_, it)| contradicts(it, entry))
         {
-            contradiction(view, name, (*earlier, other), (at, entry), span, out);
+            contradiction(profile, name, (*earlier, other), (at, entry), span, out);
         }
         before.push((at, entry));
     }
@@ -242,23 +250,23 @@ fn contradicts(one: &Entry, other: &Entry) -> bool {
 }
 
 fn contradiction(
-    view: &View<'_>,
+    profile: &LoadedProfile<'_>,
     name: &str,
     (earlier, first): (usize, &Entry),
     (at, second): (usize, &Entry),
     span: std::ops::Range<usize>,
     out: &mut Findings<'_>,
 ) {
-    let native = view.context.native;
-    let decided = match view.state(native, name) {
-        State::Open => "it is allowed",
-        State::Denied => "it is denied",
-        State::Partly => "it is allowed for some arguments",
-        State::Killed | State::Absent => return,
+    let native = profile.context.native;
+    let decided = match profile.state(native, name) {
+        SyscallState::Allowed => "it is allowed",
+        SyscallState::Denied => "it is denied",
+        SyscallState::Conditional => "it is allowed for some arguments",
+        SyscallState::Killed | SyscallState::Absent => return,
     };
     if first.args.is_empty() == second.args.is_empty() {
         out.add(
-            &rules::CONTRADICTION,
+            &rules::CONFLICTING_RULES,
             span,
             format!(
                 "{name}: {} in syscalls[{earlier}], {} in syscalls[{at}]; {decided}",
@@ -275,12 +283,12 @@ fn contradiction(
     };
     // Where the one without conditions says the same as the default, the runtime leaves it out, and
     // the conditions count.
-    if view.state(native, name) == State::Partly {
+    if profile.state(native, name) == SyscallState::Conditional {
         return;
     }
     out.add(
-        &rules::SHADOWED,
-        view.entry(with).start..view.entry(with).start + 1,
+        &rules::SHADOWED_RULE,
+        profile.entry(with).start..profile.entry(with).start + 1,
         format!(
             "the conditions on {name} in syscalls[{with}] are never asked, since syscalls[{without}] has none; {decided}"
         ),
@@ -297,18 +305,18 @@ fn action(entry: &Entry) -> String {
 }
 
 /// What no program can do without.
-fn cannot_run(view: &View<'_>, out: &mut Findings<'_>) {
-    let native = view.context.native;
+fn cannot_run(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
+    let native = profile.context.native;
     let missing: Vec<_> = ["execve", "exit", "exit_group", "rt_sigreturn"]
         .into_iter()
-        .filter(|name| view.state(native, name) == State::Denied)
+        .filter(|name| profile.state(native, name) == SyscallState::Denied)
         .collect();
     let Some(first) = missing.first() else {
         return;
     };
-    let span = view.named(first);
+    let span = profile.named(first);
     let added = out.add(
-        &rules::CLOSED_WORKLOAD,
+        &rules::EXIT_DENIED,
         span,
         format!("{} denied", list(missing.iter().copied(), 4)),
     );

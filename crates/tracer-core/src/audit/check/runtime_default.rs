@@ -2,29 +2,31 @@
 
 use super::{
     super::{
-        Findings, Severity, rules,
-        subject::{State, View},
+        Findings, Severity,
+        loaded_profile::{LoadedProfile, SyscallState},
+        rules,
     },
     list,
     manifest::Named,
 };
 use syscalls::{
-    defaults::{ByDefault, by_default},
+    defaults::{DefaultDecision, by_default},
     risk,
 };
 
 /// What would change with `RuntimeDefault`, in the manifest.
-pub(in super::super) fn check(view: &View<'_>, named: &Named, out: &mut Findings<'_>) {
-    let native = view.context.native;
-    let has = |capability: &str| view.context.capabilities.contains(capability);
+pub(in super::super) fn check(profile: &LoadedProfile<'_>, named: &Named, out: &mut Findings<'_>) {
+    let native = profile.context.native;
+    let has = |capability: &str| profile.context.capabilities.contains(capability);
     let (mut weaker, mut stronger) = (Vec::new(), Vec::new());
     for (_, name) in native.syscalls() {
-        match (view.state(native, name), by_default(name, has)) {
-            (State::Open | State::Partly, ByDefault::Denied) | (State::Open, ByDefault::Some) => {
+        match (profile.state(native, name), by_default(name, has)) {
+            (SyscallState::Allowed | SyscallState::Conditional, DefaultDecision::Denied)
+            | (SyscallState::Allowed, DefaultDecision::Conditional) => {
                 weaker.push(name);
             }
-            (State::Denied, ByDefault::Open | ByDefault::Some)
-            | (State::Partly, ByDefault::Open) => stronger.push(name),
+            (SyscallState::Denied, DefaultDecision::Allowed | DefaultDecision::Conditional)
+            | (SyscallState::Conditional, DefaultDecision::Allowed) => stronger.push(name),
             _ => {}
         }
     }

@@ -29,7 +29,7 @@ pub fn github(report: &Report) -> String {
         for evidence in &finding.evidence {
             message += &format!("\n- {evidence}");
         }
-        message += &format!("\nHow to fix: {}", finding.mend);
+        message += &format!("\nHow to fix: {}", finding.fix);
         text += &format!(
             "::{command} file={},line={},endLine={},col={},endColumn={},title={}::{}\n",
             property(&finding.file),

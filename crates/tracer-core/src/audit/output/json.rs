@@ -11,11 +11,11 @@ struct Document<'a> {
     findings: &'a [Finding],
     scores: &'a [Score],
     ignored: usize,
-    malformed: Vec<Malformed<'a>>,
+    malformed: Vec<ParseError<'a>>,
 }
 
 #[derive(Serialize)]
-struct Malformed<'a> {
+struct ParseError<'a> {
     file: &'a str,
     line: Option<usize>,
     column: Option<usize>,
@@ -24,7 +24,7 @@ struct Malformed<'a> {
 
 /// A report as JSON.
 pub fn json(report: &Report) -> String {
-    let malformed = report.malformed.iter().map(|malformed| Malformed {
+    let malformed = report.malformed.iter().map(|malformed| ParseError {
         file: &malformed.file,
         line: malformed.position.map(|(line, _)| line),
         column: malformed.position.map(|(_, column)| column),

@@ -74,7 +74,7 @@ fn descriptor(rule: &Rule) -> Value {
         "id": rule.id,
         "shortDescription": {"text": rule.title},
         "fullDescription": {"text": rule.explanation},
-        "help": {"text": format!("{} To mend it: {}", rule.explanation, rule.mend)},
+        "help": {"text": format!("{} To mend it: {}", rule.explanation, rule.fix)},
         "defaultConfiguration": {"level": level(rule.severity)},
         "properties": {"security-severity": score(rule.severity), "tags": ["security"]},
     })
@@ -92,7 +92,7 @@ fn result(finding: &Finding, used: &[&Rule]) -> Value {
     for evidence in &finding.evidence {
         text += &format!("\n- {evidence}");
     }
-    text += &format!("\nTo mend it: {}", finding.mend);
+    text += &format!("\nTo mend it: {}", finding.fix);
     let mut result = json!({
         "ruleId": finding.id,
         "level": level(finding.severity),
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_uri_references() {
+    fn paths_become_uri_references() {
         assert_eq!(uri("./a/b c.json"), "a/b%20c.json");
         assert_eq!(uri("/etc/ö"), "file:///etc/%C3%B6");
     }

@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, ops::Range};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::super::{Finding, Input, Report, Severity};
-use crate::recording::words::plain;
+use crate::recording::plain_text::plain;
 
 /// Longest line that is shown, in bytes: a profile on one line may have millions.
-const LONGEST_LINE: usize = 2_000;
+const MAX_LINE_LEN: usize = 2_000;
 
 /// Most lines of evidence that are shown of a finding.
-const MOST: usize = 10;
+const LIMIT: usize = 10;
 
 /// A report with the lines of the files. `colour` is for a terminal.
 pub fn text(report: &Report, inputs: &[Input], colour: bool) -> String {
@@ -81,9 +81,9 @@ fn one(finding: &Finding, input: &Input, colour: bool) -> String {
         Severity::Low | Severity::Info => Level::NOTE,
     };
     let level = level.with_name(finding.severity.as_str());
-    let evidence = finding.evidence.iter().take(MOST);
+    let evidence = finding.evidence.iter().take(LIMIT);
     let mut evidence: Vec<String> = evidence.cloned().collect();
-    if let Some(more @ 1..) = finding.evidence.len().checked_sub(MOST) {
+    if let Some(more @ 1..) = finding.evidence.len().checked_sub(LIMIT) {
         evidence.push(format!("and {more} more, which --format json has"));
     }
     let title = level.primary_title(finding.message.as_str()).id(finding.id);
@@ -91,7 +91,7 @@ fn one(finding: &Finding, input: &Input, colour: bool) -> String {
     let place = &finding.place;
     let name = plain(input.name());
     let group = Group::with_title(title);
-    let group = if line.len() > LONGEST_LINE {
+    let group = if line.len() > MAX_LINE_LEN {
         let origin = Origin::path(name.as_str()).line(place.line);
         group.element(origin.char_column(place.column))
     } else {
@@ -106,7 +106,7 @@ fn one(finding: &Finding, input: &Input, colour: bool) -> String {
                 .iter()
                 .map(|evidence| Level::NOTE.message(evidence.as_str())),
         )
-        .element(Level::HELP.message(finding.mend.as_str()));
+        .element(Level::HELP.message(finding.fix.as_str()));
     renderer.render(&[group]) + "\n\n"
 }
 

@@ -11,7 +11,7 @@ fn apparmor(text: &str) -> Vec<(usize, &'static str)> {
 }
 
 #[test]
-fn apparmor_text() {
+fn reports_each_apparmor_rule() {
     let text = "\
 profile web flags=(attach_disconnected,complain) {
   file,
@@ -33,9 +33,9 @@ profile web flags=(attach_disconnected,complain) {
     let expected = [
         (1, "apparmor-complain"),
         (1, "apparmor-no-abi"),
-        (2, "apparmor-blanket"),
-        (3, "apparmor-blanket"),
-        (4, "apparmor-blanket"),
+        (2, "apparmor-allows-everything"),
+        (3, "apparmor-allows-everything"),
+        (4, "apparmor-allows-everything"),
         (5, "apparmor-unconfined-exec"),
         (6, "apparmor-unconfined-exec"),
         (7, "apparmor-write-exec"),

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{super::*, RUNS};
-use crate::profile::seccomp::read::Kernel;
+use crate::profile::seccomp::read::KernelVersion;
 use syscalls::Abi;
 
 #[test]
-fn a_baseline_is_compared_call_by_call() {
+fn baseline_is_compared_call_by_call() {
     let baseline = r#"{"defaultAction": "SCMP_ACT_ERRNO", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
         {"names": ["execve", "exit", "exit_group", "rt_sigreturn"], "action": "SCMP_ACT_ALLOW"},
         {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 2, "op": "SCMP_CMP_EQ"}]}]}"#;
@@ -16,7 +16,7 @@ fn a_baseline_is_compared_call_by_call() {
         let mut context = Context {
             native: Abi::X86_64,
             capabilities: &capabilities,
-            kernel: Kernel {
+            kernel_version: KernelVersion {
                 version: 6,
                 major: 1,
             },
@@ -36,7 +36,7 @@ fn a_baseline_is_compared_call_by_call() {
         let input = Input::new("profile.json", text.into()).unwrap();
         let findings = run(&[input], &context).findings.into_iter();
         findings
-            .filter(|finding| finding.id == "beyond-baseline")
+            .filter(|finding| finding.id == "exceeds-baseline")
             .collect::<Vec<_>>()
     };
     assert_eq!(beyond(""), []);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use syscalls::{
     bypass::{self, Gain},
-    essential, window,
+    essential, runtime_init,
 };
 
 /// A deny-list of some names.
@@ -40,7 +40,7 @@ fn denied_names(text: &str) -> BTreeSet<String> {
 fn gaps(text: &str) -> Vec<Finding> {
     let findings = audit(text).into_iter();
     findings
-        .filter(|finding| ["family-gap", "condition-bypass"].contains(&finding.id))
+        .filter(|finding| ["equivalent-syscall-allowed", "condition-bypass"].contains(&finding.id))
         .collect()
 }
 
@@ -96,7 +96,7 @@ fn a_fix_closes_what_can_be_closed_and_brings_no_finding() {
 #[test]
 fn a_fix_names_nothing_that_programs_and_runtimes_need() {
     let needed: BTreeSet<_> = essential::names(Abi::X86_64)
-        .chain(window::Choice::All.names(Abi::X86_64))
+        .chain(runtime_init::RuntimeSelection::All.names(Abi::X86_64))
         .chain(["clone", "fork", "open", "stat"])
         .collect();
     for end in bypass::ends() {
@@ -202,7 +202,7 @@ fn claims_are_bounded_by_the_kernel() {
         let gap = report
             .findings
             .into_iter()
-            .find(|it| it.id == "family-gap")
+            .find(|it| it.id == "equivalent-syscall-allowed")
             .unwrap();
         (gap.message, gap.evidence.join("; "))
     };

@@ -19,7 +19,7 @@ fn both(call: &str, condition: &str) -> (BTreeSet<&'static str>, BTreeSet<&'stat
             "combined-flags",
             "exact-flags",
             "value-outside-mask",
-            "narrow-argument",
+            "unchecked-argument-bits",
         ];
         let findings = audit(text).into_iter();
         findings
@@ -91,7 +91,7 @@ fn mistakes_are_found_and_fixed() {
         (
             "socket",
             r#"{"index": 0, "value": 16, "op": "SCMP_CMP_EQ"}"#,
-            "narrow-argument",
+            "unchecked-argument-bits",
         ),
     ] {
         let (before, after) = both(call, condition);

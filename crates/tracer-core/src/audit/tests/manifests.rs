@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{super::*, of};
-use crate::profile::seccomp::read::Kernel;
+use crate::profile::seccomp::read::KernelVersion;
 use syscalls::Abi;
 
 fn manifest(text: &str, profile: Option<&str>) -> Vec<Finding> {
@@ -15,7 +15,7 @@ fn manifest(text: &str, profile: Option<&str>) -> Vec<Finding> {
     let context = Context {
         native: Abi::X86_64,
         capabilities: &capabilities,
-        kernel: Kernel {
+        kernel_version: KernelVersion {
             version: 6,
             major: 1,
         },
@@ -61,7 +61,7 @@ spec:
 ";
 
 #[test]
-fn manifests_and_the_profiles_that_they_name() {
+fn audits_manifests_with_the_profiles_they_name() {
     let of_pod = |profile| {
         let findings = manifest(DEPLOYMENT, profile);
         let in_pod = findings.into_iter().filter(|it| it.file == "pod.yaml");
@@ -70,32 +70,32 @@ fn manifests_and_the_profiles_that_they_name() {
             .collect::<Vec<_>>()
     };
     let missing = [
-        (8, "old-seccomp-annotation"),
-        (9, "old-apparmor-annotation"),
+        (8, "removed-seccomp-annotation"),
+        (9, "deprecated-apparmor-annotation"),
         (14, "profile-missing"),
-        (16, "escalation"),
+        (16, "privilege-escalation-allowed"),
         (21, "privileged"),
         (24, "unconfined"),
     ];
     assert_eq!(of_pod(None), missing);
     let denies_time = r#"{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": [
         {"names": ["execve", "exit", "exit_group", "rt_sigreturn", "mount"], "action": "SCMP_ACT_ALLOW"}]}"#;
-    assert!(of_pod(Some(denies_time)).contains(&(19, "capability-without-calls")));
+    assert!(of_pod(Some(denies_time)).contains(&(19, "capability-without-syscalls")));
     let of_profile = manifest(DEPLOYMENT, Some(denies_time));
     let of_profile: Vec<_> = of_profile
         .into_iter()
         .filter(|it| it.file == "web.json")
         .collect();
-    assert_eq!(of(&of_profile, "calls-without-capability").len(), 1);
-    assert_eq!(of(&of_profile, "breaks-start").len(), 1);
+    assert_eq!(of(&of_profile, "syscalls-without-capability").len(), 1);
+    assert_eq!(of(&of_profile, "breaks-container-start").len(), 1);
 }
 
 /// Kubernetes#45460 and Security Profiles Operator#3041: a profile from before runc wanted openat2.
 #[test]
-fn runtimes_that_cannot_start_are_told_from_those_that_can() {
-    use syscalls::window::Choice;
+fn names_runtimes_that_cannot_start() {
+    use syscalls::runtime_init::RuntimeSelection;
 
-    let names: Vec<_> = Choice::All
+    let names: Vec<_> = RuntimeSelection::All
         .names(Abi::X86_64)
         .filter(|name| *name != "openat2")
         .chain(["execve", "exit", "exit_group", "rt_sigreturn"])
@@ -108,7 +108,7 @@ fn runtimes_that_cannot_start_are_told_from_those_that_can() {
         serde_json::to_string(&names).unwrap()
     );
     let findings = manifest(DEPLOYMENT, Some(&profile));
-    let found = of(&findings, "breaks-start");
+    let found = of(&findings, "breaks-container-start");
     let [(1, message)] = found.as_slice() else {
         panic!("{found:?}");
     };
@@ -130,7 +130,7 @@ fn in_pod<'a>(findings: &'a [Finding], id: &str) -> Vec<(Severity, &'a str)> {
 }
 
 #[test]
-fn runtime_default_instead() {
+fn compares_the_profile_with_runtime_default() {
     let deny = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["ptrace"], "action": "SCMP_ACT_ERRNO"}]}"#;
     let findings = manifest(DEPLOYMENT, Some(deny));
     let told = in_pod(&findings, "runtime-default");
@@ -165,7 +165,7 @@ const DENY: &str = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names":
 
 /// An object that the operator installs, or a file of a ConfigMap, beside the pod that names it.
 #[test]
-fn a_profile_beside_the_manifest_is_the_one_that_it_names() {
+fn finds_the_named_profile_in_the_same_file() {
     for (profile, name) in [
         (
             format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  web.json: '{DENY}'\n"),
@@ -193,7 +193,7 @@ fn a_profile_beside_the_manifest_is_the_one_that_it_names() {
 }
 
 #[test]
-fn kubescapes_objects_and_bases_that_are_elsewhere() {
+fn audits_kubescape_objects_and_missing_bases() {
     let kubescape = format!(
         "apiVersion: kubescape.io/v1\nkind: SeccompProfile\nspec:\n  containers:\n  - name: web\n    path: web.json\n    spec: {DENY}\n"
     );
@@ -209,7 +209,7 @@ fn kubescapes_objects_and_bases_that_are_elsewhere() {
 }
 
 #[test]
-fn apparmor_profiles_of_the_operator() {
+fn audits_operator_apparmor_profiles() {
     let text = "apiVersion: security-profiles-operator.x-k8s.io/v1\nkind: AppArmorProfile\nmetadata: {name: web}\nspec:\n  mode: Complain\n  abstract:\n    executable: {allowedExecutables: [/srv/run]}\n    filesystem:\n      readWritePaths:\n      - /srv/**\n      - /proc/sys/kernel/core_pattern\n";
     let found: Vec<_> = manifest(text, None)
         .iter()
@@ -226,10 +226,13 @@ fn apparmor_profiles_of_the_operator() {
 }
 
 #[test]
-fn old_fields_of_an_apparmor_profile() {
+fn reports_deprecated_apparmor_fields() {
     let text = "apiVersion: security-profiles-operator.x-k8s.io/v1alpha1\nkind: AppArmorProfile\nmetadata: {name: a}\nspec:\n  complainMode: true\n  policy: |\n    profile a {\n      file,\n    }\n";
     let findings = manifest(text, None);
-    let lines: Vec<_> = of(&findings, "old-crd").iter().map(|it| it.0).collect();
+    let lines: Vec<_> = of(&findings, "deprecated-crd")
+        .iter()
+        .map(|it| it.0)
+        .collect();
     assert_eq!(lines, [1, 5, 6]);
-    assert_eq!(of(&findings, "apparmor-blanket").len(), 1);
+    assert_eq!(of(&findings, "apparmor-allows-everything").len(), 1);
 }

@@ -10,7 +10,7 @@ mod ranking;
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::profile::seccomp::read::Kernel;
+use crate::profile::seccomp::read::KernelVersion;
 use syscalls::Abi;
 
 fn report(name: &str, text: &str) -> Report {
@@ -23,7 +23,7 @@ fn context_of(capabilities: &BTreeSet<String>) -> Context<'_> {
     Context {
         native: Abi::X86_64,
         capabilities,
-        kernel: Kernel {
+        kernel_version: KernelVersion {
             version: 6,
             major: 1,
         },
@@ -92,7 +92,7 @@ const AKS: &str = r#"{
 }"#;
 
 #[test]
-fn the_deny_list_of_azures_page() {
+fn audits_the_aks_deny_list() {
     for (text, unknown_line) in [(AKS_OLD, 6), (AKS, 5)] {
         let findings = audit(text);
         assert_eq!(
@@ -102,7 +102,7 @@ fn the_deny_list_of_azures_page() {
                 "there is no system call \"chmodat\"; the nearest is fchmodat"
             )]
         );
-        let gaps = of(&findings, "family-gap");
+        let gaps = of(&findings, "equivalent-syscall-allowed");
         assert_eq!(gaps.len(), 1, "{gaps:?}");
         assert!(
             gaps[0]
@@ -114,11 +114,11 @@ fn the_deny_list_of_azures_page() {
             "io-uring",
             "default-allow",
             "implicit-errno",
-            "unheard-calls",
+            "newer-syscalls-allowed",
         ] {
             assert_eq!(of(&findings, id).len(), 1, "{id}");
         }
-        assert_eq!(of(&findings, "old-name-form").is_empty(), text == AKS);
+        assert_eq!(of(&findings, "legacy-name-key").is_empty(), text == AKS);
     }
     // Mended as the finding says, the gap is gone.
     let mended = denies(
@@ -129,7 +129,7 @@ fn the_deny_list_of_azures_page() {
         assert_eq!(of(&mended, id), [], "{id}");
     }
     // What is left is the way by an ACL.
-    let left = of(&mended, "family-gap");
+    let left = of(&mended, "equivalent-syscall-allowed");
     assert!(
         left.len() == 1
             && left[0]
@@ -140,13 +140,13 @@ fn the_deny_list_of_azures_page() {
 }
 
 #[test]
-fn a_call_that_is_restricted_by_its_arguments_is_no_gap() {
+fn argument_restricted_call_is_not_a_gap() {
     let findings = denies(
         r#"{"names": ["unshare"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1},
 {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
 {"names": ["clone"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1, "args": [{"index": 0, "value": 268435456, "valueTwo": 268435456, "op": "SCMP_CMP_MASKED_EQ"}]}"#,
     );
-    let about = of(&findings, "family-gap");
+    let about = of(&findings, "equivalent-syscall-allowed");
     assert!(
         !about
             .iter()
@@ -157,12 +157,12 @@ fn a_call_that_is_restricted_by_its_arguments_is_no_gap() {
 }
 
 #[test]
-fn other_machines() {
+fn audits_for_other_architectures() {
     let capabilities = BTreeSet::new();
     let context = Context {
         native: Abi::Aarch64,
         capabilities: &capabilities,
-        kernel: Kernel {
+        kernel_version: KernelVersion {
             version: 6,
             major: 1,
         },
@@ -177,7 +177,7 @@ fn other_machines() {
     let findings = run(&[input], &context).findings;
     // arm64 has no chmod.
     assert!(
-        of(&findings, "family-gap")[0]
+        of(&findings, "equivalent-syscall-allowed")[0]
             .1
             .starts_with("fchmodat is denied")
     );
@@ -189,7 +189,7 @@ fn other_machines() {
 }
 
 #[test]
-fn other_abis() {
+fn reports_gaps_in_other_abis() {
     let text = |architectures: &str| {
         format!(
             r#"{{"defaultAction": "SCMP_ACT_ALLOW", "architectures": [{architectures}], "syscalls": [
@@ -197,18 +197,18 @@ fn other_abis() {
         )
     };
     let both = audit(&text(r#""SCMP_ARCH_X86_64", "SCMP_ARCH_X86""#));
-    let gaps = of(&both, "abi-gap");
+    let gaps = of(&both, "abi-bypass");
     assert!(
         gaps.len() == 1 && gaps[0].1.contains("by chown32, fchown32, lchown32"),
         "{gaps:?}"
     );
     assert!(of(&both, "abi-killed")[0].1.contains("programs of x32 are"));
     let one = audit(&text(r#""SCMP_ARCH_X86_64""#));
-    assert_eq!(of(&one, "abi-gap"), []);
+    assert_eq!(of(&one, "abi-bypass"), []);
 }
 
 #[test]
-fn conditions_that_are_got_around() {
+fn reports_bypassable_conditions() {
     let findings = allows(
         r#"{"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 40, "op": "SCMP_CMP_NE"}]},
         {"names": ["personality"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 8, "op": "SCMP_CMP_EQ"}]},
@@ -216,7 +216,7 @@ fn conditions_that_are_got_around() {
         {"names": ["clone3"], "action": "SCMP_ACT_ALLOW"},
         {"names": ["openat"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 1, "value": 4096, "op": "SCMP_CMP_EQ"}]}"#,
     );
-    let narrow = of(&findings, "narrow-argument");
+    let narrow = of(&findings, "unchecked-argument-bits");
     assert!(
         narrow.len() == 1 && narrow[0].1.contains("0x100000028"),
         "{narrow:?}"
@@ -233,11 +233,11 @@ fn conditions_that_are_got_around() {
     let masked = allows(
         r#"{"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 4294967295, "valueTwo": 2, "op": "SCMP_CMP_MASKED_EQ"}]}"#,
     );
-    assert_eq!(of(&masked, "narrow-argument"), []);
+    assert_eq!(of(&masked, "unchecked-argument-bits"), []);
 }
 
 #[test]
-fn names_that_do_nothing() {
+fn reports_ineffective_names() {
     let findings = allows(&format!(
         r#"{RUNS},
 {{"names": ["read", "read", "opeanat", "set_tls", "write"], "action": "SCMP_ACT_ALLOW"}},
@@ -256,7 +256,7 @@ fn names_that_do_nothing() {
             .contains("the nearest is openat")
     );
     assert_eq!(
-        of(&findings, "foreign-name"),
+        of(&findings, "other-architecture-name"),
         [(
             3,
             "calls of none of the ABIs that this profile is for: set_tls"
@@ -267,16 +267,16 @@ fn names_that_do_nothing() {
             .1
             .contains("kill in syscalls[4] are never asked")
     );
-    assert_eq!(of(&findings, "missing-exit"), []);
+    assert_eq!(of(&findings, "exit-denied"), []);
 }
 
 #[test]
-fn contradictions_and_refusals() {
+fn reports_contradictions_and_refused_profiles() {
     let findings = denies(
         r#"{"names": ["kill"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1},
 {"names": ["kill"], "action": "SCMP_ACT_ALLOW"}"#,
     );
-    let found = of(&findings, "contradiction");
+    let found = of(&findings, "conflicting-rules");
     assert!(
         found.len() == 1 && found[0].1.ends_with("it is denied"),
         "{found:?}"
@@ -289,7 +289,7 @@ fn contradictions_and_refusals() {
 }
 
 #[test]
-fn errors_that_hurt() {
+fn reports_harmful_errnos() {
     let findings = audit(
         r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
 {"names": ["clone3"], "action": "SCMP_ACT_KILL_PROCESS"},
@@ -298,13 +298,13 @@ fn errors_that_hurt() {
 {"names": ["write"], "action": "SCMP_ACT_ALLOW"}]}"#,
     );
     assert_eq!(
-        of(&findings, "kill-for-probed"),
+        of(&findings, "kill-prevents-fallback"),
         [(2, "clone3 is killed for")]
     );
     assert_eq!(of(&findings, "errno-zero")[0].0, 3);
     assert_eq!(of(&findings, "log-only")[0].0, 4);
     assert!(
-        of(&findings, "eperm-for-probed")[0]
+        of(&findings, "eperm-prevents-fallback")[0]
             .1
             .contains("close_range")
     );
@@ -314,14 +314,14 @@ fn errors_that_hurt() {
             .contains("defaultErrnoRet")
     );
     assert!(
-        of(&findings, "missing-exit")[0]
+        of(&findings, "exit-denied")[0]
             .1
             .contains("execve, exit, exit_group")
     );
 }
 
 #[test]
-fn objects_of_the_operator_in_yaml() {
+fn audits_operator_objects_in_yaml() {
     let text = "\
 apiVersion: v1
 kind: ConfigMap
@@ -340,13 +340,13 @@ spec:
     - chmodat
 ";
     let findings = audit(text);
-    assert_eq!(of(&findings, "old-crd").len(), 2);
+    assert_eq!(of(&findings, "deprecated-crd").len(), 2);
     assert_eq!(of(&findings, "unknown-name")[0].0, 15);
-    assert_eq!(of(&findings, "family-gap")[0].0, 14);
+    assert_eq!(of(&findings, "equivalent-syscall-allowed")[0].0, 14);
 }
 
 #[test]
-fn a_field_that_is_none_is_told_with_its_place() {
+fn reports_invalid_fields_with_their_position() {
     for (text, expected) in [
         (
             "{\n \"defaultAction\": \"SCMP_ACT_ALOW\"}",
@@ -375,19 +375,19 @@ fn a_field_that_is_none_is_told_with_its_place() {
     let found = Input::new("p", "{\"a\": 1}".into()).unwrap().found();
     let report = run(&[found], &context_of(&Context::usual_capabilities()));
     assert_eq!(
-        (report.foreign, report.malformed),
+        (report.unrecognized, report.malformed),
         (vec!["p".to_owned()], vec![])
     );
 }
 
 #[test]
-fn an_allow_list_without_a_flaw_has_no_findings() {
+fn flawless_allow_list_has_no_findings() {
     let findings = allows(RUNS);
     assert_eq!(ids(&findings), BTreeSet::new(), "{findings:?}");
 }
 
 #[test]
-fn a_config_map_with_a_profile_in_it() {
+fn audits_profiles_in_a_config_map() {
     let text = format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: profiles}}\ndata:\n  note: none\n  deny.json: |\n{}\n",
         AKS.lines()
@@ -396,11 +396,11 @@ fn a_config_map_with_a_profile_in_it() {
     );
     let findings = audit(&text);
     assert_eq!(of(&findings, "unknown-name")[0].0, 6);
-    assert_eq!(of(&findings, "family-gap").len(), 1);
+    assert_eq!(of(&findings, "equivalent-syscall-allowed").len(), 1);
 }
 
 #[test]
-fn what_only_one_runtime_refuses_and_what_an_older_library_leaves_out() {
+fn reports_runtime_and_libseccomp_differences() {
     let findings = denies(
         r#"{"names": ["fchmodat2", "chmod", "fchmod", "fchmodat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
 {"names": ["kill"], "action": "SCMP_ACT_ALLOW", "errnoRet": 1}"#,
@@ -418,7 +418,7 @@ fn what_only_one_runtime_refuses_and_what_an_older_library_leaves_out() {
 }
 
 #[test]
-fn what_is_too_much_for_a_filter_is_refused_at_once() {
+fn rejects_oversized_filters_at_once() {
     let entry = r#"{"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 7, "op": "SCMP_CMP_LE"}]}"#;
     let text = format!(
         r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{}]}}"#,
@@ -433,7 +433,7 @@ fn what_is_too_much_for_a_filter_is_refused_at_once() {
 }
 
 #[test]
-fn a_supervisor_that_is_not_named() {
+fn reports_notify_without_a_listener() {
     let notify = r#"{"names": ["mount"], "action": "SCMP_ACT_NOTIFY"}"#;
     let findings = allows(&format!("{RUNS},\n{notify}"));
     let found = of(&findings, "notify-without-listener");
@@ -445,30 +445,33 @@ fn a_supervisor_that_is_not_named() {
 }
 
 #[test]
-fn other_abis_that_are_listed() {
+fn reports_listed_secondary_abis() {
     let text = |architectures: &str| {
         format!(
             r#"{{"defaultAction": "SCMP_ACT_ALLOW", "architectures": [{architectures}], "syscalls": []}}"#
         )
     };
     let both = audit(&text(r#""SCMP_ARCH_X86_64", "SCMP_ARCH_X86""#));
-    assert_eq!(of(&both, "abi-listed").len(), 1, "{both:?}");
-    assert_eq!(of(&audit(&text(r#""SCMP_ARCH_X86_64""#)), "abi-listed"), []);
+    assert_eq!(of(&both, "legacy-abi-allowed").len(), 1, "{both:?}");
+    assert_eq!(
+        of(&audit(&text(r#""SCMP_ARCH_X86_64""#)), "legacy-abi-allowed"),
+        []
+    );
 }
 
 #[test]
-fn what_only_engines_read() {
+fn reports_engine_only_fields() {
     let map = r#""archMap": [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": []}]"#;
     let engine = audit(&format!(
         "{{\"defaultAction\": \"SCMP_ACT_ERRNO\",\n {map}, \"syscalls\": [{RUNS}]}}"
     ));
-    assert_eq!(of(&engine, "engine-form")[0].0, 2, "{engine:?}");
-    assert_eq!(of(&allows(RUNS), "engine-form"), []);
+    assert_eq!(of(&engine, "engine-specific-fields")[0].0, 2, "{engine:?}");
+    assert_eq!(of(&allows(RUNS), "engine-specific-fields"), []);
 }
 
 /// A rule that no test expects would not be missed.
 #[test]
-fn every_rule_is_expected_by_a_test() {
+fn every_rule_is_covered_by_a_test() {
     let tests = [
         include_str!("mod.rs"),
         include_str!("manifests.rs"),
@@ -478,7 +481,7 @@ fn every_rule_is_expected_by_a_test() {
         include_str!("flags.rs"),
         include_str!("ranking.rs"),
         include_str!("../../../../../tracer/tests/audit.rs"),
-        include_str!("../../../../../tests/seccomp/audited.rs"),
+        include_str!("../../../../../tests/seccomp/audit_findings.rs"),
         include_str!("../../../../../tests/seccomp/bypass.rs"),
         include_str!("../../../../../tests/seccomp/bypass/cases.rs"),
         include_str!("../../../../../tests/e2e/audit.rs"),

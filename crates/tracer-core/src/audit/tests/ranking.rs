@@ -121,20 +121,26 @@ fn a_comment_takes_a_finding_back_and_says_why() {
         assert_eq!(report.malformed, []);
         (of(&report.findings, id).len(), report.ignored)
     };
-    assert_eq!(of_rule("# nothing", "family-gap"), (1, 0));
+    assert_eq!(of_rule("# nothing", "equivalent-syscall-allowed"), (1, 0));
     assert_eq!(
         of_rule(
-            "# tracer:ignore family-gap modes do not matter",
-            "family-gap"
+            "# tracer:ignore equivalent-syscall-allowed modes do not matter",
+            "equivalent-syscall-allowed"
         ),
         (0, 1)
     );
     assert_eq!(
-        of_rule("# tracer:ignore io-uring not this one", "family-gap"),
+        of_rule(
+            "# tracer:ignore io-uring not this one",
+            "equivalent-syscall-allowed"
+        ),
         (1, 0)
     );
     assert_eq!(
-        of_rule("# tracer:ignore family-gap", "unclear-ignore"),
+        of_rule(
+            "# tracer:ignore equivalent-syscall-allowed",
+            "unclear-ignore"
+        ),
         (1, 0)
     );
     assert_eq!(

@@ -1,19 +1,19 @@
 //! A capability.
 
-use super::{AccessError, AccessExplanation, Of, RuleReason};
+use super::{AccessError, AccessExplanation, ExplainContext, RuleReason};
 use crate::{
     profile::{
         Layer,
-        apparmor::{Giving, kind},
+        apparmor::{ContainerNeed, kind},
         seccomp::SeccompProfile,
     },
-    recording::words::executables,
-    recording::{CapabilityUse, Seen},
+    recording::plain_text::executables,
+    recording::{CapabilityUse, ObservedAccess},
 };
-use syscalls::{capability::Capability, gates::GATES};
+use syscalls::{capability::Capability, capability_requirements::CAPABILITY_REQUIREMENTS};
 
 pub(super) fn explain(
-    of: &Of<'_>,
+    of: &ExplainContext<'_>,
     capability: Capability,
 ) -> Result<AccessExplanation, AccessError> {
     let mut it = of.blank(capability.to_string(), kind::CAPABILITIES);
@@ -67,14 +67,14 @@ pub(super) fn explain(
             "unless the kernel only probed for it, which what recorded it cannot tell".to_owned(),
         );
     }
-    let container = match rule.giving {
-        Giving::OwnNamespace => {
+    let container = match rule.container_need {
+        ContainerNeed::OwnNamespace => {
             "the container need not have it: it was only used in a user namespace that the workload made"
         }
-        Giving::Unclear => {
+        ContainerNeed::Unclear => {
             "the container may do without it: it was only used in a user namespace other than the host's, and whether that is the container's is not known"
         }
-        Giving::Needed => {
+        ContainerNeed::Needed => {
             "the container can be started without it only when nothing asks for it any more"
         }
     };
@@ -82,7 +82,7 @@ pub(super) fn explain(
     Ok(it)
 }
 
-fn words(seen: &Seen<CapabilityUse>) -> String {
+fn words(seen: &ObservedAccess<CapabilityUse>) -> String {
     let mut text = match seen.what.audited {
         Some(false) => "asked whether it is there".to_owned(),
         Some(true) => "used".to_owned(),
@@ -95,21 +95,26 @@ fn words(seen: &Seen<CapabilityUse>) -> String {
 }
 
 /// The calls of the seccomp profile that may take it.
-fn gated(of: &Of<'_>, capability: Capability) -> Result<Vec<&'static str>, AccessError> {
+fn gated(
+    of: &ExplainContext<'_>,
+    capability: Capability,
+) -> Result<Vec<&'static str>, AccessError> {
     let recordings = std::slice::from_ref(of.recording);
     let profile = SeccompProfile::from_recordings(recordings, &of.settings.seccomp)?;
     let name = capability.to_string();
-    let gates = GATES.iter().filter(|gate| gate.capability == name);
-    let calls = gates.map(|gate| gate.call);
+    let capability_requirements = CAPABILITY_REQUIREMENTS
+        .iter()
+        .filter(|gate| gate.capability == name);
+    let calls = capability_requirements.map(|gate| gate.call);
     Ok(calls.filter(|call| profile.rule(call).is_some()).collect())
 }
 
 fn known(capability: Capability, calls: &[&str]) -> Vec<String> {
     let mut known = Vec::new();
-    if let Some(opens) = capability.opens() {
+    if let Some(opens) = capability.grants() {
         known.push(opens.to_owned());
     }
-    if capability.is_close_to_root() {
+    if capability.is_nearly_root() {
         known.push(
             "whoever has it can take the whole machine, or another's rights, with little effort"
                 .to_owned(),

@@ -2,20 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use super::{AccessExplanation, Of, RuleReason, count, known};
+use super::{AccessExplanation, ExplainContext, RuleReason, count, known_risks};
 use crate::{
     profile::{
         Layer,
-        apparmor::{FileRule, Pattern, access_in_words, kind},
+        apparmor::{FileRule, Pattern, describe_access, kind},
     },
-    recording::words::executables,
-    recording::{FilePath, FileUse, Seen},
+    recording::plain_text::executables,
+    recording::{FilePath, FileUse, ObservedAccess},
 };
 
 /// Most paths behind a glob that are told.
-const SHOWN: usize = 12;
+const MAX_SHOWN: usize = 12;
 
-pub(super) fn explain(of: &Of<'_>, path: &FilePath) -> AccessExplanation {
+pub(super) fn explain(of: &ExplainContext<'_>, path: &FilePath) -> AccessExplanation {
     let path = &as_seen(of, path);
     let mut it = of.blank(path.to_string(), kind::FILES);
     let rules = of.profile.rules_for(path);
@@ -27,13 +27,14 @@ pub(super) fn explain(of: &Of<'_>, path: &FilePath) -> AccessExplanation {
         .filter(|seen| names(seen, path))
         .collect();
     // Of a path that was not seen, or of a glob, what was seen of the others behind the rule.
-    let behind = |seen: &&Seen<FileUse>| globs.iter().any(|glob| glob.matches(&seen.what.path));
+    let behind =
+        |seen: &&ObservedAccess<FileUse>| globs.iter().any(|glob| glob.matches(&seen.what.path));
     let seen: Vec<_> = if exact.is_empty() {
         of.recording
             .files
             .iter()
             .filter(behind)
-            .take(SHOWN)
+            .take(MAX_SHOWN)
             .collect()
     } else {
         exact.clone()
@@ -50,7 +51,7 @@ pub(super) fn explain(of: &Of<'_>, path: &FilePath) -> AccessExplanation {
             reasons: reasons(pattern, rule, was_seen),
         }));
         it.known
-            .extend(rule.second_look(pattern).map(str::to_owned));
+            .extend(rule.review_reason(pattern).map(str::to_owned));
     }
     for (rule, link) in of.profile.links_for(path) {
         it.rules.push(RuleReason {
@@ -60,7 +61,8 @@ pub(super) fn explain(of: &Of<'_>, path: &FilePath) -> AccessExplanation {
         });
     }
     it.allowed = !it.rules.is_empty();
-    it.known.extend(known::of_path(path).map(str::to_owned));
+    it.known
+        .extend(known_risks::path_risk(path).map(str::to_owned));
     it.known.dedup();
     if it.allowed {
         it.without = without(of, &rules, &seen, was_seen);
@@ -72,7 +74,7 @@ pub(super) fn explain(of: &Of<'_>, path: &FilePath) -> AccessExplanation {
 }
 
 /// The path, or the directory of that name when only that was seen.
-fn as_seen(of: &Of<'_>, path: &FilePath) -> FilePath {
+fn as_seen(of: &ExplainContext<'_>, path: &FilePath) -> FilePath {
     let mut other = path.as_bytes().to_vec();
     match other.pop() {
         Some(b'/') => {}
@@ -88,12 +90,12 @@ fn as_seen(of: &Of<'_>, path: &FilePath) -> FilePath {
     }
 }
 
-fn names(seen: &Seen<FileUse>, path: &FilePath) -> bool {
+fn names(seen: &ObservedAccess<FileUse>, path: &FilePath) -> bool {
     seen.what.path == *path || seen.what.target.as_ref() == Some(path)
 }
 
 fn words(file: &FileUse) -> String {
-    let mut text = format!("{} {}", access_in_words(file.access), file.path);
+    let mut text = format!("{} {}", describe_access(file.access), file.path);
     if let Some(target) = &file.target {
         text.push_str(&format!(" to {target}"));
     }
@@ -135,9 +137,9 @@ fn reasons(pattern: &Pattern, rule: &FileRule, was_seen: bool) -> Vec<String> {
 }
 
 fn without(
-    of: &Of<'_>,
+    of: &ExplainContext<'_>,
     rules: &[(Vec<String>, &Pattern, &FileRule)],
-    seen: &[&Seen<FileUse>],
+    seen: &[&ObservedAccess<FileUse>],
     was_seen: bool,
 ) -> Vec<String> {
     let mut all = Vec::new();
@@ -146,7 +148,7 @@ fn without(
         let what: BTreeSet<_> = seen
             .iter()
             .filter(|seen| !of.who(&seen.evidence).is_empty())
-            .map(|seen| access_in_words(seen.what.access))
+            .map(|seen| describe_access(seen.what.access))
             .collect();
         if !who.is_empty() {
             let what: Vec<_> = what.into_iter().collect();
@@ -175,7 +177,7 @@ fn without(
     all
 }
 
-fn why_not(of: &Of<'_>, path: &FilePath, exact: &[&Seen<FileUse>]) -> String {
+fn why_not(of: &ExplainContext<'_>, path: &FilePath, exact: &[&ObservedAccess<FileUse>]) -> String {
     let name = path.to_string();
     let lost = of
         .profile

@@ -2,7 +2,7 @@
 
 mod capabilities;
 mod files;
-mod known;
+mod known_risks;
 mod signals;
 mod sockets;
 mod subject;
@@ -21,7 +21,9 @@ use crate::{
         apparmor::{self, AppArmorProfile, kind},
         seccomp,
     },
-    recording::{Executable, Moment, Phase, Recording, Seen, Sighting, Witness},
+    recording::{
+        AccessEvidence, EvidenceSummary, Executable, FirstAccess, ObservedAccess, Phase, Recording,
+    },
 };
 
 /// What is known of a thing that AppArmor mediates, and of a workload's profile.
@@ -41,7 +43,7 @@ pub struct AccessExplanation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why_not: Option<String>,
     /// What was seen of it, by what was done.
-    pub seen: Vec<Done>,
+    pub seen: Vec<AccessByKind>,
     /// For how many instances the recording speaks.
     pub instances: usize,
     /// What it gives to somebody who has taken over the workload.
@@ -63,13 +65,13 @@ pub struct RuleReason {
 
 /// Something that was done, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Done {
+pub struct AccessByKind {
     /// What.
     pub what: String,
     /// In which calls, where that is known.
     pub calls: BTreeSet<&'static str>,
     /// By whom.
-    pub by: Vec<Sighting<Moment>>,
+    pub by: Vec<EvidenceSummary<FirstAccess>>,
 }
 
 /// Why nothing can be explained.
@@ -111,7 +113,7 @@ pub fn access(
     if profile.unseen().any(|unseen| unseen == needs) {
         return Err(AccessError::NotObserved(needs));
     }
-    let of = Of {
+    let of = ExplainContext {
         recording,
         profile: &profile,
         settings,
@@ -125,13 +127,13 @@ pub fn access(
 }
 
 /// What is explained of.
-struct Of<'a> {
+struct ExplainContext<'a> {
     recording: &'a Recording,
     profile: &'a AppArmorProfile,
     settings: &'a Settings,
 }
 
-impl Of<'_> {
+impl ExplainContext<'_> {
     /// An explanation that says nothing yet.
     fn blank(&self, what: String, kind: &'static str) -> AccessExplanation {
         AccessExplanation {
@@ -148,26 +150,29 @@ impl Of<'_> {
         }
     }
 
-    fn done<T>(&self, what: String, seen: &Seen<T>) -> Done {
+    fn done<T>(&self, what: String, seen: &ObservedAccess<T>) -> AccessByKind {
         let calls = seen.evidence.iter().filter_map(|it| it.call);
-        Done {
+        AccessByKind {
             what,
             calls: calls
                 .filter_map(|call| call.abi.syscall_name(call.nr))
                 .collect(),
-            by: Sighting::of_access(self.recording, &seen.evidence),
+            by: EvidenceSummary::from_access(self.recording, &seen.evidence),
         }
     }
 
     /// Those whose doing counts in the profile.
-    fn who<'w>(&self, evidence: impl IntoIterator<Item = &'w Witness>) -> BTreeSet<Executable> {
-        let counts = |it: &&Witness| self.settings.apparmor.exec.counts(it.phase);
+    fn who<'w>(
+        &self,
+        evidence: impl IntoIterator<Item = &'w AccessEvidence>,
+    ) -> BTreeSet<Executable> {
+        let counts = |it: &&AccessEvidence| self.settings.apparmor.exec.counts(it.phase);
         let counting = evidence.into_iter().filter(counts);
         counting.map(|it| it.executable.clone()).collect()
     }
 
     /// Why something that was seen is in no rule.
-    fn why_not<'w>(&self, evidence: impl IntoIterator<Item = &'w Witness>) -> String {
+    fn why_not<'w>(&self, evidence: impl IntoIterator<Item = &'w AccessEvidence>) -> String {
         let phases: BTreeSet<_> = evidence.into_iter().map(|it| it.phase).collect();
         let is_later = |phase: &Phase| matches!(phase, Phase::Exec | Phase::Terminal);
         if phases.is_empty() {

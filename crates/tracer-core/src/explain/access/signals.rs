@@ -1,16 +1,16 @@
 //! A signal.
 
-use super::{AccessExplanation, Of, RuleReason};
+use super::{AccessExplanation, ExplainContext, RuleReason};
 use crate::{
     profile::{
         Layer,
         apparmor::{kind, signal_name},
     },
-    recording::words::executables,
+    recording::plain_text::executables,
     recording::{Peer, SignalDirection, SignalUse},
 };
 
-pub(super) fn explain(of: &Of<'_>, number: u8) -> AccessExplanation {
+pub(super) fn explain(of: &ExplainContext<'_>, number: u8) -> AccessExplanation {
     let name = signal_name(number).unwrap_or_else(|| number.to_string());
     let mut it = of.blank(format!("signal {name}"), kind::SIGNALS);
     let all = of.recording.signals.iter();

@@ -1,16 +1,20 @@
 //! Sockets of a family.
 
-use super::{AccessExplanation, Of, RuleReason, known};
+use super::{AccessExplanation, ExplainContext, RuleReason, known_risks};
 use crate::{
     profile::{
         Layer,
         apparmor::{AppArmorProfile, kind},
     },
-    recording::words::executables,
+    recording::plain_text::executables,
     recording::{SocketOperation, SocketUse},
 };
 
-pub(super) fn explain(of: &Of<'_>, family: u16, wanted: Option<u16>) -> AccessExplanation {
+pub(super) fn explain(
+    of: &ExplainContext<'_>,
+    family: u16,
+    wanted: Option<u16>,
+) -> AccessExplanation {
     let is_it = |its: u16, kind: u16| its == family && wanted.is_none_or(|wanted| wanted == kind);
     let name = match wanted {
         Some(kind) => AppArmorProfile::socket_name(family, kind),
@@ -37,7 +41,7 @@ pub(super) fn explain(of: &Of<'_>, family: u16, wanted: Option<u16>) -> AccessEx
             reasons: vec![format!("used by {}", executables(&rule.executables))],
         });
     }
-    it.known = known::of_socket(family, wanted)
+    it.known = known_risks::socket_risks(family, wanted)
         .map(str::to_owned)
         .collect();
     it.allowed = !it.rules.is_empty();

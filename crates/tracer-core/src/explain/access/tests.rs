@@ -33,7 +33,7 @@ fn rules(it: &AccessExplanation) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn names_of_all_kinds() {
+fn parses_names_of_every_kind() {
     use syscalls::capability::Capability;
 
     for (name, expected) in [
@@ -42,9 +42,12 @@ fn names_of_all_kinds() {
             "@{PROC}/@{pid}/stat",
             Subject::File("@{PROC}/@{pid}/stat".into()),
         ),
-        ("CAP_NET_RAW", Subject::Capability(Capability::of(13))),
-        ("net_raw", Subject::Capability(Capability::of(13))),
-        ("CAP_KILL", Subject::Capability(Capability::of(5))),
+        (
+            "CAP_NET_RAW",
+            Subject::Capability(Capability::from_number(13)),
+        ),
+        ("net_raw", Subject::Capability(Capability::from_number(13))),
+        ("CAP_KILL", Subject::Capability(Capability::from_number(5))),
         ("SIGTERM", Subject::Signal(15)),
         ("sigtstp", Subject::Signal(20)),
         ("SIGRTMIN+2", Subject::Signal(34)),
@@ -70,7 +73,7 @@ fn names_of_all_kinds() {
 }
 
 #[test]
-fn a_file_is_told_with_its_rule_and_who_used_it() {
+fn file_shows_its_rule_and_users() {
     let conf = of("/etc/nginx/nginx.conf");
     assert!(conf.allowed);
     assert_eq!(rules(&conf), [("observed", "/etc/nginx/nginx.conf r,")]);
@@ -96,7 +99,7 @@ fn a_file_is_told_with_its_rule_and_who_used_it() {
 }
 
 #[test]
-fn a_path_behind_a_glob_is_told_with_the_glob() {
+fn path_behind_a_glob_shows_the_glob() {
     for name in ["/tmp/tmp.AbCdEfGhIj", "/tmp/tmp.0123456789"] {
         let it = of(name);
         assert_eq!(
@@ -133,7 +136,7 @@ fn a_path_behind_a_glob_is_told_with_the_glob() {
 }
 
 #[test]
-fn what_is_in_no_rule_is_told_why() {
+fn path_without_a_rule_says_why() {
     let why_not = |name: &str| {
         let it = of(name);
         assert!(!it.allowed, "{name}");
@@ -154,7 +157,7 @@ fn what_is_in_no_rule_is_told_why() {
 }
 
 #[test]
-fn a_capability_is_told_with_what_it_opens() {
+fn capability_shows_what_it_allows() {
     let bind = of("net_bind_service");
     assert_eq!(rules(&bind), [("observed", "capability net_bind_service,")]);
     assert_eq!(bind.known[0], "listen on ports below 1024");
@@ -171,7 +174,7 @@ fn a_capability_is_told_with_what_it_opens() {
 }
 
 #[test]
-fn sockets_and_signals() {
+fn explains_sockets_and_signals() {
     let inet = of("AF_INET");
     assert_eq!(rules(&inet), [("observed", "network inet stream,")]);
     assert_eq!(inet.seen[0].what, "listened, inet stream");
@@ -185,7 +188,7 @@ fn sockets_and_signals() {
 }
 
 #[test]
-fn kinds_that_nobody_looked_for_are_refused() {
+fn unrecorded_kinds_are_refused() {
     let mut without = recording();
     without.providers.retain(|it| it.kind != "signals");
     let refused = |recording: &Recording, name: &str| {
@@ -199,7 +202,7 @@ fn kinds_that_nobody_looked_for_are_refused() {
 }
 
 #[test]
-fn a_directory_may_be_named_without_its_slash() {
+fn directory_matches_without_its_trailing_slash() {
     let mut recording = empty();
     recording.syscalls = self::recording().syscalls;
     recording.files = vec![seen(

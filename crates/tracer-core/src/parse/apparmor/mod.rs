@@ -6,7 +6,7 @@ mod rule;
 
 use std::ops::Range;
 
-use super::{Form, Input, Malformed, Node};
+use super::{Form, Input, Node, ParseError};
 
 pub(super) use object::resource;
 pub(crate) use rule::Rule;
@@ -32,7 +32,7 @@ impl AppArmor {
     /// # Errors
     ///
     /// When it has more rules than [`MAX_RULES`].
-    pub(super) fn of_text(input: &Input) -> Result<Self, Malformed> {
+    pub(super) fn from_text(input: &Input) -> Result<Self, ParseError> {
         let statements = read(input.text());
         if let Some(one_more) = statements.get(MAX_RULES) {
             let what = format!("more than {MAX_RULES} rules (read as {})", Form::AppArmor);
@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rules_heads_and_their_places() {
+    fn reads_rules_with_profiles_and_positions() {
         let text = "# c, d\nabi <abi/3.0>,\n#include <tunables/global>\nprofile a flags=(complain, x) {\n  /etc/{a,b} r,\n  \"/a b\" w, # no\n  owner @{HOME}/** rw,\n  ^hat {\n    capability,\n  }\n}\n";
         let all = read(text);
         let shown: Vec<_> = all

@@ -3,7 +3,7 @@
 //! profile are not among them.
 
 use super::{
-    super::{Form, Input, Malformed, Node, object},
+    super::{Form, Input, Node, ParseError, object},
     AppArmor, Statement,
 };
 
@@ -51,15 +51,15 @@ const FIELDS: [(&[&str], &[&str]); 7] = [
 ];
 
 /// The rules of an object.
-pub(in super::super) fn resource(input: &Input, object: &Node) -> Result<AppArmor, Malformed> {
+pub(in super::super) fn resource(input: &Input, object: &Node) -> Result<AppArmor, ParseError> {
     let spec = object::spec(input, object, "AppArmorProfile")?;
     known(input, spec)?;
     let name = object::name(object).unwrap_or_default();
     if let Some(policy) = spec.get("policy") {
         // The first alpha version held the text.
-        let wrong = |malformed: Malformed| malformed.within(input, "policy", policy.span.start);
+        let wrong = |malformed: ParseError| malformed.within(input, "policy", policy.span.start);
         let inner = Input::new("policy", text(input, policy)?.into()).map_err(wrong)?;
-        let read = AppArmor::of_text(&inner).map_err(wrong)?;
+        let read = AppArmor::from_text(&inner).map_err(wrong)?;
         return Ok(AppArmor {
             form: Form::AppArmorResource,
             object: Some(object.clone()),
@@ -90,7 +90,7 @@ pub(in super::super) fn resource(input: &Input, object: &Node) -> Result<AppArmo
     })
 }
 
-fn known(input: &Input, spec: &Node) -> Result<(), Malformed> {
+fn known(input: &Input, spec: &Node) -> Result<(), ParseError> {
     for (keys, fields) in FIELDS {
         let Some(node) = spec.at(keys) else {
             continue;
@@ -133,7 +133,7 @@ fn head(object: &Node, spec: &Node, name: &str) -> Statement {
     }
 }
 
-fn network(input: &Input, spec: &Node, statements: &mut Vec<Statement>) -> Result<(), Malformed> {
+fn network(input: &Input, spec: &Node, statements: &mut Vec<Statement>) -> Result<(), ParseError> {
     let kinds: [(&[&str], &str); 3] = [
         (&["abstract", "network", "allowRaw"], "raw"),
         (
@@ -165,7 +165,7 @@ fn items<'a>(spec: &'a Node, keys: &[&str]) -> impl Iterator<Item = &'a Node> {
     spec.at(keys).into_iter().flat_map(Node::items)
 }
 
-fn text<'a>(input: &Input, node: &'a Node) -> Result<&'a str, Malformed> {
+fn text<'a>(input: &Input, node: &'a Node) -> Result<&'a str, ParseError> {
     let wrong = || input.malformed(node.span.start, "this is no text");
     node.text().ok_or_else(wrong)
 }

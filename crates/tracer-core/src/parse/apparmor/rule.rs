@@ -19,7 +19,7 @@ pub(crate) struct Rule<'a> {
 }
 
 impl<'a> Rule<'a> {
-    pub(crate) fn of(statement: &'a Statement) -> Self {
+    pub(crate) fn from_statement(statement: &'a Statement) -> Self {
         let is_qualifier = |word: &String| {
             matches!(
                 word.as_str(),

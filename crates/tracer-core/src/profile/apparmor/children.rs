@@ -15,13 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Permissions, links,
     model::{AppArmorProfile, kind},
-    starting,
-    traces::may_be_prctl,
+    ptrace::may_be_prctl,
+    startup,
 };
 use crate::{
     profile::seccomp::ExecPolicy,
     recording::{
-        Executable, FileAccess, FilePath, Kind, MOST_WITNESSES, Peer, Phase, Recording, Seen,
+        Executable, FileAccess, FilePath, InstanceKind, MAX_EVIDENCE, ObservedAccess, Peer, Phase,
+        Recording,
     },
 };
 
@@ -64,7 +65,7 @@ pub struct Child {
 /// How many other profiles a profile can name in its exec rules: the kernel's table has 16 entries
 /// (four bits of index in the policy's format), of which apparmor_parser keeps four for itself and refuses a
 /// profile with more; held by `tests/apparmor/children.rs`.
-pub(super) const MOST_CHILDREN: usize = 12;
+pub(super) const MAX_CHILDREN: usize = 12;
 
 /// `PR_SET_NO_NEW_PRIVS` (include/uapi/linux/prctl.h).
 const PR_SET_NO_NEW_PRIVS: u64 = 38;
@@ -112,7 +113,7 @@ fn obstacle(recordings: &[Recording], exec: ExecPolicy) -> Option<&'static str> 
             "files were recorded by the ends of system calls, which do not tell who executed a program: record where `tracer doctor` finds BPF LSM hooks or fexit",
         );
     }
-    let is_fixed = |kind: Kind| {
+    let is_fixed = |kind: InstanceKind| {
         let security = kind.container.and_then(|it| it.security);
         security.is_some_and(|it| it.no_new_privileges == Some(true))
     };
@@ -132,7 +133,7 @@ fn obstacle(recordings: &[Recording], exec: ExecPolicy) -> Option<&'static str> 
         );
     }
     let mut files = recordings.iter().flat_map(|it| &it.files);
-    if files.any(|seen| seen.evidence.len() >= MOST_WITNESSES) {
+    if files.any(|seen| seen.evidence.len() >= MAX_EVIDENCE) {
         return Some("a recording keeps who used a file of 64 programs, and here there are more");
     }
     None
@@ -211,7 +212,7 @@ impl Programs {
             clues
                 .first
                 .extend(begins.into_values().map(|(_, executable)| executable));
-            for Seen {
+            for ObservedAccess {
                 what: file,
                 evidence,
             } in &recording.files
@@ -228,11 +229,11 @@ impl Programs {
                                 by.insert(who.executable.clone());
                             }
                         }
-                        FileAccess::MapExecutable if starting::is_in_exec(who) => {
+                        FileAccess::MapExecutable if startup::is_in_exec(who) => {
                             let mapped = clues.mapped.entry(&who.executable).or_default();
                             mapped.insert(&file.path);
                         }
-                        FileAccess::Read if !starting::is_in_exec(who) => {
+                        FileAccess::Read if !startup::is_in_exec(who) => {
                             let read = clues.read.entry(&who.executable).or_default();
                             read.insert(&file.path);
                         }
@@ -325,7 +326,7 @@ impl Programs {
     fn choose(&mut self, whole: &AppArmorProfile) -> Vec<FilePath> {
         let mut rules = BTreeMap::<&FilePath, usize>::new();
         for file in self.file.values() {
-            if starting::is_lasting(&file.to_string()) {
+            if startup::is_lasting(&file.to_string()) {
                 rules.entry(file).or_default();
             }
         }
@@ -338,7 +339,7 @@ impl Programs {
         let mut files: Vec<_> = rules.into_iter().collect();
         files.sort_by_key(|(file, count)| (std::cmp::Reverse(*count), *file));
         let mut files: Vec<FilePath> = files.into_iter().map(|(file, _)| file.clone()).collect();
-        let mut without = files.split_off(files.len().min(MOST_CHILDREN));
+        let mut without = files.split_off(files.len().min(MAX_CHILDREN));
         without.sort();
         self.chosen = files.into_iter().collect();
         without

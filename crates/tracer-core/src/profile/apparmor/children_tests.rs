@@ -12,7 +12,7 @@ use crate::{
         seccomp::{ExecPolicy, fixture},
     },
     recording::{
-        CapabilityUse, FileAccess, FilePath, FileUse, Phase, Recording, Security, Seen,
+        CapabilityUse, FileAccess, FilePath, FileUse, ObservedAccess, Phase, Recording, Security,
         SocketOperation, SocketUse,
     },
 };
@@ -28,13 +28,13 @@ const OPTIONS: Options = Options {
 };
 
 /// Done by a program, not by the kernel for one that is executed.
-fn run(path: &str, access: FileAccess, program: &str) -> Seen<FileUse> {
+fn run(path: &str, access: FileAccess, program: &str) -> ObservedAccess<FileUse> {
     let mut seen = seen(file(path.as_bytes(), access), Phase::Run, program);
     seen.evidence[0].call = None;
     seen
 }
 
-fn executes(program: &str, path: &str) -> Seen<FileUse> {
+fn executes(program: &str, path: &str) -> ObservedAccess<FileUse> {
     seen(
         file(path.as_bytes(), FileAccess::Execute),
         Phase::Run,
@@ -43,7 +43,7 @@ fn executes(program: &str, path: &str) -> Seen<FileUse> {
 }
 
 /// Mapped by the kernel for a program that is executed.
-fn mapped(program: &str, path: &str) -> Seen<FileUse> {
+fn mapped(program: &str, path: &str) -> ObservedAccess<FileUse> {
     seen(
         file(path.as_bytes(), FileAccess::MapExecutable),
         Phase::Run,
@@ -51,9 +51,9 @@ fn mapped(program: &str, path: &str) -> Seen<FileUse> {
     )
 }
 
-fn capability(number: u8, program: &str) -> Seen<CapabilityUse> {
+fn capability(number: u8, program: &str) -> ObservedAccess<CapabilityUse> {
     let what = CapabilityUse {
-        capability: Capability::of(number),
+        capability: Capability::from_number(number),
         audited: Some(true),
         own_namespace: false,
     };
@@ -114,7 +114,7 @@ fn reads(profile: &AppArmorProfile, path: &str) -> bool {
 }
 
 #[test]
-fn each_program_has_what_it_used_and_what_may_have_been_handed_down() {
+fn child_has_its_own_and_inherited_access() {
     let parts = parts(&server());
     let named = |name: &str| {
         let mut children = parts.children.iter();
@@ -154,7 +154,7 @@ fn each_program_has_what_it_used_and_what_may_have_been_handed_down() {
 }
 
 #[test]
-fn the_text_has_a_profile_within_for_each() {
+fn renders_nested_child_profiles() {
     let recordings = [server()];
     let text = AppArmorProfile::from_recordings(&recordings, &OPTIONS)
         .unwrap()
@@ -163,7 +163,7 @@ fn the_text_has_a_profile_within_for_each() {
 }
 
 #[test]
-fn who_starts_itself_is_under_both() {
+fn self_executing_program_is_in_both_profiles() {
     let shell = "/usr/bin/bash";
     let mut recording = empty();
     recording.files = vec![
@@ -178,7 +178,7 @@ fn who_starts_itself_is_under_both() {
 
 /// A program whose file is not known has its rights wherever it may run.
 #[test]
-fn who_is_not_known_is_under_all() {
+fn unknown_program_is_in_every_profile() {
     let mut recording = server();
     recording
         .files
@@ -191,7 +191,7 @@ fn who_is_not_known_is_under_all() {
 }
 
 #[test]
-fn all_together_have_what_the_whole_has() {
+fn children_together_allow_what_the_whole_does() {
     let recording = server();
     let whole = Options {
         children: false,
@@ -216,7 +216,7 @@ fn all_together_have_what_the_whole_has() {
 }
 
 #[test]
-fn without_hooks_it_is_said_why_there_are_none() {
+fn impossible_division_gives_its_reason() {
     let mut recording = server();
     recording.providers[0].provider = "BTF tracepoint sys_exit".to_owned();
     let profile = AppArmorProfile::from_recordings(&[recording], &OPTIONS).unwrap();
@@ -252,7 +252,7 @@ fn starts(recording: &mut Recording, instance: u32, program: &str, after_ns: u64
 }
 
 #[test]
-fn each_instance_has_a_first_program() {
+fn each_instance_adds_its_first_program() {
     let mut recording = server();
     recording.instances.push(recording.instances[0].clone());
     // Another begins with the shell.
@@ -264,7 +264,7 @@ fn each_instance_has_a_first_program() {
 
 /// The kernel decides by the script, and what it maps is the interpreter, which is a program too.
 #[test]
-fn a_script_is_not_its_interpreter() {
+fn script_is_not_its_interpreter() {
     let (shell, link) = ("/bin/sh", "/opt/link");
     let mut recording = server();
     recording.files.extend([
@@ -301,7 +301,7 @@ fn a_script_is_not_its_interpreter() {
 
 /// Paths become globs by what all programs did, and what is open may be used after the user changed.
 #[test]
-fn parts_are_generalised_as_the_whole_is() {
+fn parts_are_generalised_like_the_whole() {
     let (shell, cat) = ("/bin/sh", "/usr/bin/cat");
     let mut recording = server();
     recording.files.extend([
@@ -325,7 +325,7 @@ fn parts_are_generalised_as_the_whole_is() {
 }
 
 #[test]
-fn where_there_is_no_room_programs_stay_with_whoever_starts_them() {
+fn excess_programs_stay_with_their_parent() {
     let mut recording = server();
     for at in 0..20 {
         let path = format!("/usr/bin/p{at}");
@@ -352,7 +352,7 @@ fn where_there_is_no_room_programs_stay_with_whoever_starts_them() {
 }
 
 #[test]
-fn who_gives_up_new_privileges_is_not_divided() {
+fn setting_no_new_privs_prevents_division() {
     let mut recording = server();
     let nr = Abi::X86_64.syscall_number("prctl").unwrap();
     let mut prctl = fixture::recording(&[(Abi::X86_64, nr, Phase::Run, fixture::path("/bin/sh"))]);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    generalise::{self, Facts, General, Policy, Reason},
+    generalise::{self, GeneralisedPath, PathInfo, Policy, Reason},
     pattern::Pattern,
     permissions::Permissions,
 };
@@ -66,7 +66,7 @@ impl FileRule {
 /// The uses of one path.
 #[derive(Clone, Debug, Default)]
 struct Uses {
-    facts: Facts,
+    facts: PathInfo,
     /// What the file's owner needed.
     owned: Permissions,
     /// What others needed.
@@ -154,7 +154,7 @@ impl Gathered {
         &self,
         runs: &BTreeSet<u32>,
         policy: Policy,
-    ) -> BTreeMap<FilePath, General> {
+    ) -> BTreeMap<FilePath, GeneralisedPath> {
         let facts = self
             .paths
             .iter()
@@ -187,7 +187,7 @@ impl Gathered {
     /// The rules for them. No rule is for the owner alone when the workload changes its user.
     pub(super) fn rules(
         self,
-        general: &BTreeMap<FilePath, General>,
+        general: &BTreeMap<FilePath, GeneralisedPath>,
         changes_user: bool,
     ) -> BTreeMap<Pattern, FileRule> {
         let mut rules: BTreeMap<Pattern, FileRule> = BTreeMap::new();

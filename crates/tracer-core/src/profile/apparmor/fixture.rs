@@ -3,23 +3,23 @@
 use crate::{
     profile::seccomp::fixture,
     recording::{
-        CapabilityUse, FileAccess, FilePath, FileUse, MountOperation, MountUse, Peer, Phase,
-        Provider, Recording, Seen, SignalDirection, SignalUse, SocketOperation, SocketUse,
-        TraceDirection, TraceUse, Witness,
+        AccessEvidence, CapabilityUse, FileAccess, FilePath, FileUse, MountOperation, MountUse,
+        ObservedAccess, Peer, Phase, Provider, Recording, SignalDirection, SignalUse,
+        SocketOperation, SocketUse, TraceDirection, TraceUse,
     },
 };
 use syscalls::{Abi, capability::Capability};
 
 /// One thing, done by a program in a phase, in the first instance.
-pub fn seen<T>(what: T, phase: Phase, program: &str) -> Seen<T> {
-    Seen {
+pub fn seen<T>(what: T, phase: Phase, program: &str) -> ObservedAccess<T> {
+    ObservedAccess {
         what,
-        evidence: vec![Witness {
+        evidence: vec![AccessEvidence {
             phase,
             executable: fixture::path(program),
             call: Abi::X86_64
                 .syscall_number("execve")
-                .map(|nr| crate::recording::Call {
+                .map(|nr| crate::recording::SyscallId {
                     abi: Abi::X86_64,
                     nr,
                 }),
@@ -121,7 +121,7 @@ pub fn web() -> Recording {
         ),
         seen(
             file(b"/usr/sbin/nginx", FileAccess::Execute),
-            Phase::Window,
+            Phase::RuntimeInit,
             "/usr/sbin/runc",
         ),
         seen(
@@ -131,7 +131,7 @@ pub fn web() -> Recording {
         ),
     ];
     let capability = |number, audited| CapabilityUse {
-        capability: Capability::of(number),
+        capability: Capability::from_number(number),
         audited,
         own_namespace: false,
     };
@@ -199,7 +199,7 @@ pub fn sleep() -> Recording {
     recording.files = vec![
         seen(
             file(program.as_bytes(), FileAccess::Execute),
-            Phase::Window,
+            Phase::RuntimeInit,
             "/usr/sbin/runc",
         ),
         seen(
@@ -209,7 +209,7 @@ pub fn sleep() -> Recording {
         ),
         seen(
             file(b"/proc/7/fd/", FileAccess::Read),
-            Phase::Window,
+            Phase::RuntimeInit,
             "/usr/sbin/runc",
         ),
         seen(
@@ -229,7 +229,7 @@ pub fn sleep() -> Recording {
     }
     recording.capabilities = vec![seen(
         CapabilityUse {
-            capability: Capability::of(21),
+            capability: Capability::from_number(21),
             audited: Some(true),
             own_namespace: false,
         },

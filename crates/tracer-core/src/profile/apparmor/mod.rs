@@ -3,18 +3,18 @@
 //! [`AppArmorProfile`] is the model; [`AppArmorProfile::to_text`] renders it for apparmor_parser 3.0
 //! and later. What a rule cannot say is listed as [`Lost`], with the reason.
 
+mod builder;
 mod capabilities;
 mod children;
 #[cfg(test)]
 mod children_tests;
+mod excluded;
 mod files;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixture;
 mod generalise;
 mod ipc;
-mod left_out;
 mod links;
-mod making;
 mod model;
 mod mounts;
 mod network;
@@ -22,23 +22,23 @@ mod operator;
 mod overlap;
 mod pattern;
 mod permissions;
+mod ptrace;
 mod quote;
 mod render;
-mod second_look;
+mod review_reason;
 mod secrets;
-mod starting;
+mod startup;
 #[cfg(test)]
 mod tests;
-mod traces;
-mod unsayable;
+mod unsupported;
 
-pub use capabilities::{CapabilityRule, Giving};
+pub use capabilities::{CapabilityRule, ContainerNeed};
 pub use children::{Child, Division, Parts};
+pub use excluded::Excluded;
 pub use files::FileRule;
 pub use generalise::{Policy, Reason};
 pub(crate) use ipc::signal as signal_name;
 pub use ipc::{IpcRule, RUNTIMES};
-pub use left_out::LeftOut;
 pub use links::LinkRule;
 pub use model::{AppArmorProfile, Lost, Options, kind};
 pub use mounts::MountRule;
@@ -46,4 +46,4 @@ pub use network::NetworkRule;
 pub(crate) use network::family as family_name;
 pub use pattern::Pattern;
 pub use permissions::Permissions;
-pub(crate) use unsayable::access_in_words;
+pub(crate) use unsupported::describe_access;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    capabilities::CapabilityRule, children::Division, files::FileRule, generalise::Policy,
-    ipc::IpcRule, left_out::LeftOut, links::LinkRule, mounts::MountRule, network::NetworkRule,
+    capabilities::CapabilityRule, children::Division, excluded::Excluded, files::FileRule,
+    generalise::Policy, ipc::IpcRule, links::LinkRule, mounts::MountRule, network::NetworkRule,
     pattern::Pattern, permissions::Permissions,
 };
 use crate::{
@@ -84,10 +84,10 @@ pub struct AppArmorProfile {
     pub(super) signals: BTreeMap<(SignalDirection, Peer), IpcRule>,
     pub(super) traces: BTreeMap<(TraceDirection, Peer), IpcRule>,
     pub(super) mounts: BTreeMap<String, MountRule>,
-    pub(super) left_out: BTreeMap<LeftOut, BTreeSet<Executable>>,
+    pub(super) excluded: BTreeMap<Excluded, BTreeSet<Executable>>,
     pub(super) lost: BTreeSet<Lost>,
     pub(super) unseen: BTreeSet<&'static str>,
-    pub(super) traces_unasked: bool,
+    pub(super) ptrace_not_monitored: bool,
     pub(super) division: Division,
 }
 
@@ -158,8 +158,8 @@ impl AppArmorProfile {
     }
 
     /// What only programs did that do not count, and that it does not allow.
-    pub fn left_out(&self) -> impl Iterator<Item = (&LeftOut, &BTreeSet<Executable>)> {
-        self.left_out.iter()
+    pub fn excluded(&self) -> impl Iterator<Item = (&Excluded, &BTreeSet<Executable>)> {
+        self.excluded.iter()
     }
 
     /// What was seen and that no rule can say.
@@ -174,8 +174,8 @@ impl AppArmorProfile {
 
     /// Whether it denies ptrace though nothing looked for that: nothing that was recorded could have
     /// asked for it.
-    pub fn traces_unasked(&self) -> bool {
-        self.traces_unasked
+    pub fn ptrace_not_monitored(&self) -> bool {
+        self.ptrace_not_monitored
     }
 
     /// Whether its programs have profiles of their own. All else that is said of it is of all of them

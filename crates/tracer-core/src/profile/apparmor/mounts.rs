@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_mount_is_asked_for() {
+    fn renders_mount_rules() {
         for (flags, source, expected) in [
             (
                 6,
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_said() {
+    fn rejects_inexpressible_mounts() {
         for (flags, source, target) in [
             (1 << 25, None, "/mnt/"),
             (MS_BIND, Some("a"), "/mnt/"),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_others() {
+    fn renders_umount_and_pivot_root() {
         let other = |operation, source: Option<&str>, more| {
             text(&MountUse {
                 operation,

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_not_be_there_is_any_byte() {
+    fn forbidden_bytes_become_wildcards() {
         let of = |path: &str, spaces| {
             let pattern = Pattern::literal(&path.into());
             let made = pattern.for_operator(spaces);

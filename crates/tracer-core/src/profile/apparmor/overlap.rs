@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_and_globs() {
+    fn overlap_is_symmetric_for_paths_and_globs() {
         let log = Pattern::literal(&"/var/log/a.log".into());
         let logs = pattern(&[&[text("var")], &[text("log")], &[Part::Star]]);
         let deep = pattern(&[&[text("var")], &[Part::Deep]]);

@@ -167,7 +167,7 @@ impl Pattern {
             }
         }
         let token = quote::finish(token, quotes);
-        (token.len() <= quote::LONGEST_TOKEN).then_some(token)
+        (token.len() <= quote::MAX_TOKEN_LEN).then_some(token)
     }
 }
 
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_globs_stand_for() {
+    fn globs_match_what_they_stand_for() {
         let pid = pattern(&[&[text("proc")], &[Part::Pid], &[text("stat")]]);
         assert_eq!(pid.token().as_deref(), Some("@{PROC}/@{pid}/stat"));
         let log = pattern(&[&[text("a")], &[text("x-"), Part::Digits, text(".log")]]);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_itself_only() {
+    fn literal_path_matches_only_itself() {
         for path in ["/", "/etc/", "/etc/passwd", "/a*"] {
             let literal = Pattern::literal(&path.into());
             assert!(!literal.is_glob());

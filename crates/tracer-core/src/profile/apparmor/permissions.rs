@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters() {
+    fn permissions_render_as_letters() {
         for (accesses, text) in [
             (&[FileAccess::Read, FileAccess::Write][..], "rw"),
             (&[FileAccess::Append], "w"),

@@ -11,7 +11,7 @@
 //!   byte takes four.
 
 /// Longest token that the parser takes, quotes included.
-pub(super) const LONGEST_TOKEN: usize = 16_379;
+pub(super) const MAX_TOKEN_LEN: usize = 16_379;
 
 /// Bytes that mean something in a glob or a variable.
 const SPECIAL: &[u8] = b"*?[]{}^";
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hostile_names() {
+    fn hostile_names_are_quoted() {
         for (name, token) in [
             (&b"/etc/passwd"[..], "/etc/passwd"),
             (b"/a b", r#""/a b""#),

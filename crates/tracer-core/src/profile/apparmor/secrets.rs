@@ -4,13 +4,13 @@ use super::pattern::{Part, Pattern, Segment};
 use crate::recording::FilePath;
 
 /// Names below which everything is a secret.
-const FOLDERS: &[&[u8]] = &[
+const DIRECTORIES: &[&[u8]] = &[
     b".aws", b".azure", b".docker", b".gnupg", b".kube", b".ssh", b"gcloud", b"keys", b"private",
     b"secrets",
 ];
 
 /// Names below which keys lie beside what everybody reads, such as the certificates of authorities.
-const MIXED_FOLDERS: &[&[u8]] = &[b"pki", b"ssl"];
+const MIXED_DIRECTORIES: &[&[u8]] = &[b"pki", b"ssl"];
 
 /// Names that people give to files with secrets.
 const FILES: &[&[u8]] = &[
@@ -38,17 +38,17 @@ const OF_THE_SYSTEM: &[&str] = &[
 ];
 
 /// Whether a name is one by which no glob may be made, neither for it nor above or below it.
-pub(super) fn is_guarding(name: &[u8]) -> bool {
-    FOLDERS.contains(&name) || MIXED_FOLDERS.contains(&name) || is_file(name)
+pub(super) fn guards_secrets(name: &[u8]) -> bool {
+    DIRECTORIES.contains(&name) || MIXED_DIRECTORIES.contains(&name) || is_file(name)
 }
 
 /// Whether one of the names that are fixed is such a one.
 pub(super) fn guard(names: &[Segment]) -> bool {
-    fixed(names).any(is_guarding)
+    fixed(names).any(guards_secrets)
 }
 
 /// Whether a path is a secret, as far as its names tell, or a glob holds one.
-pub(super) fn is_one(pattern: &Pattern) -> bool {
+pub(super) fn is_secret(pattern: &Pattern) -> bool {
     let names = pattern.segments();
     let end = names.last().and_then(|name| match name.last() {
         Some(Part::Text(end)) => Some(end.as_slice()),
@@ -58,7 +58,9 @@ pub(super) fn is_one(pattern: &Pattern) -> bool {
         let mut all = OF_THE_SYSTEM.iter();
         all.any(|path| pattern.matches(&FilePath::from(*path)))
     };
-    fixed(names).any(|name| FOLDERS.contains(&name)) || end.is_some_and(is_file) || of_the_system()
+    fixed(names).any(|name| DIRECTORIES.contains(&name))
+        || end.is_some_and(is_file)
+        || of_the_system()
 }
 
 /// The names that are fixed, without the one by which systemd keeps what a service with a user of its own
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_service_stores_is_no_secret() {
+    fn tells_secrets_from_service_data() {
         for (path, secret) in [
             ("/var/lib/private/app/wal.1", false),
             ("/var/lib/private/app/private/key", true),
@@ -99,7 +101,7 @@ mod tests {
             ("/srv/app/data", false),
         ] {
             let pattern = Pattern::literal(&path.into());
-            assert_eq!(is_one(&pattern), secret, "{path}");
+            assert_eq!(is_secret(&pattern), secret, "{path}");
             assert_eq!(guard(pattern.segments()), secret, "{path}");
         }
     }

@@ -14,12 +14,12 @@ fn text(recording: &Recording) -> String {
 }
 
 #[test]
-fn a_server() {
+fn renders_a_server_profile() {
     insta::assert_snapshot!(text(&web()));
 }
 
 #[test]
-fn sleep_fits_on_one_screen() {
+fn sleep_profile_fits_on_one_screen() {
     let text = text(&sleep());
     assert!(text.lines().count() <= 24, "{text}");
     for word in ["capability", "runc/", "@{PROC}"] {
@@ -30,7 +30,7 @@ fn sleep_fits_on_one_screen() {
 
 /// Where nothing looked for it, what was made of calls and files tells whether ptrace is left open.
 #[test]
-fn ptrace_is_left_open_to_what_may_have_used_it() {
+fn ptrace_stays_allowed_if_it_may_have_been_used() {
     let mut recording = sleep();
     recording
         .providers
@@ -56,7 +56,7 @@ fn ptrace_is_left_open_to_what_may_have_used_it() {
 }
 
 #[test]
-fn without_files_there_is_no_profile() {
+fn no_profile_without_file_accesses() {
     let mut recording = web();
     recording
         .providers
@@ -72,7 +72,7 @@ fn without_files_there_is_no_profile() {
 }
 
 #[test]
-fn what_nobody_looked_for_is_left_open() {
+fn unrecorded_kinds_stay_allowed() {
     let mut recording = web();
     recording
         .providers
@@ -90,7 +90,7 @@ fn what_nobody_looked_for_is_left_open() {
 }
 
 #[test]
-fn options() {
+fn options_change_the_profile() {
     let options = Options {
         name: Some("other".to_owned()),
         complain: true,
@@ -106,7 +106,7 @@ fn options() {
 }
 
 #[test]
-fn owner_only_where_everyone_was_and_always_is() {
+fn owner_rule_needs_every_access_by_the_owner() {
     let owned = |path: &[u8], access| FileUse {
         owned: true,
         ..file(path, access)
@@ -140,7 +140,7 @@ fn owner_only_where_everyone_was_and_always_is() {
 }
 
 #[test]
-fn what_is_executed_is_not_written_by_a_glob() {
+fn globs_do_not_make_executables_writable() {
     let mut recording = empty();
     let written = |name: String| file(format!("/srv/app/{name}").as_bytes(), FileAccess::Write);
     let more = |path: &[u8], access| FileUse {
@@ -183,7 +183,7 @@ fn what_is_executed_is_not_written_by_a_glob() {
 }
 
 #[test]
-fn families_of_late() {
+fn newest_socket_families_are_rendered() {
     let socket = |family| crate::recording::SocketUse {
         family,
         kind: 3,
@@ -206,7 +206,7 @@ fn families_of_late() {
 }
 
 #[test]
-fn a_signal_that_no_machine_has_is_lost() {
+fn invalid_signal_number_is_lost() {
     let signal = |signal| crate::recording::SignalUse {
         direction: crate::recording::SignalDirection::Send,
         signal,
@@ -224,7 +224,7 @@ fn a_signal_that_no_machine_has_is_lost() {
 }
 
 #[test]
-fn a_link_that_gains_rights_is_no_subset() {
+fn link_that_gains_permissions_is_not_a_subset() {
     let link = |new: &[u8], old: &str| FileUse {
         target: Some(old.into()),
         ..file(new, FileAccess::Link)
@@ -246,7 +246,7 @@ fn a_link_that_gains_rights_is_no_subset() {
 }
 
 #[test]
-fn the_order_of_what_was_seen_changes_nothing() {
+fn observation_order_does_not_matter() {
     let mut reversed = web();
     reversed.files.reverse();
     reversed.capabilities.reverse();
@@ -255,7 +255,7 @@ fn the_order_of_what_was_seen_changes_nothing() {
 }
 
 #[test]
-fn the_order_of_recordings_changes_nothing() {
+fn recording_order_does_not_matter() {
     let text = |recordings: &[Recording]| {
         let profile = AppArmorProfile::from_recordings(recordings, &Options::default());
         profile.unwrap().to_text()
@@ -265,12 +265,12 @@ fn the_order_of_recordings_changes_nothing() {
 }
 
 #[test]
-fn nothing_of_a_runtime_is_left() {
+fn runtime_accesses_are_left_out() {
     let mut recording = web();
     let all: Vec<_> = recording.files.drain(..).collect();
     for (phase, expected) in [
         (Phase::Setup, false),
-        (Phase::Window, false),
+        (Phase::RuntimeInit, false),
         (Phase::Exec, true),
     ] {
         recording.files = all

@@ -6,7 +6,7 @@ mod systemd;
 
 use std::collections::BTreeSet;
 
-use super::apparmor::{AppArmorProfile, Giving, kind};
+use super::apparmor::{AppArmorProfile, ContainerNeed, kind};
 use syscalls::capability::Capability;
 
 /// The capabilities to start a workload with; everything else is dropped.
@@ -26,7 +26,7 @@ impl Capabilities {
         }
         let needed = profile
             .capabilities()
-            .filter(|(_, rule)| rule.giving != Giving::OwnNamespace);
+            .filter(|(_, rule)| rule.container_need != ContainerNeed::OwnNamespace);
         Some(Self {
             needed: needed.map(|(capability, _)| capability).collect(),
         })
@@ -55,7 +55,7 @@ mod tests {
         let mut recording = fixture::empty();
         let all = used.iter().map(|(number, audited, own_namespace, phase)| {
             let what = CapabilityUse {
-                capability: Capability::of(*number),
+                capability: Capability::from_number(*number),
                 audited: *audited,
                 own_namespace: *own_namespace,
             };
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form() {
+    fn renders_every_format() {
         let two = capabilities(&[
             (10, Some(true), false, Phase::Run),
             (7, None, false, Phase::Run),
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn none_at_all() {
+    fn renders_an_empty_set() {
         let none = capabilities(&[]).unwrap();
         assert_eq!(
             none.to_kubernetes(),

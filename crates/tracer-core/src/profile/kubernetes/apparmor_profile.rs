@@ -20,9 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{ObjectName, head, operator::GROUP, operator::Operator};
 use crate::{
     profile::{
-        Rendering, Unfit, Unsaid,
+        Omission, Rendering, TargetError,
         apparmor::{AppArmorProfile, Division, FileRule, Pattern, Permissions, kind},
-        unsaid::object_fits,
+        omissions::object_fits,
         yaml::Map,
     },
     recording::{Peer, SignalDirection},
@@ -38,13 +38,13 @@ pub fn apparmor_profile(
     workload: &str,
     profile: &AppArmorProfile,
     operator: Operator,
-) -> Result<Rendering, Unfit> {
-    let mut unsaid = BTreeSet::new();
-    let files = Files::of(profile, operator, &mut unsaid);
-    let network = network(profile, operator, &mut unsaid);
-    let capabilities = capabilities(profile, &mut unsaid);
-    others(profile, &mut unsaid);
-    let unsaid: Vec<_> = unsaid.into_iter().collect();
+) -> Result<Rendering, TargetError> {
+    let mut omissions = BTreeSet::new();
+    let files = Files::of(profile, operator, &mut omissions);
+    let network = network(profile, operator, &mut omissions);
+    let capabilities = capabilities(profile, &mut omissions);
+    others(profile, &mut omissions);
+    let omissions: Vec<_> = omissions.into_iter().collect();
     let mode = match (operator, profile.complain()) {
         (Operator::V1, true) => Map::new().with("mode", "Complain"),
         (Operator::V1, false) => Map::new().with("mode", "Enforce"),
@@ -71,7 +71,7 @@ pub fn apparmor_profile(
             Map::new().with_texts("allowedCapabilities", capabilities),
         );
     let version = operator.others();
-    let text = head(workload, &unsaid)
+    let text = head(workload, &omissions)
         .with("apiVersion", format!("{GROUP}/{version}"))
         .with("kind", "AppArmorProfile")
         .with("metadata", Map::new().with("name", name.as_str()))
@@ -82,7 +82,7 @@ pub fn apparmor_profile(
         &text,
         "make fewer rules of its paths with --generalise wide",
     )?;
-    Ok(Rendering { text, unsaid })
+    Ok(Rendering { text, omissions })
 }
 
 fn list(paths: BTreeSet<String>) -> Vec<String> {
@@ -146,7 +146,11 @@ fn writes() -> Permissions {
 }
 
 impl Files {
-    fn of(profile: &AppArmorProfile, operator: Operator, unsaid: &mut BTreeSet<Unsaid>) -> Self {
+    fn of(
+        profile: &AppArmorProfile,
+        operator: Operator,
+        omissions: &mut BTreeSet<Omission>,
+    ) -> Self {
         let spaces = operator == Operator::V1;
         // As the operator takes them: what one of them denies is decided by what it stands for there.
         let all: Vec<_> = profile
@@ -159,20 +163,20 @@ impl Files {
         let neighbours = Neighbours::of(&all);
         let mut files = Self::default();
         for ((pattern, made, _), (_, rule)) in all.iter().zip(profile.files()) {
-            files.add((pattern, made), rule, &neighbours, operator, unsaid);
+            files.add((pattern, made), rule, &neighbours, operator, omissions);
         }
         let owners = profile
             .files()
             .filter(|(_, rule)| !rule.owner.is_empty())
             .count();
         if owners > 0 {
-            unsaid.insert(Unsaid::new(
+            omissions.insert(Omission::new(
                 format!("that {owners} rules are for a file's owner alone"),
                 "they are for every user",
             ));
         }
         for (new, old, _) in profile.links() {
-            unsaid.insert(Unsaid::new(
+            omissions.insert(Omission::new(
                 format!(
                     "that {} may be a link to {} alone",
                     new.for_operator(spaces).operator_text(),
@@ -190,19 +194,19 @@ impl Files {
         rule: &FileRule,
         neighbours: &Neighbours<'_>,
         operator: Operator,
-        unsaid: &mut BTreeSet<Unsaid>,
+        omissions: &mut BTreeSet<Omission>,
     ) {
         let needed = rule.permissions | rule.owner;
         let path = made.operator_text();
         if made != pattern {
             for original in rule.paths.keys() {
-                unsaid.insert(Unsaid::new(
+                omissions.insert(Omission::new(
                     format!("the path {original}"),
                     format!("{path}: the operator refuses a profile with other characters"),
                 ));
             }
         }
-        denied_by_operator(pattern, needed, &path, unsaid);
+        denied_by_operator(pattern, needed, &path, omissions);
         let overlaps = |what: Permissions| neighbours.have(what, pattern, made);
         let executes = needed.has_any(Permissions::EXECUTE);
         let maps = needed.has_any(Permissions::MAP);
@@ -215,20 +219,20 @@ impl Files {
             self.libraries.insert(path.clone());
         }
         if locks && operator == Operator::V0_10 {
-            unsaid.insert(Unsaid::new(format!("locking {path}"), "it is denied"));
+            omissions.insert(Omission::new(format!("locking {path}"), "it is denied"));
         }
         let locks = locks && operator == Operator::V1;
         if needed.has_any(writes()) || locks {
             let readable = reads || executes || maps || overlaps(READS);
             if !needed.has_any(writes()) {
-                unsaid.insert(Unsaid::new(
+                omissions.insert(Omission::new(
                     format!("that {path} may be locked and not written"),
                     "it may be written",
                 ));
             }
             if readable {
                 if !reads && !executes && !maps {
-                    unsaid.insert(Unsaid::new(
+                    omissions.insert(Omission::new(
                         format!("that {path} may be written and not read"),
                         "it may be read: other rules read what it stands for, and write-only paths deny that",
                     ));
@@ -239,7 +243,7 @@ impl Files {
             }
         } else if reads && !(maps || (executes && operator == Operator::V1)) {
             if overlaps(writes() | Permissions::LOCK) {
-                unsaid.insert(Unsaid::new(
+                omissions.insert(Omission::new(
                     format!("that {path} may be read and not written"),
                     "it may be written: other rules write what it stands for, and read-only paths deny that",
                 ));
@@ -256,7 +260,7 @@ fn denied_by_operator(
     pattern: &Pattern,
     needed: Permissions,
     path: &str,
-    unsaid: &mut BTreeSet<Unsaid>,
+    omissions: &mut BTreeSet<Omission>,
 ) {
     let (first, second, third) = (pattern.name_at(0), pattern.name_at(1), pattern.name_at(2));
     let writes = needed.has_any(writes());
@@ -276,14 +280,18 @@ fn denied_by_operator(
         _ => false,
     };
     if denied {
-        unsaid.insert(Unsaid::new(
+        omissions.insert(Omission::new(
             format!("{needed} on {path}"),
             "the operator denies it in every profile; load apparmor.profile on the nodes instead",
         ));
     }
 }
 
-fn network(profile: &AppArmorProfile, operator: Operator, unsaid: &mut BTreeSet<Unsaid>) -> Map {
+fn network(
+    profile: &AppArmorProfile,
+    operator: Operator,
+    omissions: &mut BTreeSet<Omission>,
+) -> Map {
     const STREAM: u16 = 1;
     const DGRAM: u16 = 2;
     const RAW: u16 = 3;
@@ -291,7 +299,7 @@ fn network(profile: &AppArmorProfile, operator: Operator, unsaid: &mut BTreeSet<
     const INET: [u16; 2] = [2, 10];
     let open = profile.unseen().any(|it| it == kind::SOCKETS);
     if open {
-        unsaid.insert(Unsaid::new(
+        omissions.insert(Omission::new(
             "sockets, which were not observed",
             "TCP, UDP and raw ones are allowed, and no others",
         ));
@@ -305,7 +313,7 @@ fn network(profile: &AppArmorProfile, operator: Operator, unsaid: &mut BTreeSet<
             _ if family == UNIX => {}
             RAW if operator == Operator::V1 => {
                 raw = true;
-                unsaid.insert(Unsaid::new(
+                omissions.insert(Omission::new(
                     format!(
                         "which raw sockets: {}",
                         AppArmorProfile::socket_name(family, kind)
@@ -314,7 +322,7 @@ fn network(profile: &AppArmorProfile, operator: Operator, unsaid: &mut BTreeSet<
                 ));
             }
             _ => {
-                unsaid.insert(Unsaid::new(
+                omissions.insert(Omission::new(
                     format!("sockets: {}", AppArmorProfile::socket_name(family, kind)),
                     "they are denied; load apparmor.profile on the nodes if the workload needs them",
                 ));
@@ -325,7 +333,7 @@ fn network(profile: &AppArmorProfile, operator: Operator, unsaid: &mut BTreeSet<
         && (tcp || udp)
         && profile.networks().any(|((it, _), _)| it == 10)
     {
-        unsaid.insert(Unsaid::new(
+        omissions.insert(Omission::new(
             "IPv6",
             "an operator up to 0.10 allows IPv4 only",
         ));
@@ -336,10 +344,10 @@ fn network(profile: &AppArmorProfile, operator: Operator, unsaid: &mut BTreeSet<
         .with("allowedProtocols", protocols)
 }
 
-fn capabilities(profile: &AppArmorProfile, unsaid: &mut BTreeSet<Unsaid>) -> Vec<String> {
+fn capabilities(profile: &AppArmorProfile, omissions: &mut BTreeSet<Omission>) -> Vec<String> {
     let all = profile.unseen().any(|it| it == kind::CAPABILITIES);
     let needed: Vec<_> = if all {
-        unsaid.insert(Unsaid::new(
+        omissions.insert(Omission::new(
             "capabilities, which were not observed",
             "all are allowed: the container's own list still holds",
         ));
@@ -352,11 +360,11 @@ fn capabilities(profile: &AppArmorProfile, unsaid: &mut BTreeSet<Unsaid>) -> Vec
 }
 
 /// Kinds of rules that the operator's form does not have.
-fn others(profile: &AppArmorProfile, unsaid: &mut BTreeSet<Unsaid>) {
+fn others(profile: &AppArmorProfile, omissions: &mut BTreeSet<Omission>) {
     for (direction, peer, rule) in profile.signals() {
         if direction == SignalDirection::Send && peer == Peer::Outside {
             let signals: Vec<_> = rule.signals.iter().map(u8::to_string).collect();
-            unsaid.insert(Unsaid::new(
+            omissions.insert(Omission::new(
                 format!(
                     "sending signals {} out of the container",
                     signals.join(", ")
@@ -366,21 +374,21 @@ fn others(profile: &AppArmorProfile, unsaid: &mut BTreeSet<Unsaid>) {
         }
     }
     if profile.traces().next().is_some() {
-        unsaid.insert(Unsaid::new(
+        omissions.insert(Omission::new(
             "what needs a debugger's rights (ptrace)",
             "it is denied, but for reading what the base abstraction lets be read",
         ));
     }
     if let Division::Divided(_) = profile.division() {
-        unsaid.insert(Unsaid::new(
+        omissions.insert(Omission::new(
             "child profiles",
             "all programs run under the one profile",
         ));
     }
     for (text, _) in profile.mounts() {
-        unsaid.insert(Unsaid::new(text, "the operator denies mounting"));
+        omissions.insert(Omission::new(text, "the operator denies mounting"));
     }
     for lost in profile.lost() {
-        unsaid.insert(Unsaid::new(lost.what.clone(), lost.reason));
+        omissions.insert(Omission::new(lost.what.clone(), lost.reason));
     }
 }

@@ -2,7 +2,7 @@
 //! has a container of an image.
 
 use super::{ObjectName, Placement, head, operator::GROUP, operator::Operator};
-use crate::profile::{Rendering, Unfit, Unsaid, yaml::Map};
+use crate::profile::{Omission, Rendering, TargetError, yaml::Map};
 
 /// Bindings of the profiles to the image of the workload, in one file.
 ///
@@ -14,9 +14,9 @@ pub fn profile_binding(
     placement: &Placement,
     has_apparmor: bool,
     operator: Operator,
-) -> Result<Rendering, Unfit> {
+) -> Result<Rendering, TargetError> {
     let image = placement.image.as_deref().filter(|it| !it.is_empty());
-    let image = image.ok_or(Unfit::Missing {
+    let image = image.ok_or(TargetError::Missing {
         what: "the image of the workload's container",
         advice: "record a container, or use the patch instead of a ProfileBinding",
     })?;
@@ -26,23 +26,23 @@ pub fn profile_binding(
     } else {
         &["SeccompProfile"]
     };
-    let mut unsaid = vec![Unsaid::new(
+    let mut omissions = vec![Omission::new(
         "which container of a pod",
         "every container of the namespace with this very image gets the profile",
     )];
     if placement.namespace.is_none() {
-        unsaid.push(Unsaid::new(
+        omissions.push(Omission::new(
             "the namespace, which is not known",
             "apply it with kubectl --namespace",
         ));
     }
     if has_apparmor && operator == Operator::V0_10 {
-        unsaid.push(Unsaid::new(
+        omissions.push(Omission::new(
             "an AppArmorProfile, for some operators up to 0.10",
             "where the API server refuses it, use the patch",
         ));
     }
-    let mut text = head(workload, &unsaid)
+    let mut text = head(workload, &omissions)
         .comment(
             "The operator only looks at namespaces with the label spo.x-k8s.io/enable-binding.",
         )
@@ -75,5 +75,5 @@ pub fn profile_binding(
         }
         text.push_str(&binding.to_text());
     }
-    Ok(Rendering { text, unsaid })
+    Ok(Rendering { text, omissions })
 }

@@ -1,10 +1,10 @@
 //! SeccompProfile of Kubescape: the profiles of all containers of a workload in one object.
 
-use super::{ObjectName, Placement, calls::calls, head};
+use super::{ObjectName, Placement, head, syscalls::calls};
 use crate::profile::{
-    Rendering, Unfit,
+    Rendering, TargetError,
+    omissions::object_fits,
     seccomp::SeccompProfile,
-    unsaid::object_fits,
     yaml::{Map, Value},
 };
 
@@ -19,9 +19,9 @@ pub fn kubescape(
     profile: &SeccompProfile,
     placement: &Placement,
     path: &str,
-) -> Result<Rendering, Unfit> {
+) -> Result<Rendering, TargetError> {
     let container = placement.container()?;
-    let (calls, unsaid) = calls(profile);
+    let (calls, omissions) = calls(profile);
     let metadata = Map::new().with("name", name.as_str());
     let metadata = match &placement.namespace {
         Some(namespace) => metadata.with("namespace", namespace.as_str()),
@@ -32,7 +32,7 @@ pub fn kubescape(
         .with("path", path)
         .with("spec", calls);
     let list = Value::Maps(vec![(String::new(), entry)]);
-    let text = head(workload, &unsaid)
+    let text = head(workload, &omissions)
         .with("apiVersion", "kubescape.io/v1")
         .with("kind", "SeccompProfile")
         .with("metadata", metadata)
@@ -43,5 +43,5 @@ pub fn kubescape(
         &text,
         "make it with --arguments safe or off",
     )?;
-    Ok(Rendering { text, unsaid })
+    Ok(Rendering { text, omissions })
 }

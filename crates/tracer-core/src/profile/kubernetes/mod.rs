@@ -10,7 +10,6 @@
 
 mod apparmor_profile;
 mod binding;
-mod calls;
 mod kubescape;
 mod name;
 mod operator;
@@ -18,6 +17,7 @@ mod operator;
 mod round_trip_tests;
 mod seccomp_profile;
 mod security_context;
+mod syscalls;
 mod workload;
 
 pub use apparmor_profile::apparmor_profile;
@@ -30,17 +30,17 @@ pub(crate) use security_context::ANNOTATION;
 pub use security_context::{Context, Localhost};
 pub use workload::Placement;
 
-use super::{Unsaid, yaml::Map};
+use super::{Omission, yaml::Map};
 
 /// The head of a file: who made it, and what it cannot say.
-fn head(workload: &str, unsaid: &[Unsaid]) -> Map {
+fn head(workload: &str, omissions: &[Omission]) -> Map {
     let mut head = Map::new().comment(&format!(
         "Made by tracer for {workload}. REVIEW.md has the reason and the evidence of each rule."
     ));
-    if !unsaid.is_empty() {
+    if !omissions.is_empty() {
         head = head.comment("What this form cannot say:");
     }
-    for Unsaid { what, instead } in unsaid {
+    for Omission { what, instead } in omissions {
         head = head.comment(&format!("- {what}: {instead}"));
     }
     head

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::profile::Unfit;
+use crate::profile::TargetError;
 
 /// A DNS-1123 subdomain, as the names of objects are (apimachinery, pkg/util/validation:
 /// `IsDNS1123Subdomain`).
@@ -17,12 +17,12 @@ impl ObjectName {
     ///
     /// # Errors
     /// When it is none.
-    pub fn new(name: &str) -> Result<Self, Unfit> {
+    pub fn new(name: &str) -> Result<Self, TargetError> {
         let is_one = name.len() <= MAX && name.split('.').all(is_part);
         if is_one {
             return Ok(Self(name.to_owned()));
         }
-        Err(Unfit::Name {
+        Err(TargetError::Name {
             name: name.to_owned(),
             of: "an object of Kubernetes",
             rule: "it has up to 253 small letters, digits, - and ., and begins and ends with a letter or digit",
@@ -35,7 +35,7 @@ impl ObjectName {
     /// # Errors
     /// When it is no name of an object: two workloads must not share one by chance, so no letter is
     /// changed.
-    pub fn of_workload(workload: &str) -> Result<Self, Unfit> {
+    pub fn of_workload(workload: &str) -> Result<Self, TargetError> {
         let parts: Vec<_> = workload.split('_').collect();
         match parts[..] {
             [namespace, _, container] if is_part(namespace) && is_part(container) => {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_that_an_api_server_takes() {
+    fn accepts_only_valid_object_names() {
         for name in ["nginx", "a.b", "redis-7", "0"] {
             assert_eq!(ObjectName::of_workload(name).unwrap().as_str(), name);
         }
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_of_a_pod_gets_dots() {
+    fn pod_container_name_uses_dots() {
         let name = ObjectName::of_workload("shop_deployment-cart.v2_web");
         assert_eq!(name.unwrap().as_str(), "shop.deployment-cart.v2.web");
         assert!(ObjectName::of_workload("a.b_c_d").is_err());

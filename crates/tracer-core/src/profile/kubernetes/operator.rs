@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions() {
+    fn parses_operator_versions() {
         for (text, expected) in [
             ("1.0", Some(Operator::V1)),
             ("v1.1.0", Some(Operator::V1)),

@@ -17,11 +17,12 @@ use crate::{
 };
 
 fn examples() -> Vec<Recording> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../profiles-out/examples");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../profiles-out/examples");
     let names = ["nginx", "postgresql", "python-web", "redis"];
     names
         .map(|name| {
-            json::parse(&std::fs::read(folder.join(name).join("recording.json")).unwrap()).unwrap()
+            json::parse(&std::fs::read(directory.join(name).join("recording.json")).unwrap())
+                .unwrap()
         })
         .into()
 }
@@ -37,7 +38,7 @@ fn read_back(text: &str) -> AppArmor {
 /// The letters of each path.
 fn paths(read: &AppArmor) -> BTreeMap<&str, BTreeSet<char>> {
     let mut paths = BTreeMap::<_, BTreeSet<char>>::new();
-    for rule in read.statements.iter().map(Rule::of) {
+    for rule in read.statements.iter().map(Rule::from_statement) {
         if let Some(path) = rule.path {
             paths
                 .entry(path)
@@ -49,7 +50,7 @@ fn paths(read: &AppArmor) -> BTreeMap<&str, BTreeSet<char>> {
 }
 
 fn names_after<'a>(read: &'a AppArmor, kind: &str) -> BTreeSet<&'a str> {
-    let rules = read.statements.iter().map(Rule::of);
+    let rules = read.statements.iter().map(Rule::from_statement);
     rules
         .filter(|rule| !rule.denies)
         .filter_map(|rule| match rule.words {
@@ -63,10 +64,10 @@ fn same(recording: Recording, operator: Operator) {
     let name = ObjectName::of_workload(&recording.workload.name).unwrap();
     let workload = recording.workload.name.clone();
     let profile = AppArmorProfile::from_recordings(&[recording], &Options::default()).unwrap();
-    let Rendering { text, unsaid } =
+    let Rendering { text, omissions } =
         apparmor_profile(&name, &workload, &profile, operator).unwrap();
     let is_said = |word: &str, path: &str| {
-        let mut told = unsaid.iter();
+        let mut told = omissions.iter();
         told.any(|it| it.instead.contains(word) && it.what.split(' ').any(|it| it == path))
     };
     let read = read_back(&text);
@@ -131,7 +132,7 @@ fn same(recording: Recording, operator: Operator) {
 }
 
 #[test]
-fn what_an_apparmor_profile_of_the_operator_says() {
+fn operator_apparmor_profile_round_trips() {
     for operator in [Operator::V1, Operator::V0_10] {
         for recording in examples() {
             same(recording, operator);

@@ -1,7 +1,9 @@
 //! SeccompProfile of the Security Profiles Operator.
 
-use super::{ObjectName, calls::calls, head, operator::GROUP, operator::Operator};
-use crate::profile::{Rendering, Unfit, seccomp::SeccompProfile, unsaid::object_fits, yaml::Map};
+use super::{ObjectName, head, operator::GROUP, operator::Operator, syscalls::calls};
+use crate::profile::{
+    Rendering, TargetError, omissions::object_fits, seccomp::SeccompProfile, yaml::Map,
+};
 
 /// The profile as an object of the operator's, which puts it on every node as `operator/<name>.json`.
 ///
@@ -12,10 +14,10 @@ pub fn seccomp_profile(
     workload: &str,
     profile: &SeccompProfile,
     operator: Operator,
-) -> Result<Rendering, Unfit> {
-    let (calls, unsaid) = calls(profile);
+) -> Result<Rendering, TargetError> {
+    let (calls, omissions) = calls(profile);
     let version = operator.seccomp();
-    let text = head(workload, &unsaid)
+    let text = head(workload, &omissions)
         .with("apiVersion", format!("{GROUP}/{version}"))
         .with("kind", "SeccompProfile")
         .with("metadata", Map::new().with("name", name.as_str()))
@@ -26,5 +28,5 @@ pub fn seccomp_profile(
         &text,
         "make it with --arguments safe or off",
     )?;
-    Ok(Rendering { text, unsaid })
+    Ok(Rendering { text, omissions })
 }

@@ -2,7 +2,7 @@
 
 use super::{ObjectName, Placement, head};
 use crate::profile::{
-    Rendering, Unfit, Unsaid,
+    Omission, Rendering, TargetError,
     capabilities::Capabilities,
     hardening::{Hardening, Setting},
     yaml::{Map, Value},
@@ -112,11 +112,11 @@ impl Context<'_> {
         )
     }
 
-    fn unsaid(&self) -> Vec<Unsaid> {
+    fn omissions(&self) -> Vec<Omission> {
         if self.hardening.complete {
             return Vec::new();
         }
-        vec![Unsaid::new(
+        vec![Omission::new(
             "that the recording is not complete",
             "what it did not see may want a capability, a file or a privilege that this takes away; REVIEW.md has the reasons",
         )]
@@ -124,8 +124,8 @@ impl Context<'_> {
 
     /// The fields as they stand in a container.
     pub fn snippet(&self) -> Rendering {
-        let unsaid = self.unsaid();
-        let mut text = head(self.workload, &unsaid)
+        let omissions = self.omissions();
+        let mut text = head(self.workload, &omissions)
             .comment("For the container in a pod, or in the template of a workload.")
             .to_text();
         if let (Some(name), true) = (&self.apparmor, self.old_cluster) {
@@ -135,14 +135,14 @@ impl Context<'_> {
             text += &Map::new().comment(&line).to_text();
         }
         text += &Map::new().with("securityContext", self.fields()).to_text();
-        Rendering { text, unsaid }
+        Rendering { text, omissions }
     }
 
     /// A strategic-merge patch for `kubectl patch --patch-file` and kustomize.
     ///
     /// # Errors
     /// When the container's name is not known.
-    pub fn patch(&self, placement: &Placement) -> Result<Rendering, Unfit> {
+    pub fn patch(&self, placement: &Placement) -> Result<Rendering, TargetError> {
         let name = placement.container()?;
         let container = Map::new()
             .with("name", name)
@@ -183,20 +183,20 @@ impl Context<'_> {
                 .with_map("metadata", named(Map::new()))
                 .with("spec", Map::new().with("template", pod)),
         };
-        let mut unsaid = self.unsaid();
+        let mut omissions = self.omissions();
         if title == "Rollout" {
-            unsaid.push(Unsaid::new(
+            omissions.push(Omission::new(
                 "how the lists of a Rollout are merged",
                 "an API server knows that for its own kinds only: use tracer generate --for with the manifest",
             ));
         }
         if placement.list() == "ephemeralContainers" {
-            unsaid.push(Unsaid::new(
+            omissions.push(Omission::new(
                 "a container that was put into a running pod",
                 "no template has it: give these fields to kubectl debug --custom",
             ));
         }
-        let mut head = head(self.workload, &unsaid);
+        let mut head = head(self.workload, &omissions);
         if owner.is_none() {
             head = head.comment(
                 "What owns its pods is not known. This is for a Deployment, and for whatever else has a template.",
@@ -209,7 +209,7 @@ impl Context<'_> {
         };
         Ok(Rendering {
             text: object.and(body).to_text(),
-            unsaid,
+            omissions,
         })
     }
 }
@@ -230,9 +230,9 @@ fn api(kind: &str) -> (&'static str, &'static str) {
 fn setting(fields: Map, key: &str, value: bool, setting: &Setting) -> Map {
     if setting.holds {
         fields
-            .comment(&format!("Because {}.", setting.because))
+            .comment(&format!("Because {}.", setting.reason))
             .with(key, value)
     } else {
-        fields.comment(&format!("{key} is not set: {}.", setting.because))
+        fields.comment(&format!("{key} is not set: {}.", setting.reason))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{ObjectName, name::is_label};
 use crate::{
-    profile::Unfit,
+    profile::TargetError,
     recording::{Container, Recording},
 };
 
@@ -26,7 +26,7 @@ pub struct Placement {
 
 impl Placement {
     /// What a recording says of it.
-    pub fn of(recording: &Recording) -> Self {
+    pub fn from_recording(recording: &Recording) -> Self {
         // Names are those of the runs that are listed; a merged recording folds what tells it nothing new.
         let listed: Vec<_> = recording
             .instances
@@ -52,8 +52,8 @@ impl Placement {
     ///
     /// # Errors
     /// When it is not known.
-    pub fn container(&self) -> Result<&str, Unfit> {
-        self.container.as_deref().ok_or(Unfit::Missing {
+    pub fn container(&self) -> Result<&str, TargetError> {
+        self.container.as_deref().ok_or(TargetError::Missing {
             what: "the container's name in its pod",
             advice: "the recording is not of a container in a pod, so give the name with --container",
         })
@@ -106,7 +106,7 @@ mod tests {
     };
 
     #[test]
-    fn what_replicas_agree_on_is_known() {
+    fn placement_is_what_replicas_agree_on() {
         let mut recording = in_container(fixture::empty(), Security::default());
         let replica = recording.instances[0].clone();
         recording.instances.push(replica);
@@ -114,7 +114,7 @@ mod tests {
             container.pod = Some("shop/cart-7d9c-other".to_owned());
             container.image = Some("registry.example/cart:1.3".to_owned());
         }
-        let placement = Placement::of(&recording);
+        let placement = Placement::from_recording(&recording);
         assert_eq!(placement.namespace.as_deref(), Some("shop"));
         assert_eq!(placement.container(), Ok("web"));
         let owner = placement.owner.unwrap();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_no_cluster_takes_are_not_known() {
+    fn invalid_names_are_dropped() {
         let mut recording = in_container(fixture::empty(), Security::default());
         if let Some(container) = recording.instances[0].container.as_mut() {
             container.name = Some("a\nb".to_owned());
@@ -132,12 +132,12 @@ mod tests {
             container.image = Some("a b".to_owned());
             container.role = None;
         }
-        assert_eq!(Placement::of(&recording), Placement::default());
+        assert_eq!(Placement::from_recording(&recording), Placement::default());
     }
 
     #[test]
-    fn a_command_is_in_no_pod() {
-        let placement = Placement::of(&fixture::empty());
+    fn command_has_no_placement() {
+        let placement = Placement::from_recording(&fixture::empty());
         assert_eq!(placement, Placement::default());
         assert!(placement.container().is_err());
     }

@@ -29,7 +29,7 @@ const MOVED: &str = "it was recorded on another machine, where its arguments are
 
 /// The flags that only clone3 takes and that its callers do without when they fall back to clone
 /// (`CLONE_CLEAR_SIGHAND`: glibc's posix_spawn, sysdeps/unix/sysv/linux/spawni.c).
-const DISPENSABLE: u64 = 0x1_0000_0000;
+const OPTIONAL_SYSCALLS: u64 = 0x1_0000_0000;
 
 /// Allows a call in a layer, as far as the arguments that were seen in a phase tell.
 pub(super) fn allow_observed(
@@ -48,7 +48,7 @@ pub(super) fn allow_observed(
     let arguments = syscall.arguments.as_ref();
     let known = arguments.filter(|arguments| {
         let mut seen = arguments.seen.iter();
-        seen.all(|it| recorded.is_of(&arguments.indices, &it.values))
+        seen.all(|it| recorded.matches_values(&arguments.indices, &it.values))
     });
     let seen = known.into_iter().flat_map(|arguments| {
         let of_phase = arguments.seen.iter().filter(move |it| it.phase == phase);
@@ -62,7 +62,7 @@ pub(super) fn allow_observed(
     let restriction = if all && !seen.is_empty() {
         recorded.restriction(mode, seen)
     } else {
-        Restriction::Open(recorded.open_under(mode).unwrap_or(CUT))
+        Restriction::Open(recorded.unrestricted_reason(mode).unwrap_or(CUT))
     };
     allow(rule, layer, restriction, options);
 }
@@ -72,7 +72,7 @@ fn allow_any(rule: &mut Rule, layer: Layer, syscall: &Syscall, why: &'static str
     rule.allow(layer);
     let name = syscall.abi.syscall_name(syscall.nr);
     if name.is_some_and(|name| recorded(syscall.abi, name).is_some()) {
-        rule.is_open(why);
+        rule.add_unrestricted_reason(why);
     }
 }
 
@@ -93,13 +93,13 @@ pub(super) fn allow_known(
     (abi, name): (Abi, &str),
     options: &Options,
 ) {
-    let window = &options.window;
+    let runtime_init = &options.runtime_init;
     let Some(recorded) = recorded(abi, name) else {
         rule.allow(layer);
         return;
     };
     let values: Vec<[u64; 1]> = match layer {
-        Layer::Window => window
+        Layer::RuntimeInit => runtime_init
             .values(name)
             .into_iter()
             .map(|value| [value])
@@ -118,7 +118,7 @@ fn allow(rule: &mut Rule, layer: Layer, restriction: Restriction, options: &Opti
     match restriction {
         Restriction::Open(reason) => {
             rule.allow(layer);
-            rule.is_open(reason);
+            rule.add_unrestricted_reason(reason);
         }
         Restriction::Only(only) => {
             for it in only {
@@ -151,13 +151,13 @@ pub(super) fn prefer_clone(
         let phases: Vec<Phase> = made.map(|who| who.phase).filter(|it| counts(*it)).collect();
         let Some(arguments) = &call.arguments else {
             if !phases.is_empty() {
-                clone3.is_open(CUT);
+                clone3.add_unrestricted_reason(CUT);
                 return None;
             }
             continue;
         };
         if phases.iter().any(|phase| arguments.cut.contains(phase)) {
-            clone3.is_open(CUT);
+            clone3.add_unrestricted_reason(CUT);
             return None;
         }
         let seen = arguments
@@ -166,9 +166,9 @@ pub(super) fn prefer_clone(
             .filter(|it| phases.contains(&it.phase));
         flags.extend(seen.filter_map(|combination| combination.values.first().copied()));
     }
-    let needs_clone3 = |flags: &u64| flags & !(OF_CLONE | DISPENSABLE) != 0;
+    let needs_clone3 = |flags: &u64| flags & !(OF_CLONE | OPTIONAL_SYSCALLS) != 0;
     if flags.iter().any(needs_clone3) {
-        clone3.is_open("it was given flags that clone does not take, such as CLONE_INTO_CGROUP or CLONE_NEWTIME");
+        clone3.add_unrestricted_reason("it was given flags that clone does not take, such as CLONE_INTO_CGROUP or CLONE_NEWTIME");
         return None;
     }
     let recorded = recorded(Abi::X86_64, "clone").filter(|_| !flags.is_empty())?;
@@ -176,12 +176,12 @@ pub(super) fn prefer_clone(
     let Restriction::Only(only) = recorded.restriction(Mode::Safe, combinations) else {
         return None;
     };
-    let gave_way = rules.remove("clone3")?;
+    let replaced_clone3 = rules.remove("clone3")?;
     let clone = rules.entry("clone").or_default();
     for it in only {
-        clone.allow_only(Layer::Variant, it.conditions, it.when);
+        clone.allow_only(Layer::Fallback, it.conditions, it.when);
     }
-    Some(gave_way)
+    Some(replaced_clone3)
 }
 
 /// What clone is allowed for when it makes no namespace.
@@ -245,11 +245,11 @@ mod tests {
         };
         let arguments = [first, 1, 0, 0, 0, 0];
         let only = rule.only();
-        only.is_none_or(|only| only.keys().any(|it| it.hold(&arguments)))
+        only.is_none_or(|only| only.keys().any(|it| it.are_met_by(&arguments)))
     }
 
     #[test]
-    fn what_was_not_seen_is_denied() {
+    fn unobserved_values_are_denied() {
         let profile = profile(
             &recording(&[(PRCTL, &[&[36]]), (SOCKET, &[&[2, 1, 0]])]),
             &Options::default(),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_of_arguments_nothing_is_restricted() {
+    fn missing_argument_data_restricts_nothing() {
         let mut recording = recording(&[(PRCTL, &[&[36]])]);
         let off = Options {
             arguments: Mode::Off,
@@ -278,7 +278,7 @@ mod tests {
         );
         recording.syscalls[0].arguments.as_mut().unwrap().cut = [Phase::Run].into();
         let cut = profile(&recording, &Options::default());
-        let why: Vec<_> = cut.rule("prctl").unwrap().why_open().collect();
+        let why: Vec<_> = cut.rule("prctl").unwrap().unrestricted_reasons().collect();
         assert_eq!(why, [CUT]);
         recording.syscalls[0].arguments = None;
         assert_eq!(
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_cannot_be_leave_a_call_open() {
+    fn impossible_values_leave_a_call_open() {
         // As a version with other masks would have recorded them.
         for (nr, name, values) in [
             (SOCKET, "socket", &[17, 0x8_0003, 3][..]),
@@ -303,14 +303,14 @@ mod tests {
     }
 
     #[test]
-    fn clone3_gives_way_to_clone() {
+    fn clone3_is_replaced_by_clone() {
         const THREAD: u64 = 0x3d_0f00;
         let options = Options::default();
         let of =
             |flags: &[&[u64]], options: &Options| profile(&recording(&[(CLONE3, flags)]), options);
         let threads = of(&[&[THREAD]], &options);
         assert!(threads.rule("clone3").is_none() && threads.absent().any(|it| it == "clone3"));
-        let made_by = threads.gave_way().map(Rule::executables);
+        let made_by = threads.replaced_clone3().map(Rule::executables);
         assert_eq!(made_by, Some(&[path("/bin/x")].into()));
         assert!(threads.rule("fork").is_some(), "for musl");
         assert!(passes(&threads, "clone", THREAD) && !passes(&threads, "clone", 0x1000_0000));

@@ -7,6 +7,7 @@
 mod arguments;
 mod error;
 pub mod evaluate;
+mod fallback;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixture;
 mod model;
@@ -20,11 +21,10 @@ mod tests;
 mod translation;
 #[cfg(test)]
 mod translation_tests;
-mod variant;
 
 pub use error::Error;
+pub use fallback::FallbackPolicy;
 pub(crate) use model::MULTIPLEXERS;
-pub use model::{ErrnoPolicy, ExecPolicy, Options, SeccompProfile, Stopped, Unnamed};
+pub use model::{BlockedAttempt, ErrnoPolicy, ExecPolicy, Options, SeccompProfile, UnknownSyscall};
 pub use rule::{Alternative, Rule};
-pub use translation::{Lost, Translation};
-pub use variant::VariantPolicy;
+pub use translation::{Translation, Untranslated};

@@ -3,27 +3,28 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Error, Rule, Translation, VariantPolicy, arguments, oci::OciSeccomp, translation, variant,
+    Error, FallbackPolicy, Rule, Translation, arguments, fallback, oci::OciSeccomp, translation,
 };
 use crate::{
     profile::Layer,
-    recording::{Blocked, Call, Evidence, Executable, Phase, Recording, Syscall},
+    recording::{Blocked, Evidence, Executable, Phase, Recording, Syscall, SyscallId},
 };
 #[cfg(test)]
 use syscalls::condition::Conditions;
 use syscalls::{
-    Abi, Machine, arguments::Mode, errno, essential, translate::Equivalent, variants::Added, window,
+    Abi, Machine, arguments::Mode, errno, essential, fallbacks::Fallback, runtime_init,
+    translate::Counterpart,
 };
 
 /// What a profile is to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Whose calls to add: container runtimes make some after they have loaded the filter.
-    pub window: window::Choice,
+    pub runtime_init: runtime_init::RuntimeSelection,
     /// Whether to add what staging hardly ever shows.
     pub essential: bool,
     /// Whether to add what another libc or kernel uses instead.
-    pub variants: VariantPolicy,
+    pub fallbacks: FallbackPolicy,
     /// Which programs count that were put into a running container.
     pub exec: ExecPolicy,
     /// Whether to allow what a filter stopped while it was recorded.
@@ -55,7 +56,7 @@ impl ExecPolicy {
             Phase::Run => true,
             Phase::Exec => self != Self::None,
             Phase::Terminal => self == Self::All,
-            Phase::Setup | Phase::Window => false,
+            Phase::Setup | Phase::RuntimeInit => false,
         }
     }
 }
@@ -63,9 +64,9 @@ impl ExecPolicy {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            window: window::Choice::All,
+            runtime_init: runtime_init::RuntimeSelection::All,
             essential: true,
-            variants: VariantPolicy::default(),
+            fallbacks: FallbackPolicy::default(),
             exec: ExecPolicy::default(),
             allow_blocked: false,
             arguments: Mode::default(),
@@ -91,7 +92,7 @@ pub enum ErrnoPolicy {
 
 /// A call that was attempted, and stopped by a filter that was in place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stopped {
+pub struct BlockedAttempt {
     /// The executables that attempted it.
     pub executables: BTreeSet<Executable>,
     /// What they saw of it.
@@ -100,7 +101,7 @@ pub struct Stopped {
 
 /// A call that was observed and that a profile cannot name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unnamed {
+pub struct UnknownSyscall {
     /// The executables that were seen to make it.
     pub executables: BTreeSet<Executable>,
 }
@@ -110,15 +111,15 @@ pub struct Unnamed {
 pub struct SeccompProfile {
     architectures: BTreeSet<Abi>,
     rules: BTreeMap<&'static str, Rule>,
-    variants: BTreeMap<&'static str, Vec<Added>>,
-    gave_way: Option<Rule>,
+    fallbacks: BTreeMap<&'static str, Vec<Fallback>>,
+    replaced_clone3: Option<Rule>,
     refused: BTreeSet<&'static str>,
     absent: BTreeSet<&'static str>,
-    blocked: BTreeMap<&'static str, Stopped>,
-    left_out: BTreeMap<&'static str, BTreeSet<Executable>>,
-    unnamed: BTreeMap<Call, Unnamed>,
-    window: window::Choice,
-    window_calls: BTreeMap<&'static str, Vec<&'static window::Row>>,
+    blocked: BTreeMap<&'static str, BlockedAttempt>,
+    excluded: BTreeMap<&'static str, BTreeSet<Executable>>,
+    unnamed: BTreeMap<SyscallId, UnknownSyscall>,
+    runtime_init: runtime_init::RuntimeSelection,
+    runtime_init_syscalls: BTreeMap<&'static str, Vec<&'static runtime_init::Row>>,
     errno: ErrnoPolicy,
     translation: Option<Translation>,
 }
@@ -138,15 +139,18 @@ impl SeccompProfile {
         let mut profile = Self {
             architectures: natives.clone(),
             rules: BTreeMap::new(),
-            variants: BTreeMap::new(),
-            gave_way: None,
+            fallbacks: BTreeMap::new(),
+            replaced_clone3: None,
             refused: BTreeSet::new(),
             absent: BTreeSet::new(),
             blocked: BTreeMap::new(),
-            left_out: BTreeMap::new(),
+            excluded: BTreeMap::new(),
             unnamed: BTreeMap::new(),
-            window: options.window.clone(),
-            window_calls: translation::window_calls(&options.window, &natives),
+            runtime_init: options.runtime_init.clone(),
+            runtime_init_syscalls: translation::runtime_init_syscalls(
+                &options.runtime_init,
+                &natives,
+            ),
             errno: options.errno,
             translation,
         };
@@ -155,19 +159,29 @@ impl SeccompProfile {
         }
         if options.arguments != Mode::Off
             && options.errno == ErrnoPolicy::Probed
-            && options.variants == VariantPolicy::Fallbacks
+            && options.fallbacks == FallbackPolicy::Fallbacks
         {
             let counts = |phase| options.exec.counts(phase);
-            profile.gave_way = arguments::prefer_clone(&mut profile.rules, recordings, counts);
+            profile.replaced_clone3 =
+                arguments::prefer_clone(&mut profile.rules, recordings, counts);
         }
         // The runtime is a native program, whatever the workload is.
-        for name in profile.window_calls.keys().copied().collect::<Vec<_>>() {
+        for name in profile
+            .runtime_init_syscalls
+            .keys()
+            .copied()
+            .collect::<Vec<_>>()
+        {
             for abi in &natives {
                 if abi.is_32_bit() {
                     // What runtimes give to it was seen with 64-bit calls only.
-                    profile.rules.entry(name).or_default().allow(Layer::Window);
+                    profile
+                        .rules
+                        .entry(name)
+                        .or_default()
+                        .allow(Layer::RuntimeInit);
                 } else {
-                    profile.add_layer(*abi, name, Layer::Window, options);
+                    profile.add_layer(*abi, name, Layer::RuntimeInit, options);
                 }
             }
         }
@@ -185,26 +199,26 @@ impl SeccompProfile {
         for (abi, name) in start.collect::<Vec<_>>() {
             profile.add_layer(abi, name, Layer::Essential, options);
         }
-        if options.variants == VariantPolicy::Fallbacks {
-            let observed = profile.gave_way.is_some();
-            for added in variant::added(&profile.rules, &profile.architectures, observed) {
+        if options.fallbacks == FallbackPolicy::Fallbacks {
+            let observed = profile.replaced_clone3.is_some();
+            for added in fallback::added(&profile.rules, &profile.architectures, observed) {
                 profile.add_variant(added);
             }
         }
         profile
-            .left_out
+            .excluded
             .retain(|name, _| profile.rules.get(name).is_none_or(|it| it.only().is_some()));
         if options.errno == ErrnoPolicy::Probed {
             profile.refused = profile
                 .architectures
                 .iter()
-                .flat_map(|abi| errno::old_calls(*abi))
+                .flat_map(|abi| errno::long_established_syscalls(*abi))
                 .filter(|name| !profile.rules.contains_key(name))
                 .collect();
             profile.absent = profile
                 .architectures
                 .iter()
-                .flat_map(|abi| errno::probed_calls(*abi))
+                .flat_map(|abi| errno::probed_syscalls(*abi))
                 .filter(|name| !profile.rules.contains_key(name))
                 .filter(|name| !errno::is_newer_than_libseccomp_2_5_4(name))
                 .collect();
@@ -221,7 +235,7 @@ impl SeccompProfile {
 
     fn add_observed(&mut self, syscall: &Syscall, options: &Options) {
         let abroad = self.translation.as_ref();
-        let abroad = abroad.filter(|it| !it.is_at_home(syscall.abi));
+        let abroad = abroad.filter(|it| !it.is_native(syscall.abi));
         if abroad.is_none() {
             self.architectures.insert(filtered_as(syscall.call()));
         }
@@ -234,7 +248,7 @@ impl SeccompProfile {
             return;
         };
         let (abi, by) = match abroad {
-            None => (syscall.abi, Ok(vec![Equivalent::itself(name)])),
+            None => (syscall.abi, Ok(vec![Counterpart::itself(name)])),
             Some(abroad) => (abroad.to(), abroad.of(syscall.abi, name)),
         };
         // What nothing does there has only its own name to be told by.
@@ -295,10 +309,12 @@ impl SeccompProfile {
             return Some(Layer::Observed);
         }
         match who.phase {
-            Phase::Window if options.window != window::Choice::None => Some(Layer::Window),
+            Phase::RuntimeInit if options.runtime_init != runtime_init::RuntimeSelection::None => {
+                Some(Layer::RuntimeInit)
+            }
             Phase::Exec | Phase::Terminal => {
-                let left_out = self.left_out.entry(name).or_default();
-                left_out.insert(who.executable.clone());
+                let excluded = self.excluded.entry(name).or_default();
+                excluded.insert(who.executable.clone());
                 None
             }
             // Made before the filter is loaded: nothing needs it.
@@ -320,13 +336,13 @@ impl SeccompProfile {
         arguments::allow_known(rule, layer, (abi, name), options);
     }
 
-    fn add_variant(&mut self, added: Added) {
+    fn add_variant(&mut self, added: Fallback) {
         let rule = self.rules.entry(added.call).or_default();
         match added.only {
-            None => rule.allow(Layer::Variant),
-            Some(only) => rule.allow_only(Layer::Variant, only.conditions, only.when),
+            None => rule.allow(Layer::Fallback),
+            Some(only) => rule.allow_only(Layer::Fallback, only.conditions, only.when),
         }
-        let reasons = self.variants.entry(added.call).or_default();
+        let reasons = self.fallbacks.entry(added.call).or_default();
         if !reasons.contains(&added) {
             reasons.push(added);
         }
@@ -369,10 +385,12 @@ impl SeccompProfile {
             .map(|(name, _)| name)
     }
 
-    /// The calls of the layer `variant`, each with what it stands in for; of those that make one
+    /// The calls of the layer `fallback`, each with what it stands in for; of those that make one
     /// allowed for any arguments and those that do not, the former.
-    pub fn variants(&self) -> impl Iterator<Item = (&'static str, impl Iterator<Item = &Added>)> {
-        self.variants.iter().map(|(name, reasons)| {
+    pub fn fallbacks(
+        &self,
+    ) -> impl Iterator<Item = (&'static str, impl Iterator<Item = &Fallback>)> {
+        self.fallbacks.iter().map(|(name, reasons)| {
             let any = reasons.iter().any(|added| added.only.is_none());
             let shown = reasons.iter().filter(move |it| it.only.is_none() || !any);
             (*name, shown)
@@ -380,18 +398,20 @@ impl SeccompProfile {
     }
 
     /// Who called clone3, when clone is allowed in its place.
-    pub fn gave_way(&self) -> Option<&Rule> {
-        self.gave_way.as_ref()
+    pub fn replaced_clone3(&self) -> Option<&Rule> {
+        self.replaced_clone3.as_ref()
     }
 
-    /// The container runtimes that the layer `window` is for.
-    pub fn window(&self) -> &window::Choice {
-        &self.window
+    /// The container runtimes that the layer `runtime_init` is for.
+    pub fn runtime_init(&self) -> &runtime_init::RuntimeSelection {
+        &self.runtime_init
     }
 
     /// What the chosen runtimes call before they start the workload, each with those that need it.
-    pub fn window_calls(&self) -> &BTreeMap<&'static str, Vec<&'static window::Row>> {
-        &self.window_calls
+    pub fn runtime_init_syscalls(
+        &self,
+    ) -> &BTreeMap<&'static str, Vec<&'static runtime_init::Row>> {
+        &self.runtime_init_syscalls
     }
 
     /// What became of the calls, when the profile is for a machine that was not recorded on.
@@ -423,18 +443,18 @@ impl SeccompProfile {
 
     /// The calls that the workload attempted while it was recorded, and that a filter already in place
     /// stopped.
-    pub fn blocked(&self) -> impl Iterator<Item = (&'static str, &Stopped)> {
+    pub fn blocked(&self) -> impl Iterator<Item = (&'static str, &BlockedAttempt)> {
         self.blocked.iter().map(|(name, stopped)| (*name, stopped))
     }
 
     /// The calls that only programs made that do not count: which were put into the running container
     /// by somebody.
-    pub fn left_out(&self) -> impl Iterator<Item = (&'static str, &BTreeSet<Executable>)> {
-        self.left_out.iter().map(|(name, who)| (*name, who))
+    pub fn excluded(&self) -> impl Iterator<Item = (&'static str, &BTreeSet<Executable>)> {
+        self.excluded.iter().map(|(name, who)| (*name, who))
     }
 
     /// The observed calls that no name stands for, so that the profile cannot allow them.
-    pub fn unnamed(&self) -> impl Iterator<Item = (Call, &Unnamed)> {
+    pub fn unnamed(&self) -> impl Iterator<Item = (SyscallId, &UnknownSyscall)> {
         self.unnamed.iter().map(|(call, unnamed)| (*call, unnamed))
     }
 }
@@ -445,7 +465,7 @@ impl SeccompProfile {
 /// SCMP_FLTATR_ACT_BADARCH), so a probe that merely failed needs its ABI listed in order to fail
 /// again. libseccomp takes every x86-64 number from bit 30 up for x32, negative ones too, but for
 /// -1 (src/gen_bpf.c); measured: number -5 kills under a profile without x32.
-pub(super) fn filtered_as(call: Call) -> Abi {
+pub(super) fn filtered_as(call: SyscallId) -> Abi {
     const X32_BIT: u32 = 1 << 30;
     if call.abi == Abi::X86_64 && (X32_BIT..u32::MAX).contains(&call.nr) {
         Abi::X32

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{
-    ErrnoPolicy, ExecPolicy, Options, Rule, SeccompProfile, VariantPolicy,
+    ErrnoPolicy, ExecPolicy, FallbackPolicy, Options, Rule, SeccompProfile,
     fixture::{Seen, path, recording},
     oci::{Action, OciSeccomp},
 };
@@ -15,7 +15,7 @@ use crate::{
 };
 use syscalls::{
     Abi,
-    arguments::{Mode, RECORDED, recorded},
+    arguments::{Mode, RECORDED_ARGUMENTS, recorded},
     errno,
 };
 
@@ -26,7 +26,7 @@ pub(super) fn seen() -> impl Strategy<Value = Vec<Seen>> {
         Phase::Run,
         Phase::Run,
         Phase::Exec,
-        Phase::Window,
+        Phase::RuntimeInit,
         Phase::Setup,
     ]);
     let executable = prop_oneof![
@@ -52,7 +52,7 @@ pub(super) fn given() -> impl Strategy<Value = Recording> {
         ];
         vec(vec(value, 3), 1..6)
     };
-    let names: Vec<_> = RECORDED
+    let names: Vec<_> = RECORDED_ARGUMENTS
         .iter()
         .flat_map(|it| it.names)
         .filter_map(|name| Abi::X86_64.syscall_number(name))
@@ -92,17 +92,17 @@ pub(super) fn options() -> impl Strategy<Value = Options> {
     (
         select(vec!["all", "none", "runc", "runc@1.1,crun@1.8"]),
         any::<bool>(),
-        select(vec![VariantPolicy::Fallbacks, VariantPolicy::None]),
+        select(vec![FallbackPolicy::Fallbacks, FallbackPolicy::None]),
         select(vec![ExecPolicy::Probes, ExecPolicy::All, ExecPolicy::None]),
         any::<bool>(),
         select(vec![ErrnoPolicy::Probed, ErrnoPolicy::Eperm]),
         select(vec![Mode::Off, Mode::Safe, Mode::All]),
     )
         .prop_map(
-            |(window, essential, variants, exec, allow_blocked, errno, arguments)| Options {
-                window: window.parse().unwrap(),
+            |(runtime_init, essential, fallbacks, exec, allow_blocked, errno, arguments)| Options {
+                runtime_init: runtime_init.parse().unwrap(),
                 essential,
-                variants,
+                fallbacks,
                 exec,
                 allow_blocked,
                 arguments,
@@ -133,7 +133,7 @@ proptest! {
     /// However far arguments are restricted, what was seen passes; whatever lies in bits that the
     /// kernel does not read.
     #[test]
-    fn the_arguments_that_were_seen_pass(
+    fn recorded_arguments_pass(
         recording in given(),
         options in options(),
         garbage in any::<u64>(),
@@ -143,25 +143,25 @@ proptest! {
         for syscall in &recordings[0].syscalls {
             let mut name = syscall.abi.syscall_name(syscall.nr).unwrap();
             let recorded = recorded(syscall.abi, name).unwrap();
-            let gave_way = name == "clone3" && profile.gave_way().is_some();
-            if gave_way {
+            let replaced_clone3 = name == "clone3" && profile.replaced_clone3().is_some();
+            if replaced_clone3 {
                 name = "clone";
             }
             for combination in &syscall.arguments.as_ref().unwrap().seen {
                 let mut arguments = [garbage; 6];
                 for (argument, value) in recorded.arguments.iter().zip(&combination.values) {
-                    let mask = if gave_way { 0xffff_ffff } else { argument.mask };
+                    let mask = if replaced_clone3 { 0xffff_ffff } else { argument.mask };
                     arguments[argument.index as usize] = value & mask | garbage & !mask;
                 }
                 let only = profile.rule(name).unwrap().only();
-                let passes = only.is_none_or(|only| only.keys().any(|it| it.hold(&arguments)));
+                let passes = only.is_none_or(|only| only.keys().any(|it| it.are_met_by(&arguments)));
                 prop_assert!(passes, "{} {:?}", name, combination);
             }
         }
     }
 
     #[test]
-    fn what_ran_is_allowed_once(seen in seen(), options in options()) {
+    fn recorded_calls_are_allowed_once(seen in seen(), options in options()) {
         let profile = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
         let oci = OciSeccomp::from(&profile);
         let counts = counts(&oci);
@@ -184,7 +184,7 @@ proptest! {
     }
 
     #[test]
-    fn allowed_and_refused_are_disjoint_and_cover_the_old_calls(seen in seen(), options in options()) {
+    fn allowed_and_refused_partition_the_old_calls(seen in seen(), options in options()) {
         let profile = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
         let refused: BTreeSet<_> = profile.refused().collect();
         let absent: BTreeSet<_> = profile.absent().collect();
@@ -197,31 +197,31 @@ proptest! {
             prop_assert!(!(refused.contains(name) && errno::is_probed(name)));
         }
         if options.errno == ErrnoPolicy::Probed {
-            for name in profile.architectures().flat_map(errno::old_calls) {
+            for name in profile.architectures().flat_map(errno::long_established_syscalls) {
                 prop_assert!(profile.rule(name).is_some() != refused.contains(name));
             }
         }
     }
 
     #[test]
-    fn every_rule_is_in_one_layer_of_the_output(seen in seen(), options in options()) {
+    fn every_rule_is_shown_in_one_layer(seen in seen(), options in options()) {
         let profile = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
         let shown: usize = Layer::ALL.iter().map(|layer| profile.names_in(*layer).count()).sum();
         prop_assert_eq!(shown, profile.rules().count());
     }
 
     #[test]
-    fn variants_add_and_change_nothing_else(seen in seen(), options in options()) {
-        let of = |variants| {
-            let options = Options { variants, ..options.clone() };
+    fn fallbacks_only_add_rules(seen in seen(), options in options()) {
+        let of = |fallbacks| {
+            let options = Options { fallbacks, ..options.clone() };
             SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap()
         };
-        let (with, without) = (of(VariantPolicy::Fallbacks), of(VariantPolicy::None));
-        prop_assert_eq!(without.variants().count(), 0);
-        let added: BTreeSet<_> = with.variants().map(|(name, _)| name).collect();
+        let (with, without) = (of(FallbackPolicy::Fallbacks), of(FallbackPolicy::None));
+        prop_assert_eq!(without.fallbacks().count(), 0);
+        let added: BTreeSet<_> = with.fallbacks().map(|(name, _)| name).collect();
         for (name, rule) in with.rules() {
             if added.contains(name) {
-                prop_assert!(rule.layers().any(|layer| layer == Layer::Variant));
+                prop_assert!(rule.layers().any(|layer| layer == Layer::Fallback));
                 // Unless it was there for some arguments only.
                 prop_assert!(without.rule(name).is_none_or(|rule| rule.only().is_some()));
             } else if name == "clone3" {
@@ -232,7 +232,7 @@ proptest! {
                 prop_assert_eq!(Some(rule), without.rule(name));
             }
         }
-        for (name, reasons) in with.variants() {
+        for (name, reasons) in with.fallbacks() {
             for added in reasons {
                 prop_assert!(added.stands_for.iter().all(|it| without.rule(it).is_some()), "{}", name);
             }
@@ -242,7 +242,7 @@ proptest! {
     }
 
     #[test]
-    fn who_came_first_changes_nothing((seen, shuffled) in shuffled()) {
+    fn event_order_does_not_matter((seen, shuffled) in shuffled()) {
         let mut later = recording(&shuffled);
         later.host.kernel = "6.1.0".to_owned();
         later.instances[0].cgroup = "/elsewhere".to_owned();
@@ -256,7 +256,7 @@ proptest! {
     }
 
     #[test]
-    fn two_recordings_make_what_one_of_both_makes(one in seen(), two in seen()) {
+    fn two_recordings_equal_their_union(one in seen(), two in seen()) {
         let options = Options::default();
         let both: Vec<_> = one.iter().chain(&two).cloned().collect();
         let apart = SeccompProfile::from_recordings(&[recording(&one), recording(&two)], &options);
@@ -268,7 +268,7 @@ proptest! {
     }
 
     #[test]
-    fn oci_json_is_read_back(seen in seen(), options in options()) {
+    fn oci_json_round_trips(seen in seen(), options in options()) {
         let profile = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
         let oci = OciSeccomp::from(&profile);
         prop_assert_eq!(OciSeccomp::from_json(&oci.to_json().unwrap()).unwrap(), oci);

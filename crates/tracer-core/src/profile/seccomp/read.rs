@@ -110,7 +110,7 @@ struct Filter {
     )]
     caps: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    min_kernel: Option<Kernel>,
+    min_kernel: Option<KernelVersion>,
 }
 
 /// An empty list, or `null`, which Go writes for one.
@@ -121,7 +121,7 @@ fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T
 /// The first two numbers of a kernel's version, all that `minKernel` compares
 /// (Docker, profiles/seccomp/kernel_linux.go).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Kernel {
+pub struct KernelVersion {
     /// 6 of `6.1.0-18-amd64`.
     pub version: u32,
     /// 1 of it.
@@ -131,10 +131,10 @@ pub struct Kernel {
 /// A text that does not begin like the version of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0:?} is no version of a kernel; write it as 4.8")]
-pub struct NoKernel(String);
+pub struct InvalidKernelVersion(String);
 
-impl FromStr for Kernel {
-    type Err = NoKernel;
+impl FromStr for KernelVersion {
+    type Err = InvalidKernelVersion;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let digits = |text: &str| {
@@ -150,23 +150,23 @@ impl FromStr for Kernel {
                 major: digits(rest)?,
             })
         };
-        parse().ok_or_else(|| NoKernel(text.to_owned()))
+        parse().ok_or_else(|| InvalidKernelVersion(text.to_owned()))
     }
 }
 
-impl fmt::Display for Kernel {
+impl fmt::Display for KernelVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.version, self.major)
     }
 }
 
-impl Serialize for Kernel {
+impl Serialize for KernelVersion {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(self)
     }
 }
 
-impl<'de> Deserialize<'de> for Kernel {
+impl<'de> Deserialize<'de> for KernelVersion {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         String::deserialize(from)?
             .parse()
@@ -182,7 +182,7 @@ pub struct Target {
     /// The bounding set of the container, as `CAP_SYS_ADMIN`.
     pub capabilities: BTreeSet<String>,
     /// The kernel.
-    pub kernel: Kernel,
+    pub kernel_version: KernelVersion,
 }
 
 /// Why a profile means nothing certain. `entry` counts the entries of `syscalls` from 0.
@@ -317,14 +317,14 @@ impl Rule {
                 || excludes.caps.iter().any(has)
                 || excludes
                     .min_kernel
-                    .is_some_and(|least| target.kernel >= least)
+                    .is_some_and(|least| target.kernel_version >= least)
         });
         let included = self.includes.as_ref().is_none_or(|includes| {
             (includes.arches.is_empty() || here(&includes.arches))
                 && includes.caps.iter().all(has)
                 && includes
                     .min_kernel
-                    .is_none_or(|least| target.kernel >= least)
+                    .is_none_or(|least| target.kernel_version >= least)
         });
         included && !excluded
     }

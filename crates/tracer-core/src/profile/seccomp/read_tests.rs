@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn target(native: Abi, capabilities: &[&str], kernel: &str) -> Target {
+fn target(native: Abi, capabilities: &[&str], kernel_version: &str) -> Target {
     Target {
         native,
         capabilities: capabilities.iter().map(|&name| name.to_owned()).collect(),
-        kernel: kernel.parse().unwrap(),
+        kernel_version: kernel_version.parse().unwrap(),
     }
 }
 
@@ -28,7 +28,7 @@ fn names(json: &str, target: &Target) -> Vec<String> {
 }
 
 #[test]
-fn plain_oci_stays_what_it_is() {
+fn plain_oci_profile_is_unchanged() {
     let json = r#"{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38,
         "architectures": ["SCMP_ARCH_X86_64"], "flags": ["SECCOMP_FILTER_FLAG_LOG"],
         "syscalls": [{"names": ["clone"], "action": "SCMP_ACT_ALLOW",
@@ -38,7 +38,7 @@ fn plain_oci_stays_what_it_is() {
 }
 
 #[test]
-fn arch_map_goes_by_the_machine() {
+fn arch_map_depends_on_the_machine() {
     let json = r#"{"defaultAction": "SCMP_ACT_ERRNO", "archMap": [
         {"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86"]},
         {"architecture": "SCMP_ARCH_RISCV64", "subArchitectures": null}]}"#;
@@ -54,7 +54,7 @@ fn arch_map_goes_by_the_machine() {
 }
 
 #[test]
-fn includes_and_excludes_choose_entries() {
+fn includes_and_excludes_select_entries() {
     let json = |filters: &str| {
         format!(
             r#"{{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
@@ -114,7 +114,7 @@ fn includes_and_excludes_choose_entries() {
 }
 
 #[test]
-fn an_entry_may_have_one_name() {
+fn entry_may_have_a_single_name() {
     let json = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
         {"name": "read", "action": "SCMP_ACT_ALLOW", "args": null},
         {"name": "", "names": ["write"], "action": "SCMP_ACT_ALLOW"},
@@ -123,7 +123,7 @@ fn an_entry_may_have_one_name() {
 }
 
 #[test]
-fn an_error_may_be_given_by_its_name() {
+fn errno_may_be_given_by_name() {
     let json = |more: &str| {
         format!(
             r#"{{"defaultAction": "SCMP_ACT_ERRNO", "defaultErrno": "ENOSYS", "defaultErrnoRet": 38,
@@ -150,7 +150,7 @@ fn an_error_may_be_given_by_its_name() {
 }
 
 #[test]
-fn contradictions_are_refused() {
+fn contradictory_fields_are_rejected() {
     let json = |more: &str| format!(r#"{{"defaultAction": "SCMP_ACT_ERRNO", {more}}}"#);
     for (more, expected) in [
         (
@@ -171,7 +171,7 @@ fn contradictions_are_refused() {
 }
 
 #[test]
-fn what_no_engine_reads_is_refused_with_its_place() {
+fn invalid_fields_are_rejected_with_their_position() {
     for json in [
         "{\"defaultAction\": \"SCMP_ACT_ERRNO\",\n \"sysCalls\": []}",
         "{\"defaultAction\": \"SCMP_ACT_ERRNO\",\n \"flags\": [], \"flags\": []}",
@@ -185,12 +185,15 @@ fn what_no_engine_reads_is_refused_with_its_place() {
 }
 
 #[test]
-fn kernels_compare_by_two_numbers() {
-    let kernel = |text: &str| text.parse::<Kernel>();
-    assert!(kernel("6.1.0-18-amd64").unwrap() > kernel("5.15").unwrap());
-    assert!(kernel("4.8").unwrap() < kernel("4.18-rc1").unwrap());
-    assert_eq!(kernel("6.1").unwrap(), kernel("6.1.99").unwrap());
+fn kernel_versions_compare_by_two_numbers() {
+    let kernel_version = |text: &str| text.parse::<KernelVersion>();
+    assert!(kernel_version("6.1.0-18-amd64").unwrap() > kernel_version("5.15").unwrap());
+    assert!(kernel_version("4.8").unwrap() < kernel_version("4.18-rc1").unwrap());
+    assert_eq!(
+        kernel_version("6.1").unwrap(),
+        kernel_version("6.1.99").unwrap()
+    );
     for text in ["", "6", "6.", ".1", "six.one", "99999999999.1"] {
-        assert!(kernel(text).is_err(), "{text}");
+        assert!(kernel_version(text).is_err(), "{text}");
     }
 }

@@ -77,8 +77,8 @@ impl Rule {
         let mut widest: BTreeMap<_, Alternative> = BTreeMap::new();
         for (conditions, alternative) in &self.only {
             for (wider, its) in &self.only {
-                let is_wider = |it: &Conditions| it != wider && wider.imply(it);
-                if conditions.imply(wider) && !self.only.keys().any(is_wider) {
+                let is_wider = |it: &Conditions| it != wider && wider.implies(it);
+                if conditions.implies(wider) && !self.only.keys().any(is_wider) {
                     let shown = widest.entry(*wider).or_insert_with(|| its.clone());
                     shown.layers.extend(&alternative.layers);
                 }
@@ -108,7 +108,7 @@ impl Rule {
     }
 
     /// Why it is allowed for any arguments although they are recorded.
-    pub fn why_open(&self) -> impl Iterator<Item = &'static str> {
+    pub fn unrestricted_reasons(&self) -> impl Iterator<Item = &'static str> {
         let open = if self.any.is_empty() {
             None
         } else {
@@ -118,8 +118,8 @@ impl Rule {
     }
 
     /// Whether whatever meets these conditions is let through.
-    pub(super) fn lets_through(&self, conditions: &Conditions) -> bool {
-        !self.any.is_empty() || self.only.keys().any(|wider| conditions.imply(wider))
+    pub(super) fn allows(&self, conditions: &Conditions) -> bool {
+        !self.any.is_empty() || self.only.keys().any(|wider| conditions.implies(wider))
     }
 
     /// Notes what it was given.
@@ -128,7 +128,7 @@ impl Rule {
     }
 
     /// Notes why it is not restricted.
-    pub(super) fn is_open(&mut self, reason: &'static str) {
+    pub(super) fn add_unrestricted_reason(&mut self, reason: &'static str) {
         self.open.insert(reason);
     }
 
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn one_layer_without_conditions_is_enough() {
+    fn one_unconditional_layer_is_enough() {
         let mut rule = Rule::default();
         rule.allow_only(Layer::Observed, conditions(&[(0, 1, 1)]), "it is odd");
         assert_eq!(rule.only().unwrap().len(), 1);
@@ -189,14 +189,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_implied_is_told_with_the_wider_one() {
+    fn implied_condition_is_merged_into_the_wider() {
         let odd = conditions(&[(0, 1, 1)]);
         let three = conditions(&[(0, 3, 3)]);
         let other = conditions(&[(1, 1, 1)]);
         let mut rule = Rule::default();
         rule.allow_only(Layer::Observed, three, "it ends in 3");
-        rule.allow_only(Layer::Window, odd, "it is odd");
-        rule.allow_only(Layer::Window, other, "the other is odd");
+        rule.allow_only(Layer::RuntimeInit, odd, "it is odd");
+        rule.allow_only(Layer::RuntimeInit, other, "the other is odd");
         let only = rule.only().unwrap();
         assert_eq!(
             only.keys().collect::<BTreeSet<_>>(),
@@ -205,7 +205,7 @@ mod tests {
         let shown = &only[&odd];
         assert_eq!(shown.when().collect::<Vec<_>>(), ["it is odd"]);
         assert_eq!(shown.layer(), Some(Layer::Observed));
-        assert_eq!(only[&other].layer(), Some(Layer::Window));
+        assert_eq!(only[&other].layer(), Some(Layer::RuntimeInit));
     }
 
     type Asked = (Layer, Conditions);
@@ -236,22 +236,22 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost_and_nothing_is_said_twice(asked in asked(), a in 0_u64..4, b in 0_u64..4, c in 0_u64..4) {
+        fn alternatives_are_complete_and_not_redundant(asked in asked(), a in 0_u64..4, b in 0_u64..4, c in 0_u64..4) {
             let only = rule(&asked).only().unwrap();
             let arguments = [a, b, c, 0, 0, 0];
             prop_assert_eq!(
-                asked.iter().any(|(_, it)| it.hold(&arguments)),
-                only.keys().any(|it| it.hold(&arguments))
+                asked.iter().any(|(_, it)| it.are_met_by(&arguments)),
+                only.keys().any(|it| it.are_met_by(&arguments))
             );
             for one in only.keys() {
-                prop_assert!(only.keys().all(|other| one == other || !one.imply(other)));
+                prop_assert!(only.keys().all(|other| one == other || !one.implies(other)));
             }
             let layers: BTreeSet<_> = only.values().flat_map(Alternative::layers).collect();
             prop_assert_eq!(layers, asked.iter().map(|(layer, _)| *layer).collect());
         }
 
         #[test]
-        fn what_came_first_changes_nothing((one, other) in asked().prop_flat_map(|it| (Just(it.clone()), Just(it).prop_shuffle()))) {
+        fn order_of_conditions_does_not_matter((one, other) in asked().prop_flat_map(|it| (Just(it.clone()), Just(it).prop_shuffle()))) {
             prop_assert_eq!(rule(&one).only(), rule(&other).only());
         }
     }

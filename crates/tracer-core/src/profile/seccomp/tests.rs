@@ -1,26 +1,26 @@
 //! The model by examples, and the OCI form.
 
 use super::{
-    ErrnoPolicy, Error, ExecPolicy, Options, Rule, SeccompProfile, VariantPolicy,
+    ErrnoPolicy, Error, ExecPolicy, FallbackPolicy, Options, Rule, SeccompProfile,
     evaluate::{Filter, Host, Libseccomp, Runtime, Verdict},
     fixture::{mixed, path, recording},
     oci::{Action, Condition, Entry, OciSeccomp, Operator},
 };
 use crate::{
     profile::Layer,
-    recording::{Blocked, Call, Executable, Phase},
+    recording::{Blocked, Executable, Phase, SyscallId},
 };
 use syscalls::{
     Abi,
     arguments::Mode,
     condition::{self, Conditions},
-    window,
+    runtime_init,
 };
 
 const BARE: Options = Options {
-    window: window::Choice::None,
+    runtime_init: runtime_init::RuntimeSelection::None,
     essential: false,
-    variants: VariantPolicy::None,
+    fallbacks: FallbackPolicy::None,
     exec: ExecPolicy::Probes,
     allow_blocked: false,
     arguments: Mode::Safe,
@@ -42,7 +42,7 @@ fn run(abi: Abi, name: &str) -> super::fixture::Seen {
 }
 
 #[test]
-fn only_seen_abis_are_listed_and_the_native_one_always() {
+fn lists_observed_abis_and_the_native_one() {
     for (seen, architectures) in [
         (vec![], vec![Abi::X86_64]),
         (vec![run(Abi::X86_64, "read")], vec![Abi::X86_64]),
@@ -68,7 +68,7 @@ fn only_seen_abis_are_listed_and_the_native_one_always() {
 }
 
 #[test]
-fn essential_follows_the_abis() {
+fn essential_calls_follow_the_abis() {
     let without = profile(&[run(Abi::X86_64, "read")], &Options::default());
     let with = profile(&[run(Abi::I386, "read")], &Options::default());
     assert!(without.rule("mmap2").is_none());
@@ -76,18 +76,22 @@ fn essential_follows_the_abis() {
 }
 
 #[test]
-fn a_name_is_shown_in_its_first_layer_and_keeps_the_others() {
+fn name_is_shown_in_its_first_layer() {
     let profile = profile(&[run(Abi::X86_64, "futex")], &Options::default());
     let rule = profile.rule("futex").unwrap();
     assert_eq!(
         rule.layers().collect::<Vec<_>>(),
-        [Layer::Observed, Layer::Window, Layer::Essential]
+        [Layer::Observed, Layer::RuntimeInit, Layer::Essential]
     );
     assert_eq!(
         profile.names_in(Layer::Observed).collect::<Vec<_>>(),
         ["futex"]
     );
-    assert!(profile.names_in(Layer::Window).any(|name| name == "execve"));
+    assert!(
+        profile
+            .names_in(Layer::RuntimeInit)
+            .any(|name| name == "execve")
+    );
     assert!(
         profile
             .names_in(Layer::Essential)
@@ -105,17 +109,17 @@ fn layers_can_be_left_out() {
 }
 
 #[test]
-fn variants_stand_in_for_work_that_was_seen() {
+fn fallbacks_stand_in_for_observed_calls() {
     let with = |seen: &[super::fixture::Seen], options: &Options| {
         let options = Options {
-            variants: VariantPolicy::Fallbacks,
+            fallbacks: FallbackPolicy::Fallbacks,
             ..options.clone()
         };
         profile(seen, &options)
     };
     let layer = |profile: &SeccompProfile, name| profile.rule(name).and_then(Rule::layer);
     let x86_64 = with(&[run(Abi::X86_64, "openat")], &BARE);
-    assert_eq!(layer(&x86_64, "open"), Some(Layer::Variant));
+    assert_eq!(layer(&x86_64, "open"), Some(Layer::Fallback));
     assert_eq!(x86_64.rule("open").unwrap().only(), None);
 
     let piped = with(&[run(Abi::X86_64, "pipe")], &BARE);
@@ -124,31 +128,34 @@ fn variants_stand_in_for_work_that_was_seen() {
     assert_eq!(when, ["it has no flags"]);
 
     // The runtime's own calls are no work of the workload; what may ever be needed is.
-    let window = Options {
-        window: window::Choice::All,
+    let runtime_init = Options {
+        runtime_init: runtime_init::RuntimeSelection::All,
         ..BARE
     };
-    let started = with(&[], &window);
+    let started = with(&[], &runtime_init);
     assert!(started.rule("openat").is_some() && started.rule("open").is_none());
     let essential = Options {
         essential: true,
         ..BARE
     };
-    assert_eq!(layer(&with(&[], &essential), "tkill"), Some(Layer::Variant));
+    assert_eq!(
+        layer(&with(&[], &essential), "tkill"),
+        Some(Layer::Fallback)
+    );
     // But they do say what is granted already.
     assert!(
         with(&[run(Abi::X86_64, "fstat")], &BARE)
             .rule("newfstatat")
             .is_none()
     );
-    let looked = with(&[run(Abi::X86_64, "fstat")], &window);
-    assert_eq!(layer(&looked, "stat"), Some(Layer::Variant));
+    let looked = with(&[run(Abi::X86_64, "fstat")], &runtime_init);
+    assert_eq!(layer(&looked, "stat"), Some(Layer::Fallback));
 }
 
 #[test]
-fn variants_are_those_of_the_abi_that_did_the_work() {
+fn fallbacks_are_per_abi() {
     let options = Options {
-        variants: VariantPolicy::Fallbacks,
+        fallbacks: FallbackPolicy::Fallbacks,
         ..BARE
     };
     let other = profile(
@@ -161,26 +168,33 @@ fn variants_are_those_of_the_abi_that_did_the_work() {
 }
 
 #[test]
-fn phases_decide_the_layer() {
+fn phase_determines_the_layer() {
     let at = |phase| [(Abi::X86_64, 165, phase, path("/bin/x"))];
     assert!(profile(&at(Phase::Setup), &BARE).rule("mount").is_none());
-    assert!(profile(&at(Phase::Window), &BARE).rule("mount").is_none());
-    let window = profile(&at(Phase::Window), &Options::default());
-    assert_eq!(window.rule("mount").unwrap().layer(), Some(Layer::Window));
+    assert!(
+        profile(&at(Phase::RuntimeInit), &BARE)
+            .rule("mount")
+            .is_none()
+    );
+    let runtime_init = profile(&at(Phase::RuntimeInit), &Options::default());
+    assert_eq!(
+        runtime_init.rule("mount").unwrap().layer(),
+        Some(Layer::RuntimeInit)
+    );
     for phase in [Phase::Run, Phase::Exec] {
         assert!(profile(&at(phase), &BARE).rule("mount").is_some());
     }
 }
 
 #[test]
-fn what_entered_later_counts_as_was_asked() {
+fn exec_policy_decides_about_later_processes() {
     let seen = [
         (Abi::X86_64, 165, Phase::Terminal, path("/bin/bash")),
         (Abi::X86_64, 1, Phase::Exec, path("/bin/probe")),
         (Abi::X86_64, 0, Phase::Terminal, path("/bin/bash")),
         (Abi::X86_64, 0, Phase::Run, path("/bin/x")),
     ];
-    for (exec, mount, write, left_out) in [
+    for (exec, mount, write, excluded) in [
         (ExecPolicy::Probes, false, true, vec!["mount"]),
         (ExecPolicy::All, true, true, vec![]),
         (ExecPolicy::None, false, false, vec!["mount", "write"]),
@@ -188,8 +202,8 @@ fn what_entered_later_counts_as_was_asked() {
         let profile = profile(&seen, &Options { exec, ..BARE });
         assert_eq!(profile.rule("mount").is_some(), mount, "{exec:?}");
         assert_eq!(profile.rule("write").is_some(), write, "{exec:?}");
-        let names: Vec<_> = profile.left_out().map(|(name, _)| name).collect();
-        assert_eq!(names, left_out, "{exec:?}");
+        let names: Vec<_> = profile.excluded().map(|(name, _)| name).collect();
+        assert_eq!(names, excluded, "{exec:?}");
         // Evidence that does not count is not shown for a rule.
         let read: Vec<_> = profile.rule("read").unwrap().executables().iter().collect();
         assert_eq!(read.contains(&&path("/bin/bash")), exec == ExecPolicy::All);
@@ -197,7 +211,7 @@ fn what_entered_later_counts_as_was_asked() {
 }
 
 #[test]
-fn what_a_filter_blocked_is_not_granted() {
+fn blocked_calls_are_not_granted() {
     let mut blocked = recording(&[run(Abi::X86_64, "mount")]);
     blocked.syscalls[0].blocked = true;
     blocked.syscalls[0].evidence[0].blocked = Some(Blocked::Errno(1));
@@ -220,7 +234,7 @@ fn what_a_filter_blocked_is_not_granted() {
 }
 
 #[test]
-fn a_number_without_a_name_is_kept() {
+fn unnamed_number_is_kept() {
     let profile = SeccompProfile::from_recordings(&[mixed()], &Options::default()).unwrap();
     let unnamed: Vec<_> = profile.unnamed().collect();
     assert_eq!((unnamed[0].0.abi, unnamed[0].0.nr), (Abi::X86_64, 999));
@@ -228,7 +242,7 @@ fn a_number_without_a_name_is_kept() {
 }
 
 #[test]
-fn the_name_in_a_recording_grants_nothing() {
+fn name_in_a_recording_grants_nothing() {
     let mut forged = recording(&[run(Abi::X86_64, "read")]);
     forged.syscalls[0].name = Some("mount".to_owned());
     let profile = SeccompProfile::from_recordings(&[forged], &BARE).unwrap();
@@ -262,7 +276,7 @@ fn new_calls_return_enosys_and_old_ones_eperm() {
 }
 
 #[test]
-fn nothing_to_go_by_is_an_error() {
+fn missing_or_unknown_recordings_are_errors() {
     let none = SeccompProfile::from_recordings(&[], &BARE);
     assert_eq!(none, Err(Error::NoRecording));
     let mut unknown = recording(&[]);
@@ -278,7 +292,7 @@ fn oci_json() {
 }
 
 #[test]
-fn conditions_are_entries_of_their_own() {
+fn conditions_become_separate_entries() {
     let condition = |index, mask, value| condition::Condition { index, mask, value };
     let of = |list: &[condition::Condition]| Conditions::new(list).unwrap();
     let unflagged = of(&[condition(1, 0xffff_ffff, 0)]);
@@ -290,7 +304,7 @@ fn conditions_are_entries_of_their_own() {
         ("socket", Layer::Observed, inet),
         ("socket", Layer::Observed, unflagged),
         ("pipe2", Layer::Observed, unflagged),
-        ("prlimit64", Layer::Window, own),
+        ("prlimit64", Layer::RuntimeInit, own),
     ] {
         profile.allow_only(name, layer, conditions, "it is asked for");
     }
@@ -323,8 +337,8 @@ fn conditions_are_entries_of_their_own() {
 }
 
 #[test]
-fn socket_does_not_open_socketcall_of_i386() {
-    let called = |name| Call {
+fn socket_rule_does_not_open_socketcall() {
+    let called = |name| SyscallId {
         abi: Abi::I386,
         nr: Abi::I386.syscall_number(name).unwrap(),
     };
@@ -358,7 +372,7 @@ fn socket_does_not_open_socketcall_of_i386() {
 }
 
 #[test]
-fn the_limits_of_kep_6061_hold_for_the_largest_profile() {
+fn largest_profile_is_within_kep_6061_limits() {
     let everything: Vec<_> = [Abi::X86_64, Abi::I386, Abi::X32]
         .into_iter()
         .flat_map(|abi| {
@@ -374,7 +388,7 @@ fn the_limits_of_kep_6061_hold_for_the_largest_profile() {
 }
 
 #[test]
-fn all_that_oci_can_say_survives() {
+fn every_oci_field_round_trips() {
     let oci = OciSeccomp {
         default_action: Action::KillProcess,
         default_errno_ret: None,
@@ -398,7 +412,7 @@ fn all_that_oci_can_say_survives() {
 }
 
 #[test]
-fn unknown_and_repeated_fields_are_refused_with_their_place() {
+fn unknown_and_duplicate_fields_are_rejected() {
     for json in [
         r#"{"defaultAction":"SCMP_ACT_ALLOW","archMap":[]}"#,
         r#"{"defaultAction":"SCMP_ACT_ALLOW","defaultAction":"SCMP_ACT_ALLOW"}"#,

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::recording::{Evidence, Executable};
 use syscalls::{
-    Abi,
-    translate::{self, Equivalent},
-    window,
+    Abi, runtime_init,
+    translate::{self, Counterpart},
 };
 
 /// What becomes of calls that were observed elsewhere; see [`syscalls::translate`].
@@ -15,13 +14,13 @@ pub struct Translation {
     to: Abi,
     /// The native ABIs of the machines recorded on.
     natives: BTreeSet<Abi>,
-    calls: BTreeMap<(Abi, &'static str), Vec<Equivalent>>,
-    lost: BTreeMap<(Abi, &'static str), Lost>,
+    calls: BTreeMap<(Abi, &'static str), Vec<Counterpart>>,
+    lost: BTreeMap<(Abi, &'static str), Untranslated>,
 }
 
 /// A call that was observed, counts, and is not in the profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lost {
+pub struct Untranslated {
     /// Why, after "not translated:".
     pub why: &'static str,
     /// The executables that were seen to make it.
@@ -50,11 +49,11 @@ impl Translation {
     /// one.
     pub fn from(&self) -> impl Iterator<Item = Abi> {
         let natives = self.natives.iter().copied();
-        natives.filter(|abi| !self.is_at_home(*abi))
+        natives.filter(|abi| !self.is_native(*abi))
     }
 
     /// The observed calls whose work is done by others there, each with these.
-    pub fn replaced(&self) -> impl Iterator<Item = (&'static str, &[Equivalent])> {
+    pub fn replaced(&self) -> impl Iterator<Item = (&'static str, &[Counterpart])> {
         let by_name: BTreeMap<_, _> = self
             .calls
             .iter()
@@ -65,7 +64,7 @@ impl Translation {
     }
 
     /// The observed calls that are not in the profile.
-    pub fn lost(&self) -> impl Iterator<Item = (Abi, &'static str, &Lost)> {
+    pub fn lost(&self) -> impl Iterator<Item = (Abi, &'static str, &Untranslated)> {
         self.lost
             .iter()
             .map(|((abi, name), lost)| (*abi, *name, lost))
@@ -81,7 +80,7 @@ impl Translation {
     }
 
     /// Whether the machine that the profile is for offers this ABI.
-    pub(super) fn is_at_home(&self, abi: Abi) -> bool {
+    pub(super) fn is_native(&self, abi: Abi) -> bool {
         let of_machine = |abi| match abi {
             Abi::X86_64 | Abi::I386 | Abi::X32 => Abi::X86_64,
             Abi::Aarch64 | Abi::Arm => Abi::Aarch64,
@@ -92,7 +91,11 @@ impl Translation {
     }
 
     /// What does the work of a call there; of one that nothing does, the reason.
-    pub(super) fn of(&self, abi: Abi, name: &'static str) -> Result<Vec<Equivalent>, &'static str> {
+    pub(super) fn of(
+        &self,
+        abi: Abi,
+        name: &'static str,
+    ) -> Result<Vec<Counterpart>, &'static str> {
         if !self.natives.contains(&abi) {
             return Err(COMPAT);
         }
@@ -104,7 +107,7 @@ impl Translation {
         &mut self,
         abi: Abi,
         name: &'static str,
-        by: Result<&[Equivalent], &'static str>,
+        by: Result<&[Counterpart], &'static str>,
         who: &Evidence,
     ) {
         match by {
@@ -112,10 +115,13 @@ impl Translation {
                 self.calls.entry((abi, name)).or_insert_with(|| by.to_vec());
             }
             Err(why) => {
-                let lost = self.lost.entry((abi, name)).or_insert_with(|| Lost {
-                    why,
-                    executables: BTreeSet::new(),
-                });
+                let lost = self
+                    .lost
+                    .entry((abi, name))
+                    .or_insert_with(|| Untranslated {
+                        why,
+                        executables: BTreeSet::new(),
+                    });
                 lost.executables.insert(who.executable.clone());
             }
         }
@@ -127,13 +133,13 @@ impl Translation {
 ///
 /// Written down are the names of 64-bit ABIs, as measured on x86-64; a 32-bit runtime calls the wide
 /// forms.
-pub(super) fn window_calls(
-    choice: &window::Choice,
+pub(super) fn runtime_init_syscalls(
+    choice: &runtime_init::RuntimeSelection,
     natives: &BTreeSet<Abi>,
-) -> BTreeMap<&'static str, Vec<&'static window::Row>> {
-    let mut calls: BTreeMap<_, Vec<&window::Row>> = BTreeMap::new();
+) -> BTreeMap<&'static str, Vec<&'static runtime_init::Row>> {
+    let mut calls: BTreeMap<_, Vec<&runtime_init::Row>> = BTreeMap::new();
     for abi in natives {
-        for (name, rows) in choice.united() {
+        for (name, rows) in choice.required_syscalls() {
             let names = if abi.is_32_bit() {
                 let by = translate::translate(name, Abi::X86_64, *abi);
                 by.unwrap_or_default().iter().map(|it| it.call).collect()

@@ -3,7 +3,7 @@
 use proptest::{prelude::*, sample::select};
 
 use super::{
-    ExecPolicy, Options, Rule, SeccompProfile, VariantPolicy,
+    ExecPolicy, FallbackPolicy, Options, Rule, SeccompProfile,
     fixture::{Seen, path, recording},
     properties::{options, seen},
 };
@@ -29,7 +29,7 @@ fn translated(seen: &[Seen], arch: Abi) -> SeccompProfile {
 }
 
 #[test]
-fn another_machine_has_its_own_calls_and_layers() {
+fn target_machine_has_its_own_calls_and_layers() {
     let profile = translated(&[run(Abi::X86_64, "open")], Abi::Aarch64);
     let architectures: Vec<_> = profile.architectures().collect();
     assert_eq!(architectures, [Abi::Aarch64]);
@@ -44,7 +44,7 @@ fn another_machine_has_its_own_calls_and_layers() {
 }
 
 #[test]
-fn what_is_done_for_some_arguments_only_stays_so() {
+fn conditions_of_translated_calls_are_kept() {
     let profile = translated(
         &[run(Abi::X86_64, "unlink"), run(Abi::X86_64, "fork")],
         Abi::Riscv64,
@@ -60,18 +60,18 @@ fn what_is_done_for_some_arguments_only_stays_so() {
 }
 
 #[test]
-fn a_32_bit_runtime_starts_it_by_its_own_calls() {
+fn runtime_init_is_translated_for_32_bit_machines() {
     let profile = translated(&[run(Abi::X86_64, "read")], Abi::Arm);
     for name in ["mmap2", "fstatat64", "setgroups32", "fcntl64"] {
         let layers: Vec<_> = profile.rule(name).unwrap().layers().collect();
-        assert!(layers.contains(&Layer::Window), "{name}");
-        assert!(!profile.window_calls()[name].is_empty());
+        assert!(layers.contains(&Layer::RuntimeInit), "{name}");
+        assert!(!profile.runtime_init_syscalls()[name].is_empty());
     }
     assert!(profile.rule("set_tls").is_some());
 }
 
 #[test]
-fn what_has_no_equivalent_is_told() {
+fn calls_without_an_equivalent_are_reported() {
     let profile = translated(
         &[run(Abi::X86_64, "arch_prctl"), run(Abi::I386, "socketcall")],
         Abi::Aarch64,
@@ -87,7 +87,7 @@ fn what_has_no_equivalent_is_told() {
 }
 
 #[test]
-fn the_other_abi_of_the_same_machine_is_at_home() {
+fn compat_abi_needs_no_translation() {
     let seen = [run(Abi::X86_64, "read"), run(Abi::I386, "socketcall")];
     let profile = translated(&seen, Abi::X86_64);
     assert!(profile.translation().is_none());
@@ -100,7 +100,7 @@ fn the_other_abi_of_the_same_machine_is_at_home() {
 }
 
 #[test]
-fn conditions_go_along_where_the_arguments_are_the_same() {
+fn conditions_translate_where_arguments_match() {
     let recorded = |name| {
         let mut recording = recording(&[run(Abi::X86_64, name)]);
         let indices = recorded(Abi::X86_64, name).unwrap().indices();
@@ -125,7 +125,7 @@ fn conditions_go_along_where_the_arguments_are_the_same() {
         // By socketcall a program may do what socket does, whatever socket's own rule says.
         let options = Options {
             arch: Some(arch),
-            variants: VariantPolicy::None,
+            fallbacks: FallbackPolicy::None,
             ..Options::default()
         };
         let recordings = [recorded(observed)];
@@ -133,13 +133,16 @@ fn conditions_go_along_where_the_arguments_are_the_same() {
         let rule = profile.rule(call).unwrap();
         assert_eq!(rule.only().is_some(), is_restricted, "{call} of {arch}");
         // That it is not is said.
-        assert_eq!(rule.why_open().count(), usize::from(!is_restricted));
+        assert_eq!(
+            rule.unrestricted_reasons().count(),
+            usize::from(!is_restricted)
+        );
     }
 }
 
 proptest! {
     #[test]
-    fn what_has_the_same_name_is_allowed_and_nothing_vanishes(
+    fn same_name_is_allowed_and_no_call_is_lost(
         seen in seen(),
         options in options(),
         arch in select(&TO[..]),
@@ -171,7 +174,7 @@ proptest! {
     }
 
     #[test]
-    fn every_name_exists_there(seen in seen(), options in options(), arch in select(&TO[..])) {
+    fn every_name_exists_on_the_target(seen in seen(), options in options(), arch in select(&TO[..])) {
         let options = Options { arch: Some(arch), ..options };
         let profile = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
         let names = profile.rules().map(|(name, _)| name);
@@ -183,7 +186,7 @@ proptest! {
     }
 
     #[test]
-    fn for_the_machine_itself_nothing_changes(seen in seen(), options in options()) {
+    fn native_target_changes_nothing(seen in seen(), options in options()) {
         let of = |arch| {
             let options = Options { arch, ..options.clone() };
             let recordings = [recording(&seen)];

@@ -1,6 +1,6 @@
 //! What a workload did that AppArmor mediates: files, capabilities, sockets, signals, ptrace, mounts.
 //!
-//! Each kind is a list of [`Seen`]: one for each different thing, with who did it. [`Uses`] is such a
+//! Each kind is a list of [`ObservedAccess`]: one for each different thing, with who did it. [`AccessRecords`] is such a
 //! list while it grows: a set, so that adding is commutative, associative and idempotent.
 
 mod kinds;
@@ -15,26 +15,26 @@ pub use kinds::{
     SocketOperation, SocketUse, TraceDirection, TraceUse,
 };
 pub use path::FilePath;
-pub use set::{Accesses, Use, Uses, Who};
-pub(crate) use union::MOST_WITNESSES;
+pub use set::{AccessRecord, AccessRecords, Accesses, Actor};
+pub(crate) use union::MAX_EVIDENCE;
 pub(super) use union::{AccessUnion, Numbers};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Call, Executable, Phase};
+use super::{Executable, Phase, SyscallId};
 
 /// One thing that was seen, and who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Seen<T> {
+pub struct ObservedAccess<T> {
     /// What.
     pub what: T,
     /// One entry for each (phase, executable, call), in that order.
-    pub evidence: Vec<Witness>,
+    pub evidence: Vec<AccessEvidence>,
 }
 
-impl<T> Seen<T> {
+impl<T> ObservedAccess<T> {
     /// Whether it was seen in one of these phases.
     pub fn is_in(&self, phases: &[Phase]) -> bool {
         self.evidence
@@ -46,20 +46,20 @@ impl<T> Seen<T> {
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Witness {
+pub struct AccessEvidence {
     /// The phase.
     pub phase: Phase,
     /// The executable.
     pub executable: Executable,
     /// The system call in which it was done; absent when it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub call: Option<Call>,
+    pub call: Option<SyscallId>,
     /// Indices into `instances` of those that did it, in order. Of instances that are not listed any
     /// more, three at most.
     pub instances: Vec<u32>,
     /// The first time in any of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first: Option<Moment>,
+    pub first: Option<FirstAccess>,
 }
 
 /// When, and by whom.
@@ -67,7 +67,7 @@ pub struct Witness {
     Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(deny_unknown_fields)]
-pub struct Moment {
+pub struct FirstAccess {
     /// Nanoseconds since the recording began.
     pub after_ns: u64,
     /// Process id, in the host's pid namespace.

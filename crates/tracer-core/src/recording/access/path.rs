@@ -138,13 +138,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_path_has_a_text_and_back(bytes in proptest::collection::vec(1_u8.., 0..40)) {
+        fn every_path_round_trips_through_text(bytes in proptest::collection::vec(1_u8.., 0..40)) {
             let path = FilePath::new(bytes);
             prop_assert_eq!(path.to_string().parse(), Ok(path));
         }
 
         #[test]
-        fn no_two_texts_are_one_path(text in r"[\\xa41é]{0,8}") {
+        fn every_valid_text_round_trips_through_a_path(text in r"[\\xa41é]{0,8}") {
             if let Ok(path) = text.parse::<FilePath>() {
                 prop_assert_eq!(path.to_string(), text);
             }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn parents() {
+    fn parent_of_a_path() {
         let parent = |path: &str| FilePath::from(path).parent().map(|path| path.to_string());
         assert_eq!(parent("/etc/passwd").as_deref(), Some("/etc/"));
         assert_eq!(parent("/etc/").as_deref(), Some("/"));

@@ -3,42 +3,43 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CapabilityUse, FileUse, Moment, MountUse, Seen, SignalUse, SocketUse, TraceUse, Witness,
+    AccessEvidence, CapabilityUse, FileUse, FirstAccess, MountUse, ObservedAccess, SignalUse,
+    SocketUse, TraceUse,
 };
-use crate::recording::{Call, Executable, Phase};
+use crate::recording::{Executable, Phase, SyscallId};
 
-/// Who did something: everything of a [`Witness`] but instances and time.
-pub type Who = (Phase, Executable, Option<Call>);
+/// Who did something: everything of a [`AccessEvidence`] but instances and time.
+pub type Actor = (Phase, Executable, Option<SyscallId>);
 
 /// One thing that was seen, once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Use<T> {
+pub struct AccessRecord<T> {
     /// What.
     pub what: T,
     /// Index of the instance.
     pub instance: u32,
     /// Phase, executable and call.
-    pub who: Who,
+    pub who: Actor,
     /// When, if it is known.
-    pub first: Option<Moment>,
+    pub first: Option<FirstAccess>,
 }
 
 /// Instances by number, and the first time of each.
-type Times = BTreeMap<u32, Option<Moment>>;
+type Times = BTreeMap<u32, Option<FirstAccess>>;
 
 /// A set of things that were seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Uses<T>(BTreeMap<T, BTreeMap<Who, Times>>);
+pub struct AccessRecords<T>(BTreeMap<T, BTreeMap<Actor, Times>>);
 
-impl<T> Default for Uses<T> {
+impl<T> Default for AccessRecords<T> {
     fn default() -> Self {
         Self(BTreeMap::new())
     }
 }
 
-impl<T: Ord + Clone> Uses<T> {
+impl<T: Ord + Clone> AccessRecords<T> {
     /// Adds one. Returns whether the thing (whoever did it) is new.
-    pub fn add(&mut self, one: Use<T>) -> bool {
+    pub fn add(&mut self, one: AccessRecord<T>) -> bool {
         let new = !self.0.contains_key(&one.what);
         let who = self.0.entry(one.what).or_default();
         let times = who.entry(one.who).or_default();
@@ -57,16 +58,18 @@ impl<T: Ord + Clone> Uses<T> {
         self.0.is_empty()
     }
 
-    fn each(self) -> impl Iterator<Item = Use<T>> {
+    fn each(self) -> impl Iterator<Item = AccessRecord<T>> {
         self.0.into_iter().flat_map(|(what, who)| {
             who.into_iter().flat_map(move |(who, times)| {
                 let what = what.clone();
-                times.into_iter().map(move |(instance, first)| Use {
-                    what: what.clone(),
-                    instance,
-                    who: who.clone(),
-                    first,
-                })
+                times
+                    .into_iter()
+                    .map(move |(instance, first)| AccessRecord {
+                        what: what.clone(),
+                        instance,
+                        who: who.clone(),
+                        first,
+                    })
             })
         })
     }
@@ -77,7 +80,7 @@ impl<T: Ord + Clone> Uses<T> {
             let placed = place(one.instance)
                 .and_then(|(part, instance)| split.get_mut(part).map(|part| (part, instance)));
             if let Some((part, instance)) = placed {
-                part.add(Use { instance, ..one });
+                part.add(AccessRecord { instance, ..one });
             }
         }
         split
@@ -105,10 +108,10 @@ impl<T: Ord + Clone> Uses<T> {
     }
 
     /// The list for a recording.
-    pub fn into_seen(self) -> Vec<Seen<T>> {
+    pub fn into_seen(self) -> Vec<ObservedAccess<T>> {
         self.0
             .into_iter()
-            .map(|(what, who)| Seen {
+            .map(|(what, who)| ObservedAccess {
                 what,
                 evidence: who.into_iter().map(witness).collect(),
             })
@@ -116,8 +119,8 @@ impl<T: Ord + Clone> Uses<T> {
     }
 }
 
-fn witness(((phase, executable, call), times): (Who, Times)) -> Witness {
-    Witness {
+fn witness(((phase, executable, call), times): (Actor, Times)) -> AccessEvidence {
+    AccessEvidence {
         phase,
         executable,
         call,
@@ -127,7 +130,7 @@ fn witness(((phase, executable, call), times): (Who, Times)) -> Witness {
 }
 
 /// Of two times the earlier one; a known one before an unknown.
-pub(super) fn earlier(a: Option<Moment>, b: Option<Moment>) -> Option<Moment> {
+pub(super) fn earlier(a: Option<FirstAccess>, b: Option<FirstAccess>) -> Option<FirstAccess> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
@@ -138,17 +141,17 @@ pub(super) fn earlier(a: Option<Moment>, b: Option<Moment>) -> Option<Moment> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Accesses {
     /// Files.
-    pub files: Uses<FileUse>,
+    pub files: AccessRecords<FileUse>,
     /// Capabilities.
-    pub capabilities: Uses<CapabilityUse>,
+    pub capabilities: AccessRecords<CapabilityUse>,
     /// Sockets.
-    pub sockets: Uses<SocketUse>,
+    pub sockets: AccessRecords<SocketUse>,
     /// Signals.
-    pub signals: Uses<SignalUse>,
+    pub signals: AccessRecords<SignalUse>,
     /// What needs a debugger's rights.
-    pub traces: Uses<TraceUse>,
+    pub traces: AccessRecords<TraceUse>,
     /// Mounts.
-    pub mounts: Uses<MountUse>,
+    pub mounts: AccessRecords<MountUse>,
 }
 
 impl Accesses {

@@ -3,10 +3,11 @@
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::{
-    Accesses, CapabilityUse, FileAccess, FilePath, FileUse, Moment, MountOperation, MountUse, Peer,
-    SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse, Use, Uses,
+    AccessRecord, AccessRecords, Accesses, CapabilityUse, FileAccess, FilePath, FileUse,
+    FirstAccess, MountOperation, MountUse, Peer, SignalDirection, SignalUse, SocketOperation,
+    SocketUse, TraceDirection, TraceUse,
 };
-use crate::recording::{Call, Executable, Phase};
+use crate::recording::{Executable, Phase, SyscallId};
 use syscalls::{Abi, capability::Capability};
 
 /// What a few instances did, of a few things of each kind.
@@ -28,7 +29,7 @@ pub(in crate::recording) fn accesses(instances: u32) -> impl Strategy<Value = Ac
     });
     let capability =
         (0_u8..3, option::of(any::<bool>())).prop_map(|(number, audited)| CapabilityUse {
-            capability: Capability::of(number),
+            capability: Capability::from_number(number),
             audited,
             own_namespace: false,
         });
@@ -80,8 +81,8 @@ pub(in crate::recording) fn accesses(instances: u32) -> impl Strategy<Value = Ac
 fn uses<T: Ord + Clone + std::fmt::Debug>(
     what: impl Strategy<Value = T>,
     instances: u32,
-) -> impl Strategy<Value = Uses<T>> {
-    let moment = (0_u64..4).prop_map(|after_ns| Moment {
+) -> impl Strategy<Value = AccessRecords<T>> {
+    let moment = (0_u64..4).prop_map(|after_ns| FirstAccess {
         after_ns,
         pid: 1,
         comm: "web".to_owned(),
@@ -92,17 +93,17 @@ fn uses<T: Ord + Clone + std::fmt::Debug>(
             Executable::Launcher,
             Executable::Path("/bin/a".to_owned()),
         ]),
-        option::of((0_u32..2).prop_map(|nr| Call {
+        option::of((0_u32..2).prop_map(|nr| SyscallId {
             abi: Abi::X86_64,
             nr,
         })),
     );
     let one = (what, 0..instances.max(1), who, option::of(moment));
     vec(one, 0..6).prop_map(move |all| {
-        let mut uses = Uses::default();
+        let mut uses = AccessRecords::default();
         for (what, instance, who, first) in all {
             if instances > 0 {
-                uses.add(Use {
+                uses.add(AccessRecord {
                     what,
                     instance,
                     who,

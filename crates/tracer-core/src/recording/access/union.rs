@@ -3,19 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
-    CapabilityUse, FileUse, Moment, MountUse, Seen, SignalUse, SocketUse, TraceUse, Who, Witness,
-    set::earlier,
+    AccessEvidence, Actor, CapabilityUse, FileUse, FirstAccess, MountUse, ObservedAccess,
+    SignalUse, SocketUse, TraceUse, set::earlier,
 };
 use crate::recording::{Phase, Recording, RunId};
 
 /// Things that are kept of one kind.
-const MOST_USES: usize = 1 << 16;
+const MAX_ACCESSES: usize = 1 << 16;
 
 /// Who did one thing: so many are kept.
-pub(crate) const MOST_WITNESSES: usize = 64;
+pub(crate) const MAX_EVIDENCE: usize = 64;
 
 /// Of the runs that are not listed any more, those that are kept as witnesses.
-const MOST_FOLDED: usize = 3;
+const MAX_FOLDED: usize = 3;
 
 /// The index of each run in the merged recording.
 pub(in crate::recording) type Numbers = HashMap<RunId, u32>;
@@ -24,12 +24,12 @@ pub(in crate::recording) type Numbers = HashMap<RunId, u32>;
 #[derive(Clone, Debug, Default)]
 struct Known {
     runs: BTreeSet<RunId>,
-    first: Option<Moment>,
+    first: Option<FirstAccess>,
 }
 
 /// A union of one kind.
 #[derive(Clone, Debug)]
-struct Union<T>(BTreeMap<T, BTreeMap<Who, Known>>);
+struct Union<T>(BTreeMap<T, BTreeMap<Actor, Known>>);
 
 impl<T> Default for Union<T> {
     fn default() -> Self {
@@ -38,8 +38,8 @@ impl<T> Default for Union<T> {
 }
 
 impl<T: Ord> Union<T> {
-    fn add(&mut self, seen: Vec<Seen<T>>, runs: &[RunId]) {
-        for Seen { what, evidence } in seen {
+    fn add(&mut self, seen: Vec<ObservedAccess<T>>, runs: &[RunId]) {
+        for ObservedAccess { what, evidence } in seen {
             let who = self.0.entry(what).or_default();
             for witness in evidence {
                 let key = (witness.phase, witness.executable, witness.call);
@@ -57,11 +57,11 @@ impl<T: Ord> Union<T> {
     /// Throws away what will not be listed. Each limit keeps the first in an order that depends on
     /// nothing else, so that a part forgets nothing that the whole would keep.
     fn compact(&mut self, first_folded: Option<RunId>) {
-        while self.0.len() > MOST_USES {
+        while self.0.len() > MAX_ACCESSES {
             self.0.pop_last();
         }
         for who in self.0.values_mut() {
-            while who.len() > MOST_WITNESSES {
+            while who.len() > MAX_EVIDENCE {
                 who.pop_last();
             }
             for ((phase, ..), known) in who {
@@ -70,7 +70,7 @@ impl<T: Ord> Union<T> {
                 let most = if *phase == Phase::Setup {
                     1
                 } else {
-                    listed + MOST_FOLDED
+                    listed + MAX_FOLDED
                 };
                 while known.runs.len() > most {
                     known.runs.pop_last();
@@ -84,8 +84,8 @@ impl<T: Ord> Union<T> {
         known.flat_map(|known| known.runs.iter().copied())
     }
 
-    fn finish(self, numbers: &Numbers) -> Vec<Seen<T>> {
-        let seen = self.0.into_iter().map(|(what, who)| Seen {
+    fn finish(self, numbers: &Numbers) -> Vec<ObservedAccess<T>> {
+        let seen = self.0.into_iter().map(|(what, who)| ObservedAccess {
             what,
             evidence: who
                 .into_iter()
@@ -96,7 +96,7 @@ impl<T: Ord> Union<T> {
                         .filter_map(|run| numbers.get(run).copied())
                         .collect();
                     instances.sort_unstable();
-                    Witness {
+                    AccessEvidence {
                         phase,
                         executable,
                         call,

@@ -29,7 +29,7 @@ pub(super) enum DecodeError {
     #[error("no access has {0} bytes")]
     Length(usize),
     #[error("there is no access of kind {0}")]
-    Kind(u32),
+    CgroupKind(u32),
     #[error("there is no ABI {0}")]
     Abi(u32),
     #[error("the paths of an access have {0} bytes, and it carries {1}")]
@@ -61,7 +61,7 @@ pub(super) fn access(bytes: &[u8]) -> Result<KernelAccess, DecodeError> {
         second_len: u32::from_ne_bytes(decode::take(&mut rest)),
         comm: decode::take::<COMM_LEN>(&mut rest),
     };
-    let kind = AccessKind::of(access.kind).ok_or(DecodeError::Kind(access.kind))?;
+    let kind = AccessKind::of(access.kind).ok_or(DecodeError::CgroupKind(access.kind))?;
     let abi = decode::abi_class(access.abi).map_err(|_| DecodeError::Abi(access.abi))?;
     let (first_len, second_len) = (access.first_len as usize, access.second_len as usize);
     let too_long = DecodeError::Paths(first_len.saturating_add(second_len), body);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mount_is_texts_and_where_they_start() {
+    fn mount_event_decodes_to_strings() {
         for (first, expected) in [
             (&b"from\0tmpfs\0b\0a\0"[..], &b"from\0tmpfs\0/a/b/"[..]),
             (b"\0\0", b"\0\0/"),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn names_from_the_last_one_up_are_a_path() {
+    fn name_components_become_a_path() {
         let access = access(&event(1, 0, b"passwd\0etc\0", b"")).unwrap();
         assert_eq!(access.first, b"/etc/passwd");
         assert_eq!(path(b"", true), b"/");
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_kept_as_it_was_given() {
+    fn relative_path_is_kept_as_given() {
         let access = access(&event(6, flag::AS_GIVEN, b"../x", b"b\0a\0")).unwrap();
         assert_eq!(
             (access.first, access.second),
@@ -183,8 +183,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_access_is_refused() {
-        assert_eq!(access(&[0; 88]), Err(DecodeError::Kind(0)));
+    fn malformed_access_events_are_rejected() {
+        assert_eq!(access(&[0; 88]), Err(DecodeError::CgroupKind(0)));
         assert_eq!(access(&[0; 90]), Err(DecodeError::Length(90)));
         let mut bytes = event(1, 0, b"", b"");
         bytes[64..68].copy_from_slice(&u32::MAX.to_ne_bytes());

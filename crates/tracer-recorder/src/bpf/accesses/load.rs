@@ -6,10 +6,10 @@ use aya::{
     programs::{BtfTracePoint, FExit, Lsm, ProgramError},
 };
 
-use super::{Choice, Mechanism, Mechanisms};
+use super::{Mechanism, MechanismChoice, Mechanisms};
 use crate::bpf::{
     support,
-    verify::{self, Target},
+    verifier::{self, Target},
 };
 
 /// Hooks of the security modules: the program on the hook, the program at the end of the function
@@ -94,7 +94,7 @@ pub(in crate::bpf) fn load(
     ebpf: &mut Ebpf,
     btf: &Btf,
     files: Option<Mechanism>,
-    choice: Choice,
+    choice: MechanismChoice,
 ) -> anyhow::Result<Mechanisms> {
     let mut mechanisms = Mechanisms {
         files,
@@ -147,7 +147,12 @@ pub(in crate::bpf) fn load(
     Ok(mechanisms)
 }
 
-fn capabilities(ebpf: &mut Ebpf, btf: &Btf, files: Mechanism, choice: Choice) -> Option<Mechanism> {
+fn capabilities(
+    ebpf: &mut Ebpf,
+    btf: &Btf,
+    files: Mechanism,
+    choice: MechanismChoice,
+) -> Option<Mechanism> {
     let by_lsm = |ebpf: &mut Ebpf| {
         let hook = ("capable", "", "capable");
         verify(ebpf, btf, Mechanism::Lsm, &hook)
@@ -165,7 +170,7 @@ fn capabilities(ebpf: &mut Ebpf, btf: &Btf, files: Mechanism, choice: Choice) ->
             .ok()
             .map(|()| Mechanism::Tracepoint)
     };
-    if choice == Choice::Only(Mechanism::Exits) {
+    if choice == MechanismChoice::Only(Mechanism::Exits) {
         return by_tracepoint(ebpf);
     }
     (files == Mechanism::Lsm)
@@ -195,14 +200,14 @@ fn verify(
 ) -> anyhow::Result<()> {
     if by == Mechanism::Lsm {
         let (program, what) = (*lsm, *hook);
-        return verify::load(ebpf, btf, Target { program, what });
+        return verifier::load(ebpf, btf, Target { program, what });
     }
     let function = format!("security_{hook}");
     let target = Target {
         program: exit,
         what: &function,
     };
-    verify::load(ebpf, btf, target)
+    verifier::load(ebpf, btf, target)
 }
 
 fn attach(
@@ -226,7 +231,7 @@ fn attach(
 
 fn fexit(ebpf: &mut Ebpf, btf: &Btf, program: &str, function: &str) -> anyhow::Result<()> {
     let what = function;
-    verify::load(ebpf, btf, Target { program, what })?;
+    verifier::load(ebpf, btf, Target { program, what })?;
     let program: &mut FExit = ebpf
         .program_mut(program)
         .context("it is not in the object")?
@@ -237,7 +242,7 @@ fn fexit(ebpf: &mut Ebpf, btf: &Btf, program: &str, function: &str) -> anyhow::R
 
 fn tracepoint(ebpf: &mut Ebpf, btf: &Btf, program: &str, tracepoint: &str) -> anyhow::Result<()> {
     let what = tracepoint;
-    verify::load(ebpf, btf, Target { program, what })?;
+    verifier::load(ebpf, btf, Target { program, what })?;
     let program: &mut BtfTracePoint = ebpf
         .program_mut(program)
         .context("it is not in the object")?

@@ -11,8 +11,8 @@
 mod decode;
 mod load;
 mod operations;
+mod reported;
 mod ring;
-mod told;
 
 pub use decode::KernelAccess;
 pub(super) use load::{first, load, targets};
@@ -21,7 +21,7 @@ pub use ring::AccessRing;
 
 use std::fmt;
 
-use tracer_abi::{Config, FilesBy};
+use tracer_abi::{Config, FileSource};
 
 use super::{btf::Btf, support};
 
@@ -97,7 +97,7 @@ pub fn blind_spots(kind: &str, mechanism: Mechanism) -> &'static [&'static str] 
 
 /// Which ways to try.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Choice {
+pub enum MechanismChoice {
     /// The best that works.
     #[default]
     Best,
@@ -108,36 +108,39 @@ pub enum Choice {
 }
 
 /// The order in which ways of seeing files are tried.
-pub(super) fn ladder(choice: Choice, offered: Offered) -> Vec<Mechanism> {
+pub(super) fn preferred_mechanisms(
+    choice: MechanismChoice,
+    offered: AvailableMechanisms,
+) -> Vec<Mechanism> {
     match choice {
-        Choice::None => Vec::new(),
-        Choice::Only(mechanism) => vec![mechanism],
-        Choice::Best => {
-            let mut ladder = Vec::new();
+        MechanismChoice::None => Vec::new(),
+        MechanismChoice::Only(mechanism) => vec![mechanism],
+        MechanismChoice::Best => {
+            let mut preferred_mechanisms = Vec::new();
             if support::has_bpf_lsm() {
-                ladder.push(Mechanism::Lsm);
+                preferred_mechanisms.push(Mechanism::Lsm);
             }
             if offered.function_ends {
-                ladder.push(Mechanism::FunctionExit);
+                preferred_mechanisms.push(Mechanism::FunctionExit);
             }
-            ladder.push(Mechanism::Exits);
-            ladder
+            preferred_mechanisms.push(Mechanism::Exits);
+            preferred_mechanisms
         }
     }
 }
 
 /// How the programs are told of it.
-pub(super) const fn files_by(mechanism: Option<Mechanism>) -> FilesBy {
+pub(super) const fn files_by(mechanism: Option<Mechanism>) -> FileSource {
     match mechanism {
-        None => FilesBy::Nothing,
-        Some(Mechanism::Lsm | Mechanism::FunctionExit) => FilesBy::Hooks,
-        Some(Mechanism::Tracepoint | Mechanism::Exits) => FilesBy::Exits,
+        None => FileSource::Nothing,
+        Some(Mechanism::Lsm | Mechanism::FunctionExit) => FileSource::Hooks,
+        Some(Mechanism::Tracepoint | Mechanism::Exits) => FileSource::Exits,
     }
 }
 
 /// What the running kernel offers, as its type information tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Offered {
+pub(super) struct AvailableMechanisms {
     /// Whether programs can be put at the ends of functions: a kernel without that function has no way to
     /// (`register_fentry`, kernel/bpf/trampoline.c). Only saves an attempt.
     pub(super) function_ends: bool,
@@ -147,7 +150,10 @@ pub(super) struct Offered {
 ///
 /// # Errors
 /// The field that is missing, or does not lie where the programs read it.
-pub(super) fn set_offsets(btf: &Btf<'_>, config: &mut Config) -> Result<Offered, String> {
+pub(super) fn set_offsets(
+    btf: &Btf<'_>,
+    config: &mut Config,
+) -> Result<AvailableMechanisms, String> {
     let at = |path: &str| {
         btf.offset(path)
             .ok_or_else(|| format!("this kernel's BTF has no {path}"))
@@ -206,7 +212,7 @@ pub(super) fn set_offsets(btf: &Btf<'_>, config: &mut Config) -> Result<Offered,
             return Err(format!("{field} does not lie where it did so far"));
         }
     }
-    Ok(Offered {
+    Ok(AvailableMechanisms {
         function_ends: btf.has_function("register_ftrace_direct"),
     })
 }

@@ -29,7 +29,7 @@ fn spec() -> Value {
 }
 
 #[test]
-fn a_config_is_read() {
+fn reads_a_config() {
     let bundle = Bundle::read(&spec());
     assert_eq!(bundle.problems, Vec::<String>::new());
     assert_eq!(bundle.args, ["nginx", "-g", "daemon off;"]);
@@ -55,7 +55,7 @@ fn a_config_is_read() {
 }
 
 #[test]
-fn absent_parts_have_the_meaning_of_the_specification() {
+fn missing_fields_have_the_specs_defaults() {
     let security = Bundle::read(&json!({})).security;
     assert_eq!(security.uid, Some(0));
     assert_eq!(security.no_new_privileges, Some(false));
@@ -64,7 +64,7 @@ fn absent_parts_have_the_meaning_of_the_specification() {
 }
 
 #[test]
-fn a_filter_that_allows_all_is_told_from_one_that_does_not() {
+fn filter_that_allows_all_is_detected() {
     for (syscalls, all) in [
         (json!(null), true),
         (json!([{"names": ["read"], "action": "SCMP_ACT_LOG"}]), true),
@@ -83,7 +83,7 @@ fn a_filter_that_allows_all_is_told_from_one_that_does_not() {
 }
 
 #[test]
-fn privileged_needs_all_three_or_the_engines_word() {
+fn privileged_needs_all_signs_or_an_annotation() {
     let all: Vec<String> = ALL_CAPABILITIES
         .iter()
         .map(|name| format!("CAP_{name}"))
@@ -111,7 +111,7 @@ fn privileged_needs_all_three_or_the_engines_word() {
 }
 
 #[test]
-fn a_wrong_type_costs_only_its_own_part() {
+fn wrong_type_invalidates_only_its_field() {
     for (pointer, wrong) in [
         ("/annotations", json!([1])),
         ("/annotations", json!({"a": 1})),

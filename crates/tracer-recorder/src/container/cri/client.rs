@@ -20,9 +20,9 @@ use super::wire::ListRequest;
 use crate::container::ContainerError;
 
 /// How long a connection or a call may take.
-pub const LIMIT: Duration = Duration::from_secs(2);
+pub const TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest answer; kubelet's own limit (pkg/kubelet/cri/remote: maxMsgSize).
-const MAX_ANSWER: usize = 16 << 20;
+const MAX_RESPONSE: usize = 16 << 20;
 
 pub(super) struct Client {
     grpc: Grpc<Channel>,
@@ -46,7 +46,7 @@ impl Client {
             .map_err(|_| late(socket, call, limit))?
             .map_err(|error| refused(socket, call, &root_cause(&error)))?;
         Ok(Self {
-            grpc: Grpc::new(channel).max_decoding_message_size(MAX_ANSWER),
+            grpc: Grpc::new(channel).max_decoding_message_size(MAX_RESPONSE),
             socket: socket.to_owned(),
             limit,
         })

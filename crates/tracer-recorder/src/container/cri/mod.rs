@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-pub use client::LIMIT;
+pub use client::TIMEOUT;
 
 use self::{
     client::Client,
@@ -129,7 +129,7 @@ impl Snapshot {
                 .collect(),
         };
         for socket in sockets {
-            match Self::ask(&socket, LIMIT).await {
+            match Self::ask(&socket, TIMEOUT).await {
                 Ok(Some(snapshot)) => all.extend(snapshot),
                 Ok(None) => log::debug!("{} does not speak CRI", socket.display()),
                 Err(error) => problems.push(error),

@@ -19,15 +19,15 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 fn socket(
     serve: impl Fn(std::os::unix::net::UnixStream) + Send + 'static,
 ) -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cri.sock");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cri.sock");
     let listener = UnixListener::bind(&path).unwrap();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             serve(stream);
         }
     });
-    (folder, path)
+    (directory, path)
 }
 
 fn fails(path: &Path, limit: Duration) -> String {
@@ -44,7 +44,7 @@ fn fails(path: &Path, limit: Duration) -> String {
 }
 
 #[test]
-fn a_socket_that_never_answers_does_not_hang() {
+fn silent_socket_times_out() {
     let (_folder, path) = socket(|stream| {
         // Take all, say nothing, keep it open.
         thread::spawn(move || {
@@ -57,16 +57,16 @@ fn a_socket_that_never_answers_does_not_hang() {
 }
 
 #[test]
-fn a_socket_whose_queue_is_full_does_not_hang() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cri.sock");
+fn full_accept_queue_times_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("cri.sock");
     // Nobody accepts.
     let _listener = UnixListener::bind(&path).unwrap();
     fails(&path, Duration::from_millis(300));
 }
 
 #[test]
-fn a_socket_that_talks_nonsense_is_refused() {
+fn malformed_answers_are_errors() {
     for said in [&b"HTTP/1.1 200 OK\r\n\r\n"[..], b"\x1b[2J\n\n", b""] {
         let (_folder, path) = socket(move |mut stream| {
             let _ = stream.write_all(said);
@@ -74,11 +74,11 @@ fn a_socket_that_talks_nonsense_is_refused() {
         fails(&path, Duration::from_millis(500));
     }
     let absent = Path::new("/nonexistent/cri.sock");
-    assert!(fails(absent, LIMIT).contains("No such file"));
+    assert!(fails(absent, TIMEOUT).contains("No such file"));
 }
 
 #[test]
-fn containers_are_joined_with_their_pods_and_images() {
+fn containers_are_joined_with_pods_and_images() {
     let map = |key: &str, value: &str| [(key.to_owned(), value.to_owned())].into();
     let pods = ListPodSandboxResponse {
         items: vec![wire::PodSandbox {
@@ -149,7 +149,7 @@ fn containers_are_joined_with_their_pods_and_images() {
 /// Prints what the runtime of this machine says.
 #[test]
 #[ignore = "needs a CRI socket: cargo test -p tracer --lib container::cri -- --ignored --nocapture"]
-fn a_real_runtime_is_asked() {
+fn lists_this_machines_cri_containers() {
     let (snapshot, problems) = block_on(Snapshot::ask_all(None));
     assert!(problems.is_empty(), "{problems:?}");
     assert!(!snapshot.is_empty(), "no container runs");

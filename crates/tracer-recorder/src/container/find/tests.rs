@@ -2,7 +2,7 @@ use super::*;
 use crate::container::{Files, cri::Snapshot};
 
 /// Two containers whose ids begin alike, one of them in a pod, and one of plain crun.
-fn machine() -> (tempfile::TempDir, tempfile::TempDir, Sources) {
+fn machine() -> (tempfile::TempDir, tempfile::TempDir, MetadataSources) {
     let (cgroups, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (a, b) = (
         format!("ab{}", "0".repeat(62)),
@@ -36,7 +36,7 @@ fn machine() -> (tempfile::TempDir, tempfile::TempDir, Sources) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    let sources = Sources {
+    let sources = MetadataSources {
         files: Files::new(files.path()),
         cri: Snapshot::default(),
         node: None,
@@ -46,7 +46,7 @@ fn machine() -> (tempfile::TempDir, tempfile::TempDir, Sources) {
 }
 
 #[test]
-fn each_selector_means_what_it_should() {
+fn each_selector_finds_its_containers() {
     let (cgroups, _files, sources) = machine();
     let all = walk(cgroups.path(), &sources).unwrap().found;
     let ids: Vec<&str> = all
@@ -77,7 +77,7 @@ fn each_selector_means_what_it_should() {
 }
 
 #[test]
-fn of_those_that_come_later_a_short_text_is_no_id() {
+fn short_text_is_not_an_id_of_later_containers() {
     let (cgroups, _files, sources) = machine();
     let all = walk(cgroups.path(), &sources).unwrap().found;
     let later = |text: &str| {
@@ -90,7 +90,7 @@ fn of_those_that_come_later_a_short_text_is_no_id() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_told() {
+fn unreadable_file_is_reported() {
     let (cgroups, files, sources) = machine();
     fs::write(files.path().join("run/crun/ab/status"), "{").unwrap();
     let search = walk(cgroups.path(), &sources).unwrap();
@@ -98,7 +98,7 @@ fn a_file_that_cannot_be_read_is_told() {
 }
 
 #[test]
-fn selectors_of_nothing_are_refused() {
+fn empty_selectors_are_rejected() {
     for text in ["", "n", "/p", "n/", "a/b/c"] {
         assert!(Selector::pod(text).is_err(), "{text}");
     }
@@ -110,7 +110,7 @@ fn selectors_of_nothing_are_refused() {
 }
 
 #[test]
-fn a_hierarchy_that_is_not_there_is_an_error() {
+fn missing_hierarchy_is_an_error() {
     let (_cgroups, _files, sources) = machine();
     assert!(walk(Path::new("/nonexistent"), &sources).is_err());
 }
@@ -118,8 +118,8 @@ fn a_hierarchy_that_is_not_there_is_an_error() {
 /// Prints every container of this machine, as `record --all` sees it.
 #[test]
 #[ignore = "needs containers: cargo test -p tracer --lib container::find -- --ignored --nocapture"]
-fn a_real_machine_is_searched() {
-    let mut sources = Sources::local();
+fn lists_this_machines_containers() {
+    let mut sources = MetadataSources::local();
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -22,7 +22,7 @@ fn check(path: &str, engine: Engine, driver: Driver, pod: Option<&str>) {
 }
 
 #[test]
-fn units_and_pods_are_told_by_their_paths() {
+fn units_and_pods_are_recognised_by_path() {
     for (path, unit) in [
         ("/system.slice/redis.service", true),
         ("/system.slice", true),
@@ -46,7 +46,7 @@ fn units_and_pods_are_told_by_their_paths() {
 }
 
 #[test]
-fn every_layout_is_understood() {
+fn identifies_containers_in_every_layout() {
     let uid = UID.replace('-', "_");
     let systemd = |qos: &str, scope: &str| {
         let (outer, inner) = if qos.is_empty() {
@@ -168,7 +168,7 @@ fn every_layout_is_understood() {
 }
 
 #[test]
-fn what_is_no_container_is_not_taken_for_one() {
+fn other_cgroups_are_not_containers() {
     for path in [
         "/",
         "/system.slice/nginx.service",
@@ -194,7 +194,7 @@ fn what_is_no_container_is_not_taken_for_one() {
 }
 
 #[test]
-fn static_pods_have_a_hash_for_a_uid() {
+fn static_pod_uid_is_a_hash() {
     let hash = "0123456789abcdef0123456789abcdef";
     for path in [
         format!("/kubepods/burstable/pod{hash}/{ID}"),
@@ -208,14 +208,14 @@ fn static_pods_have_a_hash_for_a_uid() {
 }
 
 #[test]
-fn what_a_user_may_name_is_marked() {
+fn cgroups_in_a_user_slice_are_marked() {
     let path = format!("/user.slice/user-1000.slice/user@1000.service/docker-{ID}.scope");
     assert_eq!(identify(&path).unwrap().user, Some(1000));
     assert_eq!(identify(&format!("/docker/{ID}")).unwrap().user, None);
 }
 
 #[test]
-fn units_are_found() {
+fn finds_systemd_units() {
     for (path, name, cgroup) in [
         (
             "/system.slice/nginx.service",
@@ -248,7 +248,7 @@ fn units_are_found() {
 }
 
 #[test]
-fn cgroups_paths_of_both_kinds_are_read() {
+fn parses_both_kinds_of_cgroups_path() {
     for (text, path) in [
         ("/a/b/", Some("/a/b")),
         (
@@ -274,7 +274,7 @@ fn cgroups_paths_of_both_kinds_are_read() {
 
 proptest::proptest! {
     #[test]
-    fn any_path_is_survived(path in "([a-z@._:-]{0,9}|pod|/|kubepods|kubepods-|\\PC{0,4}|[0-9a-f]{64}|\\.slice|\\.scope|crio-|libpod-|user-1){0,12}") {
+    fn any_path_is_handled(path in "([a-z@._:-]{0,9}|pod|/|kubepods|kubepods-|\\PC{0,4}|[0-9a-f]{64}|\\.slice|\\.scope|crio-|libpod-|user-1){0,12}") {
         let _ = (unit(&path), user(&path), cgroups_path(&path));
         if let Some(identity) = identify(&path) {
             // The container's own cgroup is on the path, and is found again from itself.

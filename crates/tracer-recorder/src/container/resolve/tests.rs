@@ -6,8 +6,8 @@ use crate::container::{Seccomp, cri::CriState};
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const UID: &str = "5a3b8b3e-1a2b-4c5d-8e9f-001122334455";
 
-fn sources(root: &Path) -> Sources {
-    Sources {
+fn sources(root: &Path) -> MetadataSources {
+    MetadataSources {
         files: Files::new(root),
         cri: Snapshot::default(),
         node: Some("node-1".to_owned()),
@@ -36,7 +36,7 @@ fn containerd(root: &Path, pod: &str) -> String {
 }
 
 #[test]
-fn a_pod_of_containerd_is_known_from_files_alone() {
+fn containerd_pod_is_resolved_from_files_alone() {
     let root = tempfile::tempdir().unwrap();
     let path = containerd(root.path(), "web-5d8f9c7b6d-x2x4z");
     let container = resolve(&format!("{path}/below"), &sources(root.path())).unwrap();
@@ -111,24 +111,24 @@ fn crio_labels_come_from_the_sandbox() {
     assert_eq!(container.workload.to_string(), "kube-system/agent/c");
     assert_eq!(
         container.pod.unwrap().owner.unwrap().kind,
-        crate::container::Kind::DaemonSet
+        crate::container::OwnerKind::DaemonSet
     );
     assert_eq!(container.unresolved, Vec::<String>::new());
 }
 
 #[test]
-fn what_is_gone_stays_under_its_cgroup() {
+fn vanished_container_is_named_by_its_cgroup() {
     let root = tempfile::tempdir().unwrap();
     let path = format!("/kubepods/burstable/pod{UID}/{ID}");
     let container = resolve(&path, &sources(root.path())).unwrap();
-    assert_eq!(container.workload, Key::Cgroup(path));
+    assert_eq!(container.workload, WorkloadKey::Cgroup(path));
     assert_eq!(container.pod.unwrap().uid.as_deref(), Some(UID));
     assert!(container.security.is_none() && container.unresolved.len() == 2);
     assert!(resolve("/system.slice/nginx.service", &sources(root.path())).is_none());
 }
 
 #[test]
-fn plain_runc_is_found_by_its_cgroup() {
+fn plain_runc_container_is_found_by_its_cgroup() {
     let root = tempfile::tempdir().unwrap();
     write(
         root.path(),
@@ -145,12 +145,12 @@ fn plain_runc_is_found_by_its_cgroup() {
         (container.id.as_str(), container.cgroup.as_str()),
         ("web", "/t/a")
     );
-    assert_eq!(container.workload, Key::Named("web".to_owned()));
+    assert_eq!(container.workload, WorkloadKey::Named("web".to_owned()));
     assert_eq!(container.unresolved, Vec::<String>::new());
 }
 
 #[test]
-fn a_container_cannot_pass_for_one_of_another_pod() {
+fn container_cannot_impersonate_another_pod() {
     let root = tempfile::tempdir().unwrap();
     containerd(root.path(), "web");
     let other = UID.replace('5', "6");
@@ -164,7 +164,7 @@ fn a_container_cannot_pass_for_one_of_another_pod() {
         ..CriContainer::default()
     }]);
     let container = resolve(&format!("/kubepods/pod{other}/{ID}"), &sources).unwrap();
-    assert!(matches!(container.workload, Key::Cgroup(_)));
+    assert!(matches!(container.workload, WorkloadKey::Cgroup(_)));
     assert!(
         container
             .unresolved
@@ -173,11 +173,11 @@ fn a_container_cannot_pass_for_one_of_another_pod() {
     );
     let user = format!("/user.slice/user-7.slice/user@7.service/docker-{ID}.scope");
     let container = resolve(&user, &sources).unwrap();
-    assert!(matches!(container.workload, Key::User(7, _)) && container.pod.is_none());
+    assert!(matches!(container.workload, WorkloadKey::User(7, _)) && container.pod.is_none());
 }
 
 #[test]
-fn hostile_names_stay_text() {
+fn hostile_names_are_escaped() {
     let root = tempfile::tempdir().unwrap();
     let path = containerd(root.path(), "../../etc\\n\\u001b[2J");
     let container = resolve(&path, &sources(root.path())).unwrap();
@@ -187,7 +187,7 @@ fn hostile_names_stay_text() {
 }
 
 #[test]
-fn a_container_that_is_gone_is_known_by_the_cgroup_that_has_its_id() {
+fn vanished_container_is_found_by_the_id_in_its_cgroup() {
     let root = tempfile::tempdir().unwrap();
     let sources = sources(root.path());
     let container = named("/web-1/container", "web-1", &sources).unwrap();
@@ -212,7 +212,7 @@ fn a_container_that_is_gone_is_known_by_the_cgroup_that_has_its_id() {
 
 /// A bundle with an annotation of many megabytes makes runc's own file as long.
 #[test]
-fn files_that_cannot_be_read_tell_of_a_container_all_the_same() {
+fn unreadable_files_still_reveal_a_container() {
     let root = tempfile::tempdir().unwrap();
     write(root.path(), "/run/runc/web/state.json", "{");
     let found = resolve("/web/below", &sources(root.path())).unwrap();

@@ -34,14 +34,14 @@ fn namespaces(files: &Files) -> Vec<(PathBuf, Engine)> {
 pub(super) fn list(files: &Files) -> Vec<Id> {
     namespaces(files)
         .iter()
-        .flat_map(|(folder, _)| files.ids(folder))
+        .flat_map(|(directory, _)| files.ids(directory))
         .collect()
 }
 
 pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>> {
     let mut found = Vec::new();
-    for (folder, engine) in namespaces(files) {
-        let bundle = folder.join(id.as_str());
+    for (directory, engine) in namespaces(files) {
+        let bundle = directory.join(id.as_str());
         found.extend(
             files
                 .json(&bundle.join("config.json"), None)

@@ -15,8 +15,8 @@ use crate::container::{
 const CONTAINERS: &str = "/var/lib/docker/containers";
 
 pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>> {
-    let folder = Path::new(CONTAINERS).join(id.as_str());
-    let config = match files.json(&folder.join("config.v2.json"), None) {
+    let directory = Path::new(CONTAINERS).join(id.as_str());
+    let config = match files.json(&directory.join("config.v2.json"), None) {
         Ok(Some(config)) => config,
         Ok(None) => return Vec::new(),
         Err(error) => return vec![Err(error)],
@@ -35,7 +35,7 @@ pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>>
             .collect(),
         ..State::new(id)
     };
-    match files.json(&folder.join("hostconfig.json"), None) {
+    match files.json(&directory.join("hostconfig.json"), None) {
         Ok(host) => {
             state.privileged = host
                 .and_then(|host| host.pointer("/Privileged")?.as_bool())

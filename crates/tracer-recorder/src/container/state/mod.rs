@@ -102,7 +102,7 @@ impl State {
 
     /// Whether it can be what is in that cgroup. A user's runtime may speak of that user's cgroups
     /// only.
-    fn is_of(&self, cgroup: &str) -> bool {
+    fn matches_values(&self, cgroup: &str) -> bool {
         let fits = self
             .cgroup
             .as_deref()
@@ -127,31 +127,31 @@ pub struct Lookup {
 
 /// A place where state is kept: one function that reads what is there of an id, and one that lists
 /// ids.
-struct Place {
+struct StateDirectory {
     find: fn(&Files, &Id) -> Vec<Result<State, ContainerError>>,
     /// Ids of containers whose cgroup's path need not tell the id.
     list: fn(&Files) -> Vec<Id>,
 }
 
 /// In order of trust: what comes first is not replaced.
-const PLACES: [Place; 5] = [
-    Place {
+const PLACES: [StateDirectory; 5] = [
+    StateDirectory {
         find: runc::find,
         list: runc::list,
     },
-    Place {
+    StateDirectory {
         find: crun::find,
         list: crun::list,
     },
-    Place {
+    StateDirectory {
         find: containerd::find,
         list: containerd::list,
     },
-    Place {
+    StateDirectory {
         find: docker::find,
         list: |_| Vec::new(),
     },
-    Place {
+    StateDirectory {
         find: storage::find,
         list: |_| Vec::new(),
     },
@@ -164,7 +164,7 @@ pub fn by_id(files: &Files, id: &Id, cgroup: &str) -> Lookup {
         for found in (place.find)(files, id) {
             match found {
                 // Namespaces of containerd may use an id twice: the cgroup decides.
-                Ok(state) if !state.is_of(cgroup) => {}
+                Ok(state) if !state.matches_values(cgroup) => {}
                 Ok(state) => match &mut lookup.state {
                     Some(known) => known.fill(state),
                     None => lookup.state = Some(state),
@@ -186,7 +186,7 @@ pub struct Scan {
 
 impl Scan {
     /// Reads the files of every container.
-    pub fn of(files: &Files) -> Self {
+    pub fn from_files(files: &Files) -> Self {
         let mut scan = Self::default();
         for place in &PLACES {
             let mut ids = (place.list)(files);
@@ -208,7 +208,7 @@ impl Scan {
     pub fn outermost(&self, cgroup: &str) -> Option<&State> {
         let of = |state: &&State| {
             let known = state.cgroup.as_deref();
-            known.is_some_and(|known| is_within(cgroup, known)) && state.is_of(cgroup)
+            known.is_some_and(|known| is_within(cgroup, known)) && state.matches_values(cgroup)
         };
         let depth = |state: &&State| state.cgroup.as_ref().map_or(0, String::len);
         self.states.iter().filter(of).min_by_key(depth)

@@ -18,8 +18,8 @@ const CONTAINERS: [&str; 2] = [
 
 pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>> {
     let mut found = Vec::new();
-    for folder in CONTAINERS.map(Path::new) {
-        let bundle: PathBuf = folder.join(id.as_str()).join("userdata");
+    for directory in CONTAINERS.map(Path::new) {
+        let bundle: PathBuf = directory.join(id.as_str()).join("userdata");
         found.extend(
             files
                 .json(&bundle.join("config.json"), None)
@@ -35,11 +35,11 @@ pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>>
     if found.is_empty() {
         return found;
     }
-    for folder in CONTAINERS.map(Path::new) {
+    for directory in CONTAINERS.map(Path::new) {
         for name in ["containers.json", "volatile-containers.json"] {
             found.extend(
                 files
-                    .json(&folder.join(name), None)
+                    .json(&directory.join(name), None)
                     .map(|list| list.as_ref().and_then(|list| entry(list, id)))
                     .transpose(),
             );

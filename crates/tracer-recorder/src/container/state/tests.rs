@@ -33,8 +33,8 @@ fn state(root: &Path, id: &str, cgroup: &str) -> State {
 }
 
 #[test]
-fn runc_is_read_in_each_of_its_places() {
-    for (folder, engine) in [
+fn reads_runc_state_in_every_location() {
+    for (directory, engine) in [
         ("/run/runc", None),
         ("/run/containerd/runc/k8s.io", Some(Engine::Containerd)),
         ("/run/containerd/runc/moby", Some(Engine::Docker)),
@@ -43,7 +43,7 @@ fn runc_is_read_in_each_of_its_places() {
         for mount in ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"] {
             let root = tempfile::tempdir().unwrap();
             let text = runc_state(&format!("{mount}/t/a"), "/b");
-            write(root.path(), &format!("{folder}/c1/state.json"), &text);
+            write(root.path(), &format!("{directory}/c1/state.json"), &text);
             let state = state(root.path(), "c1", "/t/a");
             assert_eq!(
                 (state.engine, state.runtime),
@@ -59,7 +59,7 @@ fn runc_is_read_in_each_of_its_places() {
 }
 
 #[test]
-fn crun_is_read_with_and_without_its_own_part_of_the_path() {
+fn reads_crun_status_with_either_cgroup_path() {
     for path in ["/t/a", "/t/a/container"] {
         let root = tempfile::tempdir().unwrap();
         write(root.path(), "/run/crun/c1/status", &crun_status(path, "/b"));
@@ -73,7 +73,7 @@ fn crun_is_read_with_and_without_its_own_part_of_the_path() {
 }
 
 #[test]
-fn engines_add_what_they_know() {
+fn engines_add_their_own_metadata() {
     let root = tempfile::tempdir().unwrap();
     let tasks = "/run/containerd/io.containerd.runtime.v2.task";
     write(
@@ -81,15 +81,15 @@ fn engines_add_what_they_know() {
         &format!("{tasks}/moby/{ID}/config.json"),
         &format!(r#"{{"linux":{{"cgroupsPath":"system.slice:docker:{ID}"}}}}"#),
     );
-    let folder = format!("/var/lib/docker/containers/{ID}");
+    let directory = format!("/var/lib/docker/containers/{ID}");
     write(
         root.path(),
-        &format!("{folder}/config.v2.json"),
+        &format!("{directory}/config.v2.json"),
         r#"{"Name":"/web","Image":"sha256:12","Config":{"Image":"nginx:1","Labels":{"a":"b","c":1}}}"#,
     );
     write(
         root.path(),
-        &format!("{folder}/hostconfig.json"),
+        &format!("{directory}/hostconfig.json"),
         r#"{"Privileged":true}"#,
     );
     let found = state(root.path(), ID, &format!("/system.slice/docker-{ID}.scope"));
@@ -107,17 +107,17 @@ fn engines_add_what_they_know() {
 }
 
 #[test]
-fn podman_is_read_from_storage() {
+fn reads_podman_storage() {
     let root = tempfile::tempdir().unwrap();
-    let folder = "/var/lib/containers/storage/overlay-containers";
+    let directory = "/var/lib/containers/storage/overlay-containers";
     write(
         root.path(),
-        &format!("{folder}/{ID}/userdata/config.json"),
+        &format!("{directory}/{ID}/userdata/config.json"),
         "{}",
     );
     write(
         root.path(),
-        &format!("{folder}/containers.json"),
+        &format!("{directory}/containers.json"),
         &format!(
             r#"[7,{{"id":"other"}},{{"id":"{ID}","names":["web"],"image":"12","metadata":"{{\"image-name\":\"nginx:1\"}}"}}]"#
         ),
@@ -132,7 +132,7 @@ fn podman_is_read_from_storage() {
 }
 
 #[test]
-fn one_id_in_two_namespaces_is_told_apart_by_its_cgroup() {
+fn same_id_in_two_namespaces_is_told_apart_by_cgroup() {
     let root = tempfile::tempdir().unwrap();
     for namespace in ["a", "b"] {
         let text = runc_state(
@@ -149,7 +149,7 @@ fn one_id_in_two_namespaces_is_told_apart_by_its_cgroup() {
         state(root.path(), "web", "/b/web").bundle.as_deref(),
         Some(Path::new("/b"))
     );
-    let scan = Scan::of(&Files::new(root.path()));
+    let scan = Scan::from_files(&Files::new(root.path()));
     assert_eq!(scan.states.len(), 2);
     let found = scan.outermost("/a/web/init.scope").unwrap();
     assert_eq!(found.bundle.as_deref(), Some(Path::new("/a")));
@@ -157,7 +157,7 @@ fn one_id_in_two_namespaces_is_told_apart_by_its_cgroup() {
 }
 
 #[test]
-fn a_user_cannot_speak_of_what_is_not_the_users() {
+fn user_files_cannot_describe_system_cgroups() {
     let root = tempfile::tempdir().unwrap();
     let own = nix::unistd::geteuid().as_raw();
     // The file is of whoever runs this test, so only the right user's folder is read.
@@ -168,14 +168,18 @@ fn a_user_cannot_speak_of_what_is_not_the_users() {
         &crun_status("/system.slice/victim", "/b"),
     );
     let files = Files::new(root.path());
-    assert!(Scan::of(&files).outermost("/system.slice/victim").is_none());
+    assert!(
+        Scan::from_files(&files)
+            .outermost("/system.slice/victim")
+            .is_none()
+    );
     let lookup = by_id(&files, &Id::new("c1").unwrap(), "/system.slice/victim");
     assert_eq!(lookup.state, None);
     // And what is the system's is not lent to a user's cgroup of the same name.
-    let folder = format!("/var/lib/docker/containers/{ID}");
+    let directory = format!("/var/lib/docker/containers/{ID}");
     write(
         root.path(),
-        &format!("{folder}/config.v2.json"),
+        &format!("{directory}/config.v2.json"),
         r#"{"Name":"/victim"}"#,
     );
     let cgroup = format!("/user.slice/user-1000.slice/user@1000.service/docker-{ID}.scope");
@@ -183,7 +187,7 @@ fn a_user_cannot_speak_of_what_is_not_the_users() {
 }
 
 #[test]
-fn hostile_files_are_problems_and_no_more() {
+fn hostile_files_are_reported_as_problems() {
     let long = " ".repeat(9 << 20);
     let deep = "[".repeat(200_000);
     for text in [
@@ -212,14 +216,18 @@ fn hostile_files_are_problems_and_no_more() {
         let files = Files::new(root.path());
         let lookup = by_id(&files, &Id::new("c1").unwrap(), "/a");
         assert!(lookup.state.is_some() || !lookup.problems.is_empty());
-        for problem in lookup.problems.iter().chain(&Scan::of(&files).problems) {
+        for problem in lookup
+            .problems
+            .iter()
+            .chain(&Scan::from_files(&files).problems)
+        {
             assert!(!problem.to_string().contains('\n'), "{problem}");
         }
     }
 }
 
 #[test]
-fn a_bundle_that_leads_out_is_not_read() {
+fn bundle_path_cannot_escape_the_root() {
     for bundle in ["/../etc", "relative", "/a/../../b"] {
         let root = tempfile::tempdir().unwrap();
         write(

@@ -11,35 +11,36 @@ use tracer_abi::{
     access::{flag, open},
 };
 
-use super::{Meaning, Session};
+use super::{RowMeaning, Session};
 use crate::bpf::abi_of_class;
 use crate::{
     bpf::{KernelAccess, Mechanism},
-    record::{RecordError, describe, novelty::News},
+    record::{RecordError, convert, discovery::Discovered},
 };
 use syscalls::capability::Capability;
 use tracer_core::recording::{
-    Call, CapabilityUse, FileAccess, FilePath, FileUse, Moment, Peer, SignalDirection, SignalUse,
-    SocketOperation, SocketUse, TraceDirection, TraceUse, Use, Who, estimate,
+    AccessRecord, Actor, CapabilityUse, FileAccess, FilePath, FileUse, FirstAccess, Peer,
+    SignalDirection, SignalUse, SocketOperation, SocketUse, SyscallId, TraceDirection, TraceUse,
+    estimate,
 };
 
 /// `AF_UNIX`.
 const AF_UNIX: u16 = 1;
 
 /// Accesses of instances that are not known yet, which are kept until they are.
-const MOST_WAITING: usize = 65_536;
+const MAX_WAITING: usize = 65_536;
 
 /// Who did what the kernel side tells of, and when.
 #[derive(Clone)]
-pub(super) struct By {
+pub(super) struct AccessContext {
     pub(super) instance: u32,
-    pub(super) who: Who,
-    pub(super) first: Moment,
+    pub(super) who: Actor,
+    pub(super) first: FirstAccess,
 }
 
-impl By {
-    pub(super) fn does<T>(&self, what: T) -> Use<T> {
-        Use {
+impl AccessContext {
+    pub(super) fn does<T>(&self, what: T) -> AccessRecord<T> {
+        AccessRecord {
             what,
             instance: self.instance,
             who: self.who.clone(),
@@ -54,10 +55,11 @@ impl Session {
     /// # Errors
     /// [`RecordError::Probe`] when a map cannot be read.
     pub(super) fn drain_accesses(&mut self) -> Result<(), RecordError> {
-        let waiting = &mut self.waiting_accesses;
-        self.events.drain_accesses(|access| waiting.push(access));
+        let pending_events = &mut self.pending_accesses;
+        self.events
+            .drain_accesses(|access| pending_events.push(access));
         let mut unknown = HashSet::new();
-        if waiting
+        if pending_events
             .iter()
             .any(|access| !self.rows.contains_key(&access.access.row))
         {
@@ -65,17 +67,17 @@ impl Session {
             self.learn(&rows)?;
             unknown = self.unannounced(&rows);
         }
-        for access in std::mem::take(&mut self.waiting_accesses) {
+        for access in std::mem::take(&mut self.pending_accesses) {
             // A row that is not known is of an instance that is not recorded any more, or of one that
             // no notice has told of yet. Unlike a call, an access has no mark: it is told once.
             let Some(meaning) = self.rows.get(&access.access.row).cloned() else {
                 if !unknown.contains(&access.access.row) {
                     continue;
                 }
-                if self.waiting_accesses.len() < MOST_WAITING {
-                    self.waiting_accesses.push(access);
+                if self.pending_accesses.len() < MAX_WAITING {
+                    self.pending_accesses.push(access);
                 } else {
-                    self.early_accesses += 1;
+                    self.accesses_without_row += 1;
                 }
                 continue;
             };
@@ -87,57 +89,58 @@ impl Session {
     }
 
     /// What an instance did may be forgotten by the kernel side.
-    pub(super) fn forget_told(&mut self, instance: u32) -> Result<(), RecordError> {
+    pub(super) fn forget_reported(&mut self, instance: u32) -> Result<(), RecordError> {
         let keys = self.announced.remove(&instance).unwrap_or_default();
         Ok(self.probe.forget_accesses(&keys)?)
     }
 
-    fn take_access(&mut self, meaning: &Meaning, told: KernelAccess) {
+    fn take_access(&mut self, meaning: &RowMeaning, reported: KernelAccess) {
         if let Some(watched) = self.instance_mut(meaning.instance) {
             watched.seen = true;
         }
-        let access = told.access;
-        let call = (access.nr != u32::MAX).then(|| Call {
-            abi: abi_of_class(self.machine, told.abi),
+        let access = reported.access;
+        let call = (access.nr != u32::MAX).then(|| SyscallId {
+            abi: abi_of_class(self.machine, reported.abi),
             nr: access.nr,
         });
-        let by = By {
+        let by = AccessContext {
             instance: meaning.instance,
             who: (meaning.phase, meaning.executable.clone(), call),
-            first: Moment {
+            first: FirstAccess {
                 after_ns: access.time.saturating_sub(self.began_ns),
                 pid: access.pid,
-                comm: describe::text(access.comm.split(|byte| *byte == 0).next().unwrap_or(&[])),
+                comm: convert::text(access.comm.split(|byte| *byte == 0).next().unwrap_or(&[])),
             },
         };
-        match told.kind {
+        match reported.kind {
             AccessKind::Capability => self.take_capability(&by, &access),
             AccessKind::SocketCreate
             | AccessKind::SocketBind
             | AccessKind::SocketConnect
             | AccessKind::SocketListen
-            | AccessKind::SocketAccept => self.take_socket(&by, &told),
-            AccessKind::SignalSend | AccessKind::SignalReceive => self.take_signal(&by, &told),
-            AccessKind::Trace | AccessKind::Traced => self.take_trace(&by, &told),
+            | AccessKind::SocketAccept => self.take_socket(&by, &reported),
+            AccessKind::SignalSend | AccessKind::SignalReceive => self.take_signal(&by, &reported),
+            AccessKind::Trace | AccessKind::Traced => self.take_trace(&by, &reported),
             AccessKind::Mount
             | AccessKind::MoveMount
             | AccessKind::Unmount
-            | AccessKind::PivotRoot => self.take_mount(&by, told),
-            _ => self.take_file(&by, told),
+            | AccessKind::PivotRoot => self.take_mount(&by, reported),
+            _ => self.take_file(&by, reported),
         }
     }
 
     /// Something new: to the workload's profile, so what others did before does not count.
-    pub(super) fn is_news(&mut self, by: &By, what: impl Hash) {
+    pub(super) fn note_discovery(&mut self, by: &AccessContext, what: impl Hash) {
         if estimate::counts(by.who.0, false) {
             let mut hasher = DefaultHasher::new();
             what.hash(&mut hasher);
-            let news = News::Access(hasher.finish());
-            self.novelty.saw(by.instance, news, Instant::now());
+            let instance_events = Discovered::Access(hasher.finish());
+            self.discovery
+                .saw(by.instance, instance_events, Instant::now());
         }
     }
 
-    fn take_capability(&mut self, by: &By, access: &Access) {
+    fn take_capability(&mut self, by: &AccessContext, access: &Access) {
         // An overlay, or another part of the kernel, asked with its own credentials, not the task's;
         // access(2) does so with a copy of them.
         let call = by.who.2.and_then(|call| call.abi.syscall_name(call.nr));
@@ -145,14 +148,14 @@ impl Session {
         {
             return;
         }
-        let capability = Capability::of(u8::try_from(access.values[0]).unwrap_or(u8::MAX));
+        let capability = Capability::from_number(u8::try_from(access.values[0]).unwrap_or(u8::MAX));
         let audited = if access.flags & flag::AUDIT_KNOWN != 0 {
             Some(access.flags & flag::UNAUDITED == 0)
         } else {
             call.filter(|call| only_probes(capability, call))
                 .map(|_| false)
         };
-        self.is_news(by, capability);
+        self.note_discovery(by, capability);
         self.accesses.capabilities.add(by.does(CapabilityUse {
             capability,
             audited,
@@ -160,47 +163,48 @@ impl Session {
         }));
     }
 
-    fn take_signal(&mut self, by: &By, told: &KernelAccess) {
+    fn take_signal(&mut self, by: &AccessContext, reported: &KernelAccess) {
         self.accesses.signals.add(by.does(SignalUse {
-            direction: if told.kind == AccessKind::SignalSend {
+            direction: if reported.kind == AccessKind::SignalSend {
                 SignalDirection::Send
             } else {
                 SignalDirection::Receive
             },
-            signal: u8::try_from(told.access.values[0]).unwrap_or(u8::MAX),
-            peer: peer(&told.access),
+            signal: u8::try_from(reported.access.values[0]).unwrap_or(u8::MAX),
+            peer: peer(&reported.access),
         }));
     }
 
-    fn take_trace(&mut self, by: &By, told: &KernelAccess) {
-        let reads = told.access.values[0] != 0;
+    fn take_trace(&mut self, by: &AccessContext, reported: &KernelAccess) {
+        let reads = reported.access.values[0] != 0;
         self.accesses.traces.add(by.does(TraceUse {
-            direction: match (told.kind == AccessKind::Trace, reads) {
+            direction: match (reported.kind == AccessKind::Trace, reads) {
                 (true, true) => TraceDirection::Read,
                 (true, false) => TraceDirection::Trace,
                 (false, true) => TraceDirection::ReadBy,
                 (false, false) => TraceDirection::TracedBy,
             },
-            peer: peer(&told.access),
+            peer: peer(&reported.access),
         }));
     }
 
-    fn take_socket(&mut self, by: &By, told: &KernelAccess) {
-        let operation = match told.kind {
+    fn take_socket(&mut self, by: &AccessContext, reported: &KernelAccess) {
+        let operation = match reported.kind {
             AccessKind::SocketBind => SocketOperation::Bind,
             AccessKind::SocketConnect => SocketOperation::Connect,
             AccessKind::SocketListen => SocketOperation::Listen,
             AccessKind::SocketAccept => SocketOperation::Accept,
             _ => SocketOperation::Create,
         };
-        let [family, kind, protocol] = told.access.values.map(|value| {
+        let [family, kind, protocol] = reported.access.values.map(|value| {
             // 16 bits each in the kernel.
             u16::try_from(value).unwrap_or(u16::MAX)
         });
-        let address = super::given::address(&told.second);
+        let address = super::resolve::address(&reported.second);
         // A socket with a path in the file system is a file as well: to make one is a hook's business, and to
         // connect to one is nobody's.
-        let is_path = family == AF_UNIX && told.second.get(2..3).is_some_and(|byte| byte != [0]);
+        let is_path =
+            family == AF_UNIX && reported.second.get(2..3).is_some_and(|byte| byte != [0]);
         if let Some(text) = address.as_ref().filter(|_| is_path) {
             let (instance, pid, text) = (by.instance, by.first.pid, text.as_bytes());
             let found = match operation {
@@ -213,17 +217,17 @@ impl Session {
                 _ => None,
             };
             if let Some((path, access)) = found {
-                self.add_file(by, path, access, &told.access, None);
+                self.add_file(by, path, access, &reported.access, None);
             }
         }
-        self.is_news(by, (family, kind, protocol));
+        self.note_discovery(by, (family, kind, protocol));
         self.accesses.sockets.add(by.does(SocketUse {
             family,
             kind,
             protocol,
             operation,
             address,
-            more: told.access.flags & flag::MORE != 0,
+            more: reported.access.flags & flag::MORE != 0,
         }));
     }
 
@@ -231,25 +235,31 @@ impl Session {
         self.probe.mechanisms().files != Some(Mechanism::Exits)
     }
 
-    fn take_file(&mut self, by: &By, told: KernelAccess) {
-        let access = told.access;
+    fn take_file(&mut self, by: &AccessContext, reported: KernelAccess) {
+        let access = reported.access;
         let is_made = matches!(
-            told.kind,
+            reported.kind,
             AccessKind::Create | AccessKind::MakeDirectory | AccessKind::Symlink
         );
         let path = if access.flags & flag::AS_GIVEN != 0 {
             // Of chmod, chown and truncate a link at the end is followed; the name itself is what the
             // others are about.
             let follows = matches!(
-                told.kind,
+                reported.kind,
                 AccessKind::ChangeMode
                     | AccessKind::ChangeOwner
                     | AccessKind::Truncate
                     | AccessKind::Execute
             ) || access.flags & flag::MORE != 0;
-            let path = self.resolve(by.instance, access.pid, &told.first, &told.second, follows);
+            let path = self.resolve(
+                by.instance,
+                access.pid,
+                &reported.first,
+                &reported.second,
+                follows,
+            );
             let is_directory = matches!(
-                told.kind,
+                reported.kind,
                 AccessKind::MakeDirectory | AccessKind::RemoveDirectory
             ) || access.flags & flag::MORE != 0;
             if is_directory {
@@ -258,23 +268,23 @@ impl Session {
                 path
             }
         } else {
-            FilePath::new(told.first)
+            FilePath::new(reported.first)
         };
         if access.flags & flag::AS_GIVEN != 0 {
-            self.renamed_directory(by, told.kind, &path, &access);
+            self.renamed_directory(by, reported.kind, &path, &access);
         }
         let mut access = access;
         if is_made {
             access.flags |= flag::OWNED;
         }
-        let target = (told.kind == AccessKind::Link
-            && !told.second.is_empty()
+        let target = (reported.kind == AccessKind::Link
+            && !reported.second.is_empty()
             && access.flags & flag::AS_GIVEN == 0)
-            .then(|| FilePath::new(told.second));
-        for what in file_accesses(told.kind, access.values[0]) {
+            .then(|| FilePath::new(reported.second));
+        for what in file_accesses(reported.kind, access.values[0]) {
             self.add_file(by, path.clone(), what, &access, target.clone());
         }
-        if told.kind == AccessKind::MapExecutable
+        if reported.kind == AccessKind::MapExecutable
             && access.values[0] & open::READ != 0
             && !self.sees_hooks()
         {
@@ -283,20 +293,32 @@ impl Session {
     }
 
     /// That a name was a directory's is seen when it has its new one.
-    fn renamed_directory(&mut self, by: &By, kind: AccessKind, path: &FilePath, told: &Access) {
+    fn renamed_directory(
+        &mut self,
+        by: &AccessContext,
+        kind: AccessKind,
+        path: &FilePath,
+        reported: &Access,
+    ) {
         /// A process has one, until it has the other.
-        const MOST: usize = 1024;
+        const LIMIT: usize = 1024;
         match kind {
             AccessKind::RenameFrom => {
-                if self.renames.len() >= MOST {
+                if self.renames.len() >= LIMIT {
                     self.renames.clear();
                 }
-                self.renames.insert(told.pid, path.clone());
+                self.renames.insert(reported.pid, path.clone());
             }
             AccessKind::RenameTo => {
-                let from = self.renames.remove(&told.pid);
+                let from = self.renames.remove(&reported.pid);
                 if let Some(from) = from.filter(|_| path.is_directory()) {
-                    self.add_file(by, from.of_directory(), FileAccess::RenameFrom, told, None);
+                    self.add_file(
+                        by,
+                        from.of_directory(),
+                        FileAccess::RenameFrom,
+                        reported,
+                        None,
+                    );
                 }
             }
             _ => {}
@@ -304,7 +326,7 @@ impl Session {
     }
 
     /// The kernel maps a program's interpreter without any call that would tell.
-    fn take_interpreter(&mut self, by: &By, program: &FilePath, access: &Access) {
+    fn take_interpreter(&mut self, by: &AccessContext, program: &FilePath, access: &Access) {
         let Some(interpreter) = self.interpreter(by.instance, by.first.pid, program.as_bytes())
         else {
             return;
@@ -316,10 +338,10 @@ impl Session {
 
     fn add_file(
         &mut self,
-        by: &By,
+        by: &AccessContext,
         path: FilePath,
         access: FileAccess,
-        told: &Access,
+        reported: &Access,
         target: Option<FilePath>,
     ) {
         // A file that is made has any name; which one is told does not matter.
@@ -327,18 +349,18 @@ impl Session {
             access,
             FileAccess::Read | FileAccess::Execute | FileAccess::MapExecutable
         ) {
-            self.is_news(by, (&path, access));
+            self.note_discovery(by, (&path, access));
         } else {
-            self.is_news(by, (path.parent(), access));
+            self.note_discovery(by, (path.parent(), access));
         }
         self.accesses.files.add(by.does(FileUse {
             path,
             access,
             target,
-            owned: told.flags & flag::OWNED != 0,
-            more: told.flags & flag::MORE != 0,
-            truncated: told.flags & (flag::TRUNCATED | flag::SECOND_TRUNCATED) != 0,
-            detached: told.flags & flag::DETACHED != 0,
+            owned: reported.flags & flag::OWNED != 0,
+            more: reported.flags & flag::MORE != 0,
+            truncated: reported.flags & (flag::TRUNCATED | flag::SECOND_TRUNCATED) != 0,
+            detached: reported.flags & flag::DETACHED != 0,
         }));
     }
 }
@@ -347,7 +369,7 @@ impl Session {
 /// larger, for which the kernel looks whether the last pages may be used, and goes on if not
 /// (`cap_vm_enough_memory`, security/commoncap.c).
 fn only_probes(capability: Capability, call: &str) -> bool {
-    const SYS_ADMIN: Capability = Capability::of(21);
+    const SYS_ADMIN: Capability = Capability::from_number(21);
     // Not clone, which needs it to make namespaces.
     const MAPPING: [&str; 9] = [
         "brk", "execve", "execveat", "fork", "mmap", "mmap2", "mprotect", "mremap", "vfork",

@@ -4,13 +4,15 @@ use std::{collections::HashMap, time::Instant};
 
 use tracer_abi::AbiClass;
 
-use super::{Meaning, Session};
+use super::{RowMeaning, Session};
 use crate::bpf::abi_of_class;
 use crate::{
     bpf::{RowValues, SeenRow},
-    record::{RecordError, describe, novelty::News},
+    record::{RecordError, convert, discovery::Discovered},
 };
-use tracer_core::recording::{Call, FirstSeen, Given, Observation, Phase, estimate};
+use tracer_core::recording::{
+    FirstSeen, Observation, ObservedArguments, Phase, SyscallId, estimate,
+};
 
 impl Session {
     /// Reads the marks back: what the ring had no room for is taken in now, without its evidence.
@@ -29,24 +31,27 @@ impl Session {
     }
 
     /// Reads what the calls of a row were given.
-    pub(super) fn read_values(&mut self, row: u32, who: &Meaning) -> Result<(), RecordError> {
+    pub(super) fn read_values(&mut self, row: u32, who: &RowMeaning) -> Result<(), RecordError> {
         let RowValues { seen, cut } = self.probe.values(row)?;
         let seen = seen
             .into_iter()
             .map(|(class, nr, values)| (class, nr, Some(values)));
         let cut = cut.into_iter().map(|(class, nr)| (class, nr, None));
         for (class, nr, values) in seen.chain(cut) {
-            let call = Call {
+            let call = SyscallId {
                 abi: abi_of_class(self.machine, class),
                 nr,
             };
             if let Some(values) = values
                 && estimate::counts(who.phase, who.blocked)
             {
-                self.novelty
-                    .saw(who.instance, News::Values(call, values), Instant::now());
+                self.discovery.saw(
+                    who.instance,
+                    Discovered::Values(call, values),
+                    Instant::now(),
+                );
             }
-            self.observations.add_arguments(Given {
+            self.observations.add_arguments(ObservedArguments {
                 call,
                 instance: who.instance,
                 phase: who.phase,
@@ -74,7 +79,7 @@ impl Session {
                 self.read_values(*number, meaning)?;
             }
         }
-        for (row, class, nr, mark) in self.probe.exotic()? {
+        for (row, class, nr, mark) in self.probe.unindexed()? {
             if let Some(meaning) = rows.get(&row) {
                 self.observe(meaning.clone(), class, nr, mark, None);
             }
@@ -84,7 +89,7 @@ impl Session {
 
     pub(super) fn observe(
         &mut self,
-        who: Meaning,
+        who: RowMeaning,
         class: AbiClass,
         nr: u32,
         mark: u8,
@@ -93,20 +98,20 @@ impl Session {
         if let Some(watched) = self.instance_mut(who.instance) {
             watched.seen = true;
         }
-        let call = Call {
+        let call = SyscallId {
             abi: abi_of_class(self.machine, class),
             nr,
         };
         if estimate::counts(who.phase, who.blocked) {
-            self.novelty
-                .saw(who.instance, News::Call(call), Instant::now());
+            self.discovery
+                .saw(who.instance, Discovered::SyscallId(call), Instant::now());
         }
         self.observations.add(Observation {
             call,
             instance: who.instance,
             phase: who.phase,
             executable: who.executable,
-            blocked: who.blocked.then(|| describe::blocked(mark)),
+            blocked: who.blocked.then(|| convert::blocked(mark)),
             first,
         });
     }
@@ -130,12 +135,12 @@ impl Session {
             let Some(instance) = instance else {
                 continue;
             };
-            let executable = describe::executable(self.probe.executable(row.key.exe)?);
+            let executable = convert::executable(self.probe.executable(row.key.exe)?);
             self.rows.insert(
                 row.number,
-                Meaning {
+                RowMeaning {
                     instance,
-                    phase: describe::phase(row.key.phase),
+                    phase: convert::phase(row.key.phase),
                     executable,
                     blocked: row.key.blocked != 0,
                 },

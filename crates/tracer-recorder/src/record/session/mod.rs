@@ -2,11 +2,11 @@
 //! ([`marks`]).
 
 mod accesses;
-mod given;
 mod marks;
 mod mounts;
 mod notices;
 mod progress;
+mod resolve;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -20,23 +20,23 @@ use tracer_abi::{AbiClass, Event, NoticeKind};
 
 use super::{
     RecordError,
-    assemble::{self, Ending},
-    instance::{Subject, Watched},
-    novelty::Novelty,
+    assemble::{self, FinishedWorkload},
+    discovery::DiscoveryClock,
+    instance::{InstanceInfo, TrackedInstance},
 };
 use crate::{
-    bpf::{Events, KernelAccess, Kind, Probe, ProbeError, Settings},
+    bpf::{CgroupKind, Events, KernelAccess, Probe, ProbeError, Settings},
     cgroup::Cgroup,
-    container::Key,
+    container::WorkloadKey,
 };
 use syscalls::Machine;
 use tracer_core::recording::{
-    Accesses, Blocked, Call, Executable, FilePath, FirstSeen, Losses, Observations, Phase,
-    Recording,
+    Accesses, Blocked, Executable, FilePath, FirstSeen, Losses, Observations, Phase, Recording,
+    SyscallId,
 };
 
 /// How often the watcher is told; more would only flicker.
-const TELL_EVERY: Duration = Duration::from_millis(100);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long after an instance is no longer wanted its rows are given to others: longer than any run
 /// of a kernel program, one of which may hold such a row just now.
@@ -67,7 +67,7 @@ pub struct Progress {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     /// The call.
-    pub call: Call,
+    pub call: SyscallId,
     /// The executable.
     pub executable: Executable,
     /// What it saw.
@@ -77,7 +77,7 @@ pub struct Denial {
 }
 
 /// Who is told how a recording goes.
-pub trait Watcher {
+pub trait ProgressListener {
     /// The recording has begun: `what` is recorded from now on.
     fn began(&mut self, what: &str);
     /// Something that a user should know at once: one line, escaped.
@@ -86,13 +86,13 @@ pub trait Watcher {
     fn ends(&mut self, why: &str);
     /// Called about ten times a second.
     fn progress(&mut self, progress: &Progress);
-    /// A filter stopped a call; only where `Settings::every_blocked` asks for it.
+    /// A filter stopped a call; only where `Settings::report_every_blocked` asks for it.
     fn denied(&mut self, _: Denial) {}
 }
 
 /// What happened to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct News {
+pub(super) struct InstanceEvent {
     /// Which.
     pub(super) instance: u32,
     /// What.
@@ -101,7 +101,7 @@ pub(super) struct News {
 
 /// What a row of marks means to a recording.
 #[derive(Clone, Debug)]
-struct Meaning {
+struct RowMeaning {
     instance: u32,
     phase: Phase,
     executable: Executable,
@@ -116,11 +116,11 @@ pub struct Session {
     /// The kernel's clock at the beginning, in nanoseconds.
     began_ns: u64,
     /// By their numbers.
-    instances: Vec<Watched>,
+    instances: Vec<TrackedInstance>,
     /// Numbers of forgotten instances, for others to have: a recorder may run for months.
     free_numbers: Vec<u32>,
     /// How many there were in all.
-    counted: u64,
+    instances_in_all: u64,
     by_id: HashMap<u64, u32>,
     /// Below which directory found cgroups lie.
     root: PathBuf,
@@ -129,37 +129,37 @@ pub struct Session {
     /// Child cgroups that inherited nothing, found at a checkpoint.
     late_cgroups: u64,
     /// Running processes that there was no room to introduce.
-    not_introduced: u64,
-    rows: HashMap<u32, Meaning>,
+    processes_not_registered: u64,
+    rows: HashMap<u32, RowMeaning>,
     observations: Observations,
     accesses: Accesses,
     /// Accesses of rows that were not known when they came.
-    waiting_accesses: Vec<KernelAccess>,
+    pending_accesses: Vec<KernelAccess>,
     /// What processes gave another name, which is still to come.
     renames: HashMap<u32, FilePath>,
     /// Those that there was no room to keep.
-    early_accesses: u64,
+    accesses_without_row: u64,
     /// Mounts whose texts were not as they should be.
     unreadable_mounts: u64,
     /// By which hashes the kernel side knows what it told, by instance.
     announced: HashMap<u32, Vec<u64>>,
     /// Events of rows that were not known when they came.
-    waiting: Vec<(Event, AbiClass)>,
+    pending_events: Vec<(Event, AbiClass)>,
     /// Events that came before the notice of their instance, and were not kept.
-    early_events: u64,
-    news: Vec<News>,
+    events_without_row: u64,
+    instance_events: Vec<InstanceEvent>,
     /// Whether each call that a filter stops is kept for the watcher.
-    tells_denials: bool,
+    reports_denials: bool,
     denials: Vec<Denial>,
     /// Instances that are not recorded any more, and since when.
     to_release: VecDeque<(Instant, u64)>,
     /// When exits were last needed.
     exits_needed: Instant,
-    novelty: Novelty,
+    discovery: DiscoveryClock,
     /// How many calls are unseen, in a few words, as of the last checkpoint.
     unseen: String,
     /// When the watcher was last told.
-    told: Instant,
+    last_progress: Instant,
     /// Program runs that the kernel skipped, as of the last checkpoint.
     skipped_runs: u64,
 }
@@ -180,30 +180,30 @@ impl Session {
             began_ns: monotonic_ns(),
             instances: Vec::new(),
             free_numbers: Vec::new(),
-            counted: 0,
+            instances_in_all: 0,
             by_id: HashMap::new(),
             root: root.to_owned(),
             watched: HashSet::new(),
             late_cgroups: 0,
-            not_introduced: 0,
+            processes_not_registered: 0,
             rows: HashMap::new(),
             observations: Observations::default(),
             accesses: Accesses::default(),
-            waiting_accesses: Vec::new(),
+            pending_accesses: Vec::new(),
             renames: HashMap::new(),
-            early_accesses: 0,
+            accesses_without_row: 0,
             unreadable_mounts: 0,
             announced: HashMap::new(),
-            waiting: Vec::new(),
-            early_events: 0,
-            news: Vec::new(),
-            tells_denials: settings.every_blocked,
+            pending_events: Vec::new(),
+            events_without_row: 0,
+            instance_events: Vec::new(),
+            reports_denials: settings.report_every_blocked,
             denials: Vec::new(),
             to_release: VecDeque::new(),
             exits_needed: Instant::now(),
-            novelty: Novelty::new(Instant::now()),
+            discovery: DiscoveryClock::new(Instant::now()),
             unseen: String::new(),
-            told: Instant::now(),
+            last_progress: Instant::now(),
             skipped_runs: 0,
         })
     }
@@ -215,11 +215,11 @@ impl Session {
     pub fn watch(
         &mut self,
         cgroup: &Cgroup,
-        subject: Subject,
+        subject: InstanceInfo,
         first_exe: u64,
-        kind: Kind,
+        kind: CgroupKind,
     ) -> Result<u32, RecordError> {
-        let number = self.add(Watched::new(cgroup.clone(), subject, kind));
+        let number = self.add(TrackedInstance::new(cgroup.clone(), subject, kind));
         self.watched.insert(cgroup.id);
         if !self.probe.watch(cgroup.id, cgroup.id, first_exe, kind)? {
             return Err(RecordError::TooManyCgroups);
@@ -231,8 +231,8 @@ impl Session {
         Ok(number)
     }
 
-    fn add(&mut self, watched: Watched) -> u32 {
-        self.counted += 1;
+    fn add(&mut self, watched: TrackedInstance) -> u32 {
+        self.instances_in_all += 1;
         let id = watched.cgroup.id;
         let reused = self.free_numbers.pop();
         let number = match reused.and_then(|number| Some((number, self.instance_mut(number)?))) {
@@ -251,22 +251,22 @@ impl Session {
     }
 
     /// An instance by its number.
-    pub(super) fn instance(&self, number: u32) -> Option<&Watched> {
+    pub(super) fn instance(&self, number: u32) -> Option<&TrackedInstance> {
         self.instances.get(number as usize)
     }
 
-    pub(super) fn instance_mut(&mut self, number: u32) -> Option<&mut Watched> {
+    pub(super) fn instance_mut(&mut self, number: u32) -> Option<&mut TrackedInstance> {
         self.instances.get_mut(number as usize)
     }
 
     /// An instance is one that was asked for, of the workload of that key.
-    pub(super) fn want(&mut self, number: u32, key: Option<&Key>) {
+    pub(super) fn want(&mut self, number: u32, key: Option<&WorkloadKey>) {
         let now = Instant::now();
-        self.novelty.want(number, key, now);
+        self.discovery.want(number, key, now);
         if let Some(watched) = self.instance(number)
-            && !watched.kind.is_to_start()
+            && !watched.kind.is_prestart()
         {
-            self.novelty.begin(now);
+            self.discovery.begin(now);
         }
     }
 
@@ -286,7 +286,7 @@ impl Session {
         &mut self,
         cgroup: &Cgroup,
         first_exe: u64,
-        kind: Kind,
+        kind: CgroupKind,
     ) -> Result<u64, RecordError> {
         let mut new = 0;
         for child in cgroup.descendants().unwrap_or_default() {
@@ -309,14 +309,14 @@ impl Session {
     ///
     /// # Errors
     /// [`RecordError::Probe`] when a map is full.
-    pub fn introduce(
+    pub fn register_process(
         &mut self,
         pid: u32,
         instance: u64,
         executable: &[u8],
     ) -> Result<(), RecordError> {
-        if !self.probe.introduce(pid, instance, executable)? {
-            self.not_introduced += 1;
+        if !self.probe.register_process(pid, instance, executable)? {
+            self.processes_not_registered += 1;
         }
         Ok(())
     }
@@ -334,7 +334,7 @@ impl Session {
     /// Exits are watched only while an instance is under a filter or may be about to be: every call
     /// of the machine pays for it.
     fn leave_exits_when_idle(&mut self) -> Result<(), RecordError> {
-        if self.instances.iter().any(Watched::needs_exits) {
+        if self.instances.iter().any(TrackedInstance::needs_exits) {
             self.watch_exits()?;
         } else if self.probe.watches_exits() && self.exits_needed.elapsed() > EXITS_IDLE {
             self.probe.watch_exits(false)?;
@@ -370,7 +370,7 @@ impl Session {
         // Before its rows are another's.
         self.drain_accesses()?;
         self.end(number)?;
-        self.forget_told(number)?;
+        self.forget_reported(number)?;
         Ok(self.probe.release(&[id], &rows)?)
     }
 
@@ -392,8 +392,8 @@ impl Session {
             self.observations.forget(number);
             self.accesses.forget(number);
         }
-        self.forget_told(number)?;
-        self.novelty.forget(number);
+        self.forget_reported(number)?;
+        self.discovery.forget(number);
         self.by_id.remove(&id);
         self.watched.remove(&id);
         self.free_numbers.push(number);
@@ -429,17 +429,17 @@ impl Session {
     }
 
     /// Whether an instance tried one of these calls.
-    pub(super) fn tried(&self, number: u32, names: &[&str]) -> bool {
+    pub(super) fn attempted(&self, number: u32, names: &[&str]) -> bool {
         let abis = self.machine.abis();
         let calls = abis.into_iter().flat_map(|abi| {
             let numbers = names
                 .iter()
                 .filter_map(move |name| abi.syscall_number(name));
-            numbers.map(move |nr| Call { abi, nr })
+            numbers.map(move |nr| SyscallId { abi, nr })
         });
         calls
             .into_iter()
-            .any(|call| self.observations.tried(number, call))
+            .any(|call| self.observations.attempted(number, call))
     }
 
     /// How many cgroups were found faster than their paths could be kept.
@@ -486,21 +486,24 @@ impl Session {
     ///
     /// # Errors
     /// [`RecordError::Probe`] when a map cannot be read.
-    pub fn finish(mut self, endings: Vec<Ending>) -> Result<Vec<Recording>, RecordError> {
+    pub fn finish(
+        mut self,
+        finished_workloads: Vec<FinishedWorkload>,
+    ) -> Result<Vec<Recording>, RecordError> {
         self.stop()?;
         let counters = self.probe.counters()?;
         let mut losses = self.losses(&counters);
         if counters.accesses_dropped > 0 {
-            losses.accesses += self.probe.untold_accesses()?;
+            losses.accesses += self.probe.unreported_accesses()?;
         }
         Ok(assemble::recordings(
-            endings,
+            finished_workloads,
             &self.instances,
             self.observations,
             self.accesses,
-            &assemble::Whole {
+            &assemble::SessionTotals {
                 machine: self.machine,
-                calls: (self.counted == 1).then_some(counters.calls),
+                calls: (self.instances_in_all == 1).then_some(counters.calls),
                 losses,
                 mechanisms: self.probe.mechanisms().clone(),
             },

@@ -2,7 +2,7 @@
 
 use tracer_abi::{AccessKind, access::flag};
 
-use super::{Session, accesses::By};
+use super::{Session, accesses::AccessContext};
 use crate::bpf::KernelAccess;
 use tracer_core::recording::{FilePath, MountOperation, MountUse};
 
@@ -17,20 +17,20 @@ const MAGIC_MASK: u64 = 0xFFFF_0000;
 
 impl Session {
     /// Takes in a change of the mount tree.
-    pub(super) fn take_mount(&mut self, by: &By, told: KernelAccess) {
-        let flags = told.access.flags;
+    pub(super) fn take_mount(&mut self, by: &AccessContext, reported: KernelAccess) {
+        let flags = reported.access.flags;
         let is_whole = flags & (flag::TRUNCATED | flag::SECOND_TRUNCATED) == 0;
-        let Some(what) = is_whole.then(|| self.mount_use(by, told)).flatten() else {
+        let Some(what) = is_whole.then(|| self.mount_use(by, reported)).flatten() else {
             self.unreadable_mounts += 1;
             return;
         };
-        self.is_news(by, &what);
+        self.note_discovery(by, &what);
         self.accesses.mounts.add(by.does(what));
     }
 
     /// `None` when its texts are not as they should be.
-    fn mount_use(&self, by: &By, told: KernelAccess) -> Option<MountUse> {
-        let flags = told.access.flags;
+    fn mount_use(&self, by: &AccessContext, reported: KernelAccess) -> Option<MountUse> {
+        let flags = reported.access.flags;
         let plain = |operation, target| MountUse {
             operation,
             source: None,
@@ -39,40 +39,44 @@ impl Session {
             flags: 0,
             more: flags & flag::MORE != 0,
         };
-        Some(match told.kind {
-            AccessKind::Mount => self.mount(by, &told)?,
+        Some(match reported.kind {
+            AccessKind::Mount => self.mount(by, &reported)?,
             AccessKind::MoveMount => MountUse {
                 // What was not mounted anywhere has no path.
-                source: (flags & flag::SECOND_DETACHED == 0).then(|| FilePath::new(told.second)),
-                flags: told.access.values[0],
-                ..plain(MountOperation::Mount, FilePath::new(told.first))
+                source: (flags & flag::SECOND_DETACHED == 0)
+                    .then(|| FilePath::new(reported.second)),
+                flags: reported.access.values[0],
+                ..plain(MountOperation::Mount, FilePath::new(reported.first))
             },
             AccessKind::PivotRoot => MountUse {
-                source: Some(FilePath::new(told.second)),
-                ..plain(MountOperation::PivotRoot, FilePath::new(told.first))
+                source: Some(FilePath::new(reported.second)),
+                ..plain(MountOperation::PivotRoot, FilePath::new(reported.first))
             },
             _ if flags & flag::AS_GIVEN != 0 => plain(
                 MountOperation::Unmount,
-                self.led_to(by, &told.first, &told.second),
+                self.led_to(by, &reported.first, &reported.second),
             ),
-            _ => plain(MountOperation::Unmount, FilePath::new(told.first)),
+            _ => plain(MountOperation::Unmount, FilePath::new(reported.first)),
         })
     }
 
     /// What mount(2) was asked for.
-    fn mount(&self, by: &By, told: &KernelAccess) -> Option<MountUse> {
-        let flags = match told.access.values[0] {
+    fn mount(&self, by: &AccessContext, reported: &KernelAccess) -> Option<MountUse> {
+        let flags = match reported.access.values[0] {
             old if old & MAGIC_MASK == MAGIC => old & !MAGIC_MASK,
             flags => flags,
         };
-        let mut texts = told.first.splitn(3, |byte| *byte == 0);
+        let mut texts = reported.first.splitn(3, |byte| *byte == 0);
         let (source, filesystem, last) = (texts.next()?, texts.next()?, texts.next()?);
         let is_new = flags & (MS_REMOUNT | MS_BIND | MS_MOVE | PROPAGATION) == 0;
-        let (target, start) = if told.access.flags & flag::AS_GIVEN == 0 {
-            (FilePath::new(told.second.clone()), last)
+        let (target, start) = if reported.access.flags & flag::AS_GIVEN == 0 {
+            (FilePath::new(reported.second.clone()), last)
         } else {
             let text = last.strip_suffix(b"\0")?;
-            (self.led_to(by, text, &told.second), &told.second[..])
+            (
+                self.led_to(by, text, &reported.second),
+                &reported.second[..],
+            )
         };
         // Its root is a directory, and so is what it lies on (`graft_tree`, fs/namespace.c).
         let target = if is_new {
@@ -108,7 +112,7 @@ impl Session {
     }
 
     /// The file that a text named; where it cannot be found any more, the text put together.
-    fn led_to(&self, by: &By, text: &[u8], start: &[u8]) -> FilePath {
+    fn led_to(&self, by: &AccessContext, text: &[u8], start: &[u8]) -> FilePath {
         let (instance, pid) = (by.instance, by.first.pid);
         self.named(instance, pid, text, start)
             .unwrap_or_else(|| self.resolve(instance, pid, text, start, true))

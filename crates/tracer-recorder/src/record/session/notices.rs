@@ -5,14 +5,14 @@ use std::collections::HashSet;
 
 use tracer_abi::{EXE_UNKNOWN, NoticeKind};
 
-use super::{Denial, News, Session};
+use super::{Denial, InstanceEvent, Session};
 use crate::bpf::abi_of_class;
 use crate::{
     bpf::SeenRow,
     cgroup::Cgroup,
-    record::{RecordError, describe, instance::Watched},
+    record::{RecordError, convert, instance::TrackedInstance},
 };
-use tracer_core::recording::{Call, FirstSeen};
+use tracer_core::recording::{FirstSeen, SyscallId};
 
 impl Session {
     /// Takes in what the ring holds.
@@ -20,10 +20,10 @@ impl Session {
     /// # Errors
     /// [`RecordError::Probe`] when a map cannot be read.
     pub fn drain(&mut self) -> Result<(), RecordError> {
-        let waiting = &mut self.waiting;
+        let pending_events = &mut self.pending_events;
         let mut notices = Vec::new();
         self.events.drain(
-            |event, abi| waiting.push((event, abi)),
+            |event, abi| pending_events.push((event, abi)),
             |notice, kind| notices.push((notice.instance, kind)),
         );
         if let Some(logger) = &mut self.probe.logger {
@@ -35,7 +35,7 @@ impl Session {
         }
         let mut unknown = HashSet::new();
         if self
-            .waiting
+            .pending_events
             .iter()
             .any(|(event, _)| !self.rows.contains_key(&event.row))
         {
@@ -43,12 +43,12 @@ impl Session {
             self.learn(&rows)?;
             unknown = self.unannounced(&rows);
         }
-        for (event, class) in std::mem::take(&mut self.waiting) {
+        for (event, class) in std::mem::take(&mut self.pending_events) {
             let Some(meaning) = self.rows.get(&event.row).cloned() else {
                 // A row's key is written before any event that carries its number: this one is of an
                 // instance that is not recorded any more, or whose notice found the ring full.
                 if unknown.contains(&event.row) {
-                    self.early_events += 1;
+                    self.events_without_row += 1;
                 }
                 continue;
             };
@@ -56,18 +56,18 @@ impl Session {
                 after_ns: event.time.saturating_sub(self.began_ns),
                 pid: event.pid,
                 tid: event.tid,
-                comm: describe::text(event.comm.split(|byte| *byte == 0).next().unwrap_or(&[])),
+                comm: convert::text(event.comm.split(|byte| *byte == 0).next().unwrap_or(&[])),
                 args: event.args,
             };
             let mark = u8::try_from(event.outcome).unwrap_or(u8::MAX);
-            if self.tells_denials && meaning.blocked {
+            if self.reports_denials && meaning.blocked {
                 self.denials.push(Denial {
-                    call: Call {
+                    call: SyscallId {
                         abi: abi_of_class(self.machine, class),
                         nr: event.nr,
                     },
                     executable: meaning.executable.clone(),
-                    saw: describe::blocked(mark),
+                    saw: convert::blocked(mark),
                     seen: first.clone(),
                 });
             }
@@ -79,10 +79,10 @@ impl Session {
 
     /// The rows of instances that no notice has told of yet.
     pub(super) fn unannounced(&self, rows: &[SeenRow]) -> HashSet<u32> {
-        let left: HashSet<u64> = self.to_release.iter().map(|(_, id)| *id).collect();
+        let escaped: HashSet<u64> = self.to_release.iter().map(|(_, id)| *id).collect();
         rows.iter()
             .filter(|row| !self.by_id.contains_key(&row.key.instance))
-            .filter(|row| !left.contains(&row.key.instance))
+            .filter(|row| !escaped.contains(&row.key.instance))
             .map(|row| row.number)
             .collect()
     }
@@ -109,7 +109,7 @@ impl Session {
             }
             _ => {}
         }
-        self.news.push(News { instance, kind });
+        self.instance_events.push(InstanceEvent { instance, kind });
         Ok(())
     }
 
@@ -125,15 +125,15 @@ impl Session {
             Some((path, false)) => path,
             Some((_, true)) | None => format!("/cgroup-{id}").into_bytes(),
         };
-        let instance = self.add(Watched::found(Cgroup::found(id, &self.root, &path)));
+        let instance = self.add(TrackedInstance::found(Cgroup::found(id, &self.root, &path)));
         let kind = NoticeKind::Made;
-        self.news.push(News { instance, kind });
+        self.instance_events.push(InstanceEvent { instance, kind });
         Ok(())
     }
 
     /// What has happened since it was last asked.
-    pub(in crate::record) fn news(&mut self) -> Vec<News> {
-        std::mem::take(&mut self.news)
+    pub(in crate::record) fn instance_events(&mut self) -> Vec<InstanceEvent> {
+        std::mem::take(&mut self.instance_events)
     }
 
     /// A cgroup whose making was under way at the very moment its parent began to be watched may

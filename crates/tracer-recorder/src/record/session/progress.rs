@@ -5,8 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Progress, Session, TELL_EVERY, Watcher};
-use crate::record::{RecordError, instance::Watched};
+use super::{PROGRESS_INTERVAL, Progress, ProgressListener, Session};
+use crate::record::{RecordError, instance::TrackedInstance};
 use tracer_core::recording::{Losses, estimate};
 
 impl Session {
@@ -25,22 +25,22 @@ impl Session {
 
     pub(super) fn seems_stable(&mut self, span: Duration) -> bool {
         let runs = self
-            .novelty
+            .discovery
             .wanted()
-            .any(|number| self.instance(number).is_some_and(Watched::runs));
-        let quiet = self.novelty.quiet(runs, Instant::now());
+            .any(|number| self.instance(number).is_some_and(TrackedInstance::runs));
+        let quiet = self.discovery.quiet(runs, Instant::now());
         estimate::until_stable(span, quiet) == Some(Duration::ZERO)
     }
 
     /// How many calls are unseen, when one workload is recorded: several have nothing in common.
     pub(super) fn estimate(&self) -> String {
-        if !self.novelty.is_one_workload() {
+        if !self.discovery.is_one_workload() {
             return String::new();
         }
         // Of what the kernel side found, a folder for others has no calls and is no instance.
-        let is_one = |watched: &Watched| watched.seen || !watched.found;
+        let is_one = |watched: &TrackedInstance| watched.seen || !watched.found;
         let instances: BTreeSet<_> = self
-            .novelty
+            .discovery
             .wanted()
             .filter(|number| self.instance(*number).is_some_and(is_one))
             .collect();
@@ -48,7 +48,7 @@ impl Session {
     }
 
     /// Tells the watcher of each call that a filter stopped since it was last told.
-    pub(in crate::record) fn tell_denials(&mut self, watcher: &mut dyn Watcher) {
+    pub(in crate::record) fn report_denials(&mut self, watcher: &mut dyn ProgressListener) {
         for denial in std::mem::take(&mut self.denials) {
             watcher.denied(denial);
         }
@@ -58,10 +58,10 @@ impl Session {
     ///
     /// # Errors
     /// [`RecordError::Probe`] when a map cannot be read.
-    pub fn tell(&mut self, watcher: &mut dyn Watcher) -> Result<(), RecordError> {
-        if self.told.elapsed() >= TELL_EVERY {
+    pub fn tell(&mut self, watcher: &mut dyn ProgressListener) -> Result<(), RecordError> {
+        if self.last_progress.elapsed() >= PROGRESS_INTERVAL {
             watcher.progress(&self.progress()?);
-            self.told = Instant::now();
+            self.last_progress = Instant::now();
         }
         Ok(())
     }
@@ -72,8 +72,8 @@ impl Session {
         Ok(Progress {
             distinct: self.observations.len(),
             calls: counters.calls,
-            new_in_last_minute: self.novelty.in_last_minute(now),
-            since_last_new: self.novelty.last().map(|at| now.duration_since(at)),
+            new_in_last_minute: self.discovery.in_last_minute(now),
+            since_last_new: self.discovery.last().map(|at| now.duration_since(at)),
             losses: self.losses(&counters),
             unseen: self.unseen.clone(),
         })
@@ -81,11 +81,11 @@ impl Session {
 
     pub(super) fn losses(&self, counters: &tracer_abi::Counters) -> Losses {
         Losses {
-            events: counters.events_dropped + self.events.malformed() + self.early_events,
+            events: counters.events_dropped + self.events.malformed() + self.events_without_row,
             executables: counters.rows_full
                 + counters.processes_full
                 + counters.executables_full
-                + self.not_introduced,
+                + self.processes_not_registered,
             calls: counters.calls_lost + counters.exotic_full,
             cgroups: counters.cgroups_full + self.late_cgroups,
             program_runs: self.skipped_runs,
@@ -94,7 +94,7 @@ impl Session {
             values: counters.values_lost,
             accesses: counters.accesses_lost
                 + self.events.malformed_accesses()
-                + self.early_accesses
+                + self.accesses_without_row
                 + self.unreadable_mounts,
         }
     }

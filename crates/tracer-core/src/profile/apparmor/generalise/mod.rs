@@ -4,8 +4,8 @@
 //! glob the paths that it came from. What is executed is never generalised: the same name in another
 //! place would be another program.
 
-mod names;
-mod vary;
+mod name_patterns;
+mod siblings;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -115,7 +115,7 @@ impl fmt::Display for Reason {
 
 /// What is known of a path.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Facts {
+pub(super) struct PathInfo {
     /// What it takes.
     pub(super) permissions: Permissions,
     /// The runs that used it.
@@ -128,23 +128,23 @@ pub(super) struct Facts {
 
 /// What a path became, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct General {
+pub(super) struct GeneralisedPath {
     pub(super) pattern: Pattern,
     pub(super) reasons: BTreeSet<Reason>,
 }
 
 /// What each path becomes. `runs` are all that were recorded.
 pub(super) fn generalise(
-    paths: &BTreeMap<FilePath, Facts>,
+    paths: &BTreeMap<FilePath, PathInfo>,
     runs: &BTreeSet<u32>,
     policy: Policy,
-) -> BTreeMap<FilePath, General> {
+) -> BTreeMap<FilePath, GeneralisedPath> {
     let mut general: BTreeMap<_, _> = paths
         .keys()
         .map(|path| {
             let pattern = Pattern::literal(path);
             let reasons = BTreeSet::new();
-            (path.clone(), General { pattern, reasons })
+            (path.clone(), GeneralisedPath { pattern, reasons })
         })
         .collect();
     if policy == Policy::None {
@@ -152,11 +152,11 @@ pub(super) fn generalise(
     }
     for (path, facts) in paths {
         if let Some(one) = general.get_mut(path) {
-            names::generalise(one, facts);
+            name_patterns::generalise(one, facts);
         }
     }
     let by_name = general.clone();
-    vary::generalise(&mut general, paths, runs, policy);
+    siblings::generalise(&mut general, paths, runs, policy);
     keep_programs(&mut general, &by_name, paths);
     general
 }
@@ -164,9 +164,9 @@ pub(super) fn generalise(
 /// Takes back globs by which programs and libraries could be written that were only executed or
 /// mapped: first to what the names by themselves tell, then to the paths.
 fn keep_programs(
-    general: &mut BTreeMap<FilePath, General>,
-    by_name: &BTreeMap<FilePath, General>,
-    paths: &BTreeMap<FilePath, Facts>,
+    general: &mut BTreeMap<FilePath, GeneralisedPath>,
+    by_name: &BTreeMap<FilePath, GeneralisedPath>,
+    paths: &BTreeMap<FilePath, PathInfo>,
 ) {
     let programs: Vec<_> = paths
         .iter()
@@ -185,7 +185,7 @@ fn keep_programs(
         }
         *one = match by_name.get(path) {
             Some(before) if !opens(&before.pattern) => before.clone(),
-            _ => General {
+            _ => GeneralisedPath {
                 pattern: Pattern::literal(path),
                 reasons: BTreeSet::new(),
             },

@@ -1,7 +1,7 @@
 //! The rules of a filter, call by call, for those who compare or explain it.
 
 use super::{Filter, Verdict, rule::Test};
-use crate::{profile::seccomp::oci::Condition, recording::Call};
+use crate::{profile::seccomp::oci::Condition, recording::SyscallId};
 use syscalls::Abi;
 
 /// A rule that decides some or all calls of a number.
@@ -28,7 +28,7 @@ impl Filter {
 
     /// The rules of a number in the order in which they were added, which is not the one in which they are
     /// asked: [`evaluate`](Self::evaluate) knows that. None where the answer does not depend on rules.
-    pub fn decisions(&self, call: Call) -> Vec<Decision> {
+    pub fn decisions(&self, call: SyscallId) -> Vec<Decision> {
         self.rules(call)
             .map(|rule| Decision {
                 entry: rule.entry,

@@ -44,13 +44,13 @@ use std::collections::BTreeMap;
 
 pub use decision::Decision;
 pub use host::{Host, Libseccomp, Runtime};
-pub use partial::{Possible, Register};
+pub use partial::{PossibleVerdicts, Register};
 pub use program::{Instruction, TooLong};
 pub use refusal::Refusal;
 pub use verdict::Verdict;
 
 use super::{model::filtered_as, oci::OciSeccomp};
-use crate::recording::Call;
+use crate::recording::SyscallId;
 use compile::{Compiled, Table};
 use rule::Rule;
 use syscalls::{Abi, errno};
@@ -113,7 +113,7 @@ impl Filter {
     }
 
     /// What happens to a call.
-    pub fn evaluate(&self, call: Call, args: [u64; 6]) -> Outcome {
+    pub fn evaluate(&self, call: SyscallId, args: [u64; 6]) -> Outcome {
         let by = |verdict, decider| Outcome {
             verdict,
             decider,
@@ -138,7 +138,7 @@ impl Filter {
     }
 
     /// The rules of a number, where rules decide.
-    fn rules(&self, call: Call) -> impl Iterator<Item = &Rule> {
+    fn rules(&self, call: SyscallId) -> impl Iterator<Item = &Rule> {
         let table = self.tables.get(&filtered_as(native(call)));
         let rules = table.and_then(|table| table.get(&call.nr));
         let rules = rules.filter(|_| !self.is_beyond(call));
@@ -146,7 +146,7 @@ impl Filter {
     }
 
     /// Whether runc's stub answers. It tells x32 by the bit alone, so -1 is of x32 to it.
-    fn is_beyond(&self, call: Call) -> bool {
+    fn is_beyond(&self, call: SyscallId) -> bool {
         const X32_BIT: u32 = 1 << 30;
         let abi = match native(call).abi {
             Abi::X86_64 if call.nr & X32_BIT != 0 => Abi::X32,
@@ -165,10 +165,10 @@ impl Filter {
 }
 
 /// A filter sees no difference between x86-64 and x32 but in the number.
-fn native(call: Call) -> Call {
+fn native(call: SyscallId) -> SyscallId {
     let abi = match call.abi {
         Abi::X32 => Abi::X86_64,
         abi => abi,
     };
-    Call { abi, ..call }
+    SyscallId { abi, ..call }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     profile::seccomp::{evaluate::Verdict, oci::Operator},
-    recording::Call,
+    recording::SyscallId,
 };
 
 /// What is known of a register.
@@ -35,7 +35,7 @@ impl Register {
 
 /// What may happen to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Possible {
+pub struct PossibleVerdicts {
     /// What the filter may return, with what would decide.
     pub verdicts: BTreeMap<Verdict, Decider>,
     /// The arguments whose unknown bits it depends on, from 0.
@@ -47,7 +47,11 @@ impl Filter {
     ///
     /// Never too little: each verdict that some values of the unknown bits lead to is there. Where rules
     /// hide one another there may be one too many.
-    pub fn possible(&self, call: Call, registers: &[Register; 6]) -> Possible {
+    pub fn possible_verdicts(
+        &self,
+        call: SyscallId,
+        registers: &[Register; 6],
+    ) -> PossibleVerdicts {
         let args = registers.map(|register| register.value);
         let rules = self.rules(call);
         let unsure = |rule: &Rule| -> BTreeSet<usize> {
@@ -66,7 +70,7 @@ impl Filter {
             .collect();
         if may_match.iter().all(|(_, unsure)| unsure.is_empty()) {
             let outcome = self.evaluate(call, args);
-            return Possible {
+            return PossibleVerdicts {
                 verdicts: [(outcome.verdict, outcome.decider)].into(),
                 depends_on: BTreeSet::new(),
             };
@@ -88,7 +92,7 @@ impl Filter {
         } else {
             BTreeSet::new()
         };
-        Possible {
+        PossibleVerdicts {
             verdicts,
             depends_on,
         }

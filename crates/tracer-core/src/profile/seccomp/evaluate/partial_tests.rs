@@ -13,7 +13,7 @@ const HOST: Host = Host {
     libseccomp: Libseccomp::Newest,
 };
 
-const PRCTL: Call = Call {
+const PRCTL: SyscallId = SyscallId {
     abi: Abi::X86_64,
     nr: 157,
 };
@@ -62,7 +62,7 @@ pub(crate) fn profile() -> impl Strategy<Value = OciSeccomp> {
 
 proptest! {
     #[test]
-    fn nothing_else_happens(profile in profile(), args in [value(), value(), value()], known in [value(), value(), value()]) {
+    fn possible_verdicts_include_the_actual_one(profile in profile(), args in [value(), value(), value()], known in [value(), value(), value()]) {
         let Ok(filter) = Filter::new(&profile, HOST) else {
             return Ok(());
         };
@@ -72,15 +72,15 @@ proptest! {
             *register = Register { known, value: register.value & known };
         }
         let happens = filter.evaluate(PRCTL, args).verdict;
-        let possible = filter.possible(PRCTL, &registers);
+        let possible = filter.possible_verdicts(PRCTL, &registers);
         prop_assert!(possible.verdicts.contains_key(&happens), "{:?} {:?}", happens, possible);
-        let whole = filter.possible(PRCTL, &args.map(Register::whole));
+        let whole = filter.possible_verdicts(PRCTL, &args.map(Register::whole));
         prop_assert!(whole.verdicts.keys().eq([&happens]) && whole.depends_on.is_empty());
     }
 }
 
 #[test]
-fn the_register_that_is_missing_is_named() {
+fn missing_register_is_named() {
     let entry = |index, value| Entry {
         names: vec!["prctl".to_owned()],
         action: Action::Allow,
@@ -105,17 +105,17 @@ fn the_register_that_is_missing_is_named() {
     let of = |option| {
         let mut registers = [Register::default(); 6];
         registers[0] = Register::whole(option);
-        filter.possible(PRCTL, &registers)
+        filter.possible_verdicts(PRCTL, &registers)
     };
     assert!(of(36).verdicts.keys().eq([&Verdict::Allow]));
     let other = of(15);
     assert_eq!(other.verdicts.len(), 2);
     assert_eq!(other.depends_on, [1].into());
     assert_eq!(filter.decisions(PRCTL).len(), 2);
-    let read = Call {
+    let read = SyscallId {
         abi: Abi::X86_64,
         nr: 0,
     };
-    let unknown = filter.possible(read, &[Register::default(); 6]);
+    let unknown = filter.possible_verdicts(read, &[Register::default(); 6]);
     assert!(unknown.verdicts.keys().eq([&Verdict::Errno(1)]));
 }

@@ -18,7 +18,7 @@ use super::{
 use syscalls::{Abi, errno};
 
 /// Most instructions that the kernel takes (`BPF_MAXINSNS`, include/uapi/linux/bpf_common.h).
-const MOST: usize = 4096;
+const LIMIT: usize = 4096;
 
 /// `struct seccomp_data` (include/uapi/linux/seccomp.h): the number, the architecture, then the address of
 /// the call and the arguments. Every machine that is known here is little-endian.
@@ -52,7 +52,7 @@ pub struct Instruction {
 
 /// A filter that the kernel would not take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the profile makes a filter of {0} instructions, and the kernel takes {MOST}")]
+#[error("the profile makes a filter of {0} instructions, and the kernel takes {LIMIT}")]
 pub struct TooLong(pub usize);
 
 impl Filter {
@@ -358,7 +358,7 @@ impl Code {
     }
 
     fn finish(self) -> Result<Vec<Instruction>, TooLong> {
-        if self.instructions.len() > MOST {
+        if self.instructions.len() > LIMIT {
             return Err(TooLong(self.instructions.len()));
         }
         Ok(self.instructions)

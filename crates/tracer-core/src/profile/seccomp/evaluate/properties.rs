@@ -106,7 +106,7 @@ fn refuses_well(profile: &SeccompProfile) {
         for abi in profile.architectures() {
             let of = |name: &str| {
                 let nr = abi.syscall_number(name)?;
-                Some(filter.evaluate(Call { abi, nr }, [0; 6]).verdict)
+                Some(filter.evaluate(SyscallId { abi, nr }, [0; 6]).verdict)
             };
             for name in profile.refused() {
                 assert!(
@@ -123,7 +123,7 @@ fn refuses_well(profile: &SeccompProfile) {
             } else {
                 999
             };
-            let outcome = filter.evaluate(Call { abi, nr: unknown }, [0; 6]);
+            let outcome = filter.evaluate(SyscallId { abi, nr: unknown }, [0; 6]);
             assert_eq!(
                 outcome.verdict,
                 Verdict::Errno(38),
@@ -137,7 +137,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn what_ran_runs_again(seen in seen(), options in options()) {
+    fn recorded_calls_are_allowed(seen in seen(), options in options()) {
         let recording = recording(&seen);
         let recordings = [recording];
         let profile = SeccompProfile::from_recordings(&recordings, &options).unwrap();
@@ -152,7 +152,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn what_was_given_may_be_given_again(
+    fn recorded_arguments_are_allowed(
         recording in prop_oneof![strategy::recording(), given_arguments()],
         options in options(),
     ) {
@@ -163,7 +163,7 @@ proptest! {
 }
 
 #[test]
-fn the_fixture_runs_again() {
+fn fixture_calls_are_allowed() {
     let recordings = [mixed()];
     let profile = SeccompProfile::from_recordings(&recordings, &Default::default()).unwrap();
     runs_again(&recordings[0], &profile, ExecPolicy::default());

@@ -52,12 +52,12 @@ fn errno(name: &str, number: u32, args: &[(u32, Operator, u64, u64)]) -> Entry {
     }
 }
 
-fn call(abi: Abi, name: &str) -> Call {
+fn call(abi: Abi, name: &str) -> SyscallId {
     let nr = abi.syscall_number(name).unwrap();
-    Call { abi, nr }
+    SyscallId { abi, nr }
 }
 
-fn on(host: Host, profile: &OciSeccomp, call: Call, args: &[u64]) -> Outcome {
+fn on(host: Host, profile: &OciSeccomp, call: SyscallId, args: &[u64]) -> Outcome {
     let mut six = [0; 6];
     six[..args.len()].copy_from_slice(args);
     Filter::new(profile, host).unwrap().evaluate(call, six)
@@ -76,7 +76,7 @@ fn refused(syscalls: Vec<Entry>, host: Host) -> Refusal {
 const EPERM: Verdict = Verdict::Errno(1);
 
 #[test]
-fn operators_compare_all_64_bits_without_sign() {
+fn operators_compare_64_bits_unsigned() {
     use Operator::{Eq, Ge, Gt, Le, Lt, MaskedEq, Ne};
     const BIG: u64 = 0x1_0000_0005;
     for (op, value, two, holds, fails) in [
@@ -107,7 +107,7 @@ fn operators_compare_all_64_bits_without_sign() {
 }
 
 #[test]
-fn a_32_bit_abi_compares_the_lower_half_and_x32_is_one() {
+fn abis_of_32_bits_compare_the_lower_half() {
     let entries = vec![entry(
         "read",
         Action::Allow,
@@ -126,7 +126,7 @@ fn a_32_bit_abi_compares_the_lower_half_and_x32_is_one() {
 }
 
 #[test]
-fn a_value_outside_of_its_mask_is_cut_to_it() {
+fn masked_value_is_cut_to_its_mask() {
     // The runtime-spec's `value & arg == valueTwo` would never hold.
     let entries = || {
         vec![entry(
@@ -157,7 +157,7 @@ fn conditions_on_different_arguments_must_all_hold() {
 }
 
 #[test]
-fn two_conditions_on_one_argument_make_all_of_them_alternatives() {
+fn repeated_argument_makes_conditions_alternatives() {
     let three = [
         (0, Operator::Eq, 1, 0),
         (0, Operator::Eq, 2, 0),
@@ -170,7 +170,7 @@ fn two_conditions_on_one_argument_make_all_of_them_alternatives() {
 }
 
 #[test]
-fn crun_heeds_six_conditions() {
+fn crun_reads_at_most_six_conditions() {
     let mut seven: Vec<_> = (0..6).map(|index| (index, Operator::Eq, 1, 0)).collect();
     seven.push((0, Operator::Eq, 9, 0));
     let profile = profile(&[], vec![entry("read", Action::Allow, &seven)]);
@@ -181,7 +181,7 @@ fn crun_heeds_six_conditions() {
 }
 
 #[test]
-fn the_first_rule_without_a_condition_decides() {
+fn first_unconditional_rule_decides() {
     let condition = [(0, Operator::Eq, 1, 0)];
     for entries in [
         vec![
@@ -202,7 +202,7 @@ fn the_first_rule_without_a_condition_decides() {
 }
 
 #[test]
-fn what_the_default_says_overrides_nothing() {
+fn rule_equal_to_the_default_is_ignored() {
     // Number and all: EPERM is the default here, EINVAL is not.
     let entries = |number| {
         vec![
@@ -215,7 +215,7 @@ fn what_the_default_says_overrides_nothing() {
 }
 
 #[test]
-fn among_rules_with_conditions_the_order_is_not_the_profiles() {
+fn conditional_rules_follow_libseccomps_order() {
     // Podman's default: AF_VSOCK is refused, all but AF_NETLINK is allowed.
     let vsock = || errno("socket", 97, &[(0, Operator::Eq, 40, 0)]);
     let others = || entry("socket", Action::Allow, &[(0, Operator::Ne, 16, 0)]);
@@ -242,7 +242,7 @@ fn among_rules_with_conditions_the_order_is_not_the_profiles() {
 }
 
 #[test]
-fn libseccomp_refuses_what_contradicts_itself() {
+fn libseccomp_rejects_contradictions() {
     let one = [(0, Operator::Eq, 1, 0)];
     let more = [(0, Operator::Eq, 1, 0), (1, Operator::Eq, 2, 0)];
     for (first, second) in [(&one[..], &one[..]), (&more, &one)] {
@@ -269,7 +269,7 @@ fn libseccomp_refuses_what_contradicts_itself() {
 }
 
 #[test]
-fn an_abi_that_is_not_listed_kills_but_the_runtimes_own_is_there() {
+fn unlisted_abis_are_killed_except_the_native_one() {
     let only_i386 = profile(&["SCMP_ARCH_X86"], vec![entry("read", Action::Allow, &[])]);
     for (call, expected, decider) in [
         (call(Abi::X86_64, "read"), Verdict::Allow, Decider::Entry(0)),
@@ -286,7 +286,7 @@ fn an_abi_that_is_not_listed_kills_but_the_runtimes_own_is_there() {
         ),
         // Number -5 is taken for x32, -1 is what a tracer sets to skip a call.
         (
-            Call {
+            SyscallId {
                 abi: Abi::X86_64,
                 nr: u32::MAX - 4,
             },
@@ -294,7 +294,7 @@ fn an_abi_that_is_not_listed_kills_but_the_runtimes_own_is_there() {
             Decider::Architecture,
         ),
         (
-            Call {
+            SyscallId {
                 abi: Abi::X86_64,
                 nr: u32::MAX,
             },
@@ -312,7 +312,7 @@ fn an_abi_that_is_not_listed_kills_but_the_runtimes_own_is_there() {
 }
 
 #[test]
-fn a_name_holds_in_every_listed_abi() {
+fn name_applies_to_every_listed_abi() {
     let profile = profile(
         &["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
         vec![
@@ -335,7 +335,7 @@ fn a_name_holds_in_every_listed_abi() {
 }
 
 #[test]
-fn i386_multiplexers_go_with_the_calls_they_stand_for() {
+fn i386_multiplexers_follow_the_calls_they_stand_for() {
     let socket = [(0, Operator::Eq, 2, 0), (2, Operator::Eq, 6, 0)];
     let profile = profile(
         &["SCMP_ARCH_X86"],
@@ -360,7 +360,7 @@ fn i386_multiplexers_go_with_the_calls_they_stand_for() {
 }
 
 #[test]
-fn runc_answers_enosys_above_what_is_named() {
+fn runc_returns_enosys_above_the_named_calls() {
     let listed = profile(
         &["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"],
         vec![
@@ -369,7 +369,7 @@ fn runc_answers_enosys_above_what_is_named() {
             errno("statx", 1, &[]),
         ],
     );
-    let of = |host, abi, nr| on(host, &listed, Call { abi, nr }, &[]);
+    let of = |host, abi, nr| on(host, &listed, SyscallId { abi, nr }, &[]);
     let enosys = Verdict::Errno(38);
     // statx is 332, and 383 on i386.
     for (abi, last) in [(Abi::X86_64, 332), (Abi::I386, 383)] {
@@ -382,7 +382,7 @@ fn runc_answers_enosys_above_what_is_named() {
         &[],
         vec![entry("read", Action::Allow, &[]), errno("statx", 5, &[])],
     );
-    let beyond = Call {
+    let beyond = SyscallId {
         abi: Abi::X86_64,
         nr: 999,
     };
@@ -395,7 +395,7 @@ fn runc_answers_enosys_above_what_is_named() {
 }
 
 #[test]
-fn names_do_nothing_where_they_are_not_known() {
+fn unknown_names_have_no_effect() {
     let profile = profile(
         &[],
         ["read", "mmap2", "mseal", "cachestat", "no_such_call"]
@@ -416,7 +416,7 @@ fn names_do_nothing_where_they_are_not_known() {
 }
 
 #[test]
-fn actions_mean_what_the_library_makes_of_them() {
+fn actions_follow_libseccomp() {
     for (action, number, expected) in [
         (Action::Kill, None, Verdict::KillThread),
         (Action::KillThread, None, Verdict::KillThread),
@@ -443,7 +443,7 @@ fn actions_mean_what_the_library_makes_of_them() {
 }
 
 #[test]
-fn what_runtimes_refuse_is_refused() {
+fn profiles_that_runtimes_refuse_are_refused() {
     let allow_1 = || {
         vec![Entry {
             errno_ret: Some(1),

@@ -14,11 +14,11 @@ use crate::{
         oci::OciSeccomp,
         properties::{options, seen},
     },
-    recording::Call,
+    recording::SyscallId,
 };
 
 /// What the kernel would make of it.
-fn run(program: &[Instruction], call: Call, args: [u64; 6]) -> u32 {
+fn run(program: &[Instruction], call: SyscallId, args: [u64; 6]) -> u32 {
     let (mut at, mut value) = (0, 0);
     loop {
         let Instruction {
@@ -83,7 +83,7 @@ fn does_the_same(profile: &OciSeccomp, args: [u64; 6]) {
         for abi in abis {
             let known = abi.syscalls().map(|(nr, _)| nr);
             for nr in known.chain([999, (1 << 30) + 999, u32::MAX, u32::MAX - 4]) {
-                let call = Call { abi, nr };
+                let call = SyscallId { abi, nr };
                 let says = filter.evaluate(call, args);
                 assert_eq!(
                     run(&program, call, args),
@@ -99,14 +99,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn of_rules_with_conditions(profile in profile(), args in [value(), value(), value()]) {
+    fn program_agrees_on_conditional_rules(profile in profile(), args in [value(), value(), value()]) {
         for host in hosts() {
             let Ok(filter) = Filter::new(&profile, host) else {
                 return Ok(());
             };
             let program = filter.program().unwrap();
             let args = [args[0], args[1], args[2], 0, 0, 0];
-            let prctl = Call { abi: Abi::X86_64, nr: 157 };
+            let prctl = SyscallId { abi: Abi::X86_64, nr: 157 };
             let says = filter.evaluate(prctl, args);
             prop_assert_eq!(run(&program, prctl, args), returned(says.verdict), "{:?}", says);
         }
@@ -117,14 +117,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn of_our_own_profiles(seen in seen(), options in options(), args in [value(), value(), value()]) {
+    fn program_agrees_on_generated_profiles(seen in seen(), options in options(), args in [value(), value(), value()]) {
         let made = SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap();
         does_the_same(&OciSeccomp::from(&made), [args[0], args[1], args[2], 0, 0, 0]);
     }
 }
 
 #[test]
-fn of_every_way_to_end_a_call() {
+fn program_agrees_on_every_action() {
     let actions = [
         "ALLOW",
         "LOG",
@@ -152,7 +152,7 @@ fn of_every_way_to_end_a_call() {
 }
 
 #[test]
-fn a_program_for_everything_is_short() {
+fn program_for_many_calls_is_short() {
     let seen: Vec<_> = Abi::X86_64
         .syscalls()
         .step_by(2)

@@ -1,0 +1,130 @@
+//! How evidence is told in plain text: on a terminal, and in lists of differences.
+
+use std::collections::BTreeSet;
+
+use super::{Blocked, EvidenceSummary, Executable, FirstAccess, FirstSeen, Phase};
+
+/// Most executables that are named at once.
+const MAX_NAMED: usize = 6;
+
+/// A sentence or a name without what a terminal would obey, on one line.
+pub fn plain(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '"' | '\'' | '\\' => c.to_string(),
+            _ => c.escape_debug().to_string(),
+        })
+        .collect()
+}
+
+/// An executable.
+pub(crate) fn executable(executable: &Executable) -> String {
+    match executable {
+        Executable::Path(path) => plain(path),
+        Executable::Truncated(beginning) => format!("{}... (cut off)", plain(beginning)),
+        Executable::Launcher => "what starts the workload".to_owned(),
+        Executable::Unknown => "an unknown program".to_owned(),
+    }
+}
+
+/// Several of them.
+pub fn executables<'a>(all: impl IntoIterator<Item = &'a Executable>) -> String {
+    let all: BTreeSet<_> = all.into_iter().collect();
+    let more = all.len().saturating_sub(MAX_NAMED);
+    let mut named: Vec<_> = all.into_iter().take(MAX_NAMED).map(executable).collect();
+    if more > 0 {
+        named.push(format!("and {more} more"));
+    }
+    named.join(", ")
+}
+
+/// Phases, in their order.
+pub fn phases<'a>(all: impl IntoIterator<Item = &'a Phase>) -> String {
+    let names: Vec<_> = all.into_iter().map(|phase| phase.as_str()).collect();
+    names.join(", ")
+}
+
+/// What a program saw of a call that was stopped.
+pub(crate) fn blocked(blocked: Blocked) -> String {
+    match blocked {
+        Blocked::Errno(number) => errno(number),
+        Blocked::OtherErrno => "an error above 200".to_owned(),
+        Blocked::Signal => "SIGSYS, or its end".to_owned(),
+        Blocked::Value => "a value that a supervisor gave".to_owned(),
+    }
+}
+
+/// An error by its name where it is a usual one of filters.
+pub(crate) fn errno(number: u16) -> String {
+    match number {
+        0 => "seeming success".to_owned(),
+        1 => "EPERM".to_owned(),
+        13 => "EACCES".to_owned(),
+        22 => "EINVAL".to_owned(),
+        38 => "ENOSYS".to_owned(),
+        number => format!("error {number}"),
+    }
+}
+
+/// `run, by /usr/sbin/nginx: 2 of 3 instances, first after 1.2 s`.
+pub fn sighting<First: When>(it: &EvidenceSummary<First>, instances: usize) -> String {
+    let mut text = format!("{}, by {}", it.phase.as_str(), executable(&it.executable));
+    let mut more = Vec::new();
+    if let Some(saw) = it.blocked {
+        more.push(format!("stopped by a filter with {}", blocked(saw)));
+    }
+    if instances > 1 {
+        more.push(format!("in {} of {instances} instances", it.instances));
+    }
+    if let Some(seen) = &it.first {
+        more.push(first(seen));
+    }
+    if !more.is_empty() {
+        text.push_str(": ");
+        text.push_str(&more.join(", "));
+    }
+    text
+}
+
+/// The first time of something, as it is told.
+pub trait When {
+    /// Nanoseconds since the recording began, the process, and its thread's command name.
+    fn when(&self) -> (u64, u32, &str);
+}
+
+impl When for FirstSeen {
+    fn when(&self) -> (u64, u32, &str) {
+        (self.after_ns, self.pid, &self.comm)
+    }
+}
+
+impl When for FirstAccess {
+    fn when(&self) -> (u64, u32, &str) {
+        (self.after_ns, self.pid, &self.comm)
+    }
+}
+
+/// `first after 1.200 s by nginx (pid 4711)`.
+fn first(seen: &impl When) -> String {
+    let (after_ns, pid, comm) = seen.when();
+    format!(
+        "first after {}.{:03} s by {} (pid {pid})",
+        after_ns / 1_000_000_000,
+        after_ns / 1_000_000 % 1_000,
+        plain(comm)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terminal_output_is_escaped() {
+        let text = "a \"default\" 'x' \\ \u{1b}[2J\n\u{202e}\u{e9}";
+        assert_eq!(
+            plain(text),
+            "a \"default\" 'x' \\ \\u{1b}[2J\\n\\u{202e}\u{e9}"
+        );
+    }
+}

@@ -1,0 +1,546 @@
+//! Which instances are recorded of all that the kernel side finds: each is looked up until it is
+//! known which container it is, then kept or left.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use tokio::task::JoinHandle;
+use tracer_abi::NoticeKind;
+
+use super::{ProgressListener, RecordError, Session, convert, session::InstanceEvent};
+use crate::container::{self, Container, MetadataSources, Role, Selector, is_unit};
+use tracer_core::recording::Source;
+
+/// How long a container that was started may stay unknown before it is taken for none: runtimes write
+/// their files before they start the program.
+const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often what is not known yet is looked up again.
+const LOOKUP_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How often CRI is asked at most: it answers for all containers at once.
+const CRI_QUERY_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What a runtime calls to give a container its own root: with none of these, a cgroup that no
+/// runtime knows is not taken for a container.
+const ROOT_CHANGE_SYSCALLS: [&str; 2] = ["pivot_root", "chroot"];
+
+/// An instance that is recorded, or that the kernel side found and that is not known yet.
+#[derive(Debug, Default)]
+struct TrackedContainer {
+    /// Whether it is one that was asked for.
+    wanted: bool,
+    container: Option<Container>,
+    /// When its program was started.
+    started: Option<Instant>,
+    looked: Option<Instant>,
+    removed: bool,
+    /// Whether its beginning was told.
+    announced: bool,
+}
+
+/// The instances, and who is meant.
+pub(super) struct ContainerTracker {
+    selectors: Vec<Selector>,
+    sources: MetadataSources,
+    /// The CRI socket to ask, instead of the known ones.
+    cri_socket: Option<PathBuf>,
+    tracked_by_instance: BTreeMap<u32, TrackedContainer>,
+    /// The id of the container that each selector has meant first.
+    matched: Vec<Option<String>>,
+    /// An answer of CRI that is under way: it may take seconds, and recording does not wait.
+    cri_query: Option<JoinHandle<MetadataSources>>,
+    cri_queried_at: Instant,
+    /// Whether CRI is to be asked again.
+    needs_cri: bool,
+    /// Containers that came and went, and that nothing told the name of.
+    unidentified: u64,
+    /// Since when nothing that was asked for runs any more.
+    all_ended_since: Option<Instant>,
+    /// Whether something was left that had cgroups below it: containers among them are not recorded.
+    rescan: bool,
+}
+
+impl ContainerTracker {
+    pub(super) fn new(
+        selectors: Vec<Selector>,
+        sources: MetadataSources,
+        cri_socket: Option<PathBuf>,
+    ) -> Self {
+        Self {
+            matched: vec![None; selectors.len()],
+            selectors,
+            sources,
+            cri_socket,
+            tracked_by_instance: BTreeMap::new(),
+            cri_query: None,
+            cri_queried_at: Instant::now(),
+            needs_cri: false,
+            unidentified: 0,
+            all_ended_since: None,
+            rescan: false,
+        }
+    }
+
+    pub(super) fn sources(&self) -> &MetadataSources {
+        &self.sources
+    }
+
+    /// Takes in a container that was there from the beginning.
+    pub(super) fn add_running(
+        &mut self,
+        instance: u32,
+        container: Container,
+        watcher: &mut dyn ProgressListener,
+    ) {
+        self.note_match(&container, watcher);
+        self.tracked_by_instance.insert(
+            instance,
+            TrackedContainer {
+                wanted: true,
+                container: Some(container),
+                announced: true,
+                ..TrackedContainer::default()
+            },
+        );
+    }
+
+    /// The instances that are recorded, with the container of each where it is known.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = (u32, Option<&Container>)> {
+        self.tracked_by_instance
+            .iter()
+            .filter(|(_, tracked)| tracked.wanted)
+            .map(|(instance, tracked)| (*instance, tracked.container.as_ref()))
+    }
+
+    /// Whether everyone that was asked for has been there and is gone. One that has just started, and
+    /// is not known yet, may be who was asked for: that is waited for, but not for ever, since others
+    /// may come all the time. Nor is it over between a pod's containers, while the pod's own cgroup is
+    /// there: `exists` tells of a path below the hierarchy's root.
+    pub(super) fn is_over(&mut self, exists: impl Fn(&str) -> bool) -> bool {
+        let runs = |tracked: &TrackedContainer| {
+            let pod = || {
+                let container = tracked.container.as_ref()?;
+                container::pod_cgroup(&container.cgroup)
+            };
+            tracked.wanted && (!tracked.removed || pod().is_some_and(&exists))
+        };
+        if !self.matched.iter().all(Option::is_some) || self.tracked_by_instance.values().any(runs)
+        {
+            self.all_ended_since = None;
+            return false;
+        }
+        let since = *self.all_ended_since.get_or_insert_with(Instant::now);
+        let may_be_meant = |tracked: &TrackedContainer| {
+            !tracked.removed && !tracked.wanted && tracked.started.is_some()
+        };
+        since.elapsed() > IDENTIFY_TIMEOUT || !self.tracked_by_instance.values().any(may_be_meant)
+    }
+
+    /// Acts on what happened.
+    pub(super) fn handle_event(
+        &mut self,
+        instance_events: InstanceEvent,
+        session: &mut Session,
+        watcher: &mut dyn ProgressListener,
+    ) -> Result<(), RecordError> {
+        let InstanceEvent { instance, kind } = instance_events;
+        match kind {
+            NoticeKind::Made => {
+                self.tracked_by_instance
+                    .insert(instance, TrackedContainer::default());
+                if is_unit(&path_of(session, instance)) {
+                    self.discard(instance, session)?;
+                }
+            }
+            NoticeKind::Started => {
+                if let Some(tracked) = self.tracked_by_instance.get_mut(&instance) {
+                    tracked.started = Some(Instant::now());
+                }
+                self.look_up(instance, session, watcher)?;
+            }
+            NoticeKind::Removed => self.on_removed(instance, session, watcher)?,
+            NoticeKind::Filtered | NoticeKind::Entered => {}
+        }
+        Ok(())
+    }
+
+    /// Looks again for what is not known yet, and takes in what CRI said.
+    pub(super) async fn tick(
+        &mut self,
+        session: &mut Session,
+        watcher: &mut dyn ProgressListener,
+    ) -> Result<(), RecordError> {
+        self.take_cri_answer().await;
+        self.query_cri_if_due();
+        let due: Vec<_> = self
+            .tracked_by_instance
+            .iter()
+            .filter(|(_, tracked)| tracked.is_due())
+            .map(|(instance, _)| *instance)
+            .collect();
+        for instance in due {
+            self.look_up(instance, session, watcher)?;
+            let overdue = self.tracked_by_instance.get(&instance).filter(|tracked| {
+                !tracked.wanted
+                    && tracked
+                        .started
+                        .is_some_and(|at| at.elapsed() > IDENTIFY_TIMEOUT)
+            });
+            // One that runtimes know is known as well as it will ever be.
+            let is_another = overdue.is_some_and(TrackedContainer::is_known);
+            if overdue.is_some()
+                && (is_another || !session.attempted(instance, &ROOT_CHANGE_SYSCALLS))
+            {
+                self.discard(instance, session)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether containers may have been left that were asked for: they have to be looked for again, as
+    /// those that run already.
+    pub(super) fn take_rescan(&mut self) -> bool {
+        std::mem::take(&mut self.rescan)
+    }
+
+    /// At the end: what is still open is decided by what is known now.
+    pub(super) fn settle(
+        &mut self,
+        session: &mut Session,
+        watcher: &mut dyn ProgressListener,
+    ) -> Result<(), RecordError> {
+        let open: Vec<_> = self
+            .tracked_by_instance
+            .iter()
+            .filter(|(_, tracked)| !tracked.wanted)
+            .map(|(instance, _)| *instance)
+            .collect();
+        for instance in open {
+            self.look_up(instance, session, watcher)?;
+            self.decide_unknown(instance, session, watcher)?;
+        }
+        let unnamed = session.unnamed_cgroups()?;
+        if unnamed > 0 {
+            watcher.note(&format!(
+                "{unnamed} cgroups came faster than their paths could be kept: which containers they were is not known"
+            ));
+        }
+        if self.unidentified > 1 {
+            watcher.note(&format!(
+                "{} containers came and went that nothing tells the names of",
+                self.unidentified
+            ));
+        }
+        Ok(())
+    }
+
+    /// Asks the runtimes' files which container it is.
+    fn look_up(
+        &mut self,
+        instance: u32,
+        session: &mut Session,
+        watcher: &mut dyn ProgressListener,
+    ) -> Result<(), RecordError> {
+        let Some(tracked) = self.tracked_by_instance.get_mut(&instance) else {
+            return Ok(());
+        };
+        tracked.looked = Some(Instant::now());
+        let path = path_of(session, instance);
+        let Some(container) = container::resolve(&path, &self.sources) else {
+            return Ok(());
+        };
+        // What was known before is not forgotten because its files are gone by now.
+        if tracked.container.as_ref().is_some_and(|known| known.known) && !container.known {
+            return Ok(());
+        }
+        self.needs_cri |= container.pod.is_some() && !self.sources.cri.knows(&container.id);
+        let matches = self
+            .selectors
+            .iter()
+            .any(|wanted| wanted.matches_later(&container));
+        if matches {
+            self.note_match(&container, watcher);
+            session.want(instance, Some(&container.workload));
+        } else if tracked.wanted && container.role != Role::Sandbox {
+            // It was renamed: who was asked for stays who it was. Only a sandbox may have been taken for
+            // a container of its pod.
+            return Ok(());
+        } else if self.is_another(&container) {
+            return self.discard(instance, session);
+        }
+        if let Some(watched) = session.instance_mut(instance) {
+            watched.subject.container = Some(convert::container(&container));
+        }
+        if let Some(tracked) = self.tracked_by_instance.get_mut(&instance) {
+            let begins = matches && tracked.started.is_some() && !tracked.announced;
+            tracked.announced |= begins;
+            tracked.wanted = matches;
+            tracked.container = Some(container);
+            if begins {
+                announce(tracked.container.as_ref(), &path, watcher);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a container that matches nothing is another one for sure: it is known, and by what was
+    /// asked for.
+    fn is_another(&self, container: &Container) -> bool {
+        let has_names = container.name.is_some()
+            && container
+                .pod
+                .as_ref()
+                .is_none_or(|pod| !pod.name.is_empty());
+        container.known && (has_names || !self.selectors.iter().any(Selector::matches_by_name))
+    }
+
+    fn note_match(&mut self, container: &Container, watcher: &mut dyn ProgressListener) {
+        for (selector, matched) in self.selectors.iter().zip(&mut self.matched) {
+            if !selector.matches(container) {
+                continue;
+            }
+            let first = matched.get_or_insert_with(|| container.id.clone());
+            // Of those that are to come, it cannot be known before that there are several.
+            if *first != container.id && !selector.is_exact(container) {
+                watcher.note(&format!(
+                    "several containers are {selector}: {} is recorded as well as {}; give more of the id",
+                    brief(&container.id),
+                    brief(first)
+                ));
+            }
+        }
+    }
+
+    fn discard(&mut self, instance: u32, session: &mut Session) -> Result<(), RecordError> {
+        self.rescan |= session.instance(instance).is_some_and(|watched| {
+            watched.live && !watched.cgroup.descendants().unwrap_or_default().is_empty()
+        });
+        session.forget(instance)?;
+        // Nothing more is heard of it.
+        self.tracked_by_instance.remove(&instance);
+        Ok(())
+    }
+
+    fn on_removed(
+        &mut self,
+        instance: u32,
+        session: &mut Session,
+        watcher: &mut dyn ProgressListener,
+    ) -> Result<(), RecordError> {
+        if !self.tracked_by_instance.contains_key(&instance) {
+            return Ok(());
+        }
+        self.look_up(instance, session, watcher)?;
+        session.retire(instance)?;
+        if let Some(tracked) = self.tracked_by_instance.get_mut(&instance) {
+            tracked.removed = true;
+        }
+        self.decide_unknown(instance, session, watcher)
+    }
+
+    /// Decides what no runtime told anything of: it stays under its cgroup's path when it was a
+    /// container, as far as its own calls tell, and all containers are recorded.
+    fn decide_unknown(
+        &mut self,
+        instance: u32,
+        session: &mut Session,
+        watcher: &mut dyn ProgressListener,
+    ) -> Result<(), RecordError> {
+        let Some(tracked) = self.tracked_by_instance.get(&instance) else {
+            return Ok(());
+        };
+        let (seen, found) = session
+            .instance(instance)
+            .map_or((false, false), |watched| (watched.seen, watched.found));
+        if tracked.wanted {
+            // A folder for others, as crun makes one, has no calls and is no instance. One that was
+            // there before is one, however quiet it was.
+            return if seen || !found {
+                Ok(())
+            } else {
+                self.discard(instance, session)
+            };
+        }
+        if !seen || tracked.is_known() || !session.attempted(instance, &ROOT_CHANGE_SYSCALLS) {
+            return self.discard(instance, session);
+        }
+        let path = path_of(session, instance);
+        if let Some(container) = self.asked_for_by_id(&path) {
+            return self.take_in(instance, container, session, watcher);
+        }
+        if !self.selectors.contains(&Selector::All) {
+            self.unidentified += 1;
+            if self.unidentified == 1 {
+                watcher.note(&format!(
+                    "a container came and went at {}, and nothing tells which one it was: it is not recorded, nor are others like it; --all keeps them under their cgroup's path",
+                    path.escape_debug()
+                ));
+            }
+            return self.discard(instance, session);
+        }
+        watcher.note(&format!(
+            "nothing tells which container was at {}: it is kept under that path",
+            path.escape_debug()
+        ));
+        session.want(instance, None);
+        if let Some(tracked) = self.tracked_by_instance.get_mut(&instance) {
+            tracked.wanted = true;
+        }
+        Ok(())
+    }
+
+    /// The container at a path that has an id in it which was asked for: its files came and went
+    /// between two looks.
+    fn asked_for_by_id(&self, path: &str) -> Option<Container> {
+        let ids = self.selectors.iter().filter_map(Selector::id);
+        ids.filter_map(|id| container::named(path, id, &self.sources))
+            .next()
+    }
+
+    fn take_in(
+        &mut self,
+        instance: u32,
+        container: Container,
+        session: &mut Session,
+        watcher: &mut dyn ProgressListener,
+    ) -> Result<(), RecordError> {
+        self.note_match(&container, watcher);
+        session.want(instance, Some(&container.workload));
+        announce(Some(&container), &container.cgroup, watcher);
+        if let Some(watched) = session.instance_mut(instance) {
+            watched.subject.container = Some(convert::container(&container));
+        }
+        if let Some(tracked) = self.tracked_by_instance.get_mut(&instance) {
+            tracked.wanted = true;
+            tracked.announced = true;
+            tracked.container = Some(container);
+        }
+        Ok(())
+    }
+
+    /// Asks CRI in the background, unless that was done just now.
+    fn query_cri_if_due(&mut self) {
+        if !self.needs_cri
+            || self.cri_query.is_some()
+            || self.cri_queried_at.elapsed() < CRI_QUERY_INTERVAL
+        {
+            return;
+        }
+        self.needs_cri = false;
+        self.cri_queried_at = Instant::now();
+        let mut sources = self.sources.clone();
+        let socket = self.cri_socket.clone();
+        self.cri_query = Some(tokio::spawn(async move {
+            sources.refresh_cri(socket.as_deref()).await;
+            sources
+        }));
+    }
+
+    async fn take_cri_answer(&mut self) {
+        if self.cri_query.as_ref().is_some_and(JoinHandle::is_finished)
+            && let Some(cri_query) = self.cri_query.take()
+            && let Ok(sources) = cri_query.await
+        {
+            self.sources = sources;
+            for problem in &self.sources.problems {
+                log::debug!("{problem}");
+            }
+            // Those of pods may have labels now.
+            for tracked in self.tracked_by_instance.values_mut() {
+                let of_pod = tracked.container.as_ref().is_some_and(|c| c.pod.is_some());
+                if of_pod && !tracked.removed {
+                    tracked.looked = None;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for ContainerTracker {
+    fn drop(&mut self) {
+        if let Some(cri_query) = self.cri_query.take() {
+            cri_query.abort();
+        }
+    }
+}
+
+impl TrackedContainer {
+    /// Whether a runtime's files tell of it.
+    fn is_known(&self) -> bool {
+        self.container
+            .as_ref()
+            .is_some_and(|container| container.known)
+    }
+
+    /// Whether it is to be looked up again: because there is news, or because its runtime may just be
+    /// writing its files. One that nobody knew for so long is looked up once more when it is gone.
+    fn is_due(&self) -> bool {
+        if self.removed || self.started.is_none() && !self.announced {
+            return false;
+        }
+        let Some(looked) = self.looked else {
+            return true;
+        };
+        let fresh = self
+            .started
+            .is_some_and(|at| looked.duration_since(at) <= IDENTIFY_TIMEOUT);
+        !self.wanted && fresh && looked.elapsed() >= LOOKUP_INTERVAL
+    }
+}
+
+fn path_of(session: &Session, instance: u32) -> String {
+    let watched = session.instance(instance);
+    watched.map_or_else(String::new, |watched| {
+        watched.cgroup.path.display().to_string()
+    })
+}
+
+/// Says that a container is recorded, and what its reader has to know.
+pub(super) fn announce(
+    container: Option<&Container>,
+    path: &str,
+    watcher: &mut dyn ProgressListener,
+) {
+    let Some(container) = container else {
+        watcher.began(&format!("cgroup {}", path.escape_debug()));
+        return;
+    };
+    let name = brief(container.name.as_deref().unwrap_or(&container.id));
+    watcher.began(&format!(
+        "container {name} of {}",
+        brief(&container.workload.to_string())
+    ));
+    for warning in &container.warnings {
+        watcher.note(&format!("{name}: {warning}"));
+    }
+    for problem in &container.unresolved {
+        watcher.note(&format!("{name}: {}", brief(problem)));
+    }
+}
+
+/// Text that anyone may have chosen, for a line on a terminal.
+fn brief(text: &str) -> String {
+    /// Longer than any name in Kubernetes, and than a sentence around it.
+    const MAX: usize = 500;
+    let mut brief: String = text
+        .chars()
+        .take(MAX)
+        .flat_map(char::escape_debug)
+        .collect();
+    if text.chars().nth(MAX).is_some() {
+        brief.push('…');
+    }
+    brief
+}
+
+/// The source of an instance that is a container.
+pub(super) const fn source(container: Option<&Container>) -> Source {
+    match container {
+        Some(_) => Source::Container,
+        None => Source::Cgroup,
+    }
+}

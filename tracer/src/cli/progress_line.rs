@@ -1,0 +1,148 @@
+//! The live line of a recording: on a terminal only, on standard error only.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::stderr::say;
+use tracer_core::recording::Losses;
+use tracer_recorder::record::{Progress, ProgressListener};
+
+/// The line, or nothing.
+pub(super) struct ProgressLine {
+    bar: ProgressBar,
+    quiet: bool,
+}
+
+impl ProgressLine {
+    /// `shown` says whether there may be a line at all.
+    pub(super) fn new(quiet: bool, shown: bool) -> Self {
+        let target = if quiet || !shown {
+            ProgressDrawTarget::hidden()
+        } else {
+            // indicatif itself draws nothing when standard error is no terminal.
+            ProgressDrawTarget::stderr()
+        };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
+            bar.set_style(style);
+        }
+        Self { bar, quiet }
+    }
+
+    /// Takes the line away.
+    pub(super) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Drop for ProgressLine {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+impl ProgressListener for ProgressLine {
+    fn began(&mut self, what: &str) {
+        if !self.quiet {
+            say!("recording {what}");
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        say!("{text}");
+    }
+
+    fn ends(&mut self, why: &str) {
+        if !self.quiet {
+            say!("{why}");
+        }
+    }
+
+    fn progress(&mut self, progress: &Progress) {
+        self.bar.set_message(line(progress));
+    }
+}
+
+fn line(progress: &Progress) -> String {
+    let last = progress
+        .since_last_new
+        .map_or_else(String::new, |since| format!(", last {} ago", short(since)));
+    let mut line = format!(
+        "{} system calls ({} new in the last minute{last}) · {} calls · {}",
+        progress.distinct,
+        progress.new_in_last_minute,
+        progress.calls,
+        losses(&progress.losses)
+    );
+    // Last: a narrow terminal cuts the end off, and a loss is the dearer news.
+    if !progress.unseen.is_empty() {
+        line.push_str(" · ");
+        line.push_str(&progress.unseen);
+    }
+    line
+}
+
+/// What was lost, in a few words.
+pub(super) fn losses(losses: &Losses) -> String {
+    if losses.is_none() {
+        return "nothing lost".to_owned();
+    }
+    let parts = [
+        (losses.calls, "calls lost"),
+        (losses.cgroups, "cgroups lost"),
+        (losses.program_runs, "program runs skipped"),
+        (losses.threads, "threads without blocked calls"),
+        (losses.phases, "times in the wrong phase"),
+        (losses.values, "calls without their arguments"),
+        (losses.events, "without first-seen evidence"),
+        (losses.executables, "times without executable"),
+    ];
+    parts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// A duration by its largest unit: exactness would only flicker, or pretend.
+pub(super) fn short(duration: Duration) -> String {
+    match duration.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds @ 60..3600 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_line_shows_calls_and_losses() {
+        let progress = Progress {
+            distinct: 41,
+            calls: 1234,
+            new_in_last_minute: 3,
+            since_last_new: Some(Duration::from_secs(75)),
+            losses: Losses::default(),
+            unseen: String::new(),
+        };
+        let short = "41 system calls (3 new in the last minute, last 1 min ago) · 1234 calls · nothing lost";
+        assert_eq!(line(&progress), short);
+        let unseen = "2 in only one of 3 instances".to_owned();
+        let with = line(&Progress { unseen, ..progress });
+        assert_eq!(with, format!("{short} · 2 in only one of 3 instances"));
+    }
+
+    #[test]
+    fn losses_are_named() {
+        let lost = Losses {
+            events: 2,
+            calls: 1,
+            ..Losses::default()
+        };
+        assert_eq!(losses(&lost), "1 calls lost, 2 without first-seen evidence");
+    }
+}

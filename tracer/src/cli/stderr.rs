@@ -1,0 +1,14 @@
+//! What tracer tells people, on standard error.
+
+/// Prints a line of tracer's own. A standard error that is closed or full is no reason to fail:
+/// `eprintln!` would panic, and take a recording with it.
+macro_rules! say {
+    ($($what:tt)*) => {{
+        use std::io::Write as _;
+        let line = format!("tracer: {}\n", format_args!($($what)*));
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    }};
+}
+pub(super) use say;
+
+pub(super) use tracer_core::recording::plain_text::plain;
