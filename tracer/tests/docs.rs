@@ -2,7 +2,9 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 19] = [
+const DOCUMENTS: [&str; 21] = [
+    "docs/glossary.md",
+    "docs/usage.md",
     "docs/apparmor.md",
     "README.md",
     "ARCHITECTURE.md",

@@ -11,7 +11,7 @@ mod files;
 mod machine;
 mod process;
 
-use super::{Abi, errno, introduced::Linux};
+use super::{Abi, errno, introduced::LinuxVersion};
 
 /// What a program wants to do, the calls that a profile denies to prevent it, and the ways to do it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub struct Way {
     /// What a program must have besides: a descriptor, a capability, a mount. Empty for nothing.
     pub needs: &'static str,
     /// The kernel that it came with, where the calls are older.
-    pub since: Option<Linux>,
+    pub since: Option<LinuxVersion>,
     /// Whether denying the call stops more than the end, so that no fix does.
     pub keep: bool,
 }

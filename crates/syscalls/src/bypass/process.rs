@@ -257,7 +257,7 @@ pub(super) const ENDS: &[End] = &[
                 ..with("ioctl", &[(1, 0xaa00)])
             }],
             needs: "/dev/userfaultfd (USERFAULTFD_IOC_NEW)",
-            since: Some(super::Linux(6, 1)),
+            since: Some(super::LinuxVersion(6, 1)),
             ..WAY
         }],
         source: "fs/userfaultfd.c, userfaultfd_dev_ioctl",

@@ -21,7 +21,7 @@ use crate::{
 };
 use syscalls::{
     Abi, essential,
-    introduced::{self, Linux},
+    introduced::{self, LinuxVersion},
     runtime_init,
 };
 
@@ -138,15 +138,15 @@ impl<'a> LoadedProfile<'a> {
     }
 
     /// Whether one of the kernels that findings speak of has a call or a feature of that version.
-    pub(super) fn is_reached(&self, version: Linux) -> bool {
+    pub(super) fn is_reached(&self, version: LinuxVersion) -> bool {
         let newest = self.context.kernels.map(|(_, newest)| newest);
-        newest.is_none_or(|newest| version <= Linux(newest.version, newest.major))
+        newest.is_none_or(|newest| version <= LinuxVersion(newest.version, newest.major))
     }
 
     /// Whether not all of them have it.
-    pub(super) fn is_missed(&self, version: Linux) -> bool {
+    pub(super) fn is_missed(&self, version: LinuxVersion) -> bool {
         let oldest = self.context.kernels.map(|(oldest, _)| oldest);
-        oldest.is_none_or(|oldest| version > Linux(oldest.version, oldest.major))
+        oldest.is_none_or(|oldest| version > LinuxVersion(oldest.version, oldest.major))
     }
 
     /// Whether one of them has a call.
