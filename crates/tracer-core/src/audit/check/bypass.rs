@@ -247,10 +247,16 @@ fn severity(profile: &LoadedProfile<'_>, gap: &Gap, closing: &Closing) -> Severi
 
 fn evidence(profile: &LoadedProfile<'_>, gap: &Gap) -> Vec<String> {
     let mut evidence = vec![format!("{}: {}", gap.end.name, gap.end.source)];
-    for way in &gap.open {
-        if !way.needs.is_empty() {
-            evidence.push(format!("{} needs {}", way.words(), way.needs));
+    let mut needs: Vec<(&str, Vec<String>)> = Vec::new();
+    for way in gap.open.iter().filter(|way| !way.needs.is_empty()) {
+        match needs.iter_mut().find(|(what, _)| *what == way.needs) {
+            Some((_, ways)) => ways.push(way.words()),
+            None => needs.push((way.needs, vec![way.words()])),
         }
+    }
+    for (what, ways) in needs {
+        let verb = if ways.len() == 1 { "needs" } else { "need" };
+        evidence.push(format!("{} {verb} {what}", ways.join(", ")));
     }
     let versions = gap.open.iter().flat_map(|way| {
         let calls = way.calls.iter().filter_map(|call| {

@@ -273,7 +273,12 @@ fn contradiction(
                 action(first),
                 action(second)
             ),
-        );
+        )
+        .severity(if profile.is_within_default() {
+            Severity::Medium
+        } else {
+            rules::CONFLICTING_RULES.severity
+        });
         return;
     }
     let (with, without) = if first.args.is_empty() {
