@@ -27,7 +27,7 @@ fn manifest(text: &str, profile: Option<&str>) -> Vec<Finding> {
         lookup: &lookup,
     };
     let input = Input::new("pod.yaml", text.into()).unwrap();
-    run(&[input], &context).findings
+    by_place(run(&[input], &context).findings)
 }
 
 const DEPLOYMENT: &str = "\

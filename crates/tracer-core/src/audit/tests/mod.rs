@@ -52,6 +52,12 @@ fn of<'a>(findings: &'a [Finding], id: &str) -> Vec<(usize, &'a str)> {
         .collect()
 }
 
+/// In the order of the file, where a test does not ask for severities.
+fn by_place(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by(|one, other| (&one.place, one.id).cmp(&(&other.place, other.id)));
+    findings
+}
+
 fn ids(findings: &[Finding]) -> BTreeSet<&str> {
     findings.iter().map(|finding| finding.id).collect()
 }
