@@ -28,7 +28,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 5)]
     rounds: u32,
     /// The recording of a folder that holds one, to audit with.
-    #[arg(long, default_value = "profiles-out/examples/nginx")]
+    #[arg(long, default_value = "examples/nginx")]
     recording: PathBuf,
     /// Where the results are kept.
     #[arg(long, default_value = "target/bench/audit.json")]

@@ -26,18 +26,10 @@ pub(crate) fn audit(bytes: &[u8]) -> bool {
     };
     let capabilities = BTreeSet::from(["CAP_SYS_TIME".to_owned()]);
     let context = Context {
-        native: Abi::X86_64,
         capabilities: &capabilities,
-        kernel_version: KernelVersion {
-            version: 6,
-            major: 1,
-        },
-        kernels: None,
-        recordings: &[],
         in_container: true,
-        no_new_privileges: None,
-        baseline: None,
         lookup: &lookup,
+        ..Context::new(Abi::X86_64, KernelVersion::new(6, 1))
     };
     let inputs = [input.clone()];
     let report = audit::run(&inputs, &context);

@@ -97,7 +97,7 @@ fn machines() -> impl Iterator<Item = Machine> {
     .map(|(native, capabilities, version)| Machine {
         native,
         capabilities: capabilities.into_iter().collect(),
-        kernel_version: KernelVersion { version, major: 1 },
+        kernel_version: KernelVersion::new(version, 1),
     })
 }
 

@@ -253,9 +253,7 @@ fn documented_examples_run_as_written() -> Outcome {
     let scratch = Scratch::new()?;
     let bin = scratch.dir("bin")?;
     std::os::unix::fs::symlink(tracer::binary()?, bin.join("tracer"))?;
-    let nginx = workspace()
-        .canonicalize()?
-        .join("profiles-out/examples/nginx");
+    let nginx = workspace().canonicalize()?.join("examples/nginx");
     fs::create_dir_all(scratch.join("profiles-out"))?;
     std::os::unix::fs::symlink(nginx, scratch.join("profiles-out/nginx"))?;
     let mut commands = 0;

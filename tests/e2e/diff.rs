@@ -76,10 +76,7 @@ fn rejects_inputs_that_cannot_be_compared() -> Outcome {
         "c.json",
         r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["VAX"]}"#,
     )?;
-    let example = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../profiles-out/examples/nginx"
-    );
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/nginx");
     let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
     for (before, after, says) in [
         (text(&profile), example.to_owned(), "is a recording and"),
@@ -109,10 +106,7 @@ fn accepts_every_profile_format() -> Outcome {
     let operator = "apiVersion: security-profiles-operator.x-k8s.io";
     let pod = "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: web\n    securityContext: {seccompProfile: {type: Localhost, localhostProfile: web.json}}\n";
     let map = format!("apiVersion: v1\nkind: ConfigMap\ndata:\n  web.json: '{spec}'\n");
-    let recording = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../profiles-out/examples/nginx"
-    );
+    let recording = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/nginx");
     let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
     for (name, written) in [
         ("docker.json", spec.replace(
@@ -152,7 +146,7 @@ fn accepts_every_profile_format() -> Outcome {
 #[test]
 fn accepts_directories_and_files_beside_a_recording() -> Outcome {
     let scratch = Scratch::new()?;
-    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../profiles-out/examples");
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
     for release in ["v1", "v2"] {
         std::fs::create_dir_all(scratch.join(release).join("nginx"))?;
         for file in ["recording.json", "seccomp.json"] {

@@ -87,8 +87,8 @@ fn works(page: &str) -> Outcome {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let text = fs::read_to_string(root.join("docs").join(page))?;
     std::os::unix::fs::symlink(
-        root.join("profiles-out").canonicalize()?,
-        scratch.join("profiles-out"),
+        root.join("examples").canonicalize()?,
+        scratch.join("examples"),
     )?;
     let bin = scratch.dir("bin")?;
     std::os::unix::fs::symlink(tracer::binary()?, bin.join("tracer"))?;

@@ -94,14 +94,14 @@ fn newer_calls_are_missing_and_old_ones_refused(runtime: Runtime) -> Outcome {
     let program = programs::compiled("errno", Build::Static)?;
     let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
         .option("--runtime=none")
-        .option("--variants=none")
+        .option("--fallbacks=none")
         .of([program.as_os_str(), "work".as_ref()])
         .run()?;
     ensure!(finished.success()?.text() == "worked\n");
     let eperm = scratch.join("eperm");
     process::run(
         tracer::command()?
-            .args(["generate", "--runtime=none", "--variants=none"])
+            .args(["generate", "--runtime=none", "--fallbacks=none"])
             .args(["--errno=eperm", "--output"])
             .arg(&eperm)
             .arg(recorded.directory.join("recording.json")),

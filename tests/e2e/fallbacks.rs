@@ -62,12 +62,12 @@ fn record(scratch: &Scratch, build: Build, steps: &[&str]) -> Result<PathBuf> {
         .to_owned())
 }
 
-/// The profile that `--variants` makes of it.
+/// The profile that `--fallbacks` makes of it.
 fn profile(scratch: &Scratch, recording: &Path, variants: &str) -> Result<Value> {
     let output = scratch.join(format!("profiles-{variants}"));
     let mut command = tracer::command()?;
     command
-        .args(["generate", "--variants", variants, "--output"])
+        .args(["generate", "--fallbacks", variants, "--output"])
         .args([&output, recording]);
     process::run(&mut command)?.success()?;
     seccomp::read(&output.join("libc/seccomp.json"))

@@ -11,7 +11,7 @@ use crate::output::{files, tracer};
 /// An example, by another name.
 fn example(scratch: &Scratch, name: &str) -> anyhow::Result<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let text = fs::read_to_string(root.join("profiles-out/examples/nginx/recording.json"))?;
+    let text = fs::read_to_string(root.join("examples/nginx/recording.json"))?;
     let mut recording: Value = serde_json::from_str(&text)?;
     recording["workload"]["name"] = name.into();
     let path = scratch.join("recording.json");

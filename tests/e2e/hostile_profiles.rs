@@ -211,7 +211,7 @@ fn bounded(scratch: &Scratch, args: &[&str]) -> Result<Finished> {
 }
 
 fn nginx() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../profiles-out/examples/nginx")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../examples/nginx")
 }
 
 /// Each command with the file: its name and what it ended with.

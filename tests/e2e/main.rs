@@ -43,6 +43,7 @@ mod bad_input;
 mod blocked;
 mod churn;
 mod command;
+mod command_lifetime;
 mod container_cgroups;
 mod containerd;
 mod containers;

@@ -1,5 +1,5 @@
 //! `cargo xtask examples`: records well-known servers as they are installed, and renders what
-//! `profiles-out/examples` holds.
+//! `examples` holds.
 //!
 //! Each is recorded several times, as replicas would be, and the recordings are merged. They listen on the ports that they
 //! are known for, in a network namespace of this program's own, and keep their files below `/srv`, so that

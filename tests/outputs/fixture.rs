@@ -200,7 +200,7 @@ pub(crate) fn hostile(text: &str) -> Recording {
 
 /// The committed examples.
 pub(crate) fn examples() -> Vec<Recording> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles-out/examples");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let mut all: Vec<_> = std::fs::read_dir(directory)
         .into_iter()
         .flatten()

@@ -5,7 +5,7 @@ use anyhow::ensure;
 use proptest::prelude::*;
 use syscalls::Abi;
 use tracer_core::{
-    audit::{self, Context, Input, Lookup},
+    audit::{self, Context, Input},
     profile::{
         kubernetes::Operator,
         seccomp::{
@@ -29,20 +29,9 @@ const ARGUMENTS: [u64; 8] = [0, 1, 2, 16, 0x1000_0000, 0x7e02_0000, 0xffff_ffff,
 fn read_back(text: &str) -> anyhow::Result<OciSeccomp> {
     let input = Input::new("profile.yaml", text.as_bytes().to_vec())?;
     let capabilities = Context::usual_capabilities();
-    let lookup = |name: &str| Lookup::Missing(name.to_owned());
     let context = Context {
-        native: Abi::X86_64,
         capabilities: &capabilities,
-        kernel_version: KernelVersion {
-            version: 6,
-            major: 1,
-        },
-        kernels: None,
-        recordings: &[],
-        in_container: false,
-        no_new_privileges: None,
-        baseline: None,
-        lookup: &lookup,
+        ..Context::new(Abi::X86_64, KernelVersion::new(6, 1))
     };
     Ok(audit::plain(&input, None, &context)?)
 }

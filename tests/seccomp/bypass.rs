@@ -19,7 +19,7 @@ use syscalls::{
     errno,
 };
 use tracer_core::{
-    audit::{self, Context, Finding, Input, Lookup},
+    audit::{self, Context, Finding, Input},
     profile::seccomp::{
         evaluate::Runtime,
         oci::OciSeccomp,
@@ -39,28 +39,12 @@ use tracer_tests::{
 pub(crate) const DENIED: i64 = 118;
 
 /// For what profiles are audited here: this machine, with no capabilities.
-fn with_context<T>(then: impl FnOnce(&Context<'_>) -> T) -> T {
-    let capabilities = BTreeSet::new();
-    then(&Context {
-        native: Abi::X86_64,
-        capabilities: &capabilities,
-        kernel_version: KernelVersion {
-            version: 6,
-            major: 1,
-        },
-        kernels: None,
-        recordings: &[],
-        in_container: false,
-        no_new_privileges: None,
-        baseline: None,
-        lookup: &|name| Lookup::Missing(name.to_owned()),
-    })
-}
+const CONTEXT: Context<'_> = Context::new(Abi::X86_64, KernelVersion::new(6, 1));
 
 /// What the findings of an audit say of a profile.
 pub(crate) fn audit(profile: &str) -> Result<Vec<Finding>> {
     let input = Input::new("profile.json", profile.into())?;
-    let report = with_context(|context| audit::run(&[input], context));
+    let report = audit::run(&[input], &CONTEXT);
     ensure!(report.malformed.is_empty(), "{:?}", report.malformed);
     Ok(report.findings)
 }
@@ -68,7 +52,7 @@ pub(crate) fn audit(profile: &str) -> Result<Vec<Finding>> {
 /// A profile as `tracer audit --fix` prints it.
 pub(crate) fn fix(profile: &str) -> Result<String> {
     let input = Input::new("profile.json", profile.into())?;
-    Ok(with_context(|context| audit::fixed(&input, context, &|_| false))?.text)
+    Ok(audit::fixed(&input, &CONTEXT, &|_| false)?.text)
 }
 
 /// A process that makes calls under a profile.
@@ -111,10 +95,7 @@ impl Sandbox {
         let oci: OciSeccomp = document.resolve(&Target {
             native: Abi::X86_64,
             capabilities: BTreeSet::new(),
-            kernel_version: KernelVersion {
-                version: 6,
-                major: 1,
-            },
+            kernel_version: KernelVersion::new(6, 1),
         })?;
         let enforced = crate::enforcer::Enforced::new(Libseccomp::open()?, &oci, Runtime::Runc)?;
         let filter = self.scratch.file("filter", enforced.to_bytes())?;

@@ -171,7 +171,7 @@ fn programs_run_under_every_fix() -> Outcome {
     let programs = Programs::new()?;
     let (mut fixes, mut skipped) = (0, 0);
     for end in bypass::ends().filter(|end| !end.only_conditional) {
-        let here = |call: &&bypass::Call| Abi::X86_64.syscall_number(call.name).is_some();
+        let here = |call: &&bypass::Step| Abi::X86_64.syscall_number(call.name).is_some();
         let names: Vec<_> = end.denied().filter(here).map(|call| call.name).collect();
         let Some(first) = names.first() else { continue };
         for profile in [minimal(&[first])?, minimal(&names)?, real(&[first])?] {

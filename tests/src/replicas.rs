@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 /// The recording of nginx that is kept with the sources.
 pub fn example() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles-out/examples/nginx/recording.json")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/nginx/recording.json")
 }
 
 /// One replica.

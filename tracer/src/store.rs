@@ -167,24 +167,76 @@ pub fn write(directory: &Path, files: &[(impl AsRef<str>, String)]) -> Result<()
     Ok(())
 }
 
-/// Takes files away that are there.
+/// Removes files that are there. A name that ends with `/` is a directory of blobs: only these are
+/// removed from it.
 ///
 /// # Errors
-/// [`StoreError::Write`], with the first that does not go.
+/// [`StoreError::Write`], with the first that cannot be removed.
 pub fn remove<'a>(
     directory: &Path,
     names: impl IntoIterator<Item = &'a str>,
 ) -> Result<(), StoreError> {
     for name in names {
-        let path = directory.join(name);
-        match fs::remove_file(&path) {
-            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-                return Err(StoreError::Write { path, cause });
-            }
-            _ => {}
+        if name.ends_with('/') {
+            remove_blobs(&directory.join(name), &BTreeSet::new())?;
+        } else {
+            remove_file(&directory.join(name))?;
         }
     }
     Ok(())
+}
+
+/// Removes the blobs that nothing names any more: of each directory of blobs (a name that ends with `/`)
+/// that has some among `files`, what is not among these. Nothing else in the folder is touched.
+///
+/// # Errors
+/// [`StoreError::Write`], with the first that cannot be removed.
+pub fn remove_old_blobs<'a>(
+    directory: &Path,
+    names: impl IntoIterator<Item = &'a str>,
+    files: &[(String, String)],
+) -> Result<(), StoreError> {
+    for name in names.into_iter().filter(|name| name.ends_with('/')) {
+        let current: BTreeSet<_> = files
+            .iter()
+            .filter_map(|(file, _)| file.strip_prefix(name))
+            .collect();
+        if !current.is_empty() {
+            remove_blobs(&directory.join(name), &current)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the blobs in a directory, which are named by their SHA-256, but for some.
+fn remove_blobs(blobs: &Path, keep: &BTreeSet<&str>) -> Result<(), StoreError> {
+    let failed = |cause| StoreError::Write {
+        path: blobs.to_owned(),
+        cause,
+    };
+    let entries = match fs::read_dir(blobs) {
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(failed)?,
+    };
+    let is_blob = |name: &str| name.len() == 64 && name.bytes().all(|it| it.is_ascii_hexdigit());
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| is_blob(name) && !keep.contains(name)) {
+            remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_file(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(StoreError::Write {
+            path: path.to_owned(),
+            cause,
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn temporary(directory: &Path, text: &str) -> io::Result<NamedTempFile> {

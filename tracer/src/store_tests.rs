@@ -119,3 +119,25 @@ fn missing_directories_are_created() {
         assert_eq!(fs::read_to_string(path).unwrap(), text);
     }
 }
+
+#[test]
+fn only_blobs_are_removed_from_a_directory_of_blobs() {
+    let directory = tempfile::tempdir().unwrap();
+    let blobs = directory.path().join("image/blobs");
+    fs::create_dir_all(&blobs).unwrap();
+    let (old, new) = ("a".repeat(64), "b".repeat(64));
+    for name in [old.as_str(), new.as_str(), "README"] {
+        fs::write(blobs.join(name), "").unwrap();
+    }
+    let is_there = |name: &str| blobs.join(name).is_file();
+    let names = ["seccomp.json", "image/blobs/"];
+    remove_old_blobs(directory.path(), names, &[]).unwrap();
+    assert!(is_there(&old), "no image was written, so none is outdated");
+    let files = [(format!("image/blobs/{new}"), String::new())];
+    remove_old_blobs(directory.path(), names, &files).unwrap();
+    assert!(!is_there(&old) && is_there(&new));
+    remove(directory.path(), names).unwrap();
+    assert!(!is_there(&new) && is_there("README"));
+    fs::remove_dir_all(&blobs).unwrap();
+    remove(directory.path(), names).unwrap();
+}

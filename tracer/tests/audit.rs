@@ -1,11 +1,11 @@
 //! Audits of the committed example, and the page about the rules.
 
-use std::{collections::BTreeSet, env, fs, path::Path};
+use std::{env, fs, path::Path};
 
 use syscalls::Abi;
 use tracer::store;
 use tracer_core::{
-    audit::{self, Context, Finding, Input, Lookup, Severity, rules},
+    audit::{self, Context, Finding, Input, Severity, rules},
     profile::seccomp::{oci::OciSeccomp, read::KernelVersion},
     recording::Recording,
 };
@@ -23,7 +23,7 @@ fn rules_page_is_up_to_date() {
 }
 
 fn example() -> anyhow::Result<(Recording, OciSeccomp)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles-out/examples/nginx");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/nginx");
     let profile = fs::read_to_string(folder.join("seccomp.json"))?;
     let text = fs::read(folder.join("recording.json"))?;
     let mut recording: serde_json::Value = serde_json::from_slice(&text)?;
@@ -40,20 +40,10 @@ fn example() -> anyhow::Result<(Recording, OciSeccomp)> {
 }
 
 fn audited(profile: &OciSeccomp, recordings: &[Recording]) -> anyhow::Result<Vec<Finding>> {
-    let capabilities = BTreeSet::new();
     let context = Context {
-        native: Abi::X86_64,
-        capabilities: &capabilities,
-        kernel_version: KernelVersion {
-            version: 6,
-            major: 1,
-        },
-        kernels: None,
         recordings,
         in_container: true,
-        no_new_privileges: None,
-        baseline: None,
-        lookup: &|name| Lookup::Missing(name.to_owned()),
+        ..Context::new(Abi::X86_64, KernelVersion::new(6, 1))
     };
     let input = Input::new("seccomp.json", profile.to_json()?.into())?;
     Ok(audit::run(&[input], &context).findings)
@@ -119,21 +109,7 @@ fn unused_grants_are_reported() {
 #[test]
 fn sarif_has_all_required_fields() {
     let text = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"name": "chmod", "action": "SCMP_ACT_ERRNO"}]}"#;
-    let capabilities = BTreeSet::new();
-    let context = Context {
-        native: Abi::X86_64,
-        capabilities: &capabilities,
-        kernel_version: KernelVersion {
-            version: 6,
-            major: 1,
-        },
-        kernels: None,
-        recordings: &[],
-        in_container: false,
-        no_new_privileges: None,
-        baseline: None,
-        lookup: &|name| Lookup::Missing(name.to_owned()),
-    };
+    let context = Context::new(Abi::X86_64, KernelVersion::new(6, 1));
     let inputs =
         [text, "{\"defaultAction\": 7}"].map(|text| Input::new("a b.json", text.into()).unwrap());
     let report = audit::run(&inputs, &context);

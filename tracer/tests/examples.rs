@@ -16,7 +16,7 @@ use std::{
 const MOST: u64 = 1 << 20;
 
 fn examples() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../profiles-out/examples");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let entries = fs::read_dir(folder).unwrap();
     let mut examples: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     examples.retain(|path| path.is_dir());
@@ -65,7 +65,7 @@ fn examples_match_their_recordings() {
         for (name, text) in committed {
             assert!(
                 rendered.get(&name) == Some(&text),
-                "{} is out of date; run: tracer generate --output profiles-out/examples {}",
+                "{} is out of date; run: tracer generate --output examples {}",
                 example.join(name).display(),
                 example.display()
             );

@@ -3,7 +3,7 @@
 //! [`commands`] holds one file a subcommand. The other modules are what the commands share: how to
 //! run a program ([`cmd`]), where things are ([`workspace`], [`toolchain`]), and what has to be
 //! installed ([`linker`], [`packages`]) or fetched from another release ([`debian`], [`kernels`],
-//! [`runtimes`]). [`runtime_init`] reads what a runtime did with a [`container`]. [`machine`] runs a command on another kernel.
+//! [`runtimes`]). [`purity`] proves what the crates without I/O promise. [`runtime_init`] reads what a runtime did with a [`container`]. [`machine`] runs a command on another kernel.
 //!
 //! The product goes to stdout, everything else to stderr.
 
@@ -18,6 +18,7 @@ mod licences;
 mod linker;
 mod machine;
 mod packages;
+mod purity;
 mod runtime_init;
 mod runtimes;
 mod tally;

@@ -1,6 +1,6 @@
 //! Calling conventions, and the numbers and names of each.
 
-use std::{collections::BTreeMap, fmt, sync::OnceLock};
+use std::{collections::BTreeMap, fmt, str::FromStr, sync::OnceLock};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,8 +74,17 @@ impl Abi {
     /// The name of a call, or `None` when this build's table does not have the number.
     ///
     /// `nr` is the number as the kernel got it: for x32 with bit 30.
+    ///
+    /// ```
+    /// use syscalls::Abi;
+    ///
+    /// assert_eq!(Abi::X86_64.syscall_name(59), Some("execve"));
+    /// assert_eq!(Abi::Aarch64.syscall_name(221), Some("execve"));
+    /// assert_eq!(Abi::X86_64.syscall_name(9999), None);
+    /// ```
     pub fn syscall_name(self, nr: u32) -> Option<&'static str> {
-        let index = nr.into();
+        // The tables take a `c_long`, which has 32 bits on some machines. No number needs more.
+        let index = i32::try_from(nr).ok()?.into();
         let name = match self {
             Self::X86_64 => numbers::x86_64::sys_call_name(index),
             Self::I386 => numbers::x86::sys_call_name(index),
@@ -99,6 +108,14 @@ impl Abi {
     }
 
     /// The number of a call by name.
+    ///
+    /// ```
+    /// use syscalls::Abi;
+    ///
+    /// assert_eq!(Abi::X86_64.syscall_number("openat"), Some(257));
+    /// // arm64 never had open(2).
+    /// assert_eq!(Abi::Aarch64.syscall_number("open"), None);
+    /// ```
     pub fn syscall_number(self, name: &str) -> Option<u32> {
         static NUMBERS: OnceLock<BTreeMap<(Abi, &str), u32>> = OnceLock::new();
         let numbers = NUMBERS.get_or_init(|| {
@@ -108,6 +125,44 @@ impl Abi {
             all.collect()
         });
         numbers.get(&(self, name)).copied()
+    }
+}
+
+/// No ABI is called that.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no architecture that tracer knows: known are x86_64 (amd64), i386 (x86), x32, aarch64 (arm64), arm (armhf) and riscv64"
+)]
+pub struct UnknownAbi(String);
+
+/// Reads any of the names that kernels, engines, distributions and libseccomp have for an ABI, in any
+/// case.
+///
+/// ```
+/// use syscalls::Abi;
+///
+/// for name in ["x86_64", "x86-64", "amd64", "SCMP_ARCH_X86_64"] {
+///     assert_eq!(name.parse(), Ok(Abi::X86_64));
+/// }
+/// assert_eq!("arm64".parse(), Ok(Abi::Aarch64));
+/// assert!("vax".parse::<Abi>().is_err());
+/// ```
+impl FromStr for Abi {
+    type Err = UnknownAbi;
+
+    fn from_str(name: &str) -> Result<Self, UnknownAbi> {
+        let lower = name.to_ascii_lowercase();
+        let short = lower.strip_prefix("scmp_arch_").unwrap_or(&lower);
+        // The first of each row is `uname -m`'s or our own; then Go's, Debian's, systemd's and Rust's.
+        match short {
+            "x86_64" | "amd64" | "x86-64" => Ok(Self::X86_64),
+            "i386" | "x86" | "386" | "i486" | "i586" | "i686" => Ok(Self::I386),
+            "x32" => Ok(Self::X32),
+            "aarch64" | "arm64" => Ok(Self::Aarch64),
+            "arm" | "armhf" | "armel" | "armv6l" | "armv7l" | "armv8l" | "armv7" => Ok(Self::Arm),
+            "riscv64" | "riscv64gc" => Ok(Self::Riscv64),
+            _ => Err(UnknownAbi(name.to_owned())),
+        }
     }
 }
 
@@ -135,6 +190,14 @@ impl Machine {
     /// The 64-bit ABI of the machine that calls itself `machine` (`uname -m`).
     ///
     /// Under a 32-bit personality (setarch(8)) a 64-bit kernel tells a 32-bit name.
+    ///
+    /// ```
+    /// use syscalls::{Abi, Machine};
+    ///
+    /// assert_eq!(Machine::native_abi("aarch64"), Some(Abi::Aarch64));
+    /// assert_eq!(Machine::native_abi("i686"), Some(Abi::X86_64));
+    /// assert_eq!(Machine::native_abi("s390x"), None);
+    /// ```
     pub fn native_abi(machine: &str) -> Option<Abi> {
         match machine {
             "x86_64" | "i386" | "i486" | "i586" | "i686" => Some(Abi::X86_64),
@@ -191,6 +254,33 @@ mod tests {
         ] {
             assert_eq!(abi.syscall_name(nr), Some(name), "{abi} {nr}");
             assert_eq!(abi.syscall_number(name), Some(nr), "{abi} {name}");
+        }
+    }
+
+    #[test]
+    fn names_are_read_in_every_form() {
+        for abi in Abi::ALL {
+            for name in [abi.as_str(), abi.scmp_arch()] {
+                for name in [name, &name.to_lowercase(), &name.to_uppercase()] {
+                    assert_eq!(name.parse(), Ok(abi), "{name}");
+                }
+            }
+        }
+        for (name, abi) in [
+            ("386", Abi::I386),
+            ("armhf", Abi::Arm),
+            ("ARM64", Abi::Aarch64),
+        ] {
+            assert_eq!(name.parse(), Ok(abi), "{name}");
+        }
+        for wrong in [
+            "",
+            "scmp_arch_",
+            "x86_64 ",
+            "s390x",
+            "SCMP_ARCH_SCMP_ARCH_ARM",
+        ] {
+            assert!(wrong.parse::<Abi>().is_err(), "{wrong}");
         }
     }
 

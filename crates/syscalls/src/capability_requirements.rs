@@ -413,6 +413,13 @@ pub const CAPABILITY_REQUIREMENTS: &[CapabilityRequirement] = &[
 ];
 
 /// The gates of a call.
+///
+/// ```
+/// use syscalls::capability_requirements::capability_requirements;
+///
+/// let chroot = capability_requirements("chroot").next().unwrap();
+/// assert_eq!(chroot.capability, "CAP_SYS_CHROOT");
+/// ```
 pub fn capability_requirements(call: &str) -> impl Iterator<Item = &'static CapabilityRequirement> {
     CAPABILITY_REQUIREMENTS
         .iter()

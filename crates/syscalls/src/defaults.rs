@@ -145,6 +145,13 @@ pub fn allowed_by_default() -> impl Iterator<Item = &'static str> {
 }
 
 /// What is known of a call that the defaults block; `None` for others.
+///
+/// ```
+/// use syscalls::defaults::blocked_by_default;
+///
+/// assert!(blocked_by_default("bpf").is_some());
+/// assert!(blocked_by_default("read").is_none());
+/// ```
 pub fn blocked_by_default(name: &str) -> Option<&'static BlockedSyscall> {
     BLOCKED_SYSCALLS
         .binary_search_by_key(&name, |blocked| blocked.name)

@@ -143,6 +143,14 @@ pub const PROBED: &[ProbedSyscalls] = &[
 /// Whether a call returns ENOSYS when it is not allowed, because its callers probe for it.
 ///
 /// Every other name is an old call and gets an explicit EPERM.
+///
+/// ```
+/// use syscalls::errno::is_probed;
+///
+/// // libc tries clone3 first, and takes clone when the answer is ENOSYS.
+/// assert!(is_probed("clone3"));
+/// assert!(!is_probed("clone"));
+/// ```
 pub fn is_probed(name: &str) -> bool {
     PROBED.iter().any(|group| group.calls.contains(&name))
 }

@@ -90,6 +90,12 @@ pub const GROUPS: &[Essential] = &[
 ];
 
 /// The names of the layer that exist in `abi`, sorted and without repetition.
+///
+/// ```
+/// use syscalls::{Abi, essential};
+///
+/// assert!(essential::names(Abi::X86_64).any(|name| name == "exit_group"));
+/// ```
 pub fn names(abi: Abi) -> impl Iterator<Item = &'static str> {
     let mut names: Vec<_> = GROUPS
         .iter()
@@ -103,6 +109,13 @@ pub fn names(abi: Abi) -> impl Iterator<Item = &'static str> {
 }
 
 /// Why a call is essential: every group that has it.
+///
+/// ```
+/// use syscalls::essential;
+///
+/// let group = essential::groups_of("futex").next().unwrap();
+/// assert_eq!(group.title, "locks");
+/// ```
 pub fn groups_of(name: &str) -> impl Iterator<Item = &'static Essential> {
     GROUPS
         .iter()

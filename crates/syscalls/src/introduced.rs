@@ -179,6 +179,13 @@ pub const SOURCES: &[(LinuxVersion, &str)] = &[
 ];
 
 /// The kernel that a call came with; `None` for what was there in 3.0, and for what is no call.
+///
+/// ```
+/// use syscalls::introduced::{LinuxVersion, introduced_in};
+///
+/// assert_eq!(introduced_in("clone3"), Some(LinuxVersion(5, 3)));
+/// assert_eq!(introduced_in("read"), None);
+/// ```
 pub fn introduced_in(name: &str) -> Option<LinuxVersion> {
     INTRODUCED
         .iter()

@@ -23,5 +23,5 @@ pub mod runtime_init;
 mod suggest;
 pub mod translate;
 
-pub use abi::{Abi, Machine};
+pub use abi::{Abi, Machine, UnknownAbi};
 pub use suggest::suggest;

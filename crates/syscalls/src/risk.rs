@@ -223,6 +223,13 @@ pub const ALLOWED_BY_ARGUMENT: &[(&str, &str)] = &[
 ];
 
 /// What is known against a call, if anything is.
+///
+/// ```
+/// use syscalls::risk::risk;
+///
+/// assert!(risk("bpf").is_some());
+/// assert!(risk("read").is_none());
+/// ```
 pub fn risk(name: &str) -> Option<&'static Risk> {
     RISKS
         .binary_search_by_key(&name, |risk| risk.name)

@@ -6,6 +6,13 @@ use super::Abi;
 
 /// The call, of any ABI, whose name is nearest to `name`, if one is near: a third of the letters may be
 /// wrong. Of several the one that comes first.
+///
+/// ```
+/// use syscalls::suggest;
+///
+/// assert_eq!(suggest("ptrcae"), Some("ptrace"));
+/// assert_eq!(suggest("something_else"), None);
+/// ```
 pub fn suggest(name: &str) -> Option<&'static str> {
     // No name is longer than 30 letters; what is much longer is near none of them.
     const MAX_LEN: usize = 64;

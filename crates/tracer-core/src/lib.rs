@@ -6,7 +6,8 @@
 //! | module | does |
 //! | --- | --- |
 //! | [`recording`] | observations, evidence, coverage; the text of `recording.json` |
-//! | [`profile`] | the models of profiles, and a renderer for each format |
+//! | [`profile`] | the models of profiles, and their renderers |
+//! | [`formats`] | the output formats: what they write, need and cannot express |
 //! | [`parse`] | profiles that people have, in all their forms |
 //! | [`audit`] | what such a profile misses, grants without need, and breaks |
 //! | [`verify`], [`diff`], [`explain`] | what a profile would deny, what changed, why a call is there |
@@ -16,6 +17,7 @@
 pub mod audit;
 pub mod diff;
 pub mod explain;
+pub mod formats;
 pub mod parse;
 pub mod patch;
 pub mod profile;

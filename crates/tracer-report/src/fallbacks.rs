@@ -37,7 +37,7 @@ pub(super) fn fallback_layer(doc: &mut Document, profile: &SeccompProfile) {
         return;
     }
     doc.heading(2, "Added: `variant`");
-    doc.paragraph("Another libc, or the same one on another kernel, does by these calls what the workload did by those that they stand in for. They let it do nothing new, where need be by a condition on their arguments. `--variants none` leaves them out.");
+    doc.paragraph("Another libc, or the same one on another kernel, does by these calls what the workload did by those that they stand in for. They let it do nothing new, where need be by a condition on their arguments. `--fallbacks none` leaves them out.");
     doc.table(["Call", "Stands in for", "Arguments", "Family"], rows);
     let reasons = FALLBACK_GROUPS
         .iter()

@@ -11,6 +11,7 @@ mod diff;
 pub mod escape;
 mod explain;
 mod fallbacks;
+mod full_review;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod hostile;
 pub mod html;
@@ -26,5 +27,6 @@ mod verify;
 pub use apparmor::apparmor;
 pub use diff::{changes_markdown, diff_markdown, diff_text};
 pub use explain::{access_explanation, explanation};
+pub use full_review::full_review;
 pub use review::review;
 pub use verify::{denials, verification};

@@ -10,10 +10,12 @@ use std::{
 use anyhow::Context as _;
 
 use super::{
-    Exit, Failure, input,
+    Exit, Failure,
+    host::{self, CapabilityEntry, arch},
+    input,
     stderr::{plain, say},
 };
-use syscalls::{Abi, Machine, capability::Capability};
+use syscalls::{Abi, Machine};
 use tracer_core::{
     audit::{
         self, Context, Input, Known, Lookup, ParseError, Report, Severity, output,
@@ -57,17 +59,17 @@ pub(super) struct Args {
     profile_root: PathBuf,
 
     /// Capabilities of the container, with commas between them; they choose entries of Docker's form.
-    /// Docker's own by default; `none` for none. Those of a manifest count for the profiles it names
+    /// Docker's own by default; `none` for none, `all` for all. Those of a manifest count for the profiles it names
     #[arg(long, alias = "capability", value_delimiter = ',', value_name = "CAP")]
-    capabilities: Option<Vec<String>>,
+    capabilities: Option<Vec<CapabilityEntry>>,
 
     /// Kernels that the profiles are for: 5.10, or 5.10..6.8. Findings about newer system calls are left
     /// out. By default findings are for any kernel, and minKernel is resolved for this machine's
     #[arg(long, value_name = "A..B", value_parser = kernels)]
     kernel: Option<(KernelVersion, KernelVersion)>,
 
-    /// The machine that the profiles are for: x86_64, aarch64 or riscv64; this one by default
-    #[arg(long, value_name = "MACHINE", value_parser = machine)]
+    /// The machine that the profiles are for: x86_64, i386, aarch64, arm or riscv64; this one by default
+    #[arg(long, value_name = "MACHINE", value_parser = arch)]
     arch: Option<Abi>,
 
     /// How to print what was found
@@ -120,13 +122,6 @@ fn fail_on(text: &str) -> Result<FailOn, String> {
     Ok(FailOn(Some(severity)))
 }
 
-fn machine(name: &str) -> Result<Abi, String> {
-    [Abi::X86_64, Abi::Aarch64, Abi::Riscv64]
-        .into_iter()
-        .find(|abi| abi.as_str() == name)
-        .ok_or_else(|| "known are x86_64, aarch64 and riscv64".to_owned())
-}
-
 fn rule(id: &str) -> Result<&'static str, String> {
     let rule = rules::named(id).map(|rule| rule.id);
     rule.ok_or_else(|| "not a rule; tracer audit --explain all lists them".to_owned())
@@ -156,7 +151,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         return explain(id);
     }
     let (inputs, mut malformed) = inputs(&args.profiles)?;
-    let capabilities = capabilities(args)?;
+    let capabilities = match &args.capabilities {
+        Some(list) => host::capabilities(list),
+        None => Context::usual_capabilities(),
+    };
     let recordings = args.recording.iter().map(|path| input::recording(path));
     let recordings: Vec<Recording> = recordings.collect::<Result<_, _>>()?;
     let lookup = |name: &str| lookup(&args.profile_root, name);
@@ -348,37 +346,13 @@ fn lookup(root: &Path, name: &str) -> Lookup {
     }
 }
 
-fn capabilities(args: &Args) -> Result<BTreeSet<String>, Failure> {
-    let Some(names) = &args.capabilities else {
-        return Ok(Context::usual_capabilities());
-    };
-    names
-        .iter()
-        .filter(|name| *name != "none")
-        .map(|name| {
-            let name = name.to_uppercase();
-            let name = if name.starts_with("CAP_") {
-                name
-            } else {
-                format!("CAP_{name}")
-            };
-            let capability = name.parse::<Capability>();
-            let capability = capability.map_err(|error| Failure::new(Exit::Usage, error))?;
-            Ok(capability.to_string())
-        })
-        .collect()
-}
-
 fn kernel(args: &Args) -> KernelVersion {
     let release = || {
         let uname = nix::sys::utsname::uname().ok()?;
         uname.release().to_str()?.parse().ok()
     };
     // A kernel that says nothing of itself is no older than those that tracer runs on.
-    let oldest = KernelVersion {
-        version: 5,
-        major: 8,
-    };
+    let oldest = KernelVersion::new(5, 8);
     // An entry with minKernel counts on the oldest kernel only when that has it.
     let asked = args.kernel.map(|(from, _)| from);
     asked.or_else(release).unwrap_or(oldest)

@@ -9,16 +9,21 @@ use std::{
 use anyhow::Context as _;
 
 use super::{
-    Exit, Failure, manifest, name,
-    output::{self, Format, Rendered},
+    Exit, Failure,
+    format::{self, FormatArg},
+    manifest, name, output,
     profile::ProfileArgs,
     since::changes,
     stderr::{plain, say},
-    targets::{self, TargetArgs},
+    targets::TargetArgs,
 };
 use crate::store;
 use syscalls::Abi;
-use tracer_core::{profile::Omission, recording::merge::Merge};
+use tracer_core::{
+    formats::{self, Profiles, Rendered},
+    profile::Omission,
+    recording::merge::Merge,
+};
 
 /// Renders profiles from recordings.
 ///
@@ -40,10 +45,8 @@ pub(super) struct Args {
     #[arg(required_unless_present = "format", value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
 
-    /// What to render; `help` lists all [default: seccomp, apparmor, capabilities, kubernetes and review,
-    /// as far as the recordings have something for them]
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT")]
-    format: Vec<Format>,
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT", help = format::help())]
+    format: Vec<FormatArg>,
 
     /// The folder that holds a folder for each workload
     #[arg(long, short, default_value = output::DEFAULT_DIRECTORY, value_name = "DIR")]
@@ -51,7 +54,7 @@ pub(super) struct Args {
 
     /// The machine to make them for: x86_64, i386, aarch64, arm or riscv64. What was recorded on another
     /// one is translated, and goes to a folder of that name in the workload's
-    #[arg(long, value_name = "MACHINE", value_parser = arch)]
+    #[arg(long, value_name = "MACHINE", value_parser = super::host::arch)]
     arch: Option<Abi>,
 
     /// A manifest: prints it with what names the profiles in the container that they are for, comments and
@@ -78,27 +81,18 @@ pub(super) struct Args {
     targets: TargetArgs,
 }
 
-/// A machine by the name of its native ABI.
-pub(super) fn arch(name: &str) -> Result<Abi, String> {
-    Abi::ALL
-        .into_iter()
-        // No machine has x32 for its own.
-        .find(|abi| abi.as_str() == name && *abi != Abi::X32)
-        .ok_or_else(|| "known are x86_64, i386, aarch64, arm and riscv64".to_owned())
-}
-
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    if args.format.contains(&Format::Help) {
-        io::stdout().write_all(Format::list().as_bytes())?;
+    let Some(selected) = FormatArg::selected(&args.format) else {
+        io::stdout().write_all(format::table().as_bytes())?;
         return Ok(Exit::Fine);
-    }
+    };
     if args.recordings.is_empty() {
         let error = anyhow::anyhow!("give a recording.json, or a folder that holds one");
         return Err(Failure::new(Exit::Usage, error));
     }
     let mut settings = args.profile.settings()?;
     settings.seccomp.arch = args.arch;
-    settings.targets = args.targets.settings();
+    settings.targets = args.targets.targets();
     let mut workloads: BTreeMap<String, Merge> = BTreeMap::new();
     for path in &args.recordings {
         let recording = store::read(path)?;
@@ -131,15 +125,15 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         .into_iter()
         .filter_map(|(name, merge)| Some((name, merge.finish()?)))
         .map(|(name, recording)| {
-            let mut rendered = output::render(&recording, &args.format, &settings)
+            let mut rendered = output::render(&recording, &selected, &settings)
                 .with_context(|| format!("cannot make a profile for {name}"))?;
             if let Some(since) = &args.since {
-                let models = output::ProfileModels::new(&recording, &settings)?;
-                let changes = changes(since, &recording, &models, &settings)?;
+                let profiles = Profiles::from_recording(&recording, &settings)?;
+                let changes = changes(since, &recording, &profiles, &settings)?;
                 for (_, text) in rendered
                     .files
                     .iter_mut()
-                    .filter(|file| file.0 == output::REVIEW)
+                    .filter(|file| file.0 == formats::review::FILE)
                 {
                     *text = format!("{}\n{text}", tracer_report::changes_markdown(&changes));
                 }
@@ -155,7 +149,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     if args.check {
         let mut parser = true;
         for (directory, rendered) in &rendered {
-            let profile = directory.join(output::APPARMOR);
+            let profile = directory.join(formats::apparmor::FILE);
             parser &= output::check(rendered).with_context(|| profile.display().to_string())?;
         }
         if !parser {
@@ -168,7 +162,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     for (directory, rendered) in rendered {
         store::prepare(&directory)?;
         store::write(&directory, &rendered.files)?;
-        targets::remove_stale(&directory, &rendered.files)?;
+        store::remove_old_blobs(&directory, formats::files(), &rendered.files)?;
         print_summary(&directory, &rendered, args.format.is_empty());
         for (name, _) in rendered.files {
             written += &format!("{}\n", directory.join(name).display());
@@ -226,16 +220,3 @@ fn print_summary(directory: &Path, rendered: &Rendered, by_default: bool) {
 
 /// Most things of one file that are told one by one.
 const MAX_SHOWN: usize = 20;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn arch_accepts_only_native_abis() {
-        assert_eq!(arch("aarch64"), Ok(Abi::Aarch64));
-        for wrong in ["x32", "arm64", "amd64", ""] {
-            assert!(arch(wrong).unwrap_err().contains("known are x86_64"));
-        }
-    }
-}

@@ -10,9 +10,11 @@ use tracer_core::recording::json;
 use anyhow::Context as _;
 use serde::Deserialize;
 
+use super::host::{CapabilityEntry, capabilities};
 use crate::store;
 use syscalls::{Abi, Machine};
 use tracer_core::{
+    formats,
     parse::{self, AppArmor, ParseError, Seccomp, Subject},
     profile::seccomp::{
         evaluate::{Filter, Host, Libseccomp, Refusal, Runtime},
@@ -77,13 +79,7 @@ pub(super) fn recording(named: &Path) -> anyhow::Result<Recording> {
 }
 
 fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
-    let beside = named.with_file_name(store::RECORDING_FILE);
-    let name = named.file_name().and_then(|name| name.to_str());
-    let is_output = matches!(
-        name,
-        Some("seccomp.json" | "apparmor.profile" | "REVIEW.md")
-    );
-    if is_output && named.is_file() && beside.is_file() {
+    if let Some(beside) = recording_beside(named) {
         return Ok(beside);
     }
     if !named.is_dir() || named.join(store::RECORDING_FILE).exists() {
@@ -114,9 +110,19 @@ fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
+/// The recording that an output file is made of: it is in the workload's directory.
+fn recording_beside(named: &Path) -> Option<PathBuf> {
+    let output = formats::files().find(|file| named.ends_with(file) && !file.ends_with('/'))?;
+    let workload = named
+        .ancestors()
+        .nth(Path::new(output).components().count())?;
+    let recording = workload.join(store::RECORDING_FILE);
+    (named.is_file() && recording.is_file()).then_some(recording)
+}
+
 /// Reads a seccomp profile. A folder stands for the `seccomp.json` in it.
 pub(super) fn seccomp(named: &Path) -> anyhow::Result<Chosen> {
-    let inner = named.join("seccomp.json");
+    let inner = named.join(formats::seccomp::FILE);
     let (path, name) = match named.is_dir() {
         true if inner.is_file() => (inner, None),
         _ => split(named),
@@ -200,13 +206,19 @@ fn kind(bytes: &[u8]) -> Kind {
 #[command(next_help_heading = "Host options")]
 pub(super) struct HostArgs {
     /// The machine: x86_64, i386, aarch64, arm or riscv64 [default: that of the recordings, else this one]
-    #[arg(long, value_name = "MACHINE", value_parser = super::generate::arch)]
+    #[arg(long, value_name = "MACHINE", value_parser = super::host::arch)]
     arch: Option<Abi>,
 
-    /// A capability of the container, for profiles that say more with some (Docker's, Podman's): repeat
-    /// it, or list several with commas [default: those that all recorded containers have, else none]
-    #[arg(long, alias = "capabilities", value_name = "CAP_NAME", value_delimiter = ',', value_parser = capability)]
-    capability: Vec<String>,
+    /// A capability of the container, for profiles that say more with some (Docker's, Podman's); `all` or
+    /// `none`: repeat it, or list several with commas [default: those that all recorded containers have,
+    /// else none]
+    #[arg(
+        long,
+        alias = "capabilities",
+        value_name = "CAP_NAME",
+        value_delimiter = ','
+    )]
+    capability: Vec<CapabilityEntry>,
 
     /// The kernel, for profiles that say more with a newer one [default: that of the recordings, else this
     /// one]
@@ -228,17 +240,6 @@ enum Library {
     /// As released: the calls of Linux 5.17
     #[value(name = "2.5.4")]
     V2_5_4,
-}
-
-/// A capability as engines write it: `CAP_SYS_ADMIN`, from whatever case, with or without CAP_.
-fn capability(name: &str) -> Result<String, String> {
-    let upper = name.to_ascii_uppercase();
-    let short = upper.strip_prefix("CAP_").unwrap_or(&upper);
-    let fine = |c: char| c.is_ascii_uppercase() || c == '_';
-    if short.is_empty() || !short.chars().all(fine) {
-        return Err("give a capability such as CAP_SYS_ADMIN".to_owned());
-    }
-    Ok(format!("CAP_{short}"))
 }
 
 impl HostArgs {
@@ -278,7 +279,7 @@ impl HostArgs {
             capabilities: if self.capability.is_empty() {
                 common_capabilities(recordings)
             } else {
-                self.capability.iter().cloned().collect()
+                capabilities(&self.capability)
             },
             kernel_version: match self.kernel {
                 Some(kernel) => kernel,
@@ -342,4 +343,29 @@ fn kernel(recordings: &[Recording]) -> anyhow::Result<KernelVersion> {
 /// What a path is called in what is printed.
 pub(super) fn label(path: &Path) -> String {
     path.display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_output_file_stands_for_the_recording_beside_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let workload = directory.path().join("web");
+        fs::create_dir_all(workload.join("other")).unwrap();
+        let recording = workload.join(store::RECORDING_FILE);
+        fs::write(&recording, "{}").unwrap();
+        for file in formats::files().filter(|file| !file.ends_with('/')) {
+            let path = workload.join(file);
+            assert_eq!(recording_beside(&path), None, "{file} is not there");
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            assert_eq!(recording_beside(&path), Some(recording.clone()), "{file}");
+        }
+        for other in ["other/seccomp.json", "notes.md", "patch.yaml"] {
+            fs::write(workload.join(other), "").unwrap();
+            assert_eq!(recording_beside(&workload.join(other)), None, "{other}");
+        }
+    }
 }

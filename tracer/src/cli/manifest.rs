@@ -10,11 +10,11 @@ use anyhow::Context as _;
 
 use super::{
     Failure, input, output,
-    profile::Settings,
     stderr::{plain, say},
 };
 use crate::store;
 use tracer_core::{
+    formats::{Profiles, Settings},
     patch::{self, Applied, Input},
     recording::Recording,
 };
@@ -28,8 +28,8 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let before = Input::new(input::label(path), bytes).map_err(patch::Error::from)?;
-    let models = output::ProfileModels::new(recording, settings)?;
-    let models = models.as_models(recording, settings);
+    let profiles = Profiles::from_recording(recording, settings)?;
+    let models = output::models(&profiles, recording, settings);
     let hardening = models.hardening_in_pod();
     let context = models.context(&hardening)?;
     let chosen = settings.targets.container.as_deref();

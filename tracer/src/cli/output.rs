@@ -6,227 +6,54 @@ use std::{
 };
 use tracer_core::recording::json;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use super::{
-    apparmor_parser,
-    profile::Settings,
-    progress_line,
+    apparmor_parser, progress_line,
     stderr::{plain, say},
-    targets::{self, Models},
 };
 use crate::store;
 use tracer_core::{
-    profile::{
-        Omission, TargetError,
-        apparmor::{AppArmorProfile, Division, kind},
-        capabilities::Capabilities,
-        seccomp::{SeccompProfile, oci::OciSeccomp},
+    formats::{
+        self, Error, Models, Profiles, Rendered, Selection, Settings, apparmor, review, seccomp,
     },
+    profile::apparmor::kind,
     recording::{Discovery, Executable, Recording},
 };
 
 /// The default `--output`.
 pub(super) const DEFAULT_DIRECTORY: &str = "profiles-out";
 
-/// The seccomp profile.
-pub(super) const SECCOMP: &str = "seccomp.json";
-/// The AppArmor profile.
-pub(super) const APPARMOR: &str = "apparmor.profile";
-/// What a reviewer reads.
-pub(super) const REVIEW: &str = "REVIEW.md";
-
-const CAPABILITIES: [&str; 3] = [
-    "capabilities.kubernetes.yaml",
-    "capabilities.engine.args",
-    "capabilities.systemd.conf",
-];
-
-/// A file, or several, that can be rendered from recordings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub(super) enum Format {
-    /// seccomp.json: the OCI runtime's seccomp profile (Docker, containerd, CRI-O, Podman)
-    Seccomp,
-    /// apparmor.profile: the AppArmor profile
-    Apparmor,
-    /// capabilities.*: the capabilities it needs, for Kubernetes (a security context), for Docker and
-    /// Podman (flags), and for systemd (a drop-in)
-    Capabilities,
-    /// kubernetes/: seccomp-profile, apparmor-profile, security-context, and as far as the recording knows
-    /// the pod and its image patch and profile-binding
-    Kubernetes,
-    /// kubernetes/seccompprofile.yaml: SeccompProfile of the Security Profiles Operator
-    SeccompProfile,
-    /// kubernetes/apparmorprofile.yaml: its AppArmorProfile
-    ApparmorProfile,
-    /// kubernetes/profilebinding.yaml: its ProfileBinding, which puts the profiles into new pods by image
-    ProfileBinding,
-    /// kubernetes/securitycontext.yaml: a container's securityContext, each setting with its reason
-    SecurityContext,
-    /// kubernetes/patch.yaml: the same as a strategic-merge patch for kubectl and kustomize
-    Patch,
-    /// kubernetes/kubescape.yaml: SeccompProfile of Kubescape
-    Kubescape,
-    /// seccomp-artifact/: the seccomp profile as an OCI artifact in an image layout (KEP-6061, CRI-O)
-    Artifact,
-    /// engine.args: flags of docker run and podman run
-    Engine,
-    /// compose.yaml: the same as keys of a compose file
-    Compose,
-    /// systemd.conf: a drop-in for a service of systemd's
-    Systemd,
-    /// REVIEW.md: every rule with its reason and its evidence, for a person
-    Review,
-    /// Lists these
-    Help,
-}
-
-impl Format {
-    /// What is rendered when nothing is asked for.
-    const DEFAULT: [Self; 5] = [
-        Self::Seccomp,
-        Self::Apparmor,
-        Self::Capabilities,
-        Self::Kubernetes,
-        Self::Review,
-    ];
-
-    /// All of them with what they are, for people.
-    pub(super) fn list() -> String {
-        use clap::ValueEnum as _;
-
-        let mut list = String::new();
-        for value in Self::value_variants()
-            .iter()
-            .filter_map(Self::to_possible_value)
-        {
-            let help = value.get_help().map(ToString::to_string);
-            let name = value.get_name();
-            list += &format!("{name:<17} {}\n", help.unwrap_or_default());
-        }
-        list
-    }
-}
-
-/// What there is only for a recording that has files.
-const OF_FILES: [&str; 5] = [
-    APPARMOR,
-    CAPABILITIES[0],
-    CAPABILITIES[1],
-    CAPABILITIES[2],
-    "kubernetes/apparmorprofile.yaml",
-];
-
-/// What was rendered.
-#[derive(Debug, Default)]
-pub(super) struct Rendered {
-    /// Names, with the folders in the workload's, and texts.
-    pub(super) files: Vec<(String, String)>,
-    /// What the form of a file cannot say.
-    pub(super) omissions: Vec<(String, Omission)>,
-    /// What is not there though nothing was asked for, and why.
-    pub(super) skipped: Vec<(&'static str, TargetError)>,
-}
-
-impl Rendered {
-    fn add(&mut self, name: &str, text: String) {
-        self.files.push((name.to_owned(), text));
-    }
-}
-
-/// What the files are made of.
-pub(super) struct ProfileModels {
-    pub(super) seccomp: SeccompProfile,
-    pub(super) apparmor: Option<AppArmorProfile>,
-    pub(super) capabilities: Option<Capabilities>,
-}
-
-impl ProfileModels {
-    pub(super) fn new(recording: &Recording, settings: &Settings) -> anyhow::Result<Self> {
-        let recordings = std::slice::from_ref(recording);
-        // Its rules are paths, and those of another machine's libraries are not known.
-        let at_home = settings.seccomp.arch.is_none();
-        let apparmor = AppArmorProfile::from_recordings(recordings, &settings.apparmor);
-        let apparmor = apparmor.filter(|_| at_home);
-        Ok(Self {
-            seccomp: SeccompProfile::from_recordings(recordings, &settings.seccomp)?,
-            capabilities: apparmor.as_ref().and_then(Capabilities::needed_by),
-            apparmor,
-        })
-    }
-
-    pub(super) fn as_models<'a>(
-        &'a self,
-        recording: &'a Recording,
-        settings: &'a Settings,
-    ) -> Models<'a> {
-        Models {
-            recording,
-            settings,
-            seccomp: &self.seccomp,
-            apparmor: self.apparmor.as_ref(),
-            capabilities: self.capabilities.as_ref(),
-        }
-    }
+/// What formats take.
+pub(super) const fn models<'a>(
+    profiles: &'a Profiles,
+    recording: &'a Recording,
+    settings: &'a Settings,
+) -> Models<'a> {
+    profiles.models(recording, settings, tracer_report::full_review)
 }
 
 /// Renders the files of the formats that were asked for from the recording of a workload; when none
 /// was, of all that the recording has something for.
 pub(super) fn render(
     recording: &Recording,
-    asked: &[Format],
+    asked: &[Selection],
     settings: &Settings,
 ) -> anyhow::Result<Rendered> {
-    let owned = ProfileModels::new(recording, settings)?;
-    let models = owned.as_models(recording, settings);
-    let ProfileModels {
-        seccomp,
-        apparmor,
-        capabilities,
-    } = &owned;
-    let formats = if asked.is_empty() {
-        &Format::DEFAULT
-    } else {
-        asked
-    };
-    let mut rendered = Rendered::default();
-    for format in formats {
-        match format {
-            Format::Seccomp => rendered.add(SECCOMP, OciSeccomp::from(seccomp).to_json()?),
-            Format::Apparmor => match apparmor {
-                Some(profile) => {
-                    if let Division::Impossible(why) = profile.division() {
-                        let omissions = Omission::new("child profiles (--children)", *why);
-                        rendered.omissions.push((APPARMOR.to_owned(), omissions));
-                    }
-                    rendered.add(APPARMOR, profile.to_text());
-                }
-                None if asked.is_empty() => {}
-                None => bail!(models.missing("files")),
-            },
-            Format::Capabilities => match capabilities {
-                Some(needed) => {
-                    rendered.add(CAPABILITIES[0], needed.to_kubernetes());
-                    rendered.add(CAPABILITIES[1], needed.to_engine_flags());
-                    rendered.add(CAPABILITIES[2], needed.to_systemd());
-                }
-                None if asked.is_empty() => {}
-                None => bail!(models.missing("capabilities")),
-            },
-            Format::Review => {
-                let mut text = tracer_report::review(std::slice::from_ref(recording), seccomp);
-                if let Some(profile) = apparmor {
-                    text.push('\n');
-                    text.push_str(&tracer_report::apparmor(profile, capabilities.as_ref()));
-                }
-                rendered.add(REVIEW, text);
-            }
-            Format::Kubernetes => targets::kubernetes(&models, asked.is_empty(), &mut rendered)?,
-            Format::Help => {}
-            other => targets::render(*other, &models, &mut rendered)?,
-        }
+    let profiles = Profiles::from_recording(recording, settings)?;
+    let models = models(&profiles, recording, settings);
+    formats::render(&models, asked).map_err(with_advice)
+}
+
+/// What to do about an error, by the names of commands and options.
+fn with_advice(error: Error) -> anyhow::Error {
+    match &error {
+        Error::NotObserved(_) => anyhow::anyhow!(
+            "{error}: record it again with a tracer, and on a kernel, that can see them; `tracer doctor` tells"
+        ),
+        Error::OtherMachine(_) => anyhow::anyhow!("{error}: ask for them without --arch"),
+        _ => error.into(),
     }
-    Ok(rendered)
 }
 
 /// Has AppArmor's parser look at the AppArmor profile, if there is one. Returns false when the parser
@@ -236,7 +63,7 @@ pub(super) fn render(
 /// When the parser refuses it.
 pub(super) fn check(rendered: &Rendered) -> anyhow::Result<bool> {
     for (name, text) in &rendered.files {
-        if name == APPARMOR
+        if name == apparmor::FILE
             && apparmor_parser::apparmor(text)? == apparmor_parser::Checked::NoParser
         {
             return Ok(false);
@@ -251,18 +78,14 @@ pub(super) fn write(
     recording: &Recording,
     settings: &Settings,
 ) -> anyhow::Result<()> {
-    let rendered =
-        render(recording, &[], settings).context("cannot make a profile from the recording");
+    let made = render_all(recording, settings).context("cannot make a profile from the recording");
     let mut files = vec![(store::RECORDING_FILE.to_owned(), json::to_json(recording))];
-    match rendered {
-        Ok(mut rendered) => {
+    match made {
+        Ok((mut rendered, outdated)) => {
             let checked = check(&rendered);
             // What was asked for by an option, and is not there.
-            for (name, omissions) in rendered
-                .omissions
-                .iter()
-                .filter(|(name, _)| name == APPARMOR)
-            {
+            let lost = rendered.omissions.iter();
+            for (name, omissions) in lost.filter(|(name, _)| name == apparmor::FILE) {
                 say!(
                     "{} cannot say {}: {}",
                     directory.join(name).display(),
@@ -273,13 +96,8 @@ pub(super) fn write(
             files.append(&mut rendered.files);
             // Written all the same: what is wrong with it can be read in it.
             store::write(directory, &files)?;
-            // What an earlier recording had and this one has nothing for would speak for this one.
-            let is_there = |name: &str| files.iter().any(|(file, _)| file == name);
-            store::remove(
-                directory,
-                OF_FILES.into_iter().filter(|name| !is_there(name)),
-            )?;
-            checked.with_context(|| directory.join(APPARMOR).display().to_string())?;
+            store::remove(directory, outdated)?;
+            checked.with_context(|| directory.join(apparmor::FILE).display().to_string())?;
             Ok(())
         }
         Err(error) => {
@@ -288,6 +106,18 @@ pub(super) fn write(
             Err(error)
         }
     }
+}
+
+/// The default set, and the files of an earlier recording that would speak for this one.
+fn render_all(
+    recording: &Recording,
+    settings: &Settings,
+) -> anyhow::Result<(Rendered, Vec<&'static str>)> {
+    let profiles = Profiles::from_recording(recording, settings)?;
+    let models = models(&profiles, recording, settings);
+    let rendered = formats::render(&models, &[]).map_err(with_advice)?;
+    let outdated = formats::outdated(&models, &rendered);
+    Ok((rendered, outdated))
 }
 
 /// The folder and the name of the file that was asked for; `usual` is its name when that is a folder.
@@ -338,11 +168,11 @@ pub(super) fn summary(directory: &Path, recording: &Recording, quiet: bool) {
     }
     coverage(recording, quiet);
     if !quiet {
-        say!("profile  {}", directory.join(SECCOMP).display());
+        say!("profile  {}", directory.join(seccomp::FILE).display());
         if recording.providers.iter().any(|it| it.kind == kind::FILES) {
-            say!("profile  {}", directory.join(APPARMOR).display());
+            say!("profile  {}", directory.join(apparmor::FILE).display());
         }
-        say!("review   {}", directory.join(REVIEW).display());
+        say!("review   {}", directory.join(review::FILE).display());
     }
 }
 
@@ -394,14 +224,19 @@ fn discovered(discovery: &Discovery) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use syscalls::Abi;
-    use tracer_core::profile::{
-        apparmor::fixture,
-        seccomp::{Options, fixture::mixed},
+    use tracer_core::{
+        formats::Need,
+        profile::{
+            apparmor::fixture,
+            seccomp::{Options, fixture::mixed},
+        },
     };
 
-    fn names(recording: &Recording, asked: &[Format], arch: Option<Abi>) -> Result<String, String> {
+    fn names(recording: &Recording, asked: &[&str], arch: Option<Abi>) -> Result<String, String> {
         let settings = Settings {
             seccomp: Options {
                 arch,
@@ -409,7 +244,8 @@ mod tests {
             },
             ..Settings::default()
         };
-        let rendered = render(recording, asked, &settings).map_err(|error| error.to_string())?;
+        let asked: Vec<_> = asked.iter().filter_map(|it| Selection::named(it)).collect();
+        let rendered = render(recording, &asked, &settings).map_err(|error| error.to_string())?;
         assert!(check(&rendered).is_ok());
         let names: Vec<_> = rendered.files.into_iter().map(|(name, _)| name).collect();
         Ok(names.join(" "))
@@ -431,24 +267,66 @@ mod tests {
 
     #[test]
     fn hostile_recording_is_harmless_in_every_format() {
-        let rendered = render(
-            &tracer_report::hostile::hostile(),
-            &[],
-            &Settings::default(),
-        )
-        .unwrap();
-        assert!(rendered.files.len() >= 6);
-        for (name, text) in rendered.files {
-            tracer_report::hostile::is_harmless(&name, &text);
+        let recording = tracer_report::hostile::hostile();
+        let mut settings = Settings::default();
+        // Its own names are none that a cluster takes.
+        settings.apparmor.name = Some("web".to_owned());
+        settings.targets.container = Some("web".to_owned());
+        for format in formats::FORMATS {
+            let rendered = match render(&recording, &[Selection::Format(*format)], &settings) {
+                // Nor is the name of its image.
+                Err(error) if format.needs().contains(&Need::Image) => {
+                    assert!(error.to_string().contains("image"), "{error}");
+                    continue;
+                }
+                rendered => rendered.unwrap(),
+            };
+            assert!(!rendered.files.is_empty());
+            for (name, text) in rendered.files {
+                // A letter, which may stay.
+                let text = text.replace('é', "");
+                tracer_report::hostile::is_harmless(&name, &text);
+            }
         }
+    }
+
+    /// What an earlier recording left, and the new one has nothing for, is removed.
+    #[test]
+    fn writing_a_recording_removes_outdated_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut recording = mixed();
+        recording.workload.name = "No_Name".to_owned();
+        for file in formats::files().filter(|file| !file.ends_with('/')) {
+            let path = directory.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "of an earlier recording").unwrap();
+        }
+        write(directory.path(), &recording, &Settings::default()).unwrap();
+        let is_old = |file: &&str| {
+            let text = fs::read_to_string(directory.path().join(file));
+            text.is_ok_and(|text| text == "of an earlier recording")
+        };
+        let old: Vec<_> = formats::files().filter(is_old).collect();
+        // They were asked for by name, and can be made again.
+        let kept = [
+            "seccomp-artifact/index.json",
+            "seccomp-artifact/oci-layout",
+            "engine.args",
+            "compose.yaml",
+            "systemd.conf",
+        ];
+        assert_eq!(old, kept);
+        let there = formats::files().filter(|file| directory.path().join(file).is_file());
+        let new: Vec<_> = there.filter(|file| !old.contains(file)).collect();
+        assert_eq!(new, ["seccomp.json", "REVIEW.md"]);
     }
 
     #[test]
     fn missing_requested_format_is_an_error() {
-        let error = names(&mixed(), &[Format::Apparmor], None).unwrap_err();
+        let error = names(&mixed(), &["apparmor"], None).unwrap_err();
         assert!(error.contains("nothing about files"), "{error}");
         let abroad = Some(Abi::Aarch64);
-        let error = names(&fixture::web(), &[Format::Capabilities], abroad).unwrap_err();
+        let error = names(&fixture::web(), &["capabilities"], abroad).unwrap_err();
         assert!(error.contains("without --arch"), "{error}");
     }
 }

@@ -1,22 +1,14 @@
 //! What `record` and `generate` are told about the profile they write.
 
-use super::{Exit, Failure, name, targets};
+use super::{Exit, Failure, name};
 use syscalls::{arguments::Mode, runtime_init::RuntimeSelection};
-use tracer_core::profile::{
-    apparmor::{self, Policy},
-    seccomp::{ErrnoPolicy, ExecPolicy, FallbackPolicy, Options},
+use tracer_core::{
+    formats::{Settings, Targets},
+    profile::{
+        apparmor::{self, Policy},
+        seccomp::{ErrnoPolicy, ExecPolicy, FallbackPolicy, Options},
+    },
 };
-
-/// What the profiles of a workload are to hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Settings {
-    /// The seccomp profile.
-    pub(super) seccomp: Options,
-    /// The AppArmor profile.
-    pub(super) apparmor: apparmor::Options,
-    /// Where they are to be enforced.
-    pub(super) targets: targets::Settings,
-}
 
 /// What a profile is to hold, as it was typed.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -32,10 +24,15 @@ pub(super) struct ProfileArgs {
     #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
     exec: Exec,
 
-    /// Whether to allow the calls too that another libc or kernel uses for the same work, where they
-    /// grant nothing new
-    #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
-    variants: Variants,
+    /// Allow system calls that another libc or kernel uses for the same work, if they grant nothing new
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "WHICH",
+        alias = "variants"
+    )]
+    fallbacks: Fallbacks,
 
     /// How far to restrict the arguments of calls: where their values cannot vary with load, libc or
     /// hardware (safe), wherever they are recorded (all), or not at all (off)
@@ -99,12 +96,13 @@ enum Exec {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Variants {
-    /// Those that fall back on one another and do no more: open and openat, stat and newfstatat, fork
-    /// and clone as fork calls it
+enum Fallbacks {
+    /// Calls that do the same and no more: open and openat, stat and newfstatat, fork and clone with
+    /// the flags of fork
     #[default]
-    Fallbacks,
-    /// Only what was observed, and what the other layers need
+    #[value(alias = "fallbacks")]
+    Safe,
+    /// Only observed calls, and those of the other layers
     None,
 }
 
@@ -147,9 +145,9 @@ impl ProfileArgs {
             runtime_init: RuntimeSelection::union(self.runtime.iter().cloned())
                 .map_err(|error| Failure::new(Exit::Usage, error))?,
             exec,
-            fallbacks: match self.variants {
-                Variants::Fallbacks => FallbackPolicy::Fallbacks,
-                Variants::None => FallbackPolicy::None,
+            fallbacks: match self.fallbacks {
+                Fallbacks::Safe => FallbackPolicy::Fallbacks,
+                Fallbacks::None => FallbackPolicy::None,
             },
             arguments: match self.arguments {
                 Arguments::Off => Mode::Off,
@@ -178,7 +176,7 @@ impl ProfileArgs {
         Ok(Settings {
             seccomp,
             apparmor,
-            targets: targets::Settings::default(),
+            targets: Targets::default(),
         })
     }
 }

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::{
-    Exit, Failure, attach, name, output, profile::ProfileArgs, progress_line::ProgressLine,
+    Exit, Failure, attach, format, name, output, profile::ProfileArgs, progress_line::ProgressLine,
 };
 use crate::store;
 use tracer_core::recording::Recording;
@@ -22,13 +22,9 @@ use tracer_recorder::{
 
 /// Records a command, a container or a cgroup, and writes its profile.
 ///
-/// Runs the command in a cgroup of its own and records it from its very first call, with everything
-/// it starts; or records containers, pods and cgroups: those options can be repeated, and each workload
-/// gets a folder, with all its replicas and restarts in it. Writes recording.json, the profiles
-/// seccomp.json and apparmor.profile, the capabilities that are needed, objects for Kubernetes and
-/// REVIEW.md to OUTPUT/NAME. The command's standard output, input, signals and exit status are its
-/// own.
+/// Runs the command in a cgroup of its own, or records containers, pods and cgroups.
 #[derive(Debug, clap::Args)]
+#[command(long_about = long_about())]
 #[command(after_help = concat!(
     "Examples:\n",
     "  tracer record -- ls -l /\n",
@@ -144,6 +140,18 @@ pub(super) struct Args {
     /// The command to record, and its arguments
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
+}
+
+fn long_about() -> String {
+    format!(
+        "Records a command, a container or a cgroup, and writes its profile.\n\n\
+         Runs the command in a cgroup of its own and records it from its very first call, with everything it starts; \
+         or records containers, pods and cgroups: those options can be repeated, and each workload gets a folder, \
+         with all its replicas and restarts in it. Writes {}, {} to OUTPUT/NAME, as far as it has something for them. \
+         The command's standard output, input, signals and exit status are its own.",
+        store::RECORDING_FILE,
+        format::default_locations()
+    )
 }
 
 /// By what accesses to files and the like are seen.

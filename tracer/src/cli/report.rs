@@ -7,14 +7,13 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{
-    Exit, Failure, name, output,
-    profile::{ProfileArgs, Settings},
-    since::changes,
-};
+use super::{Exit, Failure, name, output, profile::ProfileArgs, since::changes};
 use crate::store;
 use syscalls::Abi;
-use tracer_core::recording::{Recording, merge::Merge};
+use tracer_core::{
+    formats::{Profiles, Settings, review},
+    recording::{Recording, merge::Merge},
+};
 use tracer_report::html::Report;
 
 /// What the page is called in a folder.
@@ -46,7 +45,7 @@ pub(super) struct Args {
     since: Option<PathBuf>,
 
     /// The machine to make the profile for, as in generate
-    #[arg(long, value_name = "MACHINE", value_parser = super::generate::arch)]
+    #[arg(long, value_name = "MACHINE", value_parser = super::host::arch)]
     arch: Option<Abi>,
 
     #[command(flatten)]
@@ -94,17 +93,17 @@ fn page(
     settings: &Settings,
     since: Option<&Path>,
 ) -> anyhow::Result<String> {
-    let models = output::ProfileModels::new(recording, settings)?;
+    let profiles = Profiles::from_recording(recording, settings)?;
     let mut files = output::render(recording, &[], settings)?.files;
-    files.retain(|(name, _)| *name != output::REVIEW);
+    files.retain(|(name, _)| *name != review::FILE);
     let since = since
-        .map(|path| changes(path, recording, &models, settings))
+        .map(|path| changes(path, recording, &profiles, settings))
         .transpose()?;
     let report = Report {
         recording,
-        seccomp: &models.seccomp,
-        apparmor: models.apparmor.as_ref(),
-        capabilities: models.capabilities.as_ref(),
+        seccomp: &profiles.seccomp,
+        apparmor: profiles.apparmor.as_ref(),
+        capabilities: profiles.capabilities.as_ref(),
         files: &files,
         since: since.as_ref(),
     };

@@ -4,13 +4,10 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::{
-    input::{HostArgs, Input, Profile, label},
-    output::ProfileModels,
-    profile::Settings,
-};
+use super::input::{HostArgs, Input, Profile, label};
 use tracer_core::{
     diff,
+    formats::{self, Profiles, Settings},
     parse::{self, AppArmor},
     profile::{
         apparmor::AppArmorProfile,
@@ -27,14 +24,14 @@ use tracer_report::html::Since;
 pub(super) fn changes(
     path: &Path,
     recording: &Recording,
-    models: &ProfileModels,
+    profiles: &Profiles,
     settings: &Settings,
 ) -> anyhow::Result<Since> {
     let label = label(path);
     Ok(match Input::read(path)? {
         Input::Recording(before) => {
-            let before_it = ProfileModels::new(&before, settings)?;
-            let both = match (&before_it.apparmor, &models.apparmor) {
+            let before_it = Profiles::from_recording(&before, settings)?;
+            let both = match (&before_it.apparmor, &profiles.apparmor) {
                 (Some(old), Some(new)) => Some(diff::apparmor(&rules(old)?, &rules(new)?)),
                 _ => None,
             };
@@ -47,7 +44,7 @@ pub(super) fn changes(
         Input::Profile(Profile::AppArmor(before)) => Since {
             label,
             calls: None,
-            rules: match &models.apparmor {
+            rules: match &profiles.apparmor {
                 Some(after) => Some(diff::apparmor(&before, &rules(after)?)),
                 None => None,
             },
@@ -63,7 +60,7 @@ pub(super) fn changes(
                     .context("there is no machine")?,
             };
             let before = host.filter(&before, native)?;
-            let after = OciSeccomp::from(&models.seccomp);
+            let after = OciSeccomp::from(&profiles.seccomp);
             let after = Filter::new(&after, host.host(native, Runtime::Crun))
                 .context("no runtime accepts the new profile")?;
             let calls = diff::profiles(&before, &after);
@@ -78,7 +75,7 @@ pub(super) fn changes(
 
 /// The rules of an AppArmor profile, as those of others are read.
 fn rules(profile: &AppArmorProfile) -> anyhow::Result<AppArmor> {
-    let text = parse::Input::new("apparmor.profile", profile.to_text().into_bytes())?;
+    let text = parse::Input::new(formats::apparmor::FILE, profile.to_text().into_bytes())?;
     let subject = parse::subjects(&text)?.pop();
     let read = subject.and_then(|it| it.apparmor().cloned());
     read.context("the profile that was made is none")

@@ -1,5 +1,5 @@
 //! `cargo xtask examples`: records well-known servers on this machine, or in a virtual one whose kernel lets
-//! tracer use the security modules' hooks, and writes `profiles-out/examples` anew.
+//! tracer use the security modules' hooks, and writes `examples/` anew.
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     args: Vec<OsString>,
 }
 
-const FOLDER: &str = "profiles-out/examples";
+const FOLDER: &str = "examples";
 
 /// How long the machine may run: each recording loads its programs for half a minute there.
 const PATIENCE: Duration = Duration::from_secs(3600);

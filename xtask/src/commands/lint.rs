@@ -1,4 +1,4 @@
-//! `cargo xtask lint`: format, clippy for user space and for the kernel, licences.
+//! `cargo xtask lint`: format, clippy for user space and for the kernel, purity, licences.
 
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use crate::cmd::{self, say};
 use crate::commands::build::{self, Object};
 use crate::commands::setup::{self, Tools};
 use crate::licences;
+use crate::purity;
 use crate::workspace::Workspace;
 
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
@@ -19,6 +20,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         kernel(Object::Tracer),
         kernel(Object::Bench),
         clippy(workspace, &tools),
+        purity::dependencies(workspace),
+        pure_builds(workspace, &tools),
         dependencies(workspace),
     ];
     let failures: Vec<String> = results
@@ -64,6 +67,11 @@ fn clippy(workspace: &Workspace, tools: &Tools) -> Result<()> {
             ])
             .env("TRACER_EBPF_OBJECT", object),
     )
+}
+
+fn pure_builds(workspace: &Workspace, tools: &Tools) -> Result<()> {
+    setup::target(workspace, &tools.toolchain, purity::TARGET)?;
+    purity::build(workspace)
 }
 
 /// cargo-deny where it is installed; else our own reading of deny.toml, which needs no installation.

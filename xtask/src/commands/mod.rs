@@ -38,11 +38,11 @@ pub(crate) enum Command {
     MeasureRuntime(measure_runtime::Args),
     /// Measures what tracer costs
     Bench(bench::Args),
-    /// Records well-known servers, and writes profiles-out/examples anew
+    /// Records well-known servers, and writes examples/ anew
     Examples(examples::Args),
     /// Feeds the readers of profiles and recordings what nobody would write
     Fuzz(fuzz::Args),
-    /// Checks format, lints and licences
+    /// Checks format, lints, the purity of crates, and licences
     Lint,
     /// Makes one static binary with the kernel object inside, and prints its path
     Dist,

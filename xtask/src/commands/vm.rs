@@ -39,9 +39,9 @@ pub(crate) struct Args {
 /// loaded and attached, where the registers of a call lie in each ABI, how cgroups and their
 /// children are followed, and that no mark is lost when CPUs meet.
 const TESTS: [&str; 12] = [
-    "command::records_an_existing_cgroup",
-    "command::records_cgroups_created_by_the_command",
-    "command::leaves_nothing_behind",
+    "command_lifetime::records_an_existing_cgroup",
+    "command_lifetime::records_cgroups_created_by_the_command",
+    "command_lifetime::leaves_nothing_behind",
     "ground_truth::cp",
     "ground_truth::forks",
     "ground_truth::i386",

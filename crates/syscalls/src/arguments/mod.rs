@@ -93,6 +93,15 @@ pub enum Meaning {
 }
 
 /// What is recorded of a call's arguments, if anything.
+///
+/// ```
+/// use syscalls::{Abi, arguments};
+///
+/// // The address family of socket(2) is worth recording; nothing of read(2) is.
+/// let socket = arguments::recorded(Abi::X86_64, "socket").unwrap();
+/// assert!(socket.indices().contains(&0));
+/// assert!(arguments::recorded(Abi::X86_64, "read").is_none());
+/// ```
 pub fn recorded(abi: Abi, name: &str) -> Option<&'static RecordedArguments> {
     // x32 has no row of marks. i386's `mmap` takes all its arguments in memory (`old_mmap`,
     // arch/x86/kernel/sys_ia32.c).

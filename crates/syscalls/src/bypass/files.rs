@@ -1,6 +1,6 @@
 //! Files: their content, names, modes and attributes.
 
-use super::{Bits, END, End, Gain, Parameter, SyscallId, WAY, Way, at, bits, call, memory, with};
+use super::{Bits, END, End, Gain, Parameter, Step, WAY, Way, at, bits, call, memory, with};
 
 const O_CREAT: u64 = 0o100;
 const O_TRUNC: u64 = 0o1000;
@@ -19,8 +19,8 @@ const fn making(
     deny: &'static [&'static [Bits]],
     args: &'static [(usize, u64)],
     mode: usize,
-) -> SyscallId {
-    SyscallId {
+) -> Step {
+    Step {
         name,
         args,
         parameter: Parameter::Argument(mode),
@@ -28,8 +28,8 @@ const fn making(
     }
 }
 
-const fn when(call: SyscallId, deny: &'static [&'static [Bits]]) -> SyscallId {
-    SyscallId { deny, ..call }
+const fn when(call: Step, deny: &'static [&'static [Bits]]) -> Step {
+    Step { deny, ..call }
 }
 
 /// All of them.

@@ -1,6 +1,6 @@
 //! The machine and its network: mounts, modules, clocks, keys, sockets.
 
-use super::{Bits, END, End, Gain, SyscallId, WAY, Way, bits, call, with};
+use super::{Bits, END, End, Gain, Step, WAY, Way, bits, call, with};
 
 const MS_REMOUNT: u64 = 32;
 const MS_BIND: u64 = 4096;
@@ -8,8 +8,8 @@ const MS_MOVE: u64 = 8192;
 const OPEN_TREE_CLONE: u64 = 1;
 const MSG_FASTOPEN: u64 = 0x2000_0000;
 
-const fn when(call: SyscallId, deny: &'static [&'static [Bits]]) -> SyscallId {
-    SyscallId { deny, ..call }
+const fn when(call: Step, deny: &'static [&'static [Bits]]) -> Step {
+    Step { deny, ..call }
 }
 
 /// All of them.

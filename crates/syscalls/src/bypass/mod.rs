@@ -23,9 +23,9 @@ pub struct End {
     /// What an attacker gains by it.
     pub gain: Gain,
     /// Calls that are denied to prevent it, and that are ways to do it themselves.
-    pub group: &'static [SyscallId],
+    pub group: &'static [Step],
     /// Calls that are denied to prevent it and are not listed as a way.
-    pub also_denied: &'static [SyscallId],
+    pub also_denied: &'static [Step],
     /// Ways that nobody would deny for this end alone.
     pub ways: &'static [Way],
     /// Values of the parameter that reach the end; the first one stands for all.
@@ -55,7 +55,7 @@ pub enum Gain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
     /// All of them are needed.
-    pub calls: &'static [SyscallId],
+    pub calls: &'static [Step],
     /// The calls to deny. Empty: the first one.
     pub deny: &'static [&'static str],
     /// What a program must have besides: a descriptor, a capability, a mount. Empty for nothing.
@@ -68,7 +68,7 @@ pub struct Way {
 
 /// A call with the arguments by which it reaches an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SyscallId {
+pub struct Step {
     /// Its name.
     pub name: &'static str,
     /// Arguments that are not zero, by index.
@@ -124,13 +124,13 @@ const WAY: Way = Way {
 };
 
 /// A call that takes no parameter.
-const fn call(name: &'static str) -> SyscallId {
+const fn call(name: &'static str) -> Step {
     with(name, &[])
 }
 
 /// A call that takes no parameter, with arguments.
-const fn with(name: &'static str, args: &'static [(usize, u64)]) -> SyscallId {
-    SyscallId {
+const fn with(name: &'static str, args: &'static [(usize, u64)]) -> Step {
+    Step {
         name,
         args,
         parameter: Parameter::None,
@@ -139,16 +139,16 @@ const fn with(name: &'static str, args: &'static [(usize, u64)]) -> SyscallId {
 }
 
 /// A call with its parameter in a register.
-const fn at(name: &'static str, index: usize) -> SyscallId {
-    SyscallId {
+const fn at(name: &'static str, index: usize) -> Step {
+    Step {
         parameter: Parameter::Argument(index),
         ..call(name)
     }
 }
 
 /// A call with its parameter in memory.
-const fn memory(name: &'static str) -> SyscallId {
-    SyscallId {
+const fn memory(name: &'static str) -> Step {
+    Step {
         parameter: Parameter::Memory,
         ..call(name)
     }
@@ -166,7 +166,7 @@ pub fn ends() -> impl Iterator<Item = &'static End> {
 
 impl End {
     /// All calls that are denied to prevent it.
-    pub fn denied(&self) -> impl Iterator<Item = &'static SyscallId> {
+    pub fn denied(&self) -> impl Iterator<Item = &'static Step> {
         self.group.iter().chain(self.also_denied)
     }
 
@@ -181,8 +181,8 @@ impl End {
     }
 
     /// The pairs of a denied call and a way around it.
-    pub fn edges(&self) -> impl Iterator<Item = (&'static SyscallId, Way)> {
-        let ways = move |denied: &'static SyscallId| {
+    pub fn edges(&self) -> impl Iterator<Item = (&'static Step, Way)> {
+        let ways = move |denied: &'static Step| {
             let others = self.ways().filter(|way| !way.has(denied.name));
             others.map(move |way| (denied, way))
         };
@@ -203,7 +203,7 @@ impl Way {
     }
 
     /// The calls to deny.
-    pub fn to_deny(&self) -> impl Iterator<Item = &'static SyscallId> {
+    pub fn to_deny(&self) -> impl Iterator<Item = &'static Step> {
         let names = self.deny;
         let calls = self.calls.iter().enumerate();
         calls
@@ -225,7 +225,7 @@ impl Way {
     }
 }
 
-impl SyscallId {
+impl Step {
     /// Its arguments with a value of the parameter.
     pub fn arguments(&self, value: u64) -> [u64; 6] {
         let mut args = [0; 6];
@@ -256,7 +256,7 @@ impl SyscallId {
 }
 
 /// Whether the condition is that of O_TMPFILE.
-fn is_unnamed_file(call: &SyscallId) -> bool {
+fn is_unnamed_file(call: &Step) -> bool {
     let mut conditions = call.deny.iter().flat_map(|all| all.iter());
     conditions.any(|bits| bits.mask == files::O_TMPFILE)
 }

@@ -1,6 +1,6 @@
 //! Processes: programs, namespaces, users, signals, memory.
 
-use super::{Bits, END, End, Gain, Parameter, SyscallId, WAY, Way, at, bits, call, memory, with};
+use super::{Bits, END, End, Gain, Parameter, Step, WAY, Way, at, bits, call, memory, with};
 
 const SIGCHLD: u64 = 17;
 const INT: u64 = 0xffff_ffff;
@@ -15,7 +15,7 @@ const fn new(bit: u64) -> Bits {
 
 /// clone(2) for each kind of namespace by itself: all other uses of clone stay. There is no
 /// CLONE_NEWTIME, which clone takes for a part of the exit signal (include/uapi/linux/sched.h).
-const CLONE: SyscallId = SyscallId {
+const CLONE: Step = Step {
     name: "clone",
     args: &[(0, SIGCHLD)],
     parameter: Parameter::Argument(0),
@@ -167,7 +167,7 @@ pub(super) const ENDS: &[End] = &[
         group: &[
             at("mprotect", 2),
             at("pkey_mprotect", 2),
-            SyscallId {
+            Step {
                 name: "mmap",
                 args: &[(1, 4096), (3, 0x22), (4, INT)],
                 parameter: Parameter::Argument(2),
@@ -220,7 +220,7 @@ pub(super) const ENDS: &[End] = &[
         gain: Gain::Some,
         group: &[call("mlock"), call("mlock2"), with("mlockall", &[(0, 1)])],
         ways: &[Way {
-            calls: &[SyscallId {
+            calls: &[Step {
                 deny: &[&[bits(3, MAP_LOCKED, MAP_LOCKED)]],
                 ..with(
                     "mmap",
@@ -239,7 +239,7 @@ pub(super) const ENDS: &[End] = &[
         gain: Gain::Some,
         group: &[
             with("seccomp", &[(0, 1)]),
-            SyscallId {
+            Step {
                 deny: &[&[bits(0, INT, PR_SET_SECCOMP)]],
                 ..with("prctl", &[(0, PR_SET_SECCOMP), (1, 2)])
             },
@@ -252,7 +252,7 @@ pub(super) const ENDS: &[End] = &[
         words: "handle page faults of the kernel",
         group: &[call("userfaultfd")],
         ways: &[Way {
-            calls: &[SyscallId {
+            calls: &[Step {
                 deny: &[&[bits(1, INT, 0xaa00)]],
                 ..with("ioctl", &[(1, 0xaa00)])
             }],

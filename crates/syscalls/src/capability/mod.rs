@@ -68,8 +68,39 @@ impl Capability {
     }
 
     /// Its name without `CAP_`; `None` when it has none here.
+    ///
+    /// ```
+    /// use syscalls::capability::Capability;
+    ///
+    /// assert_eq!(Capability::from_number(21).name(), Some("SYS_ADMIN"));
+    /// assert_eq!(Capability::from_number(21).to_string(), "CAP_SYS_ADMIN");
+    /// assert_eq!(Capability::from_number(60).name(), None);
+    /// ```
     pub fn name(self) -> Option<&'static str> {
         NAMES.get(usize::from(self.0)).copied()
+    }
+
+    /// What an entry of a list of capabilities stands for: one, or each of them for `ALL`, as
+    /// `docker run --cap-add` and `securityContext.capabilities` of Kubernetes take it.
+    ///
+    /// ```
+    /// use syscalls::capability::Capability;
+    ///
+    /// assert_eq!(Capability::listed("net_raw"), Ok(vec![Capability::from_number(13)]));
+    /// assert_eq!(Capability::listed("all"), Ok(Capability::all().collect()));
+    /// assert!(Capability::listed("every").is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// When no capability is called that.
+    pub fn listed(name: &str) -> Result<Vec<Self>, UnknownCapability> {
+        let is_all = ["ALL", "CAP_ALL"]
+            .iter()
+            .any(|all| name.eq_ignore_ascii_case(all));
+        if is_all {
+            return Ok(Self::all().collect());
+        }
+        Ok(vec![name.parse()?])
     }
 
     /// All that have a name, by number.
@@ -98,15 +129,27 @@ impl fmt::Debug for Capability {
 #[error("`{0}` is no capability: their names are CAP_CHOWN, CAP_NET_RAW and so on")]
 pub struct UnknownCapability(String);
 
+/// Reads a name in any case, with or without `CAP_`: engines, Kubernetes and AppArmor each write
+/// another form. A number that has no name here needs its `CAP_`.
+///
+/// ```
+/// use syscalls::capability::Capability;
+///
+/// for text in ["CAP_NET_ADMIN", "NET_ADMIN", "net_admin", "cap_net_admin"] {
+///     assert_eq!(text.parse(), Ok(Capability::from_number(12)));
+/// }
+/// assert!("NET_ROOT".parse::<Capability>().is_err());
+/// ```
 impl FromStr for Capability {
     type Err = UnknownCapability;
 
     fn from_str(text: &str) -> Result<Self, UnknownCapability> {
-        let name = text.strip_prefix("CAP_");
-        let known = name.and_then(|name| Self::all().find(|one| one.name() == Some(name)));
+        let upper = text.to_ascii_uppercase();
+        let short = upper.strip_prefix("CAP_").unwrap_or(&upper);
+        let known = Self::all().find(|one| one.name() == Some(short));
         let number = || {
-            let number = Self(name?.parse().ok()?);
-            (number.to_string() == text).then_some(number)
+            let number = Self(short.parse().ok()?);
+            (number.to_string() == upper).then_some(number)
         };
         known
             .or_else(number)
@@ -123,7 +166,13 @@ impl Serialize for Capability {
 impl<'de> Deserialize<'de> for Capability {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
+        let capability: Self = text.parse().map_err(de::Error::custom)?;
+        // Files have one form alone, as their schema says.
+        if capability.to_string() == text {
+            Ok(capability)
+        } else {
+            Err(de::Error::custom(UnknownCapability(text.into_owned())))
+        }
     }
 }
 
@@ -143,6 +192,8 @@ impl JsonSchema for Capability {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::value::BorrowedStrDeserializer;
+
     use super::*;
 
     #[test]
@@ -156,8 +207,40 @@ mod tests {
             Capability::from_number(40).to_string(),
             "CAP_CHECKPOINT_RESTORE"
         );
-        for wrong in ["CAP_", "CAP_21", "SYS_ADMIN", "CAP_099", "cap_chown"] {
+        for wrong in [
+            "",
+            "CAP_",
+            "CAP_21",
+            "CAP_099",
+            "41",
+            "CAP_CAP_CHOWN",
+            " CHOWN",
+            "ALL",
+        ] {
             assert!(wrong.parse::<Capability>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn any_case_is_read_with_and_without_the_prefix() {
+        for capability in Capability::all() {
+            let text = capability.to_string();
+            let short = text.trim_start_matches("CAP_");
+            for text in [&text, short, &text.to_lowercase(), &short.to_lowercase()] {
+                assert_eq!(text.parse(), Ok(capability));
+            }
+        }
+        assert_eq!("cap_200".parse(), Ok(Capability::from_number(200)));
+    }
+
+    #[test]
+    fn files_have_one_form_alone() {
+        type Source<'a> = BorrowedStrDeserializer<'a, de::value::Error>;
+        let read = |text: &'static str| Capability::deserialize(Source::new(text));
+        assert_eq!(read("CAP_SYS_ADMIN"), Ok(Capability::from_number(21)));
+        assert_eq!(read("CAP_200"), Ok(Capability::from_number(200)));
+        for wrong in ["CAP_", "CAP_21", "SYS_ADMIN", "CAP_099", "cap_chown"] {
+            assert!(read(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -75,6 +75,15 @@ impl Fallback {
 
 /// What is added in `abi` for the calls that `is_allowed` with any arguments; nothing that is
 /// itself allowed. A call may come several times, once for each reason.
+///
+/// ```
+/// use syscalls::{Abi, fallbacks};
+///
+/// // An older libc makes the same call by another name.
+/// let added: Vec<_> = fallbacks::added(Abi::X86_64, |name| name == "clone3").collect();
+/// assert!(added.iter().any(|fallback| fallback.call == "clone"));
+/// assert!(added.iter().all(|fallback| fallback.call != "clone3"));
+/// ```
 pub fn added(abi: Abi, is_allowed: impl Fn(&str) -> bool) -> impl Iterator<Item = Fallback> {
     let names: BTreeSet<_> = abi.syscalls().map(|(_, name)| name).collect();
     let exists = move |name: &str| names.contains(name);

@@ -47,6 +47,27 @@ pub struct Context<'a> {
     pub lookup: &'a dyn Fn(&str) -> Lookup,
 }
 
+/// For a container without any.
+static NO_CAPABILITIES: BTreeSet<String> = BTreeSet::new();
+
+impl Context<'static> {
+    /// A machine and its kernel, and nothing else: no capability, no recording, no container, no
+    /// baseline, and no profile where `localhostProfile` points.
+    pub const fn new(native: Abi, kernel_version: KernelVersion) -> Self {
+        Self {
+            native,
+            capabilities: &NO_CAPABILITIES,
+            kernel_version,
+            kernels: None,
+            recordings: &[],
+            in_container: false,
+            no_new_privileges: None,
+            baseline: None,
+            lookup: &|name| Lookup::Missing(name.to_owned()),
+        }
+    }
+}
+
 impl Context<'_> {
     /// The capabilities that Docker gives a container.
     pub fn usual_capabilities() -> BTreeSet<String> {

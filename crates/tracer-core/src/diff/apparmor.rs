@@ -259,7 +259,6 @@ fn known_against(subject: &Subject, said: &RuleMeaning) -> Option<&'static str> 
     }
     match words.as_slice() {
         ["capability", name] => {
-            let name = format!("CAP_{}", name.to_ascii_uppercase());
             return name.parse::<Capability>().ok()?.grants();
         }
         ["all"] => return Some("everything is allowed"),

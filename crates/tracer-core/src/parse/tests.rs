@@ -22,10 +22,7 @@ fn target() -> Target {
     Target {
         native: Abi::X86_64,
         capabilities: [].into(),
-        kernel_version: KernelVersion {
-            version: 6,
-            major: 1,
-        },
+        kernel_version: KernelVersion::new(6, 1),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What in a manifest contradicts a profile.
 
+use syscalls::capability::Capability;
+
 use super::{find::ContainerMatch, shown};
 use crate::{
     parse::Node,
@@ -110,11 +112,13 @@ fn capabilities(
     context: &Context<'_>,
     warnings: &mut Vec<String>,
 ) {
-    let needed: Option<Vec<_>> = context.capabilities.map(|it| it.names().collect());
+    let needed: Option<Vec<_>> = context.capabilities.map(|it| it.iter().collect());
     let added = added.into_iter().flat_map(Node::items);
     for capability in added.filter_map(Node::text) {
-        let short = capability.trim_start_matches("CAP_");
-        if needed.as_ref().is_some_and(|it| !it.contains(&short)) {
+        let given = Capability::listed(capability).unwrap_or_default();
+        let used =
+            |needed: &Vec<_>| !given.is_empty() && given.iter().all(|it| needed.contains(it));
+        if needed.as_ref().is_some_and(|needed| !used(needed)) {
             warnings.push(format!(
                 "container {name} is given {}, which was not used while it was recorded",
                 shown(capability)

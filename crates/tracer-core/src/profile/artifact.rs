@@ -12,7 +12,6 @@ use oci_spec::image::{
     Descriptor, DescriptorBuilder, Digest, ImageIndexBuilder, ImageManifestBuilder, MediaType,
     OciLayoutBuilder,
 };
-use sha2::{Digest as _, Sha256};
 
 use super::{TargetError, seccomp::oci::OciSeccomp};
 
@@ -113,7 +112,7 @@ fn check(profile: &OciSeccomp, json: &str) -> Result<(), TargetError> {
 }
 
 fn descriptor(media_type: MediaType, text: &str) -> Result<Descriptor, oci_spec::OciSpecError> {
-    let sum = Sha256::digest(text.as_bytes());
+    let sum = hmac_sha256::Hash::hash(text.as_bytes());
     let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
     DescriptorBuilder::default()
         .media_type(media_type)

@@ -4,7 +4,7 @@ use std::{
     ffi::{CStr, OsStr},
     fs, io,
     os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+        fd::{AsRawFd as _, OwnedFd},
         unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     },
     path::{Component, Path, PathBuf},
@@ -12,6 +12,7 @@ use std::{
 };
 
 use procfs::process::Process;
+use rustix::mount::{self, FsMountFlags, FsOpenFlags, MountAttrFlags};
 
 use super::CgroupError;
 
@@ -255,49 +256,12 @@ fn mounted() -> Option<PathBuf> {
         .map(|mount| mount.mount_point)
 }
 
-/// A mount that stands in no mount namespace, and is gone with its descriptor.
-///
-/// `fsopen`, `fsconfig`, `fsmount` (Linux 5.2): no crate in use wraps them.
+/// A mount that stands in no mount namespace, and is gone with its descriptor (Linux 5.2).
 pub(crate) fn private_mount(file_system: &CStr) -> io::Result<OwnedFd> {
-    const FSOPEN_CLOEXEC: libc::c_uint = 1;
-    const FSCONFIG_CMD_CREATE: libc::c_uint = 6;
-    const FSMOUNT_CLOEXEC: libc::c_uint = 1;
-
-    fn fd(result: libc::c_long) -> io::Result<OwnedFd> {
-        let fd = RawFd::try_from(result).map_err(io::Error::other)?;
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: a new descriptor that the kernel just returned.
-        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-    }
-
-    // SAFETY: system calls with a NUL-terminated string and integers only.
-    unsafe {
-        let context = fd(libc::syscall(
-            libc::SYS_fsopen,
-            file_system.as_ptr(),
-            FSOPEN_CLOEXEC,
-        ))?;
-        let null = std::ptr::null::<libc::c_char>();
-        if libc::syscall(
-            libc::SYS_fsconfig,
-            context.as_raw_fd(),
-            FSCONFIG_CMD_CREATE,
-            null,
-            null,
-            0,
-        ) != 0
-        {
-            return Err(io::Error::last_os_error());
-        }
-        fd(libc::syscall(
-            libc::SYS_fsmount,
-            context.as_raw_fd(),
-            FSMOUNT_CLOEXEC,
-            0,
-        ))
-    }
+    let context = mount::fsopen(file_system, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    mount::fsconfig_create(&context)?;
+    let flags = FsMountFlags::FSMOUNT_CLOEXEC;
+    Ok(mount::fsmount(&context, flags, MountAttrFlags::empty())?)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
-    fs, io,
+    fs,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     time::Duration,
@@ -505,13 +505,9 @@ impl Attachment {
 /// are watched and its files are read. Not for a command, which would inherit it.
 fn raise_priority() {
     // As system daemons have that must not be late (udev, journald: -1 to -10).
-    const NICE: libc::c_int = -10;
-    // SAFETY: integers only.
-    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) } != 0 {
-        log::debug!(
-            "it runs at ordinary priority: {}",
-            io::Error::last_os_error()
-        );
+    const NICE: i32 = -10;
+    if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+        log::debug!("it runs at ordinary priority: {error}");
     }
 }
 

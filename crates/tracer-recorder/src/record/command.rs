@@ -3,10 +3,7 @@
 use std::{
     ffi::OsString,
     io,
-    os::{
-        fd::{FromRawFd as _, OwnedFd, RawFd},
-        unix::ffi::OsStrExt as _,
-    },
+    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
     path::Path,
     process::{Child, ExitStatus},
     time::Duration,
@@ -17,6 +14,7 @@ use nix::{
     unistd::{Pid, getpgid, getpgrp},
 };
 use procfs::process::Process;
+use rustix::process::{self, PidfdFlags};
 use tokio::{
     io::unix::AsyncFd,
     time::{self, Instant},
@@ -298,14 +296,8 @@ impl Deadline {
 
 /// Becomes readable when the process ends (pidfd_open(2), Linux 5.3).
 fn pidfd(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
-    // SAFETY: integers only; the descriptor that comes back is new.
-    let fd = unsafe {
-        let fd = libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0);
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        OwnedFd::from_raw_fd(RawFd::try_from(fd).map_err(io::Error::other)?)
-    };
+    let pid = process::Pid::from_raw(pid.as_raw()).ok_or(io::ErrorKind::InvalidInput)?;
+    let fd = process::pidfd_open(pid, PidfdFlags::empty())?;
     // SAFETY: `OwnedFd` owns its descriptor, and it is neither replaced nor closed while the
     // `AsyncFd` owns it.
     Ok(unsafe { AsyncFd::register(fd) }?)

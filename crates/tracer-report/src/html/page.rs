@@ -2,7 +2,6 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use sha2::{Digest as _, Sha256};
 
 use super::{
     Report, apply, attention, certainty, changes, files, gaps, other_accesses, overview, surface,
@@ -127,7 +126,10 @@ fn filter() -> Markup {
 
 /// This style sheet, this script, and nothing else.
 fn policy() -> String {
-    let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
+    let hash = |text: &str| {
+        let sum = hmac_sha256::Hash::hash(text.as_bytes());
+        format!("'sha256-{}'", STANDARD.encode(sum))
+    };
     format!(
         "default-src 'none'; style-src {}; script-src {}; base-uri 'none'; form-action 'none'",
         hash(STYLE),

@@ -20,7 +20,7 @@ use crate::profile::seccomp::{
 };
 use syscalls::{
     Abi,
-    bypass::{self, End, Gain, Parameter, SyscallId, Way},
+    bypass::{self, End, Gain, Parameter, Step, Way},
     errno, introduced,
 };
 
@@ -28,7 +28,7 @@ use syscalls::{
 pub(super) struct Gap {
     pub(super) end: &'static End,
     /// The calls that are denied.
-    pub(super) denied: Vec<&'static SyscallId>,
+    pub(super) denied: Vec<&'static Step>,
     /// Whether they are denied for all values of the end's parameter.
     pub(super) is_whole: bool,
     /// The values that are denied.
@@ -83,19 +83,14 @@ pub(super) fn find(profile: &LoadedProfile<'_>, abi: Abi, end: &'static End) -> 
 }
 
 /// Whether a way is the denied call itself, and no other use of it.
-fn is_same(call: &SyscallId, way: &Way) -> bool {
+fn is_same(call: &Step, way: &Way) -> bool {
     way.calls
         .iter()
         .any(|one| one.name == call.name && one.args == call.args)
 }
 
 /// The values of an end's parameter for which a call is denied on purpose.
-fn denied_values(
-    profile: &LoadedProfile<'_>,
-    abi: Abi,
-    end: &End,
-    call: &SyscallId,
-) -> BTreeSet<u64> {
+fn denied_values(profile: &LoadedProfile<'_>, abi: Abi, end: &End, call: &Step) -> BTreeSet<u64> {
     let state = profile.state(abi, call.name);
     let is_conditional = state == SyscallState::Conditional;
     // A profile that denies by default means nothing by what it does not name.
@@ -137,7 +132,7 @@ fn is_fallback(verdict: Verdict, name: &str) -> bool {
 }
 
 /// Values to try: those that reach the end, and those that the profile compares with.
-fn candidates(profile: &LoadedProfile<'_>, end: &End, call: &SyscallId) -> BTreeSet<u64> {
+fn candidates(profile: &LoadedProfile<'_>, end: &End, call: &Step) -> BTreeSet<u64> {
     let mut values: BTreeSet<u64> = end.values.iter().copied().collect();
     let Parameter::Argument(index) = call.parameter else {
         return values;

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::profile::seccomp::oci::{Action, Condition, Entry, Operator};
 use syscalls::{
-    bypass::{Bits, End, Gain, Parameter, SyscallId},
+    bypass::{Bits, End, Gain, Parameter, Step},
     errno::{ENOSYS, EPERM},
     registers::{Register, register},
 };
@@ -70,7 +70,7 @@ pub(super) fn of(profile: &LoadedProfile<'_>, gap: &Gap) -> Closing {
         edits: Vec::new(),
         kept: BTreeSet::new(),
     };
-    let mut whole: Vec<&SyscallId> = Vec::new();
+    let mut whole: Vec<&Step> = Vec::new();
     for way in &gap.open {
         for call in way.to_deny() {
             if way.keep {
@@ -139,7 +139,7 @@ fn refusal(mut closing: Closing, names: &[&str], errno: u32) -> Vec<Edit> {
 }
 
 impl Closing {
-    fn replace(&mut self, profile: &LoadedProfile<'_>, call: &SyscallId, entries: Vec<Entry>) {
+    fn replace(&mut self, profile: &LoadedProfile<'_>, call: &Step, entries: Vec<Entry>) {
         self.remove(profile, call.name);
         self.edits.extend(entries.into_iter().map(Edit::Append));
     }
@@ -173,7 +173,7 @@ fn denial(names: Vec<String>, errno: u32, args: Vec<Condition>) -> Entry {
 }
 
 /// The entries that restrict a call by its arguments; `None` when it has to be denied as a whole.
-fn restricted(profile: &LoadedProfile<'_>, gap: &Gap, call: &SyscallId) -> Option<Vec<Entry>> {
+fn restricted(profile: &LoadedProfile<'_>, gap: &Gap, call: &Step) -> Option<Vec<Entry>> {
     if call.deny.is_empty() {
         return if gap.is_whole {
             None
@@ -226,7 +226,7 @@ fn condition(bits: &Bits) -> Condition {
 }
 
 /// The conditions that a denied call has on the end's parameter, for another call that takes it too.
-fn translated(profile: &LoadedProfile<'_>, gap: &Gap, call: &SyscallId) -> Option<Vec<Entry>> {
+fn translated(profile: &LoadedProfile<'_>, gap: &Gap, call: &Step) -> Option<Vec<Entry>> {
     let Parameter::Argument(to) = call.parameter else {
         return None;
     };

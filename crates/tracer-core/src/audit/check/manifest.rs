@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, ops::Range};
 
 use super::super::{Findings, Severity, context::Context, rules};
 use crate::parse::{Manifest, Node};
+use syscalls::capability::Capability;
 
 /// A profile that a container names.
 #[derive(Clone, Debug)]
@@ -133,13 +134,22 @@ fn container(spec: &Node, container: &Node, out: &mut Findings<'_>) -> Option<Na
     })
 }
 
+/// `CAP_NET_ADMIN` for `NET_ADMIN`, `net_admin` and itself; what is no capability keeps its name.
+fn full_name(name: &str) -> String {
+    match Capability::listed(name).as_deref() {
+        Ok([one]) => one.to_string(),
+        Ok(_) => "CAP_ALL".to_owned(),
+        Err(_) => format!("CAP_{name}"),
+    }
+}
+
 /// What a container has: containerd's and CRI-O's default is Docker's list, more or less.
 fn capabilities(field: Option<&Node>) -> (BTreeSet<String>, Vec<(String, Range<usize>)>) {
     let list = |key: &str| {
         let items = field.and_then(|field| field.get(key)).into_iter();
         let items = items.flat_map(Node::items);
         items
-            .filter_map(|item| Some((format!("CAP_{}", item.text()?), item.span.clone())))
+            .filter_map(|item| Some((full_name(item.text()?), item.span.clone())))
             .collect::<Vec<_>>()
     };
     let mut have = Context::usual_capabilities();
@@ -152,7 +162,7 @@ fn capabilities(field: Option<&Node>) -> (BTreeSet<String>, Vec<(String, Range<u
     let added = list("add");
     for (name, _) in &added {
         if name == "CAP_ALL" {
-            have.extend(syscalls::capability::Capability::all().map(|it| it.to_string()));
+            have.extend(Capability::all().map(|it| it.to_string()));
         }
         have.insert(name.clone());
     }

@@ -1,7 +1,5 @@
 //! Against another profile.
 
-use std::collections::BTreeSet;
-
 use super::{super::*, RUNS};
 use crate::profile::seccomp::read::KernelVersion;
 use syscalls::Abi;
@@ -12,21 +10,7 @@ fn baseline_is_compared_call_by_call() {
         {"names": ["execve", "exit", "exit_group", "rt_sigreturn"], "action": "SCMP_ACT_ALLOW"},
         {"names": ["socket"], "action": "SCMP_ACT_ALLOW", "args": [{"index": 0, "value": 2, "op": "SCMP_CMP_EQ"}]}]}"#;
     let beyond = |more: &str| {
-        let capabilities = BTreeSet::new();
-        let mut context = Context {
-            native: Abi::X86_64,
-            capabilities: &capabilities,
-            kernel_version: KernelVersion {
-                version: 6,
-                major: 1,
-            },
-            kernels: None,
-            recordings: &[],
-            in_container: false,
-            no_new_privileges: None,
-            baseline: None,
-            lookup: &|name| Lookup::Missing(name.to_owned()),
-        };
+        let mut context = Context::new(Abi::X86_64, KernelVersion::new(6, 1));
         let input = Input::new("baseline.json", baseline.into()).unwrap();
         let plain = plain(&input, None, &context).unwrap();
         context.baseline = Some(("baseline.json", &plain));

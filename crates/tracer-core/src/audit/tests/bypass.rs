@@ -45,7 +45,7 @@ fn gaps(text: &str) -> Vec<Finding> {
 fn each_edge_is_found_from_its_denied_call() {
     let mut edges = 0;
     for end in bypass::ends().filter(|end| !end.only_conditional) {
-        let here = |call: &&bypass::Call| Abi::X86_64.syscall_number(call.name).is_some();
+        let here = |call: &&bypass::Step| Abi::X86_64.syscall_number(call.name).is_some();
         for denied in end.denied().filter(here) {
             let found = gaps(&deny_list(&[denied.name]));
             let ways = end.edges().filter(|(call, _)| call.name == denied.name);
@@ -67,7 +67,7 @@ fn a_fix_closes_what_can_be_closed_and_denies_nothing_that_is_needed() {
         .chain(runtime_init::RuntimeSelection::All.names(Abi::X86_64))
         .chain(["clone", "fork", "open", "stat"])
         .collect();
-    let here = |call: &&bypass::Call| Abi::X86_64.syscall_number(call.name).is_some();
+    let here = |call: &&bypass::Step| Abi::X86_64.syscall_number(call.name).is_some();
     let names: BTreeSet<_> = bypass::ends()
         .flat_map(|end| end.denied().filter(here))
         .map(|call| call.name)

@@ -7,24 +7,13 @@ use crate::profile::seccomp::read::KernelVersion;
 use syscalls::Abi;
 
 fn manifest(text: &str, profile: Option<&str>) -> Vec<Finding> {
-    let capabilities = BTreeSet::new();
     let lookup = |name: &str| match profile {
         Some(text) => Lookup::Found(Input::new(name, text.into()).unwrap()),
         None => Lookup::Missing(format!("/var/lib/kubelet/seccomp/{name}")),
     };
     let context = Context {
-        native: Abi::X86_64,
-        capabilities: &capabilities,
-        kernel_version: KernelVersion {
-            version: 6,
-            major: 1,
-        },
-        kernels: None,
-        recordings: &[],
-        in_container: false,
-        no_new_privileges: None,
-        baseline: None,
         lookup: &lookup,
+        ..Context::new(Abi::X86_64, KernelVersion::new(6, 1))
     };
     let input = Input::new("pod.yaml", text.into()).unwrap();
     by_place(run(&[input], &context).findings)

@@ -29,15 +29,8 @@ impl Subject {
             return Some(Self::File(path));
         }
         Self::signal(name)
-            .or_else(|| Self::capability(name))
+            .or_else(|| name.parse().ok().map(Self::Capability))
             .or_else(|| Self::socket(name))
-    }
-
-    fn capability(name: &str) -> Option<Self> {
-        let name = name.to_ascii_uppercase();
-        let short = name.strip_prefix("CAP_").unwrap_or(&name);
-        let capability = format!("CAP_{short}").parse().ok()?;
-        Some(Self::Capability(capability))
     }
 
     fn signal(name: &str) -> Option<Self> {

@@ -2,6 +2,8 @@
 //! (internal/pkg/daemon/apparmorprofile/crd2armor/crd2armor.go). The denials that it adds to every
 //! profile are not among them.
 
+use syscalls::capability::Capability;
+
 use super::{
     super::{Form, Input, Node, ParseError, object},
     AppArmor, Statement,
@@ -74,9 +76,10 @@ pub(in super::super) fn resource(input: &Input, object: &Node) -> Result<AppArmo
     }
     network(input, spec, &mut statements)?;
     for node in items(spec, &["abstract", "capability", "allowedCapabilities"]) {
-        let name = text(input, node)?.to_ascii_lowercase();
-        let name = name.strip_prefix("cap_").unwrap_or(&name);
-        statements.push(rule(node, &["capability", name]));
+        let given = text(input, node)?;
+        let known: Option<Capability> = given.parse().ok();
+        let name = known.and_then(Capability::name).unwrap_or(given);
+        statements.push(rule(node, &["capability", &name.to_ascii_lowercase()]));
     }
     if let Some(one_more) = statements.get(super::MAX_RULES) {
         let what = format!("more than {} rules", super::MAX_RULES);

@@ -15,11 +15,7 @@ pub fn profile_binding(
     has_apparmor: bool,
     operator: Operator,
 ) -> Result<Rendering, TargetError> {
-    let image = placement.image.as_deref().filter(|it| !it.is_empty());
-    let image = image.ok_or(TargetError::Missing {
-        what: "the image of the workload's container",
-        advice: "record a container, or use the patch instead of a ProfileBinding",
-    })?;
+    let image = placement.image()?;
     let version = operator.others();
     let kinds = if has_apparmor {
         &["SeccompProfile", "AppArmorProfile"][..]

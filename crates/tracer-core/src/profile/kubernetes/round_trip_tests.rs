@@ -17,7 +17,7 @@ use crate::{
 };
 
 fn examples() -> Vec<Recording> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../profiles-out/examples");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
     let names = ["nginx", "postgresql", "python-web", "redis"];
     names
         .map(|name| {

@@ -59,6 +59,18 @@ impl Placement {
         })
     }
 
+    /// The image of its container.
+    ///
+    /// # Errors
+    /// When it is not known.
+    pub fn image(&self) -> Result<&str, TargetError> {
+        let image = self.image.as_deref().filter(|it| !it.is_empty());
+        image.ok_or(TargetError::Missing {
+            what: "the image of the workload's container",
+            advice: "record a container, or use the patch instead of a ProfileBinding",
+        })
+    }
+
     /// The list of a pod's that the container is in.
     pub(super) fn list(&self) -> &'static str {
         match self.role.as_deref() {

@@ -128,6 +128,13 @@ pub struct KernelVersion {
     pub major: u32,
 }
 
+impl KernelVersion {
+    /// `KernelVersion::new(5, 10)` is Linux 5.10.
+    pub const fn new(version: u32, major: u32) -> Self {
+        Self { version, major }
+    }
+}
+
 /// A text that does not begin like the version of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0:?} is no version of a kernel; write it as 4.8")]

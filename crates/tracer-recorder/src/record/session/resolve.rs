@@ -1,15 +1,16 @@
 //! What programs gave as text: paths that user space has to resolve, and addresses of sockets.
 
 use std::{
-    ffi::CString,
     fs::{self, File, OpenOptions},
     io::Read as _,
     os::{
-        fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd},
+        fd::{AsRawFd as _, OwnedFd},
         unix::{ffi::OsStringExt as _, fs::OpenOptionsExt as _},
     },
     path::Path,
 };
+
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
 use super::Session;
 use tracer_core::recording::{FilePath, Source};
@@ -40,7 +41,7 @@ impl Session {
         // As it was given: what `..` means is known when the links before it were followed.
         let given = joined(start, text);
         if follow_last {
-            return match open_in(&root, &given, libc::O_PATH) {
+            return match open_in(&root, &given, OFlags::PATH) {
                 Some(file) => found(&file).unwrap_or_else(|| FilePath::new(path)),
                 None => FilePath::new(path),
             };
@@ -59,7 +60,7 @@ impl Session {
             real.clear();
         }
         real.extend_from_slice(name);
-        let is_directory = open_in(&root, &given, libc::O_PATH | libc::O_NOFOLLOW)
+        let is_directory = open_in(&root, &given, OFlags::PATH | OFlags::NOFOLLOW)
             .and_then(|file| File::from(file).metadata().ok())
             .is_some_and(|file| file.is_dir());
         let real = FilePath::new(real);
@@ -93,7 +94,7 @@ impl Session {
     pub(super) fn interpreter(&self, instance: u32, pid: u32, program: &[u8]) -> Option<FilePath> {
         let root = self.root_of(instance, pid)?;
         // A workload may put a device in the program's place, and to open one may do anything.
-        let file = open_in(&root, program, libc::O_PATH)?;
+        let file = open_in(&root, program, OFlags::PATH)?;
         let again = format!("/proc/self/fd/{}", file.as_raw_fd());
         if !File::from(file.try_clone().ok()?)
             .metadata()
@@ -120,7 +121,7 @@ impl Session {
     ) -> Option<FilePath> {
         let root = self.root_of(instance, pid)?;
         let path = joined(start, &of_process(text, pid));
-        found(&open_in(&root, &path, libc::O_PATH)?)
+        found(&open_in(&root, &path, OFlags::PATH)?)
     }
 
     /// The root directory of a process, or of another one of its instance when it has ended.
@@ -230,37 +231,10 @@ fn put_together(start: &[u8], text: &[u8]) -> Vec<u8> {
     path
 }
 
-/// Opens a path below a root, whose links do not lead out of it.
-fn open_in(root: &File, path: &[u8], flags: i32) -> Option<OwnedFd> {
-    /// `RESOLVE_IN_ROOT` (include/uapi/linux/openat2.h).
-    const RESOLVE_IN_ROOT: u64 = 0x10;
-
-    #[repr(C)]
-    struct OpenHow {
-        flags: u64,
-        mode: u64,
-        resolve: u64,
-    }
-
-    let path = CString::new(path).ok()?;
-    let how = OpenHow {
-        flags: u64::from((flags | libc::O_CLOEXEC).cast_unsigned()),
-        mode: 0,
-        resolve: RESOLVE_IN_ROOT,
-    };
-    // SAFETY: a NUL-terminated string, and a structure of the size that is given.
-    let fd = unsafe {
-        libc::syscall(
-            libc::SYS_openat2,
-            root.as_raw_fd(),
-            path.as_ptr(),
-            &raw const how,
-            size_of::<OpenHow>(),
-        )
-    };
-    let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0)?;
-    // SAFETY: a new descriptor that the kernel just returned.
-    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+/// Opens a path below a root, whose links do not lead out of it (openat2(2), Linux 5.6).
+fn open_in(root: &File, path: &[u8], flags: OFlags) -> Option<OwnedFd> {
+    let flags = flags | OFlags::CLOEXEC;
+    openat2(root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT).ok()
 }
 
 /// What a process calls itself in `/proc` is another one to us.
@@ -276,7 +250,7 @@ fn of_process(text: &[u8], pid: u32) -> Vec<u8> {
 
 /// Where a path leads, as the kernel names it: up to the root of its mount namespace.
 fn real(root: &File, path: &[u8]) -> Option<Vec<u8>> {
-    path_of(&open_in(root, path, libc::O_PATH)?)
+    path_of(&open_in(root, path, OFlags::PATH)?)
 }
 
 fn path_of(file: &OwnedFd) -> Option<Vec<u8>> {

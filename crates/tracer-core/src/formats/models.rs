@@ -1,0 +1,199 @@
+//! What formats are made of: the recording, the models made from it, and what was asked for.
+
+use crate::{
+    profile::{
+        TargetError,
+        apparmor::{self, AppArmorProfile, Division},
+        capabilities::Capabilities,
+        container_engine::ContainerOptions,
+        hardening::Hardening,
+        kubernetes::{Context, Localhost, ObjectName, Operator, Placement},
+        seccomp::{self, SeccompProfile},
+    },
+    recording::Recording,
+};
+
+/// What the profiles of a workload are to hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// The seccomp profile.
+    pub seccomp: seccomp::Options,
+    /// The AppArmor profile.
+    pub apparmor: apparmor::Options,
+    /// Where they are to be enforced.
+    pub targets: Targets,
+}
+
+/// Where profiles are to be enforced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Targets {
+    /// The Security Profiles Operator in the cluster.
+    pub operator: Operator,
+    /// Who puts the profiles on the nodes.
+    pub localhost: Localhost,
+    /// Whether the cluster is older than Kubernetes 1.30.
+    pub old_cluster: bool,
+    /// The container in its pod, when it is another than the recorded one.
+    pub container: Option<String>,
+}
+
+/// Writes REVIEW.md: its words are in another crate.
+pub type ReviewWriter = fn(&Models<'_>) -> String;
+
+/// The models that are made from a recording.
+#[derive(Clone, Debug)]
+pub struct Profiles {
+    /// System calls.
+    pub seccomp: SeccompProfile,
+    /// Files and the like; `None` when they were not observed, or for another machine.
+    pub apparmor: Option<AppArmorProfile>,
+    /// Capabilities; `None` when they were not observed, or for another machine.
+    pub capabilities: Option<Capabilities>,
+}
+
+impl Profiles {
+    /// Makes them.
+    ///
+    /// # Errors
+    /// When the recording has no ABI that is known.
+    pub fn from_recording(
+        recording: &Recording,
+        settings: &Settings,
+    ) -> Result<Self, seccomp::Error> {
+        let recordings = std::slice::from_ref(recording);
+        // Its rules are paths, and those of another machine's libraries are not known.
+        let same_machine = settings.seccomp.arch.is_none();
+        let apparmor = AppArmorProfile::from_recordings(recordings, &settings.apparmor);
+        let apparmor = apparmor.filter(|_| same_machine);
+        Ok(Self {
+            seccomp: SeccompProfile::from_recordings(recordings, &settings.seccomp)?,
+            capabilities: apparmor.as_ref().and_then(Capabilities::needed_by),
+            apparmor,
+        })
+    }
+
+    /// What formats take.
+    pub const fn models<'a>(
+        &'a self,
+        recording: &'a Recording,
+        settings: &'a Settings,
+        review: ReviewWriter,
+    ) -> Models<'a> {
+        Models {
+            recording,
+            settings,
+            seccomp: &self.seccomp,
+            apparmor: self.apparmor.as_ref(),
+            capabilities: self.capabilities.as_ref(),
+            review,
+        }
+    }
+}
+
+/// What is rendered.
+#[derive(Clone, Copy, Debug)]
+pub struct Models<'a> {
+    /// The recording of the workload.
+    pub recording: &'a Recording,
+    /// What was asked for.
+    pub settings: &'a Settings,
+    /// System calls.
+    pub seccomp: &'a SeccompProfile,
+    /// Files and the like, if they were observed.
+    pub apparmor: Option<&'a AppArmorProfile>,
+    /// Capabilities, if they were observed.
+    pub capabilities: Option<&'a Capabilities>,
+    /// Writes REVIEW.md.
+    pub review: ReviewWriter,
+}
+
+impl Models<'_> {
+    /// Whether the profiles are for the machine that was recorded on.
+    pub const fn same_machine(&self) -> bool {
+        self.settings.seccomp.arch.is_none()
+    }
+
+    /// The name of the workload.
+    pub fn workload(&self) -> &str {
+        &self.recording.workload.name
+    }
+
+    /// The name of Kubernetes' objects.
+    ///
+    /// # Errors
+    /// When no object may have it.
+    pub fn object(&self) -> Result<ObjectName, TargetError> {
+        match &self.settings.apparmor.name {
+            Some(name) => ObjectName::new(name),
+            None => ObjectName::of_workload(self.workload()),
+        }
+    }
+
+    /// Where the workload is in its cluster.
+    pub fn placement(&self) -> Placement {
+        let mut placement = Placement::from_recording(self.recording);
+        if self.settings.targets.container.is_some() {
+            placement
+                .container
+                .clone_from(&self.settings.targets.container);
+        }
+        placement
+    }
+
+    /// What the recording supports where the profile is put into force as its text is.
+    pub fn hardening(&self) -> Hardening {
+        let hardening = self.hardening_by_operator();
+        match self.apparmor.map(AppArmorProfile::division) {
+            Some(Division::Divided(_)) => hardening.with_children(),
+            _ => hardening,
+        }
+    }
+
+    /// The same for a pod, where the operator may be what loads it: its objects have no child profiles.
+    pub fn hardening_in_pod(&self) -> Hardening {
+        match self.settings.targets.localhost {
+            Localhost::Operator => self.hardening_by_operator(),
+            Localhost::File(_) => self.hardening(),
+        }
+    }
+
+    fn hardening_by_operator(&self) -> Hardening {
+        Hardening::from_recording(
+            self.recording,
+            self.settings.apparmor.exec,
+            self.capabilities,
+        )
+    }
+
+    /// What the container's security context is to hold.
+    ///
+    /// # Errors
+    /// When no object may have the name.
+    pub fn context<'a>(&'a self, hardening: &'a Hardening) -> Result<Context<'a>, TargetError> {
+        let targets = &self.settings.targets;
+        let object = self.object()?;
+        let apparmor = self.apparmor.map(|profile| match targets.localhost {
+            Localhost::Operator => object.to_string(),
+            Localhost::File(_) => profile.name().to_owned(),
+        });
+        Ok(Context {
+            workload: self.workload(),
+            seccomp: targets.localhost.seccomp(&object),
+            apparmor,
+            old_cluster: targets.old_cluster,
+            capabilities: self.capabilities,
+            hardening,
+        })
+    }
+
+    /// What a container of Docker's or Podman's is to be started with.
+    pub(super) fn engine<'a>(&'a self, hardening: &'a Hardening) -> ContainerOptions<'a> {
+        ContainerOptions {
+            workload: self.workload(),
+            seccomp: "./seccomp.json",
+            apparmor: self.apparmor.map(AppArmorProfile::name),
+            capabilities: self.capabilities,
+            hardening,
+        }
+    }
+}
