@@ -1,5 +1,6 @@
 //! AppArmor text.
 
+use super::by_place;
 use super::report;
 
 fn apparmor(text: &str) -> Vec<(usize, &'static str)> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::by_place;
 use super::{super::*, of};
 use crate::profile::seccomp::read::KernelVersion;
 use syscalls::Abi;

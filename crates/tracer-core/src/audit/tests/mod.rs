@@ -52,12 +52,6 @@ fn ids(findings: &[Finding]) -> BTreeSet<&str> {
     findings.iter().map(|finding| finding.id).collect()
 }
 
-/// In the order of the file, where a test does not ask for severities.
-fn by_place(mut findings: Vec<Finding>) -> Vec<Finding> {
-    findings.sort_by(|one, other| (&one.place, one.id).cmp(&(&other.place, other.id)));
-    findings
-}
-
 /// A profile that allows all but some calls, and one that allows some.
 fn denies(entries: &str) -> Vec<Finding> {
     audit(&format!(
