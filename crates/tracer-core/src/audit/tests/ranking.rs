@@ -35,6 +35,7 @@ fn more_than_the_default_lets_through_is_high() {
             r#",{{"names": ["{name}"], "action": "SCMP_ACT_ALLOW"}}"#
         ));
         assert!(worst(&text) >= Severity::High, "{name}");
+        assert_eq!(of(&audit(&text), "weaker-than-default").len(), 1, "{name}");
     }
     for name in ["chmod", "ptrace", "prctl", "connect", "chroot"] {
         let text = allow_list(&format!(
