@@ -72,6 +72,11 @@ pub(super) fn beyond(view: &LoadedProfile<'_>) -> Vec<Beyond> {
     beyond
 }
 
+/// AF_VSOCK (include/linux/socket.h).
+const VSOCK: u64 = 40;
+/// include/uapi/linux/personality.h.
+const ADDR_NO_RANDOMIZE: u64 = 0x4_0000;
+
 /// Values that the defaults deny to calls that they allow otherwise.
 fn by_arguments(view: &LoadedProfile<'_>, is_podmans: bool) -> Vec<Beyond> {
     let native = view.context.native;
@@ -107,8 +112,6 @@ fn by_arguments(view: &LoadedProfile<'_>, is_podmans: bool) -> Vec<Beyond> {
             );
         }
     }
-    const VSOCK: u64 = 40;
-    const ADDR_NO_RANDOMIZE: u64 = 0x4_0000;
     add(
         "socket",
         [VSOCK, 1, 0, 0, 0, 0],
