@@ -9,7 +9,7 @@ use tracer_core::{
     diff, explain,
     profile::seccomp::{
         Options, SeccompProfile,
-        evaluate::{Decider, Filter, Host, Libseccomp, Register, Runtime, Verdict},
+        evaluate::{Decider, Filter, Host, Libseccomp, OciRuntime, Register, Verdict},
         oci::OciSeccomp,
         read::{Document, KernelVersion, Target as Machine},
     },
@@ -103,9 +103,9 @@ fn machines() -> impl Iterator<Item = Machine> {
 
 fn hosts() -> impl Iterator<Item = Host> {
     [
-        (Runtime::Runc, Libseccomp::V2_5_4),
-        (Runtime::Crun, Libseccomp::Debian12),
-        (Runtime::Runc, Libseccomp::Newest),
+        (OciRuntime::Runc, Libseccomp::V2_5_4),
+        (OciRuntime::Crun, Libseccomp::Debian12),
+        (OciRuntime::Runc, Libseccomp::Newest),
     ]
     .into_iter()
     .map(|(runtime, libseccomp)| Host {

@@ -2,7 +2,8 @@
 
 use tracer_core::recording::{
     AccessEvidence, Coverage, Executable, FileAccess, FilePath, FileUse, Host, Instance, Losses,
-    ObservedAccess, Phase, Provider, Recording, SCHEMA, Source, Workload,
+    Mechanism, ObservationKind, ObservedAccess, Phase, Provider, Recording, SCHEMA, Source,
+    Workload,
 };
 
 /// An access by all of these runs.
@@ -29,18 +30,18 @@ pub(crate) fn used(path: &[u8], access: FileAccess, runs: &[u32]) -> ObservedAcc
 
 /// A recording of `runs` runs in which these files were used and nothing else.
 pub(crate) fn recording(runs: u32, files: Vec<ObservedAccess<FileUse>>) -> Recording {
-    let provider = |kind: &&str| Provider {
-        kind: (*kind).to_owned(),
-        provider: "made by hand".to_owned(),
+    let provider = |kind: &ObservationKind| Provider {
+        kind: *kind,
+        provider: Mechanism::Other("made by hand".to_owned()),
         cannot_see: Vec::new(),
     };
     let kinds = [
-        "files",
-        "capabilities",
-        "sockets",
-        "signals",
-        "traces",
-        "mounts",
+        ObservationKind::Files,
+        ObservationKind::Capabilities,
+        ObservationKind::Sockets,
+        ObservationKind::Signals,
+        ObservationKind::Traces,
+        ObservationKind::Mounts,
     ];
     let instance = |run: u32| Instance {
         source: Source::Command,

@@ -327,8 +327,8 @@ fn rejects_broken_recordings() -> Outcome {
         ),
         (
             "newer",
-            good.replace("tracer.recording/v1", "tracer.recording/v2"),
-            &["tracer.recording/v2", "newer"],
+            good.replace("tracer.recording/v2", "tracer.recording/v3"),
+            &["tracer.recording/v3", "newer"],
         ),
         (
             "unknown-field",

@@ -57,7 +57,7 @@ fn created_and_started_later(runtime: Runtime) -> Outcome {
     made_in(recording, &[155], &["setup"])?;
     made_in(recording, &LINK, &["run"])?;
     made_in(recording, &SYNC, &["run"])?;
-    let window = recording.made_in("window");
+    let window = recording.made_in("runtime-init");
     ensure!(window.contains(&SyscallId::x86_64(59)), "{window:?}");
     Ok(())
 }

@@ -248,15 +248,15 @@ fn records_pod_containers_from_their_first_call() -> Outcome {
             setup.contains(&pivot_root) && !run.contains(&pivot_root),
             "runc's calls are not told from those of {:?}: setup {setup:?}, run {run:?}, window {:?}, {:?}",
             container.name,
-            recording.made_in("window"),
+            recording.made_in("runtime-init"),
             recording.coverage
         );
         // Without a filter there is no window.
         ensure!(
-            recording.made_in("window").is_empty() != filtered,
+            recording.made_in("runtime-init").is_empty() != filtered,
             "{:?}: {:?}",
             container.name,
-            recording.made_in("window")
+            recording.made_in("runtime-init")
         );
     }
     Ok(())

@@ -231,7 +231,7 @@ fn records_a_container_from_its_first_call() -> Outcome {
     // health check takes a folder away.
     for (phase, call) in [
         ("setup", PIVOT_ROOT),
-        ("window", CAPSET),
+        ("runtime-init", CAPSET),
         ("run", BIND),
         ("exec", RMDIR),
     ] {

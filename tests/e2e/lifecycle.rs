@@ -140,7 +140,7 @@ fn from_the_first_call(runtime: Runtime) -> Outcome {
     made_in(recording, &LINK, &["run"])?;
     made_in(recording, &SYNC, &["exec"])?;
     made_in(recording, &SWAPOFF, &["terminal"])?;
-    let window = recording.made_in("window");
+    let window = recording.made_in("runtime-init");
     ensure!(
         window.contains(&SyscallId::x86_64(59)),
         "no execve in the window: {window:?}"

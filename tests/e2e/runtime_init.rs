@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use syscalls::runtime_init;
+use syscalls::{OciRuntime, runtime_init};
 use tracer_tests::{
     Outcome, needs,
     oci::{self, Container, Runtime},
@@ -23,12 +23,12 @@ use tracer_tests::{
 /// Whether its calls were measured; another version may need what nobody knows yet.
 fn is_measured(runtime: Runtime, version: &str) -> bool {
     let known = match runtime {
-        Runtime::Runc => runtime_init::Runtime::Runc,
-        Runtime::Crun => runtime_init::Runtime::Crun,
+        Runtime::Runc => OciRuntime::Runc,
+        Runtime::Crun => OciRuntime::Crun,
     };
     // crun 1.21 is 1.21.0.
     let version = format!("{version}.0.0");
-    let mut measured = known.measured();
+    let mut measured = runtime_init::measured(known);
     measured.any(|it| version.starts_with(&format!("{it}.")))
 }
 

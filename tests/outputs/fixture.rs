@@ -6,13 +6,13 @@ use anyhow::Result;
 use proptest::{
     collection::vec, prelude::*, sample::select, strategy::ValueTree as _, test_runner::TestRunner,
 };
-use syscalls::{Abi, capability::Capability};
+use syscalls::{Abi, OciRuntime, capability::Capability};
 use tracer::store;
 use tracer_core::recording::{
     AccessEvidence, CapabilityUse, Container, Coverage, Evidence, Executable, FileAccess, FilePath,
-    FileUse, Host, Instance, Losses, MountOperation, MountUse, ObservedAccess, Peer, Phase,
-    Provider, Recording, SCHEMA, Security, SignalDirection, SignalUse, SocketOperation, SocketUse,
-    Source, Syscall, TraceDirection, TraceUse, Workload,
+    FileUse, Host, Instance, Losses, Mechanism, MountOperation, MountUse, ObservationKind,
+    ObservedAccess, Peer, Phase, Provider, Recording, SCHEMA, Security, SignalDirection, SignalUse,
+    SocketOperation, SocketUse, Source, Syscall, TraceDirection, TraceUse, Workload,
 };
 
 /// Texts that mean something to a terminal, a browser, Markdown, YAML, a shell or a reader's eye.
@@ -31,13 +31,13 @@ pub(crate) const HOSTILE: [&str; 12] = [
     "[Service]\nExecStart=/bin/evil",
 ];
 
-const KINDS: [&str; 6] = [
-    "files",
-    "capabilities",
-    "sockets",
-    "signals",
-    "traces",
-    "mounts",
+const KINDS: [ObservationKind; 6] = [
+    ObservationKind::Files,
+    ObservationKind::Capabilities,
+    ObservationKind::Sockets,
+    ObservationKind::Signals,
+    ObservationKind::Traces,
+    ObservationKind::Mounts,
 ];
 
 pub(crate) fn by_run<T>(what: T) -> ObservedAccess<T> {
@@ -105,7 +105,7 @@ pub(crate) fn empty() -> Recording {
             start_observed: true,
             container: Some(Container {
                 engine: "containerd".to_owned(),
-                runtime: Some("runc".to_owned()),
+                runtime: Some(OciRuntime::Runc),
                 id: "0123".to_owned(),
                 name: Some("web".to_owned()),
                 pod: Some("shop/cart-7d9c-x2x4z".to_owned()),
@@ -127,8 +127,8 @@ pub(crate) fn empty() -> Recording {
         providers: KINDS
             .iter()
             .map(|kind| Provider {
-                kind: (*kind).to_owned(),
-                provider: "made by hand".to_owned(),
+                kind: *kind,
+                provider: Mechanism::Other("made by hand".to_owned()),
                 cannot_see: Vec::new(),
             })
             .collect(),

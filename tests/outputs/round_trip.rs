@@ -9,7 +9,7 @@ use tracer_core::{
     profile::{
         kubernetes::Operator,
         seccomp::{
-            evaluate::{Filter, Host, Libseccomp, Runtime, Verdict},
+            evaluate::{Filter, Host, Libseccomp, OciRuntime, Verdict},
             oci::OciSeccomp,
             read::KernelVersion,
         },
@@ -40,7 +40,7 @@ fn same(models: &Models) -> Outcome {
     let ours = OciSeccomp::from(&models.seccomp);
     let host = Host {
         native: Abi::X86_64,
-        runtime: Runtime::Crun,
+        runtime: OciRuntime::Crun,
         libseccomp: Libseccomp::Newest,
     };
     for operator in [Operator::V1, Operator::V0_10] {

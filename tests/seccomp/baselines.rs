@@ -13,7 +13,7 @@ use syscalls::{
 };
 use tracer_core::{
     profile::seccomp::{
-        evaluate::{Filter, Host, Runtime, Verdict},
+        evaluate::{Filter, Host, OciRuntime, Verdict},
         oci::{Action, OciSeccomp},
         read::{Document, Target},
     },
@@ -96,7 +96,7 @@ fn is_what_libseccomp_makes_of_it(profile: &OciSeccomp) -> Result<u32> {
         .chain(["socketcall", "ipc"])
         .collect();
     let mut calls = 0;
-    for runtime in Runtime::ALL {
+    for runtime in OciRuntime::ALL {
         let host = Host {
             native: native()?,
             runtime,
@@ -144,7 +144,7 @@ fn is_what_libseccomp_makes_of_it(profile: &OciSeccomp) -> Result<u32> {
 fn host() -> Result<Host> {
     Ok(Host {
         native: native()?,
-        runtime: Runtime::Runc,
+        runtime: OciRuntime::Runc,
         libseccomp: version(Libseccomp::open()?),
     })
 }
@@ -266,7 +266,7 @@ fn runtime_default_table_matches_dockers_profile() -> Outcome {
                 &profile,
                 Host {
                     native,
-                    runtime: Runtime::Crun,
+                    runtime: OciRuntime::Crun,
                     libseccomp: tracer_core::profile::seccomp::evaluate::Libseccomp::Newest,
                 },
             )?;

@@ -21,7 +21,7 @@ use syscalls::{
 use tracer_core::{
     audit::{self, Context, Finding, Input},
     profile::seccomp::{
-        evaluate::Runtime,
+        evaluate::OciRuntime,
         oci::OciSeccomp,
         read::{Document, KernelVersion, Target},
     },
@@ -97,7 +97,7 @@ impl Sandbox {
             capabilities: BTreeSet::new(),
             kernel_version: KernelVersion::new(6, 1),
         })?;
-        let enforced = crate::enforcer::Enforced::new(Libseccomp::open()?, &oci, Runtime::Runc)?;
+        let enforced = crate::enforcer::Enforced::new(Libseccomp::open()?, &oci, OciRuntime::Runc)?;
         let filter = self.scratch.file("filter", enforced.to_bytes())?;
         let results = self.scratch.join("results");
         let dir = self.prepare()?;

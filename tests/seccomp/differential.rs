@@ -19,7 +19,7 @@ use proptest::{
 use syscalls::{Abi, Machine};
 use tracer_core::{
     profile::seccomp::{
-        evaluate::{Decider, Filter, Host, Libseccomp as Version, Runtime},
+        evaluate::{Decider, Filter, Host, Libseccomp as Version, OciRuntime},
         oci::OciSeccomp,
     },
     recording::SyscallId,
@@ -100,7 +100,7 @@ fn evaluator_agrees_with_libseccomp() -> Outcome {
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &[1; 32]);
     TestRunner::new_with_rng(config, random)
         .run(&strategy, |(profile, draws)| {
-            for runtime in Runtime::ALL {
+            for runtime in OciRuntime::ALL {
                 let host = Host {
                     native,
                     runtime,

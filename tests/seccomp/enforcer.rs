@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 use syscalls::Abi;
 use tracer_core::{
     profile::seccomp::{
-        evaluate::{Runtime, Verdict},
+        evaluate::{OciRuntime, Verdict},
         oci::{Action, Entry, OciSeccomp, Operator},
     },
     recording::SyscallId,
@@ -43,7 +43,7 @@ impl Enforced {
     pub(crate) fn new(
         library: &Libseccomp,
         profile: &OciSeccomp,
-        runtime: Runtime,
+        runtime: OciRuntime,
     ) -> Result<Self> {
         let default = action(profile.default_action, profile.default_errno_ret, runtime)?;
         let filter = library.filter(default)?;
@@ -52,7 +52,7 @@ impl Enforced {
         }
         for (entry, name) in calls(profile) {
             let action = action(entry.action, entry.errno_ret, runtime)?;
-            if runtime == Runtime::Runc {
+            if runtime == OciRuntime::Runc {
                 ensure!(!name.is_empty(), "an empty name");
                 ensure!(
                     !(name == "write" && entry.action == Action::Notify),
@@ -75,12 +75,12 @@ impl Enforced {
             }
         }
         ensure!(
-            runtime == Runtime::Crun || profile.default_action != Action::Notify,
+            runtime == OciRuntime::Crun || profile.default_action != Action::Notify,
             "notify by default"
         );
         // Before the search by a tree, which would be in the text, too.
         let pseudo = filter.pseudo()?;
-        if runtime == Runtime::Runc && calls(profile).count() > 32 {
+        if runtime == OciRuntime::Runc && calls(profile).count() > 32 {
             filter.optimize()?;
         }
         Ok(Self {
@@ -141,9 +141,9 @@ fn architecture(name: &str) -> String {
 }
 
 /// `SCMP_ACT_*` of include/seccomp.h.in, which are the kernel's SECCOMP_RET_*.
-fn action(action: Action, number: Option<u32>, runtime: Runtime) -> Result<u32> {
+fn action(action: Action, number: Option<u32>, runtime: OciRuntime) -> Result<u32> {
     let takes_number = matches!(action, Action::Errno | Action::Trace);
-    if runtime == Runtime::Crun && number.is_some() && !takes_number {
+    if runtime == OciRuntime::Crun && number.is_some() && !takes_number {
         bail!("errno value specified for {action:?}");
     }
     let number = number.unwrap_or(1) & 0xffff;
@@ -173,8 +173,8 @@ pub(crate) fn raw(verdict: Verdict) -> u32 {
     }
 }
 
-fn comparisons(entry: &Entry, runtime: Runtime) -> Vec<Comparison> {
-    let heeded = if runtime == Runtime::Crun {
+fn comparisons(entry: &Entry, runtime: OciRuntime) -> Vec<Comparison> {
+    let heeded = if runtime == OciRuntime::Crun {
         6
     } else {
         usize::MAX
@@ -202,12 +202,12 @@ fn comparisons(entry: &Entry, runtime: Runtime) -> Vec<Comparison> {
 }
 
 /// The largest numbers, as runc's patchbpf finds them.
-fn stub(library: &Libseccomp, profile: &OciSeccomp, runtime: Runtime) -> Vec<(u32, bool, u32)> {
+fn stub(library: &Libseccomp, profile: &OciSeccomp, runtime: OciRuntime) -> Vec<(u32, bool, u32)> {
     let permissive = matches!(
         profile.default_action,
         Action::Allow | Action::Log | Action::Trace
     );
-    if runtime == Runtime::Crun || permissive {
+    if runtime == OciRuntime::Crun || permissive {
         return Vec::new();
     }
     Abi::ALL

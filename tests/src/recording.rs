@@ -357,8 +357,6 @@ pub struct Coverage {
 pub struct Reason {
     /// For programs.
     pub code: String,
-    /// For people.
-    pub text: String,
 }
 
 /// What was lost.

@@ -2,10 +2,6 @@
 //!
 //! Called from `sys_enter` for those calls alone, by their marks: no other call pays for it.
 
-use aya_ebpf::{
-    bindings::{BPF_ANY, BPF_NOEXIST},
-    helpers::bpf_probe_read_user,
-};
 use tracer_abi::{
     AbiClass, MAX_VALUES, MAX_WATCHES, SeenValues, VALUES_PER_CALL, ValueKey, WATCHED_ARGUMENTS,
     Watch, recent,
@@ -15,6 +11,12 @@ use crate::{
     counters::count,
     kernel::{field, low},
     maps::{self, config},
+    platform::{
+        Shared as _, SharedMut as _,
+        bindings::{BPF_ANY, BPF_NOEXIST},
+        helpers::bpf_probe_read_user,
+        mutated,
+    },
 };
 
 /// What is recorded of the arguments of the call that is marked at `index` of a row, if anything.
@@ -42,7 +44,7 @@ pub(crate) fn record(
     };
     if let Some((place, word)) = recent
         // SAFETY: a word of the map.
-        && unsafe { place.read_volatile() } == word
+        && unsafe { place.load() } == word
     {
         return;
     }
@@ -52,15 +54,15 @@ pub(crate) fn record(
     // SAFETY: indices are below the arrays' lengths; each byte or word is written whole.
     unsafe {
         let cut = (&raw mut (*values).cut).cast::<u8>().add(number);
-        if cut.read_volatile() != 0 {
+        if cut.load() != 0 {
             return;
         }
         let id = number_of(given, index, watch);
         if !id.is_some_and(|id| mark(values, number, id)) {
-            cut.write_volatile(1);
+            cut.store(1);
         } else if let Some((place, word)) = recent {
             // After the mark, which it stands for.
-            place.write_volatile(word);
+            place.store(word);
         }
     }
 }
@@ -73,6 +75,7 @@ fn recent_word(
     given: [u64; WATCHED_ARGUMENTS],
 ) -> Option<(*mut u64, u64)> {
     let control = maps::CONTROL.get_ptr_mut(0)?;
+    let row = if mutated!(RecentIgnoresRow) { 0 } else { row };
     // All but one are 0.
     let word = recent::word(row, low(number as u64), given[0] | given[1] | given[2]);
     let place = recent::place(word);
@@ -92,16 +95,16 @@ unsafe fn mark(row: *mut SeenValues, number: usize, id: u32) -> bool {
         let seen = (&raw mut (*row).seen)
             .cast::<u8>()
             .add(id as usize & (MAX_VALUES - 1));
-        if seen.read_volatile() != 0 {
+        if seen.load() != 0 {
             return true;
         }
         let count = (&raw mut (*row).counts).cast::<u8>().add(number);
-        let so_far = count.read_volatile();
+        let so_far = count.load();
         if so_far >= VALUES_PER_CALL {
             return false;
         }
-        count.write_volatile(so_far + 1);
-        seen.write_volatile(1);
+        count.store(so_far + 1);
+        seen.store(1);
         true
     }
 }

@@ -14,12 +14,6 @@
 //! And what stops a thread without an exit: SECCOMP_RET_KILL_THREAD among several threads, and any
 //! kill before Linux 5.16: [`exited`].
 
-use aya_ebpf::{
-    bindings::BPF_ANY,
-    helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel},
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
-};
 use tracer_abi::{FILTERED_BIT, INSIDE_SYSCALL, OUTSIDE_SYSCALL, outcome};
 
 use crate::{
@@ -27,6 +21,12 @@ use crate::{
     events::{self, ObservedSyscall},
     kernel::{field, low},
     maps::{self, config},
+    platform::{
+        Shared as _, SharedMut as _,
+        bindings::BPF_ANY,
+        helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel},
+        programs::BtfTracePointContext,
+    },
     slots, syscalls, tasks,
 };
 
@@ -39,7 +39,10 @@ const SIGSYS: u32 = 31;
 const NOT_CALLED_YET: i64 = -38;
 
 /// The tracepoint's arguments are `(struct pt_regs *regs, long ret)`.
-#[btf_tracepoint(function = "sys_exit")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::btf_tracepoint(function = "sys_exit")
+)]
 pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     let regs: *const u8 = ctx.arg(0);
     if slots::row_of_current(regs) & FILTERED_BIT == 0 {
@@ -55,7 +58,7 @@ pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     let tid = low(bpf_get_current_pid_tgid());
     match maps::THREADS.get_ptr_mut(tid) {
         // SAFETY: only the thread itself writes its word.
-        Some(state) if unsafe { state.read_volatile() } == OUTSIDE_SYSCALL => {
+        Some(state) if unsafe { state.load() } == OUTSIDE_SYSCALL => {
             let abi = syscalls::abi_of(regs, nr);
             // SAFETY: `regs` is the tracepoint's typed argument.
             let rolled_back = unsafe { field::<u64>(regs, config!(regs_rolled_back)) };
@@ -74,7 +77,7 @@ pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
             );
         }
         // SAFETY: as above.
-        Some(state) => unsafe { state.write_volatile(OUTSIDE_SYSCALL) },
+        Some(state) => unsafe { state.store(OUTSIDE_SYSCALL) },
         None => set(tid, OUTSIDE_SYSCALL),
     }
     0
@@ -89,7 +92,7 @@ pub(crate) fn entered() {
     let tid = low(bpf_get_current_pid_tgid());
     match maps::THREADS.get_ptr_mut(tid) {
         // SAFETY: only the thread itself writes its word.
-        Some(state) => unsafe { state.write_volatile(INSIDE_SYSCALL) },
+        Some(state) => unsafe { state.store(INSIDE_SYSCALL) },
         None => set(tid, INSIDE_SYSCALL),
     }
 }
@@ -134,7 +137,7 @@ pub(crate) fn exited(ctx: &BtfTracePointContext, tid: u32, stack: u64, code: u32
         return;
     };
     // SAFETY: only the thread itself writes its word.
-    let out = unsafe { state.read_volatile() } == OUTSIDE_SYSCALL;
+    let out = unsafe { state.load() } == OUTSIDE_SYSCALL;
     let _ = maps::THREADS.remove(tid);
     if !out || code & 0x7f != SIGSYS {
         return;

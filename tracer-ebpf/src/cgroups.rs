@@ -1,12 +1,5 @@
 //! Which cgroups are recorded: new ones are found, children inherit, tasks move, directories go away.
 
-use aya_ebpf::{
-    bindings::BPF_NOEXIST,
-    helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel_str_bytes},
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
-};
-use aya_log_ebpf::debug;
 use tracer_abi::{
     CGROUP_PATH_LEN, CgroupEntry, EXE_LAUNCHER, EXE_OVERFLOW, NoticeKind, Phase, RowKey, kind,
 };
@@ -16,7 +9,16 @@ use crate::{
     counters::count,
     kernel::{field, low},
     maps::{self, config},
-    notices, processes, slots, tasks,
+    notices,
+    platform::{
+        Shared as _, SharedMut as _,
+        bindings::BPF_NOEXIST,
+        debug,
+        helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel_str_bytes},
+        mutated,
+        programs::BtfTracePointContext,
+    },
+    processes, slots, tasks,
 };
 
 /// `hierarchy_id` of the one v2 hierarchy, which is made first: ids start at 0
@@ -25,7 +27,10 @@ const V2_HIERARCHY: u32 = 0;
 
 /// `(struct cgroup *cgrp, const char *path)` (include/trace/events/cgroup.h). `cgroup_mkdir`
 /// calls it before the directory can be seen, so no task is in the new cgroup yet.
-#[btf_tracepoint(function = "cgroup_mkdir")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::btf_tracepoint(function = "cgroup_mkdir")
+)]
 pub(crate) fn mkdir(ctx: BtfTracePointContext) -> i32 {
     let cgroup: *const u8 = ctx.arg(0);
     if !is_v2(cgroup) {
@@ -41,10 +46,13 @@ pub(crate) fn mkdir(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: map memory stays; the parent is alive, so its entry is its own.
     match unsafe { maps::CGROUPS.get(parent) }.copied() {
         Some(entry) if !is_ancestor_only(&entry, parent) => {
-            let child = CgroupEntry {
+            let mut child = CgroupEntry {
                 populated: 0,
                 ..entry
             };
+            if mutated!(ChildIsItsOwn) {
+                child.instance = id;
+            }
             if maps::CGROUPS
                 .insert(id, child, u64::from(BPF_NOEXIST))
                 .is_err()
@@ -136,7 +144,10 @@ fn keep_path(id: u64, path: *const u8) {
 /// `cgroup_release`: that waits for the last reference, which a page of memory may hold for hours.
 ///
 /// The root of an instance stays until user space has read it.
-#[btf_tracepoint(function = "cgroup_rmdir")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::btf_tracepoint(function = "cgroup_rmdir")
+)]
 pub(crate) fn rmdir(ctx: BtfTracePointContext) -> i32 {
     let cgroup: *const u8 = ctx.arg(0);
     if !is_v2(cgroup) {
@@ -149,7 +160,7 @@ pub(crate) fn rmdir(ctx: BtfTracePointContext) -> i32 {
         // SAFETY: as above.
         if unsafe { (*entry).instance } == id {
             // SAFETY: as above; written whole.
-            unsafe { (&raw mut (*entry).removed).write_volatile(1) };
+            unsafe { (&raw mut (*entry).removed).store(1) };
             notices::send(
                 id,
                 NoticeKind::Removed,
@@ -165,12 +176,17 @@ pub(crate) fn rmdir(ctx: BtfTracePointContext) -> i32 {
 /// `(struct cgroup *dst_cgrp, const char *path, struct task_struct *task, bool threadgroup)`. Fires
 /// after a move, once for a whole thread group and with its leader only (`cgroup_attach_task`,
 /// kernel/cgroup/cgroup.c): so not one slot, but all of them, are dropped.
-#[btf_tracepoint(function = "cgroup_attach_task")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::btf_tracepoint(function = "cgroup_attach_task")
+)]
 pub(crate) fn attach_task(ctx: BtfTracePointContext) -> i32 {
-    slots::drop_all_slots();
     let (cgroup, task): (*const u8, *const u8) = (ctx.arg(0), ctx.arg(2));
     if !is_v2(cgroup) {
         return 0;
+    }
+    if mutated!(EpochBeforeEntry) {
+        slots::drop_all_slots();
     }
     // SAFETY: the tracepoint's typed arguments.
     let (tgid, filter, entry) = unsafe {
@@ -193,6 +209,11 @@ pub(crate) fn attach_task(ctx: BtfTracePointContext) -> i32 {
         }
         (None, None) => {}
     }
+    // Last: a call that was looked up while the move was in force, and the process still filed as
+    // before, has kept that in its slot.
+    if !mutated!(AttachKeepsEpoch, EpochBeforeEntry) {
+        slots::drop_all_slots();
+    }
     0
 }
 
@@ -204,8 +225,8 @@ pub(crate) fn attach_task(ctx: BtfTracePointContext) -> i32 {
 pub(crate) unsafe fn populate(entry: *mut CgroupEntry, tgid: u32) -> &'static CgroupEntry {
     // SAFETY: as the caller says; words are written whole.
     unsafe {
-        if (&raw const (*entry).populated).read_volatile() == 0 {
-            (&raw mut (*entry).populated).write_volatile(1);
+        if (&raw const (*entry).populated).load() == 0 {
+            (&raw mut (*entry).populated).store(1);
             if (*entry).kind == kind::CONTAINER {
                 notices::send((*entry).instance, NoticeKind::Entered, tgid);
             }

@@ -1,17 +1,18 @@
 //! What a new observation does: a mark, and one event in the ring.
 
-use aya_ebpf::{
-    bindings::{BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns},
-    programs::BtfTracePointContext,
-};
-use aya_log_ebpf::debug;
 use tracer_abi::{ABI_SLOTS, AbiClass, Event, NO_ROW, ROW_LEN, UnindexedKey};
 
 use crate::{
     counters::count,
     kernel::{field, low},
     maps::{self, config},
+    platform::{
+        Shared as _, SharedMut as _,
+        bindings::{BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+        debug,
+        helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns},
+        programs::BtfTracePointContext,
+    },
 };
 
 /// Where a call is marked in a row; `None` for a number that no byte stands for.
@@ -62,8 +63,8 @@ pub(crate) fn observe(ctx: &BtfTracePointContext, regs: *const u8, seen: &Observ
     // SAFETY: `index` is below `ROW_LEN`.
     unsafe {
         let mark = marks.cast::<u8>().add(index);
-        if mark.read_volatile() == 0 {
-            mark.write_volatile(seen.outcome);
+        if mark.load() == 0 {
+            mark.store(seen.outcome);
             announce(ctx, regs, seen);
         } else if seen.again {
             announce(ctx, regs, seen);

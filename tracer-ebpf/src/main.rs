@@ -21,6 +21,7 @@ mod events;
 mod kernel;
 mod maps;
 mod notices;
+mod platform;
 mod processes;
 mod slots;
 mod syscalls;

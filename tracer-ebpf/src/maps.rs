@@ -1,103 +1,103 @@
 //! The state of the kernel side. User space looks the maps up by the names in
 //! [`tracer_abi::maps`] and sets their sizes when it loads them.
 
-use aya_ebpf::{
-    bindings::BPF_F_MMAPABLE,
-    macros::map,
-    maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf},
-};
 use tracer_abi::{
     AccessEvent, CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath, Operation,
     ProcessEntry, ROW_BYTES, Row, RowKey, SeenValues, UnindexedKey, VALUE_NUMBERS, ValueKey, Watch,
     access::LONG_BYTES,
 };
 
-#[map]
+use crate::platform::{
+    bindings::BPF_F_MMAPABLE,
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, Queue, RingBuf},
+};
+
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static CGROUPS: HashMap<u64, CgroupEntry> = HashMap::with_max_entries(1024, 0);
 
 /// Paths wait here only until user space has read them, so there is room for many of one moment. It
 /// is taken beforehand: memory that is asked for in a program is refused when many ask at once.
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static CGROUP_PATHS: HashMap<u64, CgroupPath> = HashMap::with_max_entries(1024, 0);
 
 /// Where a cgroup's path is put together.
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static CGROUP_SCRATCH: PerCpuArray<CgroupPath> = PerCpuArray::with_max_entries(1, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static ROWS: HashMap<RowKey, u32> = HashMap::with_max_entries(1024, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static MARKS: Array<Row> = Array::with_max_entries(1024, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static FREE_ROWS: Queue<u32> = Queue::with_max_entries(1024, 0);
 
 /// An array, although most of it is empty: it is asked at the first time of each call.
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static WATCHES: Array<Watch> = Array::with_max_entries(ROW_BYTES, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static VALUES: HashMap<ValueKey, u32> = HashMap::with_max_entries(VALUE_NUMBERS, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static FREE_VALUES: Queue<u32> = Queue::with_max_entries(VALUE_NUMBERS, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static SEEN_VALUES: Array<SeenValues> = Array::with_max_entries(1024, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static UNINDEXED: HashMap<UnindexedKey, u32> = HashMap::with_max_entries(1024, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static PROCESSES: HashMap<u32, ProcessEntry> = HashMap::with_max_entries(1024, 0);
 
 /// Only threads under a filter are in it.
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static THREADS: HashMap<u32, u32> = HashMap::with_max_entries(1024, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static EXECUTABLES: HashMap<u64, ExecutablePath> = HashMap::with_max_entries(1024, 0);
 
 /// Where a path is put together: too large for the 512 bytes of a program's stack.
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static SCRATCH: PerCpuArray<ExecutablePath> = PerCpuArray::with_max_entries(1, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
 
 /// Only asked for what is done seldom or was not told before, so a hash map: no row could hold all
 /// paths there are.
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static REPORTED: HashMap<u64, u32> = HashMap::with_max_entries(1024, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static DIRECTORY_FILES: LruHashMap<u64, u32> = LruHashMap::with_max_entries(1024, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static ROW_GENERATIONS: Array<u64> = Array::with_max_entries(1024, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static OPERATIONS: Array<Operation> = Array::with_max_entries(ROW_BYTES, 0);
 
 /// What a process maps to be executed while it executes a program. One whose exec failed stays until
 /// there is no room for another.
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static EXECUTING: LruHashMap<u32, crate::accesses::Executing> =
     LruHashMap::with_max_entries(1024, 0);
 
 /// Where an event is put together that begins with a program's words.
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static TEXT_SCRATCH: PerCpuArray<AccessEvent<LONG_BYTES>> =
     PerCpuArray::with_max_entries(1, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static ACCESSES: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static CONTROL: Array<Control> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Where the slots and a task's registers lie; see [`crate::slots`].
@@ -109,25 +109,11 @@ pub(crate) struct Geometry {
     pub(crate) regs_offset: u64,
 }
 
-#[map]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static GEOMETRY: Array<Geometry> = Array::with_max_entries(1, 0);
 
 /// Offsets and choices for this kernel; frozen by user space before the programs are loaded.
 #[unsafe(no_mangle)]
 pub(crate) static CONFIG: Config = Config::EMPTY;
 
-/// Reads a frozen global: a volatile read, so that the compiler does not take the value that stands
-/// in the object file for the value at run time.
-#[inline(always)]
-pub(crate) fn frozen<T: Copy>(field: &T) -> T {
-    // SAFETY: a valid reference.
-    unsafe { core::ptr::from_ref(field).read_volatile() }
-}
-
-/// One field of [`CONFIG`].
-macro_rules! config {
-    ($($field:tt)+) => {
-        $crate::maps::frozen(&$crate::maps::CONFIG.$($field)+)
-    };
-}
-pub(crate) use config;
+pub(crate) use crate::platform::config;

@@ -1,9 +1,12 @@
 //! What user space is told at once: that a container may be there, is started, is gone.
 
-use aya_ebpf::{bindings::BPF_RB_FORCE_WAKEUP, helpers::bpf_ktime_get_ns};
 use tracer_abi::{Notice, NoticeKind};
 
-use crate::{counters::count, maps};
+use crate::{
+    counters::count,
+    maps,
+    platform::{bindings::BPF_RB_FORCE_WAKEUP, helpers::bpf_ktime_get_ns},
+};
 
 /// Tells of an instance. Always with a wake-up: there are few of these, and what runtimes write about
 /// a container does not wait.

@@ -1,13 +1,6 @@
 //! Fork, exec and exit: they give each process the executable and the phase that its calls are filed
 //! under, and take away the slots that no longer hold.
 
-use aya_ebpf::{
-    bindings::{BPF_ANY, BPF_NOEXIST},
-    helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel_str_bytes},
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
-};
-use aya_log_ebpf::debug;
 use tracer_abi::{
     CgroupEntry, EXE_LAUNCHER, ExecutablePath, NoticeKind, PATH_LEN, Phase, ProcessEntry, kind,
 };
@@ -17,12 +10,24 @@ use crate::{
     counters::count,
     kernel::{field, low},
     maps::{self, config},
-    notices, slots, tasks,
+    notices,
+    platform::{
+        SharedMut as _,
+        bindings::{BPF_ANY, BPF_NOEXIST},
+        debug,
+        helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel_str_bytes},
+        mutated,
+        programs::BtfTracePointContext,
+    },
+    slots, tasks,
 };
 
 /// `(struct task_struct *parent, struct task_struct *child)` (include/trace/events/sched.h).
 /// `kernel_clone` calls it before it wakes the child, for threads and kernel threads too.
-#[btf_tracepoint(function = "sched_process_fork")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::btf_tracepoint(function = "sched_process_fork")
+)]
 pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
     let child: *const u8 = ctx.arg(1);
     // SAFETY: the tracepoint's typed argument.
@@ -34,7 +39,9 @@ pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
             field::<u64>(child, config!(task_seccomp_filter)),
         )
     };
-    slots::drop_slot(stack);
+    if !mutated!(StackKeepsSlot) {
+        slots::drop_slot(stack);
+    }
 
     let parent_tgid = low(bpf_get_current_pid_tgid() >> 32);
     let is_thread = tgid == parent_tgid;
@@ -119,7 +126,10 @@ pub(crate) fn enter(tgid: u32, entry: &CgroupEntry, filter: u64, process: Option
 
 /// `(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`; runs in the task that
 /// execs, when nothing can fail any more.
-#[btf_tracepoint(function = "sched_process_exec")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::btf_tracepoint(function = "sched_process_exec")
+)]
 pub(crate) fn exec(ctx: BtfTracePointContext) -> i32 {
     let task: *const u8 = ctx.arg(0);
     let bprm: *const u8 = ctx.arg(2);
@@ -138,7 +148,9 @@ pub(crate) fn exec(ctx: BtfTracePointContext) -> i32 {
         let _ = maps::PROCESSES.remove(tgid);
         return 0;
     };
-    slots::drop_slot(stack);
+    if !mutated!(ExecKeepsSlot) {
+        slots::drop_slot(stack);
+    }
     if filter != 0 {
         blocked::execed(tgid, old_tid);
     }
@@ -180,7 +192,7 @@ pub(crate) fn exec(ctx: BtfTracePointContext) -> i32 {
     if started {
         if let Some(root) = tasks::root_of(&entry) {
             // SAFETY: the root's entry stays as long as any of its instance; written whole.
-            unsafe { (&raw mut (*root).started).write_volatile(1) };
+            unsafe { (&raw mut (*root).started).store(1) };
         }
         notices::send(entry.instance, NoticeKind::Started, tgid);
     }
@@ -234,7 +246,10 @@ unsafe fn is_hook(task: *const u8, tgid: u32, instance: u64) -> bool {
 }
 
 /// `(struct task_struct *p, …)`: `do_exit` has already counted the thread off `signal->live`.
-#[btf_tracepoint(function = "sched_process_exit")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::btf_tracepoint(function = "sched_process_exit")
+)]
 pub(crate) fn exit(ctx: BtfTracePointContext) -> i32 {
     let task: *const u8 = ctx.arg(0);
     // SAFETY: the tracepoint's typed argument, and a pointer field of it.
@@ -249,6 +264,12 @@ pub(crate) fn exit(ctx: BtfTracePointContext) -> i32 {
         )
     };
     blocked::exited(&ctx, tid, stack, code);
+    // The stack's next owner may come without a fork event: `create_io_thread` and `vhost_task_create`
+    // call `copy_process` by themselves (kernel/fork.c, kernel/vhost_task.c, Linux 6.18). No call of
+    // this task follows that could fill the slot again.
+    if !mutated!(ExitKeepsSlot, StackKeepsSlot) {
+        slots::drop_slot(stack);
+    }
     if live == 0 {
         let _ = maps::PROCESSES.remove(tgid);
     }
@@ -260,6 +281,7 @@ fn remember(tgid: u32, process: &ProcessEntry) {
     if maps::PROCESSES
         .insert(tgid, process, u64::from(BPF_ANY))
         .is_err()
+        && !mutated!(ForgetProcessesFull)
     {
         count!(processes_full);
     }

@@ -6,7 +6,7 @@
 //!
 //! | what changes the row | what drops the slot |
 //! | --- | --- |
-//! | the stack gets a new owner | fork: the child's slot is cleared before the child can run |
+//! | the stack gets a new owner | exit: the task's slot is cleared after its last call; and fork: the child's is, before the child can run |
 //! | another executable, another phase by exec | exec: the task clears its own slot |
 //! | another phase without exec | nothing: while a runtime is at work, no slot is kept |
 //! | a filter that the task may load | the task clears its own slot before the call |
@@ -17,13 +17,15 @@
 //!
 //! Only the task itself writes a word with its tag, and never after its last system call, so
 //! clearing needs no lock. The epoch is read before the row is looked up: when the task is moved in
-//! between, the slot is written with an epoch that is already over.
+//! between, the slot is written with an epoch that is already over. So an epoch ends after all that a
+//! look-up reads was changed.
 
 use tracer_abi::{Control, UNRECORDED_ROW, slot};
 
 use crate::{
     counters::count,
     maps::{self, Geometry, config},
+    platform::{self, Shared as _, SharedMut as _, mutated},
     tasks::{self, RowLookup},
 };
 
@@ -38,10 +40,10 @@ pub(crate) fn row_of_current(regs: *const u8) -> u32 {
     let Some(control) = maps::CONTROL.get_ptr_mut(0) else {
         return UNRECORDED_ROW;
     };
-    let offset = relative(regs, control);
+    let offset = platform::relative(regs, control);
     let place = slot::place(offset, epoch(control));
     // SAFETY: `place.index` is below the number of slots.
-    let word = unsafe { slot_at(control, place.index).read_volatile() };
+    let word = unsafe { slot_at(control, place.index).load() };
     match slot::row(word, place.stamp) {
         Some(row) => row,
         None => look_up_and_keep(offset, place.index, place.stamp),
@@ -68,7 +70,7 @@ fn kept_row_of_task() -> Option<u32> {
     let Geometry {
         control: base,
         regs_offset,
-    } = unsafe { geometry.read_volatile() };
+    } = unsafe { geometry.load() };
     if regs_offset == 0 {
         return None;
     }
@@ -77,37 +79,13 @@ fn kept_row_of_task() -> Option<u32> {
     let offset = stack.wrapping_add(regs_offset).wrapping_sub(base);
     let place = slot::place(offset, epoch(control));
     // SAFETY: `place.index` is below the number of slots.
-    slot::row(
-        unsafe { slot_at(control, place.index).read_volatile() },
-        place.stamp,
-    )
-}
-
-/// The address of the registers as a number, relative to that of the control element.
-///
-/// The verifier lets no arithmetic touch the address of a typed pointer, except one: the
-/// difference of two pointers is a number (`adjust_reg_min_max_vals`, kernel/bpf/verifier.c). In
-/// assembly, so that the compiler does not turn the difference into the sum with a negated base.
-#[inline(always)]
-fn relative(regs: *const u8, control: *mut Control) -> u64 {
-    let mut offset = regs as u64;
-    let control = control as u64;
-    // SAFETY: arithmetic on registers.
-    unsafe {
-        core::arch::asm!(
-            "{offset} -= {control}",
-            offset = inout(reg) offset,
-            control = in(reg) control,
-            options(pure, nomem, nostack),
-        );
-    }
-    offset
+    slot::row(unsafe { slot_at(control, place.index).load() }, place.stamp)
 }
 
 #[inline(always)]
 fn epoch(control: *const Control) -> u64 {
     // SAFETY: an aligned word in a map, which others only ever add to.
-    unsafe { (&raw const (*control).epoch).read_volatile() }
+    unsafe { (&raw const (*control).epoch).load() }
 }
 
 /// # Safety
@@ -130,10 +108,13 @@ fn look_up_and_keep(offset: u64, index: usize, stamp: u64) -> u32 {
         return row;
     }
     if registers_are_at_the_usual_place(offset, control) {
-        // SAFETY: the index is below the number of slots.
-        unsafe {
-            slot_at(control, index & (slot::SLOTS - 1)).write_volatile(slot::word(stamp, row))
+        let stamp = if mutated!(EpochAfterLookUp) {
+            slot::place(offset, epoch(control)).stamp
+        } else {
+            stamp
         };
+        // SAFETY: the index is below the number of slots.
+        unsafe { slot_at(control, index & (slot::SLOTS - 1)).store(slot::word(stamp, row)) };
     } else {
         count!(slots_refused);
     }
@@ -156,12 +137,12 @@ fn registers_are_at_the_usual_place(offset: u64, control: *mut Control) -> bool 
     unsafe {
         // The verifier keeps a pointer's value from arithmetic, but not from being stored in a map
         // by a privileged program; what is read back is a number.
-        (&raw mut (*geometry).control).write_volatile(control as u64);
-        let control = (&raw const (*geometry).control).read_volatile();
+        (&raw mut (*geometry).control).store(platform::address(control));
+        let control = (&raw const (*geometry).control).load();
         let regs_offset = offset.wrapping_add(control).wrapping_sub(stack);
-        let known = (&raw const (*geometry).regs_offset).read_volatile();
+        let known = (&raw const (*geometry).regs_offset).load();
         if known == 0 {
-            (&raw mut (*geometry).regs_offset).write_volatile(regs_offset);
+            (&raw mut (*geometry).regs_offset).store(regs_offset);
         }
         known == 0 || known == regs_offset
     }
@@ -173,7 +154,7 @@ fn registers_are_at_the_usual_place(offset: u64, control: *mut Control) -> bool 
 pub(crate) fn registers(stack: u64) -> Option<*const u8> {
     let geometry = maps::GEOMETRY.get_ptr(0)?;
     // SAFETY: a map element.
-    let offset = unsafe { (&raw const (*geometry).regs_offset).read_volatile() };
+    let offset = unsafe { (&raw const (*geometry).regs_offset).load() };
     (offset != 0).then(|| stack.wrapping_add(offset) as *const u8)
 }
 
@@ -191,7 +172,7 @@ pub(crate) fn drop_slot(stack: u64) {
     let Geometry {
         control: base,
         regs_offset,
-    } = unsafe { geometry.read_volatile() };
+    } = unsafe { geometry.load() };
     if regs_offset == 0 {
         // Nothing was ever kept.
         return;
@@ -199,7 +180,7 @@ pub(crate) fn drop_slot(stack: u64) {
     let offset = stack.wrapping_add(regs_offset).wrapping_sub(base);
     let place = slot::place(offset, 0);
     // SAFETY: `place.index` is below the number of slots.
-    unsafe { slot_at(control, place.index).write_volatile(0) };
+    unsafe { slot_at(control, place.index).store(0) };
 }
 
 /// Clears the slot of the running task, whose registers are at `regs`.
@@ -209,9 +190,9 @@ pub(crate) fn drop_own_slot(regs: *const u8) {
         return;
     }
     if let Some(control) = maps::CONTROL.get_ptr_mut(0) {
-        let place = slot::place(relative(regs, control), 0);
+        let place = slot::place(platform::relative(regs, control), 0);
         // SAFETY: `place.index` is below the number of slots.
-        unsafe { slot_at(control, place.index).write_volatile(0) };
+        unsafe { slot_at(control, place.index).store(0) };
     }
 }
 
@@ -219,17 +200,8 @@ pub(crate) fn drop_own_slot(regs: *const u8) {
 #[inline(always)]
 pub(crate) fn drop_all_slots() {
     if let Some(control) = maps::CONTROL.get_ptr_mut(0) {
-        // The plain atomic add, which every supported kernel has; Rust's atomics have no
-        // read-modify-write on this target.
         // SAFETY: an aligned word in a map.
-        unsafe {
-            core::arch::asm!(
-                "lock *(u64 *)({epoch} + 0) += {one}",
-                epoch = in(reg) &raw mut (*control).epoch,
-                one = in(reg) 1_u64,
-                options(nostack),
-            );
-        }
+        unsafe { platform::add_one(&raw mut (*control).epoch) };
     }
 }
 
@@ -238,6 +210,6 @@ pub(crate) fn drop_all_slots() {
 pub(crate) fn exits_are_watched() -> bool {
     maps::CONTROL.get_ptr(0).is_some_and(|control| {
         // SAFETY: an aligned word in a map, written whole.
-        unsafe { (&raw const (*control).exits).read_volatile() != 0 }
+        unsafe { (&raw const (*control).exits).load() != 0 }
     })
 }

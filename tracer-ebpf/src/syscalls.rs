@@ -1,8 +1,5 @@
 //! `sys_enter`: the hot path.
 
-use aya_ebpf::{
-    helpers::bpf_probe_read_kernel, macros::btf_tracepoint, programs::BtfTracePointContext,
-};
 use tracer_abi::{AbiClass, AbiTest, FILTERED_BIT, NO_ROW, UNRECORDED_ROW, X32_BIT, outcome};
 
 use crate::{
@@ -11,6 +8,10 @@ use crate::{
     events::{self, ObservedSyscall},
     kernel::{field, low},
     maps::{self, config},
+    platform::{
+        Shared as _, SharedMut as _, helpers::bpf_probe_read_kernel, mutated,
+        programs::BtfTracePointContext,
+    },
     slots, tasks,
 };
 
@@ -23,7 +24,10 @@ const PSR_MODE32_BIT: u64 = 0x10;
 
 /// The tracepoint's arguments are `(struct pt_regs *regs, long id)` (include/trace/events/syscalls.h).
 /// It fires after seccomp: what a filter stopped is not seen here.
-#[btf_tracepoint(function = "sys_enter")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::btf_tracepoint(function = "sys_enter")
+)]
 pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
     let regs: *const u8 = ctx.arg(0);
     // An `int` for the kernel: negative numbers arrive sign-extended, and seccomp sees 32 bits.
@@ -46,21 +50,7 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
 
     let abi = abi_of(regs, nr);
     let Some(index) = events::index_in_row(abi, nr) else {
-        let outcome = outcome::EXECUTED;
-        if abi == AbiClass::X32 && may_load_a_filter(nr & !X32_BIT) {
-            slots::drop_own_slot(regs);
-        }
-        events::unindexed(
-            &ctx,
-            regs,
-            &ObservedSyscall {
-                row,
-                nr,
-                abi,
-                outcome,
-                again: false,
-            },
-        );
+        without_a_byte(&ctx, regs, row, nr, abi);
         return 0;
     };
     let Some(marks) = maps::MARKS.get_ptr_mut(row) else {
@@ -70,7 +60,7 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: `index` is below `ROW_LEN`.
     unsafe {
         let mark = marks.cast::<u8>().add(index);
-        match mark.read_volatile() {
+        match mark.load() {
             outcome::EXECUTED => {}
             seen => {
                 let watch = arguments::watch(index);
@@ -85,7 +75,9 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
                 };
                 if seen == 0 {
                     // A plain store of one byte: it cannot undo what another CPU marks.
-                    mark.write_volatile(outcome);
+                    if !mutated!(EventWithoutMark) {
+                        mark.store(outcome);
+                    }
                     events::announce(
                         &ctx,
                         regs,
@@ -106,6 +98,25 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
         }
     }
     0
+}
+
+/// A call whose number no byte in a row stands for.
+#[inline(always)]
+fn without_a_byte(ctx: &BtfTracePointContext, regs: *const u8, row: u32, nr: u32, abi: AbiClass) {
+    if abi == AbiClass::X32 && may_load_a_filter(nr & !X32_BIT) {
+        slots::drop_own_slot(regs);
+    }
+    events::unindexed(
+        ctx,
+        regs,
+        &ObservedSyscall {
+            row,
+            nr,
+            abi,
+            outcome: outcome::EXECUTED,
+            again: false,
+        },
+    );
 }
 
 /// Whether it is `prctl` or `seccomp`, in either ABI: after it, the thread may be under a filter.

@@ -1,13 +1,6 @@
 //! From the running task to its row of marks: which instance it belongs to, which executable it
 //! runs, and in which phase it is.
 
-use aya_ebpf::{
-    bindings::{BPF_ANY, BPF_NOEXIST},
-    helpers::{
-        bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_get_current_task,
-        bpf_probe_read_kernel,
-    },
-};
 use tracer_abi::{
     CgroupEntry, EXE_OVERFLOW, FILTERED_BIT, FIRST_ROW, MAX_ROWS, NO_ROW, NoticeKind, Phase,
     ProcessEntry, RowKey, UNRECORDED_ROW, kind,
@@ -17,7 +10,17 @@ use crate::{
     counters::count,
     kernel::low,
     maps::{self, config},
-    notices, slots,
+    notices,
+    platform::{
+        Shared as _, SharedMut as _,
+        bindings::{BPF_ANY, BPF_NOEXIST},
+        helpers::{
+            bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_get_current_task,
+            bpf_probe_read_kernel,
+        },
+        mutated,
+    },
+    slots,
 };
 
 /// What a look-up gave.
@@ -82,7 +85,7 @@ pub(crate) fn root_of(entry: &CgroupEntry) -> Option<*mut CgroupEntry> {
 #[inline(always)]
 pub(crate) fn is_started(entry: &CgroupEntry) -> bool {
     // SAFETY: the root's entry stays as long as any of its instance.
-    root_of(entry).is_some_and(|root| unsafe { (&raw const (*root).started).read_volatile() != 0 })
+    root_of(entry).is_some_and(|root| unsafe { (&raw const (*root).started).load() != 0 })
 }
 
 /// Notes that a process is out of all recorded cgroups, and says whether it takes something of a
@@ -97,7 +100,7 @@ pub(crate) fn escaped(process: &ProcessEntry) -> bool {
         return false;
     };
     // SAFETY: words are written whole.
-    unsafe { (&raw mut (*root).escaped).write_volatile(1) };
+    unsafe { (&raw mut (*root).escaped).store(1) };
     true
 }
 
@@ -110,12 +113,17 @@ pub(crate) fn look_up() -> RowLookup {
             lasts: true,
         };
     };
-    let bit = if who.filter == 0 { 0 } else { FILTERED_BIT };
+    let bit = if who.filter == 0 || mutated!(IgnoreFiltered) {
+        0
+    } else {
+        FILTERED_BIT
+    };
     let row = row_of(who.key);
     RowLookup {
         row: row | bit,
         // Without a row it is looked up each time, so that each call that is lost counts.
-        lasts: row != NO_ROW && !Phase::from_number(who.key.phase).is_runtime(),
+        lasts: row != NO_ROW
+            && (!Phase::from_number(who.key.phase).is_runtime() || mutated!(KeepRuntimeSlot)),
     }
 }
 
@@ -180,7 +188,7 @@ fn read_of<T>(base: *const u8, offset: u32) -> Option<T> {
 pub(crate) fn row_of_blocked() -> u32 {
     match who() {
         Some(mut who) => {
-            who.key.blocked = 1;
+            who.key.blocked = u32::from(!mutated!(BlockedInOrdinaryRow));
             row_of(who.key)
         }
         None => NO_ROW,
@@ -245,12 +253,12 @@ fn note_filter(entry: &CgroupEntry, process: Option<*mut ProcessEntry>, tgid: u3
     if let Some(process) = process {
         // SAFETY: an entry is removed when its process is gone; words are written whole.
         unsafe {
-            if (&raw const (*process).filtered).read_volatile() != 0 {
+            if (&raw const (*process).filtered).load() != 0 {
                 return;
             }
             is_runtime = (*process).phase == Phase::Setup as u32;
             if !is_runtime || slots::exits_are_watched() {
-                (&raw mut (*process).filtered).write_volatile(1);
+                (&raw mut (*process).filtered).store(1);
             }
         }
         // A thread may load a filter for all threads of its process (SECCOMP_FILTER_FLAG_TSYNC).
@@ -264,10 +272,10 @@ fn note_filter(entry: &CgroupEntry, process: Option<*mut ProcessEntry>, tgid: u3
         // What is stopped of a runtime's calls does not matter. It is asked again with each of them, as
         // none is kept in a slot, and with the first one of the workload.
         if !is_runtime && !slots::exits_are_watched() {
-            (&raw mut (*root).missed_filter).write_volatile(1);
+            (&raw mut (*root).missed_filter).store(1);
         }
-        if (&raw const (*root).filtered).read_volatile() == 0 {
-            (&raw mut (*root).filtered).write_volatile(1);
+        if (&raw const (*root).filtered).load() == 0 {
+            (&raw mut (*root).filtered).store(1);
             notices::send(entry.instance, NoticeKind::Filtered, tgid);
         }
     }
@@ -290,7 +298,9 @@ fn row_of(mut key: RowKey) -> u32 {
     match unsafe { maps::ROWS.get(key) } {
         Some(&row) => row,
         None => {
-            count!(calls_lost);
+            if !mutated!(ForgetCallsLost) {
+                count!(calls_lost);
+            }
             NO_ROW
         }
     }
@@ -300,7 +310,7 @@ fn row_of(mut key: RowKey) -> u32 {
 pub(crate) fn existing_or_new(key: &RowKey) -> Option<u32> {
     // SAFETY: a row is removed when its instance is gone.
     if let Some(&row) = unsafe { maps::ROWS.get(key) } {
-        return Some(row);
+        return Some(if mutated!(NextRow) { row ^ 1 } else { row });
     }
     let row = maps::FREE_ROWS.pop().ok().flatten()?;
     if !(FIRST_ROW..MAX_ROWS).contains(&row) {
@@ -310,7 +320,9 @@ pub(crate) fn existing_or_new(key: &RowKey) -> Option<u32> {
         return Some(row);
     }
     // Another CPU was first, or the map is full: either way this row is not needed.
-    let _ = maps::FREE_ROWS.push(row, u64::from(BPF_ANY));
+    if !mutated!(LeakRow) {
+        let _ = maps::FREE_ROWS.push(row, u64::from(BPF_ANY));
+    }
     // SAFETY: a row is removed when its instance is gone.
     unsafe { maps::ROWS.get(key) }.copied()
 }

@@ -11,8 +11,8 @@ use tempfile::NamedTempFile;
 use thiserror::Error;
 
 use tracer_core::recording::{
-    Recording, SCHEMA,
-    json::{self, MAX_BYTES, ParseError},
+    Recording,
+    json::{self, MAX_BYTES, ParseError, SCHEMAS},
 };
 
 /// Name of the recording in a workload's folder.
@@ -46,7 +46,7 @@ pub enum StoreError {
         cause: ParseError,
     },
     /// Its schema is another one.
-    #[error("{} has the schema {found:?}, this tracer reads {SCHEMA:?}; use the version of tracer that wrote it, or a newer one", .path.display())]
+    #[error("{} has the schema {found:?}, this tracer reads {known}; use the version of tracer that wrote it, or a newer one", .path.display(), known = SCHEMAS.join(" and "))]
     Schema {
         /// Which file.
         path: PathBuf,

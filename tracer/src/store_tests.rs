@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use tracer_core::recording::{Coverage, Host, Workload, json::to_json};
+use tracer_core::recording::{Coverage, Host, SCHEMA, Workload, json::to_json};
 
 use super::*;
 
@@ -57,9 +57,11 @@ fn written_recording_is_read_back() {
 #[test]
 fn newer_schema_is_rejected() {
     let newer = to_json(&sample())
-        .replace("recording/v1", "recording/v2")
+        .replace("recording/v2", "recording/v3")
         .replace("\"workload\"", "\"workloads\"");
-    assert!(refusal(&newer).contains("this tracer reads \"tracer.recording/v1\""));
+    assert!(
+        refusal(&newer).contains("this tracer reads tracer.recording/v1 and tracer.recording/v2")
+    );
 }
 
 #[test]

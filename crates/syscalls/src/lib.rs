@@ -17,6 +17,7 @@ pub mod essential;
 pub mod fallbacks;
 pub mod flags;
 pub mod introduced;
+mod oci_runtime;
 pub mod registers;
 pub mod risk;
 pub mod runtime_init;
@@ -24,4 +25,5 @@ mod suggest;
 pub mod translate;
 
 pub use abi::{Abi, Machine, UnknownAbi};
+pub use oci_runtime::OciRuntime;
 pub use suggest::suggest;

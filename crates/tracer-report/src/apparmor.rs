@@ -14,9 +14,10 @@ use super::{
     rules::{executables, list, or_dash},
 };
 use tracer_core::profile::{
-    apparmor::{AppArmorProfile, Division, Pattern, Permissions, Policy, RUNTIMES, kind},
+    apparmor::{AppArmorProfile, Division, Pattern, Permissions, Policy, RUNTIMES},
     capabilities::Capabilities,
 };
+use tracer_core::recording::ObservationKind;
 
 /// The review of an AppArmor profile, and of the capabilities beside it.
 pub fn apparmor(profile: &AppArmorProfile, needed: Option<&Capabilities>) -> String {
@@ -79,8 +80,8 @@ fn unseen(doc: &mut Document, profile: &AppArmorProfile) {
     }
     doc.paragraph("Nothing looked for these while the workload was recorded, so the profile restricts none of them, but for mounts, which it denies. `tracer doctor` tells which kernel can show them.");
     doc.list(kinds.into_iter().map(|kind| match kind {
-        kind::TRACES => "ptrace".to_owned(),
-        kind => kind.to_owned(),
+        ObservationKind::Traces => "ptrace".to_owned(),
+        kind => kind.to_string(),
     }));
 }
 
@@ -413,7 +414,9 @@ mod tests {
         assert!(!excluded.contains("reading"), "{excluded}");
         // What another recording left unobserved is open to everybody.
         let mut blind = recording.clone();
-        blind.providers.retain(|it| it.kind != kind::SOCKETS);
+        blind
+            .providers
+            .retain(|it| it.kind != ObservationKind::Sockets);
         let both = AppArmorProfile::from_recordings(&[recording, blind], &Options::default());
         assert!(!apparmor(&both.unwrap(), None).contains("socket `inet"));
     }
@@ -422,7 +425,9 @@ mod tests {
     fn states_that_unmonitored_ptrace_is_denied() {
         let mut recording = fixture::sleep();
         assert!(!review(recording.clone()).contains(PTRACE_NOT_MONITORED));
-        recording.providers.retain(|it| it.kind != kind::TRACES);
+        recording
+            .providers
+            .retain(|it| it.kind != ObservationKind::Traces);
         assert!(review(recording).contains(PTRACE_NOT_MONITORED));
     }
 

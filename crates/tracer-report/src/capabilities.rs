@@ -8,9 +8,10 @@ use super::{
 };
 use syscalls::capability::Capability;
 use tracer_core::profile::{
-    apparmor::{AppArmorProfile, CapabilityRule, kind},
+    apparmor::{AppArmorProfile, CapabilityRule},
     capabilities::Capabilities,
 };
+use tracer_core::recording::ObservationKind;
 
 pub(super) fn capabilities(
     doc: &mut Document,
@@ -18,7 +19,10 @@ pub(super) fn capabilities(
     needed: Option<&Capabilities>,
 ) {
     doc.heading(2, "Capabilities");
-    if profile.unseen().any(|unseen| unseen == kind::CAPABILITIES) {
+    if profile
+        .unseen()
+        .any(|unseen| unseen == ObservationKind::Capabilities)
+    {
         doc.paragraph("They were not observed: the profile allows each that the container has.");
         return;
     }

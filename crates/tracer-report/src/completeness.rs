@@ -8,6 +8,7 @@ use super::{
     escape::{code, prose},
     markdown::{Document, count},
     rules::list,
+    words,
 };
 use tracer_core::recording::{
     Discovery, Recording, SyscallId,
@@ -44,7 +45,7 @@ pub(super) fn completeness(doc: &mut Document, recording: &Recording) {
             .coverage
             .notes
             .iter()
-            .map(|note| format!("{}.", sentence(&note.text))),
+            .map(|note| format!("{}.", sentence(&words::note(note)))),
     );
     doc.heading(2, "How much is still unseen");
     doc.list(items);
@@ -107,7 +108,7 @@ fn step(seconds: u64) -> Option<&'static str> {
 
 fn unseen(discovery: &Discovery) -> String {
     match &discovery.unseen {
-        Estimate::Refused(why) => format!("{}.", sentence(why)),
+        Estimate::Refused(why) => format!("{}.", sentence(&words::refusal(why))),
         Estimate::Chao2(unseen) => format!(
             "By how many are rare, an estimated {} unseen (95 % interval: {} to {}; Chao2, which tends to be too low). That holds for instances that do the same kind of work in the same surroundings, and says nothing of other work.",
             match unseen.calls {

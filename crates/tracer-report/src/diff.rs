@@ -195,7 +195,7 @@ mod tests {
     use tracer_core::{
         diff::{profiles, recordings},
         profile::seccomp::{
-            evaluate::{Filter, Host, Libseccomp, Runtime},
+            evaluate::{Filter, Host, Libseccomp, OciRuntime},
             fixture::{mixed, path, recording},
             oci::OciSeccomp,
         },
@@ -205,7 +205,7 @@ mod tests {
     fn of_profiles() -> Diff {
         let host = Host {
             native: Abi::X86_64,
-            runtime: Runtime::Crun,
+            runtime: OciRuntime::Crun,
             libseccomp: Libseccomp::Newest,
         };
         let filter = |json| Filter::new(&OciSeccomp::from_json(json).unwrap(), host).unwrap();

@@ -1,8 +1,9 @@
 //! `tracer explain` for people.
 
+use super::words::{phases, sighting};
 use tracer_core::{
     explain::{AccessByKind, AccessExplanation, Allowed, Capability, Explanation, Seen},
-    recording::plain_text::{executables, phases, plain, sighting},
+    recording::plain_text::{executables, plain},
 };
 
 /// Most combinations of arguments that are shown of a call.

@@ -25,16 +25,33 @@ fn everything() -> Recording {
         "engine": "docker", "runtime": "runc", "id": "0123", "name": "web", "pod": "shop/web-0",
         "owner": "Deployment/web", "role": "main", "labels": {"app": "web"},
         "image": "docker.io/library/nginx", "image_digest": "sha256:0", "security": null,
-        "warnings": [{"code": "privileged", "text": "it is privileged"}], "unresolved": ["the pod"],
+        "warnings": [
+            {"code": "privileged", "inferred": true},
+            {"code": "filter-in-place", "default_action": "SCMP_ACT_ERRNO"},
+            {"code": "other", "about": "haunted", "text": "it is haunted"},
+        ],
+        "unresolved": [
+            {"code": "guessed-owner", "pod": "web-0", "kind": "Deployment", "owner": "web"},
+            {"code": "other", "text": "the pod"},
+        ],
     });
     json["instances"][0]["source"] = "container".into();
     let again = json["instances"][0].clone();
     json["instances"].as_array_mut().unwrap().push(again);
-    json["coverage"]["notes"] =
-        serde_json::json!([{"code": "several-images", "text": "two images"}]);
+    json["coverage"]["notes"] = serde_json::json!([
+        {"code": "several-images", "count": 3, "values": ["web:1", "web:2"]},
+        {"code": "other", "about": "several-kernels", "text": "two kernels"},
+    ]);
+    let reasons = json["coverage"]["reasons"].as_array_mut().unwrap();
+    reasons.push(serde_json::json!({"code": "cut-short", "error": "the disk is full"}));
+    reasons.push(serde_json::json!({"code": "other", "about": "io-uring", "text": "io_uring"}));
     json["sockets"][0]["what"]["address"] = "@abstract".into();
     json["syscalls"][0]["evidence"][0]["blocked"] = serde_json::json!({"errno": 1});
-    let another = serde_json::json!({"kind": "other", "provider": "x", "cannot_see": ["y"]});
+    let another = serde_json::json!({
+        "kind": "arguments",
+        "provider": {"other": "x"},
+        "cannot_see": [{"unusable-hook": {"hook": "y", "error": "z"}}, {"other": "y"}],
+    });
     json["providers"].as_array_mut().unwrap().push(another);
     serde_json::from_value(json).unwrap()
 }
@@ -47,10 +64,6 @@ fn with_strings(text: &str) -> Recording {
     let mut replaced = 0;
     for place in places {
         let was = json.pointer(&place).cloned().unwrap();
-        // What was watched decides what is made of a recording.
-        if place.ends_with("/kind") && was != "other" {
-            continue;
-        }
         let slash = was.as_str().is_some_and(|it| it.starts_with('/'));
         *json.pointer_mut(&place).unwrap() = if slash {
             // Each another path, so that there is a rule for each.

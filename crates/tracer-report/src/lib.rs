@@ -23,6 +23,7 @@ mod review;
 mod rules;
 mod translation;
 mod verify;
+pub mod words;
 
 pub use apparmor::apparmor;
 pub use diff::{changes_markdown, diff_markdown, diff_text};

@@ -5,56 +5,9 @@ use syscalls::errno::error_name;
 use tracer_core::{
     profile::apparmor::{CapabilityRule, ContainerNeed, FileRule, Pattern, Permissions},
     recording::{
-        Blocked, InstanceKind, Losses, Peer, SignalDirection, SocketOperation, Source,
-        TraceDirection,
+        Blocked, InstanceKind, Peer, SignalDirection, SocketOperation, Source, TraceDirection,
     },
 };
-
-/// What was lost, how often, and what it means; what was not is left out.
-pub(super) fn lost(losses: &Losses) -> impl Iterator<Item = (u64, &'static str)> {
-    let Losses {
-        events,
-        executables,
-        calls,
-        cgroups,
-        program_runs,
-        threads,
-        phases,
-        values,
-        accesses,
-    } = *losses;
-    [
-        (calls, "calls found no room in the kernel's tables"),
-        (
-            accesses,
-            "accesses to files, capabilities, sockets and the like found no room, or their path could not be read",
-        ),
-        (cgroups, "child cgroups were not followed"),
-        (program_runs, "runs of a kernel program were skipped"),
-        (
-            threads,
-            "threads under a filter were not watched for what it stops",
-        ),
-        (
-            phases,
-            "times a runtime's process, or one that was put in later, was taken for the workload",
-        ),
-        (
-            values,
-            "calls whose arguments found no room, or could not be read; they are kept, with any arguments",
-        ),
-        (
-            executables,
-            "times a task or process could not be filed under its executable; what it did is kept",
-        ),
-        (
-            events,
-            "first sightings were lost; the calls themselves are kept",
-        ),
-    ]
-    .into_iter()
-    .filter(|(number, _)| *number > 0)
-}
 
 /// How instances of a kind came to be recorded: a sentence.
 pub(super) const fn how_recorded(kind: &InstanceKind) -> &'static str {

@@ -12,9 +12,10 @@ use super::{
     escape::{code, command_line, prose},
     fallbacks::fallback_layer,
     markdown::{Document, count},
-    phrases::{how_recorded, lost, saw},
+    phrases::{how_recorded, saw},
     rules::{essential_layer, executables, list, made_by, rules, unnamed, window_layer},
     translation::{translated, translation},
+    words,
 };
 use syscalls::{errno, risk};
 use tracer_core::{
@@ -108,10 +109,17 @@ fn coverage(doc: &mut Document, recording: &Recording) {
         doc.paragraph("**Complete**: every system call that the workload made while it was recorded is below. What it did not do then is not in this profile.");
     } else {
         doc.paragraph("**Not complete**: the workload may have done more than this profile shows, and may be denied it.");
-        let reasons: BTreeSet<_> = reasons.iter().map(|reason| prose(&reason.text)).collect();
+        let reasons: BTreeSet<_> = reasons
+            .iter()
+            .map(|reason| prose(&words::reason(reason)))
+            .collect();
         doc.list(reasons);
     }
-    doc.list(lost(losses).map(|(number, what)| format!("Lost: {number} {what}.")));
+    doc.list(
+        losses
+            .iter()
+            .map(|(lost, count)| format!("Lost: {count} {}.", words::loss(lost))),
+    );
 }
 
 fn origin(doc: &mut Document, recording: &Recording) {
@@ -127,9 +135,16 @@ fn origin(doc: &mut Document, recording: &Recording) {
         }
     }
     for provider in &recording.providers {
-        let mut item = format!("{}: {}.", code(&provider.kind), prose(&provider.provider));
+        let mut item = format!(
+            "{}: {}.",
+            code(provider.kind.as_str()),
+            prose(words::mechanism(&provider.provider))
+        );
         for blind in &provider.cannot_see {
-            item.push_str(&format!(" It cannot see {}.", prose(blind)));
+            item.push_str(&format!(
+                " It cannot see {}.",
+                prose(&words::blind_spot(blind))
+            ));
         }
         items.insert(item);
     }
@@ -150,7 +165,7 @@ fn described(container: &Container) -> Vec<String> {
     let warnings = container
         .warnings
         .iter()
-        .map(|warning| format!("**Warning**: {}.", prose(&warning.text)));
+        .map(|warning| format!("**Warning**: {}.", prose(&words::warning(warning))));
     image.into_iter().chain(warnings).collect()
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::markdown::count;
+use super::{markdown::count, words::sighting};
 use tracer_core::{
-    recording::plain_text::{plain, sighting},
+    recording::plain_text::plain,
     verify::{
         Answer, Denied, Finding, Outcome, RecordingResult, Report, RuntimeInitFinding, Start,
         Stopped,
@@ -262,7 +262,7 @@ mod tests {
     use syscalls::Abi;
     use tracer_core::{
         profile::seccomp::{
-            evaluate::{Host, Libseccomp, Runtime},
+            evaluate::{Host, Libseccomp, OciRuntime},
             fixture::mixed,
             oci::OciSeccomp,
         },
@@ -285,7 +285,7 @@ mod tests {
             },
         };
         let report = verify(&VerifyInput {
-            profiles: Runtime::ALL.map(on).to_vec(),
+            profiles: OciRuntime::ALL.map(on).to_vec(),
             recordings: vec![("profiles-out/web".to_owned(), &recording)],
             runtime_init: "crun@1.8".parse().unwrap(),
             no_new_privileges: None,

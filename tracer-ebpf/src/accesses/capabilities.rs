@@ -1,20 +1,19 @@
 //! Capabilities that were asked for and granted.
 
-use aya_ebpf::{
-    macros::{btf_tracepoint, fexit, lsm},
-    programs::{BtfTracePointContext, FExitContext, LsmContext},
-};
 use tracer_abi::{AccessKind, access::flag};
 
 use super::{PathRef, Request, is_overridden, key, path::number, recorded, ring, was_reported};
-use crate::maps::config;
+use crate::{
+    maps::config,
+    platform::programs::{BtfTracePointContext, FExitContext, LsmContext},
+};
 
 /// `CAP_OPT_NOAUDIT` (include/linux/security.h): the kernel goes on without it.
 const NOAUDIT: u32 = 2;
 
 /// `(const struct cred *cred, struct user_namespace *ns, int cap, unsigned int opts)`. Called after
 /// the module `capability`, which comes first: so only for what that one granted.
-#[lsm(hook = "capable")]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::lsm(hook = "capable"))]
 pub(crate) fn capable(ctx: LsmContext) -> i32 {
     let (ns, cap, opts, returned): (*const u8, u32, u32, i32) =
         (ctx.arg(1), ctx.arg(2), ctx.arg(3), ctx.arg(4));
@@ -25,7 +24,7 @@ pub(crate) fn capable(ctx: LsmContext) -> i32 {
 }
 
 /// The same arguments, and what it returned.
-#[fexit(function = "cap_capable")]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::fexit(function = "cap_capable"))]
 pub(crate) fn cap_capable_exit(ctx: FExitContext) -> i32 {
     let (ns, cap, opts, returned): (*const u8, u32, u32, i32) =
         (ctx.arg(1), ctx.arg(2), ctx.arg(3), ctx.arg(4));
@@ -37,7 +36,10 @@ pub(crate) fn cap_capable_exit(ctx: FExitContext) -> i32 {
 
 /// `(const struct cred *cred, struct user_namespace *target_ns, const struct user_namespace
 /// *capable_ns, int cap, int ret)` (include/trace/events/capability.h, Linux 6.14).
-#[btf_tracepoint(function = "cap_capable")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::btf_tracepoint(function = "cap_capable")
+)]
 pub(crate) fn cap_capable(ctx: BtfTracePointContext) -> i32 {
     let (ns, cap, returned): (*const u8, u32, i32) = (ctx.arg(1), ctx.arg(3), ctx.arg(4));
     if returned == 0 {

@@ -4,12 +4,6 @@
 //! so under the old program's row. A profile that is entered by this exec needs them: they are told
 //! once more under the new row.
 
-use aya_ebpf::{
-    bindings::BPF_ANY,
-    helpers::{bpf_get_current_pid_tgid, generated},
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
-};
 use tracer_abi::{AccessKind, FileSource, access::open};
 
 use super::{PathRef, Request, exits, path::number, recorded, report};
@@ -17,6 +11,11 @@ use crate::{
     counters::count,
     kernel::{field, low},
     maps::{self, config},
+    platform::{
+        bindings::BPF_ANY,
+        helpers::{bpf_get_current_pid_tgid, generated},
+        programs::BtfTracePointContext,
+    },
 };
 
 /// A program, its interpreter, and the one that a binfmt_misc puts before both; a power of two, for the
@@ -82,7 +81,10 @@ pub(crate) fn maps(file: PathRef) {
 /// `(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`. Attached after the program that
 /// gives the process its new row, and called after it: programs are called in the order in which they
 /// were attached (`func_add`, kernel/tracepoint.c).
-#[btf_tracepoint(function = "sched_process_exec")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::btf_tracepoint(function = "sched_process_exec")
+)]
 pub(crate) fn exec_accesses(ctx: BtfTracePointContext) -> i32 {
     let bprm: *const u8 = ctx.arg(2);
     // SAFETY: the tracepoint's typed argument.

@@ -8,11 +8,6 @@
 //!
 //! Only calls that succeeded are told: what failed needs no rule.
 
-use aya_ebpf::{
-    helpers::{bpf_probe_read_user, generated},
-    macros::btf_tracepoint,
-    programs::BtfTracePointContext,
-};
 use tracer_abi::{
     AbiClass, AccessKind, Operation, UNRECORDED_ROW,
     access::{ACCESS_PATH_LEN, LONG_BYTES, flag, operation},
@@ -30,6 +25,10 @@ use crate::{
     events,
     kernel::{field, low},
     maps::{self, config},
+    platform::{
+        helpers::{bpf_probe_read_user, generated},
+        programs::BtfTracePointContext,
+    },
     slots, syscalls, tasks,
 };
 
@@ -49,7 +48,10 @@ struct Ended {
 
 /// `(struct pt_regs *regs, long ret)`. A program of its own, beside that of blocked calls: either may
 /// be there without the other.
-#[btf_tracepoint(function = "sys_exit")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::btf_tracepoint(function = "sys_exit")
+)]
 pub(crate) fn sys_exit_accesses(ctx: BtfTracePointContext) -> i32 {
     let regs: *const u8 = ctx.arg(0);
     let row = slots::row_of_current(regs);

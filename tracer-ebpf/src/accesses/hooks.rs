@@ -5,17 +5,16 @@
 //! before `bpf` in the list (`lsm=`), and only for what those let through. Where `bpf` is not in the
 //! list, the ends of the functions that call the hooks say the same.
 
-use aya_ebpf::{
-    macros::{fexit, lsm},
-    programs::{FExitContext, LsmContext},
-};
 use tracer_abi::{AccessKind, access::open};
 
 use super::{
     PathRef, Request, exec, path, path::number, recorded_by_itself, report, report_pair, sockets,
     sockets::Address,
 };
-use crate::maps::config;
+use crate::{
+    maps::config,
+    platform::programs::{FExitContext, LsmContext},
+};
 
 /// `FMODE_READ`, `FMODE_WRITE` (include/linux/fs.h).
 const FMODE_READ: u32 = 1;
@@ -33,7 +32,7 @@ const PROT_EXEC: u64 = 4;
 /// A hook's two programs. `$n` is the number of its arguments, after which comes what was returned.
 macro_rules! hook {
     ($lsm:ident, $hook:literal; $exit:ident, $function:literal; $n:literal; |$ctx:ident| $body:expr) => {
-        #[lsm(hook = $hook)]
+        #[cfg_attr(target_arch = "bpf", aya_ebpf::macros::lsm(hook = $hook))]
         pub(crate) fn $lsm($ctx: LsmContext) -> i32 {
             if $ctx.arg::<i32>($n) == 0 {
                 $body;
@@ -41,7 +40,7 @@ macro_rules! hook {
             0
         }
 
-        #[fexit(function = $function)]
+        #[cfg_attr(target_arch = "bpf", aya_ebpf::macros::fexit(function = $function))]
         pub(crate) fn $exit($ctx: FExitContext) -> i32 {
             if $ctx.arg::<i32>($n) == 0 {
                 $body;
@@ -77,7 +76,7 @@ hook!(path_link, "path_link"; path_link_exit, "security_path_link"; 3; |ctx| {
 // (struct path *old_dir, struct dentry *old_dentry, struct path *new_dir, struct dentry *new_dentry,
 // unsigned int flags): the flags are there since Linux 5.19 for the hook. What the function was
 // called with is what its end is asked for, so the returned value is not where it was.
-#[lsm(hook = "path_rename")]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::lsm(hook = "path_rename"))]
 pub(crate) fn path_rename(ctx: LsmContext) -> i32 {
     // Before Linux 5.19 the hook is called for each way, and this is what it returned so far: 0.
     renamed_by(
@@ -86,7 +85,10 @@ pub(crate) fn path_rename(ctx: LsmContext) -> i32 {
     );
     0
 }
-#[fexit(function = "security_path_rename")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::fexit(function = "security_path_rename")
+)]
 pub(crate) fn path_rename_exit(ctx: FExitContext) -> i32 {
     if ctx.arg::<i32>(5) == 0 {
         renamed_by(
@@ -123,7 +125,7 @@ hook!(file_mprotect, "file_mprotect"; file_mprotect_exit, "security_file_mprotec
     protected(ctx.arg(0), ctx.arg(2))
 });
 // (struct file *file, unsigned long reqprot, unsigned long prot, unsigned long flags)
-#[lsm(hook = "mmap_file")]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::lsm(hook = "mmap_file"))]
 pub(crate) fn mmap_file(ctx: LsmContext) -> i32 {
     if ctx.arg::<i32>(4) == 0 {
         mapped(ctx.arg(0), ctx.arg(2));
@@ -131,7 +133,10 @@ pub(crate) fn mmap_file(ctx: LsmContext) -> i32 {
     0
 }
 // (struct file *file, unsigned long prot, unsigned long flags)
-#[fexit(function = "security_mmap_file")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::fexit(function = "security_mmap_file")
+)]
 pub(crate) fn mmap_file_exit(ctx: FExitContext) -> i32 {
     if ctx.arg::<i32>(3) == 0 {
         mapped(ctx.arg(0), ctx.arg(1));

@@ -21,7 +21,6 @@ pub(crate) mod signals;
 pub(crate) mod sockets;
 mod text;
 
-use aya_ebpf::bindings::BPF_ANY;
 use tracer_abi::{
     AccessKind, FILTERED_BIT, NO_ROW, UNRECORDED_ROW,
     access::{MAX_FILES_PER_DIRECTORY, flag},
@@ -33,6 +32,7 @@ pub(crate) use path::PathRef;
 use crate::{
     counters::count,
     maps::{self, config},
+    platform::{Shared as _, SharedMut as _, bindings::BPF_ANY, mutated},
     slots, tasks,
 };
 
@@ -200,7 +200,11 @@ fn key(request: &Request, flags: u32, of_path: u64) -> u64 {
 /// A hash of all but the values and the path.
 #[inline(always)]
 fn group(request: &Request, flags: u32) -> u64 {
-    let salt = maps::ROW_GENERATIONS.get(request.row).copied().unwrap_or(0);
+    let salt = if mutated!(NoSalt) {
+        0
+    } else {
+        maps::ROW_GENERATIONS.get(request.row).copied().unwrap_or(0)
+    };
     let key = mix(salt, u64::from(request.row) << 32 | request.kind as u64);
     mix(key, u64::from(flags))
 }
@@ -252,11 +256,11 @@ fn too_many(request: &Request, flags: u32, parent: u64) -> bool {
         // SAFETY: an entry that user space takes away just now may be written once more. One that is
         // counted on two CPUs at once may count for one.
         Some(count) => unsafe {
-            let so_far = count.read_volatile();
+            let so_far = count.load();
             if so_far >= MAX_FILES_PER_DIRECTORY {
                 return true;
             }
-            count.write_volatile(so_far + 1);
+            count.store(so_far + 1);
         },
         None => {
             // The map drops what was counted longest ago: then more of that directory are told apart.

@@ -1,10 +1,5 @@
 //! Changes of the mount tree: what is mounted, bound, moved and taken off.
 
-use aya_ebpf::{
-    helpers::generated,
-    macros::{fexit, lsm},
-    programs::{FExitContext, LsmContext},
-};
 use tracer_abi::{
     AccessEvent, AccessKind,
     access::{ACCESS_PATH_LEN, LONG_BYTES, flag},
@@ -14,7 +9,15 @@ use super::{
     PathRef, Request, hooks::hook, key, mix, note, path, path::number, recorded_by_itself, report,
     report_pair, ring, text, too_many, was_reported,
 };
-use crate::{counters::count, kernel::low, maps};
+use crate::{
+    counters::count,
+    kernel::low,
+    maps,
+    platform::{
+        helpers::generated,
+        programs::{FExitContext, LsmContext},
+    },
+};
 
 /// Room for the type of a file system; the names of those in the kernel have less than half of that.
 const TYPE_LEN: usize = 64;

@@ -6,7 +6,6 @@
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::helpers::generated;
 use tracer_abi::{
     AccessKind,
     access::{ACCESS_PATH_LEN, NAME_LEN, flag},
@@ -16,6 +15,7 @@ use super::mix;
 use crate::{
     kernel::low,
     maps::{self, config},
+    platform::helpers::generated,
     tasks,
 };
 

@@ -2,11 +2,6 @@
 
 use core::mem::MaybeUninit;
 
-use aya_ebpf::{
-    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
-    helpers::{bpf_get_current_pid_tgid, generated},
-    maps::ring_buf::RingBufEntry,
-};
 use tracer_abi::{
     AbiClass, Access, AccessEvent, COMM_LEN,
     access::{ACCESS_PATH_LEN, LONG_BYTES, NAME_LEN, SHORT_BYTES},
@@ -16,6 +11,11 @@ use super::{Paths, Request, note, path, path::number};
 use crate::{
     kernel::low,
     maps::{self, config},
+    platform::{
+        bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+        helpers::{bpf_get_current_pid_tgid, generated},
+        maps::ring_buf::RingBufEntry,
+    },
     slots, syscalls, tasks,
 };
 

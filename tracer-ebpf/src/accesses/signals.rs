@@ -1,14 +1,11 @@
 //! Signals, and what needs a debugger's rights: each seen from both ends.
 
-use aya_ebpf::{
-    macros::{btf_tracepoint, fexit, lsm},
-    programs::{BtfTracePointContext, FExitContext, LsmContext},
-};
 use tracer_abi::{AccessKind, access::flag};
 
 use super::{PathRef, Request, key, known_row, path::number, recorded, ring, was_reported};
 use crate::{
     maps::config,
+    platform::programs::{BtfTracePointContext, FExitContext, LsmContext},
     tasks::{self, RowLookup},
 };
 
@@ -30,7 +27,7 @@ const OF_KERNEL: u64 = 1;
 
 /// `(struct task_struct *p, struct kernel_siginfo *info, int sig, const struct cred *cred)`:
 /// `check_kill_permission` (kernel/signal.c) calls it for signals of processes only.
-#[lsm(hook = "task_kill")]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::lsm(hook = "task_kill"))]
 pub(crate) fn task_kill(ctx: LsmContext) -> i32 {
     let (task, signal, returned): (*const u8, u32, i32) = (ctx.arg(0), ctx.arg(2), ctx.arg(4));
     if returned == 0 {
@@ -40,7 +37,10 @@ pub(crate) fn task_kill(ctx: LsmContext) -> i32 {
 }
 
 /// The end of the same hook.
-#[fexit(function = "security_task_kill")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::fexit(function = "security_task_kill")
+)]
 pub(crate) fn task_kill_exit(ctx: FExitContext) -> i32 {
     let (task, signal, returned): (*const u8, u32, i32) = (ctx.arg(0), ctx.arg(2), ctx.arg(4));
     if returned == 0 {
@@ -51,7 +51,10 @@ pub(crate) fn task_kill_exit(ctx: FExitContext) -> i32 {
 
 /// `(int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result)`, in the
 /// context of whoever sends, which for a timer is any task at all. Signal 0 does not come here.
-#[btf_tracepoint(function = "signal_generate")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::btf_tracepoint(function = "signal_generate")
+)]
 pub(crate) fn signal_generate(ctx: BtfTracePointContext) -> i32 {
     let (signal, info, task): (u32, *const u8, *const u8) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
     let info = info as u64;
@@ -68,7 +71,10 @@ const fn is_of_process(code: i32) -> bool {
 }
 
 /// `(struct task_struct *child, unsigned int mode)`.
-#[lsm(hook = "ptrace_access_check")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::lsm(hook = "ptrace_access_check")
+)]
 pub(crate) fn ptrace_access_check(ctx: LsmContext) -> i32 {
     let (task, mode, returned): (*const u8, u32, i32) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
     if returned == 0 {
@@ -78,7 +84,10 @@ pub(crate) fn ptrace_access_check(ctx: LsmContext) -> i32 {
 }
 
 /// The end of the same hook.
-#[fexit(function = "security_ptrace_access_check")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::fexit(function = "security_ptrace_access_check")
+)]
 pub(crate) fn ptrace_access_check_exit(ctx: FExitContext) -> i32 {
     let (task, mode, returned): (*const u8, u32, i32) = (ctx.arg(0), ctx.arg(1), ctx.arg(2));
     if returned == 0 {
@@ -88,7 +97,7 @@ pub(crate) fn ptrace_access_check_exit(ctx: FExitContext) -> i32 {
 }
 
 /// `(struct task_struct *parent)`: the running task lets its parent trace it (PTRACE_TRACEME).
-#[lsm(hook = "ptrace_traceme")]
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::lsm(hook = "ptrace_traceme"))]
 pub(crate) fn ptrace_traceme(ctx: LsmContext) -> i32 {
     if ctx.arg::<i32>(1) == 0 {
         traced_by(ctx.arg(0));
@@ -97,7 +106,10 @@ pub(crate) fn ptrace_traceme(ctx: LsmContext) -> i32 {
 }
 
 /// The end of the same hook.
-#[fexit(function = "security_ptrace_traceme")]
+#[cfg_attr(
+    target_arch = "bpf",
+    aya_ebpf::macros::fexit(function = "security_ptrace_traceme")
+)]
 pub(crate) fn ptrace_traceme_exit(ctx: FExitContext) -> i32 {
     if ctx.arg::<i32>(1) == 0 {
         traced_by(ctx.arg(0));

@@ -1,10 +1,9 @@
 //! Sockets: what they are, and with which addresses.
 
-use aya_ebpf::helpers::generated;
 use tracer_abi::AccessKind;
 
 use super::{PathRef, Request, key, mix, path::number, ring, was_reported};
-use crate::{kernel::low, maps::config};
+use crate::{kernel::low, maps::config, platform::helpers::generated};
 
 /// Room for an address: `sockaddr_un` has 110 bytes (include/uapi/linux/un.h), and is the longest
 /// that has a text. A power of two, for the verifier.

@@ -1,10 +1,9 @@
 //! Hashes of texts.
 
-use aya_ebpf::helpers::generated;
 use tracer_abi::access::ACCESS_PATH_LEN;
 
 use super::mix;
-use crate::kernel::low;
+use crate::{kernel::low, platform::helpers::generated};
 
 /// What a text is, by hash.
 pub(super) struct Text {

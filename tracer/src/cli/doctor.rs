@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Exit, Failure};
+use tracer_core::recording::ObservationKind;
 use tracer_recorder::{
     bpf::{
         Mechanisms, Probe, Settings, blind_spots,
@@ -13,6 +14,7 @@ use tracer_recorder::{
     },
     cgroup::{Hierarchy, OwnCgroup},
 };
+use tracer_report::words;
 
 /// Shows what this host's kernel offers, and what cannot be seen here and why.
 ///
@@ -153,41 +155,50 @@ fn observations(can_record: bool, mechanisms: &Mechanisms) -> Vec<Observation> {
     let accesses = [
         (
             "files",
+            ObservationKind::Files,
             mechanisms.files,
             "opened, made, removed, renamed, linked, changed, locked, executed, mapped to be executed; by the path that AppArmor sees",
         ),
         (
             "sockets",
+            ObservationKind::Sockets,
             mechanisms.sockets,
             "family, type, protocol; addresses of bind and connect",
         ),
         (
             "mounts",
+            ObservationKind::Mounts,
             mechanisms.mounts,
             "mounted, bound, moved, made private, unmounted",
         ),
         (
             "capabilities",
+            ObservationKind::Capabilities,
             mechanisms.capabilities,
             "those that were granted, with the call that asked",
         ),
         (
             "signals",
+            ObservationKind::Signals,
             mechanisms.signals,
             "sent and received, and whether the other end is outside",
         ),
         (
             "ptrace",
+            ObservationKind::Traces,
             mechanisms.traces,
             "what needs a debugger's rights, from both ends",
         ),
     ];
-    observations.extend(accesses.map(|(kind, mechanism, note)| Observation {
+    observations.extend(accesses.map(|(kind, of, mechanism, note)| Observation {
         kind,
         provider: mechanism.map(|mechanism| mechanism.to_string()),
         note: match mechanism {
             Some(mechanism) => {
-                let blind = blind_spots(kind, mechanism);
+                let blind: Vec<_> = blind_spots(of, mechanism)
+                    .iter()
+                    .map(words::blind_spot)
+                    .collect();
                 if blind.is_empty() {
                     note.to_owned()
                 } else {

@@ -17,7 +17,7 @@ use tracer_core::{
     formats,
     parse::{self, AppArmor, ParseError, Seccomp, Subject},
     profile::seccomp::{
-        evaluate::{Filter, Host, Libseccomp, Refusal, Runtime},
+        evaluate::{Filter, Host, Libseccomp, OciRuntime, Refusal},
         oci::OciSeccomp,
         read::{KernelVersion, Target},
     },
@@ -291,7 +291,7 @@ impl HostArgs {
     }
 
     /// A runtime on such a machine.
-    pub(super) const fn host(&self, native: Abi, runtime: Runtime) -> Host {
+    pub(super) const fn host(&self, native: Abi, runtime: OciRuntime) -> Host {
         let libseccomp = match self.libseccomp {
             Library::Newest => Libseccomp::Newest,
             Library::Debian12 => Libseccomp::Debian12,
@@ -310,7 +310,8 @@ impl HostArgs {
         let profile = self.resolve(chosen, native, &[])?;
         let of = |runtime| Filter::new(&profile, self.host(native, runtime));
         let refused = |refusal: Refusal| chosen.malformed(&refusal);
-        let filter = of(Runtime::Crun).or_else(|refusal| of(Runtime::Runc).map_err(|_| refusal));
+        let filter =
+            of(OciRuntime::Crun).or_else(|refusal| of(OciRuntime::Runc).map_err(|_| refusal));
         Ok(filter.map_err(refused)?)
     }
 }

@@ -17,9 +17,9 @@ use tracer_core::{
     formats::{
         self, Error, Models, Profiles, Rendered, Selection, Settings, apparmor, review, seccomp,
     },
-    profile::apparmor::kind,
-    recording::{Discovery, Executable, Recording},
+    recording::{Discovery, Executable, ObservationKind, Recording},
 };
+use tracer_report::words;
 
 /// The default `--output`.
 pub(super) const DEFAULT_DIRECTORY: &str = "profiles-out";
@@ -169,7 +169,11 @@ pub(super) fn summary(directory: &Path, recording: &Recording, quiet: bool) {
     coverage(recording, quiet);
     if !quiet {
         say!("profile  {}", directory.join(seccomp::FILE).display());
-        if recording.providers.iter().any(|it| it.kind == kind::FILES) {
+        if recording
+            .providers
+            .iter()
+            .any(|it| it.kind == ObservationKind::Files)
+        {
             say!("profile  {}", directory.join(apparmor::FILE).display());
         }
         say!("review   {}", directory.join(review::FILE).display());
@@ -189,16 +193,16 @@ pub(super) fn verdict(recording: &Recording) -> &'static str {
 pub(super) fn coverage(recording: &Recording, quiet: bool) {
     let coverage = &recording.coverage;
     for reason in &coverage.reasons {
-        say!("not complete: {}", plain(&reason.text));
+        say!("not complete: {}", plain(&words::reason(reason)));
     }
     if !coverage.losses.is_none() {
-        say!("losses: {}", progress_line::losses(&coverage.losses));
+        say!("losses: {}", words::losses(&coverage.losses));
     }
     if quiet {
         return;
     }
     for note in &coverage.notes {
-        say!("note: {}", plain(&note.text));
+        say!("note: {}", plain(&words::note(note)));
     }
     if let Some(discovery) = coverage.discovery.as_ref().and_then(discovered) {
         say!("{discovery}");

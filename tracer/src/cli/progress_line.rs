@@ -5,8 +5,8 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::stderr::say;
-use tracer_core::recording::Losses;
 use tracer_recorder::record::{Progress, ProgressListener};
+use tracer_report::words;
 
 /// The line, or nothing.
 pub(super) struct ProgressLine {
@@ -73,7 +73,7 @@ fn line(progress: &Progress) -> String {
         progress.distinct,
         progress.new_in_last_minute,
         progress.calls,
-        losses(&progress.losses)
+        words::losses(&progress.losses)
     );
     // Last: a narrow terminal cuts the end off, and a loss is the dearer news.
     if !progress.unseen.is_empty() {
@@ -81,29 +81,6 @@ fn line(progress: &Progress) -> String {
         line.push_str(&progress.unseen);
     }
     line
-}
-
-/// What was lost, in a few words.
-pub(super) fn losses(losses: &Losses) -> String {
-    if losses.is_none() {
-        return "nothing lost".to_owned();
-    }
-    let parts = [
-        (losses.calls, "calls lost"),
-        (losses.cgroups, "cgroups lost"),
-        (losses.program_runs, "program runs skipped"),
-        (losses.threads, "threads without blocked calls"),
-        (losses.phases, "times in the wrong phase"),
-        (losses.values, "calls without their arguments"),
-        (losses.events, "without first-seen evidence"),
-        (losses.executables, "times without executable"),
-    ];
-    parts
-        .into_iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{count} {what}"))
-        .collect::<Vec<_>>()
-        .join(", ")
 }
 
 /// A duration by its largest unit: exactness would only flicker, or pretend.
@@ -118,6 +95,7 @@ pub(super) fn short(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tracer_core::recording::Losses;
 
     #[test]
     fn status_line_shows_calls_and_losses() {
@@ -137,12 +115,29 @@ mod tests {
     }
 
     #[test]
-    fn losses_are_named() {
-        let lost = Losses {
+    fn the_line_says_what_was_lost() {
+        let with = |losses| {
+            let progress = Progress {
+                distinct: 1,
+                calls: 1,
+                new_in_last_minute: 1,
+                since_last_new: None,
+                losses,
+                unseen: String::new(),
+            };
+            let line = line(&progress);
+            line.rsplit_once(" · ").unwrap().1.to_owned()
+        };
+        let calls = Losses {
             events: 2,
             calls: 1,
             ..Losses::default()
         };
-        assert_eq!(losses(&lost), "1 calls lost, 2 without first-seen evidence");
+        assert_eq!(with(calls), "1 calls lost, 2 without first-seen evidence");
+        let accesses = Losses {
+            accesses: 2,
+            ..Losses::default()
+        };
+        assert_eq!(with(accesses), "2 accesses lost");
     }
 }

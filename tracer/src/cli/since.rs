@@ -12,7 +12,7 @@ use tracer_core::{
     profile::{
         apparmor::AppArmorProfile,
         seccomp::{
-            evaluate::{Filter, Runtime},
+            evaluate::{Filter, OciRuntime},
             oci::OciSeccomp,
         },
     },
@@ -61,7 +61,7 @@ pub(super) fn changes(
             };
             let before = host.filter(&before, native)?;
             let after = OciSeccomp::from(&profiles.seccomp);
-            let after = Filter::new(&after, host.host(native, Runtime::Crun))
+            let after = Filter::new(&after, host.host(native, OciRuntime::Crun))
                 .context("no runtime accepts the new profile")?;
             let calls = diff::profiles(&before, &after);
             Since {

@@ -12,45 +12,27 @@
 mod rows;
 mod selection;
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 pub use rows::{OPTIONAL_SYSCALLS, ROWS};
 pub use selection::{RuntimeSelection, RuntimeSelectionError, SelectedRuntime};
 
-/// A container runtime that loads filters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Runtime {
-    /// opencontainers/runc.
-    Runc,
-    /// containers/crun.
-    Crun,
-}
+use crate::OciRuntime;
 
-impl Runtime {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Runc, Self::Crun];
-
-    /// The versions that were measured, in ascending order.
-    pub fn measured(self) -> impl Iterator<Item = Version> {
-        let versions: std::collections::BTreeSet<_> = ROWS
-            .iter()
-            .filter(|row| row.runtime == self)
-            .filter_map(|row| match row.versions {
-                VersionRange::Exactly(version) => Some(version),
-                VersionRange::Any | VersionRange::Range(..) => None,
-            })
-            .collect();
-        versions.into_iter()
-    }
-}
-
-impl fmt::Display for Runtime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Runc => "runc",
-            Self::Crun => "crun",
+/// The versions of a runtime that were measured, in ascending order.
+pub fn measured(runtime: OciRuntime) -> impl Iterator<Item = Version> {
+    let versions: BTreeSet<_> = ROWS
+        .iter()
+        .filter(|row| row.runtime == runtime)
+        .filter_map(|row| match row.versions {
+            VersionRange::Exactly(version) => Some(version),
+            VersionRange::Any | VersionRange::Range(..) => None,
         })
-    }
+        .collect();
+    versions.into_iter()
 }
 
 /// A version: major, minor, patch.
@@ -110,7 +92,7 @@ pub enum Source {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
     /// The runtime.
-    pub runtime: Runtime,
+    pub runtime: OciRuntime,
     /// Its versions.
     pub versions: VersionRange,
     /// `noNewPrivileges` of the container; `None` when the row holds for both.
@@ -163,7 +145,7 @@ mod tests {
     #[test]
     fn rows_are_described_by_runtime_version() {
         let row = |versions, no_new_privs| Row {
-            runtime: Runtime::Runc,
+            runtime: OciRuntime::Runc,
             versions,
             no_new_privs,
             source: Source::Reported("nowhere"),

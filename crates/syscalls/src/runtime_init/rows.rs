@@ -1,10 +1,7 @@
 //! The rows: data, and nothing else.
 
-use super::{
-    Row,
-    Runtime::{Crun, Runc},
-    Source, Version, VersionRange,
-};
+use super::{Row, Source, Version, VersionRange};
+use crate::OciRuntime::{Crun, Runc};
 
 /// By `cargo xtask measure-runtime`, which prints such rows: run, create and start, and exec.
 const MEASURED: Source =

@@ -14,8 +14,8 @@ use std::{
 
 use thiserror::Error;
 
-use super::{OPTIONAL_SYSCALLS, ROWS, Row, Runtime, Version, VersionRange};
-use crate::Abi;
+use super::{OPTIONAL_SYSCALLS, ROWS, Row, Version, VersionRange, measured};
+use crate::{Abi, OciRuntime};
 
 /// The runtimes that are to start the workload under the profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub enum RuntimeSelection {
 /// There is always something measured for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SelectedRuntime {
-    runtime: Runtime,
+    runtime: OciRuntime,
     prefix: Option<Prefix>,
 }
 
@@ -56,7 +56,7 @@ pub enum RuntimeSelectionError {
     #[error("{0:?} is no version; give its first numbers, such as 1.1 or 1.1.15")]
     Version(String),
     /// A version before everything known.
-    #[error("nothing is known of {0}, which is older than all that was measured: {known}", known = measured(.0.runtime))]
+    #[error("nothing is known of {0}, which is older than all that was measured: {known}", known = known_versions(.0.runtime))]
     TooOld(SelectedRuntime),
     /// `none`, and something else too.
     #[error("none leaves no runtime, so no other can be given with it")]
@@ -137,7 +137,7 @@ impl SelectedRuntime {
         };
         let (first, last) = (prefix.first(), prefix.last());
         let is = |version| row.versions == VersionRange::Exactly(version);
-        let measured = || self.runtime.measured();
+        let measured = || measured(self.runtime);
         let below = measured().take_while(|it| *it <= first).last();
         let above = measured().find(|it| *it >= first).filter(|it| *it > last);
         row.versions.overlaps(first, last) || below.is_some_and(is) || above.is_some_and(is)
@@ -184,13 +184,13 @@ impl FromStr for SelectedRuntime {
             Some((name, version)) => (name, Some(version)),
             None => (text, None),
         };
-        let runtime = Runtime::ALL
+        let runtime = OciRuntime::ALL
             .into_iter()
             .find(|runtime| runtime.to_string() == name)
             .ok_or_else(|| RuntimeSelectionError::Runtime(name.to_owned()))?;
         let prefix = version.map(str::parse::<Prefix>).transpose()?;
         let selected = Self { runtime, prefix };
-        let oldest = runtime.measured().next();
+        let oldest = measured(runtime).next();
         if prefix.is_some_and(|prefix| oldest.is_none_or(|oldest| prefix.last() < oldest)) {
             return Err(RuntimeSelectionError::TooOld(selected));
         }
@@ -252,12 +252,12 @@ impl fmt::Display for Prefix {
 }
 
 fn known() -> String {
-    join(Runtime::ALL.map(measured), " and ")
+    join(OciRuntime::ALL.map(known_versions), " and ")
 }
 
 /// `runc (measured: 1.1.5, 1.1.15)`.
-fn measured(runtime: Runtime) -> String {
-    format!("{runtime} (measured: {})", join(runtime.measured(), ", "))
+fn known_versions(runtime: OciRuntime) -> String {
+    format!("{runtime} (measured: {})", join(measured(runtime), ", "))
 }
 
 fn join(items: impl IntoIterator<Item = impl ToString>, between: &str) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Input, ParseError};
 use crate::{
     profile::seccomp::{
-        evaluate::{Host, Libseccomp, Runtime},
+        evaluate::{Host, Libseccomp, OciRuntime},
         oci::OciSeccomp,
         read::{KernelVersion, Target},
     },
@@ -75,7 +75,7 @@ impl Context<'_> {
         names.map(|&name| name.to_owned()).collect()
     }
 
-    pub(super) fn host(&self, runtime: Runtime) -> Host {
+    pub(super) fn host(&self, runtime: OciRuntime) -> Host {
         Host {
             native: self.native,
             runtime,

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     parse::{Form, Node, Seccomp},
     profile::seccomp::{
-        evaluate::{Decider, Filter, Outcome, Refusal, Runtime},
+        evaluate::{Decider, Filter, OciRuntime, Outcome, Refusal},
         oci::{Condition, Entry, OciSeccomp, Operator},
         read::ResolveError,
     },
@@ -79,7 +79,7 @@ impl<'a> LoadedProfile<'a> {
         let target = context.target();
         let oci = read.document.resolve(&target).map_err(LoadError::Unclear)?;
         let of = |runtime| Filter::new(&oci, context.host(runtime));
-        let (filter, refusal) = match (of(Runtime::Runc), of(Runtime::Crun)) {
+        let (filter, refusal) = match (of(OciRuntime::Runc), of(OciRuntime::Crun)) {
             (Ok(filter), crun) => (filter, crun.err()),
             (Err(refusal), Ok(filter)) => (filter, Some(refusal)),
             (Err(refusal), Err(_)) => return Err(LoadError::Refused(refusal)),

@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     profile::seccomp::{
-        evaluate::{Filter, Host, Libseccomp, Runtime, partial_tests::profile},
+        evaluate::{Filter, Host, Libseccomp, OciRuntime, partial_tests::profile},
         fixture::{self, path},
         oci::OciSeccomp,
     },
@@ -13,7 +13,7 @@ use crate::{
 fn filter(json: &str) -> Filter {
     let host = Host {
         native: Abi::X86_64,
-        runtime: Runtime::Crun,
+        runtime: OciRuntime::Crun,
         libseccomp: Libseccomp::Newest,
     };
     Filter::new(&OciSeccomp::from_json(json).unwrap(), host).unwrap()
@@ -220,7 +220,7 @@ proptest! {
     fn no_new_grant_is_missed(before in profile(), after in profile(), args in [value(), value(), value()]) {
         let host = Host {
             native: Abi::X86_64,
-            runtime: Runtime::Crun,
+            runtime: OciRuntime::Crun,
             libseccomp: Libseccomp::Newest,
         };
         let (Ok(before), Ok(after)) = (Filter::new(&before, host), Filter::new(&after, host)) else {

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::{
     profile::{
-        apparmor::{fixture, kind},
+        apparmor::fixture,
         hardening::tests::in_container,
         kubernetes::{Localhost, Operator},
         seccomp::fixture::mixed,
     },
-    recording::{Provider, Recording, Security},
+    recording::{ObservationKind, Provider, Recording, Security},
 };
 use syscalls::Abi;
 
@@ -232,7 +232,7 @@ fn a_group_skips_what_was_not_observed_and_tells_what_is_not_known() {
     command.workload.name = "web".to_owned();
     command
         .providers
-        .retain(|it: &Provider| it.kind != kind::FILES);
+        .retain(|it: &Provider| it.kind != ObservationKind::Files);
     let asked = rendered(&command, &[group]);
     let skipped: Vec<_> = asked.skipped.iter().map(|(file, _)| *file).collect();
     assert_eq!(

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{apparmor::kind, capabilities::Capabilities, seccomp::ExecPolicy};
-use crate::recording::{FileAccess, FilePath, InstanceKind, Recording, Security};
+use super::{capabilities::Capabilities, seccomp::ExecPolicy};
+use crate::recording::{FileAccess, FilePath, InstanceKind, ObservationKind, Recording, Security};
 
 /// Whether a setting may be made, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +133,11 @@ fn read_only_root(
     if security.is_some_and(|all| all.iter().all(|it| it.read_only_root == Some(true))) {
         return Setting::holds("it was recorded with it");
     }
-    if !recording.providers.iter().any(|it| it.kind == kind::FILES) {
+    if !recording
+        .providers
+        .iter()
+        .any(|it| it.kind == ObservationKind::Files)
+    {
         return Setting::fails("files were not observed");
     }
     let written: BTreeSet<FilePath> = recording
@@ -211,7 +215,7 @@ pub(crate) mod tests {
         for instance in &mut recording.instances {
             instance.container = Some(Container {
                 engine: "containerd".to_owned(),
-                runtime: Some("runc".to_owned()),
+                runtime: Some(syscalls::OciRuntime::Runc),
                 id: "0123".to_owned(),
                 name: Some("web".to_owned()),
                 pod: Some("shop/cart-7d9c-x2x4z".to_owned()),

@@ -7,12 +7,11 @@ use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::{
     Omission, Rendering,
-    apparmor::kind,
     capabilities::Capabilities,
     hardening::{Hardening, Setting},
     seccomp::{ExecPolicy, SeccompProfile},
 };
-use crate::recording::{Recording, plain_text::plain};
+use crate::recording::{ObservationKind, Recording, plain_text::plain};
 use syscalls::{Abi, errno};
 
 /// The settings of a service.
@@ -35,7 +34,7 @@ pub fn families(recording: &Recording, exec: ExecPolicy) -> Option<BTreeSet<u16>
     let observed = recording
         .providers
         .iter()
-        .any(|it| it.kind == kind::SOCKETS);
+        .any(|it| it.kind == ObservationKind::Sockets);
     let used = recording
         .sockets
         .iter()

@@ -44,15 +44,15 @@ pub struct Combination {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Arguments")]
-struct Unchecked {
-    indices: Vec<u32>,
-    seen: Vec<Combination>,
-    cut: BTreeSet<Phase>,
+pub(super) struct Unchecked {
+    pub(super) indices: Vec<u32>,
+    pub(super) seen: Vec<Combination>,
+    pub(super) cut: BTreeSet<Phase>,
 }
 
 /// Why a file's arguments are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-enum InvalidArguments {
+pub(super) enum InvalidArguments {
     #[error("arguments have the indices 0 to 5, each once, in their order")]
     Indices,
     #[error("a combination has {0} values for {1} arguments")]

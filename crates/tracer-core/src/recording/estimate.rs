@@ -59,7 +59,28 @@ pub enum Estimate {
     /// An estimate.
     Chao2(Unseen),
     /// None, and why.
-    Refused(String),
+    Refused(Refusal),
+}
+
+/// Why the number of unseen calls is not estimated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Refusal {
+    /// On different architectures the same program makes different calls.
+    SeveralArchitectures,
+    /// No call was seen.
+    NoCalls,
+    /// Too few instances were recorded.
+    TooFewInstances {
+        /// How many.
+        instances: u64,
+        /// How many it takes.
+        needed: u64,
+    },
+    /// More than half of the calls were seen in one instance only.
+    TooManyRareCalls,
+    /// Another one, in words: from a recording of schema v1.
+    Other(String),
 }
 
 /// An estimated number of unseen calls.
@@ -81,10 +102,7 @@ impl Discovery {
         let time = Timeline::from_recording(recording);
         let machines: BTreeSet<_> = recording.hosts().map(|host| &host.machine).collect();
         let unseen = if machines.len() > 1 {
-            Estimate::Refused(
-                "how many calls are unseen is not estimated: on different architectures the same program makes different calls"
-                    .to_owned(),
-            )
+            Estimate::Refused(Refusal::SeveralArchitectures)
         } else {
             incidence.estimate()
         };
@@ -200,21 +218,16 @@ impl Incidence {
     /// An estimate of how many calls are unseen, or why there is none.
     pub fn estimate(&self) -> Estimate {
         if self.by_call.is_empty() {
-            return Estimate::Refused(
-                "how many calls are unseen is not estimated: none was seen".to_owned(),
-            );
+            return Estimate::Refused(Refusal::NoCalls);
         }
         if self.instances < MIN_INSTANCES {
-            return Estimate::Refused(format!(
-                "how many calls are unseen is not estimated: that takes {MIN_INSTANCES} instances (replicas, restarts, further recordings), not {}",
-                self.instances
-            ));
+            return Estimate::Refused(Refusal::TooFewInstances {
+                instances: self.instances,
+                needed: MIN_INSTANCES,
+            });
         }
         if 2 * self.seen_in(1) > self.calls() {
-            return Estimate::Refused(
-                "how many calls are unseen is not estimated: more than half of the calls were seen in one instance only, so that too little was seen for an estimate"
-                    .to_owned(),
-            );
+            return Estimate::Refused(Refusal::TooManyRareCalls);
         }
         Estimate::Chao2(self.chao2())
     }

@@ -1,9 +1,15 @@
 //! The text of a recording: read with every check, and always written as the same bytes.
 
-use serde::Deserialize;
+use std::io;
+
+use serde::{Deserialize, Serialize as _};
+use serde_json::ser::Formatter;
 use thiserror::Error;
 
-use super::{Recording, SCHEMA};
+use super::{Recording, SCHEMA, v1};
+
+/// The schemas of the recordings that [`parse`] reads.
+pub const SCHEMAS: [&str; 2] = [v1::SCHEMA, SCHEMA];
 
 /// The largest text that is read as a recording, and the largest that [`to_json`] writes, in bytes.
 pub const MAX_BYTES: u64 = 160 << 20;
@@ -16,14 +22,14 @@ pub enum ParseError {
     #[error("not a valid recording: {0}")]
     Malformed(#[from] serde_json::Error),
     /// Its schema is another one.
-    #[error("its schema is {found:?}, and only {SCHEMA:?} can be read")]
+    #[error("its schema is {found:?}, and only {} can be read", SCHEMAS.join(" and "))]
     Schema {
         /// The schema that it names.
         found: String,
     },
 }
 
-/// Reads a recording from the bytes of `recording.json`.
+/// Reads a recording from the bytes of `recording.json`, of schema v2 or v1.
 ///
 /// # Errors
 /// [`ParseError`]; nothing is guessed or left out.
@@ -35,10 +41,11 @@ pub fn parse(bytes: &[u8]) -> Result<Recording, ParseError> {
 
     // The schema first and alone: a newer one may hold fields that would be refused as unknown.
     let found = serde_json::from_slice::<AnySchema>(bytes)?.schema;
-    if found != SCHEMA {
-        return Err(ParseError::Schema { found });
+    match found.as_str() {
+        SCHEMA => Ok(serde_json::from_slice(bytes)?),
+        v1::SCHEMA => Ok(serde_json::from_slice::<v1::Recording>(bytes)?.into()),
+        _ => Err(ParseError::Schema { found }),
     }
-    Ok(serde_json::from_slice(bytes)?)
 }
 
 /// The text of a recording: the same value always gives the same bytes.
@@ -64,9 +71,116 @@ pub fn to_json(recording: &Recording) -> String {
     pretty(&smaller)
 }
 
+/// One observation a line: small, and a difference in version control is a difference in what was
+/// observed.
 fn pretty(recording: &Recording) -> String {
-    // Plain structs, strings and numbers: there is nothing that JSON cannot say.
-    let mut text = serde_json::to_string_pretty(recording).unwrap_or_default();
-    text.push('\n');
-    text
+    let mut text = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, Lines::default());
+    // Plain structs, strings and numbers: there is nothing that JSON cannot say, and writing to
+    // memory does not fail.
+    let written = recording.serialize(&mut serializer);
+    debug_assert!(written.is_ok(), "{written:?}");
+    text.push(b'\n');
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Writes each field of the outermost object on a line of its own, and so each element of the lists
+/// there. All that is further in stays on its line.
+#[derive(Default)]
+struct Lines {
+    /// How many objects and lists are open.
+    depth: usize,
+    /// Whether the innermost one has elements.
+    filled: bool,
+    /// Whether the field of the outermost object that is being written is a list.
+    list: bool,
+}
+
+impl Lines {
+    /// Whether elements at this depth have lines of their own.
+    fn is_broken(&self) -> bool {
+        self.depth == 1 || (self.depth == 2 && self.list)
+    }
+
+    fn open<W: io::Write + ?Sized>(&mut self, out: &mut W, bracket: &[u8]) -> io::Result<()> {
+        self.depth += 1;
+        self.filled = false;
+        if self.depth == 2 {
+            self.list = bracket == b"[";
+        }
+        out.write_all(bracket)
+    }
+
+    fn close<W: io::Write + ?Sized>(&mut self, out: &mut W, bracket: &[u8]) -> io::Result<()> {
+        let is_broken = self.is_broken() && self.filled;
+        self.depth -= 1;
+        self.filled = true;
+        if is_broken {
+            self.line(out)?;
+        }
+        out.write_all(bracket)
+    }
+
+    fn element<W: io::Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        if !first {
+            out.write_all(b",")?;
+        }
+        if self.is_broken() {
+            self.line(out)?;
+        }
+        Ok(())
+    }
+
+    fn line<W: io::Write + ?Sized>(&self, out: &mut W) -> io::Result<()> {
+        out.write_all(b"\n")?;
+        (0..self.depth).try_for_each(|_| out.write_all(b"  "))
+    }
+}
+
+impl Formatter for Lines {
+    fn begin_array<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.open(out, b"[")
+    }
+
+    fn end_array<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.close(out, b"]")
+    }
+
+    fn begin_array_value<W: io::Write + ?Sized>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.element(out, first)
+    }
+
+    fn end_array_value<W: io::Write + ?Sized>(&mut self, _: &mut W) -> io::Result<()> {
+        self.filled = true;
+        Ok(())
+    }
+
+    fn begin_object<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.open(out, b"{")
+    }
+
+    fn end_object<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.close(out, b"}")
+    }
+
+    fn begin_object_key<W: io::Write + ?Sized>(
+        &mut self,
+        out: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        self.element(out, first)
+    }
+
+    fn begin_object_value<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(if self.depth == 1 { b": " } else { b":" })
+    }
+
+    fn end_object_value<W: io::Write + ?Sized>(&mut self, _: &mut W) -> io::Result<()> {
+        self.filled = true;
+        Ok(())
+    }
 }

@@ -5,19 +5,23 @@
 
 pub mod access;
 mod arguments;
+mod container;
 mod coverage;
 pub mod estimate;
 mod evidence_summary;
 pub mod json;
+mod losses;
 pub mod merge;
 mod model;
 mod notes;
 mod observations;
+mod provider;
 mod run;
 
 pub mod plain_text;
 #[cfg(test)]
 pub(crate) mod strategy;
+mod v1;
 
 pub(crate) use access::MAX_EVIDENCE;
 pub use access::{
@@ -26,12 +30,15 @@ pub use access::{
     SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse,
 };
 pub use arguments::{Arguments, Combination, MAX_COMBINATIONS};
-pub use coverage::{Coverage, Losses, Note, NoteCode, Reason, ReasonCode};
+pub use container::{ConfigType, Container, Security, Unresolved, Warning};
+pub use coverage::{Coverage, Note, NoteCode, Reason, ReasonCode, RecordingEnd};
 pub use estimate::Discovery;
 pub use evidence_summary::EvidenceSummary;
+pub use losses::{LossKind, Losses};
 pub use model::{
-    Blocked, Container, Evidence, Executable, FirstSeen, Host, Instance, Phase, Provider,
-    Recording, SCHEMA, Security, Source, Syscall, SyscallId, Warning, Workload,
+    Blocked, Evidence, Executable, FirstSeen, Host, Instance, Phase, Recording, SCHEMA, Source,
+    Syscall, SyscallId, Workload,
 };
 pub use observations::{Observation, Observations, ObservedArguments};
+pub use provider::{BlindSpot, Mechanism, ObservationKind, Provider};
 pub use run::{InstanceKind, Merged, RunId};

@@ -1,6 +1,6 @@
 //! The types of a recording.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeSet, marker::PhantomData};
 
 use schemars::JsonSchema;
 use serde::{
@@ -9,13 +9,13 @@ use serde::{
 };
 
 use super::{
-    Accesses, Arguments, CapabilityUse, Coverage, FileUse, InstanceKind, Merged, MountUse,
-    ObservedAccess, SignalUse, SocketUse, TraceUse,
+    Accesses, Arguments, CapabilityUse, Container, Coverage, FileUse, InstanceKind, Merged,
+    MountUse, ObservedAccess, Provider, SignalUse, SocketUse, TraceUse,
 };
 use syscalls::Abi;
 
-/// The `schema` of the recordings that this version reads and writes.
-pub const SCHEMA: &str = "tracer.recording/v1";
+/// The `schema` of the recordings that this version writes. It reads `tracer.recording/v1` too.
+pub const SCHEMA: &str = "tracer.recording/v2";
 
 /// Everything observed of a workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -146,72 +146,6 @@ pub struct Instance {
     pub calls: Option<u64>,
 }
 
-/// What is known of the container that an instance is. Names are what others wrote.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Container {
-    /// The engine that made it: docker, containerd, …
-    pub engine: String,
-    /// The OCI runtime that runs it: runc, crun.
-    pub runtime: Option<String>,
-    /// Its id.
-    pub id: String,
-    /// Its name in its pod or engine.
-    pub name: Option<String>,
-    /// Its pod, as NAMESPACE/NAME.
-    pub pod: Option<String>,
-    /// What owns the pod, as KIND/NAME.
-    pub owner: Option<String>,
-    /// What it is in its pod: main, init, sidecar, ephemeral.
-    pub role: Option<String>,
-    /// Labels: the pod's, else the engine's.
-    pub labels: BTreeMap<String, String>,
-    /// The image as it was asked for.
-    pub image: Option<String>,
-    /// The image's digest, or its id.
-    pub image_digest: Option<String>,
-    /// What it was allowed to do while it was recorded; `null` when its `config.json` was not found.
-    pub security: Option<Security>,
-    /// What a reader of its profile has to know.
-    pub warnings: Vec<Warning>,
-    /// What could not be found out, and why.
-    pub unresolved: Vec<String>,
-}
-
-/// What a container was allowed to do, by its `config.json`.
-#[derive(
-    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(deny_unknown_fields)]
-pub struct Security {
-    /// User id of its first process.
-    pub uid: Option<u32>,
-    /// Whether it has a user namespace: its root is not the host's.
-    pub user_namespace: bool,
-    /// `noNewPrivileges`.
-    pub no_new_privileges: Option<bool>,
-    /// Whether it is privileged.
-    pub privileged: bool,
-    /// The capabilities that its processes could have (the bounding set), `CAP_…`.
-    pub capabilities: BTreeSet<String>,
-    /// Default action of the seccomp filter that it ran under; `null` for none, or not known.
-    pub seccomp: Option<String>,
-    /// The AppArmor profile that it ran under.
-    pub apparmor: Option<String>,
-    /// Whether its root file system is read-only.
-    pub read_only_root: Option<bool>,
-}
-
-/// What a reader of a container's profile has to know.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Warning {
-    /// For programs.
-    pub code: String,
-    /// For people.
-    pub text: String,
-}
-
 /// How an instance came to be recorded.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -224,18 +158,6 @@ pub enum Source {
     Cgroup,
     /// tracer recorded a container.
     Container,
-}
-
-/// What served a kind of observation.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Provider {
-    /// The kind: `syscalls`, …
-    pub kind: String,
-    /// The mechanism.
-    pub provider: String,
-    /// What it cannot see by its nature.
-    pub cannot_see: Vec<String>,
 }
 
 /// A system call that was seen.
@@ -293,12 +215,11 @@ pub struct SyscallId {
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// The runtime prepares the container.
     Setup,
     /// Between filter load and exec: these calls must be in the profile.
-    #[serde(rename = "window")]
     RuntimeInit,
     /// The workload.
     Run,
@@ -313,7 +234,7 @@ impl Phase {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Setup => "setup",
-            Self::RuntimeInit => "window",
+            Self::RuntimeInit => "runtime-init",
             Self::Run => "run",
             Self::Exec => "exec",
             Self::Terminal => "terminal",
@@ -385,13 +306,29 @@ pub struct FirstSeen {
     pub args: [u64; 6],
 }
 
+/// Something of a file that is known by its call.
+pub(super) trait ByCall {
+    /// The call.
+    fn call(&self) -> SyscallId;
+}
+
+impl ByCall for Syscall {
+    fn call(&self) -> SyscallId {
+        self.call()
+    }
+}
+
 /// Refuses two entries for one call where the second one stands, so that the error has its line
 /// and column.
-fn unique_syscalls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Syscall>, D::Error> {
-    struct Unique;
+pub(super) fn unique_syscalls<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + ByCall,
+{
+    struct Unique<T>(PhantomData<T>);
 
-    impl<'de> Visitor<'de> for Unique {
-        type Value = Vec<Syscall>;
+    impl<'de, T: Deserialize<'de> + ByCall> Visitor<'de> for Unique<T> {
+        type Value = Vec<T>;
 
         fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str("a list of system calls")
@@ -400,19 +337,19 @@ fn unique_syscalls<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Sys
         fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
             let mut seen = BTreeSet::new();
             let mut syscalls = Vec::new();
-            while let Some(syscall) = seq.next_element::<Syscall>()? {
+            while let Some(syscall) = seq.next_element::<T>()? {
+                let SyscallId { abi, nr } = syscall.call();
                 if !seen.insert(syscall.call()) {
                     return Err(de::Error::custom(format_args!(
-                        "duplicate system call {} {}",
-                        syscall.abi, syscall.nr
+                        "duplicate system call {abi} {nr}"
                     )));
                 }
                 syscalls.push(syscall);
             }
-            syscalls.sort_by_key(Syscall::call);
+            syscalls.sort_by_key(T::call);
             Ok(syscalls)
         }
     }
 
-    deserializer.deserialize_seq(Unique)
+    deserializer.deserialize_seq(Unique(PhantomData))
 }

@@ -1,63 +1,37 @@
-//! What differed between the recordings that one was merged from, in sentences.
+//! What differed between the recordings that one was merged from.
 
 use std::collections::BTreeSet;
 
-use super::{Note, NoteCode, Recording};
+use super::{Host, Note, Recording};
 
 /// Most values that a note names.
 const MAX_NAMED: usize = 8;
 
 /// The notes of a merged recording. They follow from it, so merging again changes none.
 pub(super) fn notes(recording: &Recording) -> Vec<Note> {
-    let hosts = |what: fn(&super::Host) -> &str| {
+    let hosts = |what: fn(&Host) -> &str| {
         let values: BTreeSet<_> = recording
             .hosts()
             .map(|host| what(host).to_owned())
             .collect();
-        values
+        several(values)
     };
-    let mut notes = Vec::new();
-    let mut differ = |code, values: BTreeSet<String>, what: &str, so: &str| {
-        if values.len() > 1 {
-            notes.push(Note {
-                code,
-                text: format!("{} {what}: {}; {so}", values.len(), named(values)),
-            });
-        }
-    };
-    differ(
-        NoteCode::SeveralMachines,
-        hosts(|host| &host.machine),
-        "architectures were recorded on",
-        "the profile allows each what was seen on any of them",
-    );
-    differ(
-        NoteCode::SeveralKernels,
-        hosts(|host| &host.kernel),
-        "kernels were recorded on",
-        "a libc may make other calls on another kernel",
-    );
-    differ(
-        NoteCode::SeveralImages,
-        images(recording),
-        "images were recorded",
-        "the profile allows each what was seen of any of them",
-    );
-    differ(
-        NoteCode::SeveralCommands,
-        recording.commands().map(|words| words.join(" ")).collect(),
-        "commands were recorded",
-        "the profile allows each what was seen of any of them",
-    );
+    let machines = hosts(|host| &host.machine);
+    let kernels = hosts(|host| &host.kernel);
+    let images = several(images(recording));
+    let commands = several(recording.commands().map(|words| words.join(" ")).collect());
+    let differing = [
+        machines.map(|(count, values)| Note::SeveralMachines { count, values }),
+        kernels.map(|(count, values)| Note::SeveralKernels { count, values }),
+        images.map(|(count, values)| Note::SeveralImages { count, values }),
+        commands.map(|(count, values)| Note::SeveralCommands { count, values }),
+    ];
+    let mut notes: Vec<_> = differing.into_iter().flatten().collect();
     if let Some(merged) = recording.merged.as_ref().filter(|it| !it.folded.is_empty()) {
-        notes.push(Note {
-            code: NoteCode::InstancesFolded,
-            text: format!(
-                "{} of {}{} instances are listed; of the others it is kept what was observed, and by which executables",
-                recording.instances.len(),
-                if merged.uncounted { "more than " } else { "" },
-                recording.runs(),
-            ),
+        notes.push(Note::InstancesFolded {
+            listed: recording.instances.len() as u64,
+            instances: recording.runs() as u64,
+            uncounted: merged.uncounted,
         });
     }
     notes
@@ -78,16 +52,8 @@ fn images(recording: &Recording) -> BTreeSet<String> {
         .collect()
 }
 
-fn named(values: BTreeSet<String>) -> String {
-    let more = values.len().saturating_sub(MAX_NAMED);
-    let mut named: Vec<_> = values
-        .into_iter()
-        .take(MAX_NAMED)
-        // What a workload or an image is called, others chose.
-        .map(|value| value.escape_debug().to_string())
-        .collect();
-    if more > 0 {
-        named.push(format!("and {more} more"));
-    }
-    named.join(", ")
+/// How many there are, and the first of them; `None` when they are not several.
+fn several(values: BTreeSet<String>) -> Option<(u64, Vec<String>)> {
+    let count = values.len() as u64;
+    (count > 1).then(|| (count, values.into_iter().take(MAX_NAMED).collect()))
 }

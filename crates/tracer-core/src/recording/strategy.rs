@@ -8,11 +8,12 @@ use proptest::{
 };
 
 use super::{
-    Blocked, Container, Coverage, Discovery, Executable, FirstSeen, Host, Instance, Losses,
-    Observation, Observations, ObservedArguments, Phase, Provider, Reason, ReasonCode, Recording,
-    SCHEMA, Security, Source, SyscallId, Warning, Workload, access::strategy::accesses,
+    BlindSpot, Blocked, Container, Coverage, Discovery, Executable, FirstSeen, Host, Instance,
+    Losses, Mechanism, Observation, ObservationKind, Observations, ObservedArguments, Phase,
+    Provider, Reason, Recording, SCHEMA, Security, Source, SyscallId, Warning, Workload,
+    access::strategy::accesses,
 };
-use syscalls::Abi;
+use syscalls::{Abi, OciRuntime};
 
 /// How many different runs there are.
 const RUNS: u32 = 9;
@@ -59,9 +60,9 @@ pub(crate) fn recording() -> impl Strategy<Value = Recording> {
                 host: self::host(host),
                 instances: runs.into_iter().map(|run| instance(run, seed)).collect(),
                 providers: vec![Provider {
-                    kind: "syscalls".to_owned(),
-                    provider: format!("provider {}", seed % 2),
-                    cannot_see: vec!["what io_uring does".to_owned()],
+                    kind: ObservationKind::Syscalls,
+                    provider: Mechanism::Other(format!("provider {}", seed % 2)),
+                    cannot_see: vec![BlindSpot::IoUring],
                 }],
                 syscalls: observations.into_syscalls(),
                 files: Vec::new(),
@@ -129,7 +130,7 @@ fn instance(run: u32, seed: u8) -> Instance {
 fn container(run: u32, seed: u8) -> Container {
     Container {
         engine: "containerd".to_owned(),
-        runtime: Some("runc".to_owned()),
+        runtime: Some(OciRuntime::Runc),
         id: format!("{run:064x}"),
         name: Some("web".to_owned()),
         pod: Some(format!("shop/web-{run}")),
@@ -139,10 +140,7 @@ fn container(run: u32, seed: u8) -> Container {
         image: Some("web:1".to_owned()),
         image_digest: Some(format!("sha256:{}", run % 4)),
         security: (!seed.is_multiple_of(3)).then(Security::default),
-        warnings: vec![Warning {
-            code: "privileged".to_owned(),
-            text: "the container is privileged".to_owned(),
-        }],
+        warnings: vec![Warning::Privileged { inferred: false }],
         unresolved: Vec::new(),
     }
 }
@@ -207,9 +205,8 @@ fn observation() -> impl Strategy<Value = Observation> {
 
 fn coverage() -> impl Strategy<Value = (Vec<Reason>, Losses)> {
     let reasons = btree_set(0_u8..5, 0..3).prop_map(|texts| {
-        let reason = |text| Reason {
-            code: ReasonCode::StillRunning,
-            text: format!("reason {text}"),
+        let reason = |text| Reason::CutShort {
+            error: format!("reason {text}"),
         };
         texts.into_iter().map(reason).collect()
     });

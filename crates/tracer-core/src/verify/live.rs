@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use crate::{
         profile::seccomp::{
-            evaluate::{Host, Libseccomp, Runtime},
+            evaluate::{Host, Libseccomp, OciRuntime},
             fixture::{path, recording},
             oci::OciSeccomp,
         },
@@ -186,7 +186,7 @@ mod tests {
     fn filter() -> Filter {
         let host = Host {
             native: Abi::X86_64,
-            runtime: Runtime::Runc,
+            runtime: OciRuntime::Runc,
             libseccomp: Libseccomp::Newest,
         };
         let json = r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["prctl","mkdir"],"action":"SCMP_ACT_ERRNO"}]}"#;

@@ -18,7 +18,7 @@ pub use live::{Denials, Denied};
 
 use crate::{
     profile::seccomp::{
-        evaluate::{Decider, Filter, Host, PossibleVerdicts, Runtime, Verdict},
+        evaluate::{Decider, Filter, Host, PossibleVerdicts, Verdict},
         oci::OciSeccomp,
     },
     recording::{EvidenceSummary, Phase, Recording},
@@ -324,15 +324,6 @@ fn by(decider: Decider) -> String {
             "runc, which answers so above the largest number that the profile names".to_owned()
         }
     }
-}
-
-/// Runtimes by the other name that they have here.
-const fn same(one: syscalls::runtime_init::Runtime, other: Runtime) -> bool {
-    matches!(
-        (one, other),
-        (syscalls::runtime_init::Runtime::Runc, Runtime::Runc)
-            | (syscalls::runtime_init::Runtime::Crun, Runtime::Crun)
-    )
 }
 
 #[cfg(test)]

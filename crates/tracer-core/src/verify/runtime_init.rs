@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Answer, RuntimeInitFinding, VerifyInput, answer, outcomes, registers, same};
+use super::{Answer, RuntimeInitFinding, VerifyInput, answer, outcomes, registers};
 use crate::{
-    profile::seccomp::evaluate::{Filter, Host, Runtime},
+    profile::seccomp::evaluate::{Filter, Host, OciRuntime},
     recording::SyscallId,
 };
 use syscalls::{
@@ -22,10 +22,10 @@ pub(super) struct NeededSyscall {
 impl NeededSyscall {
     /// Whether some version of a runtime makes the call each time it starts a container with this
     /// setting.
-    pub(super) fn is_for(&self, runtime: Runtime, no_new_privileges: bool) -> bool {
+    pub(super) fn is_for(&self, runtime: OciRuntime, no_new_privileges: bool) -> bool {
         self.rows.iter().any(|row| {
             is_always(row)
-                && same(row.runtime, runtime)
+                && row.runtime == runtime
                 && row.no_new_privs.is_none_or(|it| it == no_new_privileges)
         })
     }
@@ -41,7 +41,7 @@ pub(super) fn verify(question: &VerifyInput<'_>, filters: &[(Host, Filter)]) -> 
     };
     for (host, filter) in filters.iter().filter(|(host, _)| !host.native.is_32_bit()) {
         let rows = question.runtime_init.rows().filter(wanted);
-        for row in rows.filter(|row| same(row.runtime, host.runtime)) {
+        for row in rows.filter(|row| row.runtime == host.runtime) {
             for (call, given) in calls(row, host.native) {
                 let Some(nr) = host.native.syscall_number(call) else {
                     continue;

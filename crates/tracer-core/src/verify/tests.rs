@@ -7,6 +7,7 @@ use crate::{
     },
     recording::{Arguments, Blocked, Combination, Executable},
 };
+use syscalls::OciRuntime;
 
 fn enforced(profile: &OciSeccomp) -> Vec<Enforced> {
     let on = |runtime| Enforced {
@@ -17,7 +18,7 @@ fn enforced(profile: &OciSeccomp) -> Vec<Enforced> {
             libseccomp: Libseccomp::Newest,
         },
     };
-    Runtime::ALL.map(on).to_vec()
+    OciRuntime::ALL.map(on).to_vec()
 }
 
 fn ask(profile: &OciSeccomp, recording: &Recording, runtime_init: RuntimeSelection) -> Report {

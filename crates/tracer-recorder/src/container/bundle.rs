@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use tracer_core::recording::{ConfigType, Unresolved};
 
 use super::files::text;
 
@@ -22,7 +23,7 @@ pub struct Bundle {
     /// What it may do.
     pub security: Security,
     /// What could not be read, each a sentence on one line.
-    pub problems: Vec<String>,
+    pub problems: Vec<Unresolved>,
 }
 
 /// What a container may do, by its bundle.
@@ -143,7 +144,7 @@ impl Bundle {
     pub fn read(config: &Value) -> Self {
         if !config.is_object() {
             return Self {
-                problems: vec!["config.json is no object".to_owned()],
+                problems: vec![Unresolved::InvalidConfig {}],
                 ..Self::default()
             };
         }
@@ -209,7 +210,7 @@ impl Bundle {
 
 struct Reader<'a> {
     config: &'a Value,
-    problems: Vec<String>,
+    problems: Vec<Unresolved>,
 }
 
 impl<'a> Reader<'a> {
@@ -220,17 +221,18 @@ impl<'a> Reader<'a> {
             .filter(|value| !value.is_null())
     }
 
-    fn wrong<T>(&mut self, pointer: &str, should: &str) -> Option<T> {
-        let path = pointer.trim_start_matches('/').replace('/', ".");
-        self.problems
-            .push(format!("{path} of config.json is not {should}"));
+    fn wrong<T>(&mut self, pointer: &str, expected: ConfigType) -> Option<T> {
+        self.problems.push(Unresolved::InvalidConfigField {
+            field: pointer.trim_start_matches('/').replace('/', "."),
+            expected,
+        });
         None
     }
 
     fn text(&mut self, pointer: &str) -> Option<String> {
         match self.value(pointer)? {
             Value::String(text) => (!text.is_empty()).then(|| text.clone()),
-            _ => self.wrong(pointer, "text"),
+            _ => self.wrong(pointer, ConfigType::Text),
         }
     }
 
@@ -238,7 +240,7 @@ impl<'a> Reader<'a> {
         match self.value(pointer) {
             None => Some(false),
             Some(Value::Bool(flag)) => Some(*flag),
-            Some(_) => self.wrong(pointer, "true or false"),
+            Some(_) => self.wrong(pointer, ConfigType::Boolean),
         }
     }
 
@@ -247,7 +249,7 @@ impl<'a> Reader<'a> {
             None => Some(0),
             Some(value) => match value.as_u64().and_then(|number| u32::try_from(number).ok()) {
                 Some(number) => Some(number),
-                None => self.wrong(pointer, "an id"),
+                None => self.wrong(pointer, ConfigType::Id),
             },
         }
     }
@@ -257,7 +259,7 @@ impl<'a> Reader<'a> {
             return Vec::new();
         };
         let Some(values) = value.as_array() else {
-            return self.wrong(pointer, "a list").unwrap_or_default();
+            return self.wrong(pointer, ConfigType::List).unwrap_or_default();
         };
         let texts: Vec<String> = values
             .iter()
@@ -265,7 +267,7 @@ impl<'a> Reader<'a> {
             .map(str::to_owned)
             .collect();
         if texts.len() < values.len() {
-            self.wrong::<()>(pointer, "a list of text");
+            self.wrong::<()>(pointer, ConfigType::ListOfText);
         }
         texts
     }
@@ -275,14 +277,14 @@ impl<'a> Reader<'a> {
             return BTreeMap::new();
         };
         let Some(values) = value.as_object() else {
-            return self.wrong(pointer, "an object").unwrap_or_default();
+            return self.wrong(pointer, ConfigType::Object).unwrap_or_default();
         };
         let texts: BTreeMap<String, String> = values
             .iter()
             .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
             .collect();
         if texts.len() < values.len() {
-            self.wrong::<()>(pointer, "an object of text");
+            self.wrong::<()>(pointer, ConfigType::ObjectOfText);
         }
         texts
     }
@@ -298,7 +300,7 @@ impl<'a> Reader<'a> {
         };
         let Some(default_action) = text(value, "/defaultAction") else {
             return self
-                .wrong(pointer, "a filter with a defaultAction")
+                .wrong(pointer, ConfigType::SeccompFilter)
                 .unwrap_or_default();
         };
         let allows = |rule: &Value| text(rule, "/action").is_some_and(passes);

@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf};
 
 use thiserror::Error;
+use tracer_core::recording::Unresolved;
 
 /// Why something about a container could not be read.
 #[derive(Debug, Error)]
@@ -76,4 +77,33 @@ pub enum ContainerError {
         /// Why; what the other side said is escaped.
         reason: String,
     },
+}
+
+impl From<ContainerError> for Unresolved {
+    fn from(error: ContainerError) -> Self {
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        match error {
+            ContainerError::Id(id) => Self::InvalidId { id },
+            ContainerError::Path(path) => Self::UnsafePath { path: text(path) },
+            ContainerError::Read { path, source } => Self::UnreadableFile {
+                path: text(path),
+                error: source.to_string(),
+            },
+            ContainerError::NotRead { path, what } => Self::RefusedFile {
+                path: text(path),
+                found: what,
+            },
+            ContainerError::Json { path, source } => Self::InvalidJson {
+                path: text(path),
+                error: source.to_string(),
+            },
+            // Not of one container.
+            ContainerError::Selector(..)
+            | ContainerError::Walk { .. }
+            | ContainerError::CriTime { .. }
+            | ContainerError::Cri { .. } => Self::Other {
+                text: error.to_string(),
+            },
+        }
+    }
 }

@@ -25,6 +25,9 @@ pub mod workload;
 
 use std::collections::BTreeMap;
 
+use syscalls::OciRuntime;
+use tracer_core::recording::{Unresolved, Warning};
+
 pub use self::{
     bundle::{Seccomp, Security},
     error::ContainerError,
@@ -33,8 +36,7 @@ pub use self::{
     owner::{Owner, OwnerKind},
     path::{Driver, Engine, is_unit, pod_cgroup},
     resolve::{MetadataSources, named, resolve},
-    state::OciRuntime,
-    warning::Warning,
+    warning::warnings,
     workload::{Role, WorkloadKey},
 };
 
@@ -78,8 +80,8 @@ pub struct Container {
     pub workload: WorkloadKey,
     /// Whether a runtime's files know it: if not, it is known by its cgroup's path alone.
     pub known: bool,
-    /// What could not be found out, and why: sentences on one line each.
-    pub unresolved: Vec<String>,
+    /// What could not be found out, and why.
+    pub unresolved: Vec<Unresolved>,
 }
 
 /// A pod of Kubernetes.

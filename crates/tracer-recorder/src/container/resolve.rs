@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    Container, ContainerError, Image, Pod, Role, Warning, WorkloadKey,
+    Container, ContainerError, Image, Pod, Role, WorkloadKey,
     annotations::AnnotationInfo,
     bundle::{Bundle, Privileged, Security},
     cri::{CriContainer, Snapshot},
@@ -11,8 +11,10 @@ use super::{
     owner::{Labels, owner},
     path::{CgroupIdentity, Engine, identify, is_within},
     state::{self, Scan, State},
+    warning::warnings,
     workload::{plain_workload, role},
 };
+use tracer_core::recording::Unresolved;
 
 /// Where containers are looked up.
 #[derive(Clone, Debug)]
@@ -214,10 +216,7 @@ fn identified(identity: &CgroupIdentity, sources: &MetadataSources) -> Container
         attempt: cri.map(|cri| cri.attempt).or(facts.attempt),
         pid: state.and_then(|state| state.pid),
         args,
-        warnings: security
-            .as_ref()
-            .map(Warning::from_security)
-            .unwrap_or_default(),
+        warnings: security.as_ref().map(warnings).unwrap_or_default(),
         security,
         user: identity.user,
         workload,
@@ -229,22 +228,19 @@ fn identified(identity: &CgroupIdentity, sources: &MetadataSources) -> Container
 fn known_state(
     identity: &CgroupIdentity,
     sources: &MetadataSources,
-    unresolved: &mut Vec<String>,
+    unresolved: &mut Vec<Unresolved>,
 ) -> Option<State> {
     let id = match Id::new(&identity.id) {
         Ok(id) => id,
         Err(error) => {
-            unresolved.push(error.to_string());
+            unresolved.push(error.into());
             return None;
         }
     };
     let lookup = state::by_id(&sources.files, &id, &identity.cgroup);
-    unresolved.extend(lookup.problems.iter().map(ContainerError::to_string));
+    unresolved.extend(lookup.problems.into_iter().map(Unresolved::from));
     if lookup.state.is_none() {
-        unresolved.push(
-            "no runtime's files know this container: it was gone, or not begun, when tracer looked"
-                .to_owned(),
-        );
+        unresolved.push(Unresolved::UnknownToRuntimes {});
     }
     lookup.state
 }
@@ -252,7 +248,7 @@ fn known_state(
 fn bundle(
     state: Option<&State>,
     sources: &MetadataSources,
-    unresolved: &mut Vec<String>,
+    unresolved: &mut Vec<Unresolved>,
 ) -> Option<Bundle> {
     match state::config(&sources.files, state?) {
         Ok(Some(config)) => {
@@ -261,11 +257,11 @@ fn bundle(
             Some(bundle)
         }
         Ok(None) => {
-            unresolved.push("its bundle's config.json was not found".to_owned());
+            unresolved.push(Unresolved::NoConfig {});
             None
         }
         Err(error) => {
-            unresolved.push(error.to_string());
+            unresolved.push(error.into());
             None
         }
     }
@@ -322,7 +318,7 @@ fn pod(
     facts: &AnnotationInfo,
     pod_labels: &PodLabels,
     sources: &MetadataSources,
-    unresolved: &mut Vec<String>,
+    unresolved: &mut Vec<Unresolved>,
 ) -> Option<Pod> {
     let name = first([cri.map(|cri| cri.pod.as_str()), facts.pod.as_deref()]);
     let namespace = first([
@@ -339,9 +335,10 @@ fn pod(
         && path != said
         && !is_static_hash(path)
     {
-        unresolved.push(format!(
-            "the cgroup is of pod {path:?}, the container's files say {said:?}"
-        ));
+        unresolved.push(Unresolved::PodMismatch {
+            cgroup: path.clone(),
+            files: said.clone(),
+        });
         return Some(Pod {
             uid: Some(path.clone()),
             ..Pod::default()
@@ -349,7 +346,7 @@ fn pod(
     }
     let (Some(name), Some(namespace)) = (name, namespace) else {
         let uid = uid?;
-        unresolved.push(format!("the name of pod {uid:?} was not found"));
+        unresolved.push(Unresolved::NoPodName { uid: uid.clone() });
         return Some(Pod {
             uid: Some(uid),
             ..Pod::default()
@@ -362,11 +359,11 @@ fn pod(
         sources.node.as_deref(),
     );
     if !owner.certain {
-        unresolved.push(format!(
-            "the labels of pod {name:?} are not known: that it belongs to {} {:?} is a guess from its name",
-            owner.kind.as_str(),
-            owner.name,
-        ));
+        unresolved.push(Unresolved::GuessedOwner {
+            pod: name.clone(),
+            kind: owner.kind.as_str().to_owned(),
+            owner: owner.name.clone(),
+        });
     }
     Some(Pod {
         name,

@@ -6,8 +6,8 @@ use super::{convert, instance::TrackedInstance};
 use crate::bpf::{Mechanisms, support};
 use syscalls::Machine;
 use tracer_core::recording::{
-    Accesses, Coverage, Discovery, Host, Instance, Losses, Observations, Phase, Reason, ReasonCode,
-    Recording, SCHEMA, SyscallId, Workload,
+    Accesses, Coverage, Discovery, Host, Instance, Losses, Observations, Phase, Reason, Recording,
+    SCHEMA, SyscallId, Workload,
 };
 
 /// A workload to make a recording of, when a session ends.
@@ -140,22 +140,13 @@ fn instance_reasons(
 ) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if !watched.subject.start_observed {
-        reasons.push(Reason {
-            code: ReasonCode::StartNotObserved,
-            text: "the workload was running before the recording began: what it did at its start was not seen; record it from its start".to_owned(),
-        });
+        reasons.push(Reason::StartNotObserved {});
     }
     if watched.state.missed_filter {
-        reasons.push(Reason {
-            code: ReasonCode::FilterInPlace,
-            text: "a seccomp filter was in place before tracer watched what it stops: calls that it stopped then were not seen; record the workload from its start, or without the filter".to_owned(),
-        });
+        reasons.push(Reason::FilterInPlace {});
     }
     if watched.state.escaped {
-        reasons.push(Reason {
-            code: ReasonCode::LeftCgroup,
-            text: "a process of the workload went to another cgroup, where it was not seen any more; record that cgroup, or run the command without what moves it (sudo, systemd-run, a container runtime)".to_owned(),
-        });
+        reasons.push(Reason::LeftCgroup {});
     }
     // Restored from a checkpoint, or put there by hand: no program is ever started, and nothing
     // tells the workload from a runtime.
@@ -163,10 +154,7 @@ fn instance_reasons(
         && !watched.state.started
         && (observations.has(number, Phase::Setup) || observations.has(number, Phase::RuntimeInit))
     {
-        reasons.push(Reason {
-            code: ReasonCode::NotStarted,
-            text: "processes were put into the container, and none was seen to start a program there: all they did is filed under the runtime (phase `setup`) and is not in the profile".to_owned(),
-        });
+        reasons.push(Reason::NotStarted {});
     }
     reasons
 }
@@ -181,10 +169,7 @@ fn workload_reasons(observations: &Observations, whole: &SessionTotals) -> Vec<R
             .any(|nr| observations.contains(SyscallId { abi, nr }))
     });
     if io_uring {
-        reasons.push(Reason {
-            code: ReasonCode::IoUring,
-            text: "the workload used io_uring or tried to: what it does there is done without system calls, was not seen, and is not bound by seccomp either".to_owned(),
-        });
+        reasons.push(Reason::IoUring {});
     }
     reasons
 }

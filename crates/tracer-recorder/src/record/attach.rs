@@ -27,7 +27,7 @@ use crate::{
     cgroup::{Cgroup, Hierarchy},
     container::{self, Container, MetadataSources, Selector, WorkloadKey},
 };
-use tracer_core::recording::{Reason, ReasonCode, Recording, Workload};
+use tracer_core::recording::{Reason, Recording, RecordingEnd, Workload};
 
 /// How often the marks are read back.
 const CHECKPOINT: Duration = Duration::from_secs(5);
@@ -491,9 +491,8 @@ impl Attachment {
                 .instance(number)
                 .is_some_and(TrackedInstance::runs)
             {
-                ending.reasons.push(Reason {
-                    code: ReasonCode::StillRunning,
-                    text: "the recording ended while the workload was running: what it does later, at its end for one, was not seen".to_owned(),
+                ending.reasons.push(Reason::StillRunning {
+                    after: RecordingEnd::Attached,
                 });
             }
         }

@@ -35,7 +35,7 @@ use crate::{
 };
 use tracer_core::{
     profile::seccomp::evaluate::Instruction,
-    recording::{Executable, Reason, ReasonCode, Recording, Source, Workload},
+    recording::{Executable, Reason, Recording, RecordingEnd, Source, Workload},
 };
 
 /// How long a command may take to end after `--duration` or `--until-stable` asked it to.
@@ -305,12 +305,11 @@ fn pidfd(pid: Pid) -> io::Result<AsyncFd<OwnedFd>> {
 
 fn still_running(cgroup: &Cgroup, followed: bool) -> Option<Reason> {
     let left = cgroup.processes().unwrap_or_default().len();
-    (left > 0).then(|| Reason {
-        code: ReasonCode::StillRunning,
-        text: if followed {
-            "the recording was ended while processes of the workload were running; what they did later was not seen".to_owned()
+    (left > 0).then_some(Reason::StillRunning {
+        after: if followed {
+            RecordingEnd::Followed
         } else {
-            "the command ended and left processes running; what they did later was not seen; record with --follow to wait for them".to_owned()
+            RecordingEnd::CommandEnded
         },
     })
 }

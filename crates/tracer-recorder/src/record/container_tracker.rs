@@ -13,6 +13,7 @@ use tracer_abi::NoticeKind;
 use super::{ProgressListener, RecordError, Session, convert, session::InstanceEvent};
 use crate::container::{self, Container, MetadataSources, Role, Selector, is_unit};
 use tracer_core::recording::Source;
+use tracer_report::words;
 
 /// How long a container that was started may stay unknown before it is taken for none: runtimes write
 /// their files before they start the program.
@@ -515,10 +516,10 @@ pub(super) fn announce(
         brief(&container.workload.to_string())
     ));
     for warning in &container.warnings {
-        watcher.note(&format!("{name}: {warning}"));
+        watcher.note(&format!("{name}: {}", words::warning(warning)));
     }
     for problem in &container.unresolved {
-        watcher.note(&format!("{name}: {}", brief(problem)));
+        watcher.note(&format!("{name}: {}", brief(&words::unresolved(problem))));
     }
 }
 

@@ -2,24 +2,20 @@
 
 use crate::{
     bpf::{Mechanisms, RowExecutable, blind_spots},
-    container::{Container, OciRuntime, Role, Seccomp, Security},
+    container::{Container, Role, Seccomp, Security},
 };
 use syscalls::Abi;
 use tracer_abi::{Phase as KernelPhase, outcome};
-use tracer_core::recording::{self, Blocked, Executable, Phase, Provider, Warning};
+use tracer_core::recording::{
+    self, BlindSpot, Blocked, Executable, ObservationKind, Phase, Provider,
+};
 
 /// What a recording keeps of a container.
 pub(super) fn container(container: &Container) -> recording::Container {
     let image = container.image.clone().unwrap_or_default();
     recording::Container {
         engine: container.engine.as_str().to_owned(),
-        runtime: container.runtime.map(|runtime| {
-            match runtime {
-                OciRuntime::Runc => "runc",
-                OciRuntime::Crun => "crun",
-            }
-            .to_owned()
-        }),
+        runtime: container.runtime,
         id: container.id.clone(),
         name: container.name.clone(),
         pod: container
@@ -37,14 +33,7 @@ pub(super) fn container(container: &Container) -> recording::Container {
         image: image.name,
         image_digest: image.digest,
         security: container.security.as_ref().map(security),
-        warnings: container
-            .warnings
-            .iter()
-            .map(|warning| Warning {
-                code: warning.code().to_owned(),
-                text: warning.to_string(),
-            })
-            .collect(),
+        warnings: container.warnings.clone(),
         unresolved: container.unresolved.clone(),
     }
 }
@@ -137,34 +126,32 @@ pub(super) fn providers(native: Abi, mechanisms: &Mechanisms) -> Vec<Provider> {
 
 fn access_providers(mechanisms: &Mechanisms) -> impl Iterator<Item = Provider> {
     let kinds = [
-        ("files", mechanisms.files),
-        ("sockets", mechanisms.sockets),
-        ("mounts", mechanisms.mounts),
-        ("capabilities", mechanisms.capabilities),
-        ("signals", mechanisms.signals),
-        ("traces", mechanisms.traces),
+        (ObservationKind::Files, mechanisms.files),
+        (ObservationKind::Sockets, mechanisms.sockets),
+        (ObservationKind::Mounts, mechanisms.mounts),
+        (ObservationKind::Capabilities, mechanisms.capabilities),
+        (ObservationKind::Signals, mechanisms.signals),
+        (ObservationKind::Traces, mechanisms.traces),
     ];
     let missing = &mechanisms.missing;
     kinds.into_iter().filter_map(move |(kind, mechanism)| {
         let mechanism = mechanism?;
-        let mut cannot_see: Vec<String> = blind_spots(kind, mechanism)
-            .iter()
-            .copied()
-            .map(str::to_owned)
-            .collect();
+        let mut cannot_see = blind_spots(kind, mechanism);
         let hooks = missing.iter().filter(|(hook, _)| {
             let of = match *hook {
-                "sb_mount" | "sb_umount" | "sb_pivotroot" | "move_mount" => "mounts",
-                socket if socket.starts_with("socket_") => "sockets",
-                _ => "files",
+                "sb_mount" | "sb_umount" | "sb_pivotroot" | "move_mount" => ObservationKind::Mounts,
+                socket if socket.starts_with("socket_") => ObservationKind::Sockets,
+                _ => ObservationKind::Files,
             };
             of == kind
         });
-        cannot_see
-            .extend(hooks.map(|(hook, why)| format!("what goes through the hook {hook}: {why}")));
+        cannot_see.extend(hooks.map(|(hook, error)| BlindSpot::UnusableHook {
+            hook: (*hook).to_owned(),
+            error: error.clone(),
+        }));
         Some(Provider {
-            kind: kind.to_owned(),
-            provider: mechanism.to_string(),
+            kind,
+            provider: mechanism.into(),
             cannot_see,
         })
     })
@@ -172,26 +159,20 @@ fn access_providers(mechanisms: &Mechanisms) -> impl Iterator<Item = Provider> {
 
 fn arguments_provider() -> Provider {
     Provider {
-        kind: "arguments".to_owned(),
-        provider: "registers at BTF tracepoint sys_enter".to_owned(),
-        cannot_see: vec![
-            "those of calls that a filter in place stopped".to_owned(),
-            "what pointers lead to".to_owned(),
-        ],
+        kind: ObservationKind::Arguments,
+        provider: recording::Mechanism::SysEnterRegisters,
+        cannot_see: vec![BlindSpot::BlockedCallArguments, BlindSpot::PointedToMemory],
     }
 }
 
 fn syscall_provider(native: Abi) -> Provider {
-    let mut cannot_see = vec!["what io_uring does".to_owned()];
+    let mut cannot_see = vec![BlindSpot::IoUring];
     if native == Abi::X86_64 {
-        cannot_see.push(
-            "that a call was 32-bit, when a 64-bit program forges the registers of a 64-bit one"
-                .to_owned(),
-        );
+        cannot_see.push(BlindSpot::ForgedAbi);
     }
     Provider {
-        kind: "syscalls".to_owned(),
-        provider: "BTF tracepoints sys_enter and sys_exit".to_owned(),
+        kind: ObservationKind::Syscalls,
+        provider: recording::Mechanism::SysEnterAndExit,
         cannot_see,
     }
 }

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use thiserror::Error;
 
 use crate::{bpf::ProbeError, cgroup::CgroupError, container::ContainerError};
-use tracer_core::recording::{Reason, ReasonCode};
+use tracer_core::recording::Reason;
 
 /// Why a recording could not be made.
 #[derive(Debug, Error)]
@@ -90,9 +90,8 @@ pub enum RecordError {
 impl RecordError {
     /// What it means to the recording that it ended.
     pub(super) fn cut_short(&self) -> Reason {
-        Reason {
-            code: ReasonCode::CutShort,
-            text: format!("an error ended the recording, and what came later was not seen: {self}"),
+        Reason::CutShort {
+            error: self.to_string(),
         }
     }
 

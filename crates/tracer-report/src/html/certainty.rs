@@ -9,7 +9,7 @@ use super::{
     page::Part,
     text::{count, executables, name, sentence},
 };
-use crate::phrases::lost;
+use crate::words;
 use tracer_core::recording::{
     Discovery, Executable, Recording,
     estimate::{Estimate, Incidence, counts},
@@ -36,20 +36,20 @@ pub(super) fn part(report: &Report<'_>) -> Part {
 
 fn verdict(recording: &Recording) -> Markup {
     let coverage = &recording.coverage;
-    let losses: Vec<_> = lost(&coverage.losses).collect();
+    let losses: Vec<_> = coverage.losses.iter().collect();
     html! {
         @if coverage.complete {
             p.verdict.good { strong { "✓ Complete. " } "Every system call that the workload made while it was recorded is in the profile. What it did not do then is not." }
         } @else {
             p.verdict.bad { strong { "△ Not complete. " } "The workload may have done more than this profile shows, and may be denied it." }
-            ul { @for reason in coverage.reasons.iter().map(|it| sentence(&it.text)).collect::<BTreeSet<_>>() { li { (reason) } } }
+            ul { @for reason in coverage.reasons.iter().map(|it| sentence(&words::reason(it))).collect::<BTreeSet<_>>() { li { (reason) } } }
         }
         @if losses.is_empty() {
             p { "Nothing was lost: every counter of losses is zero." }
         } @else {
             table.plain {
                 caption { "What was counted as lost" }
-                tbody { @for (number, what) in losses { tr { th scope="row" { (number) } td { (what) } } } }
+                tbody { @for (lost, count) in losses { tr { th scope="row" { (count) } td { (words::loss(lost)) } } } }
             }
         }
     }
@@ -60,12 +60,12 @@ fn discovery(recording: &Recording) -> Markup {
     html! {
         ul {
             @match &discovery.unseen {
-                Estimate::Refused(why) => { li { (sentence(why)) } }
+                Estimate::Refused(why) => { li { (sentence(&words::refusal(why))) } }
                 Estimate::Chao2(unseen) => { li {
                     "By how many calls are rare, about " (unseen.calls) " more are unseen (95 % interval: " (unseen.low) " to " (unseen.high) "; Chao2, which tends to be too low). That holds for instances that do the same kind of work."
                 } }
             }
-            @for note in &recording.coverage.notes { li { (sentence(&note.text)) } }
+            @for note in &recording.coverage.notes { li { (sentence(&words::note(note))) } }
         }
     }
 }
@@ -133,11 +133,11 @@ fn providers(recording: &Recording) -> Markup {
         div.scroll { table {
             thead { tr { th scope="col" { "Kind" } th scope="col" { "Watched by" } th scope="col" { "Cannot see" } } }
             tbody { @for provider in &recording.providers { tr {
-                th scope="row" { (name(&provider.kind)) }
-                td { (crate::escape::printable(&provider.provider)) }
+                th scope="row" { (name(provider.kind.as_str())) }
+                td { (crate::escape::printable(words::mechanism(&provider.provider))) }
                 td {
                     @if provider.cannot_see.is_empty() { span.none { "-" } }
-                    @for blind in &provider.cannot_see { (sentence(blind)) " " }
+                    @for blind in &provider.cannot_see { (sentence(&words::blind_spot(blind))) " " }
                 }
             } } }
         } }

@@ -11,12 +11,13 @@ use crate::phrases::{
     traced,
 };
 use syscalls::capability::Capability;
-use tracer_core::profile::apparmor::{AppArmorProfile, CapabilityRule, kind};
+use tracer_core::profile::apparmor::{AppArmorProfile, CapabilityRule};
+use tracer_core::recording::ObservationKind;
 
 /// Most addresses that are told of a kind of socket.
 const ADDRESSES: usize = 12;
 
-fn unseen(profile: &AppArmorProfile, kind: &str) -> bool {
+fn unseen(profile: &AppArmorProfile, kind: ObservationKind) -> bool {
     profile.unseen().any(|unseen| unseen == kind)
 }
 
@@ -27,7 +28,7 @@ fn not_observed(what: &str) -> Markup {
 pub(super) fn capabilities(profile: &AppArmorProfile) -> Part {
     let used: Vec<_> = profile.capabilities().collect();
     let probes: Vec<_> = profile.probes().collect();
-    let body = if unseen(profile, kind::CAPABILITIES) {
+    let body = if unseen(profile, ObservationKind::Capabilities) {
         not_observed("capabilities")
     } else {
         html! {
@@ -73,7 +74,7 @@ fn table(caption: &str, rows: &[(Capability, &CapabilityRule)], filtered: bool) 
 
 pub(super) fn sockets(profile: &AppArmorProfile) -> Option<Part> {
     let rules: Vec<_> = profile.networks().collect();
-    let unseen = unseen(profile, kind::SOCKETS);
+    let unseen = unseen(profile, ObservationKind::Sockets);
     if rules.is_empty() && !unseen {
         return None;
     }
@@ -114,8 +115,8 @@ pub(super) fn signals(profile: &AppArmorProfile) -> Part {
         title: "Signals and ptrace",
         number: Some(number),
         body: html! {
-            @if unseen(profile, kind::SIGNALS) { (not_observed("signals")) }
-            @if unseen(profile, kind::TRACES) { (not_observed("uses of ptrace")) }
+            @if unseen(profile, ObservationKind::Signals) { (not_observed("signals")) }
+            @if unseen(profile, ObservationKind::Traces) { (not_observed("uses of ptrace")) }
             @if profile.ptrace_not_monitored() { p.notice { (PTRACE_NOT_MONITORED) } }
             @if profile.essential() {
                 p { "Layer essential: signals from whoever stops the workload, and any between its own processes." }

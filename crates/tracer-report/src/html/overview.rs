@@ -138,7 +138,7 @@ fn origin(recording: &Recording) -> Markup {
             }
             div { dt { "How" } dd { @for sentence in how(&kinds) { (sentence) " " } } }
             @for warning in kinds.iter().filter_map(|it| it.container.as_ref()).flat_map(|it| &it.warnings) {
-                div.warning { dt { "Warning" } dd { (super::text::sentence(&warning.text)) } }
+                div.warning { dt { "Warning" } dd { (super::text::sentence(&crate::words::warning(warning))) } }
             }
         }
     }

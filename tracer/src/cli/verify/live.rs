@@ -14,7 +14,7 @@ use crate::cli::{
 use crate::store;
 use syscalls::{Abi, Machine, runtime_init::RuntimeSelection};
 use tracer_core::{
-    profile::seccomp::evaluate::{Filter, Host, Runtime},
+    profile::seccomp::evaluate::{Filter, Host, OciRuntime},
     recording::{Recording, SyscallId, merge::Merge, plain_text::plain},
     verify::{Denials, Denied, Enforced, VerifyInput, verify},
 };
@@ -95,7 +95,7 @@ fn enforced(args: &Args, choice: &RuntimeSelection) -> anyhow::Result<Enforced> 
     let runtime = super::runtimes(choice)
         .first()
         .copied()
-        .unwrap_or(Runtime::Runc);
+        .unwrap_or(OciRuntime::Runc);
     Ok(Enforced {
         profile: args.host.resolve(&read, native, &[])?,
         host: Host {

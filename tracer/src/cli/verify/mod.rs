@@ -15,9 +15,8 @@ use super::{
     Exit, Failure,
     input::{self, HostArgs, label},
 };
-use syscalls::runtime_init::{self, RuntimeSelection};
+use syscalls::{OciRuntime, runtime_init::RuntimeSelection};
 use tracer_core::{
-    profile::seccomp::evaluate::Runtime,
     recording::Recording,
     verify::{Enforced, Report, VerifyInput, verify},
 };
@@ -178,13 +177,9 @@ fn write(file: &PathBuf, text: &str) -> anyhow::Result<()> {
 }
 
 /// The runtimes that a choice names; both when it names none.
-fn runtimes(choice: &RuntimeSelection) -> Vec<Runtime> {
-    let chosen = |runtime: &Runtime| {
-        let named = match runtime {
-            Runtime::Runc => runtime_init::Runtime::Runc,
-            Runtime::Crun => runtime_init::Runtime::Crun,
-        };
-        *choice == RuntimeSelection::None || choice.rows().any(|row| row.runtime == named)
+fn runtimes(choice: &RuntimeSelection) -> Vec<OciRuntime> {
+    let chosen = |runtime: &OciRuntime| {
+        *choice == RuntimeSelection::None || choice.rows().any(|row| row.runtime == *runtime)
     };
-    Runtime::ALL.into_iter().filter(chosen).collect()
+    OciRuntime::ALL.into_iter().filter(chosen).collect()
 }

@@ -11,7 +11,7 @@ use super::{
     list,
 };
 use crate::{
-    profile::seccomp::evaluate::{Filter, Runtime},
+    profile::seccomp::evaluate::{Filter, OciRuntime},
     recording::SyscallId,
 };
 use syscalls::{Abi, defaults, risk};
@@ -23,7 +23,7 @@ pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
     let Some((name, baseline)) = profile.context.baseline else {
         return;
     };
-    let host = profile.context.host(Runtime::Runc);
+    let host = profile.context.host(OciRuntime::Runc);
     let filter = match Filter::new(baseline, host) {
         Ok(filter) => filter,
         Err(refusal) => {

@@ -2,13 +2,9 @@
 
 use super::{AccessError, AccessExplanation, ExplainContext, RuleReason};
 use crate::{
-    profile::{
-        Layer,
-        apparmor::{ContainerNeed, kind},
-        seccomp::SeccompProfile,
-    },
+    profile::{Layer, apparmor::ContainerNeed, seccomp::SeccompProfile},
     recording::plain_text::executables,
-    recording::{CapabilityUse, ObservedAccess},
+    recording::{CapabilityUse, ObservationKind, ObservedAccess},
 };
 use syscalls::{capability::Capability, capability_requirements::CAPABILITY_REQUIREMENTS};
 
@@ -16,7 +12,7 @@ pub(super) fn explain(
     of: &ExplainContext<'_>,
     capability: Capability,
 ) -> Result<AccessExplanation, AccessError> {
-    let mut it = of.blank(capability.to_string(), kind::CAPABILITIES);
+    let mut it = of.blank(capability.to_string(), ObservationKind::Capabilities);
     let all = of.recording.capabilities.iter();
     let seen: Vec<_> = all
         .filter(|seen| seen.what.capability == capability)

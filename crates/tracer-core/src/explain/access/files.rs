@@ -6,10 +6,10 @@ use super::{AccessExplanation, ExplainContext, RuleReason, count, known_risks};
 use crate::{
     profile::{
         Layer,
-        apparmor::{FileRule, Pattern, describe_access, kind},
+        apparmor::{FileRule, Pattern, describe_access},
     },
     recording::plain_text::executables,
-    recording::{FilePath, FileUse, ObservedAccess},
+    recording::{FilePath, FileUse, ObservationKind, ObservedAccess},
 };
 
 /// Most paths behind a glob that are told.
@@ -17,7 +17,7 @@ const MAX_SHOWN: usize = 12;
 
 pub(super) fn explain(of: &ExplainContext<'_>, path: &FilePath) -> AccessExplanation {
     let path = &as_seen(of, path);
-    let mut it = of.blank(path.to_string(), kind::FILES);
+    let mut it = of.blank(path.to_string(), ObservationKind::Files);
     let rules = of.profile.rules_for(path);
     let globs: Vec<_> = rules.iter().map(|(_, pattern, _)| *pattern).collect();
     let exact: Vec<_> = of

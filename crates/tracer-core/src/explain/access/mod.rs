@@ -18,11 +18,12 @@ pub use subject::Subject;
 
 use crate::{
     profile::{
-        apparmor::{self, AppArmorProfile, kind},
+        apparmor::{self, AppArmorProfile},
         seccomp,
     },
     recording::{
-        AccessEvidence, EvidenceSummary, Executable, FirstAccess, ObservedAccess, Phase, Recording,
+        AccessEvidence, EvidenceSummary, Executable, FirstAccess, ObservationKind, ObservedAccess,
+        Phase, Recording,
     },
 };
 
@@ -32,7 +33,7 @@ pub struct AccessExplanation {
     /// The thing, as a profile has it.
     pub what: String,
     /// Its kind.
-    pub kind: &'static str,
+    pub kind: ObservationKind,
     /// The workload.
     pub workload: String,
     /// Whether the profile allows some of it.
@@ -81,7 +82,7 @@ pub enum AccessError {
     #[error(
         "the recording has no {0}: nothing looked for them; `tracer doctor` says what this host can show"
     )]
-    NotObserved(&'static str),
+    NotObserved(ObservationKind),
     /// The recording makes no seccomp profile, which tells the calls that take a capability.
     #[error(transparent)]
     Profile(#[from] seccomp::Error),
@@ -108,7 +109,7 @@ pub fn access(
 ) -> Result<AccessExplanation, AccessError> {
     let profile =
         AppArmorProfile::from_recordings(std::slice::from_ref(recording), &settings.apparmor)
-            .ok_or(AccessError::NotObserved(kind::FILES))?;
+            .ok_or(AccessError::NotObserved(ObservationKind::Files))?;
     let needs = subject.kind();
     if profile.unseen().any(|unseen| unseen == needs) {
         return Err(AccessError::NotObserved(needs));
@@ -135,7 +136,7 @@ struct ExplainContext<'a> {
 
 impl ExplainContext<'_> {
     /// An explanation that says nothing yet.
-    fn blank(&self, what: String, kind: &'static str) -> AccessExplanation {
+    fn blank(&self, what: String, kind: ObservationKind) -> AccessExplanation {
         AccessExplanation {
             what,
             kind,

@@ -2,17 +2,14 @@
 
 use super::{AccessExplanation, ExplainContext, RuleReason};
 use crate::{
-    profile::{
-        Layer,
-        apparmor::{kind, signal_name},
-    },
+    profile::{Layer, apparmor::signal_name},
     recording::plain_text::executables,
-    recording::{Peer, SignalDirection, SignalUse},
+    recording::{ObservationKind, Peer, SignalDirection, SignalUse},
 };
 
 pub(super) fn explain(of: &ExplainContext<'_>, number: u8) -> AccessExplanation {
     let name = signal_name(number).unwrap_or_else(|| number.to_string());
-    let mut it = of.blank(format!("signal {name}"), kind::SIGNALS);
+    let mut it = of.blank(format!("signal {name}"), ObservationKind::Signals);
     let all = of.recording.signals.iter();
     let seen: Vec<_> = all.filter(|seen| seen.what.signal == number).collect();
     it.seen = seen

@@ -2,12 +2,9 @@
 
 use super::{AccessExplanation, ExplainContext, RuleReason, known_risks};
 use crate::{
-    profile::{
-        Layer,
-        apparmor::{AppArmorProfile, kind},
-    },
+    profile::{Layer, apparmor::AppArmorProfile},
     recording::plain_text::executables,
-    recording::{SocketOperation, SocketUse},
+    recording::{ObservationKind, SocketOperation, SocketUse},
 };
 
 pub(super) fn explain(
@@ -24,7 +21,7 @@ pub(super) fn explain(
             both.split(' ').next().unwrap_or_default().to_owned()
         }
     };
-    let mut it = of.blank(format!("network {name}"), kind::SOCKETS);
+    let mut it = of.blank(format!("network {name}"), ObservationKind::Sockets);
     let all = of.recording.sockets.iter();
     let seen: Vec<_> = all
         .filter(|seen| is_it(seen.what.family, seen.what.kind))

@@ -1,8 +1,8 @@
 //! What is asked about.
 
 use crate::{
-    profile::apparmor::{AppArmorProfile, kind, signal_name},
-    recording::FilePath,
+    profile::apparmor::{AppArmorProfile, signal_name},
+    recording::{FilePath, ObservationKind},
 };
 use syscalls::capability::Capability;
 
@@ -67,12 +67,12 @@ impl Subject {
     }
 
     /// The kind of observation that tells of it.
-    pub(super) const fn kind(&self) -> &'static str {
+    pub(super) const fn kind(&self) -> ObservationKind {
         match self {
-            Self::File(_) => kind::FILES,
-            Self::Capability(_) => kind::CAPABILITIES,
-            Self::Socket(..) => kind::SOCKETS,
-            Self::Signal(_) => kind::SIGNALS,
+            Self::File(_) => ObservationKind::Files,
+            Self::Capability(_) => ObservationKind::Capabilities,
+            Self::Socket(..) => ObservationKind::Sockets,
+            Self::Signal(_) => ObservationKind::Signals,
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::{
         apparmor::fixture::{empty, file, seen, web},
         seccomp::{ExecPolicy, fixture},
     },
-    recording::FileAccess,
+    recording::{FileAccess, ObservationKind},
 };
 use syscalls::Abi;
 
@@ -190,7 +190,9 @@ fn explains_sockets_and_signals() {
 #[test]
 fn unrecorded_kinds_are_refused() {
     let mut without = recording();
-    without.providers.retain(|it| it.kind != "signals");
+    without
+        .providers
+        .retain(|it| it.kind != ObservationKind::Signals);
     let refused = |recording: &Recording, name: &str| {
         access(recording, &Settings::default(), &subject(name))
             .unwrap_err()

@@ -8,7 +8,7 @@ use super::{
     excluded::{self, Excluded},
     files::{Gathered, Use},
     ipc, links,
-    model::{AppArmorProfile, Lost, Options, kind},
+    model::{AppArmorProfile, Lost, Options},
     mounts, network,
     pattern::Pattern,
     permissions::Permissions,
@@ -19,7 +19,7 @@ use crate::{
     profile::seccomp::ExecPolicy,
     recording::{
         AccessEvidence, CapabilityUse, Executable, FileAccess, FilePath, FileUse, MountUse,
-        ObservedAccess, Recording, SignalUse, SocketUse,
+        ObservationKind, ObservedAccess, Recording, SignalUse, SocketUse,
     },
 };
 use syscalls::capability::Capability;
@@ -34,19 +34,19 @@ impl AppArmorProfile {
     /// Only what was observed decides, not who first did it, when or how often.
     pub fn from_recordings(recordings: &[Recording], options: &Options) -> Option<Self> {
         let workload = recordings.first()?.workload.name.clone();
-        let observed = |kind: &str| {
+        let observed = |kind: ObservationKind| {
             let has = |recording: &Recording| recording.providers.iter().any(|it| it.kind == kind);
             recordings.iter().all(has)
         };
-        if !observed(kind::FILES) {
+        if !observed(ObservationKind::Files) {
             return None;
         }
         let kinds = [
-            kind::CAPABILITIES,
-            kind::SOCKETS,
-            kind::SIGNALS,
-            kind::TRACES,
-            kind::MOUNTS,
+            ObservationKind::Capabilities,
+            ObservationKind::Sockets,
+            ObservationKind::Signals,
+            ObservationKind::Traces,
+            ObservationKind::Mounts,
         ];
         let may_have_traced = recordings
             .iter()
@@ -74,11 +74,11 @@ impl AppArmorProfile {
                 excluded: BTreeMap::new(),
                 lost: BTreeSet::new(),
                 division: Division::Undivided,
-                ptrace_not_monitored: !observed(kind::TRACES) && !may_have_traced,
+                ptrace_not_monitored: !observed(ObservationKind::Traces) && !may_have_traced,
                 unseen: kinds
                     .into_iter()
-                    .filter(|kind| !observed(kind))
-                    .filter(|kind| *kind != kind::TRACES || may_have_traced)
+                    .filter(|kind| !observed(*kind))
+                    .filter(|kind| *kind != ObservationKind::Traces || may_have_traced)
                     .collect(),
             },
         };

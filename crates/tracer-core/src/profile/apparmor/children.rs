@@ -12,17 +12,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    Permissions, links,
-    model::{AppArmorProfile, kind},
-    ptrace::may_be_prctl,
-    startup,
-};
+use super::{Permissions, links, model::AppArmorProfile, ptrace::may_be_prctl, startup};
 use crate::{
     profile::seccomp::ExecPolicy,
     recording::{
-        Executable, FileAccess, FilePath, InstanceKind, MAX_EVIDENCE, ObservedAccess, Peer, Phase,
-        Recording,
+        Executable, FileAccess, FilePath, InstanceKind, MAX_EVIDENCE, ObservationKind,
+        ObservedAccess, Peer, Phase, Recording,
     },
 };
 
@@ -108,7 +103,7 @@ pub(super) fn divide(
 /// Why recordings cannot be divided.
 fn obstacle(recordings: &[Recording], exec: ExecPolicy) -> Option<&'static str> {
     let mut providers = recordings.iter().flat_map(|it| &it.providers);
-    if providers.any(|it| it.kind == kind::FILES && it.provider.contains("sys_exit")) {
+    if providers.any(|it| it.kind == ObservationKind::Files && it.provider.is_syscall_exit()) {
         return Some(
             "files were recorded by the ends of system calls, which do not tell who executed a program: record where `tracer doctor` finds BPF LSM hooks or fexit",
         );

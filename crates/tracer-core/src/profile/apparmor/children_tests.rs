@@ -12,8 +12,8 @@ use crate::{
         seccomp::{ExecPolicy, fixture},
     },
     recording::{
-        CapabilityUse, FileAccess, FilePath, FileUse, ObservedAccess, Phase, Recording, Security,
-        SocketOperation, SocketUse,
+        CapabilityUse, FileAccess, FilePath, FileUse, Mechanism, ObservedAccess, Phase, Recording,
+        Security, SocketOperation, SocketUse,
     },
 };
 use syscalls::{Abi, capability::Capability};
@@ -218,7 +218,7 @@ fn children_together_allow_what_the_whole_does() {
 #[test]
 fn impossible_division_gives_its_reason() {
     let mut recording = server();
-    recording.providers[0].provider = "BTF tracepoint sys_exit".to_owned();
+    recording.providers[0].provider = Mechanism::SysExit;
     let profile = AppArmorProfile::from_recordings(&[recording], &OPTIONS).unwrap();
     assert!(matches!(
         profile.division(),

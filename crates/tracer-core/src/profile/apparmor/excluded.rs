@@ -1,13 +1,9 @@
 //! What was done only by programs that do not count, and that the profile does not allow.
 
-use super::{
-    ipc,
-    model::{AppArmorProfile, kind},
-    permissions::Permissions,
-    unsupported::describe_access,
-};
+use super::{ipc, model::AppArmorProfile, permissions::Permissions, unsupported::describe_access};
 use crate::recording::{
-    AccessEvidence, FileAccess, FilePath, Peer, Phase, SignalDirection, TraceDirection,
+    AccessEvidence, FileAccess, FilePath, ObservationKind, Peer, Phase, SignalDirection,
+    TraceDirection,
 };
 use syscalls::capability::Capability;
 
@@ -62,7 +58,7 @@ impl Excluded {
 
     /// Whether the profile allows it all the same, because another did it too, or for another reason.
     pub(super) fn is_allowed(&self, profile: &AppArmorProfile) -> bool {
-        if profile.unseen.contains(self.kind()) && !matches!(self, Self::Mount(_)) {
+        if profile.unseen.contains(&self.kind()) && !matches!(self, Self::Mount(_)) {
             return true;
         }
         match self {
@@ -93,14 +89,14 @@ impl Excluded {
         }
     }
 
-    const fn kind(&self) -> &'static str {
+    const fn kind(&self) -> ObservationKind {
         match self {
-            Self::File(..) => kind::FILES,
-            Self::Capability(_) => kind::CAPABILITIES,
-            Self::Socket(..) => kind::SOCKETS,
-            Self::Signal(..) => kind::SIGNALS,
-            Self::Trace(..) => kind::TRACES,
-            Self::Mount(_) => kind::MOUNTS,
+            Self::File(..) => ObservationKind::Files,
+            Self::Capability(_) => ObservationKind::Capabilities,
+            Self::Socket(..) => ObservationKind::Sockets,
+            Self::Signal(..) => ObservationKind::Signals,
+            Self::Trace(..) => ObservationKind::Traces,
+            Self::Mount(_) => ObservationKind::Mounts,
         }
     }
 }

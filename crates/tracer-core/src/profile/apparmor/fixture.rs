@@ -3,9 +3,9 @@
 use crate::{
     profile::seccomp::fixture,
     recording::{
-        AccessEvidence, CapabilityUse, FileAccess, FilePath, FileUse, MountOperation, MountUse,
-        ObservedAccess, Peer, Phase, Provider, Recording, SignalDirection, SignalUse,
-        SocketOperation, SocketUse, TraceDirection, TraceUse,
+        AccessEvidence, CapabilityUse, FileAccess, FilePath, FileUse, Mechanism, MountOperation,
+        MountUse, ObservationKind, ObservedAccess, Peer, Phase, Provider, Recording,
+        SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse,
     },
 };
 use syscalls::{Abi, capability::Capability};
@@ -46,16 +46,16 @@ pub fn file(path: &[u8], access: FileAccess) -> FileUse {
 pub fn empty() -> Recording {
     let mut recording = fixture::recording(&[]);
     recording.providers = [
-        "files",
-        "capabilities",
-        "sockets",
-        "signals",
-        "traces",
-        "mounts",
+        ObservationKind::Files,
+        ObservationKind::Capabilities,
+        ObservationKind::Sockets,
+        ObservationKind::Signals,
+        ObservationKind::Traces,
+        ObservationKind::Mounts,
     ]
     .map(|kind| Provider {
-        kind: kind.to_owned(),
-        provider: "BPF LSM".to_owned(),
+        kind,
+        provider: Mechanism::BpfLsm,
         cannot_see: Vec::new(),
     })
     .to_vec();

@@ -40,7 +40,7 @@ pub use generalise::{Policy, Reason};
 pub(crate) use ipc::signal as signal_name;
 pub use ipc::{IpcRule, RUNTIMES};
 pub use links::LinkRule;
-pub use model::{AppArmorProfile, Lost, Options, kind};
+pub use model::{AppArmorProfile, Lost, Options};
 pub use mounts::MountRule;
 pub use network::NetworkRule;
 pub(crate) use network::family as family_name;

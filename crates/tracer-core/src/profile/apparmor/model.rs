@@ -9,25 +9,9 @@ use super::{
 };
 use crate::{
     profile::seccomp::ExecPolicy,
-    recording::{Executable, FilePath, Peer, SignalDirection, TraceDirection},
+    recording::{Executable, FilePath, ObservationKind, Peer, SignalDirection, TraceDirection},
 };
 use syscalls::capability::Capability;
-
-/// Kinds of observation, as `providers` of a recording name them.
-pub mod kind {
-    /// Files.
-    pub const FILES: &str = "files";
-    /// Capabilities.
-    pub const CAPABILITIES: &str = "capabilities";
-    /// Sockets.
-    pub const SOCKETS: &str = "sockets";
-    /// Signals.
-    pub const SIGNALS: &str = "signals";
-    /// What needs a debugger's rights.
-    pub const TRACES: &str = "traces";
-    /// Changes of the mount tree.
-    pub const MOUNTS: &str = "mounts";
-}
 
 /// What a profile is to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +70,7 @@ pub struct AppArmorProfile {
     pub(super) mounts: BTreeMap<String, MountRule>,
     pub(super) excluded: BTreeMap<Excluded, BTreeSet<Executable>>,
     pub(super) lost: BTreeSet<Lost>,
-    pub(super) unseen: BTreeSet<&'static str>,
+    pub(super) unseen: BTreeSet<ObservationKind>,
     pub(super) ptrace_not_monitored: bool,
     pub(super) division: Division,
 }
@@ -168,7 +152,7 @@ impl AppArmorProfile {
     }
 
     /// Kinds that were not observed; see [`kind`].
-    pub fn unseen(&self) -> impl Iterator<Item = &'static str> {
+    pub fn unseen(&self) -> impl Iterator<Item = ObservationKind> {
         self.unseen.iter().copied()
     }
 

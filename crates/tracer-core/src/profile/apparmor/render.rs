@@ -7,7 +7,7 @@ use super::{
     files::FileRule,
     ipc,
     links::LinkRule,
-    model::{AppArmorProfile, kind},
+    model::AppArmorProfile,
     network,
     pattern::Pattern,
     permissions::Permissions,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     profile::Layer,
-    recording::{FilePath, Peer, SignalDirection},
+    recording::{FilePath, ObservationKind, Peer, SignalDirection},
 };
 
 /// Paths that lead to no root, as files in a mount of another namespace have them, are asked about
@@ -115,10 +115,10 @@ impl AppArmorProfile {
     /// Whole classes that nothing observed: denying what nobody looked for would break the workload.
     fn unseen_rules(&self) -> Vec<String> {
         let open = [
-            (kind::CAPABILITIES, "capability"),
-            (kind::SOCKETS, "network"),
-            (kind::SIGNALS, "signal"),
-            (kind::TRACES, "ptrace"),
+            (ObservationKind::Capabilities, "capability"),
+            (ObservationKind::Sockets, "network"),
+            (ObservationKind::Signals, "signal"),
+            (ObservationKind::Traces, "ptrace"),
         ];
         let unseen = open.iter().filter(|(kind, _)| self.unseen.contains(kind));
         unseen
@@ -167,7 +167,7 @@ impl AppArmorProfile {
     }
 
     fn capability_rules(&self) -> Vec<String> {
-        if self.unseen.contains(kind::CAPABILITIES) {
+        if self.unseen.contains(&ObservationKind::Capabilities) {
             return Vec::new();
         }
         let names = self.capabilities.keys().filter_map(|one| one.name());
@@ -177,7 +177,7 @@ impl AppArmorProfile {
     }
 
     fn network_rules(&self) -> Vec<String> {
-        if self.unseen.contains(kind::SOCKETS) {
+        if self.unseen.contains(&ObservationKind::Sockets) {
             return Vec::new();
         }
         let known = self
@@ -195,7 +195,7 @@ impl AppArmorProfile {
             // The essential layer allows all of these.
             let covered =
                 self.essential && (*peer == Peer::Own || *direction == SignalDirection::Receive);
-            if covered || self.unseen.contains(kind::SIGNALS) {
+            if covered || self.unseen.contains(&ObservationKind::Signals) {
                 continue;
             }
             let names: Vec<_> = rule
@@ -216,7 +216,7 @@ impl AppArmorProfile {
             }
         }
         for (direction, peer) in self.traces.keys() {
-            if self.unseen.contains(kind::TRACES) {
+            if self.unseen.contains(&ObservationKind::Traces) {
                 continue;
             }
             for label in around.labels(*peer) {
@@ -232,7 +232,7 @@ impl AppArmorProfile {
     }
 
     fn essential_ipc(&self, around: &Around) -> Vec<String> {
-        if !self.essential || self.unseen.contains(kind::SIGNALS) {
+        if !self.essential || self.unseen.contains(&ObservationKind::Signals) {
             return Vec::new();
         }
         let stop = around.labels(Peer::Outside);

@@ -1,7 +1,7 @@
 use super::{fixture::*, *};
 use crate::{
     profile::seccomp::fixture::{path, recording as seccomp_recording},
-    recording::{FileAccess, FileUse, Phase, Recording},
+    recording::{FileAccess, FileUse, ObservationKind, Phase, Recording},
 };
 use syscalls::Abi;
 
@@ -34,7 +34,7 @@ fn ptrace_stays_allowed_if_it_may_have_been_used() {
     let mut recording = sleep();
     recording
         .providers
-        .retain(|provider| provider.kind != kind::TRACES);
+        .retain(|provider| provider.kind != ObservationKind::Traces);
     assert!(!text(&recording).contains("ptrace,"));
     let reads = seen(
         file(b"/proc/1/maps", FileAccess::Read),
@@ -60,7 +60,7 @@ fn no_profile_without_file_accesses() {
     let mut recording = web();
     recording
         .providers
-        .retain(|provider| provider.kind != kind::FILES);
+        .retain(|provider| provider.kind != ObservationKind::Files);
     assert_eq!(
         AppArmorProfile::from_recordings(&[recording], &Options::default()),
         None
@@ -76,7 +76,7 @@ fn unrecorded_kinds_stay_allowed() {
     let mut recording = web();
     recording
         .providers
-        .retain(|provider| provider.kind == kind::FILES);
+        .retain(|provider| provider.kind == ObservationKind::Files);
     recording.capabilities.clear();
     let text = text(&recording);
     for rule in [

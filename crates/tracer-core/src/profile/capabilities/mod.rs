@@ -6,7 +6,8 @@ mod systemd;
 
 use std::collections::BTreeSet;
 
-use super::apparmor::{AppArmorProfile, ContainerNeed, kind};
+use super::apparmor::{AppArmorProfile, ContainerNeed};
+use crate::recording::ObservationKind;
 use syscalls::capability::Capability;
 
 /// The capabilities to start a workload with; everything else is dropped.
@@ -21,7 +22,10 @@ impl Capabilities {
     /// them, nor what was used in a user namespace that the workload made: whoever makes one has them
     /// all in it.
     pub fn needed_by(profile: &AppArmorProfile) -> Option<Self> {
-        if profile.unseen().any(|unseen| unseen == kind::CAPABILITIES) {
+        if profile
+            .unseen()
+            .any(|unseen| unseen == ObservationKind::Capabilities)
+        {
             return None;
         }
         let needed = profile

@@ -21,11 +21,11 @@ use super::{ObjectName, head, operator::GROUP, operator::Operator};
 use crate::{
     profile::{
         Omission, Rendering, TargetError,
-        apparmor::{AppArmorProfile, Division, FileRule, Pattern, Permissions, kind},
+        apparmor::{AppArmorProfile, Division, FileRule, Pattern, Permissions},
         omissions::object_fits,
         yaml::Map,
     },
-    recording::{Peer, SignalDirection},
+    recording::{ObservationKind, Peer, SignalDirection},
 };
 use syscalls::capability::Capability;
 
@@ -297,7 +297,7 @@ fn network(
     const RAW: u16 = 3;
     const UNIX: u16 = 1;
     const INET: [u16; 2] = [2, 10];
-    let open = profile.unseen().any(|it| it == kind::SOCKETS);
+    let open = profile.unseen().any(|it| it == ObservationKind::Sockets);
     if open {
         omissions.insert(Omission::new(
             "sockets, which were not observed",
@@ -345,7 +345,9 @@ fn network(
 }
 
 fn capabilities(profile: &AppArmorProfile, omissions: &mut BTreeSet<Omission>) -> Vec<String> {
-    let all = profile.unseen().any(|it| it == kind::CAPABILITIES);
+    let all = profile
+        .unseen()
+        .any(|it| it == ObservationKind::Capabilities);
     let needed: Vec<_> = if all {
         omissions.insert(Omission::new(
             "capabilities, which were not observed",

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::recording::{
-    Coverage, Evidence, Executable, FirstSeen, Host, Instance, Losses, Phase, Provider, Reason,
-    ReasonCode, Recording, SCHEMA, Source, Syscall, Workload,
+    BlindSpot, Coverage, Evidence, Executable, FirstSeen, Host, Instance, Losses, Mechanism,
+    ObservationKind, Phase, Provider, Reason, Recording, SCHEMA, Source, Syscall, Workload,
 };
 use syscalls::Abi;
 
@@ -66,9 +66,9 @@ pub fn recording(seen: &[Seen]) -> Recording {
             calls: Some(12345),
         }],
         providers: vec![Provider {
-            kind: "syscalls".to_owned(),
-            provider: "raw tracepoint sys_enter".to_owned(),
-            cannot_see: vec!["what io_uring does".to_owned()],
+            kind: ObservationKind::Syscalls,
+            provider: Mechanism::SysEnterAndExit,
+            cannot_see: vec![BlindSpot::IoUring],
         }],
         syscalls: syscalls.into_values().collect(),
         files: Vec::new(),
@@ -116,10 +116,7 @@ pub fn mixed() -> Recording {
     }
     let mut recording = recording(&seen);
     recording.coverage = Coverage::new(
-        vec![Reason {
-            code: ReasonCode::IoUring,
-            text: "the workload used io_uring, whose operations are no system calls".to_owned(),
-        }],
+        vec![Reason::IoUring {}],
         Losses {
             events: 3,
             ..Losses::default()

@@ -2,7 +2,7 @@
 
 use super::{
     ErrnoPolicy, Error, ExecPolicy, FallbackPolicy, Options, Rule, SeccompProfile,
-    evaluate::{Filter, Host, Libseccomp, Runtime, Verdict},
+    evaluate::{Filter, Host, Libseccomp, OciRuntime, Verdict},
     fixture::{mixed, path, recording},
     oci::{Action, Condition, Entry, OciSeccomp, Operator},
 };
@@ -349,7 +349,7 @@ fn socket_rule_does_not_open_socketcall() {
         };
         let seen = [run(Abi::X86_64, "socket"), run(Abi::I386, "read")];
         let profile = OciSeccomp::from(&profile(&seen, &options));
-        for runtime in [Runtime::Runc, Runtime::Crun] {
+        for runtime in [OciRuntime::Runc, OciRuntime::Crun] {
             let host = Host {
                 native: Abi::X86_64,
                 runtime,

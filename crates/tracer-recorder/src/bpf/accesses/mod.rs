@@ -22,6 +22,8 @@ pub use ring::AccessRing;
 use std::fmt;
 
 use tracer_abi::{Config, FileSource};
+use tracer_core::recording::{self, BlindSpot, ObservationKind};
+use tracer_report::words;
 
 use super::{btf::Btf, support};
 
@@ -38,14 +40,20 @@ pub enum Mechanism {
     Exits,
 }
 
+impl From<Mechanism> for recording::Mechanism {
+    fn from(mechanism: Mechanism) -> Self {
+        match mechanism {
+            Mechanism::Lsm => Self::BpfLsm,
+            Mechanism::FunctionExit => Self::Fexit,
+            Mechanism::Tracepoint => Self::Tracepoint,
+            Mechanism::Exits => Self::SysExit,
+        }
+    }
+}
+
 impl fmt::Display for Mechanism {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lsm => "BPF LSM hooks",
-            Self::FunctionExit => "ends of the kernel's security functions (fexit)",
-            Self::Tracepoint => "BTF tracepoint",
-            Self::Exits => "BTF tracepoint sys_exit",
-        })
+        f.write_str(words::mechanism(&(*self).into()))
     }
 }
 
@@ -69,29 +77,29 @@ pub struct Mechanisms {
 }
 
 /// What a way of seeing cannot see by its nature.
-pub fn blind_spots(kind: &str, mechanism: Mechanism) -> &'static [&'static str] {
+pub fn blind_spots(kind: ObservationKind, mechanism: Mechanism) -> Vec<BlindSpot> {
     match (kind, mechanism) {
-        ("files", Mechanism::Exits) => &[
-            "whom a file belongs to, of calls that name it by a path and do not open it",
-            "what a link was made of",
-            "what was mapped before it was made executable, by mprotect",
-            "message queues, and the terminals that TIOCGPTPEER opens",
-            "exactly which file a path named when another thread changed the path, or a directory of it, meanwhile",
-            "what io_uring does",
+        (ObservationKind::Files, Mechanism::Exits) => vec![
+            BlindSpot::OwnerOfUnopenedFile,
+            BlindSpot::LinkSource,
+            BlindSpot::MappedBeforeMprotect,
+            BlindSpot::MessageQueuesAndPeerTerminals,
+            BlindSpot::PathRace,
+            BlindSpot::IoUring,
         ],
-        ("sockets", Mechanism::Exits) => &["what io_uring does", "calls by i386's socketcall"],
-        ("mounts", Mechanism::Exits) => &[
-            "pivot_root",
-            "move_mount and the other calls of the newer interface",
-            "what a link led to that was changed since",
+        (ObservationKind::Sockets, Mechanism::Exits) => {
+            vec![BlindSpot::IoUring, BlindSpot::Socketcall]
+        }
+        (ObservationKind::Mounts, Mechanism::Exits) => vec![
+            BlindSpot::PivotRoot,
+            BlindSpot::NewMountInterface,
+            BlindSpot::ChangedLink,
         ],
-        ("capabilities", Mechanism::Tracepoint) => {
-            &["whether the kernel only probed for a capability"]
+        (ObservationKind::Capabilities, Mechanism::Tracepoint) => {
+            vec![BlindSpot::CapabilityProbe]
         }
-        ("signals", Mechanism::Tracepoint) => {
-            &["signal 0, which only asks whether a process is there"]
-        }
-        _ => &[],
+        (ObservationKind::Signals, Mechanism::Tracepoint) => vec![BlindSpot::SignalZero],
+        _ => Vec::new(),
     }
 }
 

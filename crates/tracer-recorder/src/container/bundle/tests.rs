@@ -31,7 +31,7 @@ fn spec() -> Value {
 #[test]
 fn reads_a_config() {
     let bundle = Bundle::read(&spec());
-    assert_eq!(bundle.problems, Vec::<String>::new());
+    assert_eq!(bundle.problems, Vec::<Unresolved>::new());
     assert_eq!(bundle.args, ["nginx", "-g", "daemon off;"]);
     assert_eq!(bundle.cgroups_path.as_deref(), Some("/kubepods/x"));
     assert_eq!(bundle.hostname.as_deref(), Some("web"));

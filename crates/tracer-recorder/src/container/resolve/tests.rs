@@ -2,6 +2,8 @@ use std::fs;
 
 use super::*;
 use crate::container::{Seccomp, cri::CriState};
+use tracer_core::recording::Warning;
+use tracer_report::words;
 
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const UID: &str = "5a3b8b3e-1a2b-4c5d-8e9f-001122334455";
@@ -50,10 +52,10 @@ fn containerd_pod_is_resolved_from_files_alone() {
         container.security.unwrap().seccomp,
         Seccomp::Filter { .. }
     ));
-    assert_eq!(
-        container.warnings.first().map(Warning::code),
-        Some("filter-in-place")
-    );
+    assert!(matches!(
+        container.warnings.first(),
+        Some(Warning::FilterInPlace { .. })
+    ));
     // Without labels the owner is a guess, and says so.
     assert_eq!(container.unresolved.len(), 1, "{:?}", container.unresolved);
 }
@@ -82,7 +84,7 @@ fn cri_adds_labels_digest_and_role() {
     let image = container.image.unwrap();
     assert_eq!(image.name.as_deref(), Some("nginx:1"));
     assert_eq!(image.digest.as_deref(), Some("nginx@sha256:2"));
-    assert_eq!(container.unresolved, Vec::<String>::new());
+    assert_eq!(container.unresolved, Vec::<Unresolved>::new());
 }
 
 #[test]
@@ -113,7 +115,7 @@ fn crio_labels_come_from_the_sandbox() {
         container.pod.unwrap().owner.unwrap().kind,
         crate::container::OwnerKind::DaemonSet
     );
-    assert_eq!(container.unresolved, Vec::<String>::new());
+    assert_eq!(container.unresolved, Vec::<Unresolved>::new());
 }
 
 #[test]
@@ -146,7 +148,7 @@ fn plain_runc_container_is_found_by_its_cgroup() {
         ("web", "/t/a")
     );
     assert_eq!(container.workload, WorkloadKey::Named("web".to_owned()));
-    assert_eq!(container.unresolved, Vec::<String>::new());
+    assert_eq!(container.unresolved, Vec::<Unresolved>::new());
 }
 
 #[test]
@@ -169,7 +171,7 @@ fn container_cannot_impersonate_another_pod() {
         container
             .unresolved
             .iter()
-            .any(|reason| reason.contains("the cgroup is of pod"))
+            .any(|reason| matches!(reason, Unresolved::PodMismatch { .. }))
     );
     let user = format!("/user.slice/user-7.slice/user@7.service/docker-{ID}.scope");
     let container = resolve(&user, &sources).unwrap();
@@ -181,7 +183,7 @@ fn hostile_names_are_escaped() {
     let root = tempfile::tempdir().unwrap();
     let path = containerd(root.path(), "../../etc\\n\\u001b[2J");
     let container = resolve(&path, &sources(root.path())).unwrap();
-    let reasons = container.unresolved.join("");
+    let reasons: String = container.unresolved.iter().map(words::unresolved).collect();
     assert!(!reasons.contains(['\n', '\u{1b}']), "{reasons:?}");
     assert!(container.pod.unwrap().name.starts_with("../"));
 }
@@ -219,7 +221,7 @@ fn unreadable_files_still_reveal_a_container() {
     assert_eq!((found.id.as_str(), found.cgroup.as_str()), ("web", "/web"));
     assert!(!found.known);
     assert!(
-        found.unresolved[0].contains("/run/runc/web/state.json"),
+        matches!(&found.unresolved[0], Unresolved::InvalidJson { path, .. } if path.ends_with("/run/runc/web/state.json")),
         "{:?}",
         found.unresolved
     );

@@ -22,20 +22,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use syscalls::OciRuntime;
+
 use super::{
     ContainerError,
     files::{Files, Id},
     path::{Engine, cgroups_path, is_within, user},
 };
-
-/// The OCI runtime below the engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum OciRuntime {
-    /// runc.
-    Runc,
-    /// crun.
-    Crun,
-}
 
 /// What the files say of one container. Nothing in it is checked but the id.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{OciRuntime, State, of_users, pid, v2_path};
+use syscalls::OciRuntime;
+
+use super::{State, of_users, pid, v2_path};
 use crate::container::{
     ContainerError,
     files::{Files, Id, text},

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     super::oci::{Action, Condition, Entry, OciSeccomp},
-    Host, Refusal, Runtime, Verdict,
+    Host, OciRuntime, Refusal, Verdict,
     host::Architecture,
     multiplex::multiplexed,
     rule::{Rule, Test, width},
@@ -151,8 +151,8 @@ fn is_possible(verdict: Verdict) -> Result<(), u16> {
 fn default_verdict(profile: &OciSeccomp, host: Host) -> Result<Verdict, Refusal> {
     let action = profile.default_action;
     match host.runtime {
-        Runtime::Runc if action == Action::Notify => return Err(Refusal::NotifyByDefault),
-        Runtime::Crun if profile.default_errno_ret.is_some() && !returns_number(action) => {
+        OciRuntime::Runc if action == Action::Notify => return Err(Refusal::NotifyByDefault),
+        OciRuntime::Crun if profile.default_errno_ret.is_some() && !returns_number(action) => {
             return Err(Refusal::DefaultNumber { action });
         }
         _ => {}
@@ -167,7 +167,7 @@ fn default_verdict(profile: &OciSeccomp, host: Host) -> Result<Verdict, Refusal>
 
 fn verdict(at: usize, entry: &Entry, host: Host) -> Result<Verdict, Refusal> {
     let action = entry.action;
-    if host.runtime == Runtime::Crun && entry.errno_ret.is_some() && !returns_number(action) {
+    if host.runtime == OciRuntime::Crun && entry.errno_ret.is_some() && !returns_number(action) {
         return Err(Refusal::Number { entry: at, action });
     }
     Ok(Verdict::new(action, entry.errno_ret))
@@ -180,7 +180,8 @@ fn returns_number(action: Action) -> bool {
 fn flags(profile: &OciSeccomp, host: Host) -> Result<(), Refusal> {
     let known = |flag: &str| {
         FLAGS.contains(&flag)
-            || (host.runtime == Runtime::Crun && flag == "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV")
+            || (host.runtime == OciRuntime::Crun
+                && flag == "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV")
     };
     match profile.flags.iter().find(|flag| !known(flag)) {
         Some(name) => Err(Refusal::Flag {
@@ -215,8 +216,8 @@ fn architectures(profile: &OciSeccomp, host: Host) -> Result<BTreeSet<Abi>, Refu
 
 fn name_is_accepted(at: usize, name: &str, action: Action, host: Host) -> Result<(), Refusal> {
     match host.runtime {
-        Runtime::Runc if name.is_empty() => Err(Refusal::EmptyName { entry: at }),
-        Runtime::Runc if name == "write" && action == Action::Notify => {
+        OciRuntime::Runc if name.is_empty() => Err(Refusal::EmptyName { entry: at }),
+        OciRuntime::Runc if name == "write" && action == Action::Notify => {
             Err(Refusal::NotifyWrite { entry: at })
         }
         _ => Ok(()),
@@ -230,11 +231,11 @@ fn name_is_accepted(at: usize, name: &str, action: Action, host: Host) -> Result
 fn alternatives(
     at: usize,
     conditions: &[Condition],
-    runtime: Runtime,
+    runtime: OciRuntime,
 ) -> Result<Vec<Vec<Test>>, Refusal> {
     let heeded = match runtime {
-        Runtime::Runc => conditions.len(),
-        Runtime::Crun => conditions.len().min(6),
+        OciRuntime::Runc => conditions.len(),
+        OciRuntime::Crun => conditions.len().min(6),
     };
     let mut tests: Vec<Test> = conditions
         .iter()
@@ -259,6 +260,6 @@ fn alternatives(
 /// profile falls back; not when the default lets calls through (patchbpf/enosys_linux.go,
 /// `generatePatch`). It means to leave it out, too, when the default is ENOSYS: no difference.
 fn has_stub(default: Verdict, host: Host) -> bool {
-    host.runtime == Runtime::Runc
+    host.runtime == OciRuntime::Runc
         && !matches!(default, Verdict::Allow | Verdict::Log | Verdict::Trace(_))
 }

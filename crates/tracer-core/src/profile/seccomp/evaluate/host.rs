@@ -1,28 +1,6 @@
 //! Where a profile is enforced: what differs between hosts.
 
-use syscalls::{Abi, errno};
-
-/// A container runtime, as far as it decides what a profile means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Runtime {
-    /// runc: libcontainer/seccomp/seccomp_linux.go and patchbpf/enosys_linux.go.
-    Runc,
-    /// crun: src/libcrun/seccomp.c.
-    Crun,
-}
-
-impl Runtime {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Runc, Self::Crun];
-
-    /// Its name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Runc => "runc",
-            Self::Crun => "crun",
-        }
-    }
-}
+use syscalls::{Abi, OciRuntime, errno};
 
 /// Which names the runtime's libseccomp knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,7 +32,7 @@ pub struct Host {
     /// The ABI of the runtime itself, which every filter is for, listed or not.
     pub native: Abi,
     /// The runtime.
-    pub runtime: Runtime,
+    pub runtime: OciRuntime,
     /// Its libseccomp.
     pub libseccomp: Libseccomp,
 }
@@ -78,11 +56,11 @@ impl Architecture {
     pub(super) fn read(name: &str, host: Host) -> Self {
         let short = name.strip_prefix("SCMP_ARCH_");
         let short = match host.runtime {
-            Runtime::Runc => match short {
+            OciRuntime::Runc => match short {
                 Some(short) => short.to_owned(),
                 None => return Self::Unknown,
             },
-            Runtime::Crun => short.unwrap_or(name).to_ascii_uppercase(),
+            OciRuntime::Crun => short.unwrap_or(name).to_ascii_uppercase(),
         };
         if let Some(abi) = Abi::ALL
             .into_iter()

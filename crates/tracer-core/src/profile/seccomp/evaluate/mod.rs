@@ -43,10 +43,11 @@ mod verdict;
 use std::collections::BTreeMap;
 
 pub use decision::Decision;
-pub use host::{Host, Libseccomp, Runtime};
+pub use host::{Host, Libseccomp};
 pub use partial::{PossibleVerdicts, Register};
 pub use program::{Instruction, TooLong};
 pub use refusal::Refusal;
+pub use syscalls::OciRuntime;
 pub use verdict::Verdict;
 
 use super::{model::filtered_as, oci::OciSeccomp};

@@ -9,7 +9,7 @@ use super::{
 
 const HOST: Host = Host {
     native: Abi::X86_64,
-    runtime: Runtime::Crun,
+    runtime: OciRuntime::Crun,
     libseccomp: Libseccomp::Newest,
 };
 

@@ -15,7 +15,7 @@ use crate::recording::{Phase, Recording, Syscall, strategy};
 use syscalls::arguments::recorded;
 
 fn hosts() -> impl Iterator<Item = Host> {
-    Runtime::ALL.into_iter().flat_map(|runtime| {
+    OciRuntime::ALL.into_iter().flat_map(|runtime| {
         [Libseccomp::V2_5_4, Libseccomp::Debian12, Libseccomp::Newest].map(|libseccomp| Host {
             native: Abi::X86_64,
             runtime,
@@ -69,7 +69,7 @@ fn is_above_the_stub(host: Host, syscall: &Syscall, verdict: Verdict) -> bool {
     let name = syscall.abi.syscall_name(syscall.nr);
     let is_multiplexed =
         name.is_some_and(|name| multiplex::multiplexed(syscall.abi, name).is_some());
-    host.runtime == Runtime::Runc && is_multiplexed && verdict == Verdict::Errno(38)
+    host.runtime == OciRuntime::Runc && is_multiplexed && verdict == Verdict::Errno(38)
 }
 
 /// With which arguments a call was made, where it was not stopped. Bits that nobody reads are set.

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{super::oci::Action, Runtime, Verdict};
+use super::{super::oci::Action, OciRuntime, Verdict};
 
 /// What a runtime or its libseccomp refuses. `entry` counts the entries of `syscalls` from 0.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -10,7 +10,7 @@ use super::{super::oci::Action, Runtime, Verdict};
 pub enum Refusal {
     /// A name that is none, or not in this spelling.
     #[error("architectures: {} does not know {name:?}; write it as SCMP_ARCH_X86_64", .runtime.as_str())]
-    Architecture { name: String, runtime: Runtime },
+    Architecture { name: String, runtime: OciRuntime },
     /// A filter cannot be for machines of both byte orders.
     #[error(
         "architectures: {name} is big-endian, so no filter for this machine can hold it; take it out"
@@ -18,7 +18,7 @@ pub enum Refusal {
     ByteOrder { name: String },
     /// A flag that the runtime does not know.
     #[error("flags: {} does not know {name:?}; take it out", .runtime.as_str())]
-    Flag { name: String, runtime: Runtime },
+    Flag { name: String, runtime: OciRuntime },
     /// crun wants a number only where it is returned.
     #[error("defaultErrnoRet: crun refuses a number beside {action:?}; take it out")]
     DefaultNumber { action: Action },

@@ -9,11 +9,11 @@ use super::{
 
 const CRUN: Host = Host {
     native: Abi::X86_64,
-    runtime: Runtime::Crun,
+    runtime: OciRuntime::Crun,
     libseccomp: Libseccomp::Debian12,
 };
 const RUNC: Host = Host {
-    runtime: Runtime::Runc,
+    runtime: OciRuntime::Runc,
     ..CRUN
 };
 

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::{
-    super::{Host, Libseccomp, Runtime, partial_tests::profile},
+    super::{Host, Libseccomp, OciRuntime, partial_tests::profile},
     *,
 };
 use crate::{
@@ -62,7 +62,7 @@ fn run(program: &[Instruction], call: SyscallId, args: [u64; 6]) -> u32 {
 }
 
 fn hosts() -> impl Iterator<Item = Host> {
-    Runtime::ALL.into_iter().map(|runtime| Host {
+    OciRuntime::ALL.into_iter().map(|runtime| Host {
         native: Abi::X86_64,
         runtime,
         libseccomp: Libseccomp::Newest,

@@ -1,0 +1,92 @@
+//! What has to be known of a container, and what could not be found out.
+
+use tracer_core::recording::{ConfigType, Unresolved, Warning};
+
+/// A warning, without a stop.
+pub fn warning(warning: &Warning) -> String {
+    match warning {
+        Warning::Privileged { inferred } => {
+            let why = if *inferred {
+                " (all capabilities, no filter, nothing masked)"
+            } else {
+                ""
+            };
+            format!(
+                "the container is privileged{why}: its engine ignores a seccomp profile; take privileged away first"
+            )
+        }
+        Warning::RootUser {} => {
+            "the container runs as root: give it a user of its own (runAsNonRoot, --user)"
+                .to_owned()
+        }
+        Warning::SeccompUnconfined {} => "the container runs without a seccomp filter".to_owned(),
+        Warning::FilterAllowsAll {} => {
+            "the container runs under a seccomp filter that stops nothing".to_owned()
+        }
+        Warning::FilterInPlace { default_action } => format!(
+            "a seccomp filter was in place (default action {default_action:?}): what it stops the program did not get to do"
+        ),
+        Warning::Other { text, .. } => text.clone(),
+    }
+}
+
+/// What could not be found out, without a stop.
+pub fn unresolved(unresolved: &Unresolved) -> String {
+    match unresolved {
+        Unresolved::InvalidId { id } => format!(
+            "{id:?} cannot be a container's id: ids have 1 to 255 letters, digits and _ + - . characters, and do not begin with a dot"
+        ),
+        Unresolved::UnknownToRuntimes {} => {
+            "no runtime's files know this container: it was gone, or not begun, when tracer looked"
+                .to_owned()
+        }
+        Unresolved::NoConfig {} => "its bundle's config.json was not found".to_owned(),
+        Unresolved::InvalidConfig {} => "config.json is no object".to_owned(),
+        Unresolved::InvalidConfigField { field, expected } => {
+            format!("{field} of config.json is not {}", config_type(*expected))
+        }
+        Unresolved::UnsafePath { path } => format!(
+            "the path {path:?} in a runtime's state is not absolute or contains ..; it was not followed"
+        ),
+        Unresolved::UnreadableFile { path, error } => {
+            format!("cannot read {path:?}: {error}; run tracer as root, and on the host")
+        }
+        Unresolved::RefusedFile { path, found } => format!("{path:?} is {found}; it was not read"),
+        Unresolved::InvalidJson { path, error } => {
+            format!("{path:?} is not the JSON that a runtime writes: {error}")
+        }
+        Unresolved::PodMismatch { cgroup, files } => {
+            format!("the cgroup is of pod {cgroup:?}, the container's files say {files:?}")
+        }
+        Unresolved::NoPodName { uid } => format!("the name of pod {uid:?} was not found"),
+        Unresolved::GuessedOwner { pod, kind, owner } => format!(
+            "the labels of pod {pod:?} are not known: that it belongs to {kind} {owner:?} is a guess from its name"
+        ),
+        Unresolved::Other { text } => text.clone(),
+    }
+}
+
+const fn config_type(expected: ConfigType) -> &'static str {
+    match expected {
+        ConfigType::Text => "text",
+        ConfigType::Boolean => "true or false",
+        ConfigType::Id => "an id",
+        ConfigType::List => "a list",
+        ConfigType::ListOfText => "a list of text",
+        ConfigType::Object => "an object",
+        ConfigType::ObjectOfText => "an object of text",
+        ConfigType::SeccompFilter => "a filter with a defaultAction",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_text_stays_on_one_line() {
+        let default_action = "\u{1b}[2J\n".to_owned();
+        let text = warning(&Warning::FilterInPlace { default_action });
+        assert!(!text.contains(['\n', '\u{1b}']), "{text:?}");
+    }
+}
