@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use syscalls::{Abi, bypass, defaults, errno};
-use tracer_core::profile::seccomp::{evaluate::Runtime, oci::OciSeccomp};
+use tracer_core::profile::seccomp::{evaluate::OciRuntime, oci::OciSeccomp};
 use tracer_tests::{
     Outcome,
     libseccomp::Libseccomp,
@@ -81,7 +81,7 @@ impl Programs {
     /// The commands that fail under a profile.
     fn failing(&self, profile: &str) -> Result<Vec<String>> {
         let oci: OciSeccomp = serde_json::from_str(profile).context("reading the profile")?;
-        let enforced = Enforced::new(Libseccomp::open()?, &oci, Runtime::Runc)?;
+        let enforced = Enforced::new(Libseccomp::open()?, &oci, OciRuntime::Runc)?;
         let filter = self.scratch.file("filter", enforced.to_bytes())?;
         let mut failing = Vec::new();
         for command in &self.commands {
