@@ -146,6 +146,6 @@ mod tests {
                 assert_eq!(super::field(call, field.index), Some(field));
             }
         }
-        assert_eq!(super::field("read", 0), None);
+        assert_eq!(field("read", 0), None);
     }
 }
