@@ -125,7 +125,9 @@ fn reported_gap_lets_a_container_change_a_mode() -> Outcome {
         "architectures": ["SCMP_ARCH_X86_64"],
         "syscalls": [
             {"names": ["chmod", "fchmod", "fchmodat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1},
-            {"names": ["fchmodat2"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
+            {"names": ["fchmodat2", "setxattrat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 38},
+            // What a POSIX ACL is set with.
+            {"names": ["setxattr", "lsetxattr", "fsetxattr"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95},
         ],
     });
     let found = findings(&scratch, &mended)?;

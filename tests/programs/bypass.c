@@ -7,22 +7,36 @@
  * A CALL is an entry (64, 32) or `ring`, a number, and arguments:
  *   n:NUMBER  s:TEXT  z:SIZE (zeroes)  w:NUMBER,... (64-bit words)  d:NUMBER,... (32-bit words)
  *   f:FLAGS:PATH (opened before the filter)  r:N (what the Nth call returned)  me (process id)
- *   v (an iovec of 8 bytes)  a:ADDRESS:TEXT (a text that lies there)
- * `ring PATH` opens PATH by io_uring, with a ring that is made under the filter.
+ *   v (an iovec of 8 bytes)  a:ADDRESS:TEXT (a text that lies there)  x:HEX (bytes)
+ *   child (process id of a child that waits)  page (an address that the child has, too)
+ *   pair (a connected socket; the other end has 8 bytes to read)  pipe (a pipe with 8 bytes)
+ *   tcp (a TCP socket)  listener (the address of one that listens)  server (one with a client waiting)
+ *   message:ADDRESS-KIND (a msghdr; kind `to` has the listener's address)  now:clock, now:day (the time)
+ *   attribute:HEX (struct xattr_args of these bytes)  handle:PATH (a file handle)
+ * CHILD in a text is the child's process id.
+ * `ring PATH` opens PATH by io_uring, with a ring that is made under the filter; `poke N` writes to the
+ * address that the Nth call returned.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "abi.h"
@@ -35,6 +49,7 @@ struct call {
 	long args[ARGUMENTS];
 	int result_of[ARGUMENTS]; /* 1 and more: the argument is that result */
 	const char *path;
+	int poke; /* 1 and more: writes to that result */
 };
 
 /* Memory that 32-bit calls can name, too. */
@@ -52,6 +67,115 @@ static char *memory(size_t size)
 	return here;
 }
 
+/* A child that waits, with the same memory, of its own. */
+static pid_t child(void)
+{
+	static pid_t pid;
+
+	if (!pid) {
+		memory(16); /* so that the child has it, too */
+		pid = fork();
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			signal(SIGUSR1, SIG_IGN);
+			for (;;)
+				pause();
+		}
+	}
+	return pid;
+}
+
+/* A text with the child's process id in it. */
+static char *text(const char *from)
+{
+	const char *at = strstr(from, "CHILD");
+	char *copy = memory(strlen(from) + 16);
+
+	if (at)
+		sprintf(copy, "%.*s%d%s", (int)(at - from), from, child(), at + 5);
+	else
+		strcpy(copy, from);
+	return copy;
+}
+
+/* The address of a socket that listens on loopback; the socket itself. */
+static struct sockaddr_in *listener(int *socket_of)
+{
+	static struct sockaddr_in *address;
+	static int fd;
+	socklen_t size = sizeof *address;
+
+	if (!address) {
+		address = (void *)memory(sizeof *address);
+		fd = socket(AF_INET, SOCK_STREAM, 0);
+		address->sin_family = AF_INET;
+		address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+		if (bind(fd, (void *)address, size) || listen(fd, 8) || getsockname(fd, (void *)address, &size))
+			exit(7);
+	}
+	if (socket_of)
+		*socket_of = fd;
+	return address;
+}
+
+/* One message of a byte, to the listener or to whom a socket is connected with. */
+static long message(int to_listener)
+{
+	struct mmsghdr *all = (void *)memory(sizeof *all);
+	struct iovec *iovec = (void *)memory(sizeof *iovec);
+
+	iovec->iov_base = memory(8);
+	iovec->iov_len = 1;
+	all->msg_hdr.msg_iov = iovec;
+	all->msg_hdr.msg_iovlen = 1;
+	if (to_listener) {
+		all->msg_hdr.msg_name = listener(NULL);
+		all->msg_hdr.msg_namelen = sizeof(struct sockaddr_in);
+	}
+	return (long)all;
+}
+
+/* A descriptor of a kind, made before the filter. */
+static int descriptor(const char *kind)
+{
+	int ends[2], fd;
+
+	if (!strcmp(kind, "pair") && !socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
+		return write(ends[1], "8 bytes", 8) == 8 ? ends[0] : -1;
+	if (!strcmp(kind, "pipe") && !pipe(ends))
+		return write(ends[1], "8 bytes", 8) == 8 ? ends[0] : -1;
+	if (!strcmp(kind, "tcp"))
+		return socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in *address = listener(&fd);
+	int client = socket(AF_INET, SOCK_STREAM, 0);
+
+	return connect(client, (void *)address, sizeof *address) ? -1 : fd;
+}
+
+static long now(const char *as)
+{
+	long *words = (void *)memory(16);
+	struct timespec time;
+
+	clock_gettime(CLOCK_REALTIME, &time);
+	words[0] = time.tv_sec;
+	words[1] = strcmp(as, "day") ? time.tv_nsec : time.tv_nsec / 1000;
+	return (long)words;
+}
+
+static long bytes(const char *hex)
+{
+	char *buffer = memory(strlen(hex) / 2 + 1);
+
+	for (int at = 0; hex[2 * at]; at++) {
+		unsigned int byte;
+
+		sscanf(hex + 2 * at, "%2x", &byte);
+		buffer[at] = (char)byte;
+	}
+	return (long)buffer;
+}
+
 static long numbers(const char *text, size_t width)
 {
 	char *words = memory(32 * 8);
@@ -66,28 +190,58 @@ static long numbers(const char *text, size_t width)
 	return (long)words;
 }
 
-static void argument(struct call *call, int at, char *text)
+static void argument(struct call *call, int at, char *word)
 {
 	long value = 0;
 
-	if (!strcmp(text, "me")) {
+	if (!strcmp(word, "me")) {
 		value = getpid();
-	} else if (!strcmp(text, "v")) {
+	} else if (!strcmp(word, "child")) {
+		value = child();
+	} else if (!strcmp(word, "page")) {
+		static char page[8];
+
+		value = (long)page;
+	} else if (!strcmp(word, "listener")) {
+		value = (long)listener(NULL);
+	} else if (!strncmp(word, "message:", 8)) {
+		value = message(!strcmp(word + 8, "to"));
+	} else if (!strncmp(word, "now:", 4)) {
+		value = now(word + 4);
+	} else if (!strcmp(word, "pair") || !strcmp(word, "pipe") || !strcmp(word, "tcp") ||
+		   !strcmp(word, "server")) {
+		value = descriptor(word);
+		if (value < 0)
+			exit(8);
+	} else if (!strncmp(word, "handle:", 7)) {
+		struct file_handle *handle = (void *)memory(sizeof *handle + MAX_HANDLE_SZ);
+		int mount;
+
+		handle->handle_bytes = MAX_HANDLE_SZ;
+		if (name_to_handle_at(AT_FDCWD, word + 7, handle, &mount, 0))
+			exit(9);
+		value = (long)handle;
+	} else if (!strncmp(word, "attribute:", 10)) {
+		uint64_t *args = (void *)memory(16);
+
+		args[0] = (uint64_t)bytes(word + 10);
+		args[1] = strlen(word + 10) / 2;
+		value = (long)args;
+	} else if (*word == 'x') {
+		value = bytes(word + 2);
+	} else if (!strcmp(word, "v")) {
 		struct iovec *iovec = (void *)memory(sizeof *iovec);
 
 		iovec->iov_base = memory(8);
 		iovec->iov_len = 8;
 		value = (long)iovec;
-	} else if (*text == 'n') {
-		value = (long)strtoull(text + 2, NULL, 0);
-	} else if (*text == 's') {
-		char *copy = memory(strlen(text));
-
-		strcpy(copy, text + 2);
-		value = (long)copy;
-	} else if (*text == 'a') {
+	} else if (*word == 'n') {
+		value = (long)strtoull(word + 2, NULL, 0);
+	} else if (*word == 's') {
+		value = (long)text(word + 2);
+	} else if (*word == 'a') {
 		char *end;
-		uint64_t address = strtoull(text + 2, &end, 0);
+		uint64_t address = strtoull(word + 2, &end, 0);
 		char *there = mmap((void *)address, 4096, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
@@ -95,15 +249,15 @@ static void argument(struct call *call, int at, char *text)
 			exit(6);
 		strcpy(there, end + 1);
 		value = (long)there;
-	} else if (*text == 'z') {
-		value = (long)memory(strtoull(text + 2, NULL, 0));
-	} else if (*text == 'w' || *text == 'd') {
-		value = numbers(text + 2, *text == 'w' ? 8 : 4);
-	} else if (*text == 'r') {
-		call->result_of[at] = atoi(text + 2) + 1;
-	} else if (*text == 'f') {
+	} else if (*word == 'z') {
+		value = (long)memory(strtoull(word + 2, NULL, 0));
+	} else if (*word == 'w' || *word == 'd') {
+		value = numbers(word + 2, *word == 'w' ? 8 : 4);
+	} else if (*word == 'r') {
+		call->result_of[at] = atoi(word + 2) + 1;
+	} else if (*word == 'f') {
 		char *path;
-		int flags = strtol(text + 2, &path, 0);
+		int flags = strtol(word + 2, &path, 0);
 
 		value = open(path + 1, flags);
 		if (value < 0)
@@ -185,11 +339,19 @@ int main(int argc, char **argv)
 
 	if (flags && unshare(flags))
 		return 5;
+	/* Mounts are moved only where nobody else sees them. */
+	if (flags & CLONE_NEWNS && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return 5;
 	for (int at = 4; at < argc && count < CALLS; at++, count++) {
 		struct call *call = &calls[count];
 
 		if (!strcmp(argv[at], "ring")) {
 			call->path = argv[++at];
+			at++;
+			continue;
+		}
+		if (!strcmp(argv[at], "poke")) {
+			call->poke = atoi(argv[++at]) + 1;
 			at++;
 			continue;
 		}
@@ -208,6 +370,14 @@ int main(int argc, char **argv)
 
 		for (int which = 0; which < ARGUMENTS; which++)
 			args[which] = call->result_of[which] ? results[call->result_of[which] - 1] : call->args[which];
+		if (call->poke) {
+			long address = results[call->poke - 1];
+
+			results[at] = address;
+			if (address > 0)
+				*(volatile char *)address = '1';
+			continue;
+		}
 		results[at] = call->path ? ring(call->path)
 			      : call->entry == 32 ? call32(call->nr, args)
 			      : call64(call->nr, args[0], args[1], args[2], args[3], args[4], args[5]);

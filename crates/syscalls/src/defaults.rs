@@ -188,6 +188,33 @@ const OTHERWISE_DENIED: &[BlockedSyscall] = &[
 const NEW: &str = "Too new for the defaults to know it.";
 const UNUSED: &str = "No kernel of today has it.";
 
+/// What Podman's and CRI-O's default lets through beyond Docker's, so that rootless containers can make
+/// containers (containers/common, pkg/seccomp/seccomp.json). By name.
+pub const PODMAN_OPENS: &[&str] = &[
+    "clone3",
+    "fanotify_init",
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "fspick",
+    "get_mempolicy",
+    "keyctl",
+    "mbind",
+    "mount",
+    "mount_setattr",
+    "move_mount",
+    "open_tree",
+    "pidfd_getfd",
+    "pivot_root",
+    "reboot",
+    "set_mempolicy",
+    "setns",
+    "syslog",
+    "umount",
+    "umount2",
+    "unshare",
+];
+
 /// What the defaults let through by its arguments only.
 const SOME: &[&str] = &["clone", "personality", "socket"];
 

@@ -5,16 +5,17 @@
 
 mod abi;
 pub mod arguments;
+pub mod bypass;
 pub mod capability;
 pub mod capability_requirements;
 pub mod category;
 pub mod condition;
 mod corrections;
 pub mod defaults;
-pub mod equivalents;
 pub mod errno;
 pub mod essential;
 pub mod fallbacks;
+pub mod flags;
 pub mod introduced;
 mod oci_runtime;
 pub mod registers;

@@ -18,7 +18,7 @@ use super::{
 use syscalls::{Abi, Machine};
 use tracer_core::{
     audit::{
-        self, Context, Input, Lookup, ParseError, Report, Severity, output,
+        self, Context, Input, Known, Lookup, ParseError, Report, Severity, output,
         rules::{self, Rule},
     },
     profile::seccomp::read::KernelVersion,
@@ -38,6 +38,7 @@ use tracer_core::{
     "  tracer audit --recording profiles-out/nginx seccomp.json\n",
     "  tracer audit --baseline /usr/share/containers/seccomp.json --fail-on medium profiles/\n",
     "  tracer audit --format sarif deploy/ > audit.sarif\n",
+    "  tracer audit --fix deny.json > fixed.json\n",
     "  tracer audit --explain equivalent-syscall-allowed",
 ))]
 pub(super) struct Args {
@@ -62,9 +63,10 @@ pub(super) struct Args {
     #[arg(long, alias = "capability", value_delimiter = ',', value_name = "CAP")]
     capabilities: Option<Vec<CapabilityEntry>>,
 
-    /// The kernel that the profiles are for, as 5.10; this machine's by default
-    #[arg(long, value_name = "VERSION")]
-    kernel: Option<KernelVersion>,
+    /// Kernels that the profiles are for: 5.10, or 5.10..6.8. Findings about newer system calls are left
+    /// out. By default findings are for any kernel, and minKernel is resolved for this machine's
+    #[arg(long, value_name = "A..B", value_parser = kernels)]
+    kernel: Option<(KernelVersion, KernelVersion)>,
 
     /// The machine that the profiles are for: x86_64, i386, aarch64, arm or riscv64; this one by default
     #[arg(long, value_name = "MACHINE", value_parser = arch)]
@@ -79,6 +81,19 @@ pub(super) struct Args {
     #[arg(long, default_value = "high", value_parser = fail_on, value_name = "SEVERITY")]
     fail_on: FailOn,
 
+    /// Leave out the findings of a rule; may be given several times, or with commas. In YAML and AppArmor
+    /// a comment does it for a line: # tracer:ignore RULE reason
+    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = rule)]
+    ignore: Vec<&'static str>,
+
+    /// Leave out findings that are in the report of an earlier audit (--format json)
+    #[arg(long, value_name = "FILE")]
+    baseline_findings: Option<PathBuf>,
+
+    /// Print the profile with its gaps closed, instead of findings. Takes one file
+    #[arg(long, conflicts_with_all = ["format", "baseline_findings"])]
+    fix: bool,
+
     /// Print why a rule is there and how to mend what it finds; `all` for all rules
     #[arg(long, value_name = "ID", conflicts_with = "profiles")]
     explain: Option<String>,
@@ -89,6 +104,8 @@ enum Format {
     Text,
     Json,
     Sarif,
+    /// Annotations of GitHub Actions
+    Github,
 }
 
 /// What makes the answer no; `None`: nothing.
@@ -103,6 +120,30 @@ fn fail_on(text: &str) -> Result<FailOn, String> {
         .parse()
         .map_err(|known| format!("{known}, and never"))?;
     Ok(FailOn(Some(severity)))
+}
+
+fn rule(id: &str) -> Result<&'static str, String> {
+    let rule = rules::named(id).map(|rule| rule.id);
+    rule.ok_or_else(|| "not a rule; tracer audit --explain all lists them".to_owned())
+}
+
+/// One version, or the oldest and the newest.
+fn kernels(text: &str) -> Result<(KernelVersion, KernelVersion), String> {
+    let one = |text: &str| {
+        text.parse::<KernelVersion>()
+            .map_err(|error| error.to_string())
+    };
+    let Some((oldest, newest)) = text.split_once("..") else {
+        let only = one(text)?;
+        return Ok((only, only));
+    };
+    let (oldest, newest) = (one(oldest)?, one(newest)?);
+    if oldest > newest {
+        return Err(format!(
+            "{oldest} is newer than {newest}; write the older one first"
+        ));
+    }
+    Ok((oldest, newest))
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -124,6 +165,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             .unwrap_or(Abi::X86_64),
         capabilities: &capabilities,
         kernel_version: kernel(args),
+        kernels: args.kernel,
         recordings: &recordings,
         in_container: false,
         no_new_privileges: None,
@@ -138,11 +180,50 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     context.baseline = baseline
         .as_ref()
         .map(|(name, profile)| (name.as_str(), profile));
+    if args.fix {
+        return fix(args, &inputs, malformed, &context);
+    }
     let mut report = audit::run(&inputs, &context);
     malformed.append(&mut report.malformed);
     report.malformed = malformed;
+    let before = report.findings.len();
+    report
+        .findings
+        .retain(|finding| !args.ignore.contains(&finding.id));
+    report.ignored += before - report.findings.len();
+    if let Some(path) = &args.baseline_findings {
+        let failed = || format!("cannot read {}", path.display());
+        let text = fs::read_to_string(path).with_context(failed)?;
+        let known = Known::from_json(&text).with_context(failed)?;
+        report.ignored += known.take_from(&mut report);
+    }
     print(args, &inputs, &report)?;
     Ok(exit(args, &report))
+}
+
+/// Prints a file with its findings fixed.
+fn fix(
+    args: &Args,
+    inputs: &[Input],
+    malformed: Vec<ParseError>,
+    context: &Context<'_>,
+) -> Result<Exit, Failure> {
+    if let Some(malformed) = malformed.into_iter().next() {
+        return Err(anyhow::Error::from(malformed).into());
+    }
+    let [input] = inputs else {
+        let error = anyhow::anyhow!("--fix takes one file; {} were given", inputs.len());
+        return Err(Failure::new(Exit::Usage, error));
+    };
+    let fixed = audit::fixed(input, context, &|id| args.ignore.contains(&id))
+        .map_err(anyhow::Error::from)?;
+    io::stdout().write_all(fixed.text.as_bytes())?;
+    match fixed.changes {
+        0 => say!("{}: nothing to fix", plain(input.name())),
+        1 => say!("{}: 1 change", plain(input.name())),
+        count => say!("{}: {count} changes", plain(input.name())),
+    }
+    Ok(Exit::Fine)
 }
 
 fn exit(args: &Args, report: &Report) -> Exit {
@@ -168,6 +249,7 @@ fn print(args: &Args, inputs: &[Input], report: &Report) -> anyhow::Result<()> {
         }
         Format::Json => output::json(report),
         Format::Sarif => output::sarif(report),
+        Format::Github => output::github(report),
     };
     io::stdout().write_all(text.as_bytes())?;
     if matches!(args.format, Format::Text) {
@@ -271,7 +353,9 @@ fn kernel(args: &Args) -> KernelVersion {
     };
     // A kernel that says nothing of itself is no older than those that tracer runs on.
     let oldest = KernelVersion::new(5, 8);
-    args.kernel.or_else(release).unwrap_or(oldest)
+    // An entry with minKernel counts on the oldest kernel only when that has it.
+    let asked = args.kernel.map(|(from, _)| from);
+    asked.or_else(release).unwrap_or(oldest)
 }
 
 fn baseline(

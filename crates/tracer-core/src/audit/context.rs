@@ -33,6 +33,8 @@ pub struct Context<'a> {
     pub capabilities: &'a BTreeSet<String>,
     /// The kernel, which chooses entries too.
     pub kernel_version: KernelVersion,
+    /// The oldest and the newest kernel that findings speak of. `None`: any.
+    pub kernels: Option<(KernelVersion, KernelVersion)>,
     /// What the workload did.
     pub recordings: &'a [Recording],
     /// Whether a container of Kubernetes is known to run under the profile.
@@ -56,6 +58,7 @@ impl Context<'static> {
             native,
             capabilities: &NO_CAPABILITIES,
             kernel_version,
+            kernels: None,
             recordings: &[],
             in_container: false,
             no_new_privileges: None,

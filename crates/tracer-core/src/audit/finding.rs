@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, ops::Range, str::FromStr};
 
 use serde::Serialize;
 
-use super::rules::Rule;
+use super::{fix::Edit, rules::Rule};
 use crate::parse::{Input, Location};
 
 /// How bad it is.
@@ -78,6 +78,12 @@ pub struct Finding {
     /// The change that mends it.
     #[serde(rename = "mend")]
     pub fix: String,
+    /// The same change, for `--fix`.
+    #[serde(skip)]
+    pub(crate) edits: Vec<Edit>,
+    /// What it is about, where several findings of a rule are of one file: an end, a call.
+    #[serde(skip)]
+    pub(crate) subject: String,
 }
 
 /// Most findings of one rule that are listed of a file. A file may have ten thousand lines that are all wrong
@@ -114,8 +120,32 @@ impl<'input> Findings<'input> {
             message: message.into(),
             evidence: Vec::new(),
             fix: rule.fix.to_owned(),
+            edits: Vec::new(),
+            subject: String::new(),
         });
         Added(self.list.last_mut())
+    }
+
+    pub(super) fn input(&self) -> &'input Input {
+        self.input
+    }
+
+    /// Keeps the findings that `keep` says; returns how many are gone.
+    pub(super) fn retain(&mut self, keep: impl FnMut(&Finding) -> bool) -> usize {
+        let before = self.list.len();
+        self.list.retain(keep);
+        before - self.list.len()
+    }
+
+    /// The calls that the fixes of findings so far would deny.
+    pub(super) fn to_be_denied(&self) -> impl Iterator<Item = &str> {
+        let edits = self.list.iter().flat_map(|finding| &finding.edits);
+        edits
+            .filter_map(|edit| match edit {
+                Edit::Append(entry) => Some(entry.names.iter().map(String::as_str)),
+                Edit::Remove { .. } | Edit::Condition { .. } => None,
+            })
+            .flatten()
     }
 
     pub(super) fn finish(mut self) -> Vec<Finding> {
@@ -168,6 +198,16 @@ impl Added<'_> {
 
     pub(super) fn fix(self, fix: impl Into<String>) -> Self {
         self.with(|finding| finding.fix = fix.into())
+    }
+
+    /// Changes of the profile that close it.
+    pub(super) fn edits(self, edits: Vec<Edit>) -> Self {
+        self.with(|finding| finding.edits = edits)
+    }
+
+    /// What it is about.
+    pub(super) fn about(self, subject: impl Into<String>) -> Self {
+        self.with(|finding| finding.subject = subject.into())
     }
 
     fn with(mut self, change: impl FnOnce(&mut Finding)) -> Self {

@@ -1,11 +1,15 @@
 //! A seccomp profile in force: what it does to calls, and where the entry that decides stands.
 
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, BTreeSet},
     ops::Range,
 };
 
-use super::Context;
+use super::{
+    Context,
+    reference::{self, Beyond},
+};
 use crate::{
     parse::{Form, Node, Seccomp},
     profile::seccomp::{
@@ -13,9 +17,13 @@ use crate::{
         oci::{Condition, Entry, OciSeccomp, Operator},
         read::ResolveError,
     },
-    recording::SyscallId,
+    recording::{Phase, SyscallId},
 };
-use syscalls::Abi;
+use syscalls::{
+    Abi, essential,
+    introduced::{self, LinuxVersion},
+    runtime_init,
+};
 
 /// Most combinations of arguments that one call is tried with.
 const MAX_PROBES: usize = 768;
@@ -55,6 +63,9 @@ pub(super) struct LoadedProfile<'a> {
     filter: Filter,
     /// Why a runtime refuses it, when another does not.
     pub(super) refusal: Option<Refusal>,
+    /// What `is_needed` answers from.
+    needed: BTreeSet<&'static str>,
+    beyond_default: OnceCell<Vec<Beyond>>,
 }
 
 /// Why a profile cannot be put in force.
@@ -97,6 +108,8 @@ impl<'a> LoadedProfile<'a> {
             by_name,
             filter,
             refusal,
+            needed: needed(context),
+            beyond_default: OnceCell::new(),
         })
     }
 
@@ -124,6 +137,47 @@ impl<'a> LoadedProfile<'a> {
         self.filter.evaluate(SyscallId { abi, nr }, [0; 6]).decider != Decider::Architecture
     }
 
+    /// Whether one of the kernels that findings speak of has a call or a feature of that version.
+    pub(super) fn is_reached(&self, version: LinuxVersion) -> bool {
+        let newest = self.context.kernels.map(|(_, newest)| newest);
+        newest.is_none_or(|newest| version <= LinuxVersion(newest.version, newest.major))
+    }
+
+    /// Whether not all of them have it.
+    pub(super) fn is_missed(&self, version: LinuxVersion) -> bool {
+        let oldest = self.context.kernels.map(|(oldest, _)| oldest);
+        oldest.is_none_or(|oldest| version > LinuxVersion(oldest.version, oldest.major))
+    }
+
+    /// Whether one of them has a call.
+    pub(super) fn exists(&self, abi: Abi, name: &str) -> bool {
+        abi.syscall_number(name).is_some()
+            && introduced::introduced_in(name).is_none_or(|version| self.is_reached(version))
+    }
+
+    /// Whether denying a call altogether stops programs or the runtime, whatever the workload is.
+    pub(super) fn is_needed(&self, name: &str) -> bool {
+        self.needed.contains(name)
+    }
+
+    /// Whether a recording shows that the workload makes a call.
+    pub(super) fn is_used(&self, name: &str) -> bool {
+        let calls = self.context.recordings.iter().flat_map(|it| &it.syscalls);
+        calls
+            .filter(|call| call.phases.iter().any(|phase| *phase != Phase::Setup))
+            .any(|call| call.name.as_deref() == Some(name))
+    }
+
+    /// What the profile lets through and the runtime's own default does not.
+    pub(super) fn beyond_default(&self) -> &[Beyond] {
+        self.beyond_default.get_or_init(|| reference::beyond(self))
+    }
+
+    /// Whether the runtime's own default lets through all that the profile does.
+    pub(super) fn is_within_default(&self) -> bool {
+        self.beyond_default().is_empty()
+    }
+
     pub(super) fn evaluate(&self, abi: Abi, nr: u32, args: [u64; 6]) -> Outcome {
         self.filter.evaluate(SyscallId { abi, nr }, args)
     }
@@ -134,7 +188,7 @@ impl<'a> LoadedProfile<'a> {
     }
 
     pub(super) fn state(&self, abi: Abi, name: &str) -> SyscallState {
-        let Some(nr) = abi.syscall_number(name) else {
+        let Some(nr) = abi.syscall_number(name).filter(|_| self.exists(abi, name)) else {
             return SyscallState::Absent;
         };
         let (mut open, mut denied) = (false, false);
@@ -195,6 +249,13 @@ impl<'a> LoadedProfile<'a> {
         node.map_or_else(|| self.entry(at), |node| node.span.clone())
     }
 
+    /// Whether the condition at a place says with what its mask is compared.
+    pub(super) fn has_value_two(&self, at: &Range<usize>) -> bool {
+        let args = self.entries.iter().filter_map(|entry| entry.get("args"));
+        let mut conditions = args.flat_map(Node::items);
+        conditions.any(|node| node.span == *at && node.get("valueTwo").is_some())
+    }
+
     /// Where the name stands that is the `index`th of an entry.
     pub(super) fn name(&self, at: usize, index: usize) -> Range<usize> {
         let Some(node) = self.entries.get(at) else {
@@ -235,6 +296,33 @@ impl<'a> LoadedProfile<'a> {
     pub(super) fn is_plain(&self) -> bool {
         self.read.form != Form::Engine
     }
+}
+
+/// Calls that shells, Python and Go make for any program, and that no recording of one workload has to
+/// show (tests/seccomp/fixes.rs runs such programs under each fix).
+const PROGRAMS: [&str; 9] = [
+    "clone",
+    "fork",
+    "lstat",
+    "newfstatat",
+    "open",
+    "pread64",
+    "readv",
+    "stat",
+    "vfork",
+];
+
+/// What no fix may deny altogether.
+fn needed(context: &Context<'_>) -> BTreeSet<&'static str> {
+    let drops_first = context.no_new_privileges == Some(true);
+    let rows = runtime_init::ROWS
+        .iter()
+        .filter(|row| !drops_first || row.no_new_privs != Some(false));
+    let runtimes = rows.flat_map(|row| row.calls).copied();
+    essential::names(context.native)
+        .chain(runtimes.filter(|name| !runtime_init::OPTIONAL_SYSCALLS.contains(name)))
+        .chain(PROGRAMS)
+        .collect()
 }
 
 /// Arguments to either side of what conditions compare with.

@@ -10,15 +10,23 @@
 mod check;
 mod context;
 mod finding;
+mod fix;
+mod ignore;
+mod known;
 mod loaded_profile;
 mod local_profiles;
 pub mod output;
+mod reference;
 pub mod rules;
+mod score;
 
 use std::collections::BTreeSet;
 
 pub use context::{Context, Lookup};
 pub use finding::{Finding, Findings, Severity};
+pub use fix::{FixError, Fixed, fixed};
+pub use known::{Known, KnownError};
+pub use score::Score;
 
 pub use crate::parse::{Input, ParseError};
 
@@ -32,8 +40,12 @@ use local_profiles::LocalProfiles;
 /// What an audit came to.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// By file, then by place in it.
+    /// The worst first, then by file and by place in it.
     pub findings: Vec<Finding>,
+    /// How much each seccomp profile leaves to an attacker.
+    pub scores: Vec<Score>,
+    /// How many findings comments in the files take back.
+    pub ignored: usize,
     /// Files of folders that are none of the forms: not audited.
     pub unrecognized: Vec<String>,
     /// Files that could not be read as what they are.
@@ -73,8 +85,14 @@ pub fn run(inputs: &[Input], context: &Context<'_>) -> Report {
             Err(malformed) if input.is_meant() => report.malformed.push(malformed),
             Err(_) => report.unrecognized.push(input.name().to_owned()),
         }
+        let ignored = ignore::by_comments(input, &mut findings);
+        report.ignored += ignored;
         report.take(findings);
     }
+    // Within one severity files and places keep their order.
+    report
+        .findings
+        .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     report
 }
 
@@ -104,7 +122,17 @@ fn check_one(
 ) {
     report.profiles += 1;
     match subject {
-        Subject::Seccomp(read) => check::seccomp(read, context, findings, |_| {}),
+        Subject::Seccomp(read) => {
+            let mut score = None;
+            check::seccomp(read, context, findings, |view| {
+                score = Some(score::of(view))
+            });
+            report.scores.extend(score.map(|score| Score {
+                file: findings.input().name().to_owned(),
+                profile: read.name.clone(),
+                score,
+            }));
+        }
         Subject::AppArmor(read) => check::apparmor::check(read, findings),
         Subject::Manifest(manifest) => {
             for named in check::manifest::check(manifest, findings) {

@@ -83,9 +83,9 @@ macro_rules! rules {
 
 rules! {
     EQUIVALENT_SYSCALL_ALLOWED = "equivalent-syscall-allowed", Gaps, High,
-        "A call is denied, and another that does the same is not.",
-        "Most things can be done by several system calls: a mode is changed by chmod, fchmod, fchmodat and fchmodat2. A profile that denies some of them stops the programs that happen to use these, and nobody who wants to get by.",
-        "Deny all calls of the family, or make the profile an allow-list.";
+        "A call is denied, and what it does can be done by another one.",
+        "Most things can be done by several system calls: a file's mode is changed by chmod, fchmod, fchmodat, fchmodat2, and by setting a POSIX ACL. A profile that denies some of them stops programs that happen to use these, but not an attacker. Each way that a finding names is performed in the project's tests under a filter that denies the call. A new call that is denied with ENOSYS is no gap: its callers fall back to the older ones.",
+        "Deny the other ways too, as the finding says, or make the profile an allow-list.";
     IO_URING = "io-uring", Gaps, High,
         "io_uring is open, and what it does passes by the profile.",
         "A ring of io_uring opens, reads, writes, renames, connects and more from inside the kernel, without system calls. seccomp never sees these operations, so no rule for openat, connect or unlinkat binds them. Docker, containerd and Google's products deny it for that reason and for its record of kernel holes.",
@@ -124,9 +124,29 @@ rules! {
         "Restrict what the pointer leads to with AppArmor, Landlock or mounts; here, allow or deny the call as a whole.";
     CONDITION_BYPASS = "condition-bypass", Gaps, High,
         "A call is restricted by its arguments, and another that does the same is not.",
-        "clone is often allowed without the flags that make namespaces. clone3 takes the same flags in memory, where no filter sees them, and unshare makes the namespaces afterwards: one of them open undoes the condition.",
-        "Deny the other call; clone3 with ENOSYS (errnoRet 38), upon which libc uses clone.";
-    WEAKER_THAN_DEFAULT = "weaker-than-default", Gaps, Medium,
+        "unshare may be denied with CLONE_NEWUSER, and clone makes a user namespace by the same flag; clone3 takes it in memory, where no filter sees it. chmod may be denied with the set-user-ID bit, and fchmod sets it. One of them allowed undoes the condition.",
+        "Give the other calls the same condition, as the finding says; deny those that take their arguments in memory with ENOSYS (errnoRet 38), so that their callers fall back.";
+    INVERTED_MASK = "inverted-mask", Gaps, High,
+        "A condition denies what is harmless and allows what was meant.",
+        "SCMP_CMP_MASKED_EQ compares argument & value with valueTwo, and a valueTwo that is left out is 0. So a rule that is to deny a flag denies every call without it, and allows the call with it.",
+        "Write \"valueTwo\" with the flag; several flags take an entry each.";
+    COMBINED_FLAGS = "combined-flags", Gaps, High,
+        "A condition denies flags only when all of them are set together.",
+        "SCMP_CMP_MASKED_EQ holds when the masked bits have exactly the value. With several flags in it, a program that sets one of them passes.",
+        "Write an entry for each flag, with the flag as value and valueTwo.";
+    EXACT_FLAGS = "exact-flags", Gaps, High,
+        "A condition compares a whole argument of which only some bits matter.",
+        "An argument of flags may have others beside the one that is denied: unshare(CLONE_NEWUSER|CLONE_FS) is not equal to CLONE_NEWUSER, and does the same. The type of a socket and of a special file has flags beside it, too.",
+        "Compare with SCMP_CMP_MASKED_EQ and a mask of the bits that matter.";
+    VALUE_OUTSIDE_MASK = "value-outside-mask", Gaps, High,
+        "A condition wants bits that it does not compare.",
+        "SCMP_CMP_MASKED_EQ compares argument & value with valueTwo. Bits of valueTwo that value does not have can never be set in the result; libseccomp drops them, so the condition holds for other arguments than those that are written.",
+        "Let value be the mask, with all bits of valueTwo.";
+    UNREAD_VALUE = "unread-value", Gaps, Low,
+        "A second value is given and nothing reads it.",
+        "Only SCMP_CMP_MASKED_EQ has a valueTwo. Whoever wrote it may have meant a mask.",
+        "Use SCMP_CMP_MASKED_EQ, or take valueTwo out.";
+    WEAKER_THAN_DEFAULT = "weaker-than-default", Gaps, High,
         "The profile lets through what the default profiles of Docker and containerd block.",
         "RuntimeDefault is what a container gets for nothing. A profile of one's own that is weaker in some call should have a reason for it. The evidence says of each call why the defaults block it, and which capability would open it there.",
         "Deny the calls that the workload does not need, or use RuntimeDefault.";
@@ -164,6 +184,10 @@ rules! {
         "Without execve nothing starts. Without exit and exit_group a process cannot end: libc tries again for ever, on a whole processor (kubernetes#85191). Without rt_sigreturn the first signal handler that returns kills.",
         "Allow exit, exit_group, execve and rt_sigreturn.";
 
+    UNCLEAR_IGNORE = "unclear-ignore", Forms, Low,
+        "A comment that is to take a finding back does nothing.",
+        "`# tracer:ignore RULE reason` takes the findings of a rule back for its line, or for the next one when it stands on a line of its own; `tracer:ignore-file` for the whole file. It has to name a rule, and to say why.",
+        "Write the rule's id and the reason behind it.";
     LEGACY_NAME_KEY = "legacy-name-key", Forms, High,
         "Entries have a name instead of names.",
         "Docker read one name an entry until 1.13, and its readers still do. The runtime-spec has only names. Handed to runc as it is, as containerd does with a pod's profile, the entry is one without names and does nothing, in silence (runc 1.1.5: a profile that denies chmod so lets it through); crun refuses to start. Azure's page on AKS shows both forms.",

@@ -5,7 +5,7 @@ use tracer_abi::{AbiClass, COMM_LEN, Event, Notice, NoticeKind};
 
 /// What the ring carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Message {
+pub enum RingMessage {
     /// A new observation.
     Event(Event, AbiClass),
     /// News of a cgroup.
@@ -28,9 +28,11 @@ pub(super) enum DecodeError {
 }
 
 /// Reads one message.
-pub(super) fn message(bytes: &[u8]) -> Result<Message, DecodeError> {
+pub(super) fn message(bytes: &[u8]) -> Result<RingMessage, DecodeError> {
     match bytes.len() {
-        n if n == size_of::<Event>() => event(bytes).map(|(event, abi)| Message::Event(event, abi)),
+        n if n == size_of::<Event>() => {
+            event(bytes).map(|(event, abi)| RingMessage::Event(event, abi))
+        }
         n if n == size_of::<Notice>() => notice(bytes),
         n => Err(DecodeError::Length(n)),
     }
@@ -56,7 +58,7 @@ fn event(bytes: &[u8]) -> Result<(Event, AbiClass), DecodeError> {
     Ok((event, abi_class(event.abi)?))
 }
 
-fn notice(bytes: &[u8]) -> Result<Message, DecodeError> {
+fn notice(bytes: &[u8]) -> Result<RingMessage, DecodeError> {
     let mut rest = bytes;
     let notice = Notice {
         time: u64::from_ne_bytes(take(&mut rest)),
@@ -74,7 +76,7 @@ fn notice(bytes: &[u8]) -> Result<Message, DecodeError> {
     .into_iter()
     .find(|kind| *kind as u32 == notice.kind)
     .ok_or(DecodeError::Notice(notice.kind))?;
-    Ok(Message::Notice(notice, kind))
+    Ok(RingMessage::Notice(notice, kind))
 }
 
 /// The ABI class that a number from the kernel side stands for.
@@ -136,7 +138,7 @@ mod tests {
         ] {
             assert_eq!(
                 message(&bytes(&sample(abi))),
-                Ok(Message::Event(sample(abi), class))
+                Ok(RingMessage::Event(sample(abi), class))
             );
         }
     }
@@ -163,7 +165,7 @@ mod tests {
         };
         assert_eq!(
             message(&bytes(4)),
-            Ok(Message::Notice(notice, NoticeKind::Removed))
+            Ok(RingMessage::Notice(notice, NoticeKind::Removed))
         );
         for kind in [0, 6] {
             assert_eq!(message(&bytes(kind)), Err(DecodeError::Notice(kind)));

@@ -8,11 +8,11 @@ use aya::{
     maps::{MapData, RingBuf},
 };
 use tokio::{io::unix::AsyncFd, time};
-use tracer_abi::{AbiClass, Event, Notice, NoticeKind, maps as names};
+use tracer_abi::maps as names;
 
 use super::{
     AccessRing, KernelAccess, ProbeError,
-    decode::{self, Message},
+    decode::{self, RingMessage},
 };
 
 /// How long an event may lie in the ring. The programs do not wake user space for each one, only
@@ -72,12 +72,8 @@ impl Events {
         Ok(())
     }
 
-    /// Hands every waiting event to `each`, every notice to `news`, in the order of their coming.
-    pub fn drain(
-        &mut self,
-        mut each: impl FnMut(Event, AbiClass),
-        mut news: impl FnMut(Notice, NoticeKind),
-    ) {
+    /// Hands over every waiting message, in the order of arrival.
+    pub fn drain(&mut self, take: &mut dyn FnMut(RingMessage)) {
         let ring = match &mut self.ring {
             Ring::Idle(Some(ring)) => ring,
             Ring::Idle(None) => return,
@@ -85,8 +81,7 @@ impl Events {
         };
         while let Some(bytes) = ring.next() {
             match decode::message(&bytes) {
-                Ok(Message::Event(event, abi)) => each(event, abi),
-                Ok(Message::Notice(notice, kind)) => news(notice, kind),
+                Ok(message) => take(message),
                 Err(error) => {
                     log::warn!("an event of the kernel side was skipped: {error}");
                     self.malformed += 1;
@@ -96,7 +91,7 @@ impl Events {
     }
 
     /// Hands every waiting access to `each`, in the order of their coming.
-    pub fn drain_accesses(&mut self, each: impl FnMut(KernelAccess)) {
+    pub fn drain_accesses(&mut self, each: &mut dyn FnMut(KernelAccess)) {
         self.accesses.drain(each);
     }
 

@@ -1,9 +1,9 @@
-//! From what a session saw to the recordings of its workloads. Pure but for the host's name.
+//! From what a session saw to the recordings of its workloads. Pure.
 
 use std::collections::HashMap;
 
 use super::{convert, instance::TrackedInstance};
-use crate::bpf::{Mechanisms, support};
+use crate::bpf::Mechanisms;
 use syscalls::Machine;
 use tracer_core::recording::{
     Accesses, Coverage, Discovery, Host, Instance, Losses, Observations, Phase, Reason, Recording,
@@ -23,6 +23,7 @@ pub struct FinishedWorkload {
 
 /// What is known of the session and not of a workload.
 pub(super) struct SessionTotals {
+    pub(super) host: Host,
     pub(super) machine: Machine,
     /// Calls counted; `None` when not all of them were the workload's.
     pub(super) calls: Option<u64>,
@@ -54,17 +55,7 @@ pub(super) fn recordings(
         .collect();
     let reasons: Vec<Vec<Reason>> = finished_workloads
         .iter()
-        .map(|ending| {
-            ending
-                .instances
-                .iter()
-                .filter_map(|number| {
-                    let watched = instances.get(*number as usize)?;
-                    Some(instance_reasons(watched, *number, &observations))
-                })
-                .flatten()
-                .collect()
-        })
+        .map(|ending| reasons_of(ending, instances, &observations))
         .collect();
     let parts = observations.split(finished_workloads.len(), |number| {
         places.get(&number).copied()
@@ -89,11 +80,7 @@ pub(super) fn recordings(
                 let mut recording = Recording {
                     schema: SCHEMA.to_owned(),
                     workload: ending.workload,
-                    host: Host {
-                        kernel: support::kernel_release(),
-                        machine: support::machine_name(),
-                        tracer: env!("CARGO_PKG_VERSION").to_owned(),
-                    },
+                    host: whole.host.clone(),
                     instances: ending
                         .instances
                         .iter()
@@ -117,6 +104,19 @@ pub(super) fn recordings(
             },
         )
         .collect()
+}
+
+/// What is known of a workload's instances against its completeness.
+fn reasons_of(
+    workload: &FinishedWorkload,
+    instances: &[TrackedInstance],
+    observations: &Observations,
+) -> Vec<Reason> {
+    let of = |number: &u32| {
+        let instance = instances.get(*number as usize)?;
+        Some(instance_reasons(instance, *number, observations))
+    };
+    workload.instances.iter().filter_map(of).flatten().collect()
 }
 
 fn instance(watched: &TrackedInstance, calls: Option<u64>) -> Instance {

@@ -1,36 +1,27 @@
 //! `record --cgroup`, `--container`, `--pod`, `--all`: what runs already and what is started later,
 //! until all of it has ended, time is up, or a signal says so.
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsStr,
-    fs,
-    os::unix::ffi::OsStrExt as _,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeSet, ops::ControlFlow, path::PathBuf, time::Duration};
 
-use procfs::process::Process;
-use tokio::time;
-use tracer_abi::EXE_UNKNOWN;
+use tokio::time::Instant;
 
+pub use super::naming::Naming;
 use super::{
-    FinishedWorkload, InstanceInfo, ProgressListener, RecordError, Session,
-    container_tracker::{ContainerTracker, announce, source},
-    convert,
-    discovery::describe_quiet,
-    instance::TrackedInstance,
-    signals::Signals,
+    ProgressListener, RecordError, Session,
+    container_tracker::ContainerTracker,
+    kernel::LiveKernel,
+    lookup::RuntimeLookup,
+    recorder::{Recorder, Until},
+    recording_loop::{self, Recorded},
+    signals::{ReceivedSignal, Signals},
+    system::ThisMachine,
 };
 use crate::{
-    bpf::{CgroupKind, Settings},
+    bpf::Settings,
     cgroup::{Cgroup, Hierarchy},
-    container::{self, Container, MetadataSources, Selector, WorkloadKey},
+    container::{self, Container, MetadataSources, Selector},
 };
-use tracer_core::recording::{Reason, Recording, RecordingEnd, Workload};
-
-/// How often the marks are read back.
-const CHECKPOINT: Duration = Duration::from_secs(5);
+use tracer_core::recording::Recording;
 
 /// What to record, and until when.
 #[derive(Clone, Debug)]
@@ -60,41 +51,6 @@ pub enum RecordTarget {
     Containers(Selector),
 }
 
-/// How workloads are called.
-#[derive(Clone, Debug)]
-pub struct Naming {
-    /// The name that was given, for all.
-    pub given: Option<String>,
-    /// Makes a safe name of any text.
-    pub clean: fn(&OsStr) -> String,
-}
-
-impl Naming {
-    /// `first` is the workload that gets the name that was given.
-    fn of_container(&self, container: &Container, first: Option<&WorkloadKey>) -> String {
-        let given = self.given.clone();
-        let is_first = first.is_none_or(|first| *first == container.workload);
-        given.filter(|_| is_first).unwrap_or_else(|| {
-            container
-                .workload
-                .directory(|text| (self.clean)(text.as_ref()))
-        })
-    }
-
-    fn of_cgroup(&self, path: &Path) -> String {
-        self.given
-            .clone()
-            .unwrap_or_else(|| (self.clean)(path.as_os_str()))
-    }
-
-    /// A container of which only the path is known: the whole path, as two containers may well have
-    /// the same last part.
-    fn of_unknown(&self, path: &Path) -> String {
-        WorkloadKey::Cgroup(path.display().to_string())
-            .directory(|text| (self.clean)(text.as_ref()))
-    }
-}
-
 /// How a recording of cgroups ended.
 #[derive(Debug)]
 pub enum Ended {
@@ -112,14 +68,8 @@ type Found = (Cgroup, Option<Container>);
 /// Attached to what was asked for.
 pub struct Attachment {
     request: Request,
-    session: Session,
-    tracker: ContainerTracker,
-    /// Cgroups that are no containers.
-    plain: Vec<(u32, Cgroup)>,
-    /// The workload that has the name that was given: the first one.
-    named: Option<WorkloadKey>,
-    /// Whether it was said that others have names of their own.
-    told_of_name: bool,
+    recorder: Recorder<LiveKernel, ThisMachine, RuntimeLookup>,
+    deadline: Option<Instant>,
     /// Keeps a private mount, too, as long as paths below it are used.
     hierarchy: Hierarchy,
 }
@@ -132,7 +82,7 @@ impl Attachment {
     /// [`RecordError::Cgroup`], [`RecordError::NoContainer`] when something is not there.
     pub async fn begin(
         request: Request,
-        watcher: &mut dyn ProgressListener,
+        listener: &mut dyn ProgressListener,
     ) -> Result<Self, RecordError> {
         let hierarchy = Hierarchy::open()?;
         if hierarchy.is_v1_only() {
@@ -150,7 +100,7 @@ impl Attachment {
         if !selectors.is_empty() {
             sources.refresh_cri(request.cri_socket.as_deref()).await;
             for problem in &sources.problems {
-                watcher.note(problem);
+                listener.note(problem);
             }
         }
         let settings = Settings {
@@ -163,142 +113,31 @@ impl Attachment {
         }
         let session = Session::start(&settings, hierarchy.root())?;
         raise_priority();
-        let mut attachment = Self {
-            tracker: ContainerTracker::new(selectors, sources, request.cri_socket.clone()),
-            request,
-            session,
-            plain: Vec::new(),
-            named: None,
-            told_of_name: false,
-            hierarchy: hierarchy.clone(),
-        };
+        let lookup = RuntimeLookup::new(sources, request.cri_socket.clone());
+        let tracker = ContainerTracker::new(selectors, lookup, session.now());
+        let mut recorder = Recorder::new(session, tracker, request.naming.clone(), until(&request));
         // Whatever is made from here on, the kernel side finds by itself.
-        let found = find(
-            &attachment.request,
-            &hierarchy,
-            attachment.tracker.sources(),
-        )?;
-        attachment.check_name_is_unique(&found)?;
+        let found = find(&request, &hierarchy, &recorder.tracker.lookup().sources)?;
+        check_name_is_unique(&request, &found)?;
         for (cgroup, container) in found {
-            attachment.watch(cgroup, container, watcher)?;
+            recorder.watch(cgroup, container, listener)?;
         }
-        if attachment.is_endless() {
-            watcher.began("all containers, those that are started later too");
-        } else if attachment.request.wait && attachment.is_idle() {
-            watcher.began("what is waited for, as soon as it starts");
+        if is_endless(&request) {
+            listener.began("all containers, those that are started later too");
+        } else if request.wait && recorder.is_idle() {
+            listener.began("what is waited for, as soon as it starts");
         }
-        Ok(attachment)
+        Ok(Self {
+            request,
+            recorder,
+            deadline: None,
+            hierarchy,
+        })
     }
 
     /// The names of the workloads that are recorded so far.
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.named().into_iter().map(|(name, _)| name).collect();
-        names.dedup();
-        names
-    }
-
-    fn is_idle(&self) -> bool {
-        self.plain.is_empty() && self.tracker.wanted().next().is_none()
-    }
-
-    fn check_name_is_unique(&self, found: &[Found]) -> Result<(), RecordError> {
-        let kinds: std::collections::BTreeSet<_> = found
-            .iter()
-            .filter_map(|(_, container)| container.as_ref())
-            .map(|container| &container.workload)
-            .collect();
-        if self.request.naming.given.is_some() && kinds.len() > 1 {
-            return Err(RecordError::OneNameForSeveral(kinds.len()));
-        }
-        Ok(())
-    }
-
-    /// Begins to record a cgroup that is there.
-    fn watch(
-        &mut self,
-        cgroup: Cgroup,
-        container: Option<Container>,
-        watcher: &mut dyn ProgressListener,
-    ) -> Result<(), RecordError> {
-        if self.session.is_watched(cgroup.id)? {
-            // The kernel side found it: its notice is on the way.
-            return Ok(());
-        }
-        // One that is empty was just made, before the kernel side could find it: its runtime is still to
-        // come.
-        let kind = match container {
-            Some(_) => CgroupKind::Container {
-                started: cgroup.is_populated().unwrap_or(true),
-                introduced: in_initial_pid_namespace(),
-            },
-            None => CgroupKind::Plain,
-        };
-        if self.is_under_a_filter(&cgroup) {
-            self.session.watch_exits()?;
-        }
-        let subject = InstanceInfo {
-            source: source(container.as_ref()),
-            // Until it is known better.
-            start_observed: false,
-            container: container.as_ref().map(convert::container),
-        };
-        // Before it is watched, so that nobody who is in it is taken for one who comes in.
-        self.register_processes(&cgroup)?;
-        let number = self.session.watch(&cgroup, subject, EXE_UNKNOWN, kind)?;
-        self.session
-            .want(number, container.as_ref().map(|it| &it.workload));
-        // Only now: who came in before the cgroup was watched is in it, whoever comes later is seen.
-        let start_observed = !cgroup.is_populated().unwrap_or(true);
-        let filtered = self.is_under_a_filter(&cgroup);
-        if let Some(watched) = self.session.instance_mut(number) {
-            watched.subject.start_observed = start_observed;
-            watched.state.filtered |= filtered;
-        }
-        // Again: who was forked in the meantime. Who execs from now on is known to the kernel side.
-        self.register_processes(&cgroup)?;
-        announce(
-            container.as_ref(),
-            &cgroup.path.display().to_string(),
-            watcher,
-        );
-        match container {
-            Some(container) => self.tracker.add_running(number, container, watcher),
-            None => self.plain.push((number, cgroup)),
-        }
-        Ok(())
-    }
-
-    /// Whether a process of the cgroup runs under a seccomp filter (`Seccomp: 2` in its status).
-    fn is_under_a_filter(&self, cgroup: &Cgroup) -> bool {
-        cgroup
-            .processes()
-            .unwrap_or_default()
-            .into_iter()
-            .any(|pid| {
-                Process::new(pid)
-                    .and_then(|process| process.status())
-                    .is_ok_and(|status| status.seccomp == Some(2))
-            })
-    }
-
-    /// Processes that exec'ed before the recording began are known by what /proc says of them.
-    fn register_processes(&mut self, cgroup: &Cgroup) -> Result<(), RecordError> {
-        // The kernel side counts pids as the initial namespace does; in another one these numbers
-        // would name other processes. Their executables then stay unknown.
-        if !in_initial_pid_namespace() {
-            return Ok(());
-        }
-        for pid in cgroup.processes().unwrap_or_default() {
-            let (Ok(executable), Ok(pid)) = (
-                fs::read_link(format!("/proc/{pid}/exe")),
-                u32::try_from(pid),
-            ) else {
-                continue; // It ended in the meantime, or it is a kernel thread.
-            };
-            self.session
-                .register_process(pid, cgroup.id, executable.as_os_str().as_bytes())?;
-        }
-        Ok(())
+        self.recorder.names()
     }
 
     /// Records until all is gone or it is told to end; one recording for each workload.
@@ -308,196 +147,108 @@ impl Attachment {
     pub async fn run(
         mut self,
         signals: &mut Signals,
-        watcher: &mut dyn ProgressListener,
+        listener: &mut dyn ProgressListener,
     ) -> Result<(Vec<Recording>, Ended), RecordError> {
-        let followed = self.follow(signals, watcher).await;
-        let settled = match &followed {
-            Ok(_) => self.settle(watcher),
-            // Hours of recording are not lost with it.
-            Err(_) => {
-                let _ = self.settle(watcher);
-                Ok(())
-            }
-        };
+        self.deadline = self
+            .request
+            .duration
+            .and_then(|duration| Instant::now().checked_add(duration));
+        let followed = recording_loop::run(&mut self, None, signals, listener).await;
+        let settled = self.recorder.settle(listener);
         let ended = match (followed, settled) {
             (Ok(ended), Ok(())) => ended,
+            // Hours of recording are not lost with it.
             (Err(error), _) | (_, Err(error)) => Ended::Failed(error),
         };
-        self.announce_first(watcher);
-        let mut finished_workloads = self.finished_workloads();
-        if let Ended::Failed(error) = &ended {
-            for ending in &mut finished_workloads {
-                ending.reasons.push(error.cut_short());
-            }
-        }
-        Ok((self.session.finish(finished_workloads)?, ended))
-    }
-
-    /// Takes in what came since the last look, and what found no room in the ring, and decides what is
-    /// still open.
-    fn settle(&mut self, watcher: &mut dyn ProgressListener) -> Result<(), RecordError> {
-        self.session.reconcile()?;
-        self.handle_event(watcher)?;
-        self.tracker.settle(&mut self.session, watcher)
-    }
-
-    async fn follow(
-        &mut self,
-        signals: &mut Signals,
-        watcher: &mut dyn ProgressListener,
-    ) -> Result<Ended, RecordError> {
-        let duration = self.request.duration;
-        let deadline = async {
-            match duration {
-                Some(duration) => time::sleep(duration).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::pin!(deadline);
-        let mut checkpoint = time::interval(CHECKPOINT);
-        loop {
-            tokio::select! {
-                waited = self.session.wait() => waited?,
-                _ = checkpoint.tick() => self.session.reconcile()?,
-                arrived = signals.next() => {
-                    let arrived = arrived.map_err(RecordError::process("read signals"))?;
-                    if arrived.asks_to_end() {
-                        return Ok(Ended::Asked);
-                    }
-                }
-                () = &mut deadline => return Ok(Ended::Asked),
-            }
-            self.session.drain()?;
-            self.handle_event(watcher)?;
-            self.tracker.tick(&mut self.session, watcher).await?;
-            if self.tracker.take_rescan() {
-                self.rescan(watcher)?;
-            }
-            self.announce_first(watcher);
-            self.session.tell(watcher)?;
-            if self.is_over() {
-                return Ok(Ended::Removed);
-            }
-            if let Some(span) = self.request.until_stable
-                && self.session.is_stable(span)?
-            {
-                watcher.ends(&describe_quiet(span));
-                return Ok(Ended::Asked);
-            }
-        }
+        Ok((self.recorder.finish(&ended, listener)?, ended))
     }
 
     /// Records the containers that run and are not recorded although they were asked for.
-    fn rescan(&mut self, watcher: &mut dyn ProgressListener) -> Result<(), RecordError> {
-        // What is not there any more is no error now.
-        let Ok(found) = find(&self.request, &self.hierarchy, self.tracker.sources()) else {
-            return Ok(());
-        };
-        for (cgroup, container) in found {
-            if container.is_some() && !self.session.knows(cgroup.id) {
-                self.watch(cgroup, container, watcher)?;
-            }
+    fn rescan(&mut self, listener: &mut dyn ProgressListener) -> Result<(), RecordError> {
+        let sources = &self.recorder.tracker.lookup().sources;
+        match find(&self.request, &self.hierarchy, sources) {
+            Ok(found) => self.recorder.watch_unknown(found, listener),
+            // What is not there any more is no error now.
+            Err(_) => Ok(()),
         }
+    }
+}
+
+impl Recorded for Attachment {
+    type End = Ended;
+
+    fn session(&mut self) -> &mut Session {
+        &mut self.recorder.session
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    fn until_stable(&self) -> Option<Duration> {
+        self.request.until_stable
+    }
+
+    /// There is no command.
+    fn on_exit(&mut self) -> Result<(), RecordError> {
         Ok(())
     }
 
-    /// Gives the name that a user gave to the first workload there is, and says so when there is
-    /// another: two in one folder would be one profile for both.
-    fn announce_first(&mut self, watcher: &mut dyn ProgressListener) {
-        let Some(given) = &self.request.naming.given else {
-            return;
-        };
-        let others = self
-            .tracker
-            .wanted()
-            .filter_map(|(_, container)| container)
-            .find(|container| {
-                let first = self.named.get_or_insert_with(|| container.workload.clone());
-                *first != container.workload
-            });
-        if let Some(other) = others.filter(|_| !self.told_of_name) {
-            self.told_of_name = true;
-            watcher.note(&format!(
-                "--name {} names one workload, and there are others, as {}: they get names of their own",
-                given.escape_debug(),
-                other.workload.to_string().escape_debug()
-            ));
+    fn on_signal(&mut self, signal: ReceivedSignal) -> ControlFlow<Ended> {
+        if signal.asks_to_end() {
+            ControlFlow::Break(Ended::Asked)
+        } else {
+            ControlFlow::Continue(())
         }
     }
 
-    fn handle_event(&mut self, watcher: &mut dyn ProgressListener) -> Result<(), RecordError> {
-        for instance_events in self.session.instance_events() {
-            self.tracker
-                .handle_event(instance_events, &mut self.session, watcher)?;
+    fn on_time(&mut self) -> ControlFlow<Ended> {
+        ControlFlow::Break(Ended::Asked)
+    }
+
+    fn on_drained(&mut self, listener: &mut dyn ProgressListener) -> Result<(), RecordError> {
+        if self.recorder.take_in(listener)? {
+            self.rescan(listener)?;
         }
+        self.recorder.name_first(listener);
         Ok(())
     }
 
-    /// What has a duration is recorded for that long when it may come again.
-    fn is_over(&mut self) -> bool {
-        let waits_for_time = self.request.wait && self.request.duration.is_some();
-        let root = self.hierarchy.root();
-        !waits_for_time
-            && !self.is_endless()
-            && self
-                .tracker
-                .is_over(|path| root.join(path.trim_start_matches('/')).exists())
-            && self.plain.iter().all(|(_, cgroup)| !cgroup.exists())
-    }
-
-    /// `--all` means what comes later as well.
-    fn is_endless(&self) -> bool {
-        let all = |wanted: &RecordTarget| matches!(wanted, RecordTarget::Containers(Selector::All));
-        self.request.wanted.iter().any(all)
-    }
-
-    /// The workloads, each with its name and instances.
-    fn named(&self) -> Vec<(String, u32)> {
-        let naming = &self.request.naming;
-        let plain = self
-            .plain
-            .iter()
-            .map(|(number, cgroup)| (naming.of_cgroup(&cgroup.path), *number));
-        let containers = self.tracker.wanted().map(|(number, container)| {
-            let name = match (container, self.session.instance(number)) {
-                (Some(container), _) => naming.of_container(container, self.named.as_ref()),
-                (None, Some(watched)) => naming.of_unknown(&watched.cgroup.path),
-                (None, None) => String::new(),
-            };
-            (name, number)
-        });
-        let mut named: Vec<_> = plain.chain(containers).collect();
-        named.sort();
-        named
-    }
-
-    fn finished_workloads(&self) -> Vec<FinishedWorkload> {
-        let mut finished_workloads: BTreeMap<String, FinishedWorkload> = BTreeMap::new();
-        for (name, number) in self.named() {
-            let ending =
-                finished_workloads
-                    .entry(name.clone())
-                    .or_insert_with(|| FinishedWorkload {
-                        workload: Workload {
-                            name,
-                            command: Vec::new(),
-                        },
-                        instances: Vec::new(),
-                        reasons: Vec::new(),
-                    });
-            ending.instances.push(number);
-            if self
-                .session
-                .instance(number)
-                .is_some_and(TrackedInstance::runs)
-            {
-                ending.reasons.push(Reason::StillRunning {
-                    after: RecordingEnd::Attached,
-                });
-            }
+    fn is_over(&mut self) -> ControlFlow<Ended> {
+        if self.recorder.is_over() {
+            ControlFlow::Break(Ended::Removed)
+        } else {
+            ControlFlow::Continue(())
         }
-        finished_workloads.into_values().collect()
     }
+}
+
+/// What has a duration is recorded for that long when it may come again, and `--all` means what comes
+/// later as well.
+fn until(request: &Request) -> Until {
+    let waits_for_time = request.wait && request.duration.is_some();
+    if waits_for_time || is_endless(request) {
+        Until::Asked
+    } else {
+        Until::AllEnded
+    }
+}
+
+fn is_endless(request: &Request) -> bool {
+    let all = |wanted: &RecordTarget| matches!(wanted, RecordTarget::Containers(Selector::All));
+    request.wanted.iter().any(all)
+}
+
+fn check_name_is_unique(request: &Request, found: &[Found]) -> Result<(), RecordError> {
+    let kinds: BTreeSet<_> = found
+        .iter()
+        .filter_map(|(_, container)| container.as_ref())
+        .map(|container| &container.workload)
+        .collect();
+    if request.naming.given.is_some() && kinds.len() > 1 {
+        return Err(RecordError::OneNameForSeveral(kinds.len()));
+    }
+    Ok(())
 }
 
 /// Runs before ordinary work, for the little that it runs: a runtime does not wait until the exits of calls
@@ -567,9 +318,4 @@ fn refuse_ambiguous(text: &str, matches: &[Found]) -> Result<(), RecordError> {
         });
     }
     Ok(())
-}
-
-/// The initial pid namespace has a fixed inode number (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
-fn in_initial_pid_namespace() -> bool {
-    fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]")
 }

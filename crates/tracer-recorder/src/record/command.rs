@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     io,
+    ops::ControlFlow,
     os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
     path::Path,
     process::{Child, ExitStatus},
@@ -15,18 +16,15 @@ use nix::{
 };
 use procfs::process::Process;
 use rustix::process::{self, PidfdFlags};
-use tokio::{
-    io::unix::AsyncFd,
-    time::{self, Instant},
-};
+use tokio::{io::unix::AsyncFd, time::Instant};
 use tracer_abi::EXE_LAUNCHER;
 
 use super::{
     FinishedWorkload, InstanceInfo, ProgressListener, RecordError, RunAs, Session,
     convert::text,
-    discovery::describe_quiet,
     program,
-    signals::{ReceivedSignal, Signals},
+    recording_loop::{self, Recorded},
+    signals::{ReceivedSignal, Signals, Terminal},
     spawn,
 };
 use crate::{
@@ -40,9 +38,6 @@ use tracer_core::{
 
 /// How long a command may take to end after `--duration` or `--until-stable` asked it to.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// How often the marks are read back while the command runs.
-const CHECKPOINT: Duration = Duration::from_secs(5);
 
 /// What to run, and until when.
 #[derive(Clone, Debug)]
@@ -72,23 +67,13 @@ pub struct Request {
 pub async fn run(
     request: Request,
     signals: &mut Signals,
-    watcher: &mut dyn ProgressListener,
+    listener: &mut dyn ProgressListener,
 ) -> Result<(Recording, ExitStatus), RecordError> {
     let program = request.command.first().cloned().unwrap_or_default();
     let path = program::find(&program)?;
     let mut session = Session::start(&request.settings, Path::new("/"))?;
     let own = own_cgroup()?;
-    if under_a_filter() || request.filter.is_some() {
-        // The command inherits it, or gets one before its first call.
-        session.watch_exits()?;
-    }
-    let subject = InstanceInfo {
-        source: Source::Command,
-        start_observed: true,
-        container: None,
-    };
-    let number = session.watch(own.cgroup(), subject, EXE_LAUNCHER, CgroupKind::Plain)?;
-    session.want(number, None);
+    watch_own(&mut session, &own, request.filter.is_some())?;
     if let Some(arrived) = signals.pending().filter(|arrived| arrived.asks_to_end()) {
         return Err(RecordError::Interrupted(arrived.signal));
     }
@@ -102,16 +87,25 @@ pub async fn run(
         },
         &own,
     )?;
-    watcher.began(&format!("`{}`", text(program.as_bytes()).escape_debug()));
-    let followed = follow(&mut session, &mut child, &own, &request, signals, watcher).await;
+    listener.began(&format!("`{}`", text(program.as_bytes()).escape_debug()));
+    let run = CommandRun {
+        session: &mut session,
+        child: &mut child,
+        own: &own,
+        request: &request,
+        deadline: Deadline::new(request.duration),
+        status: None,
+        terminal: signals.terminal(),
+    };
+    let followed = follow(run, signals, listener).await;
     // What was in the ring when it ended.
     session.drain()?;
-    session.report_denials(watcher);
+    session.report_denials(listener);
     let mut reasons = Vec::new();
     let status = match followed {
         Ok(status) => status,
         Err(error) => {
-            watcher.note(&format!("the recording is not complete: {error}"));
+            listener.note(&format!("the recording is not complete: {error}"));
             reasons.push(error.cut_short());
             // Neither the command's work is lost nor what was seen of it.
             child
@@ -120,6 +114,31 @@ pub async fn run(
         }
     };
     reasons.extend(still_running(own.cgroup(), request.follow));
+    Ok((finish(session, request, reasons)?, status))
+}
+
+/// Records the command's cgroup, from before the command is in it.
+fn watch_own(session: &mut Session, own: &OwnCgroup, has_filter: bool) -> Result<(), RecordError> {
+    if under_a_filter() || has_filter {
+        // The command inherits it, or gets one before its first call.
+        session.watch_exits()?;
+    }
+    let info = InstanceInfo {
+        source: Source::Command,
+        start_observed: true,
+        container: None,
+    };
+    let number = session.watch(own.cgroup(), info, EXE_LAUNCHER, CgroupKind::Plain)?;
+    session.want(number, None);
+    Ok(())
+}
+
+/// The recording of the command.
+fn finish(
+    session: Session,
+    request: Request,
+    reasons: Vec<Reason>,
+) -> Result<Recording, RecordError> {
     let command = request
         .command
         .iter()
@@ -133,7 +152,7 @@ pub async fn run(
         instances: vec![0],
         reasons,
     }])?;
-    // One ending, one recording.
+    // One workload, one recording.
     let mut recording = recordings.into_iter().next().ok_or(RecordError::Process {
         action: "end the recording",
         cause: io::Error::other("it is not there"),
@@ -141,7 +160,7 @@ pub async fn run(
     if request.filter.is_some() {
         exclude_filter_load(&mut recording);
     }
-    Ok((recording, status))
+    Ok(recording)
 }
 
 /// Loading the filter is tracer's own call, made in the command's cgroup since writing to the door may be
@@ -178,72 +197,101 @@ fn own_cgroup() -> Result<OwnCgroup, RecordError> {
     })
 }
 
-/// Until the command has ended and, when asked to, its cgroup is empty.
-async fn follow(
-    session: &mut Session,
-    child: &mut Child,
-    own: &OwnCgroup,
-    request: &Request,
-    signals: &mut Signals,
-    watcher: &mut dyn ProgressListener,
-) -> Result<ExitStatus, RecordError> {
-    let pid = Pid::from_raw(child.id().cast_signed());
-    let exited = pidfd(pid).map_err(RecordError::process("watch the command"))?;
-    let mut deadline = Deadline::new(request.duration);
-    let mut checkpoint = time::interval(CHECKPOINT);
-    let mut status = None;
-    loop {
-        tokio::select! {
-            waited = session.wait() => waited?,
-            _ = checkpoint.tick() => {
-                session.reconcile()?;
-                if status.is_none() && signals.terminal_is_gone() {
-                    deadline.hang_up(pid);
-                }
-            }
-            ended = exited.readable(), if status.is_none() => {
-                // Ready for good: nothing to clear.
-                let _ = ended.map_err(RecordError::process("watch the command"))?;
-                status = Some(child.wait().map_err(RecordError::process("wait for the command"))?);
-            }
-            arrived = signals.next() => {
-                let arrived = arrived.map_err(RecordError::process("read signals"))?;
-                if status.is_none() {
-                    forward_signal(arrived, pid);
-                    if signals.terminal_is_gone() {
-                        deadline.hang_up(pid);
-                    }
-                } else if arrived.asks_to_end() {
-                    // Only --follow waits on: this ends it.
-                    break;
-                }
-            }
-            () = deadline.reached() => deadline.act(pid, status.is_none(), own.cgroup()),
+/// A command that is recorded until it has ended and, when asked to, its cgroup is empty.
+struct CommandRun<'a> {
+    session: &'a mut Session,
+    child: &'a mut Child,
+    own: &'a OwnCgroup,
+    request: &'a Request,
+    deadline: Deadline,
+    status: Option<ExitStatus>,
+    terminal: Terminal,
+}
+
+impl CommandRun<'_> {
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    fn wait(&mut self) -> Result<ExitStatus, RecordError> {
+        self.child
+            .wait()
+            .map_err(RecordError::process("wait for the command"))
+    }
+}
+
+impl Recorded for CommandRun<'_> {
+    type End = ();
+
+    fn session(&mut self) -> &mut Session {
+        self.session
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.deadline.at
+    }
+
+    fn until_stable(&self) -> Option<Duration> {
+        self.request.until_stable.filter(|_| !self.deadline.asked)
+    }
+
+    fn on_exit(&mut self) -> Result<(), RecordError> {
+        self.status = Some(self.wait()?);
+        Ok(())
+    }
+
+    fn on_signal(&mut self, signal: ReceivedSignal) -> ControlFlow<()> {
+        if self.status.is_none() {
+            forward_signal(signal, self.pid());
+            self.on_checkpoint();
+        } else if signal.asks_to_end() {
+            // Only --follow waits on: this ends it.
+            return ControlFlow::Break(());
         }
-        session.drain()?;
-        session.report_denials(watcher);
-        session.tell(watcher)?;
-        let waits = request.follow && own.cgroup().is_populated().unwrap_or(false);
-        if status.is_some() && !waits {
-            break;
-        }
-        if let Some(span) = request.until_stable
-            && !deadline.asked
-            && session.is_stable(span)?
-        {
-            watcher.ends(&describe_quiet(span));
-            deadline.act(pid, status.is_none(), own.cgroup());
+        ControlFlow::Continue(())
+    }
+
+    fn on_checkpoint(&mut self) {
+        if self.status.is_none() && self.terminal.is_gone() {
+            let pid = self.pid();
+            self.deadline.hang_up(pid);
         }
     }
-    // `break` comes only after the command ended.
-    status.map_or_else(
-        || {
-            child
-                .wait()
-                .map_err(RecordError::process("wait for the command"))
-        },
-        Ok,
-    )
+
+    fn on_time(&mut self) -> ControlFlow<()> {
+        let (pid, runs) = (self.pid(), self.status.is_none());
+        self.deadline.act(pid, runs, self.own.cgroup());
+        ControlFlow::Continue(())
+    }
+
+    fn on_drained(&mut self, listener: &mut dyn ProgressListener) -> Result<(), RecordError> {
+        self.session.report_denials(listener);
+        Ok(())
+    }
+
+    fn is_over(&mut self) -> ControlFlow<()> {
+        let waits = self.request.follow && self.own.cgroup().is_populated().unwrap_or(false);
+        if self.status.is_some() && !waits {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+/// Records the command until it is over.
+async fn follow(
+    mut run: CommandRun<'_>,
+    signals: &mut Signals,
+    listener: &mut dyn ProgressListener,
+) -> Result<ExitStatus, RecordError> {
+    let exit = pidfd(run.pid()).map_err(RecordError::process("watch the command"))?;
+    recording_loop::run(&mut run, Some(&exit), signals, listener).await?;
+    // It is over only when the command has ended.
+    match run.status {
+        Some(status) => Ok(status),
+        None => run.wait(),
+    }
 }
 
 /// Passes a signal on, unless the command got it as well: the terminal sends to the whole process
@@ -269,13 +317,6 @@ impl Deadline {
             at: duration.and_then(|duration| Instant::now().checked_add(duration)),
             asked: false,
             hung_up: false,
-        }
-    }
-
-    async fn reached(&self) {
-        match self.at {
-            Some(at) => time::sleep_until(at).await,
-            None => std::future::pending().await,
         }
     }
 

@@ -3,17 +3,22 @@
 
 use std::{
     collections::BTreeMap,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use tokio::task::JoinHandle;
 use tracer_abi::NoticeKind;
 
-use super::{ProgressListener, RecordError, Session, convert, session::InstanceEvent};
-use crate::container::{self, Container, MetadataSources, Role, Selector, is_unit};
-use tracer_core::recording::Source;
-use tracer_report::words;
+use super::{
+    ProgressListener, RecordError,
+    announce::{announce, brief},
+    convert,
+    kernel::Kernel,
+    lookup::ContainerLookup,
+    mutation,
+    session::{InstanceEvent, Session},
+    system::System,
+};
+use crate::container::{self, Container, Role, Selector, is_unit};
 
 /// How long a container that was started may stay unknown before it is taken for none: runtimes write
 /// their files before they start the program.
@@ -44,16 +49,12 @@ struct TrackedContainer {
 }
 
 /// The instances, and who is meant.
-pub(super) struct ContainerTracker {
+pub(super) struct ContainerTracker<L> {
     selectors: Vec<Selector>,
-    sources: MetadataSources,
-    /// The CRI socket to ask, instead of the known ones.
-    cri_socket: Option<PathBuf>,
+    lookup: L,
     tracked_by_instance: BTreeMap<u32, TrackedContainer>,
     /// The id of the container that each selector has meant first.
     matched: Vec<Option<String>>,
-    /// An answer of CRI that is under way: it may take seconds, and recording does not wait.
-    cri_query: Option<JoinHandle<MetadataSources>>,
     cri_queried_at: Instant,
     /// Whether CRI is to be asked again.
     needs_cri: bool,
@@ -65,20 +66,14 @@ pub(super) struct ContainerTracker {
     rescan: bool,
 }
 
-impl ContainerTracker {
-    pub(super) fn new(
-        selectors: Vec<Selector>,
-        sources: MetadataSources,
-        cri_socket: Option<PathBuf>,
-    ) -> Self {
+impl<L: ContainerLookup> ContainerTracker<L> {
+    pub(super) fn new(selectors: Vec<Selector>, lookup: L, now: Instant) -> Self {
         Self {
             matched: vec![None; selectors.len()],
             selectors,
-            sources,
-            cri_socket,
+            lookup,
             tracked_by_instance: BTreeMap::new(),
-            cri_query: None,
-            cri_queried_at: Instant::now(),
+            cri_queried_at: now,
             needs_cri: false,
             unidentified: 0,
             all_ended_since: None,
@@ -86,8 +81,8 @@ impl ContainerTracker {
         }
     }
 
-    pub(super) fn sources(&self) -> &MetadataSources {
-        &self.sources
+    pub(super) fn lookup(&self) -> &L {
+        &self.lookup
     }
 
     /// Takes in a container that was there from the beginning.
@@ -95,9 +90,9 @@ impl ContainerTracker {
         &mut self,
         instance: u32,
         container: Container,
-        watcher: &mut dyn ProgressListener,
+        listener: &mut dyn ProgressListener,
     ) {
-        self.note_match(&container, watcher);
+        self.note_match(&container, listener);
         self.tracked_by_instance.insert(
             instance,
             TrackedContainer {
@@ -121,7 +116,7 @@ impl ContainerTracker {
     /// is not known yet, may be who was asked for: that is waited for, but not for ever, since others
     /// may come all the time. Nor is it over between a pod's containers, while the pod's own cgroup is
     /// there: `exists` tells of a path below the hierarchy's root.
-    pub(super) fn is_over(&mut self, exists: impl Fn(&str) -> bool) -> bool {
+    pub(super) fn is_over(&mut self, now: Instant, exists: impl Fn(&str) -> bool) -> bool {
         let runs = |tracked: &TrackedContainer| {
             let pod = || {
                 let container = tracked.container.as_ref()?;
@@ -134,19 +129,20 @@ impl ContainerTracker {
             self.all_ended_since = None;
             return false;
         }
-        let since = *self.all_ended_since.get_or_insert_with(Instant::now);
+        let since = *self.all_ended_since.get_or_insert(now);
         let may_be_meant = |tracked: &TrackedContainer| {
             !tracked.removed && !tracked.wanted && tracked.started.is_some()
         };
-        since.elapsed() > IDENTIFY_TIMEOUT || !self.tracked_by_instance.values().any(may_be_meant)
+        now.duration_since(since) > IDENTIFY_TIMEOUT
+            || !self.tracked_by_instance.values().any(may_be_meant)
     }
 
     /// Acts on what happened.
-    pub(super) fn handle_event(
+    pub(super) fn handle_event<K: Kernel, S: System>(
         &mut self,
         instance_events: InstanceEvent,
-        session: &mut Session,
-        watcher: &mut dyn ProgressListener,
+        session: &mut Session<K, S>,
+        listener: &mut dyn ProgressListener,
     ) -> Result<(), RecordError> {
         let InstanceEvent { instance, kind } = instance_events;
         match kind {
@@ -159,37 +155,38 @@ impl ContainerTracker {
             }
             NoticeKind::Started => {
                 if let Some(tracked) = self.tracked_by_instance.get_mut(&instance) {
-                    tracked.started = Some(Instant::now());
+                    tracked.started = Some(session.now());
                 }
-                self.look_up(instance, session, watcher)?;
+                self.look_up(instance, session, listener)?;
             }
-            NoticeKind::Removed => self.on_removed(instance, session, watcher)?,
+            NoticeKind::Removed => self.on_removed(instance, session, listener)?,
             NoticeKind::Filtered | NoticeKind::Entered => {}
         }
         Ok(())
     }
 
     /// Looks again for what is not known yet, and takes in what CRI said.
-    pub(super) async fn tick(
+    pub(super) fn tick<K: Kernel, S: System>(
         &mut self,
-        session: &mut Session,
-        watcher: &mut dyn ProgressListener,
+        session: &mut Session<K, S>,
+        listener: &mut dyn ProgressListener,
     ) -> Result<(), RecordError> {
-        self.take_cri_answer().await;
-        self.query_cri_if_due();
+        let now = session.now();
+        self.take_cri_answer();
+        self.query_cri_if_due(now);
         let due: Vec<_> = self
             .tracked_by_instance
             .iter()
-            .filter(|(_, tracked)| tracked.is_due())
+            .filter(|(_, tracked)| tracked.is_due(now))
             .map(|(instance, _)| *instance)
             .collect();
         for instance in due {
-            self.look_up(instance, session, watcher)?;
+            self.look_up(instance, session, listener)?;
             let overdue = self.tracked_by_instance.get(&instance).filter(|tracked| {
                 !tracked.wanted
                     && tracked
                         .started
-                        .is_some_and(|at| at.elapsed() > IDENTIFY_TIMEOUT)
+                        .is_some_and(|at| now.duration_since(at) > IDENTIFY_TIMEOUT)
             });
             // One that runtimes know is known as well as it will ever be.
             let is_another = overdue.is_some_and(TrackedContainer::is_known);
@@ -209,10 +206,10 @@ impl ContainerTracker {
     }
 
     /// At the end: what is still open is decided by what is known now.
-    pub(super) fn settle(
+    pub(super) fn settle<K: Kernel, S: System>(
         &mut self,
-        session: &mut Session,
-        watcher: &mut dyn ProgressListener,
+        session: &mut Session<K, S>,
+        listener: &mut dyn ProgressListener,
     ) -> Result<(), RecordError> {
         let open: Vec<_> = self
             .tracked_by_instance
@@ -221,17 +218,17 @@ impl ContainerTracker {
             .map(|(instance, _)| *instance)
             .collect();
         for instance in open {
-            self.look_up(instance, session, watcher)?;
-            self.decide_unknown(instance, session, watcher)?;
+            self.look_up(instance, session, listener)?;
+            self.decide_unknown(instance, session, listener)?;
         }
         let unnamed = session.unnamed_cgroups()?;
         if unnamed > 0 {
-            watcher.note(&format!(
+            listener.note(&format!(
                 "{unnamed} cgroups came faster than their paths could be kept: which containers they were is not known"
             ));
         }
         if self.unidentified > 1 {
-            watcher.note(&format!(
+            listener.note(&format!(
                 "{} containers came and went that nothing tells the names of",
                 self.unidentified
             ));
@@ -240,31 +237,31 @@ impl ContainerTracker {
     }
 
     /// Asks the runtimes' files which container it is.
-    fn look_up(
+    fn look_up<K: Kernel, S: System>(
         &mut self,
         instance: u32,
-        session: &mut Session,
-        watcher: &mut dyn ProgressListener,
+        session: &mut Session<K, S>,
+        listener: &mut dyn ProgressListener,
     ) -> Result<(), RecordError> {
         let Some(tracked) = self.tracked_by_instance.get_mut(&instance) else {
             return Ok(());
         };
-        tracked.looked = Some(Instant::now());
+        tracked.looked = Some(session.now());
         let path = path_of(session, instance);
-        let Some(container) = container::resolve(&path, &self.sources) else {
+        let Some(container) = self.lookup.resolve(&path) else {
             return Ok(());
         };
         // What was known before is not forgotten because its files are gone by now.
         if tracked.container.as_ref().is_some_and(|known| known.known) && !container.known {
             return Ok(());
         }
-        self.needs_cri |= container.pod.is_some() && !self.sources.cri.knows(&container.id);
+        self.needs_cri |= container.pod.is_some() && !self.lookup.is_known_to_cri(&container.id);
         let matches = self
             .selectors
             .iter()
             .any(|wanted| wanted.matches_later(&container));
         if matches {
-            self.note_match(&container, watcher);
+            self.note_match(&container, listener);
             session.want(instance, Some(&container.workload));
         } else if tracked.wanted && container.role != Role::Sandbox {
             // It was renamed: who was asked for stays who it was. Only a sandbox may have been taken for
@@ -282,7 +279,7 @@ impl ContainerTracker {
             tracked.wanted = matches;
             tracked.container = Some(container);
             if begins {
-                announce(tracked.container.as_ref(), &path, watcher);
+                announce(tracked.container.as_ref(), &path, listener);
             }
         }
         Ok(())
@@ -299,7 +296,7 @@ impl ContainerTracker {
         container.known && (has_names || !self.selectors.iter().any(Selector::matches_by_name))
     }
 
-    fn note_match(&mut self, container: &Container, watcher: &mut dyn ProgressListener) {
+    fn note_match(&mut self, container: &Container, listener: &mut dyn ProgressListener) {
         for (selector, matched) in self.selectors.iter().zip(&mut self.matched) {
             if !selector.matches(container) {
                 continue;
@@ -307,7 +304,7 @@ impl ContainerTracker {
             let first = matched.get_or_insert_with(|| container.id.clone());
             // Of those that are to come, it cannot be known before that there are several.
             if *first != container.id && !selector.is_exact(container) {
-                watcher.note(&format!(
+                listener.note(&format!(
                     "several containers are {selector}: {} is recorded as well as {}; give more of the id",
                     brief(&container.id),
                     brief(first)
@@ -316,40 +313,42 @@ impl ContainerTracker {
         }
     }
 
-    fn discard(&mut self, instance: u32, session: &mut Session) -> Result<(), RecordError> {
-        self.rescan |= session.instance(instance).is_some_and(|watched| {
-            watched.live && !watched.cgroup.descendants().unwrap_or_default().is_empty()
-        });
+    fn discard<K: Kernel, S: System>(
+        &mut self,
+        instance: u32,
+        session: &mut Session<K, S>,
+    ) -> Result<(), RecordError> {
+        self.rescan |= session.has_descendants(instance);
         session.forget(instance)?;
         // Nothing more is heard of it.
         self.tracked_by_instance.remove(&instance);
         Ok(())
     }
 
-    fn on_removed(
+    fn on_removed<K: Kernel, S: System>(
         &mut self,
         instance: u32,
-        session: &mut Session,
-        watcher: &mut dyn ProgressListener,
+        session: &mut Session<K, S>,
+        listener: &mut dyn ProgressListener,
     ) -> Result<(), RecordError> {
         if !self.tracked_by_instance.contains_key(&instance) {
             return Ok(());
         }
-        self.look_up(instance, session, watcher)?;
+        self.look_up(instance, session, listener)?;
         session.retire(instance)?;
         if let Some(tracked) = self.tracked_by_instance.get_mut(&instance) {
             tracked.removed = true;
         }
-        self.decide_unknown(instance, session, watcher)
+        self.decide_unknown(instance, session, listener)
     }
 
     /// Decides what no runtime told anything of: it stays under its cgroup's path when it was a
     /// container, as far as its own calls tell, and all containers are recorded.
-    fn decide_unknown(
+    fn decide_unknown<K: Kernel, S: System>(
         &mut self,
         instance: u32,
-        session: &mut Session,
-        watcher: &mut dyn ProgressListener,
+        session: &mut Session<K, S>,
+        listener: &mut dyn ProgressListener,
     ) -> Result<(), RecordError> {
         let Some(tracked) = self.tracked_by_instance.get(&instance) else {
             return Ok(());
@@ -371,19 +370,19 @@ impl ContainerTracker {
         }
         let path = path_of(session, instance);
         if let Some(container) = self.asked_for_by_id(&path) {
-            return self.take_in(instance, container, session, watcher);
+            return self.take_in(instance, container, session, listener);
         }
         if !self.selectors.contains(&Selector::All) {
             self.unidentified += 1;
             if self.unidentified == 1 {
-                watcher.note(&format!(
+                listener.note(&format!(
                     "a container came and went at {}, and nothing tells which one it was: it is not recorded, nor are others like it; --all keeps them under their cgroup's path",
                     path.escape_debug()
                 ));
             }
             return self.discard(instance, session);
         }
-        watcher.note(&format!(
+        listener.note(&format!(
             "nothing tells which container was at {}: it is kept under that path",
             path.escape_debug()
         ));
@@ -398,20 +397,19 @@ impl ContainerTracker {
     /// between two looks.
     fn asked_for_by_id(&self, path: &str) -> Option<Container> {
         let ids = self.selectors.iter().filter_map(Selector::id);
-        ids.filter_map(|id| container::named(path, id, &self.sources))
-            .next()
+        ids.filter_map(|id| self.lookup.by_id(path, id)).next()
     }
 
-    fn take_in(
+    fn take_in<K: Kernel, S: System>(
         &mut self,
         instance: u32,
         container: Container,
-        session: &mut Session,
-        watcher: &mut dyn ProgressListener,
+        session: &mut Session<K, S>,
+        listener: &mut dyn ProgressListener,
     ) -> Result<(), RecordError> {
-        self.note_match(&container, watcher);
+        self.note_match(&container, listener);
         session.want(instance, Some(&container.workload));
-        announce(Some(&container), &container.cgroup, watcher);
+        announce(Some(&container), &container.cgroup, listener);
         if let Some(watched) = session.instance_mut(instance) {
             watched.subject.container = Some(convert::container(&container));
         }
@@ -423,48 +421,27 @@ impl ContainerTracker {
         Ok(())
     }
 
-    /// Asks CRI in the background, unless that was done just now.
-    fn query_cri_if_due(&mut self) {
-        if !self.needs_cri
-            || self.cri_query.is_some()
-            || self.cri_queried_at.elapsed() < CRI_QUERY_INTERVAL
-        {
+    /// Asks CRI, unless that was done just now.
+    fn query_cri_if_due(&mut self, now: Instant) {
+        let is_recent = now.duration_since(self.cri_queried_at) < CRI_QUERY_INTERVAL;
+        if !self.needs_cri || self.lookup.is_querying_cri() || is_recent {
             return;
         }
         self.needs_cri = false;
-        self.cri_queried_at = Instant::now();
-        let mut sources = self.sources.clone();
-        let socket = self.cri_socket.clone();
-        self.cri_query = Some(tokio::spawn(async move {
-            sources.refresh_cri(socket.as_deref()).await;
-            sources
-        }));
+        self.cri_queried_at = now;
+        self.lookup.query_cri();
     }
 
-    async fn take_cri_answer(&mut self) {
-        if self.cri_query.as_ref().is_some_and(JoinHandle::is_finished)
-            && let Some(cri_query) = self.cri_query.take()
-            && let Ok(sources) = cri_query.await
-        {
-            self.sources = sources;
-            for problem in &self.sources.problems {
-                log::debug!("{problem}");
-            }
-            // Those of pods may have labels now.
-            for tracked in self.tracked_by_instance.values_mut() {
-                let of_pod = tracked.container.as_ref().is_some_and(|c| c.pod.is_some());
-                if of_pod && !tracked.removed {
-                    tracked.looked = None;
-                }
-            }
+    fn take_cri_answer(&mut self) {
+        if !self.lookup.take_cri_answer() {
+            return;
         }
-    }
-}
-
-impl Drop for ContainerTracker {
-    fn drop(&mut self) {
-        if let Some(cri_query) = self.cri_query.take() {
-            cri_query.abort();
+        // Those of pods may have labels now.
+        for tracked in self.tracked_by_instance.values_mut() {
+            let of_pod = tracked.container.as_ref().is_some_and(|c| c.pod.is_some());
+            if of_pod && !tracked.removed {
+                tracked.looked = None;
+            }
         }
     }
 }
@@ -479,7 +456,7 @@ impl TrackedContainer {
 
     /// Whether it is to be looked up again: because there is news, or because its runtime may just be
     /// writing its files. One that nobody knew for so long is looked up once more when it is gone.
-    fn is_due(&self) -> bool {
+    fn is_due(&self, now: Instant) -> bool {
         if self.removed || self.started.is_none() && !self.announced {
             return false;
         }
@@ -489,59 +466,13 @@ impl TrackedContainer {
         let fresh = self
             .started
             .is_some_and(|at| looked.duration_since(at) <= IDENTIFY_TIMEOUT);
-        !self.wanted && fresh && looked.elapsed() >= LOOKUP_INTERVAL
+        !self.wanted && fresh && now.duration_since(looked) >= LOOKUP_INTERVAL
     }
 }
 
-fn path_of(session: &Session, instance: u32) -> String {
-    let watched = session.instance(instance);
+fn path_of<K: Kernel, S: System>(session: &Session<K, S>, instance: u32) -> String {
+    let watched = session.instance(mutation::looked_up(instance));
     watched.map_or_else(String::new, |watched| {
         watched.cgroup.path.display().to_string()
     })
-}
-
-/// Says that a container is recorded, and what its reader has to know.
-pub(super) fn announce(
-    container: Option<&Container>,
-    path: &str,
-    watcher: &mut dyn ProgressListener,
-) {
-    let Some(container) = container else {
-        watcher.began(&format!("cgroup {}", path.escape_debug()));
-        return;
-    };
-    let name = brief(container.name.as_deref().unwrap_or(&container.id));
-    watcher.began(&format!(
-        "container {name} of {}",
-        brief(&container.workload.to_string())
-    ));
-    for warning in &container.warnings {
-        watcher.note(&format!("{name}: {}", words::warning(warning)));
-    }
-    for problem in &container.unresolved {
-        watcher.note(&format!("{name}: {}", brief(&words::unresolved(problem))));
-    }
-}
-
-/// Text that anyone may have chosen, for a line on a terminal.
-fn brief(text: &str) -> String {
-    /// Longer than any name in Kubernetes, and than a sentence around it.
-    const MAX: usize = 500;
-    let mut brief: String = text
-        .chars()
-        .take(MAX)
-        .flat_map(char::escape_debug)
-        .collect();
-    if text.chars().nth(MAX).is_some() {
-        brief.push('…');
-    }
-    brief
-}
-
-/// The source of an instance that is a container.
-pub(super) const fn source(container: Option<&Container>) -> Source {
-    match container {
-        Some(_) => Source::Container,
-        None => Source::Cgroup,
-    }
 }

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::SignedDuration;
 use tracer_abi::WATCHED_ARGUMENTS;
 
 use crate::container::WorkloadKey;
@@ -18,7 +17,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Discovered {
     /// A call.
-    SyscallId(SyscallId),
+    Call(SyscallId),
     /// What it was given, where that is recorded.
     Values(SyscallId, [u64; WATCHED_ARGUMENTS]),
     /// An access to a file or the like, by a hash of what it is.
@@ -99,7 +98,7 @@ impl DiscoveryClock {
             return;
         };
         if self.known.insert((*workload, news)) {
-            if matches!(news, Discovered::SyscallId(_)) {
+            if matches!(news, Discovered::Call(_)) {
                 self.recent.push_back(now);
             }
             self.last = Some(now);
@@ -146,14 +145,6 @@ impl DiscoveryClock {
     }
 }
 
-/// What is said when a recording ends because nothing new came.
-pub(super) fn describe_quiet(span: Duration) -> String {
-    // As people write it, and as `--until-stable` reads it.
-    let span = SignedDuration::try_from(span)
-        .map_or_else(|_| format!("{span:?}"), |span| format!("{span:#}"));
-    format!("nothing new came for {span}, so the recording ends")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,12 +154,12 @@ mod tests {
 
     fn call(nr: u32) -> Discovered {
         let abi = Abi::X86_64;
-        Discovered::SyscallId(SyscallId { abi, nr })
+        Discovered::Call(SyscallId { abi, nr })
     }
 
     fn values(nr: u32) -> Discovered {
         match call(nr) {
-            Discovered::SyscallId(call) => Discovered::Values(call, [1, 0, 0]),
+            Discovered::Call(call) => Discovered::Values(call, [1, 0, 0]),
             other => other,
         }
     }
@@ -210,14 +201,6 @@ mod tests {
         // Another one begins no other clock.
         discovery.begin(start + 3 * SECOND);
         assert_eq!(discovery.quiet(true, start + 4 * SECOND), Some(3 * SECOND));
-    }
-
-    #[test]
-    fn message_states_the_requested_time() {
-        for (span, text) in [(600_000, "10m"), (1500, "1s 500ms"), (5_400_000, "1h 30m")] {
-            let said = describe_quiet(Duration::from_millis(span));
-            assert!(said.contains(&format!("for {text},")), "{said}");
-        }
     }
 
     #[test]

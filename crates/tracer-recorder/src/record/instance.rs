@@ -44,7 +44,12 @@ pub(super) struct TrackedInstance {
 
 impl TrackedInstance {
     /// One that user space watches.
-    pub(super) fn new(cgroup: Cgroup, subject: InstanceInfo, kind: CgroupKind) -> Self {
+    pub(super) fn new(
+        cgroup: Cgroup,
+        subject: InstanceInfo,
+        kind: CgroupKind,
+        began: Timestamp,
+    ) -> Self {
         let state = InstanceState {
             populated: !kind.is_prestart(),
             started: matches!(kind, CgroupKind::Container { started: true, .. }),
@@ -58,13 +63,13 @@ impl TrackedInstance {
             state,
             live: true,
             seen: false,
-            began: Timestamp::now(),
+            began,
             ended: None,
         }
     }
 
     /// One that the kernel side found, before its first call.
-    pub(super) fn found(cgroup: Cgroup) -> Self {
+    pub(super) fn found(cgroup: Cgroup, began: Timestamp) -> Self {
         let subject = InstanceInfo {
             source: Source::Container,
             start_observed: true,
@@ -79,14 +84,9 @@ impl TrackedInstance {
                     started: false,
                     introduced: true,
                 },
+                began,
             )
         }
-    }
-
-    /// Whether there are processes in it now, as far as can be told. Where tracer is in a cgroup namespace
-    /// of its own it cannot see the directory: then one that was not removed is taken for running.
-    pub(super) fn runs(&self) -> bool {
-        self.live && !self.state.removed && self.cgroup.is_populated().unwrap_or(true)
     }
 
     /// Whether a filter stops calls of it, or is about to: a runtime that is at work in it loads one

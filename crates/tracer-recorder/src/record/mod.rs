@@ -1,27 +1,61 @@
 //! The work of `tracer record`: it brings together a command or a cgroup, the kernel side, and the
 //! recording that comes of them.
 //!
-//! [`Session`] takes in what the kernel side saw; [`command`] and [`attach`] say what is recorded, and
-//! until when; `container_tracker` finds out which container each instance is; `discovery` knows for how long nothing
-//! new came; `assemble` makes the recordings.
+//! | | |
+//! | --- | --- |
+//! | what is recorded, and until when | [`command`], [`attach`], driven by `recording_loop` |
+//! | who is each instance | `container_tracker` decides, `instances` numbers them, `lookup` asks the runtimes |
+//! | what was seen | `observed`, from the rings (`intake`) and the marks (`checkpoint`), by `rows` |
+//! | what was lost | `losses` |
+//! | how long nothing was new | `discovery`, told by `progress` |
+//! | the recordings | `assemble` |
+//!
+//! [`Session`] brings these parts together, and `recorder` adds the containers. The kernel is the trait
+//! [`Kernel`], the machine around it [`System`], the runtimes `ContainerLookup`: `simulation` puts a model
+//! behind each, and drives all of it without root.
 
+mod announce;
 mod assemble;
 pub mod attach;
+mod checkpoint;
 pub mod command;
 mod container_tracker;
 mod convert;
 mod discovery;
 mod error;
+mod exits;
 mod filter;
 mod instance;
+mod instances;
+mod intake;
+mod kernel;
+mod lookup;
+mod losses;
+mod mutation;
+mod naming;
+mod observed;
+mod process_paths;
 mod program;
+mod progress;
+mod recorder;
+mod recording_loop;
+mod rows;
 mod session;
 pub mod signals;
+#[cfg(test)]
+mod simulation;
+mod socket_address;
 mod spawn;
+mod system;
 mod user;
 
 pub use assemble::FinishedWorkload;
+pub use attach::Ended;
 pub use error::RecordError;
 pub use instance::InstanceInfo;
-pub use session::{Denial, Progress, ProgressListener, Session};
+pub use kernel::{Kernel, KernelCounts, LiveKernel, NewCgroup};
+pub use observed::Denial;
+pub use progress::{Progress, ProgressListener};
+pub use session::Session;
+pub use system::{CgroupTree, Clock, InstanceProcess, Processes, System, ThisMachine};
 pub use user::RunAs;

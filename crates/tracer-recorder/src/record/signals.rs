@@ -120,8 +120,7 @@ pub struct Signals {
     fd: AsyncFd<SignalFd>,
     /// For the command.
     pub inherited: InheritedSignals,
-    /// Whether tracer was started on a terminal, by somebody who wants to end with it.
-    on_terminal: bool,
+    terminal: Terminal,
 }
 
 impl Signals {
@@ -141,7 +140,9 @@ impl Signals {
         let fd = unsafe { AsyncFd::register(fd) }?;
         Ok(Self {
             fd,
-            on_terminal: has_terminal() && !was_ignored(Signal::SIGHUP),
+            terminal: Terminal {
+                is_used: has_terminal() && !was_ignored(Signal::SIGHUP),
+            },
             inherited: InheritedSignals {
                 mask,
                 sigpipe_ignored: was_ignored(Signal::SIGPIPE),
@@ -149,11 +150,9 @@ impl Signals {
         })
     }
 
-    /// Whether the terminal that tracer was started on was closed. Not everybody on it gets a SIGHUP: the kernel sends
-    /// it to the leader of the session, and to the foreground when the leader ends (drivers/tty/tty_jobctrl.c,
-    /// tty_signal_session_leader, disassociate_ctty).
-    pub fn terminal_is_gone(&self) -> bool {
-        self.on_terminal && !has_terminal()
+    /// The terminal that tracer was started on.
+    pub fn terminal(&self) -> Terminal {
+        self.terminal
     }
 
     /// One that has come already, if there is any.
@@ -182,6 +181,22 @@ impl Signals {
                 None => guard.clear_ready(),
             }
         }
+    }
+}
+
+/// The terminal that tracer was started on, if any.
+#[derive(Clone, Copy, Debug)]
+pub struct Terminal {
+    /// Whether there was one, with somebody who wants tracer to end with it.
+    is_used: bool,
+}
+
+impl Terminal {
+    /// Whether it was closed. Not everybody on it gets a SIGHUP: the kernel sends it to the leader of the session, and
+    /// to the foreground when the leader ends (drivers/tty/tty_jobctrl.c, tty_signal_session_leader,
+    /// disassociate_ctty).
+    pub fn is_gone(self) -> bool {
+        self.is_used && !has_terminal()
     }
 }
 

@@ -8,9 +8,12 @@ use super::{
         loaded_profile::{LoadedProfile, SyscallState},
         rules,
     },
-    list,
+    bypass, closing, list,
 };
-use syscalls::{Abi, equivalents};
+use syscalls::{
+    Abi,
+    bypass::{self as ways, Way},
+};
 
 pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
     let (listed, killed): (Vec<_>, Vec<_>) =
@@ -67,43 +70,52 @@ fn open(profile: &LoadedProfile<'_>, listed: &[Abi], out: &mut Findings<'_>) {
     .severity(Severity::Medium);
 }
 
-/// Families that are shut on the machine's own ABI, and not on another.
+/// Ends that are denied in the machine's own ABI, and reached in another.
 fn gap(profile: &LoadedProfile<'_>, abi: Abi, out: &mut Findings<'_>) {
     let native = profile.context.native;
-    let mut open = BTreeSet::new();
-    let mut denied = BTreeSet::new();
-    for family in equivalents::EQUIVALENT_GROUPS {
-        let states = |abi| {
-            family
-                .members
-                .iter()
-                .map(move |name| (*name, profile.state(abi, name)))
-        };
-        let shut: Vec<_> = states(native)
-            .filter(|(_, state)| *state == SyscallState::Denied)
+    let (mut open, mut denied) = (BTreeSet::new(), BTreeSet::new());
+    let mut words = BTreeSet::new();
+    for end in ways::ends().filter(|end| !end.only_conditional) {
+        let shut: Vec<_> = end
+            .denied()
+            .filter(|call| profile.state(native, call.name) == SyscallState::Denied)
             .collect();
-        if shut.is_empty() || states(native).any(|(_, state)| state.allows_some()) {
+        if shut.is_empty() || bypass::find(profile, native, end).is_some() {
             // Nothing is denied, or the gap is there in the machine's own ABI already.
             continue;
         }
-        let here: Vec<_> = states(abi)
-            .filter(|(_, state)| *state == SyscallState::Allowed)
-            .collect();
-        if !here.is_empty() {
-            denied.extend(shut.iter().map(|(name, _)| *name));
-            open.extend(here.iter().map(|(name, _)| *name));
-        }
+        let Some(gap) = bypass::find(profile, abi, end) else {
+            continue;
+        };
+        denied.extend(shut.iter().map(|call| call.name));
+        open.extend(gap.open.iter().map(Way::words));
+        words.insert(end.words);
     }
     let Some(first) = denied.first() else {
         return;
+    };
+    let words: Vec<_> = words.into_iter().collect();
+    let edits = if open.iter().any(|name| profile.is_needed(name)) {
+        Vec::new()
+    } else {
+        let names: Vec<_> = open.iter().map(String::as_str).collect();
+        closing::refuse(profile, &names)
     };
     out.add(
         &rules::ABI_BYPASS,
         profile.named(first),
         format!(
-            "{} denied to {native}, but {abi} has {}",
+            "{} denied to {native}, but {abi} programs can {} by {}",
             list(denied.iter().copied(), 8),
-            list(open.iter().copied(), 12)
+            list(words, 4),
+            list(open.iter().map(String::as_str), 12)
         ),
-    );
+    )
+    .about(abi.as_str())
+    .severity(if profile.is_within_default() {
+        Severity::Medium
+    } else {
+        rules::ABI_BYPASS.severity
+    })
+    .edits(edits);
 }

@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use super::super::{
     Findings, Severity,
+    fix::Edit,
     loaded_profile::{LoadedProfile, SyscallState},
     rules,
 };
+use crate::profile::seccomp::oci::{Action, Condition, Operator};
 use syscalls::{
     Abi,
     registers::{Register, register},
@@ -106,12 +108,43 @@ fn narrow(profile: &LoadedProfile<'_>, name: &str, out: &mut Findings<'_>) {
                     value | (1 << bits)
                 ),
             )
+            .about(format!("{name} {index}"))
+            .severity(if profile.is_within_default() {
+                Severity::Medium
+            } else {
+                rules::UNCHECKED_ARGUMENT_BITS.severity
+            })
             .evidence([format!("the kernel reads {bits} bits of this argument, the filter 64")])
+            .edits(cut(profile, name, index, read))
             .fix(format!(
                 "compare with SCMP_CMP_MASKED_EQ and \"value\": {read}, or allow the values that are wanted by SCMP_CMP_EQ"
             ));
         }
     }
+}
+
+/// The conditions that deny a value, on the bits alone that the kernel reads.
+fn cut(profile: &LoadedProfile<'_>, name: &str, index: u32, read: u64) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    for (at, entry) in profile.entries_of(name) {
+        if matches!(entry.action, Action::Allow | Action::Log) {
+            continue;
+        }
+        for (which, condition) in entry.args.iter().enumerate() {
+            if condition.index == index && condition.op == Operator::Eq {
+                edits.push(Edit::Condition {
+                    at: profile.condition(at, which),
+                    condition: Condition {
+                        index,
+                        value: read,
+                        value_two: condition.value & read,
+                        op: Operator::MaskedEq,
+                    },
+                });
+            }
+        }
+    }
+    edits
 }
 
 /// Calls of `socketcall` (include/uapi/linux/net.h) that take arguments worth a condition.

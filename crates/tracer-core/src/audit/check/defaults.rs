@@ -1,20 +1,13 @@
-//! What Docker's and containerd's defaults block, and this profile does not.
+//! What the runtime's own default denies, and this profile does not.
 
 use super::{
-    super::{Findings, loaded_profile::LoadedProfile, rules},
+    super::{Findings, Severity, loaded_profile::LoadedProfile, reference, rules},
     list,
 };
-use syscalls::defaults;
 
 pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
-    let native = profile.context.native;
-    let has = |capability: &&str| profile.context.capabilities.contains(*capability);
-    let open: Vec<_> = defaults::BLOCKED_SYSCALLS
-        .iter()
-        .filter(|blocked| !blocked.allowed_with.iter().any(has))
-        .filter(|blocked| profile.state(native, blocked.name).allows_some())
-        .collect();
-    let Some(first) = open.first() else {
+    let beyond = profile.beyond_default();
+    let Some(first) = beyond.first() else {
         return;
     };
     let span = if profile.allows_by_default() {
@@ -22,20 +15,43 @@ pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
     } else {
         profile.named(first.name)
     };
+    let whose = if reference::is_podmans(&profile.read.node) {
+        "Podman's and CRI-O's default denies"
+    } else {
+        "Docker's and containerd's defaults deny"
+    };
+    let is_explained = beyond.iter().all(|it| profile.is_used(it.name));
+    let names = beyond.iter().map(|it| it.name);
     out.add(
         &rules::WEAKER_THAN_DEFAULT,
         span,
-        format!(
-            "{} calls are open that Docker's and containerd's defaults block: {}",
-            open.len(),
-            list(open.iter().map(|blocked| blocked.name), 8)
-        ),
+        match beyond.len() {
+            1 => format!("1 system call is allowed that {whose}: {}", list(names, 8)),
+            count => format!(
+                "{count} system calls are allowed that {whose}: {}",
+                list(names, 8)
+            ),
+        },
     )
-    .evidence(open.iter().map(|blocked| {
-        let opened = match blocked.allowed_with {
-            [] => "no capability opens it there".to_owned(),
-            names => format!("open there with {}", names.join(" or ")),
+    .severity(if is_explained {
+        Severity::Medium
+    } else {
+        Severity::High
+    })
+    .evidence(beyond.iter().map(|it| {
+        let with = it
+            .with
+            .map(|with| format!(" with {with}"))
+            .unwrap_or_default();
+        let opened = match it.allowed_with {
+            [] => "blocked there regardless of capabilities".to_owned(),
+            names => format!("allowed there with {}", names.join(" or ")),
         };
-        format!("{}: {} ({opened})", blocked.name, blocked.why())
+        let used = if profile.is_used(it.name) {
+            "; a recording shows that the workload uses it"
+        } else {
+            ""
+        };
+        format!("{}{with}: {} ({opened}{used})", it.name, it.why)
     }));
 }

@@ -1,4 +1,4 @@
-//! Deny-list gaps: a call is denied, and another that does the same is not.
+//! What a deny-list leaves open by being one: io_uring, and all that it does not name.
 
 use super::{
     super::{
@@ -6,11 +6,11 @@ use super::{
         loaded_profile::{LoadedProfile, SyscallState},
         rules,
     },
-    list,
+    closing, list,
 };
+use std::collections::BTreeSet;
 use syscalls::{
-    Abi, defaults, equivalents,
-    equivalents::EquivalentGroup,
+    Abi, defaults,
     introduced::{self, LinuxVersion},
     risk,
 };
@@ -19,228 +19,124 @@ const RING: &str = "io_uring_setup";
 
 pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
     io_uring(profile, out);
-    condition_bypass(profile, out);
     if !profile.allows_by_default() {
         return;
     }
     let by_default = profile.top("defaultAction");
-    out.add(
-        &rules::DEFAULT_ALLOW,
-        by_default,
-        format!(
-            "what none of the {} rules names is allowed",
-            profile.oci.syscalls.len()
+    match profile.oci.syscalls.len() {
+        0 => out
+            .add(
+                &rules::DEFAULT_ALLOW,
+                by_default,
+                "the profile has no rule: every system call is allowed",
+            )
+            .severity(Severity::High),
+        rules => out.add(
+            &rules::DEFAULT_ALLOW,
+            by_default,
+            format!(
+                "default action is ALLOW: every call that the {rules} {} not name is allowed",
+                if rules == 1 { "rule does" } else { "rules do" }
+            ),
         ),
-    );
-    for family in equivalents::EQUIVALENT_GROUPS {
-        gap(profile, family, out);
-    }
+    };
     unheard(profile, out);
 }
 
-/// What is open of a family of which something is denied, on the machine's own ABI.
-fn gap(profile: &LoadedProfile<'_>, family: &EquivalentGroup, out: &mut Findings<'_>) {
-    let native = profile.context.native;
-    let state = |name: &str| profile.state(native, name);
-    let with = |wanted: fn(SyscallState) -> bool| {
-        let members = family.members.iter().copied();
-        members
-            .filter(|name| wanted(state(name)))
-            .collect::<Vec<_>>()
-    };
-    let denied = with(|state| state == SyscallState::Denied);
-    // Of what is open for some arguments, the rules about conditions speak.
-    let open = with(|state| state == SyscallState::Allowed);
-    let Some(first) = denied.first().filter(|_| !open.is_empty()) else {
-        return;
-    };
-    let severity = if family.serious {
-        Severity::High
-    } else {
-        Severity::Medium
-    };
-    out.add(
-        &rules::EQUIVALENT_SYSCALL_ALLOWED,
-        profile.named(first),
-        format!(
-            "{} {} denied, but a program can still {} by {}",
-            denied.join(", "),
-            if denied.len() == 1 { "is" } else { "are" },
-            family.end,
-            open.join(", ")
-        ),
-    )
-    .severity(severity)
-    .evidence(
-        [format!("family {}: {}", family.name, family.how)]
-            .into_iter()
-            .chain(newer(&open)),
-    )
-    .fix(fix(&open));
-}
-
-/// What to add to a deny-list: old calls with EPERM, new ones with ENOSYS.
-fn fix(open: &[&str]) -> String {
-    let (new, old): (Vec<_>, Vec<_>) = open
-        .iter()
-        .partition(|name| syscalls::errno::is_probed(name));
-    let entry = |names: &[&&str], errno: u32| {
-        let names: Vec<_> = names.iter().map(|name| format!("\"{name}\"")).collect();
-        format!(
-            "{{\"names\": [{}], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": {errno}}}",
-            names.join(", ")
-        )
-    };
-    let entries: Vec<_> = [(&old, 1), (&new, 38)]
-        .into_iter()
-        .filter(|(names, _)| !names.is_empty())
-        .map(|(names, errno)| entry(&names.iter().collect::<Vec<_>>()[..], errno))
-        .collect();
-    format!("add to syscalls: {}", entries.join(", "))
-}
-
-fn newer(names: &[&str]) -> Option<String> {
-    let newer: Vec<_> = names
-        .iter()
-        .filter_map(|name| {
-            Some(format!(
-                "{name} since Linux {}",
-                introduced::introduced_in(name)?
-            ))
-        })
-        .collect();
-    (!newer.is_empty()).then(|| newer.join(", "))
-}
-
 fn io_uring(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
-    if !profile.state(profile.context.native, RING).allows_some() {
+    let native = profile.context.native;
+    if !profile.state(native, RING).allows_some() {
         return;
     }
-    let denied = profile
-        .oci
-        .syscalls
-        .iter()
-        .flat_map(|entry| &entry.names)
-        .filter(|name| BY_RING.contains(&name.as_str()))
-        .filter(|name| profile.state(profile.context.native, name) == SyscallState::Denied);
-    let mut denied: Vec<_> = denied.map(String::as_str).collect();
-    denied.sort_unstable();
-    denied.dedup();
-    let severity = if denied.is_empty() {
-        Severity::Medium
-    } else {
-        Severity::High
-    };
+    let names = profile.oci.syscalls.iter().flat_map(|entry| &entry.names);
+    let denied: BTreeSet<_> = names
+        .map(String::as_str)
+        .filter(|name| {
+            let operation = BY_RING.iter().find(|(_, calls)| calls.contains(name));
+            operation.is_some_and(|(version, _)| profile.is_reached(*version))
+        })
+        .filter(|name| profile.state(native, name) == SyscallState::Denied)
+        .collect();
     let evidence = (!denied.is_empty()).then(|| {
         format!(
             "denied as a call and possible through a ring: {}",
             list(denied.iter().copied(), 12)
         )
     });
+    let severity = if profile.is_used(RING) {
+        Severity::Medium
+    } else {
+        Severity::High
+    };
     out.add(
         &rules::IO_URING,
         profile.named(RING),
-        "io_uring_setup is open: files and sockets can be used without a system call that the profile sees",
+        "io_uring_setup is allowed: files and sockets can be used without a system call that the profile sees",
     )
     .severity(severity)
-    .evidence(evidence);
+    .evidence(evidence)
+    .edits(closing::deny(profile, &["io_uring_setup", "io_uring_enter", "io_uring_register"]));
 }
 
-/// Calls that a ring does without the call (include/uapi/linux/io_uring.h, `enum io_uring_op`).
-const BY_RING: &[&str] = &[
-    "accept",
-    "accept4",
-    "bind",
-    "close",
-    "connect",
-    "epoll_ctl",
-    "epoll_wait",
-    "fadvise64",
-    "fallocate",
-    "fgetxattr",
-    "fsetxattr",
-    "fsync",
-    "ftruncate",
-    "futex",
-    "getxattr",
-    "link",
-    "linkat",
-    "listen",
-    "madvise",
-    "mkdir",
-    "mkdirat",
-    "open",
-    "openat",
-    "openat2",
-    "pipe",
-    "pipe2",
-    "poll",
-    "pread64",
-    "preadv",
-    "pwrite64",
-    "pwritev",
-    "read",
-    "readv",
-    "recvfrom",
-    "recvmsg",
-    "rename",
-    "renameat",
-    "renameat2",
-    "rmdir",
-    "sendmsg",
-    "sendto",
-    "setxattr",
-    "shutdown",
-    "socket",
-    "splice",
-    "statx",
-    "symlink",
-    "symlinkat",
-    "sync_file_range",
-    "tee",
-    "unlink",
-    "unlinkat",
-    "waitid",
-    "write",
-    "writev",
+/// Calls that a ring does without the call, by the kernel since which it does
+/// (include/uapi/linux/io_uring.h, `enum io_uring_op`; io_uring_enter(2)).
+const BY_RING: &[(LinuxVersion, &[&str])] = &[
+    (
+        LinuxVersion(5, 1),
+        &["fsync", "poll", "preadv", "pwritev", "readv", "writev"],
+    ),
+    (LinuxVersion(5, 2), &["sync_file_range"]),
+    (LinuxVersion(5, 3), &["recvmsg", "sendmsg"]),
+    (LinuxVersion(5, 5), &["accept", "accept4", "connect"]),
+    (
+        LinuxVersion(5, 6),
+        &[
+            "close",
+            "creat",
+            "epoll_ctl",
+            "fadvise64",
+            "fallocate",
+            "madvise",
+            "open",
+            "openat",
+            "openat2",
+            "pread64",
+            "pwrite64",
+            "read",
+            "recvfrom",
+            "sendto",
+            "statx",
+            "write",
+        ],
+    ),
+    (LinuxVersion(5, 7), &["splice"]),
+    (LinuxVersion(5, 8), &["tee"]),
+    (
+        LinuxVersion(5, 11),
+        &[
+            "rename",
+            "renameat",
+            "renameat2",
+            "rmdir",
+            "shutdown",
+            "unlink",
+            "unlinkat",
+        ],
+    ),
+    (
+        LinuxVersion(5, 15),
+        &["link", "linkat", "mkdir", "mkdirat", "symlink", "symlinkat"],
+    ),
+    (
+        LinuxVersion(5, 19),
+        &["fgetxattr", "fsetxattr", "getxattr", "setxattr", "socket"],
+    ),
+    (LinuxVersion(6, 7), &["futex", "waitid"]),
+    (LinuxVersion(6, 9), &["ftruncate"]),
+    (LinuxVersion(6, 11), &["bind", "listen"]),
+    (LinuxVersion(6, 15), &["epoll_wait"]),
+    (LinuxVersion(6, 16), &["pipe", "pipe2"]),
 ];
-
-/// A new user namespace (include/uapi/linux/sched.h), which is what conditions on clone are for.
-const NEW_USER: u64 = 0x1000_0000;
-
-/// clone without namespaces, and clone3 or unshare with them.
-fn condition_bypass(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
-    let native = profile.context.native;
-    let plain = profile.outcome(native, "clone", [0x11, 0, 0, 0, 0, 0]);
-    let user = profile.outcome(native, "clone", [0x11 | NEW_USER, 0, 0, 0, 0, 0]);
-    let (Some(plain), Some(user)) = (plain, user) else {
-        return;
-    };
-    if !plain.verdict.allows() || user.verdict.allows() {
-        return;
-    }
-    let lets = |name: &str| {
-        profile
-            .outcome(native, name, [NEW_USER, 0, 0, 0, 0, 0])
-            .is_some_and(|outcome| outcome.verdict.allows())
-    };
-    let open: Vec<_> = ["clone3", "unshare"]
-        .into_iter()
-        .filter(|name| lets(name))
-        .collect();
-    if open.is_empty() {
-        return;
-    }
-    out.add(
-        &rules::CONDITION_BYPASS,
-        profile.named("clone"),
-        format!(
-            "clone may not make a user namespace, but {} may",
-            open.join(" and ")
-        ),
-    )
-    .fix(fix(&open));
-}
 
 /// What came after the newest call that the profile names.
 fn unheard(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
@@ -252,7 +148,7 @@ fn unheard(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
     let native = profile.context.native;
     let later = introduced::INTRODUCED
         .iter()
-        .filter(|(version, _)| *version > newest);
+        .filter(|(version, _)| *version > newest && profile.is_reached(*version));
     let open = |name: &&&str| {
         native.syscall_number(name).is_some()
             && native != Abi::I386
@@ -285,15 +181,12 @@ fn unheard(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         &rules::NEWER_SYSCALLS_ALLOWED,
         profile.top("defaultAction"),
         format!(
-            "{} calls are open that are newer than all that the profile denies{}",
+            "{} system calls newer than the newest one named in the profile are allowed{}",
             all().count(),
             if risky.is_empty() {
                 String::new()
             } else {
-                format!(
-                    "; those that open much: {}",
-                    list(risky.iter().copied(), 12)
-                )
+                format!("; high-risk: {}", list(risky.iter().copied(), 12))
             }
         ),
     )

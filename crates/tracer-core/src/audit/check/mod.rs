@@ -5,9 +5,12 @@ pub(super) mod apparmor;
 mod arguments;
 mod baseline;
 mod breakage;
+mod bypass;
 pub(super) mod capabilities;
+mod closing;
 mod defaults;
 mod errno;
+mod flags;
 mod gaps;
 mod grants;
 mod legacy;
@@ -54,6 +57,8 @@ pub(super) fn seccomp(
     }
     for check in [
         gaps::check,
+        bypass::check,
+        flags::check,
         abis::check,
         arguments::check,
         names::check,

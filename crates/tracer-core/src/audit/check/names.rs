@@ -59,22 +59,25 @@ pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
     cannot_run(profile, out);
 }
 
-/// What a deny-list denies only where libseccomp is new.
+/// What a deny-list denies only where libseccomp is new, by itself or once its gaps are closed.
 fn too_new(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
     let native = profile.context.native;
     if !profile.allows_by_default() {
         return;
     }
+    let planned: BTreeSet<String> = out.to_be_denied().map(str::to_owned).collect();
     let new: Vec<_> = errno::probed_syscalls(native)
         .filter(|name| errno::is_newer_than_libseccomp_2_5_4(name))
-        .filter(|name| profile.state(native, name) == SyscallState::Denied)
+        .filter(|name| {
+            profile.state(native, name) == SyscallState::Denied || planned.contains(*name)
+        })
         .collect();
     if let Some(first) = new.first() {
         out.add(
             &rules::NEWER_THAN_LIBSECCOMP,
             profile.named(first),
             format!(
-                "not denied where libseccomp is 2.5.4 or older: {}",
+                "libseccomp 2.5.4 and older cannot deny {}",
                 list(new.iter().copied(), 8)
             ),
         );
@@ -270,7 +273,12 @@ fn contradiction(
                 action(first),
                 action(second)
             ),
-        );
+        )
+        .severity(if profile.is_within_default() {
+            Severity::Medium
+        } else {
+            rules::CONFLICTING_RULES.severity
+        });
         return;
     }
     let (with, without) = if first.args.is_empty() {

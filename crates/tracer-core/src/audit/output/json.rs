@@ -2,13 +2,15 @@
 
 use serde::Serialize;
 
-use super::super::{Finding, Report};
+use super::super::{Finding, Report, Score};
 
 #[derive(Serialize)]
 struct Document<'a> {
     schema: &'static str,
     audited: usize,
     findings: &'a [Finding],
+    scores: &'a [Score],
+    ignored: usize,
     malformed: Vec<ParseError<'a>>,
 }
 
@@ -32,6 +34,8 @@ pub fn json(report: &Report) -> String {
         schema: "tracer.audit/v1",
         audited: report.profiles,
         findings: &report.findings,
+        scores: &report.scores,
+        ignored: report.ignored,
         malformed: malformed.collect(),
     };
     // Every value of it has a form in JSON.

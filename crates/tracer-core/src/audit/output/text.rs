@@ -53,7 +53,20 @@ pub fn summary(report: &Report) -> String {
         1 => "1 profile or manifest".to_owned(),
         count => format!("{count} profiles and manifests"),
     };
-    format!("audited {what}: {found}")
+    let mut text = format!("audited {what}: {found}");
+    if let [only] = report.scores.as_slice() {
+        text += &format!("; score {} of 100", only.score);
+    } else if let Some(least) = report.scores.iter().min_by_key(|score| score.score) {
+        text += &format!(
+            "; lowest score {} of 100 ({})",
+            least.score,
+            plain(&least.file)
+        );
+    }
+    if report.ignored > 0 {
+        text += &format!("; {} ignored", report.ignored);
+    }
+    text
 }
 
 fn one(finding: &Finding, input: &Input, colour: bool) -> String {

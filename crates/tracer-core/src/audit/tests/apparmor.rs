@@ -1,9 +1,10 @@
 //! AppArmor text.
 
+use super::by_place;
 use super::report;
 
 fn apparmor(text: &str) -> Vec<(usize, &'static str)> {
-    let findings = report("a.profile", text).findings;
+    let findings = by_place(report("a.profile", text).findings);
     findings
         .iter()
         .map(|finding| (finding.place.line, finding.id))

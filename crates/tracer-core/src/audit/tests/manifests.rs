@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::by_place;
 use super::{super::*, of};
 use crate::profile::seccomp::read::KernelVersion;
 use syscalls::Abi;
@@ -16,7 +17,7 @@ fn manifest(text: &str, profile: Option<&str>) -> Vec<Finding> {
         ..Context::new(Abi::X86_64, KernelVersion::new(6, 1))
     };
     let input = Input::new("pod.yaml", text.into()).unwrap();
-    run(&[input], &context).findings
+    by_place(run(&[input], &context).findings)
 }
 
 const DEPLOYMENT: &str = "\

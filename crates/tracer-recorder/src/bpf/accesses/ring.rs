@@ -29,7 +29,7 @@ impl AccessRing {
     }
 
     /// Hands every waiting access to `each`, in the order of their coming.
-    pub fn drain(&mut self, mut each: impl FnMut(KernelAccess)) {
+    pub fn drain(&mut self, each: &mut dyn FnMut(KernelAccess)) {
         while let Some(bytes) = self.ring.next() {
             match decode::access(&bytes) {
                 Ok(access) => each(access),

@@ -1,21 +1,16 @@
 //! What the ring of accesses tells, in a recording's words.
 
-use std::{
-    collections::HashSet,
-    hash::{DefaultHasher, Hash, Hasher as _},
-    time::Instant,
-};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use tracer_abi::{
     Access, AccessKind,
     access::{flag, open},
 };
 
-use super::{RowMeaning, Session};
-use crate::bpf::abi_of_class;
+use super::{AccessSource, Observed, Unreadable};
 use crate::{
-    bpf::{KernelAccess, Mechanism},
-    record::{RecordError, convert, discovery::Discovered},
+    bpf::{KernelAccess, abi_of_class},
+    record::{convert, discovery::Discovered, rows::RowMeaning, socket_address},
 };
 use syscalls::capability::Capability;
 use tracer_core::recording::{
@@ -27,10 +22,7 @@ use tracer_core::recording::{
 /// `AF_UNIX`.
 const AF_UNIX: u16 = 1;
 
-/// Accesses of instances that are not known yet, which are kept until they are.
-const MAX_WAITING: usize = 65_536;
-
-/// Who did what the kernel side tells of, and when.
+/// Who made an access, and when.
 #[derive(Clone)]
 pub(super) struct AccessContext {
     pub(super) instance: u32,
@@ -49,63 +41,25 @@ impl AccessContext {
     }
 }
 
-impl Session {
-    /// Takes in what the ring of accesses holds.
+impl Observed {
+    /// Takes in an access of a row.
     ///
     /// # Errors
-    /// [`RecordError::Probe`] when a map cannot be read.
-    pub(super) fn drain_accesses(&mut self) -> Result<(), RecordError> {
-        let pending_events = &mut self.pending_accesses;
-        self.events
-            .drain_accesses(|access| pending_events.push(access));
-        let mut unknown = HashSet::new();
-        if pending_events
-            .iter()
-            .any(|access| !self.rows.contains_key(&access.access.row))
-        {
-            let rows = self.probe.rows()?;
-            self.learn(&rows)?;
-            unknown = self.unannounced(&rows);
-        }
-        for access in std::mem::take(&mut self.pending_accesses) {
-            // A row that is not known is of an instance that is not recorded any more, or of one that
-            // no notice has told of yet. Unlike a call, an access has no mark: it is told once.
-            let Some(meaning) = self.rows.get(&access.access.row).cloned() else {
-                if !unknown.contains(&access.access.row) {
-                    continue;
-                }
-                if self.pending_accesses.len() < MAX_WAITING {
-                    self.pending_accesses.push(access);
-                } else {
-                    self.accesses_without_row += 1;
-                }
-                continue;
-            };
-            let announced = self.announced.entry(meaning.instance).or_default();
-            announced.push(access.access.key);
-            self.take_access(&meaning, access);
-        }
-        Ok(())
-    }
-
-    /// What an instance did may be forgotten by the kernel side.
-    pub(super) fn forget_reported(&mut self, instance: u32) -> Result<(), RecordError> {
-        let keys = self.announced.remove(&instance).unwrap_or_default();
-        Ok(self.probe.forget_accesses(&keys)?)
-    }
-
-    fn take_access(&mut self, meaning: &RowMeaning, reported: KernelAccess) {
-        if let Some(watched) = self.instance_mut(meaning.instance) {
-            watched.seen = true;
-        }
+    /// [`Unreadable`] when its texts are not as they should be.
+    pub(in crate::record) fn take_access(
+        &mut self,
+        row: &RowMeaning,
+        reported: KernelAccess,
+        source: &AccessSource<'_>,
+    ) -> Result<(), Unreadable> {
         let access = reported.access;
         let call = (access.nr != u32::MAX).then(|| SyscallId {
             abi: abi_of_class(self.machine, reported.abi),
             nr: access.nr,
         });
         let by = AccessContext {
-            instance: meaning.instance,
-            who: (meaning.phase, meaning.executable.clone(), call),
+            instance: row.instance,
+            who: (row.phase, row.executable.clone(), call),
             first: FirstAccess {
                 after_ns: access.time.saturating_sub(self.began_ns),
                 pid: access.pid,
@@ -118,15 +72,16 @@ impl Session {
             | AccessKind::SocketBind
             | AccessKind::SocketConnect
             | AccessKind::SocketListen
-            | AccessKind::SocketAccept => self.take_socket(&by, &reported),
+            | AccessKind::SocketAccept => self.take_socket(&by, &reported, source),
             AccessKind::SignalSend | AccessKind::SignalReceive => self.take_signal(&by, &reported),
             AccessKind::Trace | AccessKind::Traced => self.take_trace(&by, &reported),
             AccessKind::Mount
             | AccessKind::MoveMount
             | AccessKind::Unmount
-            | AccessKind::PivotRoot => self.take_mount(&by, reported),
-            _ => self.take_file(&by, reported),
+            | AccessKind::PivotRoot => return self.take_mount(&by, reported, source),
+            _ => self.take_file(&by, reported, source),
         }
+        Ok(())
     }
 
     /// Something new: to the workload's profile, so what others did before does not count.
@@ -134,9 +89,8 @@ impl Session {
         if estimate::counts(by.who.0, false) {
             let mut hasher = DefaultHasher::new();
             what.hash(&mut hasher);
-            let instance_events = Discovered::Access(hasher.finish());
-            self.discovery
-                .saw(by.instance, instance_events, Instant::now());
+            self.discovered
+                .push((by.instance, Discovered::Access(hasher.finish())));
         }
     }
 
@@ -188,7 +142,12 @@ impl Session {
         }));
     }
 
-    fn take_socket(&mut self, by: &AccessContext, reported: &KernelAccess) {
+    fn take_socket(
+        &mut self,
+        by: &AccessContext,
+        reported: &KernelAccess,
+        source: &AccessSource<'_>,
+    ) {
         let operation = match reported.kind {
             AccessKind::SocketBind => SocketOperation::Bind,
             AccessKind::SocketConnect => SocketOperation::Connect,
@@ -200,19 +159,21 @@ impl Session {
             // 16 bits each in the kernel.
             u16::try_from(value).unwrap_or(u16::MAX)
         });
-        let address = super::resolve::address(&reported.second);
+        let address = socket_address::address(&reported.second);
         // A socket with a path in the file system is a file as well: to make one is a hook's business, and to
         // connect to one is nobody's.
         let is_path =
             family == AF_UNIX && reported.second.get(2..3).is_some_and(|byte| byte != [0]);
         if let Some(text) = address.as_ref().filter(|_| is_path) {
-            let (instance, pid, text) = (by.instance, by.first.pid, text.as_bytes());
+            let (process, text) = (source.process(by.first.pid), text.as_bytes());
             let found = match operation {
-                SocketOperation::Connect => self
-                    .known_socket(instance, pid, text)
+                SocketOperation::Connect => source
+                    .files
+                    .known_socket(process, text)
                     .map(|path| (path, FileAccess::Connect)),
-                SocketOperation::Bind if !self.sees_hooks() => self
-                    .made_socket(instance, pid, text)
+                SocketOperation::Bind if !self.sees_hooks => source
+                    .files
+                    .made_socket(process, text)
                     .map(|path| (path, FileAccess::Create)),
                 _ => None,
             };
@@ -231,11 +192,7 @@ impl Session {
         }));
     }
 
-    fn sees_hooks(&self) -> bool {
-        self.probe.mechanisms().files != Some(Mechanism::Exits)
-    }
-
-    fn take_file(&mut self, by: &AccessContext, reported: KernelAccess) {
+    fn take_file(&mut self, by: &AccessContext, reported: KernelAccess, source: &AccessSource<'_>) {
         let access = reported.access;
         let is_made = matches!(
             reported.kind,
@@ -251,9 +208,8 @@ impl Session {
                     | AccessKind::Truncate
                     | AccessKind::Execute
             ) || access.flags & flag::MORE != 0;
-            let path = self.resolve(
-                by.instance,
-                access.pid,
+            let path = source.files.resolve(
+                source.process(access.pid),
                 &reported.first,
                 &reported.second,
                 follows,
@@ -286,9 +242,9 @@ impl Session {
         }
         if reported.kind == AccessKind::MapExecutable
             && access.values[0] & open::READ != 0
-            && !self.sees_hooks()
+            && !self.sees_hooks
         {
-            self.take_interpreter(by, &path, &access);
+            self.take_interpreter(by, &path, &access, source);
         }
     }
 
@@ -326,9 +282,15 @@ impl Session {
     }
 
     /// The kernel maps a program's interpreter without any call that would tell.
-    fn take_interpreter(&mut self, by: &AccessContext, program: &FilePath, access: &Access) {
-        let Some(interpreter) = self.interpreter(by.instance, by.first.pid, program.as_bytes())
-        else {
+    fn take_interpreter(
+        &mut self,
+        by: &AccessContext,
+        program: &FilePath,
+        access: &Access,
+        source: &AccessSource<'_>,
+    ) {
+        let process = source.process(by.first.pid);
+        let Some(interpreter) = source.files.interpreter(process, program.as_bytes()) else {
             return;
         };
         for what in [FileAccess::MapExecutable, FileAccess::Read] {

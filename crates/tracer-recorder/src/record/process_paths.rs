@@ -1,4 +1,4 @@
-//! What programs gave as text: paths that user space has to resolve, and addresses of sockets.
+//! Processes as `/proc` shows them, and the files behind the paths that they name.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -10,32 +10,50 @@ use std::{
     path::Path,
 };
 
+use procfs::process::Process;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
-use super::Session;
-use tracer_core::recording::{FilePath, Source};
+use super::system::{InstanceProcess, Processes, ThisMachine};
+use tracer_core::recording::FilePath;
 
 /// Bytes at the beginning of a program in which the name of its interpreter is looked for: a page,
 /// as linkers put it there.
 const HEAD: u64 = 4096;
 
-impl Session {
+impl Processes for ThisMachine {
+    fn executable(&self, pid: i32) -> Option<Vec<u8>> {
+        // It may have ended, or it is a kernel thread.
+        let link = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+        Some(link.into_os_string().into_vec())
+    }
+
+    fn is_under_filter(&self, pid: i32) -> bool {
+        // `Seccomp: 2` in its status.
+        Process::new(pid)
+            .and_then(|process| process.status())
+            .is_ok_and(|status| status.seccomp == Some(2))
+    }
+
+    /// The initial pid namespace has a fixed inode number (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
+    fn has_initial_pids(&self) -> bool {
+        fs::read_link("/proc/self/ns/pid").is_ok_and(|link| link.as_os_str() == "pid:[4026531836]")
+    }
+
     /// The path, absolute in the mount namespace, that a text stood for: links in it are followed in the
     /// root of the process, or of another one of the instance when it is gone. Where there is none,
     /// only the text is put together.
-    pub(super) fn resolve(
+    fn resolve(
         &self,
-        instance: u32,
-        pid: u32,
+        process: InstanceProcess<'_>,
         text: &[u8],
         start: &[u8],
         follow_last: bool,
     ) -> FilePath {
         let path = put_together(start, text);
-        if let Some(file) = of_descriptor(text, pid) {
+        if let Some(file) = of_descriptor(text, process.pid) {
             return FilePath::new(file);
         }
-        let Some(root) = self.root_of(instance, pid) else {
+        let Some(root) = root_of(process) else {
             return FilePath::new(path);
         };
         // As it was given: what `..` means is known when the links before it were followed.
@@ -73,26 +91,26 @@ impl Session {
 
     /// The path of a socket that a program made; `None` when it is relative to the working directory of
     /// a process that is gone.
-    pub(super) fn made_socket(&self, instance: u32, pid: u32, path: &[u8]) -> Option<FilePath> {
-        let start = working_directory(pid);
+    fn made_socket(&self, process: InstanceProcess<'_>, path: &[u8]) -> Option<FilePath> {
+        let start = working_directory(process.pid);
         if start.is_none() && !path.starts_with(b"/") {
             return None;
         }
         let start = start.unwrap_or_default();
-        Some(self.resolve(instance, pid, path, &start, false))
+        Some(self.resolve(process, path, &start, false))
     }
 
     /// The path of a socket that a program connected to; `None` when there is no such file, as far as
     /// can be seen: what was not there needs no rule.
-    pub(super) fn known_socket(&self, instance: u32, pid: u32, path: &[u8]) -> Option<FilePath> {
-        let root = self.root_of(instance, pid)?;
-        let start = working_directory(pid).unwrap_or_default();
+    fn known_socket(&self, process: InstanceProcess<'_>, path: &[u8]) -> Option<FilePath> {
+        let root = root_of(process)?;
+        let start = working_directory(process.pid).unwrap_or_default();
         real(&root, &put_together(&start, path)).map(FilePath::new)
     }
 
     /// The interpreter that a program names, as it is in its mount namespace.
-    pub(super) fn interpreter(&self, instance: u32, pid: u32, program: &[u8]) -> Option<FilePath> {
-        let root = self.root_of(instance, pid)?;
+    fn interpreter(&self, process: InstanceProcess<'_>, program: &[u8]) -> Option<FilePath> {
+        let root = root_of(process)?;
         // A workload may put a device in the program's place, and to open one may do anything.
         let file = open_in(&root, program, OFlags::PATH)?;
         let again = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -112,41 +130,46 @@ impl Session {
 
     /// The path of a file that a program named, with a slash at its end when it is a directory; `None`
     /// when it cannot be found (any more).
-    pub(super) fn named(
-        &self,
-        instance: u32,
-        pid: u32,
-        text: &[u8],
-        start: &[u8],
-    ) -> Option<FilePath> {
-        let root = self.root_of(instance, pid)?;
-        let path = joined(start, &of_process(text, pid));
+    fn find(&self, process: InstanceProcess<'_>, text: &[u8], start: &[u8]) -> Option<FilePath> {
+        let root = root_of(process)?;
+        let path = joined(start, &of_process(text, process.pid));
         found(&open_in(&root, &path, OFlags::PATH)?)
     }
 
-    /// The root directory of a process, or of another one of its instance when it has ended.
-    fn root_of(&self, instance: u32, pid: u32) -> Option<File> {
-        let watched = self.instance(instance)?;
-        // A process that has ended has none; its id may be another's by now, in another container.
-        let of = |pid: u32| {
-            let root = open_root(Path::new(&format!("/proc/{pid}/root")))?;
-            is_in(pid, &watched.cgroup.path).then_some(root)
-        };
-        of(pid).or_else(|| {
-            let list = fs::read_to_string(watched.cgroup.path.join("cgroup.procs"));
-            let others = list.unwrap_or_default();
-            others
-                .lines()
-                .filter_map(|line| line.parse().ok())
-                .find_map(of)
-                // A command has the root that tracer has.
-                .or_else(|| {
-                    (watched.subject.source == Source::Command)
-                        .then(|| open_root(Path::new("/")))
-                        .flatten()
-                })
-        })
+    /// `/proc/filesystems` says `nodev` of those that need none (`filesystems_proc_show`,
+    /// fs/filesystems.c).
+    fn needs_device(&self, filesystem: &str) -> bool {
+        // Of one with a subtype (`fuse.sshfs`) the kernel looks up what comes before the dot.
+        let kind = filesystem.split('.').next().unwrap_or_default();
+        fs::read_to_string("/proc/filesystems")
+            .unwrap_or_default()
+            .lines()
+            .any(|line| line.strip_prefix('\t') == Some(kind))
     }
+}
+
+/// The root directory of a process, or of another one of its instance when it has ended.
+fn root_of(process: InstanceProcess<'_>) -> Option<File> {
+    // A process that has ended has none; its id may be another's by now, in another container.
+    let of = |pid: u32| {
+        let root = open_root(Path::new(&format!("/proc/{pid}/root")))?;
+        is_in(pid, &process.cgroup.path).then_some(root)
+    };
+    of(process.pid).or_else(|| {
+        let list = fs::read_to_string(process.cgroup.directory.join("cgroup.procs"));
+        let others = list.unwrap_or_default();
+        others
+            .lines()
+            .filter_map(|line| line.parse().ok())
+            .find_map(of)
+            // A command has the root that tracer has.
+            .or_else(|| {
+                process
+                    .is_command
+                    .then(|| open_root(Path::new("/")))
+                    .flatten()
+            })
+    })
 }
 
 fn open_root(path: &Path) -> Option<File> {
@@ -291,35 +314,6 @@ fn elf_interpreter(head: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// The text of a socket's address; `None` when there is none, or it has no text.
-pub(super) fn address(bytes: &[u8]) -> Option<FilePath> {
-    let family = u16::from_ne_bytes(*bytes.first_chunk()?);
-    let rest = bytes.get(2..)?;
-    let text = match i32::from(family) {
-        libc::AF_UNIX => match rest {
-            [] => return None,
-            // Abstract: all of its bytes count.
-            [0, name @ ..] => [b"@", name].concat(),
-            _ => {
-                let path = rest.split(|byte| *byte == 0).next()?;
-                return (!path.is_empty()).then(|| FilePath::new(path));
-            }
-        },
-        libc::AF_INET => {
-            let port = u16::from_be_bytes(*rest.first_chunk()?);
-            let ip: [u8; 4] = *rest.get(2..)?.first_chunk()?;
-            format!("{}:{port}", std::net::Ipv4Addr::from(ip)).into_bytes()
-        }
-        libc::AF_INET6 => {
-            let port = u16::from_be_bytes(*rest.first_chunk()?);
-            let ip: [u8; 16] = *rest.get(6..)?.first_chunk()?;
-            format!("[{}]:{port}", std::net::Ipv6Addr::from(ip)).into_bytes()
-        }
-        _ => return None,
-    };
-    Some(FilePath::new(text))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -342,18 +336,5 @@ mod tests {
         assert!(name.starts_with(b"/lib"));
         assert_eq!(elf_interpreter(b"#!/bin/sh"), None);
         assert_eq!(elf_interpreter(&head[..50]), None);
-    }
-
-    #[test]
-    fn formats_socket_addresses() {
-        let text = |bytes: &[u8]| address(bytes).map(|text| text.to_string());
-        assert_eq!(
-            text(b"\x02\0\0\x50\x7f\0\0\x01").as_deref(),
-            Some("127.0.0.1:80")
-        );
-        assert_eq!(text(b"\x01\0/run/x\0junk").as_deref(), Some("/run/x"));
-        assert_eq!(text(b"\x01\0\0name").as_deref(), Some("@name"));
-        assert_eq!(text(b"\x01\0"), None);
-        assert_eq!(text(b""), None);
     }
 }

@@ -1,0 +1,292 @@
+//! Changes that close what findings report, and a file with them applied.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use thiserror::Error;
+
+use super::{Context, Finding, Findings, Input, ParseError, Severity, check};
+use crate::{
+    parse::{self, Node, Seccomp, Subject},
+    profile::seccomp::oci::{Condition, Entry},
+};
+
+/// A change to a profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Edit {
+    /// Adds an entry behind all others.
+    Append(Entry),
+    /// Takes a name out of the entry at a place.
+    Remove {
+        /// Where the entry is.
+        entry: Range<usize>,
+        /// The name.
+        name: String,
+    },
+    /// Writes another condition at a place.
+    Condition {
+        /// Where the condition is.
+        at: Range<usize>,
+        /// What it is to be.
+        condition: Condition,
+    },
+}
+
+/// Why a file cannot be fixed.
+#[derive(Debug, Error)]
+pub enum FixError {
+    /// It cannot be read.
+    #[error(transparent)]
+    ParseError(#[from] ParseError),
+    /// It holds no seccomp profile whose text can be changed.
+    #[error("{0}: only seccomp profiles can be fixed, by themselves or as a SeccompProfile")]
+    Form(String),
+    /// What came out is worse. Nothing is printed then.
+    #[error("{0}: the fixed profile has a new finding ({1}); fix it by hand")]
+    New(String, String),
+}
+
+/// A file with its findings fixed, as far as a change of the file does.
+#[derive(Debug)]
+pub struct Fixed {
+    /// The file's text.
+    pub text: String,
+    /// How many changes were made.
+    pub changes: usize,
+}
+
+/// How often a file is fixed: a condition that is put right may show what else has to have it.
+const MAX_ROUNDS: usize = 4;
+
+/// Applies the changes that findings propose, except those of `ignored` rules.
+///
+/// # Errors
+/// When the file cannot be read or is of another form, or when the result would have a new finding.
+pub fn fixed(
+    input: &Input,
+    context: &Context<'_>,
+    ignored: &dyn Fn(&str) -> bool,
+) -> Result<Fixed, FixError> {
+    let mut before: Vec<(&'static str, String)> = Vec::new();
+    let mut text = input.text().to_owned();
+    let mut changes = 0;
+    for round in 0..MAX_ROUNDS {
+        let here = Input::new(input.name(), text.clone().into())?;
+        let mut splices: Vec<(Range<usize>, String)> = Vec::new();
+        for (read, findings) in profiles(&here, context)? {
+            let edits = edits(&findings, ignored);
+            changes += edits.len();
+            let more = splices_of(&text, &read, &edits);
+            splices.extend(more.ok_or_else(|| FixError::Form(input.name().to_owned()))?);
+            if round == 0 {
+                before.extend(findings.into_iter().map(|it| (it.id, it.subject)));
+            }
+        }
+        if splices.is_empty() {
+            break;
+        }
+        text = splice(&text, splices);
+    }
+    has_no_new_finding(input, &text, context, &before)?;
+    Ok(Fixed { text, changes })
+}
+
+/// The seccomp profiles of a file, and what is found in each.
+fn profiles(
+    input: &Input,
+    context: &Context<'_>,
+) -> Result<Vec<(Box<Seccomp>, Vec<Finding>)>, FixError> {
+    let mut all = Vec::new();
+    for subject in parse::subjects(input)? {
+        if let Subject::Seccomp(read) = subject {
+            let mut findings = Findings::new(input);
+            check::seccomp(&read, context, &mut findings, |_| {});
+            all.push((read, findings.finish()));
+        }
+    }
+    if all.is_empty() {
+        return Err(FixError::Form(input.name().to_owned()));
+    }
+    Ok(all)
+}
+
+/// The changes of findings: each once, and one for a place.
+fn edits(findings: &[Finding], ignored: &dyn Fn(&str) -> bool) -> Vec<Edit> {
+    let mut edits: Vec<Edit> = Vec::new();
+    let mut places = Vec::new();
+    for finding in findings.iter().filter(|finding| !ignored(finding.id)) {
+        let place = |edit: &Edit| match edit {
+            Edit::Condition { at, .. } => Some(at.start),
+            Edit::Append(_) | Edit::Remove { .. } => None,
+        };
+        let taken: Vec<usize> = finding.edits.iter().filter_map(place).collect();
+        if taken.iter().any(|at| places.contains(at)) {
+            continue;
+        }
+        places.extend(taken);
+        for edit in &finding.edits {
+            if !edits.contains(edit) {
+                edits.push(edit.clone());
+            }
+        }
+    }
+    edits
+}
+
+/// A fix that brings a finding of its own is none. What no change of the profile closes was open before.
+fn has_no_new_finding(
+    input: &Input,
+    text: &str,
+    context: &Context<'_>,
+    before: &[(&'static str, String)],
+) -> Result<(), FixError> {
+    let fixed = Input::new(input.name(), text.into())?;
+    let findings = profiles(&fixed, context)?
+        .into_iter()
+        .flat_map(|(_, all)| all);
+    for finding in findings.filter(|it| it.severity > Severity::Low && !it.edits.is_empty()) {
+        if !before.contains(&(finding.id, finding.subject.clone())) {
+            let what = format!("{}: {}", finding.id, finding.message);
+            return Err(FixError::New(input.name().to_owned(), what));
+        }
+    }
+    Ok(())
+}
+
+fn splice(text: &str, mut splices: Vec<(Range<usize>, String)>) -> String {
+    splices.sort_by_key(|(range, _)| range.start);
+    let mut out = String::new();
+    let mut at = 0;
+    for (range, new) in splices {
+        out += text.get(at..range.start).unwrap_or_default();
+        out += &new;
+        at = range.end;
+    }
+    out + text.get(at..).unwrap_or_default()
+}
+
+/// What to replace where; `None`: the profile is not text of its own, as in a ConfigMap.
+fn splices_of(text: &str, read: &Seccomp, edits: &[Edit]) -> Option<Vec<(Range<usize>, String)>> {
+    let mut splices = Vec::new();
+    let mut appended: Vec<String> = Vec::new();
+    let mut removed: BTreeMap<usize, (Range<usize>, Vec<&str>)> = BTreeMap::new();
+    for edit in edits {
+        match edit {
+            Edit::Append(entry) => appended.push(entry_text(entry)),
+            Edit::Remove { entry, name } => {
+                let of = removed.entry(entry.start);
+                of.or_insert_with(|| (entry.clone(), Vec::new()))
+                    .1
+                    .push(name);
+            }
+            Edit::Condition { at, condition } => {
+                splices.push((at.clone(), condition_text(condition)));
+            }
+        }
+    }
+    let list = read.node.get("syscalls");
+    let entries: Vec<&Node> = list.into_iter().flat_map(Node::items).collect();
+    for (span, names) in removed.into_values() {
+        let entry = entries.iter().find(|entry| entry.span == span)?;
+        let list = entry.get("names")?;
+        let left: Vec<_> = list
+            .items()
+            .filter_map(Node::text)
+            .filter(|name| !names.contains(name))
+            .map(quoted)
+            .collect();
+        if left.is_empty() {
+            // Runtimes refuse an entry without names: another takes its place.
+            splices.push((span, appended.pop()?));
+        } else {
+            splices.push((list.span.clone(), format!("[{}]", left.join(", "))));
+        }
+    }
+    if !appended.is_empty() {
+        splices.push(append(text, &read.node, &entries, &appended)?);
+    }
+    Some(splices)
+}
+
+/// Where entries are added to a list, and as which text.
+fn append(
+    text: &str,
+    profile: &Node,
+    entries: &[&Node],
+    new: &[String],
+) -> Option<(Range<usize>, String)> {
+    if let Some(last) = entries.last() {
+        let end = last.span.start + text.get(last.span.clone())?.trim_end().len();
+        let before = text.get(..last.span.start)?;
+        let line = before.rfind('\n').map_or(0, |at| at + 1);
+        let lead = before.get(line..)?;
+        let indent: String = lead.chars().take_while(|c| c.is_whitespace()).collect();
+        let is_block = lead.trim() == "-" && !text.get(last.span.clone())?.is_empty();
+        let all = new.iter().map(|entry| {
+            if is_block {
+                format!("\n{indent}- {entry}")
+            } else if lead.trim().is_empty() {
+                format!(",\n{indent}{entry}")
+            } else {
+                format!(",\n{indent}  {entry}")
+            }
+        });
+        // A value of its own, not one that an alias or a block of text has put there.
+        let is_value = is_block || text.get(last.span.start..)?.starts_with('{');
+        return is_value.then(|| (end..end, all.collect()));
+    }
+    let entries = new.join(",\n    ");
+    if let Some(list) = profile.get("syscalls") {
+        let is_list = text.get(list.span.clone())?.starts_with(['[', 'n']);
+        return is_list.then(|| (list.span.clone(), format!("[\n    {entries}\n  ]")));
+    }
+    let action = profile.get("defaultAction")?;
+    let key = profile.key("defaultAction")?;
+    if key.start == action.span.start {
+        return None;
+    }
+    let at = action.span.end;
+    Some(if text.get(key.start..)?.starts_with('"') {
+        (at..at, format!(",\n  \"syscalls\": [\n    {entries}\n  ]"))
+    } else {
+        let line = text.get(..key.start)?.rfind('\n').map_or(0, |at| at + 1);
+        let indent = " ".repeat(key.start - line);
+        (
+            at..at,
+            format!("\n{indent}syscalls: [\n    {entries}\n{indent}  ]"),
+        )
+    })
+}
+
+fn quoted(name: &str) -> String {
+    serde_json::Value::from(name).to_string()
+}
+
+/// An entry on one line.
+pub(super) fn entry_text(entry: &Entry) -> String {
+    let names: Vec<_> = entry.names.iter().map(|name| quoted(name)).collect();
+    let action = serde_json::to_value(entry.action).unwrap_or_default();
+    let mut text = format!("{{\"names\": [{}], \"action\": {action}", names.join(", "));
+    if let Some(errno) = entry.errno_ret {
+        text += &format!(", \"errnoRet\": {errno}");
+    }
+    if !entry.args.is_empty() {
+        let args: Vec<_> = entry.args.iter().map(condition_text).collect();
+        text += &format!(", \"args\": [{}]", args.join(", "));
+    }
+    text + "}"
+}
+
+/// A condition on one line. `valueTwo` is written where it counts, though it be 0.
+fn condition_text(condition: &Condition) -> String {
+    use crate::profile::seccomp::oci::Operator;
+
+    let operator = serde_json::to_value(condition.op).unwrap_or_default();
+    let second = match condition.op {
+        Operator::MaskedEq => format!("\"valueTwo\": {}, ", condition.value_two),
+        _ => String::new(),
+    };
+    format!(
+        "{{\"index\": {}, \"value\": {}, {second}\"op\": {operator}}}",
+        condition.index, condition.value
+    )
+}

@@ -1,0 +1,145 @@
+//! The loop of every recording: wait for the kernel side, read the marks back from time to time, obey
+//! signals and the clock, until it is over.
+
+use std::{ops::ControlFlow, os::fd::OwnedFd, time::Duration};
+
+use jiff::SignedDuration;
+use tokio::{
+    io::unix::AsyncFd,
+    time::{self, Instant},
+};
+
+use super::{
+    ProgressListener, RecordError, Session,
+    signals::{ReceivedSignal, Signals},
+};
+
+/// How often the marks are read back.
+const CHECKPOINT: Duration = Duration::from_secs(5);
+
+/// What is recorded, and what its loop has to know of it.
+pub(super) trait Recorded {
+    /// How it ended.
+    type End;
+
+    /// The recording.
+    fn session(&mut self) -> &mut Session;
+
+    /// When its time is up.
+    fn deadline(&self) -> Option<Instant>;
+
+    /// For how long nothing must be new for it to end.
+    fn until_stable(&self) -> Option<Duration>;
+
+    /// The process that was watched has ended.
+    fn on_exit(&mut self) -> Result<(), RecordError>;
+
+    /// A signal came.
+    fn on_signal(&mut self, signal: ReceivedSignal) -> ControlFlow<Self::End>;
+
+    /// The marks were read back: time for what is looked at now and then.
+    fn on_checkpoint(&mut self) {}
+
+    /// Its time is up, or nothing was new for long enough.
+    fn on_time(&mut self) -> ControlFlow<Self::End>;
+
+    /// The rings were drained.
+    fn on_drained(&mut self, listener: &mut dyn ProgressListener) -> Result<(), RecordError>;
+
+    /// Whether it is over.
+    fn is_over(&mut self) -> ControlFlow<Self::End>;
+}
+
+/// Records until it is over. `exit` becomes readable when the process that is watched ends.
+///
+/// # Errors
+/// [`RecordError`]: what was seen before is in the session.
+pub(super) async fn run<T: Recorded>(
+    recorded: &mut T,
+    exit: Option<&AsyncFd<OwnedFd>>,
+    signals: &mut Signals,
+    listener: &mut dyn ProgressListener,
+) -> Result<T::End, RecordError> {
+    let mut exit = exit;
+    let mut checkpoint = time::interval(CHECKPOINT);
+    loop {
+        let deadline = recorded.deadline();
+        let flow = tokio::select! {
+            waited = recorded.session().wait() => {
+                waited?;
+                ControlFlow::Continue(())
+            }
+            _ = checkpoint.tick() => {
+                recorded.session().reconcile()?;
+                recorded.on_checkpoint();
+                ControlFlow::Continue(())
+            }
+            ended = readable(exit) => {
+                ended?;
+                exit = None;
+                recorded.on_exit()?;
+                ControlFlow::Continue(())
+            }
+            arrived = signals.next() => {
+                recorded.on_signal(arrived.map_err(RecordError::process("read signals"))?)
+            }
+            () = reached(deadline) => recorded.on_time(),
+        };
+        if let ControlFlow::Break(end) = flow {
+            return Ok(end);
+        }
+        recorded.session().drain()?;
+        recorded.on_drained(listener)?;
+        recorded.session().tell(listener)?;
+        if let ControlFlow::Break(end) = recorded.is_over() {
+            return Ok(end);
+        }
+        if let Some(span) = recorded.until_stable()
+            && recorded.session().is_stable(span)?
+        {
+            listener.ends(&describe_quiet(span));
+            if let ControlFlow::Break(end) = recorded.on_time() {
+                return Ok(end);
+            }
+        }
+    }
+}
+
+async fn readable(exit: Option<&AsyncFd<OwnedFd>>) -> Result<(), RecordError> {
+    let Some(exit) = exit else {
+        return std::future::pending().await;
+    };
+    // Ready for good: nothing to clear.
+    let ready = exit.readable().await;
+    ready
+        .map(drop)
+        .map_err(RecordError::process("watch the command"))
+}
+
+async fn reached(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What is said when a recording ends because nothing new came.
+fn describe_quiet(span: Duration) -> String {
+    // As people write it, and as `--until-stable` reads it.
+    let span = SignedDuration::try_from(span)
+        .map_or_else(|_| format!("{span:?}"), |span| format!("{span:#}"));
+    format!("nothing new came for {span}, so the recording ends")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_states_the_requested_time() {
+        for (span, text) in [(600_000, "10m"), (1500, "1s 500ms"), (5_400_000, "1h 30m")] {
+            let said = describe_quiet(Duration::from_millis(span));
+            assert!(said.contains(&format!("for {text},")), "{said}");
+        }
+    }
+}
