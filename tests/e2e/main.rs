@@ -67,6 +67,7 @@ mod merge;
 mod minimal_profile;
 mod mounts;
 mod output;
+mod output_limits;
 mod output_safety;
 mod races;
 mod runtime_init;
