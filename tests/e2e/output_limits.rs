@@ -3,10 +3,7 @@
 use std::{
     fs::{self, File, Permissions},
     io::{Read, Write},
-    os::unix::{
-        fs::{MetadataExt, PermissionsExt},
-        process::CommandExt,
-    },
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     process::Command,
     time::{Duration, Instant},
 };
