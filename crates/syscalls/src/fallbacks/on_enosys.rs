@@ -59,7 +59,8 @@ const PROBED: &[ProbedSyscall] = &[
         "sched_rr_get_interval_time64",
         &[&["sched_rr_get_interval"]],
     ),
-    probed("semtimedop_time64", &[&["semtimedop"]]),
+    // i386 has no semtimedop: it was always a function of ipc there.
+    probed("semtimedop_time64", &[&["semtimedop", "ipc"]]),
     probed("timer_gettime64", &[&["timer_gettime"]]),
     probed("timer_settime64", &[&["timer_settime"]]),
     probed("timerfd_gettime64", &[&["timerfd_gettime"]]),
