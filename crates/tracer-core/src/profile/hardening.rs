@@ -100,8 +100,10 @@ fn no_new_privileges(
     let as_user = security.iter().all(|it| it.uid.is_some_and(|uid| uid != 0));
     let used_none = capabilities.is_some_and(|it| it.iter().next().is_none());
     if as_user && used_none {
-        return Setting::holds(
-            "it was started by a user other than root and used no capability, so no program that it executed gave it one",
+        // A set-user-ID program changes the user without a capability, and what only that user may do
+        // needs none.
+        return Setting::fails(
+            "the recording does not say whether a set-user-ID program is needed",
         );
     }
     Setting::fails(
@@ -263,6 +265,33 @@ pub(crate) mod tests {
         let hardening = from_recording(&in_container(fixture::web(), root));
         assert!(!hardening.non_root.holds && !hardening.no_new_privileges.holds);
         assert!(hardening.read_only_root.holds);
+    }
+
+    #[test]
+    fn privileges_may_come_from_a_set_user_id_program() {
+        let user = Security {
+            uid: Some(1000),
+            no_new_privileges: Some(false),
+            ..Security::default()
+        };
+        let mut recording = in_container(fixture::empty(), user);
+        recording.providers.push(crate::recording::Provider {
+            kind: ObservationKind::Capabilities,
+            provider: crate::recording::Mechanism::SysEnterAndExit,
+            cannot_see: Vec::new(),
+        });
+        let options = crate::profile::apparmor::Options::default();
+        let all = std::slice::from_ref(&recording);
+        let profile = crate::profile::apparmor::AppArmorProfile::from_recordings(all, &options);
+        let none = Capabilities::needed_by(&profile.unwrap()).unwrap();
+        assert_eq!(none.iter().count(), 0);
+        let hardening = Hardening::from_recording(&recording, ExecPolicy::Probes, Some(&none));
+        let setting = hardening.no_new_privileges;
+        assert!(!setting.holds);
+        assert_eq!(
+            setting.reason,
+            "the recording does not say whether a set-user-ID program is needed"
+        );
     }
 
     #[test]
