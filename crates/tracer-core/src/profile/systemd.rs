@@ -82,7 +82,10 @@ impl Service<'_> {
             "ENOSYS"
         };
         let _ = writeln!(text, "SystemCallErrorNumber={error}");
-        text += &self.capability_lines();
+        match self.capabilities {
+            Some(needed) => text += &needed.bounding_set(),
+            None => text += "# No CapabilityBoundingSet: capabilities were not observed.\n",
+        }
         text += &self.family_lines();
         let Setting { holds, reason } = &self.hardening.no_new_privileges;
         let reason = plain(reason);
@@ -92,19 +95,6 @@ impl Service<'_> {
             let _ = writeln!(text, "# No NoNewPrivileges: {reason}.");
         }
         Rendering { text, omissions }
-    }
-
-    fn capability_lines(&self) -> String {
-        let Some(needed) = self.capabilities else {
-            return "# No CapabilityBoundingSet: capabilities were not observed.\n".to_owned();
-        };
-        let names: Vec<_> = needed.names().map(|name| format!("CAP_{name}")).collect();
-        let reset = "CapabilityBoundingSet=\n".to_owned();
-        if names.is_empty() {
-            reset
-        } else {
-            reset + &format!("CapabilityBoundingSet={}\n", names.join(" "))
-        }
     }
 
     fn family_lines(&self) -> String {
