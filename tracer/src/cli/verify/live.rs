@@ -165,6 +165,13 @@ fn were_denied(args: &Args, told: DenialCollector, recording: &Recording) -> any
             say!("not every event found room: the numbers are lower bounds");
         }
     }
+    if args.quiet {
+        // Denials are told whatever --quiet says, and these were not told at once.
+        let late = report.denied.iter();
+        for denied in late.filter(|it| it.may_fall_back(&told.filter)) {
+            say!("denied: {}", denied.describe());
+        }
+    }
     Ok(!report.denied.is_empty())
 }
 
