@@ -366,3 +366,19 @@ fn call_that_the_kernel_lacks_is_not_denied() {
         assert_eq!(calls(&recording), (vec![], true), "{release}");
     }
 }
+
+/// Recordings of real servers; redis and python-web start threads by clone3.
+#[test]
+fn profiles_of_the_examples_deny_their_own_recordings_nothing() {
+    let mut threads = 0;
+    for name in ["nginx", "postgresql", "python-web", "redis"] {
+        let example = format!("{}/../../examples/{name}", env!("CARGO_MANIFEST_DIR"));
+        let recording = std::fs::read(format!("{example}/recording.json")).unwrap();
+        let recording = crate::recording::json::parse(&recording).unwrap();
+        let seccomp = std::fs::read_to_string(format!("{example}/seccomp.json")).unwrap();
+        let report = ask(&profile(&seccomp), &recording, RuntimeSelection::All);
+        assert!(!report.denies(), "{name}: {:?}", found(&report));
+        threads += answered(&report).len();
+    }
+    assert_eq!(threads, 2);
+}
