@@ -37,9 +37,10 @@ fn denied(scratch: &Scratch, profile: &Path, command: &[&str]) -> Result<(Finish
     let mut args = vec!["--quiet", "--format", "json", "--report", &place, "--"];
     args.extend(command);
     let finished = verify(profile, &args)?;
-    let denied =
+    let report: Value =
         serde_json::from_slice(&fs::read(&report).with_context(|| format!("{finished:?}"))?)?;
-    Ok((finished, denied))
+    let denied = report["denied"].as_array().context("no list of denials")?;
+    Ok((finished, denied.clone()))
 }
 
 fn names(of: &[Value]) -> BTreeSet<String> {
@@ -181,6 +182,41 @@ fn removing_one_call_denies_exactly_that_call() -> Outcome {
     ensure!(code == 3 && names(&would).iter().eq(["pipe2"]), "{would:?}");
     let (code, would) = would_be_denied(&recorded.profile(), &recorded.directory)?;
     ensure!(code == 0 && would.is_empty(), "{would:?}");
+    Ok(())
+}
+
+/// libc starts a thread by clone3, which tracer's profile answers with ENOSYS, and then by clone.
+#[test]
+fn own_profile_of_a_program_with_threads_denies_nothing() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, program::PYTHON);
+    let scratch = Scratch::new()?;
+    let command = [
+        "python3",
+        "-c",
+        "import threading; it = threading.Thread(target=print); it.start(); it.join()",
+    ];
+    let (finished, recorded) = Record::new(&scratch.join("out"), "thread")?
+        .of(command)
+        .run()?;
+    finished.success()?;
+    let offline = verify(
+        &recorded.profile(),
+        &["--recording", &recorded.directory.to_string_lossy()],
+    )?
+    .success()?;
+    let (live, none) = denied(&scratch, &recorded.profile(), &command)?;
+    live.success()?;
+    ensure!(none.is_empty(), "{none:?}");
+    // A libc before 2.34 starts threads by clone at once.
+    if recorded.recording()?.syscalls.iter().any(|it| it.nr == 435) {
+        ensure!(
+            offline.text().contains("callers fall back to clone"),
+            "{offline:?}"
+        );
+        let report: Value = serde_json::from_slice(&fs::read(scratch.join("report.json"))?)?;
+        ensure!(report["answered"][0]["call"] == "clone3", "{report}");
+        ensure!(report["answered"][0]["to"] == json!(["clone"]), "{report}");
+    }
     Ok(())
 }
 

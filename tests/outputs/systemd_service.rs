@@ -1,6 +1,7 @@
 //! The drop-in, by systemd-analyze, and by systemd itself.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -100,6 +101,63 @@ fn systemd_accepts_the_drop_in() -> Outcome {
             .filter(|line| !line.contains("System call") || !line.contains("is not known"))
             .collect();
         ensure!(wrong.is_empty(), "{wrong:#?}\n{drop_in}");
+    }
+    Ok(())
+}
+
+/// What `systemd-analyze security` says of a unit with a drop-in, by the check's name.
+fn security(unit: &str, drop_in: &str) -> anyhow::Result<BTreeMap<String, bool>> {
+    let scratch = Scratch::new()?;
+    fs::write(scratch.join("web.service"), unit)?;
+    fs::write(scratch.dir("web.service.d")?.join("tracer.conf"), drop_in)?;
+    let mut analyze = Command::new("systemd-analyze");
+    analyze
+        .args(["security", "--offline=yes", "--json=short", "--no-pager"])
+        .arg("web.service")
+        .env(
+            "SYSTEMD_UNIT_PATH",
+            format!("{}:", scratch.path().display()),
+        )
+        .current_dir(scratch.path());
+    let finished = process::run(&mut analyze)?;
+    let checks: Vec<serde_json::Value> = serde_json::from_slice(&finished.stdout)?;
+    let checks = checks.iter().filter_map(|check| {
+        let name = check.get("json_field")?.as_str()?.to_owned();
+        Some((name, check.get("set")?.as_bool()?))
+    });
+    Ok(checks.collect())
+}
+
+#[test]
+fn drop_in_replaces_the_lists_of_a_unit() -> Outcome {
+    needs!(program::SYSTEMD_ANALYZE);
+    let units = [
+        // What a unit allows is not allowed any more.
+        "SystemCallFilter=@system-service @mount @debug\nCapabilityBoundingSet=CAP_SYS_ADMIN\nRestrictAddressFamilies=AF_NETLINK AF_PACKET\n",
+        // What began as a deny-list does not stay one.
+        "SystemCallFilter=~@reboot\nCapabilityBoundingSet=~CAP_SYS_BOOT\nRestrictAddressFamilies=~AF_BLUETOOTH\n",
+    ];
+    let checks = [
+        "SystemCallFilter_mount",
+        "SystemCallFilter_debug",
+        "CapabilityBoundingSet_CAP_SYS_ADMIN",
+        "RestrictAddressFamilies_AF_PACKET",
+        "RestrictAddressFamilies_AF_NETLINK",
+    ];
+    let mut recording = empty();
+    recording.sockets.clear();
+    let drop_in = Models::new(recording)?.drop_in()?.text;
+    for settings in units {
+        let unit = format!("[Service]\nExecStart=/bin/true\n{settings}");
+        let before = security(&unit, "")?;
+        let after = security(&unit, &drop_in)?;
+        for check in checks {
+            ensure!(before.get(check) == Some(&false), "{check}: {before:#?}");
+            ensure!(
+                after.get(check) == Some(&true),
+                "{check}: {after:#?}\n{drop_in}"
+            );
+        }
     }
     Ok(())
 }

@@ -10,6 +10,22 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinuxVersion(pub u32, pub u32);
 
+impl LinuxVersion {
+    /// The version of a kernel release, as uname(2) has it: `6.1.0-18-amd64`.
+    ///
+    /// ```
+    /// use syscalls::introduced::LinuxVersion;
+    ///
+    /// assert_eq!(LinuxVersion::from_release("6.18-rc2"), Some(LinuxVersion(6, 18)));
+    /// assert_eq!(LinuxVersion::from_release("unknown"), None);
+    /// ```
+    pub fn from_release(release: &str) -> Option<Self> {
+        let mut numbers = release.split(|it: char| !it.is_ascii_digit());
+        let version = numbers.next()?.parse().ok()?;
+        Some(Self(version, numbers.next()?.parse().ok()?))
+    }
+}
+
 impl fmt::Display for LinuxVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.0, self.1)
@@ -177,6 +193,13 @@ pub const SOURCES: &[(LinuxVersion, &str)] = &[
         "util-linux#4044: listns of 6.19; tried on 6.18, which has none",
     ),
 ];
+
+/// The newest kernel whose calls are known here: a number without a name is no call of it, nor of an
+/// older one.
+pub fn newest_known() -> LinuxVersion {
+    let versions = INTRODUCED.iter().map(|(version, _)| *version);
+    versions.max().unwrap_or(LinuxVersion(3, 0))
+}
 
 /// The kernel that a call came with; `None` for what was there in 3.0, and for what is no call.
 ///

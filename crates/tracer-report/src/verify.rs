@@ -6,8 +6,8 @@ use super::{markdown::count, words::sighting};
 use tracer_core::{
     recording::plain_text::plain,
     verify::{
-        Answer, Denied, Finding, Outcome, RecordingResult, Report, RuntimeInitFinding, Start,
-        Stopped,
+        Answer, Answered, Denied, Finding, LiveReport, Outcome, RecordingResult, Report,
+        RuntimeInitFinding, Start, Stopped,
     },
 };
 
@@ -38,7 +38,20 @@ pub fn verification(report: &Report, profile: &str) -> String {
 }
 
 /// What a command was denied under a profile, as plain text.
-pub fn denials(denied: &[Denied], profile: &str) -> String {
+pub fn denials(report: &LiveReport, profile: &str) -> String {
+    let mut text = denied(&report.denied, profile);
+    for it in &report.answered {
+        text.push_str(&format!(
+            "answered with ENOSYS: {} x {}; {}\n",
+            it.denied.times,
+            it.denied.describe(),
+            it.why
+        ));
+    }
+    text
+}
+
+fn denied(denied: &[Denied], profile: &str) -> String {
     if denied.is_empty() {
         return format!("{} denied nothing\n", plain(profile));
     }
@@ -146,11 +159,16 @@ fn of_recording(text: &mut String, it: &RecordingResult, runtimes: &BTreeSet<&st
             ", NOT complete: what was not seen may be denied too"
         }
     ));
-    if it.findings.is_empty() {
+    if it.findings.is_empty() && it.answered.is_empty() {
         text.push_str("  all of them would be made\n");
+    } else if it.findings.is_empty() {
+        text.push_str("  all others would be made\n");
     }
     for finding in &it.findings {
         text.push_str(&found(finding, it.instances, runtimes));
+    }
+    for answered in &it.answered {
+        text.push_str(&falls_back(answered, it.instances, runtimes));
     }
     if it.assumed > 0 {
         text.push_str(&format!(
@@ -175,10 +193,7 @@ fn found(it: &Finding, instances: usize, runtimes: &BTreeSet<&str>) -> String {
         it.abi,
         outcomes(&it.outcomes)
     );
-    if it.runtimes.len() < runtimes.len() {
-        let only: Vec<_> = it.runtimes.iter().copied().collect();
-        text.push_str(&format!(", on {}", only.join(", ")));
-    }
+    text.push_str(&on(&it.runtimes, runtimes));
     text.push('\n');
     if !it.depends_on.is_empty() {
         let arguments: Vec<_> = it.depends_on.iter().map(ToString::to_string).collect();
@@ -198,6 +213,26 @@ fn found(it: &Finding, instances: usize, runtimes: &BTreeSet<&str>) -> String {
     }
     who(&mut text, &it.evidence, instances);
     text
+}
+
+/// A call that is answered with ENOSYS, upon which its callers go on.
+fn falls_back(it: &Answered, instances: usize, runtimes: &BTreeSet<&str>) -> String {
+    let only = on(&it.runtimes, runtimes);
+    let mut text = format!(
+        "  not denied: {} ({}): answered with ENOSYS; {}{only}\n",
+        it.call, it.abi, it.why
+    );
+    who(&mut text, &it.evidence, instances);
+    text
+}
+
+/// On which runtimes, where it is not all that were asked about.
+fn on(some: &BTreeSet<&str>, all: &BTreeSet<&str>) -> String {
+    if some.len() == all.len() {
+        return String::new();
+    }
+    let only: Vec<_> = some.iter().copied().collect();
+    format!(", on {}", only.join(", "))
 }
 
 fn who(text: &mut String, evidence: &[tracer_core::recording::EvidenceSummary], instances: usize) {

@@ -16,12 +16,14 @@
 //! Never added are calls that hide what they do in memory or in one of many functions: clone3, ioctl,
 //! socketcall, ipc.
 
+mod on_enosys;
 mod rows;
 
 use std::collections::BTreeSet;
 
 use super::{Abi, condition::ArgumentConstraint};
 
+pub use on_enosys::on_enosys;
 pub use rows::FALLBACK_GROUPS;
 
 /// Calls that do the same work.

@@ -84,6 +84,14 @@ pub const FALLBACK_GROUPS: &[FallbackGroup] = &[
         rules: &[any(&["faccessat2"], &["faccessat"])],
     },
     FallbackGroup {
+        title: "make a file, FIFO or device",
+        need: "mkfifo and mknod are mknodat for glibc since 2.33, and mknod for musl and for older ones",
+        grants: "mknod is mknodat from the working directory, under the same checks",
+        source: "fs/namei.c (do_mknodat); musl src/stat/mknod.c; glibc sysdeps/unix/sysv/linux/{mknod,mknodat}.c",
+        equal: &[&["mknod", "mknodat"]],
+        rules: &[],
+    },
+    FallbackGroup {
         title: "rename",
         need: "renameat2 is missing before Linux 3.15 and on some file systems: gnulib (mv, cp, ln) then renames by renameat",
         grants: "renameat is renameat2 without flags",

@@ -5,6 +5,7 @@
 //! out is read again and compared with what was to come out: a manifest that is written in a way that
 //! this cannot follow is refused, and never broken.
 
+mod contradictions;
 mod edit;
 mod find;
 mod warn;

@@ -3,10 +3,17 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::profile::{
-    hardening::{Hardening, Setting},
-    kubernetes::{Localhost, ObjectName},
+use crate::{
+    profile::{
+        apparmor::{AppArmorProfile, fixture},
+        capabilities::Capabilities,
+        hardening::{Hardening, RecordedContainer, Setting, tests::in_container},
+        kubernetes::{Localhost, ObjectName},
+        seccomp::ExecPolicy,
+    },
+    recording::{CapabilityUse, FileAccess, Phase, Security},
 };
+use syscalls::capability::Capability;
 
 fn hardening() -> Hardening {
     let setting = || Setting {
@@ -19,6 +26,7 @@ fn hardening() -> Hardening {
         read_only_root: setting(),
         complete: true,
         children: false,
+        recorded: RecordedContainer::default(),
     }
 }
 
@@ -272,6 +280,107 @@ spec:
             .warnings;
         let of_it = warnings.iter().filter(|it| it.contains("--children"));
         assert_eq!(of_it.count(), count, "{warnings:?}");
+    }
+}
+
+/// What is said of a pod, under a recording that used CAP_CHOWN and CAP_SYS_TIME, changed files in
+/// /var/lib/x/ and ran registry.example/cart:1.2.
+fn contradictions(spec: &str, container: &str, user_namespace: bool) -> Vec<String> {
+    let mut recording = fixture::empty();
+    let number = |name: &str| name.parse::<Capability>().unwrap();
+    recording.capabilities = ["CHOWN", "SYS_TIME"]
+        .map(|name| CapabilityUse {
+            capability: number(name),
+            audited: Some(true),
+            own_namespace: false,
+        })
+        .map(|it| fixture::seen(it, Phase::Run, "/bin/x"))
+        .to_vec();
+    let file = fixture::file(b"/var/lib/x/db", FileAccess::Write);
+    recording.files = vec![fixture::seen(file, Phase::Run, "/bin/x")];
+    let security = Security {
+        user_namespace,
+        ..Security::default()
+    };
+    let recording = in_container(recording, security);
+    let all = std::slice::from_ref(&recording);
+    let profile = AppArmorProfile::from_recordings(all, &Default::default()).unwrap();
+    let capabilities = Capabilities::needed_by(&profile).unwrap();
+    let hardening =
+        Hardening::from_recording(&recording, ExecPolicy::default(), Some(&capabilities));
+    let context = Context {
+        workload: "web",
+        seccomp: Localhost::Operator.seccomp(&ObjectName::new("web").unwrap()),
+        apparmor: None,
+        old_cluster: false,
+        capabilities: Some(&capabilities),
+        hardening: &hardening,
+    };
+    let manifest = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\nspec:\n{spec}  containers:\n  - name: web\n{container}"
+    );
+    let input = Input::new("f.yaml", manifest.into_bytes()).unwrap();
+    let applied = apply(&input, &context, &Placement::default(), None);
+    applied.unwrap().warnings
+}
+
+#[test]
+fn warns_of_what_contradicts_the_recording() {
+    let same = "    image: registry.example/cart:1.2\n";
+    let none: &[&str] = &[];
+    let read_only = "    securityContext: {readOnlyRootFilesystem: true}\n";
+    let with_volume = format!("{read_only}    volumeMounts: [{{name: v, mountPath: /var/lib}}]\n");
+    let capabilities =
+        |lists: &str| format!("    securityContext: {{capabilities: {{{lists}}}}}\n");
+    for (spec, container, user_namespace, expected) in [
+        ("", same, false, none),
+        (
+            "",
+            "    image: cart:1.2\n",
+            false,
+            &["has the image \"cart:1.2\""],
+        ),
+        (
+            "",
+            "    image: registry.example/cart:2\n",
+            false,
+            &["was recorded"],
+        ),
+        ("  os: {name: windows}\n", same, false, &["for Windows"]),
+        ("  os: {name: linux}\n", same, false, none),
+        ("", read_only, false, &["changed files in /var/lib/x/"]),
+        ("", &with_volume, false, none),
+        (
+            "",
+            &capabilities("drop: [ALL], add: [CHOWN]"),
+            false,
+            &["drops CAP_SYS_TIME,"],
+        ),
+        (
+            "",
+            &capabilities("drop: [CAP_CHOWN], add: [CHOWN]"),
+            false,
+            &["drops CAP_CHOWN,"],
+        ),
+        (
+            "",
+            &capabilities("drop: [ALL], add: [CHOWN, SYS_TIME]"),
+            false,
+            none,
+        ),
+        ("  hostUsers: false\n", same, false, &["used CAP_SYS_TIME "]),
+        ("  hostUsers: false\n", same, true, none),
+        ("", same, true, &["recorded in a user namespace"]),
+    ] {
+        let warnings = contradictions(spec, container, user_namespace);
+        assert_eq!(
+            warnings.len(),
+            expected.len(),
+            "{spec}{container}{warnings:?}"
+        );
+        for (warning, part) in warnings.iter().zip(expected) {
+            assert!(warning.contains(part), "{part}: {warning}");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use syscalls::capability::Capability;
 
-use super::{find::ContainerMatch, shown};
+use super::{contradictions, find::ContainerMatch, shown};
 use crate::{
     parse::Node,
     profile::kubernetes::{ANNOTATION, Context},
@@ -71,6 +71,7 @@ pub(super) fn warnings(
         ));
     }
     capabilities(own(&["capabilities", "add"]), &name, context, &mut warnings);
+    warnings.extend(contradictions::warnings(pod, container, &name, context));
     warnings
 }
 

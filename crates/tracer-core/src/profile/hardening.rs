@@ -45,6 +45,19 @@ pub struct Hardening {
     /// Whether programs are executed under AppArmor profiles of their own, which the kernel refuses where
     /// no_new_privs is set.
     pub children: bool,
+    /// What a manifest may contradict.
+    pub recorded: RecordedContainer,
+}
+
+/// What is known of the containers of a recording.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordedContainer {
+    /// Their images, as they were asked for.
+    pub images: BTreeSet<String>,
+    /// Whether they had a user namespace; `None` when that is not known, or differs.
+    pub user_namespace: Option<bool>,
+    /// The directories in which files were changed, outside of /dev, /proc and /sys.
+    pub changed_directories: BTreeSet<FilePath>,
 }
 
 /// Most directories that are named.
@@ -58,6 +71,8 @@ impl Hardening {
         capabilities: Option<&Capabilities>,
     ) -> Self {
         let kinds = recording.kinds();
+        let containers = kinds.iter().filter_map(|kind| kind.container.as_ref());
+        let images = containers.filter_map(|it| it.image.clone()).collect();
         let security: Option<Vec<Security>> = kinds.into_iter().map(security).collect();
         let security = security.filter(|all| !all.is_empty());
         Self {
@@ -66,6 +81,11 @@ impl Hardening {
             read_only_root: read_only_root(recording, exec, security.as_deref()),
             complete: recording.coverage.complete,
             children: false,
+            recorded: RecordedContainer {
+                images,
+                user_namespace: user_namespace(security.as_deref()),
+                changed_directories: changed_directories(recording, exec),
+            },
         }
     }
 
@@ -100,8 +120,10 @@ fn no_new_privileges(
     let as_user = security.iter().all(|it| it.uid.is_some_and(|uid| uid != 0));
     let used_none = capabilities.is_some_and(|it| it.iter().next().is_none());
     if as_user && used_none {
-        return Setting::holds(
-            "it was started by a user other than root and used no capability, so no program that it executed gave it one",
+        // A set-user-ID program changes the user without a capability, and what only that user may do
+        // needs none.
+        return Setting::fails(
+            "the recording does not say whether a set-user-ID program is needed",
         );
     }
     Setting::fails(
@@ -140,20 +162,7 @@ fn read_only_root(
     {
         return Setting::fails("files were not observed");
     }
-    let written: BTreeSet<FilePath> = recording
-        .files
-        .iter()
-        .filter(|seen| seen.evidence.iter().any(|who| exec.counts(who.phase)))
-        .filter(|seen| changes(seen.what.access) && !is_elsewhere(&seen.what.path))
-        .map(|seen| {
-            let path = &seen.what.path;
-            if seen.what.more {
-                path.clone()
-            } else {
-                path.parent().unwrap_or_else(|| path.clone())
-            }
-        })
-        .collect();
+    let written = changed_directories(recording, exec);
     if written.is_empty() {
         return Setting::holds("it changed no file outside of /dev, /proc and /sys");
     }
@@ -169,6 +178,30 @@ fn read_only_root(
         "it changes files in {}: once there is a volume at each of them, it can be set",
         named.join(", ")
     ))
+}
+
+/// The directories in which a workload changed files.
+fn changed_directories(recording: &Recording, exec: ExecPolicy) -> BTreeSet<FilePath> {
+    recording
+        .files
+        .iter()
+        .filter(|seen| seen.evidence.iter().any(|who| exec.counts(who.phase)))
+        .filter(|seen| changes(seen.what.access) && !is_elsewhere(&seen.what.path))
+        .map(|seen| {
+            let path = &seen.what.path;
+            if seen.what.more {
+                path.clone()
+            } else {
+                path.parent().unwrap_or_else(|| path.clone())
+            }
+        })
+        .collect()
+}
+
+/// Whether all of them had a user namespace, or none.
+fn user_namespace(security: Option<&[Security]>) -> Option<bool> {
+    let settings: BTreeSet<_> = security?.iter().map(|it| it.user_namespace).collect();
+    settings.first().copied().filter(|_| settings.len() == 1)
 }
 
 fn changes(access: FileAccess) -> bool {
@@ -263,6 +296,33 @@ pub(crate) mod tests {
         let hardening = from_recording(&in_container(fixture::web(), root));
         assert!(!hardening.non_root.holds && !hardening.no_new_privileges.holds);
         assert!(hardening.read_only_root.holds);
+    }
+
+    #[test]
+    fn privileges_may_come_from_a_set_user_id_program() {
+        let user = Security {
+            uid: Some(1000),
+            no_new_privileges: Some(false),
+            ..Security::default()
+        };
+        let mut recording = in_container(fixture::empty(), user);
+        recording.providers.push(crate::recording::Provider {
+            kind: ObservationKind::Capabilities,
+            provider: crate::recording::Mechanism::SysEnterAndExit,
+            cannot_see: Vec::new(),
+        });
+        let options = crate::profile::apparmor::Options::default();
+        let all = std::slice::from_ref(&recording);
+        let profile = crate::profile::apparmor::AppArmorProfile::from_recordings(all, &options);
+        let none = Capabilities::needed_by(&profile.unwrap()).unwrap();
+        assert_eq!(none.iter().count(), 0);
+        let hardening = Hardening::from_recording(&recording, ExecPolicy::Probes, Some(&none));
+        let setting = hardening.no_new_privileges;
+        assert!(!setting.holds);
+        assert_eq!(
+            setting.reason,
+            "the recording does not say whether a set-user-ID program is needed"
+        );
     }
 
     #[test]

@@ -2,6 +2,10 @@
 //!
 //! systemd loads its filter just before it executes the program, and itself allows what that takes, so a
 //! profile for it has no window.
+//!
+//! The lists of a unit and of its drop-ins add up, and a list that begins as a deny-list stays one. So
+//! each list is reset by an empty assignment before it is set (systemd.exec(5);
+//! src/core/load-fragment.c, `config_parse_syscall_filter` and its neighbours).
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -12,7 +16,7 @@ use super::{
     seccomp::{ExecPolicy, SeccompProfile},
 };
 use crate::recording::{ObservationKind, Recording, plain_text::plain};
-use syscalls::{Abi, errno};
+use syscalls::{Abi, condition::Conditions, errno};
 
 /// The settings of a service.
 #[derive(Clone, Debug)]
@@ -62,8 +66,13 @@ impl Service<'_> {
         }
         text += "[Service]\n";
         let architectures: Vec<_> = self.seccomp.architectures().map(architecture).collect();
-        let _ = writeln!(text, "SystemCallArchitectures={}", architectures.join(" "));
-        // The first assignment makes it a list of what is allowed.
+        let _ = writeln!(
+            text,
+            "SystemCallArchitectures=\nSystemCallArchitectures={}",
+            architectures.join(" ")
+        );
+        // After the reset, the first assignment makes it a list of what is allowed.
+        text += "SystemCallFilter=\n";
         for line in lines(self.seccomp.rules().map(|(name, _)| name)) {
             let _ = writeln!(text, "SystemCallFilter={line}");
         }
@@ -74,25 +83,10 @@ impl Service<'_> {
         };
         let _ = writeln!(text, "SystemCallErrorNumber={error}");
         match self.capabilities {
-            Some(needed) => {
-                let names: Vec<_> = needed.names().map(|name| format!("CAP_{name}")).collect();
-                let _ = writeln!(text, "CapabilityBoundingSet={}", names.join(" "));
-            }
+            Some(needed) => text += &needed.bounding_set(),
             None => text += "# No CapabilityBoundingSet: capabilities were not observed.\n",
         }
-        match self.families.map(names) {
-            Some(Ok(names)) if names.is_empty() => text += "RestrictAddressFamilies=none\n",
-            Some(Ok(names)) => {
-                let _ = writeln!(text, "RestrictAddressFamilies={}", names.join(" "));
-            }
-            Some(Err(number)) => {
-                let _ = writeln!(
-                    text,
-                    "# No RestrictAddressFamilies: the family {number} has no name."
-                );
-            }
-            None => text += "# No RestrictAddressFamilies: sockets were not observed.\n",
-        }
+        text += &self.family_lines();
         let Setting { holds, reason } = &self.hardening.no_new_privileges;
         let reason = plain(reason);
         if *holds {
@@ -101,6 +95,43 @@ impl Service<'_> {
             let _ = writeln!(text, "# No NoNewPrivileges: {reason}.");
         }
         Rendering { text, omissions }
+    }
+
+    fn family_lines(&self) -> String {
+        let list = match self.allowed_families().as_ref().map(names) {
+            Some(Ok(names)) if names.is_empty() => "none".to_owned(),
+            Some(Ok(names)) => names.join(" "),
+            Some(Err(number)) => {
+                return format!("# No RestrictAddressFamilies: the family {number} has no name.\n");
+            }
+            None => {
+                return "# No RestrictAddressFamilies: sockets were not observed.\n".to_owned();
+            }
+        };
+        format!("RestrictAddressFamilies=\nRestrictAddressFamilies={list}\n")
+    }
+
+    /// The observed families, and those that the seccomp profile allows beside them: local sockets, and
+    /// IPv4 where IPv6 was seen or the other way round. A setting that is narrower than the profile would
+    /// deny what the profile was made to allow.
+    fn allowed_families(&self) -> Option<BTreeSet<u16>> {
+        const UNIX: u16 = 1;
+        const INET: [u16; 2] = [2, 10];
+        let mut families = self.families?.clone();
+        let Some(rule) = self.seccomp.rule("socket") else {
+            return Some(families);
+        };
+        if let Some(only) = rule.only() {
+            let family = only.keys().flat_map(Conditions::iter);
+            let family = family.filter(|condition| condition.index == 0);
+            families.extend(family.filter_map(|condition| u16::try_from(condition.value).ok()));
+        } else {
+            families.insert(UNIX);
+            if INET.iter().any(|family| families.contains(family)) {
+                families.extend(INET);
+            }
+        }
+        Some(families)
     }
 
     fn omissions(&self) -> Vec<Omission> {
@@ -180,4 +211,75 @@ fn names(families: &BTreeSet<u16>) -> Result<Vec<String>, u16> {
             },
         )
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        profile::{
+            apparmor::fixture::{self as files, seen},
+            seccomp::{Options, fixture},
+        },
+        recording::{Arguments, Combination, Phase, SocketOperation, SocketUse},
+    };
+
+    const SOCKET: u32 = 41;
+
+    /// The line that restricts families, for a program that made a stream socket of each of these.
+    fn restriction(made: &[u16]) -> String {
+        let path = fixture::path("/bin/web");
+        let calls: &[_] = &[
+            (Abi::X86_64, 0, Phase::Run, path.clone()),
+            (Abi::X86_64, SOCKET, Phase::Run, path.clone()),
+        ];
+        let made_any = usize::from(!made.is_empty());
+        let mut recording = fixture::recording(&calls[..=made_any]);
+        let combination = |family: &u16| Combination {
+            phase: Phase::Run,
+            values: vec![u64::from(*family), 1, 0],
+            executables: [path.clone()].into(),
+        };
+        if let Some(socket) = recording.syscalls.iter_mut().find(|it| it.nr == SOCKET) {
+            socket.arguments = Some(Arguments {
+                indices: vec![0, 1, 2],
+                seen: made.iter().map(combination).collect(),
+                cut: [].into(),
+            });
+        }
+        recording.providers = files::empty().providers;
+        recording.sockets = made
+            .iter()
+            .map(|family| {
+                let socket = SocketUse {
+                    family: *family,
+                    kind: 1,
+                    protocol: 0,
+                    operation: SocketOperation::Create,
+                    address: None,
+                    more: false,
+                };
+                seen(socket, Phase::Run, "/bin/web")
+            })
+            .collect();
+        let all = std::slice::from_ref(&recording);
+        let seccomp = SeccompProfile::from_recordings(all, &Options::default()).unwrap();
+        let families = families(&recording, ExecPolicy::default());
+        let service = Service {
+            workload: "web",
+            seccomp: &seccomp,
+            families: families.as_ref(),
+            capabilities: None,
+            hardening: &Hardening::from_recording(&recording, ExecPolicy::default(), None),
+        };
+        service.family_lines()
+    }
+
+    #[test]
+    fn families_are_those_of_the_seccomp_profile() {
+        let lines = |list| format!("RestrictAddressFamilies=\nRestrictAddressFamilies={list}\n");
+        assert_eq!(restriction(&[]), lines("none"));
+        assert_eq!(restriction(&[2]), lines("AF_UNIX AF_INET AF_INET6"));
+        assert_eq!(restriction(&[17]), lines("AF_UNIX AF_PACKET"));
+    }
 }

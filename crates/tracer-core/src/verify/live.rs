@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::by;
+use super::{
+    by,
+    intended::{CloneFlags, IntendedRefusal, Kernels, falls_back},
+};
 use crate::{
     profile::seccomp::evaluate::Filter,
     recording::{Blocked, Executable, FirstSeen, Recording, SyscallId, plain_text},
 };
-use syscalls::{Abi, arguments::recorded};
+use syscalls::{Abi, arguments::recorded, errno};
 
 /// All that was denied so far.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +48,26 @@ pub struct Denied {
     pub by: Option<String>,
 }
 
+/// What a command was not let do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LiveReport {
+    /// What it was denied.
+    pub denied: Vec<Denied>,
+    /// What returned ENOSYS, upon which its callers went on: no denials.
+    pub answered: Vec<AnsweredLive>,
+}
+
+/// A call that returned ENOSYS, and why that is no denial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AnsweredLive {
+    /// The call.
+    #[serde(flatten)]
+    pub denied: Denied,
+    /// Why it is no denial.
+    #[serde(flatten)]
+    pub why: IntendedRefusal,
+}
+
 impl Denials {
     /// Adds one; returns it when it is the first of its kind.
     pub fn add(
@@ -76,7 +99,18 @@ impl Denials {
     }
 
     /// Everything, with what only the recording's marks tell.
-    pub fn finish(mut self, recording: &Recording, filter: &Filter) -> Vec<Denied> {
+    pub fn finish(self, recording: &Recording, filter: &Filter) -> LiveReport {
+        let mut report = LiveReport::default();
+        for denied in self.all(recording, filter) {
+            match denied.intended(recording, filter) {
+                Some(why) => report.answered.push(AnsweredLive { denied, why }),
+                None => report.denied.push(denied),
+            }
+        }
+        report
+    }
+
+    fn all(mut self, recording: &Recording, filter: &Filter) -> Vec<Denied> {
         let mut all = Vec::new();
         for syscall in &recording.syscalls {
             for evidence in &syscall.evidence {
@@ -145,6 +179,46 @@ fn given(call: SyscallId, args: [u64; 6]) -> String {
 }
 
 impl Denied {
+    fn call(&self) -> SyscallId {
+        SyscallId {
+            abi: self.abi,
+            nr: self.nr,
+        }
+    }
+
+    fn saw_enosys(&self) -> bool {
+        matches!(self.saw, Blocked::Errno(number) if u32::from(number) == errno::ENOSYS)
+    }
+
+    /// Whether it looks like an intended refusal, before it is known what its caller does next.
+    pub fn may_fall_back(&self, filter: &Filter) -> bool {
+        self.saw_enosys()
+            && (self.abi.syscall_name(self.nr).is_none()
+                || falls_back(self.call(), CloneFlags::EnoughForClone, filter).is_some())
+    }
+
+    /// Why it is no denial, if it is none. Of clone3 it has to be seen that its caller made do with clone:
+    /// its flags are behind a pointer.
+    fn intended(&self, recording: &Recording, filter: &Filter) -> Option<IntendedRefusal> {
+        if !self.saw_enosys() {
+            return None;
+        }
+        if let Some(why) = Kernels::of(recording).lacks(self.call()) {
+            return Some(why);
+        }
+        let why = falls_back(self.call(), CloneFlags::EnoughForClone, filter)?;
+        let went_on = self.call != "clone3" || self.called(recording, "clone");
+        went_on.then_some(why)
+    }
+
+    /// Whether the same executable made another call, unhindered.
+    fn called(&self, recording: &Recording, name: &str) -> bool {
+        let made = recording.syscalls.iter();
+        let made = made.filter(|it| it.abi == self.abi && it.abi.syscall_name(it.nr) == Some(name));
+        made.flat_map(|it| &it.evidence)
+            .any(|it| it.executable == self.executable && it.blocked.is_none())
+    }
+
     /// In a sentence.
     pub fn describe(&self) -> String {
         let mut text = format!(
@@ -205,7 +279,7 @@ mod tests {
             denials.add(call, path("/bin/web"), saw, seen(args), &filter())
         };
         assert!(add([1; 6]).is_some() && add([0; 6]).is_none());
-        let all = denials.finish(&recording(&[]), &filter());
+        let all = denials.finish(&recording(&[]), &filter()).denied;
         assert_eq!(all[0].times, 1);
     }
 
@@ -246,9 +320,36 @@ mod tests {
             syscall.evidence[0].blocked = (syscall.nr != 0).then_some(Blocked::Errno(1));
             syscall.evidence[0].first = None;
         }
-        let all = denials.finish(&recording, &filter());
+        let all = denials.finish(&recording, &filter()).denied;
         let told: Vec<_> = all.iter().map(|it| (it.call.as_str(), it.times)).collect();
         assert_eq!(told, [("mkdir", 1), ("prctl", 3)]);
         assert_eq!(all[0].describe(), "mkdir (x86_64): EPERM; /bin/web");
+    }
+
+    #[test]
+    fn clone3_is_a_denial_unless_its_caller_made_do_with_clone() {
+        const CLONE3: u32 = 435;
+        let host = Host {
+            native: Abi::X86_64,
+            runtime: OciRuntime::Runc,
+            libseccomp: Libseccomp::Newest,
+        };
+        let json = r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["clone3"],"action":"SCMP_ACT_ERRNO","errnoRet":38}]}"#;
+        let filter = Filter::new(&OciSeccomp::from_json(json).unwrap(), host).unwrap();
+        let answered = |seen: &[(u32, &str)]| {
+            let seen: Vec<_> = seen
+                .iter()
+                .map(|(nr, by)| (Abi::X86_64, *nr, Phase::Run, path(by)))
+                .collect();
+            let mut recording = recording(&seen);
+            for syscall in recording.syscalls.iter_mut().filter(|it| it.nr == CLONE3) {
+                syscall.evidence[0].blocked = Some(Blocked::Errno(38));
+            }
+            let report = Denials::default().finish(&recording, &filter);
+            (report.denied.len(), report.answered.len())
+        };
+        assert_eq!(answered(&[(CLONE3, "/bin/web"), (56, "/bin/web")]), (0, 1));
+        assert_eq!(answered(&[(CLONE3, "/bin/web"), (56, "/bin/sh")]), (1, 0));
+        assert_eq!(answered(&[(CLONE3, "/bin/web")]), (1, 0));
     }
 }

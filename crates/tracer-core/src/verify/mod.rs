@@ -5,6 +5,7 @@
 //! arguments that was recorded, and where none are recorded with those of the first time. What a profile
 //! asks of a register that nobody wrote down is undecided, never fine.
 
+mod intended;
 mod live;
 mod registers;
 mod runtime_init;
@@ -14,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-pub use live::{Denials, Denied};
+pub use intended::{Answered, IntendedRefusal};
+pub use live::{AnsweredLive, Denials, Denied, LiveReport};
 
 use crate::{
     profile::seccomp::{
@@ -96,6 +98,8 @@ pub struct RecordingResult {
     pub instances: usize,
     /// What would be denied, and what cannot be told.
     pub findings: Vec<Finding>,
+    /// What would return ENOSYS as on a kernel without the call, upon which its callers go on: no denial.
+    pub answered: Vec<Answered>,
     /// What a filter stopped while it was recorded: it does not count, since the workload ran without it.
     pub stopped: Vec<Stopped>,
     /// Combinations of arguments that are decided only if the upper half of an `int` is as compilers leave

@@ -15,6 +15,8 @@ pub(super) struct KnownRegisters {
     pub(super) phase: Phase,
     /// By the manuals' names, or as numbers; `None`: nothing is known.
     pub(super) words: Option<String>,
+    /// The values of the arguments that are recorded, behind a pointer or not.
+    pub(super) values: Option<Vec<u64>>,
     /// More than one where the upper half of an `int` may be either of two.
     registers: Vec<[Register; 6]>,
     /// Without what is only supposed of that half: that it is as compilers leave it.
@@ -27,6 +29,7 @@ impl KnownRegisters {
         Self {
             phase,
             words: None,
+            values: None,
             registers: vec![[Register::default(); 6]],
             certain: [Register::default(); 6],
         }
@@ -38,6 +41,7 @@ impl KnownRegisters {
         Self {
             phase,
             words: Some(args_in_words.join(", ")),
+            values: None,
             registers: vec![args.map(Register::whole)],
             certain: args.map(Register::whole),
         }
@@ -47,6 +51,7 @@ impl KnownRegisters {
     fn values(phase: Phase, recorded: &RecordedArguments, values: &[u64]) -> Self {
         let mut given = Self {
             words: Some(recorded.describe(values)),
+            values: Some(values.to_vec()),
             ..Self::unknown(phase)
         };
         if recorded.behind_pointer {

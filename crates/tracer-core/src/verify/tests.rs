@@ -82,8 +82,7 @@ const SOCKET: u32 = 41;
 
 #[test]
 fn profile_allows_its_own_recording() {
-    let mut recording = mixed();
-    recording.syscalls.retain(|it| it.nr != 999);
+    let recording = mixed();
     let options = Options::default();
     let made = SeccompProfile::from_recordings(std::slice::from_ref(&recording), &options);
     let report = ask(
@@ -292,4 +291,94 @@ fn profile_refused_by_a_runtime_starts_nothing() {
     let refused = report.starts.iter().filter(|it| it.refused.is_some());
     assert_eq!(refused.count(), 2, "runc with both settings");
     assert!(report.denies());
+}
+
+const CLONE3: u32 = 435;
+const THREAD: u64 = 0x3d_0f00;
+
+/// Calls that are answered rather than denied, and why.
+fn answered(report: &Report) -> Vec<(String, String)> {
+    let answered = report.recordings[0].answered.iter();
+    answered
+        .map(|it| (it.call.clone(), it.why.to_string()))
+        .collect()
+}
+
+#[test]
+fn own_profile_of_a_program_with_threads_denies_nothing() {
+    let mut recording = web(&[(0, Phase::Run), (CLONE3, Phase::Run)]);
+    given(&mut recording, CLONE3, &[0], &[&[THREAD]]);
+    let all = std::slice::from_ref(&recording);
+    let made = SeccompProfile::from_recordings(all, &Options::default()).unwrap();
+    assert!(made.rule("clone3").is_none());
+    let profile = OciSeccomp::from(&made);
+    let report = ask(&profile, &recording, RuntimeSelection::All);
+    assert!(!report.denies() && !report.is_undecided(), "{report:?}");
+    let expected = ("clone3".to_owned(), "callers fall back to clone".to_owned());
+    assert_eq!(answered(&report), [expected]);
+    // Under the same profile a namespace could not be made by clone.
+    given(&mut recording, CLONE3, &[0], &[&[THREAD], &[0x1000_0000]]);
+    let report = ask(&profile, &recording, RuntimeSelection::None);
+    assert_eq!(answered(&report).len(), 1);
+    let denied = found(&report);
+    assert_eq!(denied.len(), 1);
+    assert_eq!((denied[0].0, denied[0].1), ("clone3", Answer::Denied));
+    assert!(report.denies());
+}
+
+#[test]
+fn clone3_is_denied_where_clone_cannot_do_it() {
+    let enosys = r#",{"names":["clone3","openat2"],"action":"SCMP_ACT_ERRNO","errnoRet":38}"#;
+    let profile = allowing(r#""read","clone""#, enosys);
+    let mut recording = web(&[(CLONE3, Phase::Run), (437, Phase::Run)]);
+    // CLONE_INTO_CGROUP.
+    given(&mut recording, CLONE3, &[0], &[&[0x2_0000_0000]]);
+    let report = ask(&profile, &recording, RuntimeSelection::None);
+    let denied: Vec<_> = found(&report).iter().map(|it| it.0).collect();
+    // openat is not allowed either.
+    assert_eq!(denied, ["clone3", "openat2"]);
+    // With which flags it was called is not known.
+    recording.syscalls[0].arguments = None;
+    let report = ask(&profile, &recording, RuntimeSelection::None);
+    assert!(answered(&report).is_empty() && report.denies());
+}
+
+#[test]
+fn call_that_the_kernel_lacks_is_not_denied() {
+    const FCHMODAT2: u32 = 452;
+    let profile = profile(
+        r#"{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":38,"architectures":["SCMP_ARCH_X86_64"],"syscalls":[{"names":["read"],"action":"SCMP_ACT_ALLOW"}]}"#,
+    );
+    let mut recording = web(&[(0, Phase::Run), (FCHMODAT2, Phase::Run), (999, Phase::Run)]);
+    let calls = |recording: &Recording| {
+        let report = ask(&profile, recording, RuntimeSelection::None);
+        let calls: Vec<_> = answered(&report).into_iter().map(|it| it.0).collect();
+        (calls, report.denies())
+    };
+    recording.host.kernel = "6.1.0-18-amd64".to_owned();
+    let both = vec!["fchmodat2".to_owned(), "number 999".to_owned()];
+    assert_eq!(calls(&recording), (both, false));
+    recording.host.kernel = "6.6.3".to_owned();
+    assert_eq!(calls(&recording), (vec!["number 999".to_owned()], true));
+    // A kernel that may have more calls than are known here, or than its version has.
+    for release in ["99.1.0", "4.18.0-553.el8.x86_64", "unknown"] {
+        recording.host.kernel = release.to_owned();
+        assert_eq!(calls(&recording), (vec![], true), "{release}");
+    }
+}
+
+/// Recordings of real servers; redis and python-web start threads by clone3.
+#[test]
+fn profiles_of_the_examples_deny_their_own_recordings_nothing() {
+    let mut threads = 0;
+    for name in ["nginx", "postgresql", "python-web", "redis"] {
+        let example = format!("{}/../../examples/{name}", env!("CARGO_MANIFEST_DIR"));
+        let recording = std::fs::read(format!("{example}/recording.json")).unwrap();
+        let recording = crate::recording::json::parse(&recording).unwrap();
+        let seccomp = std::fs::read_to_string(format!("{example}/seccomp.json")).unwrap();
+        let report = ask(&profile(&seccomp), &recording, RuntimeSelection::All);
+        assert!(!report.denies(), "{name}: {:?}", found(&report));
+        threads += answered(&report).len();
+    }
+    assert_eq!(threads, 2);
 }

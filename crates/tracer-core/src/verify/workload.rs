@@ -2,16 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Answer, Finding, Outcome, RecordingResult, Stopped, answer, outcomes, registers};
+use super::{
+    Answer, Answered, Finding, IntendedRefusal, Outcome, RecordingResult, Stopped, answer,
+    intended::Kernels, outcomes, registers,
+};
 use crate::{
     profile::seccomp::evaluate::{Filter, Host},
-    recording::{EvidenceSummary, Phase, Recording, Syscall},
+    recording::{EvidenceSummary, Phase, Recording, Syscall, SyscallId},
 };
 use syscalls::Abi;
 
-/// What is the same of several combinations: answer, outcomes, what it depends on, runtimes.
+/// What is the same of several combinations: answer, why a refusal is intended, outcomes, what it depends
+/// on, runtimes.
 type Same = (
     Answer,
+    Option<IntendedRefusal>,
     Vec<Outcome>,
     BTreeSet<usize>,
     BTreeSet<&'static str>,
@@ -34,6 +39,7 @@ pub(super) fn verify(
         complete: recording.coverage.complete,
         instances: recording.runs(),
         findings: Vec::new(),
+        answered: Vec::new(),
         stopped: Vec::new(),
         assumed: 0,
     };
@@ -57,6 +63,9 @@ pub(super) fn verify(
         .findings
         .sort_by(|a, b| (a.answer, &a.call, a.abi).cmp(&(b.answer, &b.call, b.abi)));
     of_recording
+        .answered
+        .sort_by(|a, b| (&a.call, a.abi).cmp(&(&b.call, b.abi)));
+    of_recording
 }
 
 fn of_call(
@@ -67,6 +76,7 @@ fn of_call(
     counts: impl Fn(Phase) -> bool + Copy,
 ) {
     let call = syscall.call();
+    let kernels = Kernels::of(recording);
     let is_told = |it: &registers::KnownRegisters| {
         filters
             .iter()
@@ -77,7 +87,13 @@ fn of_call(
         let mut by_outcome: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
         for (host, filter) in filters.iter().copied() {
             let possible = given.possible_verdicts(filter, call);
-            let key = (answer(&possible), outcomes(&possible), possible.depends_on);
+            let intended = kernels.intended(call, given.values.as_deref(), &possible, filter);
+            let key = (
+                answer(&possible),
+                intended,
+                outcomes(&possible),
+                possible.depends_on,
+            );
             by_outcome
                 .entry(key)
                 .or_default()
@@ -92,11 +108,11 @@ fn of_call(
         let mut on_all = filters.iter();
         let certain = on_all.all(|(_, filter)| given.is_certain(filter, call));
         of_recording.assumed += usize::from(!certain);
-        for ((answer, outcomes, depends_on), runtimes) in by_outcome {
+        for ((answer, intended, outcomes, depends_on), runtimes) in by_outcome {
             if answer == Answer::Allowed {
                 continue;
             }
-            let same = (answer, outcomes, depends_on, runtimes);
+            let same = (answer, intended, outcomes, depends_on, runtimes);
             let (words, phases) = joined.entry(same).or_default();
             if let Some(text) = &given.words
                 && looked_at
@@ -107,21 +123,47 @@ fn of_call(
             phases.insert(given.phase);
         }
     }
-    for ((answer, outcomes, depends_on, runtimes), (given, phases)) in joined {
-        let evidence = EvidenceSummary::from_syscall(recording, syscall).into_iter();
-        of_recording.findings.push(Finding {
-            call: label(syscall),
-            abi: syscall.abi,
-            nr: syscall.nr,
+    for (same, (given, phases)) in joined {
+        add(of_recording, recording, syscall, same, given, &phases);
+    }
+}
+
+/// Adds what happens to some combinations of a call's arguments.
+fn add(
+    of_recording: &mut RecordingResult,
+    recording: &Recording,
+    syscall: &Syscall,
+    (answer, intended, outcomes, depends_on, runtimes): Same,
+    given: Vec<String>,
+    phases: &BTreeSet<Phase>,
+) {
+    let evidence = EvidenceSummary::from_syscall(recording, syscall).into_iter();
+    let evidence = evidence
+        .filter(|it| it.blocked.is_none() && phases.contains(&it.phase))
+        .collect();
+    let call = label(syscall);
+    let SyscallId { abi, nr } = syscall.call();
+    match intended {
+        Some(why) => of_recording.answered.push(Answered {
+            call,
+            abi,
+            nr,
+            given,
+            why,
+            runtimes,
+            evidence,
+        }),
+        None => of_recording.findings.push(Finding {
+            call,
+            abi,
+            nr,
             given,
             answer,
             outcomes,
             depends_on,
             runtimes,
-            evidence: evidence
-                .filter(|it| it.blocked.is_none() && phases.contains(&it.phase))
-                .collect(),
-        });
+            evidence,
+        }),
     }
 }
 

@@ -148,26 +148,33 @@ fn starts(filter: &Filter, native: Abi) -> anyhow::Result<()> {
 
 /// Tells what the filter stopped, in the end.
 fn were_denied(args: &Args, told: DenialCollector, recording: &Recording) -> anyhow::Result<bool> {
-    let denied = told.denials.finish(recording, &told.filter);
+    let report = told.denials.finish(recording, &told.filter);
     if let Some(file) = &args.report {
         let text = match args.format {
-            Format::Json => serde_json::to_string_pretty(&denied)? + "\n",
-            Format::Text => tracer_report::denials(&denied, &told.what),
+            Format::Json => serde_json::to_string_pretty(&report)? + "\n",
+            Format::Text => tracer_report::denials(&report, &told.what),
         };
         write(file, &text)?;
     }
     if !args.quiet {
-        for line in tracer_report::denials(&denied, &told.what)
+        for line in tracer_report::denials(&report, &told.what)
             .lines()
             .filter(|it| !it.is_empty())
         {
             say!("{line}");
         }
-        if recording.coverage.losses.events > 0 && !denied.is_empty() {
+        if recording.coverage.losses.events > 0 && !report.denied.is_empty() {
             say!("not every event found room: the numbers are lower bounds");
         }
     }
-    Ok(!denied.is_empty())
+    if args.quiet {
+        // Denials are told whatever --quiet says, and these were not told at once.
+        let late = report.denied.iter();
+        for denied in late.filter(|it| it.may_fall_back(&told.filter)) {
+            say!("denied: {}", denied.describe());
+        }
+    }
+    Ok(!report.denied.is_empty())
 }
 
 /// Tells what the filter would have stopped.
@@ -249,7 +256,10 @@ impl ProgressListener for DenialCollector {
         } = denial;
         let first = self.denials.add(call, executable, saw, seen, &self.filter);
         if let Some(first) = first {
-            say!("denied: {}", Denied::describe(&first));
+            // Whether its caller falls back is known in the end only.
+            if !first.may_fall_back(&self.filter) {
+                say!("denied: {}", Denied::describe(&first));
+            }
         }
     }
 }

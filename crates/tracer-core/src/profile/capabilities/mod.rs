@@ -90,7 +90,7 @@ mod tests {
         );
         assert_eq!(
             two.to_systemd(),
-            "[Service]\nCapabilityBoundingSet=CAP_SETUID CAP_NET_BIND_SERVICE\n"
+            "[Service]\nCapabilityBoundingSet=\nCapabilityBoundingSet=CAP_SETUID CAP_NET_BIND_SERVICE\n"
         );
     }
 

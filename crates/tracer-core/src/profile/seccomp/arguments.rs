@@ -166,8 +166,7 @@ pub(super) fn prefer_clone(
             .filter(|it| phases.contains(&it.phase));
         flags.extend(seen.filter_map(|combination| combination.values.first().copied()));
     }
-    let needs_clone3 = |flags: &u64| flags & !(OF_CLONE | OPTIONAL_SYSCALLS) != 0;
-    if flags.iter().any(needs_clone3) {
+    if flags.iter().any(|flags| flags_for_clone(*flags).is_none()) {
         clone3.add_unrestricted_reason("it was given flags that clone does not take, such as CLONE_INTO_CGROUP or CLONE_NEWTIME");
         return None;
     }
@@ -182,6 +181,16 @@ pub(super) fn prefer_clone(
         clone.allow_only(Layer::Fallback, it.conditions, it.when);
     }
     Some(replaced_clone3)
+}
+
+/// The flags that a caller of clone3 gives to clone when it falls back, the exit signal not among them;
+/// `None`: clone cannot do what it asked for.
+pub(crate) const fn flags_for_clone(flags: u64) -> Option<u64> {
+    if flags & !(OF_CLONE | OPTIONAL_SYSCALLS) == 0 {
+        Some(flags & OF_CLONE)
+    } else {
+        None
+    }
 }
 
 /// What clone is allowed for when it makes no namespace.

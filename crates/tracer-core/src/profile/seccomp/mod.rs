@@ -22,6 +22,7 @@ mod translation;
 #[cfg(test)]
 mod translation_tests;
 
+pub(crate) use arguments::flags_for_clone;
 pub use error::Error;
 pub use fallback::FallbackPolicy;
 pub(crate) use model::MULTIPLEXERS;
