@@ -242,6 +242,7 @@ fn print(args: &Args, inputs: &[Input], report: &Report) -> anyhow::Result<()> {
     for malformed in &report.malformed {
         say!("{}", plain(&malformed.to_string()));
     }
+    passed_over(&report.unrecognized);
     let text = match args.format {
         Format::Text => {
             let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -256,6 +257,19 @@ fn print(args: &Args, inputs: &[Input], report: &Report) -> anyhow::Result<()> {
         say!("{}", output::summary(report));
     }
     Ok(())
+}
+
+/// Says which files of folders were not audited, and why.
+fn passed_over(files: &[ParseError]) {
+    const MAX_SHOWN: usize = 20;
+    for file in files.iter().take(MAX_SHOWN) {
+        say!("passed over {}", plain(&file.to_string()));
+    }
+    match files.len().saturating_sub(MAX_SHOWN) {
+        0 => {}
+        1 => say!("passed over 1 more file"),
+        more => say!("passed over {more} more files"),
+    }
 }
 
 fn explain(id: &str) -> Result<Exit, Failure> {

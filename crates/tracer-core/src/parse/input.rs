@@ -62,6 +62,14 @@ impl ParseError {
         self
     }
 
+    /// The same of a text that has actions of Go's templates.
+    #[must_use]
+    pub(super) fn of_template(mut self) -> Self {
+        self.what =
+            "not valid YAML here (unrendered Helm template?); run helm template first".to_owned();
+        self
+    }
+
     /// The same of a text that is the value of a key in a file.
     pub(super) fn within(self, outer: &Input, key: &str, at: usize) -> Self {
         let what = match self.position {
