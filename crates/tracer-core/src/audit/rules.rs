@@ -313,6 +313,10 @@ rules! {
         "The profile does not say which ABI it was written for.",
         "Without abi the parser takes its own default, which may be of an older kernel: rules of newer kinds are then not enforced.",
         "Begin with `abi <abi/3.0>,` or the version that the profile was written for.";
+    APPARMOR_NOT_UNDERSTOOD = "apparmor-not-understood", AppArmor, Medium,
+        "A rule was not understood.",
+        "It is none of the rules of apparmor.d(5) that tracer knows, so nothing was audited in it. It may be a mistake, or of a newer version of AppArmor.",
+        "Check the file with apparmor_parser --skip-kernel-load --skip-cache, and read the rule yourself.";
     APPARMOR_PROC_SYS = "apparmor-proc-sys", AppArmor, High,
         "Files in /proc or /sys can be written.",
         "Writable files there change the kernel or other processes: /proc/sys/kernel/core_pattern and /proc/sysrq-trigger have been ways out of containers.",

@@ -154,7 +154,7 @@ fn embedded(input: &Input, object: &Node) -> Result<Vec<Subject>, ParseError> {
             continue;
         };
         let is_seccomp = text.contains("defaultAction") && text.contains("SCMP_ACT_");
-        let is_apparmor = apparmor::is_text(text) && text.contains('{');
+        let is_apparmor = apparmor::is_text(text) && apparmor::has_profile(text);
         if !(is_seccomp || is_apparmor) {
             continue;
         }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::parse::{
     AppArmor, Form,
-    apparmor::{Rule, Statement},
+    apparmor::{Rule, Statement, is_known},
 };
 
 pub(in super::super) fn check(read: &AppArmor, out: &mut Findings<'_>) {
@@ -15,6 +15,7 @@ pub(in super::super) fn check(read: &AppArmor, out: &mut Findings<'_>) {
     if let Some(object) = &read.object {
         legacy::old_resource(object, out);
     }
+    not_understood(read, out);
     for rule in &rules {
         blanket(rule, out);
         unconfined_exec(rule, out);
@@ -47,6 +48,18 @@ pub(in super::super) fn check(read: &AppArmor, out: &mut Findings<'_>) {
                 format!("this takes back `{}`", other.statement.words.join(" ")),
             );
         }
+    }
+}
+
+fn not_understood(read: &AppArmor, out: &mut Findings<'_>) {
+    for statement in read.statements.iter().filter(|it| !is_known(it)) {
+        let text = statement.words.join(" ");
+        let message = format!("`{text}` was not understood, and not audited");
+        out.add(
+            &rules::APPARMOR_NOT_UNDERSTOOD,
+            statement.span.clone(),
+            message,
+        );
     }
 }
 
