@@ -133,8 +133,18 @@ fn of_object(input: &Input, node: &Node, all: &[&Node]) -> Result<Vec<Subject>, 
         // A config.json of the runtime-spec.
         None if node.get("ociVersion").is_some() => match node.at(&["linux", "seccomp"]) {
             Some(seccomp) => Ok(vec![boxed(seccomp::plain(input, seccomp, None)?)]),
+            // Items of an API server's list have neither apiVersion nor kind.
+            None if node.get("metadata").is_some() => {
+                let pods = pods::of(node).into_iter().map(|pod| Manifest { pod });
+                Ok(pods.map(Subject::Manifest).collect())
+            }
             None => Ok(Vec::new()),
         },
+        // Items of an API server's list have neither apiVersion nor kind.
+        None if node.get("metadata").is_some() => {
+            let pods = pods::of(node).into_iter().map(|pod| Manifest { pod });
+            Ok(pods.map(Subject::Manifest).collect())
+        }
         None => Ok(Vec::new()),
     }
 }

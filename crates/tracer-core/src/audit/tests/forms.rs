@@ -218,6 +218,9 @@ fn containers_of_workflows_and_tasks_are_read() {
         "- apiVersion: v1\n  kind: PodTemplate\n  template",
     );
     assert_eq!(privileged(&list), expected(6, "c"));
+    // As the API server sends it.
+    let raw = "apiVersion: v1\nkind: PodList\nitems:\n- metadata: {name: a}\n  spec: {containers: [{name: c, securityContext: {privileged: true}}]}\n";
+    assert_eq!(privileged(raw), expected(5, "c"));
     let knative = "apiVersion: serving.knative.dev/v1\nkind: Service\nspec:\n  template:\n    spec: {containers: [{name: k, securityContext: {privileged: true}}]}\n";
     assert_eq!(privileged(knative), expected(5, "k"));
 }
