@@ -80,6 +80,10 @@ fn other_programs_files_are_not_apparmor() {
         let error = error(text);
         assert!(error.contains("not an AppArmor profile"), "{text}: {error}");
     }
+    assert_eq!(
+        error("include x.local\nnet none\n"),
+        "f:1:1: not an AppArmor profile: there is no profile in it, and `include x.local` is no rule of AppArmor"
+    );
     // Nor is a server's configuration in a ConfigMap.
     let map = "apiVersion: v1\nkind: ConfigMap\ndata:\n  nginx.conf: |\n    include mime.types;\n    events {\n      x 1;\n    }\n";
     assert!(error(map).contains("ConfigMap (v1) has no pod template"));
@@ -111,6 +115,10 @@ fn missing_commas_and_braces_are_errors() {
         (
             "profile a {\n  network inet\n  /b w,\n}\n",
             "f:2:15: there is no comma",
+        ),
+        (
+            "profile a {\n  /a r\n  profile b {\n  }\n}\n",
+            "f:2:7: there is no comma",
         ),
         (
             "profile a {\n  /a r,\n",

@@ -113,9 +113,10 @@ pub(super) fn check(input: &Input, reader: &Reader<'_>) -> Result<(), ParseError
         // A part that others include has rules alone.
         for statement in statements {
             if !is_part(input, statement) {
-                let first = statement.words.first().map_or("", String::as_str);
+                let text = input.text().get(statement.span.clone());
+                let line = text.and_then(|it| it.lines().next()).unwrap_or_default();
                 let what = format!(
-                    "not an AppArmor profile: there is no profile in it, and {first:?} begins no rule"
+                    "not an AppArmor profile: there is no profile in it, and `{line}` is no rule of AppArmor"
                 );
                 return Err(input.malformed(statement.span.start, what));
             }
@@ -161,7 +162,8 @@ fn comma(input: &Input, statement: &Statement, end: End) -> Result<(), ParseErro
         let what = "there is no comma at the end of this rule (read as AppArmor text)";
         Err(input.malformed(at, what))
     };
-    if !is_known(statement)
+    // The head of a child profile may come behind it.
+    if (statement.is_head || !is_known(statement))
         && let Some(at) = line_without_comma(input, statement)
     {
         return missing(at);
