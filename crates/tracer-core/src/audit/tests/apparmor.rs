@@ -117,6 +117,10 @@ fn missing_commas_and_braces_are_errors() {
             "f:2:15: there is no comma",
         ),
         (
+            "profile a {\n  unix\n\n  capability chown,\n}\n",
+            "f:2:7: there is no comma",
+        ),
+        (
             "profile a {\n  /a r\n  profile b {\n  }\n}\n",
             "f:2:7: there is no comma",
         ),
@@ -145,4 +149,22 @@ fn rules_that_are_not_understood_are_reported() {
     );
     let good = "abi <abi/4.0>,\n@{x}=a\nprofile a {,/usr}/bin/a flags=(attach_disconnected) { # b\n  include if exists <local/a>\n  {,/usr}/bin/x r,\n  deny {,/usr}/bin/y w,\n  /z r,# c\n  owner link /a -> /b,\n  /c Px -> other,\n  dbus send\n    bus=system\n    path=/a,\n  set rlimit nofile <= 7,\n  mount options=(ro bind) /a -> /b,\n  change_profile /a -> b,\n  signal (send) peer=x,\n  audit {\n    /q r,\n  }\n}\n";
     assert_eq!(apparmor(good), []);
+}
+
+/// Each of these took time that grew with the square of its length, in some version.
+#[test]
+fn long_statements_take_linear_time() {
+    let lines = 50_000;
+    for text in [
+        format!("profile a {{\n  @{{{}", "\n".repeat(lines)),
+        format!("profile a {{\n  fence{}", "\n  x".repeat(lines)),
+        format!(
+            "profile a {{\n  ${}{}",
+            "a".repeat(lines),
+            "\n".repeat(lines)
+        ),
+        format!("profile a {{\n{}", "{\n".repeat(lines)),
+    ] {
+        assert!(!error(&text).is_empty());
+    }
 }

@@ -38,6 +38,9 @@ const WITHOUT_PATHS: [&str; 8] = [
     "ptrace", "signal", "dbus", "unix", "set", "userns", "io_uring", "all",
 ];
 
+/// In how many lines of a statement a rule is looked for that lacks its comma.
+const MAX_RULE_LINES: usize = 16;
+
 /// Whether a statement is a rule or a head that is understood. What it says may be wrong all the same:
 /// apparmor_parser says so.
 pub(crate) fn is_known(statement: &Statement) -> bool {
@@ -56,13 +59,18 @@ pub(crate) fn is_known(statement: &Statement) -> bool {
         "file" if rest.is_empty() => true,
         "link" | "mqueue" => rest.iter().any(|word| rule::is_path(word)) || first == "mqueue",
         word if WITH_PATHS.contains(&word) => true,
-        word if WITHOUT_PATHS.contains(&word) => rest.iter().all(|word| {
-            !word.starts_with('/')
-                && !WITH_PATHS.contains(&word.as_str())
-                && !WITHOUT_PATHS.contains(&word.as_str())
-        }),
+        // Another rule begins there: a comma is missing.
+        word if WITHOUT_PATHS.contains(&word) => !rest
+            .iter()
+            .any(|word| word.starts_with('/') || is_keyword(word)),
         _ => is_assignment(&rule.words.join(" ")) || is_file_rule(&rule),
     }
+}
+
+fn is_keyword(word: &str) -> bool {
+    WITH_PATHS.contains(&word)
+        || WITHOUT_PATHS.contains(&word)
+        || ["capability", "network", "file", "link", "mqueue"].contains(&word)
 }
 
 fn is_file_rule(rule: &Rule<'_>) -> bool {
@@ -89,6 +97,13 @@ fn is_head(statement: &Statement) -> bool {
 
 /// `@{NAME} = VALUES`, `@{NAME} += VALUES`, `$NAME = true`.
 pub(super) fn is_assignment(text: &str) -> bool {
+    // It is asked at each line of a statement: the time stays linear.
+    const MAX_NAME_LEN: usize = 128;
+    if !text.starts_with("@{") && !text.starts_with('$') {
+        return false;
+    }
+    let end = text.char_indices().nth(MAX_NAME_LEN).map(|(at, _)| at);
+    let text = end.and_then(|end| text.get(..end)).unwrap_or(text);
     let behind = match text.strip_prefix("@{") {
         Some(rest) => rest.split_once('}').map(|(_, behind)| behind),
         None => text.strip_prefix('$').map(|rest| {
@@ -177,7 +192,10 @@ fn comma(input: &Input, statement: &Statement, end: End) -> Result<(), ParseErro
 /// The end of the line that is a whole rule by itself, when a statement goes on after it.
 fn line_without_comma(input: &Input, statement: &Statement) -> Option<usize> {
     let text = input.text().get(statement.span.clone())?;
-    let mut ends = text.match_indices('\n').map(|(at, _)| at);
+    let mut ends = text
+        .match_indices('\n')
+        .take(MAX_RULE_LINES)
+        .map(|(at, _)| at);
     let end = ends.find(|end| {
         let line = Statement {
             words: words(text.get(..*end).unwrap_or_default()),
