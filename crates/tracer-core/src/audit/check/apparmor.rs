@@ -26,10 +26,12 @@ pub(in super::super) fn check(read: &AppArmor, out: &mut Findings<'_>) {
         let same = |other: &&Rule<'_>| {
             other.executes()
                 && other.statement.profile == rule.statement.profile
-                && rule.covers(other)
+                && (rule.covers(other) || other.covers(rule))
         };
         if let Some(other) = allowed().find(same) {
-            let path = other.path.unwrap_or_default();
+            // The narrower of the two.
+            let narrow = if rule.covers(other) { other } else { rule };
+            let path = narrow.path.unwrap_or_default();
             out.add(
                 &rules::APPARMOR_WRITE_EXEC,
                 rule.statement.span.clone(),

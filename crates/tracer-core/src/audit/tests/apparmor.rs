@@ -168,3 +168,13 @@ fn long_statements_take_linear_time() {
         assert!(!error(&text).is_empty());
     }
 }
+
+#[test]
+fn wide_exec_rule_covers_what_can_be_written() {
+    let of = |rules: &str| apparmor(&format!("abi <abi/3.0>,\nprofile a {{\n{rules}}}\n"));
+    assert_eq!(
+        of("  /srv/** ix,\n  /srv/up/** rw,\n"),
+        [(4, "apparmor-write-exec")]
+    );
+    assert_eq!(of("  /srv/** ix,\n  /var/** rw,\n"), []);
+}
