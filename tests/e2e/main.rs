@@ -30,6 +30,7 @@
 //! | [`hostile_containers`] | files, names and sockets that mean harm do none |
 //! | [`merge`] | many recordings are one, in any order, and what differs between them shows |
 //! | [`output`] | what is written, where, and that it is the same each time |
+//! | [`output_safety`] | nothing that a workload, a full disk or a kill does makes the output lead elsewhere, mixed or incomplete without a word |
 //! | [`formats`] | each place of enforcement gets its form, and what a form cannot say is told |
 //! | [`diff`] | what changed is told, and nothing of what is the same |
 //! | [`documentation`] | the examples in docs print what they say |
@@ -66,6 +67,8 @@ mod merge;
 mod minimal_profile;
 mod mounts;
 mod output;
+mod output_limits;
+mod output_safety;
 mod races;
 mod runtime_init;
 mod runtime_matrix;

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use nix::{
-    fcntl::{FcntlArg, OFlag, fcntl},
+    fcntl::{FcntlArg, FdFlag, OFlag, fcntl},
     pty::{Winsize, openpty},
 };
 
@@ -38,6 +38,10 @@ impl OnTerminal {
             ws_ypixel: 0,
         };
         let pair = openpty(&size, None).context("opening a terminal")?;
+        for fd in [&pair.master, &pair.slave] {
+            // The program would keep its own terminal open.
+            fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        }
         let end = |fd: &OwnedFd| -> Result<Stdio> { Ok(fd.try_clone()?.into()) };
         command
             .stdin(end(&pair.slave)?)
@@ -104,5 +108,10 @@ impl OnTerminal {
             Ok(None)
         });
         outcome.with_context(|| self.screen.clone())
+    }
+
+    /// Closes the terminal, as a window is closed.
+    pub fn hang_up(self) -> Running {
+        self.running
     }
 }

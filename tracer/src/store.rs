@@ -1,19 +1,29 @@
 //! Recordings and profiles on disk: read with every check, written whole or not at all.
 
+mod directory;
+mod file_set;
+mod input;
+mod old_set;
+mod output_file;
+mod scratch;
+mod walk;
+
 use std::{
-    collections::BTreeSet,
-    fs::{self, File},
-    io::{self, Read as _, Write as _},
+    io,
     path::{Path, PathBuf},
 };
 
-use tempfile::NamedTempFile;
 use thiserror::Error;
 
 use tracer_core::recording::{
     Recording,
     json::{self, MAX_BYTES, ParseError, SCHEMAS},
 };
+
+pub use directory::OutputDirectory;
+pub use file_set::FileSet;
+pub use input::read_up_to;
+pub use output_file::OutputFile;
 
 /// Name of the recording in a workload's folder.
 pub const RECORDING_FILE: &str = "recording.json";
@@ -69,6 +79,26 @@ pub enum StoreError {
         /// Why.
         cause: io::Error,
     },
+    /// There was room for the recording and not for everything else.
+    #[error("no room for {} ({cause}); the recording is in {}: free some space, then run tracer generate {}", .missing.join(", "), .saved.display(), .saved.join(RECORDING_FILE).display())]
+    NoRoom {
+        /// The files that are missing.
+        missing: Vec<String>,
+        /// The directory with the others.
+        saved: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// Something is in the way that tracer neither follows nor removes.
+    #[error("cannot write to {}: {cause}; the files are in {}", .path.display(), .saved.display())]
+    Blocked {
+        /// Where they should be.
+        path: PathBuf,
+        /// Where they are.
+        saved: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
 }
 
 /// Reads a recording. A folder stands for the `recording.json` in it.
@@ -85,16 +115,14 @@ pub fn read(path: &Path) -> Result<Recording, StoreError> {
         path: path.clone(),
         cause,
     };
-    let file = File::open(&path).map_err(failed)?;
-    let size = file.metadata().map_err(failed)?.len();
-    if size > MAX_BYTES {
+    let bytes = read_up_to(&path, MAX_BYTES).map_err(failed)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let size = path
+            .metadata()
+            .map_or(MAX_BYTES, |it| it.len())
+            .max(MAX_BYTES + 1);
         return Err(StoreError::TooLarge { path, size });
     }
-    let mut bytes = Vec::new();
-    // The limit again, for what is no regular file.
-    file.take(MAX_BYTES)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
     parse(&bytes, &path)
 }
 
@@ -114,142 +142,6 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Recording, StoreError> {
             cause: other,
         },
     })
-}
-
-/// Makes the folder, and makes sure that it can be written to, before any work is done for it.
-///
-/// # Errors
-/// [`StoreError::Folder`].
-pub fn prepare(directory: &Path) -> Result<(), StoreError> {
-    let failed = |cause| StoreError::Folder {
-        path: directory.to_owned(),
-        cause,
-    };
-    fs::create_dir_all(directory).map_err(failed)?;
-    NamedTempFile::new_in(directory).map_err(failed)?;
-    Ok(())
-}
-
-/// Writes several files into a folder, or into folders in it: all of them are complete and on disk under
-/// temporary names before the first one gets its own.
-///
-/// # Errors
-/// [`StoreError::Write`]; what stood there before is untouched, unless the renames themselves fail.
-pub fn write(directory: &Path, files: &[(impl AsRef<str>, String)]) -> Result<(), StoreError> {
-    let mut folders = BTreeSet::from([directory.to_owned()]);
-    let written = files
-        .iter()
-        .map(|(name, text)| {
-            let path = directory.join(name.as_ref());
-            let parent = path.parent().unwrap_or(directory).to_owned();
-            let made = fs::create_dir_all(&parent);
-            let file = made.and_then(|()| temporary(&parent, text));
-            folders.insert(parent);
-            file.map(|file| (file, path.clone()))
-                .map_err(|cause| StoreError::Write { path, cause })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    for (file, path) in written {
-        file.persist(&path).map_err(|error| StoreError::Write {
-            path,
-            cause: error.error,
-        })?;
-    }
-    // The names are on disk when the folders are.
-    for directory in folders {
-        File::open(&directory)
-            .and_then(|directory| directory.sync_all())
-            .map_err(|cause| StoreError::Write {
-                path: directory.clone(),
-                cause,
-            })?;
-    }
-    Ok(())
-}
-
-/// Removes files that are there. A name that ends with `/` is a directory of blobs: only these are
-/// removed from it.
-///
-/// # Errors
-/// [`StoreError::Write`], with the first that cannot be removed.
-pub fn remove<'a>(
-    directory: &Path,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Result<(), StoreError> {
-    for name in names {
-        if name.ends_with('/') {
-            remove_blobs(&directory.join(name), &BTreeSet::new())?;
-        } else {
-            remove_file(&directory.join(name))?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes the blobs that nothing names any more: of each directory of blobs (a name that ends with `/`)
-/// that has some among `files`, what is not among these. Nothing else in the folder is touched.
-///
-/// # Errors
-/// [`StoreError::Write`], with the first that cannot be removed.
-pub fn remove_old_blobs<'a>(
-    directory: &Path,
-    names: impl IntoIterator<Item = &'a str>,
-    files: &[(String, String)],
-) -> Result<(), StoreError> {
-    for name in names.into_iter().filter(|name| name.ends_with('/')) {
-        let current: BTreeSet<_> = files
-            .iter()
-            .filter_map(|(file, _)| file.strip_prefix(name))
-            .collect();
-        if !current.is_empty() {
-            remove_blobs(&directory.join(name), &current)?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes the blobs in a directory, which are named by their SHA-256, but for some.
-fn remove_blobs(blobs: &Path, keep: &BTreeSet<&str>) -> Result<(), StoreError> {
-    let failed = |cause| StoreError::Write {
-        path: blobs.to_owned(),
-        cause,
-    };
-    let entries = match fs::read_dir(blobs) {
-        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(failed)?,
-    };
-    let is_blob = |name: &str| name.len() == 64 && name.bytes().all(|it| it.is_ascii_hexdigit());
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        if name.is_some_and(|name| is_blob(name) && !keep.contains(name)) {
-            remove_file(&path)?;
-        }
-    }
-    Ok(())
-}
-
-fn remove_file(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_file(path) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(StoreError::Write {
-            path: path.to_owned(),
-            cause,
-        }),
-        _ => Ok(()),
-    }
-}
-
-fn temporary(directory: &Path, text: &str) -> io::Result<NamedTempFile> {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let mut file = tempfile::Builder::new()
-        .prefix(".tracer-")
-        // Profiles are made to be committed and reviewed: as readable as any file, by the umask.
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    Ok(file)
 }
 
 #[cfg(test)]

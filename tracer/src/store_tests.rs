@@ -1,6 +1,6 @@
 //! Reading and writing, as a user meets them.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs::File, path::Path};
 
 use tracer_core::recording::{Coverage, Host, SCHEMA, Workload, json::to_json};
 
@@ -41,17 +41,21 @@ fn refusal(text: &str) -> String {
 #[test]
 fn written_recording_is_read_back() {
     let directory = tempfile::tempdir().unwrap();
-    write(directory.path(), &[(RECORDING_FILE, to_json(&sample()))]).unwrap();
-    assert_eq!(read(directory.path()).unwrap(), sample());
-    assert_eq!(
-        read(&directory.path().join(RECORDING_FILE)).unwrap(),
-        sample()
-    );
-    let mode = fs::metadata(directory.path().join(RECORDING_FILE))
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o400, 0o400, "readable like any file");
+    let output = OutputDirectory::open(directory.path()).unwrap();
+    let files = [(RECORDING_FILE.to_owned(), to_json(&sample()))];
+    let stale = Vec::new();
+    output
+        .replace(
+            "x",
+            &FileSet {
+                files: &files,
+                stale,
+            },
+        )
+        .unwrap();
+    let directory = directory.path().join("x");
+    assert_eq!(read(&directory).unwrap(), sample());
+    assert_eq!(read(&directory.join(RECORDING_FILE)).unwrap(), sample());
 }
 
 #[test]
@@ -92,54 +96,4 @@ fn huge_file_is_rejected_unread() {
     File::create(&path).unwrap().set_len(200 << 20).unwrap();
     let error = read(&path).unwrap_err();
     assert!(matches!(error, StoreError::TooLarge { .. }), "{error}");
-}
-
-#[test]
-fn failed_write_leaves_no_temporary_file() {
-    let directory = tempfile::tempdir().unwrap();
-    write(directory.path(), &[("a", "old".to_owned())]).unwrap();
-    let files = [("a", "new".to_owned()), ("a/b", "x".to_owned())];
-    let result = write(directory.path(), &files);
-    assert!(result.is_err());
-    let names: Vec<_> = fs::read_dir(directory.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
-    assert_eq!(names, ["a"], "no temporary file is left");
-    assert_eq!(
-        fs::read_to_string(directory.path().join("a")).unwrap(),
-        "old"
-    );
-}
-
-#[test]
-fn missing_directories_are_created() {
-    let directory = tempfile::tempdir().unwrap();
-    for text in ["one", "two"] {
-        write(directory.path(), &[("x/y/z", text.to_owned())]).unwrap();
-        let path = directory.path().join("x/y/z");
-        assert_eq!(fs::read_to_string(path).unwrap(), text);
-    }
-}
-
-#[test]
-fn only_blobs_are_removed_from_a_directory_of_blobs() {
-    let directory = tempfile::tempdir().unwrap();
-    let blobs = directory.path().join("image/blobs");
-    fs::create_dir_all(&blobs).unwrap();
-    let (old, new) = ("a".repeat(64), "b".repeat(64));
-    for name in [old.as_str(), new.as_str(), "README"] {
-        fs::write(blobs.join(name), "").unwrap();
-    }
-    let is_there = |name: &str| blobs.join(name).is_file();
-    let names = ["seccomp.json", "image/blobs/"];
-    remove_old_blobs(directory.path(), names, &[]).unwrap();
-    assert!(is_there(&old), "no image was written, so none is outdated");
-    let files = [(format!("image/blobs/{new}"), String::new())];
-    remove_old_blobs(directory.path(), names, &files).unwrap();
-    assert!(!is_there(&old) && is_there(&new));
-    remove(directory.path(), names).unwrap();
-    assert!(!is_there(&new) && is_there("README"));
-    fs::remove_dir_all(&blobs).unwrap();
-    remove(directory.path(), names).unwrap();
 }

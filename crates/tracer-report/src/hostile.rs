@@ -1,4 +1,5 @@
 //! A recording in which every string means harm, and what becomes of it in all that people read.
+#![expect(clippy::unwrap_used, reason = "a fixture: only tests use it")]
 
 use serde_json::Value;
 use tracer_core::{

@@ -27,7 +27,7 @@ pub(super) const fn how_recorded(kind: &InstanceKind) -> &'static str {
 pub(super) fn saw(blocked: Blocked) -> String {
     match blocked {
         Blocked::Errno(number) => {
-            error_name(number.into()).map_or_else(|| format!("errno {number}"), str::to_owned)
+            error_name(number).map_or_else(|| format!("errno {number}"), str::to_owned)
         }
         Blocked::OtherErrno => "an errno above 200".to_owned(),
         Blocked::Signal => "SIGSYS".to_owned(),

@@ -1,70 +1,203 @@
 //! What AppArmor's own parser says of a profile.
+//!
+//! The parser is a guest: it is started by its path in a directory of root's, gets little memory and little time, and
+//! is killed when somebody wants tracer to end.
 
 use std::{
-    io::{self, Write as _},
-    process::{Command, Stdio},
+    fs::{self, File},
+    io::{Read as _, Seek as _, Write as _},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
+use rustix::{
+    fs::{MemfdFlags, memfd_create},
+    process::{Pid, Resource, Rlimit, prlimit},
+};
 
-/// Where it is when it is not on the `PATH`, as on Debian for everyone but root.
-const PLACES: [&str; 3] = [
-    "apparmor_parser",
+/// Where it is looked for, whatever `PATH` says: tracer may be root, and `PATH` a user's.
+const PLACES: [&str; 5] = [
     "/usr/sbin/apparmor_parser",
     "/sbin/apparmor_parser",
+    "/usr/bin/apparmor_parser",
+    "/usr/local/sbin/apparmor_parser",
+    "/run/current-system/sw/bin/apparmor_parser",
 ];
 
+/// The longest profile that it gets. Two thousand paths of 4 KB take it 5 GB of memory.
+const MAX_BYTES: usize = 1 << 20;
+
+/// How long it may take, and how much memory.
+const PATIENCE: Duration = Duration::from_secs(20);
+const MEMORY: u64 = 1 << 30;
+
+/// How much of what it says is passed on.
+const MAX_WORDS: u64 = 4096;
+
 /// Whether a profile was checked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Checked {
     /// The parser takes it.
     Taken,
     /// The parser is not installed.
     NoParser,
+    /// It was not checked, or not to the end, and why.
+    Skipped(String),
 }
 
-/// Gives a profile to apparmor_parser, which loads nothing and keeps nothing.
+/// Gives a profile to apparmor_parser, which loads nothing and keeps nothing. `ends` is asked over and over whether
+/// to stop.
 ///
 /// # Errors
 /// When the parser refuses it, in its words, or cannot be run.
-pub(super) fn apparmor(text: &str) -> anyhow::Result<Checked> {
-    for place in PLACES {
-        let spawned = Command::new(place)
-            .args(["--skip-kernel-load", "--skip-cache"])
-            // Of long paths it takes most of the time (9.6 s of 10 for 40 levels of 60 bytes), and
-            // changes nothing of what is accepted.
-            .args(["--optimize", "no-expr-simplify"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn();
-        let mut parser = match spawned {
-            Ok(parser) => parser,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error).with_context(|| format!("cannot run {place}")),
-        };
-        if let Some(mut input) = parser.stdin.take() {
-            match input.write_all(text.as_bytes()) {
-                // It has seen enough to refuse.
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-                written => written.with_context(|| format!("cannot write to {place}"))?,
-            }
-        }
-        let output = parser
-            .wait_with_output()
-            .with_context(|| format!("cannot wait for {place}"))?;
-        if output.status.success() {
-            return Ok(Checked::Taken);
-        }
-        let words = String::from_utf8_lossy(&output.stderr);
-        bail!("apparmor_parser refuses it: {}", words.trim());
+pub(super) fn apparmor(text: &str, ends: &mut dyn FnMut() -> bool) -> anyhow::Result<Checked> {
+    let Some(parser) = PLACES.iter().map(Path::new).find_map(trusted) else {
+        return Ok(Checked::NoParser);
+    };
+    if text.len() > MAX_BYTES {
+        return Ok(Checked::Skipped(format!(
+            "it has {} bytes, and apparmor_parser would need much memory and time for it",
+            text.len()
+        )));
     }
-    Ok(Checked::NoParser)
+    let failed = || format!("cannot run {}", parser.display());
+    // Files in memory: nobody waits for anybody, as with pipes.
+    let mut input = memory("profile").with_context(failed)?;
+    input.write_all(text.as_bytes()).with_context(failed)?;
+    input.rewind().with_context(failed)?;
+    let mut words = memory("messages").with_context(failed)?;
+    let child = Command::new(&parser)
+        .args(["--skip-kernel-load", "--skip-cache"])
+        // Of long paths it takes most of the time (9.6 s of 10 for 40 levels of 60 bytes), and
+        // changes nothing of what is accepted.
+        .args(["--optimize", "no-expr-simplify"])
+        .stdin(input)
+        .stdout(Stdio::null())
+        .stderr(words.try_clone().with_context(failed)?)
+        .spawn()
+        .with_context(failed)?;
+    let ended = wait(child, ends).with_context(failed)?;
+    words.rewind().with_context(failed)?;
+    let mut told = Vec::new();
+    words
+        .take(MAX_WORDS)
+        .read_to_end(&mut told)
+        .with_context(failed)?;
+    judge(ended, &String::from_utf8_lossy(&told))
+}
+
+/// How the parser ended.
+enum Ended {
+    Itself(ExitStatus),
+    TooLate,
+    Interrupted,
+}
+
+fn judge(ended: Ended, told: &str) -> anyhow::Result<Checked> {
+    let skipped = |why: String| Ok(Checked::Skipped(why));
+    match ended {
+        Ended::Itself(status) if status.success() => Ok(Checked::Taken),
+        Ended::Itself(status) if status.code().is_none() || is_out_of_memory(told) => {
+            skipped(format!(
+                "apparmor_parser needed more than {} MiB of memory",
+                MEMORY >> 20
+            ))
+        }
+        Ended::Itself(_) => {
+            let lines: Vec<_> = told
+                .lines()
+                .map(str::trim)
+                .filter(|it| !it.is_empty())
+                .collect();
+            bail!("apparmor_parser refuses it: {}", lines.join("; "))
+        }
+        Ended::TooLate => skipped(format!(
+            "apparmor_parser took more than {} seconds",
+            PATIENCE.as_secs()
+        )),
+        Ended::Interrupted => skipped("a signal ended the check".to_owned()),
+    }
+}
+
+fn is_out_of_memory(told: &str) -> bool {
+    [
+        "bad_alloc",
+        "emory alloc",
+        "ut of memory",
+        "Cannot allocate",
+    ]
+    .iter()
+    .any(|words| told.contains(words))
+}
+
+/// A program that nobody but root can have put there or can change.
+fn trusted(path: &Path) -> Option<PathBuf> {
+    let path = path.canonicalize().ok()?;
+    let is_roots = |path: &Path| {
+        // Others may not write, unless the sticky bit keeps them from replacing what is there.
+        fs::metadata(path).is_ok_and(|it| it.uid() == 0 && it.mode() & 0o022 == 0)
+    };
+    path.ancestors().all(is_roots).then_some(path)
+}
+
+fn memory(name: &str) -> std::io::Result<File> {
+    Ok(File::from(memfd_create(name, MemfdFlags::CLOEXEC)?))
+}
+
+/// Waits for the parser, as long as it keeps its limits.
+fn wait(mut child: Child, ends: &mut dyn FnMut() -> bool) -> std::io::Result<Ended> {
+    let begin = Instant::now();
+    let limited = limit(&child);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Ended::Itself(status));
+        }
+        let why = if limited.is_err() || begin.elapsed() > PATIENCE {
+            Ended::TooLate
+        } else if ends() {
+            Ended::Interrupted
+        } else {
+            thread::sleep(Duration::from_millis(5));
+            continue;
+        };
+        child.kill()?;
+        child.wait()?;
+        return Ok(why);
+    }
+}
+
+/// Limits what the parser can take. It has just been started, and has taken little yet.
+fn limit(child: &Child) -> std::io::Result<()> {
+    let pid = Pid::from_raw(child.id().cast_signed());
+    let most = |most: u64| Rlimit {
+        current: Some(most),
+        maximum: Some(most),
+    };
+    for (resource, limit) in [
+        (Resource::As, MEMORY),
+        (Resource::Cpu, PATIENCE.as_secs()),
+        (Resource::Core, 0),
+    ] {
+        match prlimit(pid, resource, most(limit)) {
+            // It may have ended by now.
+            Ok(_) | Err(rustix::io::Errno::SRCH) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs::OpenOptions};
+    use std::{
+        env,
+        fs::OpenOptions,
+        io::{self, Write as _},
+    };
 
     use super::*;
 
@@ -84,12 +217,84 @@ mod tests {
 
     #[test]
     fn refusal_quotes_the_parser() {
-        match apparmor("profile x { nonsense }") {
+        match apparmor("profile x { nonsense }", &mut || false) {
             Ok(Checked::NoParser) => {
-                skipped("cli::check::tests::refusal_quotes_the_parser");
+                skipped("cli::apparmor_parser::tests::refusal_quotes_the_parser");
             }
-            Ok(Checked::Taken) => panic!("nonsense was taken"),
+            Ok(other) => panic!("nonsense was taken: {other:?}"),
             Err(error) => assert!(error.to_string().contains("line 1"), "{error}"),
         }
+    }
+
+    /// A profile that takes the parser long: many rules that share nothing, with alternatives in each.
+    fn slow_profile() -> String {
+        let rule = |number: usize| {
+            let part = format!("**{{a,b{number},c}}*x{number}");
+            format!("  \"/{}\" r,\n", [part.as_str(); 12].join("/"))
+        };
+        let rules: String = (0..400).map(rule).collect();
+        format!("profile slow {{\n{rules}}}\n")
+    }
+
+    #[test]
+    fn a_signal_ends_the_check_at_once() {
+        let begin = Instant::now();
+        let mut asked = 0;
+        let mut ends = || {
+            asked += 1;
+            asked > 3
+        };
+        match apparmor(&slow_profile(), &mut ends).unwrap() {
+            Checked::NoParser => {
+                skipped("cli::apparmor_parser::tests::a_signal_ends_the_check_at_once")
+            }
+            checked => {
+                assert_eq!(
+                    checked,
+                    Checked::Skipped("a signal ended the check".to_owned())
+                );
+                assert!(begin.elapsed() < Duration::from_secs(2));
+            }
+        }
+    }
+
+    #[test]
+    fn a_profile_that_takes_too_much_is_given_up() {
+        let begin = Instant::now();
+        match apparmor(&slow_profile(), &mut || false).unwrap() {
+            Checked::NoParser => {
+                skipped("cli::apparmor_parser::tests::a_profile_that_takes_too_much_is_given_up")
+            }
+            Checked::Skipped(why) => assert!(why.contains("more than"), "{why}"),
+            checked => panic!("{checked:?} after {:?}", begin.elapsed()),
+        }
+        assert!(begin.elapsed() < PATIENCE + Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_huge_profile_is_not_given_to_the_parser() {
+        let huge = format!("profile x {{\n{}}}\n", "  /a r,\n".repeat(MAX_BYTES / 8));
+        match apparmor(&huge, &mut || false).unwrap() {
+            Checked::NoParser => {
+                skipped("cli::apparmor_parser::tests::a_huge_profile_is_not_given_to_the_parser")
+            }
+            checked => assert!(matches!(checked, Checked::Skipped(_)), "{checked:?}"),
+        }
+    }
+
+    #[test]
+    fn a_program_that_others_can_change_is_not_trusted() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("apparmor_parser");
+        fs::write(&path, "#!/bin/sh\n").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        // Its directory is below one that everybody can write to.
+        assert_eq!(trusted(&path), None);
+        assert_eq!(
+            trusted(Path::new("/bin/sh")),
+            Path::new("/bin/sh").canonicalize().ok()
+        );
     }
 }

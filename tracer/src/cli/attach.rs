@@ -6,12 +6,12 @@ use super::{
     record::{Args, failed, record_failure, verdict},
     stderr::say,
 };
-use crate::store;
+use crate::store::OutputDirectory;
 use tracer_recorder::{
     container::Selector,
     record::{
         attach::{Attachment, Ended, Naming, RecordTarget, Request},
-        signals::Signals,
+        signals::{ReceivedSignal, Signals},
     },
 };
 
@@ -35,9 +35,9 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         .await
         .map_err(record_failure)?;
     // What cannot be written is said now and not after an hour.
-    store::prepare(&args.output).map_err(failed)?;
+    let output = OutputDirectory::open(&args.output).map_err(failed)?;
     for name in attachment.names() {
-        store::prepare(&args.output.join(name)).map_err(failed)?;
+        output.check(&name).map_err(failed)?;
     }
     let (recordings, ended) = attachment
         .run(signals, &mut live)
@@ -57,9 +57,8 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
     let mut exit = Exit::Fine;
     for recording in &recordings {
         let directory = args.output.join(&recording.workload.name);
-        let written = store::prepare(&directory)
-            .map_err(failed)
-            .and_then(|()| output::write(&directory, recording, &options).map_err(failed));
+        let mut ends = || signals.pending().is_some_and(ReceivedSignal::asks_to_end);
+        let written = output::write(&output, recording, &options, &mut ends).map_err(failed);
         match (written, &failure) {
             (Ok(()), _) => output::summary(&directory, recording, args.quiet),
             // The others can still be written.

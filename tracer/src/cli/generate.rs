@@ -17,7 +17,7 @@ use super::{
     stderr::{plain, say},
     targets::TargetArgs,
 };
-use crate::store;
+use crate::store::{self, FileSet, OutputDirectory, StoreError};
 use syscalls::Abi;
 use tracer_core::{
     formats::{self, Profiles, Rendered},
@@ -70,7 +70,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "OLD")]
     since: Option<PathBuf>,
 
-    /// Have apparmor_parser look at each AppArmor profile before anything is written
+    /// Have apparmor_parser look at each AppArmor profile that was written, within limits of time and memory
     #[arg(long)]
     check: bool,
 
@@ -138,39 +138,55 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
                     *text = format!("{}\n{text}", tracer_report::changes_markdown(&changes));
                 }
             }
-            let directory = args.output.join(name);
-            // Beside what was rendered for the machine recorded on, and never in its place.
-            let directory = args
-                .arch
-                .map_or(directory.clone(), |arch| directory.join(arch.as_str()));
-            Ok((directory, rendered))
+            Ok((name, rendered))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    if args.check {
-        let mut parser = true;
-        for (directory, rendered) in &rendered {
-            let profile = directory.join(formats::apparmor::FILE);
-            parser &= output::check(rendered).with_context(|| profile.display().to_string())?;
-        }
-        if !parser {
-            say!(
-                "AppArmor profiles were not checked: apparmor_parser is not installed (apt-get install apparmor)"
-            );
-        }
-    }
+    let output = OutputDirectory::open(&args.output)?;
     let mut written = String::new();
-    for (directory, rendered) in rendered {
-        store::prepare(&directory)?;
-        store::write(&directory, &rendered.files)?;
-        store::remove_old_blobs(&directory, formats::files(), &rendered.files)?;
-        print_summary(&directory, &rendered, args.format.is_empty());
-        for (name, _) in rendered.files {
+    for (name, rendered) in &rendered {
+        let directory = write(&output, name, rendered, args.arch)?;
+        print_summary(&directory, rendered, args.format.is_empty());
+        for (name, _) in &rendered.files {
             written += &format!("{}\n", directory.join(name).display());
         }
+    }
+    if args.check {
+        check(&output, &rendered)?;
     }
     // Last: whoever reads the list may have gone, the files are there all the same.
     io::stdout().write_all(written.as_bytes())?;
     Ok(Exit::Fine)
+}
+
+/// Writes the files of one workload, and returns their directory.
+fn write(
+    output: &OutputDirectory,
+    name: &str,
+    rendered: &Rendered,
+    arch: Option<Abi>,
+) -> Result<PathBuf, StoreError> {
+    let set = FileSet {
+        files: &rendered.files,
+        stale: output::blobs(&rendered.files),
+    };
+    if let Some(arch) = arch {
+        // Beside what was rendered for the machine recorded on, and never in its place.
+        let output = output.subdirectory(name)?;
+        output.replace(arch.as_str(), &set)?;
+        return Ok(output.path().join(arch.as_str()));
+    }
+    output.replace(name, &set)?;
+    Ok(output.path().join(name))
+}
+
+/// Has apparmor_parser look at what was written.
+fn check(output: &OutputDirectory, rendered: &[(String, Rendered)]) -> anyhow::Result<()> {
+    for (name, rendered) in rendered {
+        let profile = output.path().join(name).join(formats::apparmor::FILE);
+        // Signals end tracer at once here, and the parser keeps its limits by itself.
+        output::check(&profile, rendered, &mut || false)?;
+    }
+    Ok(())
 }
 
 /// Tells what the files cannot say: each thing of those that were asked for, else how many.

@@ -1,8 +1,7 @@
 //! Files that are a recording or a profile: which, and what they mean on a host.
 
 use std::{
-    fs::{self, File},
-    io::Read as _,
+    fs,
     path::{Path, PathBuf},
 };
 use tracer_core::recording::json;
@@ -154,8 +153,8 @@ pub(super) fn split(named: &Path) -> (PathBuf, Option<String>) {
 /// What is in a file, as far as it is read: too much, and what is no text, are errors of the reader.
 pub(super) fn file(path: &Path) -> anyhow::Result<Result<parse::Input, ParseError>> {
     let limit = u64::try_from(parse::MAX_BYTES).unwrap_or(u64::MAX);
-    let bytes =
-        up_to(path, limit + 1).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = store::read_up_to(path, limit)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     Ok(parse::Input::new(label(path), bytes))
 }
 
@@ -164,8 +163,7 @@ fn text(path: &Path, bytes: Vec<u8>) -> Result<parse::Input, ParseError> {
 }
 
 fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
-    // One more than there may be, for what is no regular file.
-    let bytes = up_to(path, json::MAX_BYTES + 1).with_context(|| {
+    let bytes = store::read_up_to(path, json::MAX_BYTES).with_context(|| {
         format!(
             "cannot read {}; give a recording.json, its folder, or a profile",
             path.display()
@@ -177,12 +175,6 @@ fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
         path.display(),
         json::MAX_BYTES
     );
-    Ok(bytes)
-}
-
-fn up_to(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

@@ -1,7 +1,6 @@
 //! `tracer generate --for`: a manifest with what names the profile in it.
 
 use std::{
-    fs,
     io::{self, Write as _},
     path::Path,
 };
@@ -12,7 +11,7 @@ use super::{
     Failure, input, output,
     stderr::{plain, say},
 };
-use crate::store;
+use crate::store::{self, OutputFile};
 use tracer_core::{
     formats::{Profiles, Settings},
     patch::{self, Applied, Input},
@@ -26,7 +25,8 @@ pub(super) fn run(
     recording: &Recording,
     settings: &Settings,
 ) -> Result<(), Failure> {
-    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let bytes = store::read_up_to(path, tracer_core::recording::json::MAX_BYTES)
+        .with_context(|| format!("cannot read {}", path.display()))?;
     let before = Input::new(input::label(path), bytes).map_err(patch::Error::from)?;
     let profiles = Profiles::from_recording(recording, settings)?;
     let models = output::models(&profiles, recording, settings);
@@ -56,20 +56,12 @@ pub(super) fn run(
         return Ok(());
     }
     if text != before.text() {
-        write_back(path, text)?;
+        write_back(path, &text)?;
     }
     Ok(())
 }
 
 /// Whole or not at all, where a link leads, with the permissions that the file had.
-fn write_back(path: &Path, text: String) -> anyhow::Result<()> {
-    let failed = || format!("cannot write {}", path.display());
-    let path = path.canonicalize().with_context(failed)?;
-    let permissions = fs::metadata(&path).with_context(failed)?.permissions();
-    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
-        anyhow::bail!("{}: it is no file", failed());
-    };
-    let name = name.to_str().with_context(failed)?;
-    store::write(directory, &[(name, text)])?;
-    fs::set_permissions(&path, permissions).with_context(failed)
+fn write_back(path: &Path, text: &str) -> anyhow::Result<()> {
+    Ok(OutputFile::open(path, "manifest.yaml")?.write(text.as_bytes())?)
 }

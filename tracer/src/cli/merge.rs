@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 use tracer_core::recording::json;
 
@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Exit, Failure, name, output, stderr::say};
-use crate::store;
+use crate::store::{self, OutputFile};
 use tracer_core::recording::{Recording, merge::Merge};
 
 /// Makes one recording from many: of replicas, nodes, versions, architectures.
@@ -31,7 +31,7 @@ pub(super) struct Args {
     #[arg(required = true, value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
 
-    /// The file to write; in a folder that exists, its recording.json
+    /// The file to write, `-` for standard output; in a folder that exists, its recording.json
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 
@@ -45,14 +45,16 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let (directory, file) = output::place(&args.output, store::RECORDING_FILE)?;
     // What cannot be written is said now and not after thousands of recordings.
-    store::prepare(&directory)?;
+    let output = OutputFile::open(&args.output, store::RECORDING_FILE)?;
+    let path = output.path().map(Path::to_owned);
     let recording = merge(args)?;
-    store::write(&directory, &[(&file, json::to_json(&recording))])?;
+    output.write(json::to_json(&recording).as_bytes())?;
     summary(args, &recording);
     // Last: whoever reads it may have gone, the file is there all the same.
-    writeln!(io::stdout(), "{}", directory.join(file).display())?;
+    if let Some(path) = path {
+        writeln!(io::stdout(), "{}", path.display())?;
+    }
     Ok(Exit::Fine)
 }
 

@@ -26,12 +26,16 @@ mod stderr;
 mod targets;
 mod verify;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
 pub use exit::Exit;
 use stderr::say;
+use tracer_recorder::record::signals::ignore_file_size_signal;
 
 /// Records what a workload does, and writes the smallest profile that still lets it run.
 ///
@@ -69,10 +73,11 @@ pub fn main() -> ExitCode {
         Command::Record(args) => args.log_filter(),
         _ => "warn",
     };
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or(filter))
-        .format_timestamp(None)
-        .format_target(false)
-        .init();
+    start_logging(filter);
+    // A file size limit is then an error that can be reported.
+    if let Err(error) = ignore_file_size_signal() {
+        say!("cannot ignore SIGXFSZ: {error}");
+    }
     let result = match cli.command {
         Command::Record(args) => record::run(args),
         Command::Generate(args) => generate::run(&args),
@@ -97,13 +102,31 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Messages of the libraries, which may quote what a workload chose.
+fn start_logging(filter: &str) {
+    let filter = env_logger::Env::default().default_filter_or(filter);
+    env_logger::Builder::from_env(filter)
+        .format(|line, record| {
+            let text = stderr::plain(&record.args().to_string());
+            writeln!(line, "[{}] {text}", record.level())
+        })
+        .init();
+}
+
 /// Help and version go to standard output and are fine; everything else is wrong usage.
 fn usage(error: &clap::Error) -> ExitCode {
     // A closed pipe is no error here either.
-    let _ = error.print();
     if error.use_stderr() {
+        // An argument may be a file's name, put there by a wildcard.
+        let text = error.render().to_string();
+        let lines: String = text
+            .lines()
+            .map(|line| stderr::plain(line) + "\n")
+            .collect();
+        let _ = io::stderr().write_all(lines.as_bytes());
         Exit::Usage.into()
     } else {
+        let _ = error.print();
         Exit::Fine.into()
     }
 }

@@ -1,18 +1,16 @@
 //! What is written to a workload's folder, and what is said about it.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 use tracer_core::recording::json;
 
 use anyhow::Context as _;
 
 use super::{
-    apparmor_parser, progress_line,
+    apparmor_parser::{self, Checked},
+    progress_line,
     stderr::{plain, say},
 };
-use crate::store;
+use crate::store::{self, FileSet, OutputDirectory};
 use tracer_core::{
     formats::{
         self, Error, Models, Profiles, Rendered, Selection, Settings, apparmor, review, seccomp,
@@ -56,56 +54,84 @@ fn with_advice(error: Error) -> anyhow::Error {
     }
 }
 
-/// Has AppArmor's parser look at the AppArmor profile, if there is one. Returns false when the parser
-/// is not installed.
+/// Has AppArmor's parser look at the AppArmor profile at `path`, if there is one, and reports when that was not done.
+/// `ends` says whether somebody wants tracer to end.
 ///
 /// # Errors
 /// When the parser refuses it.
-pub(super) fn check(rendered: &Rendered) -> anyhow::Result<bool> {
-    for (name, text) in &rendered.files {
-        if name == apparmor::FILE
-            && apparmor_parser::apparmor(text)? == apparmor_parser::Checked::NoParser
-        {
-            return Ok(false);
-        }
+pub(super) fn check(
+    path: &Path,
+    rendered: &Rendered,
+    ends: &mut dyn FnMut() -> bool,
+) -> anyhow::Result<Checked> {
+    let mut files = rendered.files.iter();
+    let Some((_, text)) = files.find(|(name, _)| name == apparmor::FILE) else {
+        return Ok(Checked::Taken);
+    };
+    let checked =
+        apparmor_parser::apparmor(text, ends).with_context(|| path.display().to_string())?;
+    if let Checked::Skipped(why) = &checked {
+        say!(
+            "{} was not checked: {why}; to check it, run apparmor_parser --skip-kernel-load on it",
+            path.display()
+        );
     }
-    Ok(true)
+    Ok(checked)
 }
 
-/// Writes a new recording and all that is rendered from it.
+/// The directories of blobs that some of these files are in: blobs of an earlier time have names of their own, and no
+/// index leads to them any more.
+pub(super) fn blobs(files: &[(String, String)]) -> Vec<&'static str> {
+    let directories = formats::files().filter(|name| name.ends_with('/'));
+    directories
+        .filter(|name| files.iter().any(|(file, _)| file.starts_with(name)))
+        .collect()
+}
+
+/// Writes a new recording and all that is rendered from it. When all is written, AppArmor's parser looks at it.
 pub(super) fn write(
-    directory: &Path,
+    output: &OutputDirectory,
     recording: &Recording,
     settings: &Settings,
+    ends: &mut dyn FnMut() -> bool,
 ) -> anyhow::Result<()> {
+    let name = &recording.workload.name;
+    let directory = output.path().join(name);
     let made = render_all(recording, settings).context("cannot make a profile from the recording");
     let mut files = vec![(store::RECORDING_FILE.to_owned(), json::to_json(recording))];
-    match made {
-        Ok((mut rendered, outdated)) => {
-            let checked = check(&rendered);
-            // What was asked for by an option, and is not there.
-            let lost = rendered.omissions.iter();
-            for (name, omissions) in lost.filter(|(name, _)| name == apparmor::FILE) {
-                say!(
-                    "{} cannot say {}: {}",
-                    directory.join(name).display(),
-                    plain(&omissions.what),
-                    plain(&omissions.instead)
-                );
-            }
-            files.append(&mut rendered.files);
-            // Written all the same: what is wrong with it can be read in it.
-            store::write(directory, &files)?;
-            store::remove(directory, outdated)?;
-            checked.with_context(|| directory.join(apparmor::FILE).display().to_string())?;
-            Ok(())
-        }
+    let (rendered, stale) = match made {
+        Ok(made) => made,
         Err(error) => {
             // The recording itself is the dearer part: never lose it to a profile's trouble.
-            store::write(directory, &files)?;
-            Err(error)
+            let stale = Vec::new();
+            let files = &files;
+            output.replace(name, &FileSet { files, stale })?;
+            return Err(error);
         }
+    };
+    // What was asked for by an option, and is not there.
+    let lost = rendered.omissions.iter();
+    for (name, omissions) in lost.filter(|(name, _)| name == apparmor::FILE) {
+        say!(
+            "{} cannot say {}: {}",
+            directory.join(name).display(),
+            plain(&omissions.what),
+            plain(&omissions.instead)
+        );
     }
+    files.extend(rendered.files.iter().cloned());
+    // Written before it is checked: what is wrong with it can be read in it.
+    let files = &files;
+    output.replace(name, &FileSet { files, stale })?;
+    if let Some(now) = output.moved_to() {
+        say!(
+            "{} was moved or replaced while tracer ran; the files are in {}",
+            output.path().display(),
+            now.join(name).display()
+        );
+    }
+    check(&directory.join(apparmor::FILE), &rendered, ends)?;
+    Ok(())
 }
 
 /// The default set, and the files of an earlier recording that would speak for this one.
@@ -118,27 +144,6 @@ fn render_all(
     let rendered = formats::render(&models, &[]).map_err(with_advice)?;
     let outdated = formats::outdated(&models, &rendered);
     Ok((rendered, outdated))
-}
-
-/// The folder and the name of the file that was asked for; `usual` is its name when that is a folder.
-pub(super) fn place(output: &Path, usual: &str) -> anyhow::Result<(PathBuf, String)> {
-    if output.is_dir() {
-        return Ok((output.to_owned(), usual.to_owned()));
-    }
-    let file = output
-        .file_name()
-        .and_then(|file| file.to_str())
-        .with_context(|| {
-            format!(
-                "cannot write to {}: it names no file; give one with --output",
-                output.display()
-            )
-        })?;
-    let directory = output.parent().filter(|it| !it.as_os_str().is_empty());
-    Ok((
-        directory.unwrap_or(Path::new(".")).to_owned(),
-        file.to_owned(),
-    ))
 }
 
 /// Tells on standard error what came of a recording. What makes it incomplete is told even when
@@ -250,7 +255,7 @@ mod tests {
         };
         let asked: Vec<_> = asked.iter().filter_map(|it| Selection::named(it)).collect();
         let rendered = render(recording, &asked, &settings).map_err(|error| error.to_string())?;
-        assert!(check(&rendered).is_ok());
+        assert!(check(Path::new(apparmor::FILE), &rendered, &mut || false).is_ok());
         let names: Vec<_> = rendered.files.into_iter().map(|(name, _)| name).collect();
         Ok(names.join(" "))
     }
@@ -297,18 +302,21 @@ mod tests {
     /// What an earlier recording left, and the new one has nothing for, is removed.
     #[test]
     fn writing_a_recording_removes_outdated_files() {
-        let directory = tempfile::tempdir().unwrap();
+        const OLD: &str = "made by tracer from an earlier recording";
+        let scratch = tempfile::tempdir().unwrap();
+        let directory = scratch.path().join("No_Name");
         let mut recording = mixed();
         recording.workload.name = "No_Name".to_owned();
         for file in formats::files().filter(|file| !file.ends_with('/')) {
-            let path = directory.path().join(file);
+            let path = directory.join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "of an earlier recording").unwrap();
+            fs::write(path, OLD).unwrap();
         }
-        write(directory.path(), &recording, &Settings::default()).unwrap();
+        let output = OutputDirectory::open(scratch.path()).unwrap();
+        write(&output, &recording, &Settings::default(), &mut || false).unwrap();
         let is_old = |file: &&str| {
-            let text = fs::read_to_string(directory.path().join(file));
-            text.is_ok_and(|text| text == "of an earlier recording")
+            let text = fs::read_to_string(directory.join(file));
+            text.is_ok_and(|text| text == OLD)
         };
         let old: Vec<_> = formats::files().filter(is_old).collect();
         // They were asked for by name, and can be made again.
@@ -320,7 +328,7 @@ mod tests {
             "systemd.conf",
         ];
         assert_eq!(old, kept);
-        let there = formats::files().filter(|file| directory.path().join(file).is_file());
+        let there = formats::files().filter(|file| directory.join(file).is_file());
         let new: Vec<_> = there.filter(|file| !old.contains(file)).collect();
         assert_eq!(new, ["seccomp.json", "REVIEW.md"]);
     }

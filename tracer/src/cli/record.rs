@@ -13,11 +13,14 @@ use clap::builder::NonEmptyStringValueParser;
 use super::{
     Exit, Failure, attach, format, name, output, profile::ProfileArgs, progress_line::ProgressLine,
 };
-use crate::store;
+use crate::store::{self, OutputDirectory};
 use tracer_core::recording::Recording;
 use tracer_recorder::{
     bpf::{Mechanism, MechanismChoice, Settings},
-    record::{RecordError, RunAs, command, signals::Signals},
+    record::{
+        RecordError, RunAs, command,
+        signals::{ReceivedSignal, Signals},
+    },
 };
 
 /// Records a command, a container or a cgroup, and writes its profile.
@@ -239,7 +242,9 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         .map(RunAs::resolve)
         .transpose()
         .map_err(|error| Failure::new(Exit::Usage, error))?;
-    store::prepare(&directory).map_err(failed)?;
+    // Opened before the command starts: what it does to the path then changes nothing.
+    let output = OutputDirectory::open(&args.output).map_err(failed)?;
+    output.check(&name).map_err(failed)?;
 
     // A line that is drawn over and over would spoil what the command prints on the same terminal.
     let mut live = ProgressLine::new(args.quiet, args.live || !io::stdout().is_terminal());
@@ -257,7 +262,8 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         .await
         .map_err(record_failure)?;
     live.clear();
-    output::write(&directory, &recording, &options).map_err(failed)?;
+    let mut ends = || signals.pending().is_some_and(ReceivedSignal::asks_to_end);
+    output::write(&output, &recording, &options, &mut ends).map_err(failed)?;
     output::summary(&directory, &recording, args.quiet);
     Ok(verdict(
         &recording,

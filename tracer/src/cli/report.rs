@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 
 use super::{Exit, Failure, name, output, profile::ProfileArgs, since::changes};
-use crate::store;
+use crate::store::{self, OutputFile};
 use syscalls::Abi;
 use tracer_core::{
     formats::{Profiles, Settings, review},
@@ -61,8 +61,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         None => io::stdout().write_all(page.as_bytes())?,
         Some(path) => {
             // Whole, or what was there is left as it was.
-            let (directory, file) = output::place(path, PAGE)?;
-            store::write(&directory, &[(&file, page)])?;
+            OutputFile::open(path, PAGE)?.write(page.as_bytes())?;
         }
     }
     Ok(Exit::Fine)

@@ -90,11 +90,11 @@ pub fn fixed(
     Ok(Fixed { text, changes })
 }
 
-/// The seccomp profiles of a file, and what is found in each.
-fn profiles(
-    input: &Input,
-    context: &Context<'_>,
-) -> Result<Vec<(Box<Seccomp>, Vec<Finding>)>, FixError> {
+/// A seccomp profile of a file, and what is found in it.
+type Audited = (Box<Seccomp>, Vec<Finding>);
+
+/// The seccomp profiles of a file.
+fn profiles(input: &Input, context: &Context<'_>) -> Result<Vec<Audited>, FixError> {
     let mut all = Vec::new();
     for subject in parse::subjects(input)? {
         if let Subject::Seccomp(read) = subject {

@@ -8,6 +8,8 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+use nix::fcntl::{Flock, FlockArg};
+
 use super::{Cgroup, CgroupError, Hierarchy};
 
 /// A cgroup of our own. Dropping it moves what still runs in it back to where tracer runs, and
@@ -16,6 +18,8 @@ use super::{Cgroup, CgroupError, Hierarchy};
 pub struct OwnCgroup {
     cgroup: Cgroup,
     parent: PathBuf,
+    /// Locked as long as we live, so that no other tracer takes the cgroup for one that was left.
+    _lock: Flock<File>,
     /// Keeps a private mount, and with it the paths above, as long as the cgroup.
     _hierarchy: Hierarchy,
 }
@@ -30,7 +34,7 @@ impl OwnCgroup {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let parent = hierarchy.current()?;
         let name = format!(
-            "tracer-{}-{}",
+            "{PREFIX}{}-{}",
             process::id(),
             NEXT.fetch_add(1, Ordering::Relaxed)
         );
@@ -40,6 +44,7 @@ impl OwnCgroup {
             path: path.clone(),
             cause,
         };
+        remove_abandoned(&parent.directory);
         match fs::create_dir(&directory) {
             Ok(()) => {}
             // Left by a tracer that was killed, whose pid came round again.
@@ -50,6 +55,7 @@ impl OwnCgroup {
             Err(error) => return Err(create(error)),
         }
         Ok(Self {
+            _lock: lock(&directory).map_err(create)?,
             cgroup: hierarchy.at(&path)?,
             parent: parent.directory,
             _hierarchy: hierarchy.clone(),
@@ -108,6 +114,51 @@ impl Drop for OwnCgroup {
             );
         }
     }
+}
+
+/// What the name of every such cgroup begins with; our process id and a number follow.
+const PREFIX: &str = "tracer-";
+
+fn lock(directory: &Path) -> io::Result<Flock<File>> {
+    Flock::lock(File::open(directory)?, FlockArg::LockExclusiveNonblock)
+        .map_err(|(_, error)| error.into())
+}
+
+/// Removes the cgroups that killed tracers left, unless something runs in them still.
+fn remove_abandoned(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(owner) else {
+            continue;
+        };
+        let directory = entry.path();
+        if Path::new("/proc").join(pid.to_string()).exists() {
+            continue;
+        }
+        // A tracer in another pid namespace holds the lock. A cgroup with processes cannot be removed (EBUSY).
+        if let Ok(_lock) = lock(&directory)
+            && let Err(error) = remove_tree(&directory)
+        {
+            log::debug!("the cgroup {} stays: {error}", directory.display());
+        }
+    }
+}
+
+/// Removes a cgroup and those in it.
+fn remove_tree(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        }
+    }
+    fs::remove_dir(directory)
+}
+
+/// The process id in the name of a cgroup of this kind.
+fn owner(name: &str) -> Option<u32> {
+    let (pid, number) = name.strip_prefix(PREFIX)?.split_once('-')?;
+    let _: u32 = number.parse().ok()?;
+    pid.parse().ok()
 }
 
 fn move_to(directory: &Path, pid: i32) -> io::Result<()> {

@@ -24,7 +24,7 @@ use super::{
     convert::text,
     program,
     recording_loop::{self, Recorded},
-    signals::{ReceivedSignal, Signals},
+    signals::{ReceivedSignal, Signals, Terminal},
     spawn,
 };
 use crate::{
@@ -95,6 +95,7 @@ pub async fn run(
         request: &request,
         deadline: Deadline::new(request.duration),
         status: None,
+        terminal: signals.terminal(),
     };
     let followed = follow(run, signals, listener).await;
     // What was in the ring when it ended.
@@ -204,6 +205,7 @@ struct CommandRun<'a> {
     request: &'a Request,
     deadline: Deadline,
     status: Option<ExitStatus>,
+    terminal: Terminal,
 }
 
 impl CommandRun<'_> {
@@ -241,11 +243,19 @@ impl Recorded for CommandRun<'_> {
     fn on_signal(&mut self, signal: ReceivedSignal) -> ControlFlow<()> {
         if self.status.is_none() {
             forward_signal(signal, self.pid());
+            self.on_checkpoint();
         } else if signal.asks_to_end() {
             // Only --follow waits on: this ends it.
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
+    }
+
+    fn on_checkpoint(&mut self) {
+        if self.status.is_none() && self.terminal.is_gone() {
+            let pid = self.pid();
+            self.deadline.hang_up(pid);
+        }
     }
 
     fn on_time(&mut self) -> ControlFlow<()> {
@@ -298,6 +308,7 @@ fn forward_signal(arrived: ReceivedSignal, pid: Pid) {
 struct Deadline {
     at: Option<Instant>,
     asked: bool,
+    hung_up: bool,
 }
 
 impl Deadline {
@@ -305,6 +316,20 @@ impl Deadline {
         Self {
             at: duration.and_then(|duration| Instant::now().checked_add(duration)),
             asked: false,
+            hung_up: false,
+        }
+    }
+
+    /// The terminal was closed. The command may not have been told; one that goes on all the same is asked to end
+    /// later, since nobody is there to do so.
+    fn hang_up(&mut self, command: Pid) {
+        if !self.hung_up {
+            let _ = kill(command, Signal::SIGHUP);
+            self.hung_up = true;
+            if !self.asked {
+                let soon = Instant::now() + GRACE;
+                self.at = Some(self.at.map_or(soon, |at| at.min(soon)));
+            }
         }
     }
 

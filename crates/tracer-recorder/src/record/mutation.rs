@@ -46,36 +46,6 @@ pub(super) enum Mutation {
     ForgetState,
 }
 
-#[cfg(test)]
-mod switch {
-    use std::cell::Cell;
-
-    use super::Mutation;
-
-    thread_local! {
-        static ACTIVE: Cell<Option<Mutation>> = const { Cell::new(None) };
-        static COUNT: Cell<u32> = const { Cell::new(0) };
-    }
-
-    /// Puts a fault into the recorders of this thread.
-    pub(in crate::record) fn set(mutation: Option<Mutation>) {
-        ACTIVE.set(mutation);
-        COUNT.set(0);
-    }
-
-    pub(in crate::record) fn is(mutation: Mutation) -> bool {
-        ACTIVE.get() == Some(mutation)
-    }
-
-    /// Each fifth time.
-    pub(in crate::record) fn once(mutation: Mutation) -> bool {
-        is(mutation) && {
-            COUNT.set(COUNT.get() + 1);
-            COUNT.get() % 5 == 0
-        }
-    }
-}
-
 #[cfg(not(test))]
 mod switch {
     use super::Mutation;
@@ -135,5 +105,35 @@ pub(super) fn looked_up(instance: u32) -> u32 {
         instance ^ 1
     } else {
         instance
+    }
+}
+
+#[cfg(test)]
+mod switch {
+    use std::cell::Cell;
+
+    use super::Mutation;
+
+    thread_local! {
+        static ACTIVE: Cell<Option<Mutation>> = const { Cell::new(None) };
+        static COUNT: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// Puts a fault into the recorders of this thread.
+    pub(in crate::record) fn set(mutation: Option<Mutation>) {
+        ACTIVE.set(mutation);
+        COUNT.set(0);
+    }
+
+    pub(in crate::record) fn is(mutation: Mutation) -> bool {
+        ACTIVE.get() == Some(mutation)
+    }
+
+    /// Each fifth time.
+    pub(in crate::record) fn once(mutation: Mutation) -> bool {
+        is(mutation) && {
+            COUNT.set(COUNT.get() + 1);
+            COUNT.get().is_multiple_of(5)
+        }
     }
 }

@@ -37,6 +37,9 @@ pub(super) trait Recorded {
     /// A signal came.
     fn on_signal(&mut self, signal: ReceivedSignal) -> ControlFlow<Self::End>;
 
+    /// The marks were read back: time for what is looked at now and then.
+    fn on_checkpoint(&mut self) {}
+
     /// Its time is up, or nothing was new for long enough.
     fn on_time(&mut self) -> ControlFlow<Self::End>;
 
@@ -68,6 +71,7 @@ pub(super) async fn run<T: Recorded>(
             }
             _ = checkpoint.tick() => {
                 recorded.session().reconcile()?;
+                recorded.on_checkpoint();
                 ControlFlow::Continue(())
             }
             ended = readable(exit) => {

@@ -1,12 +1,13 @@
 //! Signals to tracer, and the signal state that the command inherits.
 
 use std::{
+    fs::File,
     io,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use nix::sys::{
-    signal::{SigSet, Signal},
+    signal::{SigHandler, SigSet, Signal},
     signalfd::{SfdFlags, SignalFd, siginfo},
 };
 use tokio::io::unix::AsyncFd;
@@ -32,7 +33,10 @@ static IGNORED: AtomicU64 = AtomicU64::new(0);
 static BEFORE_RUNTIME: extern "C" fn() = {
     extern "C" fn look() {
         let mut ignored = 0;
-        for signal in HANDLED.into_iter().chain([Signal::SIGPIPE]) {
+        for signal in HANDLED
+            .into_iter()
+            .chain([Signal::SIGPIPE, Signal::SIGXFSZ])
+        {
             // SAFETY: asks for the disposition and changes nothing; the struct is plain data.
             let is_ignored = unsafe {
                 let mut action = std::mem::zeroed::<libc::sigaction>();
@@ -52,6 +56,17 @@ const fn bit(signal: Signal) -> u64 {
     1 << (signal as u32)
 }
 
+/// Makes a write beyond RLIMIT_FSIZE an error (EFBIG), where the signal would end tracer without a word. The command
+/// gets back what tracer was started with.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn ignore_file_size_signal() -> io::Result<()> {
+    // SAFETY: sets a disposition without a handler.
+    unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) }?;
+    Ok(())
+}
+
 fn was_ignored(signal: Signal) -> bool {
     IGNORED.load(Ordering::Relaxed) & bit(signal) != 0
 }
@@ -68,6 +83,10 @@ impl InheritedSignals {
     /// system calls.
     pub(super) fn restore(&self) -> io::Result<()> {
         self.mask.thread_set_mask()?;
+        if !was_ignored(Signal::SIGXFSZ) {
+            // SAFETY: sets a disposition without a handler.
+            unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_DFL) };
+        }
         if self.sigpipe_ignored {
             // SAFETY: sets a disposition without a handler.
             unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
@@ -101,6 +120,7 @@ pub struct Signals {
     fd: AsyncFd<SignalFd>,
     /// For the command.
     pub inherited: InheritedSignals,
+    terminal: Terminal,
 }
 
 impl Signals {
@@ -120,11 +140,19 @@ impl Signals {
         let fd = unsafe { AsyncFd::register(fd) }?;
         Ok(Self {
             fd,
+            terminal: Terminal {
+                is_used: has_terminal() && !was_ignored(Signal::SIGHUP),
+            },
             inherited: InheritedSignals {
                 mask,
                 sigpipe_ignored: was_ignored(Signal::SIGPIPE),
             },
         })
+    }
+
+    /// The terminal that tracer was started on.
+    pub fn terminal(&self) -> Terminal {
+        self.terminal
     }
 
     /// One that has come already, if there is any.
@@ -154,6 +182,27 @@ impl Signals {
             }
         }
     }
+}
+
+/// The terminal that tracer was started on, if any.
+#[derive(Clone, Copy, Debug)]
+pub struct Terminal {
+    /// Whether there was one, with somebody who wants tracer to end with it.
+    is_used: bool,
+}
+
+impl Terminal {
+    /// Whether it was closed. Not everybody on it gets a SIGHUP: the kernel sends it to the leader of the session, and
+    /// to the foreground when the leader ends (drivers/tty/tty_jobctrl.c, tty_signal_session_leader,
+    /// disassociate_ctty).
+    pub fn is_gone(self) -> bool {
+        self.is_used && !has_terminal()
+    }
+}
+
+/// Whether there is a controlling terminal: after a hangup, opening it fails (ENXIO).
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
 }
 
 fn arrived(info: siginfo) -> Option<ReceivedSignal> {

@@ -45,6 +45,9 @@ pub(super) fn spawn(
     let mut child = process::Command::new(path);
     child.arg0(name).args(command.iter().skip(1));
     let user = surroundings.user.cloned();
+    if let Some(user) = &user {
+        user.environment(&mut child);
+    }
     let inherited = surroundings.inherited;
     let filter = surroundings.filter.map(filter::kernels);
     let prepare = move || {

@@ -1,6 +1,6 @@
 //! `--user`: who the command runs as.
 
-use std::ffi::CString;
+use std::{ffi::CString, path::PathBuf, process::Command};
 
 use nix::unistd::{Gid, Uid, User, getgrouplist};
 
@@ -12,9 +12,30 @@ pub struct RunAs {
     pub(super) uid: Uid,
     pub(super) gid: Gid,
     pub(super) groups: Vec<Gid>,
+    /// Its name and home directory; `None` for a uid that has no entry in the user database.
+    pub(super) account: Option<(String, PathBuf)>,
 }
 
 impl RunAs {
+    /// Gives a command the HOME, USER and LOGNAME of this user, as login(1) does. Without an entry in the user
+    /// database the home is `/`, as for container runtimes, and there is no name.
+    pub(super) fn environment(&self, command: &mut Command) {
+        match &self.account {
+            Some((name, home)) => {
+                command
+                    .env("HOME", home)
+                    .env("USER", name)
+                    .env("LOGNAME", name);
+            }
+            None => {
+                command
+                    .env("HOME", "/")
+                    .env_remove("USER")
+                    .env_remove("LOGNAME");
+            }
+        }
+    }
+
     /// Resolves a name, a uid, or uid:gid. A name brings the groups of that user; numbers bring no
     /// more than they say.
     ///
@@ -24,10 +45,12 @@ impl RunAs {
         let unknown = || RecordError::User(given.to_owned());
         if let Some((uid, gid)) = given.split_once(':') {
             let gid = Gid::from_raw(gid.parse().map_err(|_| unknown())?);
+            let uid = Uid::from_raw(uid.parse().map_err(|_| unknown())?);
             return Ok(Self {
-                uid: Uid::from_raw(uid.parse().map_err(|_| unknown())?),
+                uid,
                 gid,
                 groups: vec![gid],
+                account: User::from_uid(uid).ok().flatten().map(account),
             });
         }
         let user = match given.parse() {
@@ -36,11 +59,12 @@ impl RunAs {
         };
         match (user.ok().flatten(), given.parse()) {
             (Some(user), _) => {
-                let name = CString::new(user.name).map_err(|_| unknown())?;
+                let name = CString::new(user.name.clone()).map_err(|_| unknown())?;
                 Ok(Self {
                     uid: user.uid,
                     gid: user.gid,
                     groups: getgrouplist(&name, user.gid).map_err(|_| unknown())?,
+                    account: Some(account(user)),
                 })
             }
             // A uid that no name belongs to, as containers often use.
@@ -48,10 +72,15 @@ impl RunAs {
                 uid: Uid::from_raw(uid),
                 gid: Gid::from_raw(uid),
                 groups: vec![Gid::from_raw(uid)],
+                account: None,
             }),
             (None, Err(_)) => Err(unknown()),
         }
     }
+}
+
+fn account(user: User) -> (String, PathBuf) {
+    (user.name, user.dir)
 }
 
 #[cfg(test)]
@@ -65,6 +94,13 @@ mod tests {
         let pair = RunAs::resolve("1234:5678").unwrap();
         assert_eq!((pair.uid.as_raw(), pair.gid.as_raw()), (1234, 5678));
         assert_eq!(RunAs::resolve("4000000").unwrap().uid.as_raw(), 4_000_000);
+        let root = RunAs::resolve("0:7").unwrap();
+        let mut command = Command::new("true");
+        root.environment(&mut command);
+        let set: Vec<_> = command.get_envs().collect();
+        let value = |name: &str| set.iter().find(|it| it.0 == name).and_then(|it| it.1);
+        assert_eq!(value("HOME"), Some("/root".as_ref()));
+        assert_eq!(value("LOGNAME"), Some("root".as_ref()));
         for wrong in ["", "no such user", "1:", ":1", "-1"] {
             assert!(RunAs::resolve(wrong).is_err(), "{wrong:?}");
         }

@@ -1,6 +1,5 @@
 //! `tracer verify PROFILE -- CMD`: the command under the profile.
 
-use std::path::Path;
 use tracer_core::recording::json;
 
 use anyhow::Context as _;
@@ -11,7 +10,7 @@ use crate::cli::{
     record::{failed, record_failure},
     stderr::say,
 };
-use crate::store;
+use crate::store::{self, OutputFile, StoreError};
 use syscalls::{Abi, Machine, runtime_init::RuntimeSelection};
 use tracer_core::{
     profile::seccomp::evaluate::{Filter, Host, OciRuntime},
@@ -46,9 +45,12 @@ pub(super) fn run(args: &Args, choice: &RuntimeSelection) -> Result<Exit, Failur
     let before = args
         .update
         .as_deref()
-        .map(store::read)
+        .map(|path| {
+            let before = store::read(path)?;
+            Ok((OutputFile::open(path, store::RECORDING_FILE)?, before))
+        })
         .transpose()
-        .map_err(failed)?;
+        .map_err(|error: StoreError| failed(error))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -69,8 +71,8 @@ pub(super) fn run(args: &Args, choice: &RuntimeSelection) -> Result<Exit, Failur
         let (recording, status) = command::run(request, &mut signals, &mut told)
             .await
             .map_err(record_failure)?;
-        if let (Some(path), Some(before)) = (&args.update, before) {
-            update(path, before, recording.clone()).map_err(failed)?;
+        if let Some((output, before)) = before {
+            update(output, before, recording.clone()).map_err(failed)?;
         }
         let denies = if args.log_only {
             would_be_denied(args, &recording, enforced).map_err(failed)?
@@ -198,27 +200,13 @@ fn would_be_denied(args: &Args, recording: &Recording, enforced: Enforced) -> an
 }
 
 /// Merges what was seen into a recording that there was before.
-fn update(path: &Path, before: Recording, mut seen: Recording) -> anyhow::Result<()> {
-    let file = if path.is_dir() {
-        path.join(store::RECORDING_FILE)
-    } else {
-        path.to_owned()
-    };
+fn update(output: OutputFile, before: Recording, mut seen: Recording) -> anyhow::Result<()> {
     seen.workload.name.clone_from(&before.workload.name);
     let mut merge = Merge::default();
     merge.add(before);
     merge.add(seen);
     let merged = merge.finish().context("there is nothing to merge")?;
-    let directory = file.parent().filter(|it| !it.as_os_str().is_empty());
-    let name = file
-        .file_name()
-        .and_then(|name| name.to_str())
-        .with_context(|| format!("cannot write to {}", file.display()))?;
-    let text = json::to_json(&merged);
-    Ok(store::write(
-        directory.unwrap_or(Path::new(".")),
-        &[(name, text)],
-    )?)
+    Ok(output.write(json::to_json(&merged).as_bytes())?)
 }
 
 /// Who is told, while it runs.

@@ -4,9 +4,8 @@ mod live;
 
 use std::{
     ffi::OsString,
-    fs,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context as _;
@@ -15,6 +14,7 @@ use super::{
     Exit, Failure,
     input::{self, HostArgs, label},
 };
+use crate::store::OutputFile;
 use syscalls::{OciRuntime, runtime_init::RuntimeSelection};
 use tracer_core::{
     recording::Recording,
@@ -81,7 +81,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
-    /// Write the result to this file; for a command, whose output is its own, needed for --format json
+    /// Write the result to this file, `-` for standard output; for a command, whose output is its own, needed for --format json
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
 
@@ -172,8 +172,10 @@ fn offline(
     }))
 }
 
-fn write(file: &PathBuf, text: &str) -> anyhow::Result<()> {
-    fs::write(file, text).with_context(|| format!("cannot write the result to {}", file.display()))
+fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    OutputFile::open(file, "verify.txt")
+        .and_then(|output| output.write(text.as_bytes()))
+        .context("cannot write the result")
 }
 
 /// The runtimes that a choice names; both when it names none.

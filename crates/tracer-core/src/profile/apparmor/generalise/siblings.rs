@@ -23,6 +23,10 @@ const NUMBERED_WIDE: usize = 2;
 /// So many patterns at several depths are a tree; for [`Policy::Wide`].
 const TREE: usize = 8;
 
+/// Only the names in the first so many directories of a path are generalised. Each is compared with those of all
+/// other paths, and the path of a hostile workload has thousands.
+const MAX_DEPTH: usize = 128;
+
 /// The names that were seen in one place, and in which runs each.
 type Names = BTreeMap<Vec<u8>, BTreeSet<u32>>;
 
@@ -66,8 +70,9 @@ fn step(
     let deepest = general
         .values()
         .map(|one| one.pattern.segments().len())
-        .max();
-    for at in (0..deepest.unwrap_or(0)).rev() {
+        .max()
+        .unwrap_or(0);
+    for at in (0..deepest.min(MAX_DEPTH)).rev() {
         // Everything but the name there.
         let mut groups: BTreeMap<(Pattern, Permissions), Names> = BTreeMap::new();
         for (path, one) in general.iter() {
@@ -219,7 +224,7 @@ fn trees(general: &mut BTreeMap<FilePath, GeneralisedPath>, paths: &BTreeMap<Fil
     for (path, one) in general.iter() {
         let segments = one.pattern.segments();
         // Two names at least lead to it: `/srv/**` is no guess to make.
-        for depth in 2..segments.len() {
+        for depth in 2..segments.len().min(MAX_DEPTH) {
             let above = segments.get(..depth).unwrap_or_default().to_vec();
             let patterns = below.entry((above, permissions(path))).or_default();
             patterns.insert(one.pattern.clone());
@@ -230,7 +235,10 @@ fn trees(general: &mut BTreeMap<FilePath, GeneralisedPath>, paths: &BTreeMap<Fil
         .values()
         .map(|one| one.pattern.segments())
         .filter(|names| secrets::guard(names))
-        .flat_map(|names| (0..names.len()).filter_map(|depth| names.get(..depth)))
+        .flat_map(|names| {
+            let depths = 0..names.len().min(MAX_DEPTH);
+            depths.filter_map(|depth| names.get(..depth))
+        })
         .map(<[Segment]>::to_vec)
         .collect();
     let trees: BTreeSet<_> = below
@@ -247,7 +255,7 @@ fn trees(general: &mut BTreeMap<FilePath, GeneralisedPath>, paths: &BTreeMap<Fil
         .collect();
     for (path, one) in general.iter_mut() {
         let segments = one.pattern.segments();
-        let top = (2..segments.len()).find_map(|depth| {
+        let top = (2..segments.len().min(MAX_DEPTH)).find_map(|depth| {
             let above = segments.get(..depth)?.to_vec();
             trees
                 .contains(&(above.clone(), permissions(path)))
@@ -289,6 +297,17 @@ mod tests {
 
     fn set(tokens: &[&str]) -> BTreeSet<String> {
         tokens.iter().map(|token| (*token).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_very_deep_path_takes_no_longer_than_others() {
+        let begin = std::time::Instant::now();
+        let deep = "/d".repeat(6000);
+        let seen: Vec<_> = (0..4).map(|n| (format!("{deep}/{n}"), 0)).collect();
+        for policy in [Policy::Safe, Policy::Wide] {
+            assert!(tokens(&seen, policy).is_empty(), "too long for a rule");
+        }
+        assert!(begin.elapsed() < std::time::Duration::from_secs(20));
     }
 
     #[test]

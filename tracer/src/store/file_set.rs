@@ -1,0 +1,433 @@
+//! The files of one workload, replaced as one.
+//!
+//! A new directory is made beside the old one, in a directory that nobody else can enter. It gets the new files, and
+//! hard links to all else that is in the old directory. The two then change places, which is one step for the kernel
+//! (`renameat2` with `RENAME_EXCHANGE`, Linux 3.15). A kill at any moment leaves the old files or the new ones.
+//!
+//! Where a file system cannot do that, the files are renamed one by one, the recording first.
+
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{self, Write as _},
+    os::fd::{AsFd, OwnedFd},
+    path::{Component, Path, PathBuf},
+};
+
+use rustix::{
+    fs::{AtFlags, FileType, Mode, RenameFlags},
+    io::Errno,
+    process::geteuid,
+};
+
+use super::{
+    OutputDirectory, RECORDING_FILE, StoreError,
+    old_set::{self, Carried},
+    scratch, walk,
+};
+
+/// What is to be in a workload's directory.
+#[derive(Debug)]
+pub struct FileSet<'a> {
+    /// Names, with directories, and texts. When a recording is the first, it is kept even when there is no room for
+    /// the others.
+    pub files: &'a [(String, String)],
+    /// Names of files that an earlier run may have written and that do not belong to this set. A name that ends in
+    /// `/` is a directory of blobs, which are named by their hash.
+    pub stale: Vec<&'a str>,
+}
+
+impl FileSet<'_> {
+    /// Whether an old file is replaced or left out.
+    pub(super) fn drops(&self, path: &str) -> bool {
+        self.files.iter().any(|(name, _)| name == path) || self.is_stale(path)
+    }
+
+    fn is_stale(&self, path: &str) -> bool {
+        self.stale
+            .iter()
+            .any(|stale| match path.strip_prefix(stale) {
+                Some("") => true,
+                Some(blob) => stale.ends_with('/') && old_set::is_blob(blob),
+                None => false,
+            })
+    }
+
+    fn has_recording(&self) -> bool {
+        self.files
+            .first()
+            .is_some_and(|(name, _)| name == RECORDING_FILE)
+    }
+}
+
+impl OutputDirectory {
+    /// Replaces the files of a workload by new ones. Other files in its directory stay.
+    ///
+    /// # Errors
+    /// [`StoreError::Write`]: the old files are untouched. [`StoreError::NoRoom`] and [`StoreError::Blocked`]: the
+    /// recording was saved, they say where.
+    pub fn replace(&self, name: &str, set: &FileSet<'_>) -> Result<(), StoreError> {
+        let path = self.path.join(name);
+        let write = |cause| StoreError::Write {
+            path: path.clone(),
+            cause,
+        };
+        let old = match existing(&self.fd, name) {
+            Err(cause) if !set.has_recording() => return Err(write(cause)),
+            old => old,
+        };
+        let staged = Staged::new(self, name).map_err(write)?;
+        let (missing, cause) = match staged.write(set, old.as_ref().ok().and_then(Option::as_ref)) {
+            Ok(missing) => missing,
+            Err((file, cause)) => {
+                return Err(StoreError::Write {
+                    path: path.join(file),
+                    cause,
+                });
+            }
+        };
+        let old = match old {
+            Ok(old) => old,
+            Err(cause) => {
+                let saved = staged.save_beside().map_err(write)?;
+                return Err(StoreError::Blocked { path, saved, cause });
+            }
+        };
+        if let Some(cause) = cause {
+            let saved = match old {
+                Some(_) => staged.save_beside(),
+                None => staged.install(None, set).map(|()| path.clone()),
+            };
+            let saved = saved.map_err(write)?;
+            return Err(StoreError::NoRoom {
+                missing,
+                saved,
+                cause,
+            });
+        }
+        let Err(cause) = staged.install(old, set) else {
+            return Ok(());
+        };
+        if set.has_recording() {
+            // It cannot be made again.
+            let saved = staged.save_beside().map_err(write)?;
+            return Err(StoreError::Blocked { path, saved, cause });
+        }
+        Err(write(cause))
+    }
+}
+
+/// The directory of a workload; `None` when there is none.
+pub(super) fn existing(at: &OwnedFd, name: &str) -> io::Result<Option<OwnedFd>> {
+    match walk::open_directory(at, name) {
+        Ok(directory) => Ok(Some(directory)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        // O_DIRECTORY|O_NOFOLLOW: ENOTDIR for links too (fs/namei.c, do_open).
+        Err(_) if is_link(at, name) => Err(io::Error::other(
+            "it is a symbolic link, and tracer does not follow links there",
+        )),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_link(at: &OwnedFd, name: &str) -> bool {
+    let stat = rustix::fs::statat(at, name, AtFlags::SYMLINK_NOFOLLOW);
+    stat.is_ok_and(|stat| walk::kind(&stat) == FileType::Symlink)
+}
+
+/// New files in a temporary directory, which goes away when they are not installed.
+struct Staged<'a> {
+    output: &'a OutputDirectory,
+    /// The workload's name.
+    name: &'a str,
+    /// The temporary directory and its name. Only we can enter it, so nobody changes what is in it.
+    outer: OwnedFd,
+    outer_name: String,
+    /// The new directory in it, and its name: it has its own inode number, which says after a kill whether it has
+    /// changed places already.
+    inner: OwnedFd,
+    inner_name: String,
+}
+
+impl<'a> Staged<'a> {
+    fn new(output: &'a OutputDirectory, name: &'a str) -> io::Result<Self> {
+        let (outer, outer_name) = scratch::make_directory(&output.fd, name)?;
+        let inner = walk::make_directory(&outer, UNNAMED)?;
+        let inner_name = named(rustix::fs::fstat(&inner)?.st_ino);
+        rustix::fs::renameat(&outer, UNNAMED, &outer, &inner_name)?;
+        Ok(Self {
+            output,
+            name,
+            outer,
+            outer_name,
+            inner,
+            inner_name,
+        })
+    }
+
+    /// Writes the files, and says which there was no room for.
+    fn write(
+        &self,
+        set: &FileSet<'_>,
+        old: Option<&OwnedFd>,
+    ) -> Result<Missing, (String, io::Error)> {
+        let (mut missing, mut why) = (Vec::new(), None);
+        for (name, text) in set.files {
+            match self.write_one(name, text, old) {
+                Ok(()) => {}
+                Err(error)
+                    if is_no_room(&error) && set.has_recording() && name != RECORDING_FILE =>
+                {
+                    missing.push(name.clone());
+                    why = Some(error);
+                }
+                Err(error) => return Err((name.clone(), error)),
+            }
+        }
+        Ok((missing, why))
+    }
+
+    fn write_one(&self, name: &str, text: &str, old: Option<&OwnedFd>) -> io::Result<()> {
+        let (directory, file) = parent(&self.inner, name)?;
+        let kept = old.and_then(|old| old_set::mode(old, name));
+        let mode = kept.unwrap_or(default_mode(name));
+        let written = write_new(&directory, file, text.as_bytes(), mode, kept.is_some());
+        if written.is_err() {
+            scratch::gone(rustix::fs::unlinkat(&directory, file, AtFlags::empty()))?;
+        }
+        written
+    }
+
+    /// Puts the new directory in its place.
+    fn install(&self, old: Option<OwnedFd>, set: &FileSet<'_>) -> io::Result<()> {
+        let at = &self.output.fd;
+        let Some(old) = old else {
+            sync_all(&self.inner)?;
+            move_new(&self.outer, &self.inner_name, at, self.name)?;
+            return sync(at);
+        };
+        let carried = old_set::carry(&old, &self.inner, set)?;
+        sync_all(&self.inner)?;
+        if matches!(carried, Carried::All) {
+            match rustix::fs::renameat_with(
+                &self.outer,
+                &self.inner_name,
+                at,
+                self.name,
+                RenameFlags::EXCHANGE,
+            ) {
+                Ok(()) => {
+                    sync(at)?;
+                    return self.retire(&old);
+                }
+                Err(error) if is_unsupported(error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.one_by_one(&old, set)
+    }
+
+    /// Removes the old directory, which stands in the place of the new one now.
+    fn retire(&self, old: &OwnedFd) -> io::Result<()> {
+        let there = walk::open_directory(&self.outer, &self.inner_name)
+            .and_then(|fd| Ok(rustix::fs::fstat(fd)?.st_ino));
+        if there.is_ok_and(|ino| rustix::fs::fstat(old).is_ok_and(|stat| stat.st_ino == ino)) {
+            return old_set::retire(&self.outer, &self.inner_name, &self.inner);
+        }
+        // Somebody replaced it at the last moment. It is not ours to remove.
+        let saved = self.save_beside()?;
+        log::warn!(
+            "something else was put in the place of {}; it is {} now",
+            self.name,
+            saved.display()
+        );
+        Ok(())
+    }
+
+    /// Renames the files into the directory that is there.
+    fn one_by_one(&self, old: &OwnedFd, set: &FileSet<'_>) -> io::Result<()> {
+        // What is in the way of a directory is found before anything is moved.
+        let mut moves = Vec::new();
+        for (name, _) in set.files {
+            let (from, file) = parent(&self.inner, name)?;
+            moves.push((from, parent(old, name)?.0, file));
+        }
+        for (from, to, file) in moves {
+            rustix::fs::renameat(&from, file, &to, file)?;
+            sync(&to)?;
+        }
+        old_set::remove_stale(old, set)
+    }
+
+    /// Gives the new directory a name of its own beside the workload's.
+    fn save_beside(&self) -> io::Result<PathBuf> {
+        for number in 1..1_000 {
+            let name = format!("{}.saved-{number}", self.name);
+            match move_new(&self.outer, &self.inner_name, &self.output.fd, &name) {
+                Err(error) if error.raw_os_error() == Some(Errno::EXIST.raw_os_error()) => {}
+                moved => {
+                    moved?;
+                    sync(&self.output.fd)?;
+                    return Ok(self.output.path.join(name));
+                }
+            }
+        }
+        Err(Errno::EXIST.into())
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        let removed = old_set::remove_all(&self.outer, 0).and_then(|()| {
+            scratch::gone(rustix::fs::unlinkat(
+                &self.output.fd,
+                &self.outer_name,
+                AtFlags::REMOVEDIR,
+            ))
+        });
+        if let Err(error) = removed {
+            log::warn!(
+                "{} is left behind: {error}",
+                self.output.path.join(&self.outer_name).display()
+            );
+        }
+    }
+}
+
+/// The files that there was no room for, and why.
+type Missing = (Vec<String>, Option<io::Error>);
+
+/// The name of a new directory whose inode number is not known yet.
+const UNNAMED: &str = "set";
+
+fn named(inode: u64) -> String {
+    format!("{UNNAMED}-{inode}")
+}
+
+/// Cleans up a temporary directory that a killed run left.
+pub(super) fn clean(at: &OwnedFd, outer: &OwnedFd, outer_name: &OsStr) -> io::Result<()> {
+    let workload = scratch::subject(outer_name).unwrap_or_default();
+    for name in scratch::names(outer)? {
+        let Some(inode) = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("set-")?.parse().ok())
+        else {
+            continue;
+        };
+        let inode: u64 = inode;
+        let inner = walk::open_directory(outer, &name)?;
+        if rustix::fs::fstat(&inner)?.st_ino == inode {
+            // It has never been in its place.
+            continue;
+        }
+        match existing(at, workload) {
+            Ok(Some(new)) if rustix::fs::fstat(&new)?.st_ino == inode => {
+                let name = name.to_string_lossy();
+                old_set::retire(outer, &name, &new)?;
+            }
+            _ => {
+                return Err(io::Error::other(
+                    "it is not known which files are the newer ones",
+                ));
+            }
+        }
+    }
+    old_set::remove_all(outer, 0)
+}
+
+/// The directory that a file of the set is in, which is made when it is missing, and the file's own name.
+fn parent<'n>(root: &OwnedFd, name: &'n str) -> io::Result<(OwnedFd, &'n str)> {
+    let mut at = root.try_clone()?;
+    let mut rest = name;
+    while let Some((directory, inner)) = rest.split_once('/') {
+        let is_plain = Path::new(directory)
+            .components()
+            .all(|it| matches!(it, Component::Normal(_)));
+        if !is_plain || directory.is_empty() {
+            return Err(io::Error::other("its name leads elsewhere"));
+        }
+        at = walk::make_directory(&at, directory)?;
+        rest = inner;
+    }
+    Ok((at, rest))
+}
+
+/// What says how the workload was started may hold passwords, so it is for its owner only. Profiles are made to be
+/// committed and deployed.
+pub(super) fn default_mode(name: &str) -> Mode {
+    let private = name == RECORDING_FILE || name == "REVIEW.md" || name == "report.html";
+    Mode::from_raw_mode(if private { 0o600 } else { 0o666 })
+}
+
+fn write_new(at: &OwnedFd, name: &str, bytes: &[u8], mode: Mode, exact: bool) -> io::Result<()> {
+    use rustix::fs::OFlags;
+
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(at, name, flags, mode)?;
+    if exact {
+        // The umask does not count for a mode that somebody chose.
+        rustix::fs::fchmod(&file, mode)?;
+    }
+    let mut file = File::from(file);
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Whether the disk, a quota or RLIMIT_FSIZE leaves no room.
+pub(super) fn is_no_room(error: &io::Error) -> bool {
+    let raw = error.raw_os_error();
+    [Errno::NOSPC, Errno::DQUOT, Errno::FBIG]
+        .iter()
+        .any(|it| raw == Some(it.raw_os_error()))
+}
+
+/// Whether a file system cannot exchange these two directories.
+fn is_unsupported(error: Errno) -> bool {
+    [
+        Errno::INVAL,
+        Errno::NOSYS,
+        Errno::OPNOTSUPP,
+        Errno::XDEV,
+        Errno::BUSY,
+        Errno::ACCESS,
+        Errno::PERM,
+    ]
+    .contains(&error)
+}
+
+/// Renames a directory to a name that is free.
+fn move_new(from: &OwnedFd, name: &str, to: &OwnedFd, new: &str) -> io::Result<()> {
+    match rustix::fs::renameat_with(from, name, to, new, RenameFlags::NOREPLACE) {
+        // Not every file system knows the flag. Without it, rename(2) replaces nothing but an empty directory.
+        Err(Errno::INVAL) => Ok(rustix::fs::renameat(from, name, to, new)?),
+        moved => Ok(moved?),
+    }
+}
+
+pub(super) fn sync(directory: &OwnedFd) -> io::Result<()> {
+    Ok(rustix::fs::fsync(directory)?)
+}
+
+/// Writes a directory and those in it to disk: their names, since the files are there already.
+fn sync_all(directory: &OwnedFd) -> io::Result<()> {
+    for name in scratch::names(directory)? {
+        let stat = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if walk::kind(&stat) == FileType::Directory {
+            sync_all(&walk::open_directory(directory, &name)?)?;
+        }
+    }
+    sync(directory)
+}
+
+/// Whether a file is of this user.
+pub(super) fn is_own(stat: &rustix::fs::Stat) -> bool {
+    stat.st_uid == geteuid().as_raw()
+}
+
+/// A stat that does not follow a link.
+pub(super) fn stat(at: impl AsFd, name: impl AsRef<OsStr>) -> Option<rustix::fs::Stat> {
+    rustix::fs::statat(at, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW).ok()
+}
+
+#[cfg(test)]
+mod tests;

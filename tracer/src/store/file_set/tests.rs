@@ -1,0 +1,267 @@
+//! Sets of files: replaced as one, and nothing else touched.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
+};
+
+use super::*;
+
+fn set(files: &[(&str, &str)]) -> Vec<(String, String)> {
+    files
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).to_owned()))
+        .collect()
+}
+
+fn replace(
+    output: &OutputDirectory,
+    files: &[(&str, &str)],
+    stale: &[&str],
+) -> Result<(), StoreError> {
+    let files = set(files);
+    output.replace(
+        "w",
+        &FileSet {
+            files: &files,
+            stale: stale.to_vec(),
+        },
+    )
+}
+
+/// All files below a directory, hidden ones too.
+fn content(directory: &Path) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let kind = fs::symlink_metadata(&path).unwrap().file_type();
+        if kind.is_dir() {
+            let inner = content(&path).into_iter();
+            all.extend(inner.map(|(path, text)| (format!("{name}/{path}"), text)));
+        } else if kind.is_symlink() {
+            all.insert(
+                name,
+                format!("-> {}", fs::read_link(&path).unwrap().display()),
+            );
+        } else {
+            all.insert(name, fs::read_to_string(&path).unwrap());
+        }
+    }
+    all
+}
+
+fn is(directory: &Path, expected: &[(&str, &str)]) {
+    let expected: BTreeMap<_, _> = set(expected).into_iter().collect();
+    assert_eq!(content(directory), expected);
+}
+
+#[test]
+fn a_set_replaces_its_own_files_and_keeps_all_others() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    replace(
+        &output,
+        &[
+            ("recording.json", "1"),
+            ("k/a.yaml", "1"),
+            ("old", "tracer"),
+        ],
+        &[],
+    )
+    .unwrap();
+    let w = scratch.path().join("w");
+    fs::write(w.join("notes.txt"), "mine").unwrap();
+    fs::write(w.join("k/b.yaml"), "mine").unwrap();
+    symlink("/nowhere", w.join("link")).unwrap();
+    fs::create_dir(w.join("empty")).unwrap();
+    replace(
+        &output,
+        &[("recording.json", "2"), ("k/a.yaml", "2")],
+        &["old"],
+    )
+    .unwrap();
+    let expected = [
+        ("w/recording.json", "2"),
+        ("w/k/a.yaml", "2"),
+        ("w/notes.txt", "mine"),
+        ("w/k/b.yaml", "mine"),
+        ("w/link", "-> /nowhere"),
+    ];
+    is(scratch.path(), &expected);
+    assert!(w.join("empty").is_dir());
+    assert_eq!(fs::metadata(w.join("notes.txt")).unwrap().nlink(), 1);
+}
+
+#[test]
+fn only_what_tracer_wrote_is_removed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    let w = scratch.path().join("w");
+    fs::create_dir(&w).unwrap();
+    fs::write(w.join("apparmor.profile"), "# by hand").unwrap();
+    fs::write(w.join("made"), "# Made by tracer for w.").unwrap();
+    fs::create_dir_all(w.join("a/blobs/sha256")).unwrap();
+    let blob = "0".repeat(64);
+    fs::write(w.join("a/blobs/sha256").join(&blob), "{}").unwrap();
+    fs::write(w.join("a/blobs/sha256/mine"), "{}").unwrap();
+    let stale = ["apparmor.profile", "made", "a/blobs/sha256/"];
+    replace(&output, &[("recording.json", "1")], &stale).unwrap();
+    let expected = [
+        ("recording.json", "1"),
+        ("apparmor.profile", "# by hand"),
+        ("a/blobs/sha256/mine", "{}"),
+    ];
+    is(&w, &expected);
+}
+
+#[test]
+fn a_recording_is_for_its_owner_and_a_profile_for_all() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    let files = [
+        ("recording.json", "1"),
+        ("REVIEW.md", "1"),
+        ("seccomp.json", "1"),
+    ];
+    let mode = |name: &str| {
+        let path = scratch.path().join("w").join(name);
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    };
+    replace(&output, &files, &[]).unwrap();
+    assert_eq!(mode("recording.json"), 0o600);
+    assert_eq!(mode("REVIEW.md"), 0o600);
+    assert_eq!(mode("seccomp.json") & 0o400, 0o400);
+    // A mode that somebody chose stays.
+    let path = scratch.path().join("w/recording.json");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).unwrap();
+    replace(&output, &files, &[]).unwrap();
+    assert_eq!(mode("recording.json"), 0o644);
+}
+
+#[test]
+fn a_failure_leaves_the_old_files_and_nothing_else() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    replace(&output, &[("a", "old")], &[]).unwrap();
+    for bad in ["a/b", "../escaped", "/tmp/escaped", "a//b"] {
+        assert!(
+            replace(&output, &[("a", "new"), (bad, "x")], &[]).is_err(),
+            "{bad}"
+        );
+    }
+    is(scratch.path(), &[("w/a", "old")]);
+}
+
+#[test]
+fn links_below_the_output_are_not_followed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let target = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    symlink(target.path(), scratch.path().join("w")).unwrap();
+    let error = replace(&output, &[("seccomp.json", "1")], &[]).unwrap_err();
+    assert!(error.to_string().contains("symbolic link"), "{error}");
+    // A recording cannot be made again: it is saved.
+    let error = replace(&output, &[("recording.json", "1")], &[]).unwrap_err();
+    let StoreError::Blocked { saved, .. } = &error else {
+        panic!("{error}")
+    };
+    is(saved, &[("recording.json", "1")]);
+    is(target.path(), &[]);
+    // Nor is one in the workload's directory.
+    fs::remove_file(scratch.path().join("w")).unwrap();
+    fs::create_dir(scratch.path().join("w")).unwrap();
+    symlink(target.path(), scratch.path().join("w/kubernetes")).unwrap();
+    symlink(
+        target.path().join("x"),
+        scratch.path().join("w/seccomp.json"),
+    )
+    .unwrap();
+    assert!(replace(&output, &[("kubernetes/a.yaml", "1")], &[]).is_err());
+    replace(&output, &[("seccomp.json", "1")], &[]).unwrap();
+    is(target.path(), &[]);
+    assert_eq!(
+        fs::read_to_string(scratch.path().join("w/seccomp.json")).unwrap(),
+        "1"
+    );
+}
+
+#[test]
+fn a_directory_that_is_moved_is_written_where_it_is() {
+    let scratch = tempfile::tempdir().unwrap();
+    let target = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("out");
+    let output = OutputDirectory::open(&path).unwrap();
+    assert_eq!(output.moved_to(), None);
+    let moved = scratch.path().join("moved");
+    fs::rename(&path, &moved).unwrap();
+    symlink(target.path(), &path).unwrap();
+    replace(&output, &[("recording.json", "1")], &[]).unwrap();
+    is(target.path(), &[]);
+    is(&moved, &[("w/recording.json", "1")]);
+    assert_eq!(output.moved_to(), moved.canonicalize().ok());
+}
+
+/// What a killed run left is removed by the next, whether it had come to the exchange or not, and what is not
+/// tracer's is put back.
+#[test]
+fn the_next_run_cleans_up() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    replace(
+        &output,
+        &[("recording.json", "new"), ("seccomp.json", "new")],
+        &[],
+    )
+    .unwrap();
+    let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+    let w = scratch.path().join("w");
+
+    let before = scratch.path().join(".tracer-w.4000000-1");
+    fs::create_dir_all(before.join("set")).unwrap();
+    let staged = before.join(named(inode(&before.join("set"))));
+    fs::rename(before.join("set"), &staged).unwrap();
+    fs::write(staged.join("recording.json"), "never").unwrap();
+    fs::write(staged.join("other.json"), "never").unwrap();
+
+    let after = scratch.path().join(".tracer-w.4000000-2");
+    let old = after.join(named(inode(&w)));
+    fs::create_dir_all(&old).unwrap();
+    fs::write(old.join("recording.json"), "old").unwrap();
+    fs::write(old.join("late.txt"), "mine").unwrap();
+
+    fs::create_dir(scratch.path().join(".tracer-check.4000000-3")).unwrap();
+    fs::write(scratch.path().join(".tracer-file.4000000-4"), "half").unwrap();
+    // Not a name of this kind.
+    fs::write(scratch.path().join(".tracer-notes"), "mine").unwrap();
+
+    OutputDirectory::open(scratch.path()).unwrap();
+    let expected = [
+        (".tracer-notes", "mine"),
+        ("w/recording.json", "new"),
+        ("w/seccomp.json", "new"),
+        ("w/late.txt", "mine"),
+    ];
+    is(scratch.path(), &expected);
+}
+
+#[test]
+fn what_a_running_tracer_has_locked_stays() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    let staged = Staged::new(&output, "w").unwrap();
+    staged.write_one("a", "1", None).unwrap();
+    OutputDirectory::open(scratch.path()).unwrap();
+    staged
+        .install(
+            None,
+            &FileSet {
+                files: &[],
+                stale: Vec::new(),
+            },
+        )
+        .unwrap();
+    drop(staged);
+    is(scratch.path(), &[("w/a", "1")]);
+}
