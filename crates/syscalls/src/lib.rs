@@ -26,4 +26,4 @@ pub mod translate;
 
 pub use abi::{Abi, Machine, UnknownAbi};
 pub use oci_runtime::OciRuntime;
-pub use suggest::suggest;
+pub use suggest::{distance, suggest};

@@ -34,7 +34,11 @@ pub fn suggest(name: &str) -> Option<&'static str> {
 
 /// How many letters have to be added, taken away, exchanged, or swapped with their neighbour, to make
 /// one name of the other (optimal string alignment).
-fn distance(one: &str, other: &str) -> usize {
+///
+/// ```
+/// assert_eq!(syscalls::distance("actoin", "action"), 1);
+/// ```
+pub fn distance(one: &str, other: &str) -> usize {
     let one: Vec<char> = one.chars().collect();
     let other: Vec<char> = other.chars().collect();
     let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX);

@@ -150,7 +150,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     if let Some(id) = &args.explain {
         return explain(id);
     }
-    let (inputs, mut malformed) = inputs(&args.profiles)?;
+    let Files {
+        inputs,
+        mut malformed,
+        passed_over,
+    } = inputs(&args.profiles)?;
     let capabilities = match &args.capabilities {
         Some(list) => host::capabilities(list),
         None => Context::usual_capabilities(),
@@ -186,6 +190,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut report = audit::run(&inputs, &context);
     malformed.append(&mut report.malformed);
     report.malformed = malformed;
+    report.unrecognized.extend(passed_over);
     let before = report.findings.len();
     report
         .findings
@@ -242,6 +247,7 @@ fn print(args: &Args, inputs: &[Input], report: &Report) -> anyhow::Result<()> {
     for malformed in &report.malformed {
         say!("{}", plain(&malformed.to_string()));
     }
+    passed_over(&report.unrecognized);
     let text = match args.format {
         Format::Text => {
             let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -256,6 +262,19 @@ fn print(args: &Args, inputs: &[Input], report: &Report) -> anyhow::Result<()> {
         say!("{}", output::summary(report));
     }
     Ok(())
+}
+
+/// Says which files of folders were not audited, and why.
+fn passed_over(files: &[ParseError]) {
+    const MAX_SHOWN: usize = 20;
+    for file in files.iter().take(MAX_SHOWN) {
+        say!("passed over {}", plain(&file.to_string()));
+    }
+    match files.len().saturating_sub(MAX_SHOWN) {
+        0 => {}
+        1 => say!("passed over 1 more file"),
+        more => say!("passed over {more} more files"),
+    }
 }
 
 fn explain(id: &str) -> Result<Exit, Failure> {
@@ -274,9 +293,19 @@ fn explain(id: &str) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
+/// What was read of files and folders.
+#[derive(Default)]
+struct Files {
+    inputs: Vec<Input>,
+    /// Named files that are no text.
+    malformed: Vec<ParseError>,
+    /// Those of folders.
+    passed_over: Vec<ParseError>,
+}
+
 /// The files to look at: those that are named, and what is below folders, by name.
-fn inputs(paths: &[PathBuf]) -> anyhow::Result<(Vec<Input>, Vec<ParseError>)> {
-    let (mut inputs, mut malformed) = (Vec::new(), Vec::new());
+fn inputs(paths: &[PathBuf]) -> anyhow::Result<Files> {
+    let mut files_read = Files::default();
     let mut seen = BTreeSet::new();
     for path in paths {
         let is_folder = path.is_dir();
@@ -292,15 +321,15 @@ fn inputs(paths: &[PathBuf]) -> anyhow::Result<(Vec<Input>, Vec<ParseError>)> {
                 continue;
             }
             match input::file(&file)? {
-                Ok(input) if is_folder => inputs.push(input.found()),
-                Ok(input) => inputs.push(input),
+                Ok(input) if is_folder => files_read.inputs.push(input.found()),
+                Ok(input) => files_read.inputs.push(input),
                 // What lies about in a folder may be anything.
-                Err(_) if is_folder => {}
-                Err(error) => malformed.push(error),
+                Err(error) if is_folder => files_read.passed_over.push(error),
+                Err(error) => files_read.malformed.push(error),
             }
         }
     }
-    Ok((inputs, malformed))
+    Ok(files_read)
 }
 
 /// Files that may hold a profile; links are not followed, so there are no circles.

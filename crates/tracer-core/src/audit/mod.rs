@@ -46,8 +46,8 @@ pub struct Report {
     pub scores: Vec<Score>,
     /// How many findings comments in the files take back.
     pub ignored: usize,
-    /// Files of folders that are none of the forms: not audited.
-    pub unrecognized: Vec<String>,
+    /// Files of folders that are none of the forms, and why: not audited.
+    pub unrecognized: Vec<ParseError>,
     /// Files that could not be read as what they are.
     pub malformed: Vec<ParseError>,
     /// Profiles that manifests name.
@@ -69,9 +69,10 @@ pub fn run(inputs: &[Input], context: &Context<'_>) -> Report {
                 report.malformed.push(parse::unrecognized(input));
             }
             Ok(subjects) if subjects.is_empty() => {
-                report.unrecognized.push(input.name().to_owned())
+                report.unrecognized.push(parse::unrecognized(input));
             }
             Ok(subjects) => {
+                check::legacy::json_extensions(&mut findings);
                 for subject in &subjects {
                     check_one(
                         subject,
@@ -83,7 +84,7 @@ pub fn run(inputs: &[Input], context: &Context<'_>) -> Report {
                 }
             }
             Err(malformed) if input.is_meant() => report.malformed.push(malformed),
-            Err(_) => report.unrecognized.push(input.name().to_owned()),
+            Err(malformed) => report.unrecognized.push(malformed),
         }
         let ignored = ignore::by_comments(input, &mut findings);
         report.ignored += ignored;

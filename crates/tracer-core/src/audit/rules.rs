@@ -204,6 +204,14 @@ rules! {
         "The profile is only a part of what will be in force.",
         "The operator adds the entries of the profile that baseProfileName names to this one's. What was found speaks of this one alone: what the base allows is not seen, and a gap may be shut there.",
         "Audit the file together with the base: put both into one, with --- between them.";
+    UNREAD_KEY = "unread-key", Forms, Low,
+        "A key of the profile is read by nobody.",
+        "Runtimes ignore keys that they do not know, so the profile is in force without them. That is harmless for a comment. A misspelt key is a rule or a setting that is missing; the finding is then high.",
+        "Take the key out, or correct it. Docker's form has \"comment\" in each entry of syscalls.";
+    NOT_STANDARD_JSON = "not-standard-json", Forms, Critical,
+        "Runtimes refuse the file, because it is not standard JSON.",
+        "JSON has no comments, and the JSON readers of Docker, containerd, CRI-O, Podman and Kubernetes take no byte order mark (BOM) either. A container with the profile does not start. The audit reads the rest of the file all the same.",
+        "Take the comments out, and save the file as UTF-8 without BOM.";
     REMOVED_SECCOMP_ANNOTATION = "removed-seccomp-annotation", Forms, Critical,
         "The seccomp annotation is not read any more.",
         "Kubernetes has ignored seccomp.security.alpha.kubernetes.io and container.seccomp.security.alpha.kubernetes.io since 1.27: the pod runs without the profile.",
@@ -305,6 +313,10 @@ rules! {
         "The profile does not say which ABI it was written for.",
         "Without abi the parser takes its own default, which may be of an older kernel: rules of newer kinds are then not enforced.",
         "Begin with `abi <abi/3.0>,` or the version that the profile was written for.";
+    APPARMOR_NOT_UNDERSTOOD = "apparmor-not-understood", AppArmor, Medium,
+        "A rule was not understood.",
+        "It is none of the rules of apparmor.d(5) that tracer knows, so nothing was audited in it. It may be a mistake, or of a newer version of AppArmor.",
+        "Check the file with apparmor_parser --skip-kernel-load --skip-cache, and read the rule yourself.";
     APPARMOR_PROC_SYS = "apparmor-proc-sys", AppArmor, High,
         "Files in /proc or /sys can be written.",
         "Writable files there change the kernel or other processes: /proc/sys/kernel/core_pattern and /proc/sysrq-trigger have been ways out of containers.",

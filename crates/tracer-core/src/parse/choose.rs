@@ -1,6 +1,9 @@
 //! The one profile of a file that is meant.
 
-use super::{AppArmor, Input, Manifest, Node, ParseError, Seccomp, Subject, subjects};
+use super::{
+    AppArmor, Input, Manifest, Node, ParseError, Seccomp, Subject,
+    subjects::{self, subjects},
+};
 
 /// The profile of a file that is called `name`, or the only one that it holds. A number counts the
 /// profiles of the file from 1.
@@ -53,7 +56,7 @@ fn pick(
         .filter(|it| counts(it))
         .collect();
     if profiles.is_empty() {
-        return Err(input.malformed(0, none(&all, what)));
+        return Err(input.malformed(0, none(input, &all, what)));
     }
     let Some(name) = name else {
         let [only] = profiles.as_slice() else {
@@ -103,7 +106,7 @@ fn checked(input: &Input, subject: &Subject) -> Result<Subject, ParseError> {
 }
 
 /// What to do with a file that holds no profile.
-fn none(all: &[Subject], what: &str) -> String {
+fn none(input: &Input, all: &[Subject], what: &str) -> String {
     let manifests = all.iter().filter_map(|it| match it {
         Subject::Manifest(manifest) => Some(manifest),
         Subject::Seccomp(_) | Subject::AppArmor(_) => None,
@@ -120,6 +123,11 @@ fn none(all: &[Subject], what: &str) -> String {
             "this is an AppArmor profile and not {what}; tracer audit and tracer diff read those"
         );
     }
+    if all.is_empty()
+        && let Some(known) = subjects::recognized(input)
+    {
+        return known;
+    }
     format!("this is not {what}: {FORMS}")
 }
 
@@ -128,10 +136,8 @@ const FORMS: &str = "seccomp has defaultAction, an object of Kubernetes apiVersi
 
 /// What is said of a file in which there is nothing for an audit.
 pub(crate) fn unrecognized(input: &Input) -> ParseError {
-    input.malformed(
-        0,
-        format!("this is neither a profile nor a manifest: {FORMS}"),
-    )
+    let unknown = || format!("this is neither a profile nor a manifest: {FORMS}");
+    input.malformed(0, subjects::recognized(input).unwrap_or_else(unknown))
 }
 
 /// The profiles that a manifest names.

@@ -5,7 +5,7 @@ use std::{fmt, ops::Range};
 use serde::Serialize;
 use thiserror::Error;
 
-use super::MAX_BYTES;
+use super::{MAX_BYTES, apparmor};
 
 /// A place in a file. Lines and columns count from 1, columns in characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -59,6 +59,14 @@ impl ParseError {
     #[must_use]
     pub(super) fn read_as(mut self, what: &str) -> Self {
         self.what = format!("{} (read as {what})", self.what);
+        self
+    }
+
+    /// The same of a text that has actions of Go's templates.
+    #[must_use]
+    pub(super) fn of_template(mut self) -> Self {
+        self.what =
+            "not valid YAML here (unrendered Helm template?); run helm template first".to_owned();
         self
     }
 
@@ -136,7 +144,9 @@ impl Input {
 
     /// Whether it is a mistake when the file cannot be read: it was named, or means to be a profile.
     pub(crate) fn is_meant(&self) -> bool {
-        !self.is_found || self.text.contains("defaultAction")
+        !self.is_found
+            || self.text.contains("defaultAction")
+            || (apparmor::is_text(&self.text) && apparmor::has_profile(&self.text))
     }
 
     /// The file, as it was named.

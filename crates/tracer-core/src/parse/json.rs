@@ -1,6 +1,6 @@
 //! JSON with places: serde_json hands out the text of each value, which lies in the file's.
 
-use std::{collections::BTreeSet, fmt, ops::Range};
+use std::{borrow::Cow, collections::BTreeSet, fmt, ops::Range};
 
 use serde::{
     Deserialize, Deserializer,
@@ -10,17 +10,97 @@ use serde_json::{Value, value::RawValue};
 
 use super::{Content, Input, MAX_DEPTH, Node, ParseError, node::Key};
 
-/// Reads a file.
+/// Reads a file. A byte order mark and comments are passed over; [`extensions`] tells where they are.
 pub(super) fn read(input: &Input) -> Result<Node, ParseError> {
-    let raw: &RawValue = serde_json::from_str(input.text()).map_err(|error| {
+    let text = standard(input.text());
+    let raw: &RawValue = serde_json::from_str(&text).map_err(|error| {
         let at = input.line_begin(error.line()) + error.column().saturating_sub(1);
         input.malformed(at, without_position(&error))
     })?;
-    node(input, raw, 0)
+    let source = Source { input, text: &text };
+    node(source, raw, 0)
 }
 
-fn node(input: &Input, raw: &RawValue, depth: usize) -> Result<Node, ParseError> {
-    let span = span(input, raw);
+/// A byte order mark or a comment in JSON, which standard readers refuse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Extension {
+    /// Where it is.
+    pub(crate) span: Range<usize>,
+    /// Whether it is a byte order mark.
+    pub(crate) is_bom: bool,
+}
+
+/// The byte order mark and the comments of a file of JSON.
+pub(crate) fn extensions(text: &str) -> Vec<Extension> {
+    let mut found = Vec::new();
+    let mut begin = 0;
+    if text.starts_with(BOM) {
+        begin = BOM.len_utf8();
+        found.push(Extension {
+            span: 0..begin,
+            is_bom: true,
+        });
+    }
+    let (mut quoted, mut escaped, mut end) = (false, false, begin);
+    for (at, c) in text.char_indices().skip_while(|(at, _)| *at < begin) {
+        if escaped || at < end {
+            escaped = false;
+            continue;
+        }
+        let rest = text.get(at..).unwrap_or_default();
+        let length = match c {
+            '\\' if quoted => {
+                escaped = true;
+                continue;
+            }
+            '"' => {
+                quoted = !quoted;
+                continue;
+            }
+            '/' if !quoted && rest.starts_with("//") => rest.find('\n'),
+            '/' if !quoted && rest.starts_with("/*") => rest.find("*/").map(|at| at + 2),
+            _ => continue,
+        };
+        end = at + length.unwrap_or(rest.len());
+        found.push(Extension {
+            span: at..end,
+            is_bom: false,
+        });
+    }
+    found
+}
+
+const BOM: char = '\u{feff}';
+
+/// The text with spaces for what standard JSON does not have: each byte keeps its place and each line its
+/// number.
+pub(super) fn standard(text: &str) -> Cow<'_, str> {
+    let extensions = extensions(text);
+    if extensions.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let mut standard = String::with_capacity(text.len());
+    let mut from = 0;
+    for Extension { span, .. } in extensions {
+        standard += text.get(from..span.start).unwrap_or_default();
+        let blank = text.get(span.clone()).unwrap_or_default().bytes();
+        standard.extend(blank.map(|byte| if byte == b'\n' { '\n' } else { ' ' }));
+        from = span.end;
+    }
+    standard += text.get(from..).unwrap_or_default();
+    Cow::Owned(standard)
+}
+
+/// A file, and its text as it is parsed: byte for byte as long.
+#[derive(Clone, Copy)]
+struct Source<'text> {
+    input: &'text Input,
+    text: &'text str,
+}
+
+fn node(source: Source<'_>, raw: &RawValue, depth: usize) -> Result<Node, ParseError> {
+    let input = source.input;
+    let span = span(source, raw);
     let text = raw.get();
     if depth > MAX_DEPTH {
         let what = format!("values lie in one another more than {MAX_DEPTH} deep");
@@ -30,11 +110,11 @@ fn node(input: &Input, raw: &RawValue, depth: usize) -> Result<Node, ParseError>
     let content = match text.as_bytes().first() {
         Some(b'{') => {
             let Pairs(pairs) = serde_json::from_str(text).map_err(wrong)?;
-            map(input, pairs, depth)?
+            map(source, pairs, depth)?
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(text).map_err(wrong)?;
-            let items = items.into_iter().map(|item| node(input, item, depth + 1));
+            let items = items.into_iter().map(|item| node(source, item, depth + 1));
             Content::List(items.collect::<Result<_, _>>()?)
         }
         _ => match serde_json::from_str(text).map_err(wrong)? {
@@ -48,27 +128,28 @@ fn node(input: &Input, raw: &RawValue, depth: usize) -> Result<Node, ParseError>
 }
 
 fn map(
-    input: &Input,
+    source: Source<'_>,
     pairs: Vec<(&RawValue, &RawValue)>,
     depth: usize,
 ) -> Result<Content, ParseError> {
+    let input = source.input;
     let mut seen = BTreeSet::new();
     let mut map = Vec::new();
     for (key, value) in pairs {
-        let span = span(input, key);
+        let span = span(source, key);
         let text: String = serde_json::from_str(key.get())
             .map_err(|error| input.malformed(span.start, without_position(&error)))?;
         if !seen.insert(text.clone()) {
             return Err(input.malformed(span.start, format!("the key {text:?} is there twice")));
         }
-        map.push((Key { span, text }, node(input, value, depth + 1)?));
+        map.push((Key { span, text }, node(source, value, depth + 1)?));
     }
     Ok(Content::Map(map))
 }
 
 /// Where a part of the file's text lies in it.
-fn span(input: &Input, raw: &RawValue) -> Range<usize> {
-    let begin = (raw.get().as_ptr() as usize).saturating_sub(input.text().as_ptr() as usize);
+fn span(source: Source<'_>, raw: &RawValue) -> Range<usize> {
+    let begin = (raw.get().as_ptr() as usize).saturating_sub(source.text.as_ptr() as usize);
     begin..begin + raw.get().len()
 }
 
@@ -126,6 +207,24 @@ mod tests {
         assert_eq!(&text[names[0].span.clone()], "\"chmod\"");
         assert_eq!(names[0].text(), Some("chmod"));
         assert_eq!(&text[names[1].span.clone()], "7");
+    }
+
+    #[test]
+    fn bom_and_comments_are_passed_over_and_found() {
+        let text = "\u{feff}{ // é\n \"a\": \"// \\\" /*\", /* x\n */ \"b\": 7}";
+        let node = tree(text).unwrap();
+        assert_eq!(node.get("a").unwrap().text(), Some("// \" /*"));
+        assert_eq!(&text[node.get("b").unwrap().span.clone()], "7");
+        let found: Vec<_> = extensions(text)
+            .into_iter()
+            .map(|it| &text[it.span])
+            .collect();
+        assert_eq!(found, ["\u{feff}", "// é", "/* x\n */"]);
+        assert_eq!(extensions("{\"a\": 1}"), []);
+        assert_eq!(
+            tree("{ // c\n \"a\": }").unwrap_err(),
+            "f:2:7: expected value"
+        );
     }
 
     #[test]

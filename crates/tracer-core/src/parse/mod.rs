@@ -15,10 +15,12 @@ mod input;
 mod json;
 mod node;
 mod object;
+mod pods;
 mod seccomp;
 mod subjects;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod yaml;
 
 pub use apparmor::AppArmor;
@@ -26,6 +28,7 @@ pub(crate) use choose::unrecognized;
 pub use choose::{choose, choose_seccomp};
 pub use form::Form;
 pub use input::{Input, Location, ParseError};
+pub(crate) use json::Extension;
 pub(crate) use node::{Content, Node};
 pub use seccomp::Seccomp;
 pub use subjects::{Manifest, Subject, subjects};
@@ -33,6 +36,15 @@ pub use subjects::{Manifest, Subject, subjects};
 /// The documents of a file of YAML or JSON, each with the places of all that is in it.
 pub(crate) fn documents(input: &Input) -> Result<Vec<Node>, ParseError> {
     yaml::read(input)
+}
+
+/// What standard JSON does not have in a file that is JSON: a byte order mark, and comments.
+pub(crate) fn json_extensions(input: &Input) -> Vec<Extension> {
+    if subjects::is_json(input.text()) {
+        json::extensions(input.text())
+    } else {
+        Vec::new()
+    }
 }
 
 /// The largest file that is read.

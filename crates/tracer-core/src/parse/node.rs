@@ -32,8 +32,14 @@ pub(crate) struct Key {
 }
 
 impl Node {
-    /// The value of a key.
+    /// The value of a key. `null` is unset, as it is for Kubernetes and for Go's JSON.
     pub(crate) fn get(&self, key: &str) -> Option<&Self> {
+        let value = self.get_or_null(key)?;
+        (value.content != Content::Null).then_some(value)
+    }
+
+    /// The value of a key, `null` included.
+    pub(crate) fn get_or_null(&self, key: &str) -> Option<&Self> {
         self.pairs()
             .find(|(it, _)| it.text == key)
             .map(|(_, it)| it)

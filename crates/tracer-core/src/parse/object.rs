@@ -36,11 +36,13 @@ pub(super) fn kind(node: &Node) -> Option<Kind> {
 /// The objects of a document: those in a list, by themselves, and so on inwards.
 pub(super) fn flatten(document: &Node) -> Vec<&Node> {
     let kind = document.get("kind").and_then(Node::text);
-    if !kind.is_some_and(|kind| kind == "List" || kind.ends_with("ProfileList")) {
-        return vec![document];
+    let items = document
+        .get("items")
+        .filter(|_| kind.is_some_and(|kind| kind.ends_with("List")));
+    match items {
+        Some(items) => items.items().flat_map(flatten).collect(),
+        None => vec![document],
     }
-    let items = document.get("items").into_iter().flat_map(Node::items);
-    items.flat_map(flatten).collect()
 }
 
 /// What an object is called.

@@ -2,7 +2,10 @@
 
 use std::ops::Range;
 
-use super::{Content, Form, Input, Node, ParseError, object};
+use super::{
+    Content, Form, Input, Node, ParseError, object,
+    unread::{self, UnreadKey},
+};
 use crate::profile::seccomp::read::Document;
 
 /// A seccomp profile as it stands in its file.
@@ -18,6 +21,8 @@ pub struct Seccomp {
     pub(crate) document: Document,
     /// A profile that it is added to and that is not in its file.
     pub(crate) base: Option<Base>,
+    /// Keys that runtimes ignore.
+    pub(crate) unread: Vec<UnreadKey>,
 }
 
 /// What `baseProfileName` names.
@@ -181,7 +186,12 @@ fn profile(
     form: Form,
     name: Option<&str>,
 ) -> Result<Seccomp, ParseError> {
-    let document: Document = serde_path_to_error::deserialize(node.value()).map_err(|error| {
+    // An API server refuses or drops unknown fields of an object, so there they stay errors.
+    let (value, unread) = match form {
+        Form::Oci | Form::Engine => unread::split(node),
+        _ => (node.value(), Vec::new()),
+    };
+    let document: Document = serde_path_to_error::deserialize(value).map_err(|error| {
         let at = place(node, error.path()).start;
         let what = format!("{} (read as {form})", error.into_inner());
         input.malformed(at, what)
@@ -202,6 +212,7 @@ fn profile(
         object: None,
         document,
         base: None,
+        unread,
     })
 }
 

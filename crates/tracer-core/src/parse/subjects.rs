@@ -1,7 +1,7 @@
 //! The profiles in a file, and what else of it concerns them.
 
 use super::{
-    AppArmor, Form, Input, Node, ParseError, Seccomp, apparmor, json, object, seccomp, yaml,
+    AppArmor, Form, Input, Node, ParseError, Seccomp, apparmor, json, object, pods, seccomp, yaml,
 };
 
 /// A part of a file that says something of profiles.
@@ -49,15 +49,56 @@ impl Subject {
 /// When it is of a known kind and cannot be read.
 pub fn subjects(input: &Input) -> Result<Vec<Subject>, ParseError> {
     let text = input.text().trim_start_matches('\u{feff}').trim_start();
-    if text.starts_with(['{', '[']) {
-        let node = json::read(input).map_err(|malformed| malformed.read_as("JSON"))?;
-        return of_documents(input, &[node]);
-    }
-    if apparmor::is_text(text) {
+    if !is_json(text) && apparmor::is_text(text) {
         return Ok(vec![Subject::AppArmor(AppArmor::from_text(input)?)]);
     }
-    let documents = yaml::read(input).map_err(|malformed| malformed.read_as("YAML"))?;
-    of_documents(input, &documents)
+    of_documents(input, &documents(input)?)
+}
+
+/// The documents of a file of JSON or YAML.
+fn documents(input: &Input) -> Result<Vec<Node>, ParseError> {
+    let text = input.text();
+    let read = if is_unit(text) {
+        let what = "a systemd unit is recognized, but not read; systemd-analyze security rates it";
+        return Err(input.malformed(0, what));
+    } else if is_json(text) {
+        json::read(input)
+            .map(|node| vec![node])
+            .map_err(|malformed| malformed.read_as("JSON"))
+    } else {
+        yaml::read(input).map_err(|malformed| malformed.read_as("YAML"))
+    };
+    let is_template = text.contains("{{") && text.contains("}}");
+    read.map_err(|malformed| match is_template {
+        true => malformed.of_template(),
+        false => malformed,
+    })
+}
+
+/// What to say of a file without subjects that is of a known kind.
+pub(super) fn recognized(input: &Input) -> Option<String> {
+    pods::recognized(&documents(input).ok()?)
+}
+
+/// Whether a text is a unit of systemd: it begins with a section.
+fn is_unit(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with(['#', ';']));
+    let section = first.and_then(|line| line.strip_prefix('[')?.strip_suffix(']'));
+    section.is_some_and(|name| {
+        let is_letter = |c: char| c.is_ascii_alphabetic();
+        name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(is_letter)
+    })
+}
+
+/// Whether a text is meant as JSON: by its first letter that is not of a comment.
+pub(super) fn is_json(text: &str) -> bool {
+    let text = text.trim_start_matches('\u{feff}').trim_start();
+    if text.starts_with("//") || text.starts_with("/*") {
+        return json::standard(text).trim_start().starts_with(['{', '[']);
+    }
+    // A template of Helm begins with {{.
+    text.starts_with(['{', '[']) && !text.starts_with("{{")
 }
 
 fn of_documents(input: &Input, documents: &[Node]) -> Result<Vec<Subject>, ParseError> {
@@ -82,12 +123,27 @@ fn of_object(input: &Input, node: &Node, all: &[&Node]) -> Result<Vec<Subject>, 
         }
         Some(object::Kind::Other) => {
             let mut subjects = embedded(input, node)?;
-            let pod = pod(node).map(|pod| Manifest { pod: pod.clone() });
-            subjects.extend(pod.map(Subject::Manifest));
+            let pods = pods::of(node).into_iter().map(|pod| Manifest { pod });
+            subjects.extend(pods.map(Subject::Manifest));
             Ok(subjects)
         }
         None if node.get("defaultAction").is_some() || is_list_of_calls(node) => {
             Ok(vec![boxed(seccomp::plain(input, node, None)?)])
+        }
+        // A config.json of the runtime-spec.
+        None if node.get("ociVersion").is_some() => match node.at(&["linux", "seccomp"]) {
+            Some(seccomp) => Ok(vec![boxed(seccomp::plain(input, seccomp, None)?)]),
+            // Items of an API server's list have neither apiVersion nor kind.
+            None if node.get("metadata").is_some() => {
+                let pods = pods::of(node).into_iter().map(|pod| Manifest { pod });
+                Ok(pods.map(Subject::Manifest).collect())
+            }
+            None => Ok(Vec::new()),
+        },
+        // Items of an API server's list have neither apiVersion nor kind.
+        None if node.get("metadata").is_some() => {
+            let pods = pods::of(node).into_iter().map(|pod| Manifest { pod });
+            Ok(pods.map(Subject::Manifest).collect())
         }
         None => Ok(Vec::new()),
     }
@@ -108,7 +164,7 @@ fn embedded(input: &Input, object: &Node) -> Result<Vec<Subject>, ParseError> {
             continue;
         };
         let is_seccomp = text.contains("defaultAction") && text.contains("SCMP_ACT_");
-        let is_apparmor = apparmor::is_text(text) && text.contains('{');
+        let is_apparmor = apparmor::is_text(text) && apparmor::has_profile(text);
         if !(is_seccomp || is_apparmor) {
             continue;
         }
@@ -141,18 +197,4 @@ fn embedded(input: &Input, object: &Node) -> Result<Vec<Subject>, ParseError> {
 fn is_list_of_calls(node: &Node) -> bool {
     let mut entries = node.get("syscalls").into_iter().flat_map(Node::items);
     entries.any(|entry| entry.get("action").is_some())
-}
-
-/// The map that has a pod's `spec`.
-fn pod(node: &Node) -> Option<&Node> {
-    let is_pod = |node: &&Node| node.at(&["spec", "containers"]).is_some();
-    [
-        Some(node),
-        node.at(&["spec", "template"]),
-        node.at(&["spec", "jobTemplate", "spec", "template"]),
-        node.get("template"),
-    ]
-    .into_iter()
-    .flatten()
-    .find(is_pod)
 }

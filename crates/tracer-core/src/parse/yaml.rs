@@ -23,6 +23,9 @@ pub(super) fn read(input: &Input) -> Result<Vec<Node>, ParseError> {
     Ok(builder.documents)
 }
 
+/// The key whose maps are merged into the one around it.
+const MERGE_KEY: &str = "<<";
+
 struct Builder<'input> {
     input: &'input Input,
     /// The byte of each character; empty when all of them have one.
@@ -107,7 +110,7 @@ impl<'input> Builder<'input> {
                 };
                 let content = match open.kind {
                     Kind::List(items) => Content::List(items),
-                    Kind::Map(pairs, ..) => Content::Map(pairs),
+                    Kind::Map(pairs, ..) => Content::Map(self.merged(pairs)?),
                 };
                 let span = open.begin..span.end.max(open.begin);
                 self.add(Node { span, content }, open.anchor, 1)
@@ -118,6 +121,31 @@ impl<'input> Builder<'input> {
             }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
         }
+    }
+
+    /// Resolves merge keys (yaml.org/type/merge.html), which Kubernetes' reader resolves: the map's own keys
+    /// come first, then those of the maps that `<<` names, in their order.
+    fn merged(&self, mut pairs: Vec<(Key, Node)>) -> Result<Vec<(Key, Node)>, ParseError> {
+        let Some(at) = pairs.iter().position(|(key, _)| key.text == MERGE_KEY) else {
+            return Ok(pairs);
+        };
+        let (key, value) = pairs.remove(at);
+        let maps = match value.content {
+            Content::List(items) => items,
+            _ => vec![value],
+        };
+        let mut seen: BTreeSet<String> = pairs.iter().map(|(key, _)| key.text.clone()).collect();
+        for map in maps {
+            let Content::Map(others) = map.content else {
+                let what = "the merge key << takes a map or a list of maps";
+                return Err(self.input.malformed(key.span.start, what));
+            };
+            let new = others
+                .into_iter()
+                .filter(|(key, _)| seen.insert(key.text.clone()));
+            pairs.extend(new);
+        }
+        Ok(pairs)
     }
 
     fn begin(&mut self, span: Range<usize>, anchor: usize, kind: Kind) -> Result<(), ParseError> {
@@ -257,6 +285,18 @@ mod tests {
             bomb += &format!("a{level}: &a{level} [{all}]\n");
         }
         assert!(documents(&bomb).unwrap_err().contains("more than 400000"));
+    }
+
+    #[test]
+    fn merge_keys_are_resolved() {
+        let text = "a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 4}\none:\n  <<: *a\n  y: 9\nboth:\n  <<: [*a, *b]\n";
+        let read = documents(text).unwrap();
+        let value = read[0].value();
+        assert_eq!(value["one"], serde_json::json!({"y": 9, "x": 1}));
+        assert_eq!(value["both"], serde_json::json!({"x": 1, "y": 2, "z": 4}));
+        let error = documents("a:\n  <<: 7\n").unwrap_err();
+        assert!(error.starts_with("f:2:3: the merge key <<"), "{error}");
+        assert!(documents("a:\n  <<: &x {<<: *x}\n").is_err());
     }
 
     #[test]

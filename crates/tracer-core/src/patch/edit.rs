@@ -27,7 +27,7 @@ impl Edits {
     ) -> Result<(), &'static str> {
         let mut missing = Map::new();
         for (key, value) in wanted.pairs() {
-            let Some(there) = node.get(key) else {
+            let Some(there) = node.get_or_null(key) else {
                 missing = missing.with(key, value.clone());
                 continue;
             };

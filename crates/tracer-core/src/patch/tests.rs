@@ -396,6 +396,35 @@ fn rejects_unsupported_manifests() {
     }
 }
 
+#[test]
+fn merge_keys_are_kept_or_refused() {
+    let of = |first: &str, second: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - &one\n    name: one\n{first}  - <<: *one\n    name: two\n{second}"
+        )
+    };
+    let settings = "    securityContext:\n      runAsNonRoot: true\n";
+    // The settings of two are those of one: a change of either would lose them, or change both.
+    for chosen in ["one", "two"] {
+        let error = put(&of(settings, ""), false, Some(chosen)).unwrap_err();
+        assert!(error.to_string().contains("a merge key"), "{error}");
+    }
+    // Without any, or with its own, two is changed alone.
+    for manifest in [
+        of("", ""),
+        of(settings, "    securityContext: {runAsUser: 7}\n"),
+    ] {
+        let text = text_of_two(&manifest);
+        let first = text.split("<<").next().unwrap();
+        assert!(manifest.starts_with(first), "{text}");
+        assert!(text.contains("<<: *one\n"), "{text}");
+    }
+}
+
+fn text_of_two(manifest: &str) -> String {
+    put(manifest, false, Some("two")).unwrap().text
+}
+
 proptest! {
     #[test]
     fn hostile_names_cannot_inject(name in "[ -~\u{202e}\n\u{1b}]{1,20}") {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::parse::{
     AppArmor, Form,
-    apparmor::{Rule, Statement},
+    apparmor::{Rule, Statement, is_known},
 };
 
 pub(in super::super) fn check(read: &AppArmor, out: &mut Findings<'_>) {
@@ -15,6 +15,7 @@ pub(in super::super) fn check(read: &AppArmor, out: &mut Findings<'_>) {
     if let Some(object) = &read.object {
         legacy::old_resource(object, out);
     }
+    not_understood(read, out);
     for rule in &rules {
         blanket(rule, out);
         unconfined_exec(rule, out);
@@ -25,10 +26,12 @@ pub(in super::super) fn check(read: &AppArmor, out: &mut Findings<'_>) {
         let same = |other: &&Rule<'_>| {
             other.executes()
                 && other.statement.profile == rule.statement.profile
-                && rule.covers(other)
+                && (rule.covers(other) || other.covers(rule))
         };
         if let Some(other) = allowed().find(same) {
-            let path = other.path.unwrap_or_default();
+            // The narrower of the two.
+            let narrow = if rule.covers(other) { other } else { rule };
+            let path = narrow.path.unwrap_or_default();
             out.add(
                 &rules::APPARMOR_WRITE_EXEC,
                 rule.statement.span.clone(),
@@ -47,6 +50,18 @@ pub(in super::super) fn check(read: &AppArmor, out: &mut Findings<'_>) {
                 format!("this takes back `{}`", other.statement.words.join(" ")),
             );
         }
+    }
+}
+
+fn not_understood(read: &AppArmor, out: &mut Findings<'_>) {
+    for statement in read.statements.iter().filter(|it| !is_known(it)) {
+        let text = statement.words.join(" ");
+        let message = format!("`{text}` was not understood, and not audited");
+        out.add(
+            &rules::APPARMOR_NOT_UNDERSTOOD,
+            statement.span.clone(),
+            message,
+        );
     }
 }
 

@@ -1,10 +1,11 @@
 //! Old forms.
 
 use super::super::{Context, Findings, Severity, rules};
-use crate::parse::{Form, Node, Seccomp};
+use crate::parse::{self, Form, Node, Seccomp};
 
 pub(super) fn check(read: &Seccomp, context: &Context<'_>, out: &mut Findings<'_>) {
     old_names(read, out);
+    unread_keys(read, out);
     if read.form == Form::Engine {
         engine_form(read, context, out);
     }
@@ -50,6 +51,35 @@ fn old_names(read: &Seccomp, out: &mut Findings<'_>) {
         ),
     )
     .fix(format!("write \"names\": [{}]", names.join(", ")));
+}
+
+/// A byte order mark and comments in JSON.
+pub(in super::super) fn json_extensions(out: &mut Findings<'_>) {
+    let extensions = parse::json_extensions(out.input());
+    for (is_bom, message) in [
+        (true, "the file begins with a byte order mark (BOM)"),
+        (false, "JSON has no comments"),
+    ] {
+        if let Some(first) = extensions.iter().find(|it| it.is_bom == is_bom) {
+            let message = format!("{message}: runtimes refuse the file");
+            out.add(&rules::NOT_STANDARD_JSON, first.span.clone(), message);
+        }
+    }
+}
+
+fn unread_keys(read: &Seccomp, out: &mut Findings<'_>) {
+    for key in &read.unread {
+        let text = &key.text;
+        let Some(meant) = key.meant else {
+            let message = format!("the key {text:?} is read by nobody");
+            out.add(&rules::UNREAD_KEY, key.span.clone(), message);
+            continue;
+        };
+        let message = format!("the key {text:?} is read by nobody; {meant:?} was probably meant");
+        out.add(&rules::UNREAD_KEY, key.span.clone(), message)
+            .severity(Severity::High)
+            .fix(format!("write {meant:?}"));
+    }
 }
 
 /// What is lost on a reader of the runtime-spec.

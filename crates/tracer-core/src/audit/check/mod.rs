@@ -13,7 +13,7 @@ mod errno;
 mod flags;
 mod gaps;
 mod grants;
-mod legacy;
+pub(super) mod legacy;
 pub(super) mod manifest;
 mod names;
 pub(super) mod runtime_default;

@@ -60,3 +60,121 @@ profile web flags=(attach_disconnected,mediate_deleted) {
 ";
     assert_eq!(apparmor(good), []);
 }
+
+fn error(text: &str) -> String {
+    let report = report("f", text);
+    assert_eq!(report.profiles, 0, "{text}");
+    report.malformed[0].to_string()
+}
+
+#[test]
+fn other_programs_files_are_not_apparmor() {
+    for text in [
+        "include x.local\ncaps.drop all\nnetfilter\n",
+        "include other.profile\n",
+        "include config.mk\nall: a\n\tcc a.c\n",
+        "#include <stdio.h>\n\nint main(void) {\n  return 0;\n}\n",
+        "#include \"a.h\"\nint a;\n",
+        "profile\nx\n",
+    ] {
+        let error = error(text);
+        assert!(error.contains("not an AppArmor profile"), "{text}: {error}");
+    }
+    assert_eq!(
+        error("include x.local\nnet none\n"),
+        "f:1:1: not an AppArmor profile: there is no profile in it, and `include x.local` is no rule of AppArmor"
+    );
+    // Nor is a server's configuration in a ConfigMap.
+    let map = "apiVersion: v1\nkind: ConfigMap\ndata:\n  nginx.conf: |\n    include mime.types;\n    events {\n      x 1;\n    }\n";
+    assert!(error(map).contains("ConfigMap (v1) has no pod template"));
+    // Parts that others include are AppArmor.
+    for text in [
+        "@{MY} = /a /b\nalias /a -> /b,\n",
+        "include <abstractions/base> # why\n/a r,\n\"/b c\" rw,\n",
+        "#include \"local/a\"\n",
+    ] {
+        assert_eq!(apparmor(text), [], "{text}");
+    }
+}
+
+#[test]
+fn missing_commas_and_braces_are_errors() {
+    for (text, expected) in [
+        (
+            "profile a {\n  /a r\n  /b ix,\n}\n",
+            "f:2:7: there is no comma",
+        ),
+        (
+            "profile a {\n  capability chown # x\n  deny /b w,\n}\n",
+            "f:2:23: there is no comma",
+        ),
+        (
+            "profile a {\n  /a r,\n  /b w\n}\n",
+            "f:3:7: there is no comma",
+        ),
+        (
+            "profile a {\n  network inet\n  /b w,\n}\n",
+            "f:2:15: there is no comma",
+        ),
+        (
+            "profile a {\n  unix\n\n  capability chown,\n}\n",
+            "f:2:7: there is no comma",
+        ),
+        (
+            "profile a {\n  /a r\n  profile b {\n  }\n}\n",
+            "f:2:7: there is no comma",
+        ),
+        (
+            "profile a {\n  /a r,\n",
+            "f:1:1: this profile is not closed",
+        ),
+        ("profile a {\n}\n}\n", "f:3:1: this closes no profile"),
+    ] {
+        let error = error(text);
+        assert!(error.starts_with(expected), "{text}: {error}");
+    }
+}
+
+#[test]
+fn rules_that_are_not_understood_are_reported() {
+    let text =
+        "abi <abi/4.0>,\nprofile a {\n  fence everything,\n  capability no_such,\n  /a q,\n}\n";
+    assert_eq!(
+        apparmor(text),
+        [
+            (3, "apparmor-not-understood"),
+            (4, "apparmor-not-understood"),
+            (5, "apparmor-not-understood"),
+        ]
+    );
+    let good = "abi <abi/4.0>,\n@{x}=a\nprofile a {,/usr}/bin/a flags=(attach_disconnected) { # b\n  include if exists <local/a>\n  {,/usr}/bin/x r,\n  deny {,/usr}/bin/y w,\n  /z r,# c\n  owner link /a -> /b,\n  /c Px -> other,\n  dbus send\n    bus=system\n    path=/a,\n  set rlimit nofile <= 7,\n  mount options=(ro bind) /a -> /b,\n  change_profile /a -> b,\n  signal (send) peer=x,\n  audit {\n    /q r,\n  }\n}\n";
+    assert_eq!(apparmor(good), []);
+}
+
+/// Each of these took time that grew with the square of its length, in some version.
+#[test]
+fn long_statements_take_linear_time() {
+    let lines = 50_000;
+    for text in [
+        format!("profile a {{\n  @{{{}", "\n".repeat(lines)),
+        format!("profile a {{\n  fence{}", "\n  x".repeat(lines)),
+        format!(
+            "profile a {{\n  ${}{}",
+            "a".repeat(lines),
+            "\n".repeat(lines)
+        ),
+        format!("profile a {{\n{}", "{\n".repeat(lines)),
+    ] {
+        assert!(!error(&text).is_empty());
+    }
+}
+
+#[test]
+fn wide_exec_rule_covers_what_can_be_written() {
+    let of = |rules: &str| apparmor(&format!("abi <abi/3.0>,\nprofile a {{\n{rules}}}\n"));
+    assert_eq!(
+        of("  /srv/** ix,\n  /srv/up/** rw,\n"),
+        [(4, "apparmor-write-exec")]
+    );
+    assert_eq!(of("  /srv/** ix,\n  /var/** rw,\n"), []);
+}

@@ -3,6 +3,7 @@
 
 mod object;
 mod rule;
+mod syntax;
 
 use std::ops::Range;
 
@@ -10,6 +11,9 @@ use super::{Form, Input, Node, ParseError};
 
 pub(super) use object::resource;
 pub(crate) use rule::Rule;
+use syntax::End;
+pub(super) use syntax::has_profile;
+pub(crate) use syntax::is_known;
 
 /// Most rules of a file: some are compared with all others. The largest profile of a distribution has about a
 /// thousand.
@@ -31,13 +35,16 @@ impl AppArmor {
     ///
     /// # Errors
     ///
-    /// When it has more rules than [`MAX_RULES`].
+    /// When it has more rules than [`MAX_RULES`], is not AppArmor's language, or lacks a comma or a brace.
     pub(super) fn from_text(input: &Input) -> Result<Self, ParseError> {
-        let statements = read(input.text());
+        let reader = scan(input.text());
+        let statements = &reader.statements;
         if let Some(one_more) = statements.get(MAX_RULES) {
             let what = format!("more than {MAX_RULES} rules (read as {})", Form::AppArmor);
             return Err(input.malformed(one_more.span.start, what));
         }
+        syntax::check(input, &reader)?;
+        let statements = reader.statements;
         let first = statements.iter().find(|it| it.is_head);
         Ok(Self {
             form: Form::AppArmor,
@@ -112,23 +119,33 @@ impl Statement {
 
 /// The statements of a text, in order.
 fn read(text: &str) -> Vec<Statement> {
+    scan(text).statements
+}
+
+fn scan(text: &str) -> Reader<'_> {
     let mut reader = Reader {
         text,
         statements: Vec::new(),
+        ends: Vec::new(),
         open: Vec::new(),
         profiles: 0,
         begin: None,
+        stray: None,
     };
     reader.run();
-    reader.statements
+    reader
 }
 
 struct Reader<'text> {
     text: &'text str,
     statements: Vec<Statement>,
+    /// What ends each of them.
+    ends: Vec<End>,
     open: Vec<usize>,
     profiles: usize,
     begin: Option<usize>,
+    /// The first brace that closes nothing.
+    stray: Option<usize>,
 }
 
 impl Reader<'_> {
@@ -138,67 +155,75 @@ impl Reader<'_> {
         // Brackets in which a comma separates nothing.
         let mut depth = 0_usize;
         for (at, c) in self.text.char_indices() {
-            if comment {
-                comment = c != '\n';
-                before = c;
-                continue;
-            }
-            if escaped {
+            comment &= c != '\n';
+            if comment || escaped {
                 escaped = false;
                 before = c;
                 continue;
             }
+            let mut is_end = true;
             match c {
-                '\\' => escaped = true,
-                '"' => quoted = !quoted,
-                _ if quoted => {}
-                // `#include` and `include` take the rest of the line, and no comma.
-                '#' if before.is_whitespace() && !self.rest(at).starts_with("#include") => {
-                    comment = true;
-                    before = c;
-                    continue;
-                }
-                '\n' if self.is_include(at) => self.end(at, false),
-                '{' if before.is_whitespace() || before == ')' => {
-                    self.end(at, true);
-                    depth = 0;
-                    before = c;
-                    continue;
-                }
-                '}' if depth == 0 => {
-                    self.end(at, false);
-                    self.open.pop();
-                    before = c;
-                    continue;
-                }
-                '{' | '(' | '[' => depth += 1,
-                '}' | ')' | ']' => depth = depth.saturating_sub(1),
-                ',' if depth == 0 => {
-                    self.end(at, false);
-                    before = c;
-                    continue;
-                }
-                _ => {}
+                '\\' => (escaped, is_end) = (true, false),
+                '"' => (quoted, is_end) = (!quoted, false),
+                _ if quoted => is_end = false,
+                '#' if self.is_comment(at, before) => comment = true,
+                '\n' if self.ends_at_line(at) => self.end(at, End::Line),
+                '{' if depth == 0 && self.is_brace(at, before) => self.end(at, End::Brace),
+                '}' if depth == 0 => self.close(at),
+                ',' if depth == 0 => self.end(at, End::Comma),
+                '{' | '(' | '[' => (depth, is_end) = (depth + 1, false),
+                '}' | ')' | ']' => (depth, is_end) = (depth.saturating_sub(1), false),
+                _ => is_end = false,
             }
-            if self.begin.is_none() && !c.is_whitespace() {
+            if !is_end && self.begin.is_none() && !c.is_whitespace() {
                 self.begin = Some(at);
             }
             before = c;
         }
-        self.end(self.text.len(), false);
+        let at = self.text.len();
+        let end = if self.ends_at_line(at) {
+            End::Line
+        } else {
+            End::None
+        };
+        self.end(at, end);
     }
 
     fn rest(&self, at: usize) -> &str {
         self.text.get(at..).unwrap_or_default()
     }
 
-    fn is_include(&self, at: usize) -> bool {
-        let statement = self.begin.and_then(|begin| self.text.get(begin..at));
-        statement.is_some_and(|it| it.starts_with("#include") || it.starts_with("include"))
+    /// `#include` is none.
+    fn is_comment(&self, at: usize, before: char) -> bool {
+        (before.is_whitespace() || self.begin.is_none()) && !self.rest(at).starts_with("#include")
     }
 
-    fn end(&mut self, at: usize, is_head: bool) {
+    /// Whether a brace opens a block, and no alternation of a path.
+    fn is_brace(&self, at: usize, before: char) -> bool {
+        let next = self.rest(at).chars().nth(1);
+        self.begin.is_some()
+            && (before.is_whitespace() || before == ')')
+            && next.is_none_or(|next| next.is_whitespace() || next == '#' || next == '}')
+    }
+
+    /// Whether the statement so far is one that ends with its line, and without a comma.
+    fn ends_at_line(&self, at: usize) -> bool {
+        let statement = self.begin.and_then(|begin| self.text.get(begin..at));
+        statement.is_some_and(|it| {
+            it.starts_with("#include") || it.starts_with("include") || syntax::is_assignment(it)
+        })
+    }
+
+    fn close(&mut self, at: usize) {
+        self.end(at, End::None);
+        if self.open.pop().is_none() && self.stray.is_none() {
+            self.stray = Some(at);
+        }
+    }
+
+    fn end(&mut self, at: usize, how: End) {
         let begin = self.begin.take();
+        let is_head = how == End::Brace;
         let outer = self.open.last().copied().unwrap_or_default();
         if is_head {
             self.profiles += 1;
@@ -208,6 +233,7 @@ impl Reader<'_> {
             return;
         };
         let begin = begin.unwrap_or(at);
+        self.ends.push(how);
         self.statements.push(Statement {
             span: begin..begin + text.trim_end().len(),
             words: words(text),

@@ -23,8 +23,16 @@ impl<'a> Rule<'a> {
         let is_qualifier = |word: &String| {
             matches!(
                 word.as_str(),
-                "audit" | "deny" | "allow" | "owner" | "quiet" | "other"
-            )
+                "audit"
+                    | "deny"
+                    | "allow"
+                    | "owner"
+                    | "quiet"
+                    | "other"
+                    | "prompt"
+                    | "safe"
+                    | "unsafe"
+            ) || word.starts_with("priority=")
         };
         let count = statement
             .words
@@ -91,11 +99,8 @@ impl<'a> Rule<'a> {
     }
 }
 
-fn is_path(word: &str) -> bool {
-    word.starts_with('/')
-        || word.starts_with("@{")
-        || word.starts_with("{/")
-        || word.starts_with("**")
+pub(super) fn is_path(word: &str) -> bool {
+    word.starts_with(['/', '{']) || word.starts_with("@{") || word.starts_with("**")
 }
 
 fn is_permissions(word: &str) -> bool {
