@@ -71,11 +71,18 @@ fn killed_while_writing_leaves_one_whole_set() -> Outcome {
     for recording in &recordings {
         sets.push(generate(recording)?);
     }
-    let usual = begin.elapsed() / 2;
+    let mut usual = begin.elapsed() / 2;
     ensure!(sets[0].keys().eq(sets[1].keys()) && sets[0] != sets[1]);
     fs::write(Path::new(&out).join("nginx/notes.txt"), "mine")?;
     let (mut whole, mut killed, mut left) = ([0, 0], 0, 0);
-    for turn in 0_u32..300 {
+    for turn in 0_u32.. {
+        if killed == 300 {
+            break;
+        }
+        ensure!(
+            turn < 3000,
+            "only {killed} of {turn} were killed before their end"
+        );
         let mut child = tracer::command()?
             .args(["generate", "--output", &out, &recordings[turn as usize % 2]])
             .stdout(Stdio::null())
@@ -89,7 +96,13 @@ fn killed_while_writing_leaves_one_whole_set() -> Outcome {
         };
         thread::sleep(usual * part / 100);
         child.kill()?;
-        killed += u32::from(child.wait()?.code().is_none());
+        // The machine is sometimes faster, sometimes slower than it was at the beginning.
+        if child.wait()?.code().is_none() {
+            killed += 1;
+            usual += usual / 100;
+        } else {
+            usual -= usual / 50;
+        }
         let mut now = files(Path::new(&out))?;
         left += usize::from(now.keys().any(|name| name.contains(".tracer-")));
         now.retain(|name, _| !name.contains(".tracer-"));
@@ -102,10 +115,6 @@ fn killed_while_writing_leaves_one_whole_set() -> Outcome {
         let which = which.with_context(|| format!("turn {turn}: a mixed set {:?}", now.keys()))?;
         whole[which] += 1;
     }
-    ensure!(
-        killed > 200,
-        "only {killed} of 300 were killed before their end"
-    );
     ensure!(left > 0, "no kill hit the writing");
     ensure!(whole[0] > 0 && whole[1] > 0, "{whole:?}");
     generate(&recordings[0])?;

@@ -112,27 +112,47 @@ enum Atom<'a> {
     Part(&'a Part),
 }
 
+/// Whether the atoms stand for the whole text.
+///
+/// It keeps all offsets at which the atoms so far may end, and does not recurse: a hostile path has
+/// thousands of names.
 fn matches(atoms: &[Atom<'_>], bytes: &[u8]) -> bool {
-    let Some((first, rest)) = atoms.split_first() else {
-        return bytes.is_empty();
-    };
-    let fits = |length: usize| {
-        bytes
-            .get(length..)
-            .is_some_and(|after| matches(rest, after))
-    };
-    let name = bytes.iter().take_while(|byte| **byte != b'/').count();
-    match first {
-        Atom::Byte(byte) => bytes.first() == Some(byte) && fits(1),
-        Atom::Name => (1..=name).any(fits),
-        Atom::Part(Part::Text(text)) => bytes.starts_with(text) && fits(text.len()),
-        Atom::Part(Part::Pid | Part::Tid) => (1..=pid_digits(bytes)).any(fits),
-        Atom::Part(Part::Digits) => {
-            bytes.first().is_some_and(u8::is_ascii_digit) && (1..=name).any(fits)
+    let mut ends = vec![0];
+    let mut next = Vec::new();
+    for atom in atoms {
+        for end in ends.drain(..) {
+            let rest = bytes.get(end..).unwrap_or_default();
+            next.extend(atom.lengths(rest).map(|length| end + length));
         }
-        Atom::Part(Part::Any(count)) => *count <= name && fits(*count),
-        Atom::Part(Part::Star) => (0..=name).any(fits),
-        Atom::Part(Part::Deep) => name > 0 && (1..=bytes.len()).any(fits),
+        next.sort_unstable();
+        next.dedup();
+        std::mem::swap(&mut ends, &mut next);
+        if ends.is_empty() {
+            return false;
+        }
+    }
+    ends.last() == Some(&bytes.len())
+}
+
+impl Atom<'_> {
+    /// How many of the first bytes it may stand for.
+    fn lengths(&self, bytes: &[u8]) -> std::ops::Range<usize> {
+        const NONE: std::ops::Range<usize> = 0..0;
+        let exactly = |length: usize| length..length + 1;
+        let name = || bytes.iter().take_while(|byte| **byte != b'/').count();
+        match self {
+            Self::Byte(byte) if bytes.first() == Some(byte) => exactly(1),
+            Self::Name => 1..name() + 1,
+            Self::Part(Part::Text(text)) if bytes.starts_with(text) => exactly(text.len()),
+            Self::Part(Part::Pid | Part::Tid) => 1..pid_digits(bytes) + 1,
+            Self::Part(Part::Digits) if bytes.first().is_some_and(u8::is_ascii_digit) => {
+                1..name() + 1
+            }
+            Self::Part(Part::Any(count)) if *count <= name() => exactly(*count),
+            Self::Part(Part::Star) => 0..name() + 1,
+            Self::Part(Part::Deep) if name() > 0 => 1..bytes.len() + 1,
+            Self::Byte(_) | Self::Part(_) => NONE,
+        }
     }
 }
 

@@ -300,14 +300,13 @@ mod tests {
     }
 
     #[test]
-    fn a_very_deep_path_takes_no_longer_than_others() {
-        let begin = std::time::Instant::now();
+    fn names_below_128_directories_stay_literal() {
         let deep = "/d".repeat(6000);
         let seen: Vec<_> = (0..4).map(|n| (format!("{deep}/{n}"), 0)).collect();
+        let literal: BTreeSet<_> = seen.iter().map(|(path, _)| path.clone()).collect();
         for policy in [Policy::Safe, Policy::Wide] {
-            assert!(tokens(&seen, policy).is_empty(), "too long for a rule");
+            assert_eq!(tokens(&seen, policy), literal);
         }
-        assert!(begin.elapsed() < std::time::Duration::from_secs(20));
     }
 
     #[test]
