@@ -3,6 +3,7 @@
 mod directory;
 mod file_set;
 mod input;
+mod lock;
 mod old_set;
 mod output_file;
 mod scratch;

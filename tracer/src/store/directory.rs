@@ -4,11 +4,12 @@ use std::{
     fs, io,
     os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use rustix::fs::AtFlags;
 
-use super::{StoreError, file_set, scratch, walk};
+use super::{StoreError, file_set, lock, scratch, walk};
 
 /// A directory that holds a directory for each workload.
 ///
@@ -89,6 +90,10 @@ fn prepared(fd: OwnedFd, path: &Path) -> io::Result<OutputDirectory> {
 /// Removes what killed runs left, or puts it back where it belongs.
 fn clean(at: &OwnedFd) -> io::Result<()> {
     scratch::remove_abandoned_files(at)?;
+    let Ok(_lock) = lock::hold(at, Duration::ZERO) else {
+        // Another run writes there. A later one cleans up.
+        return Ok(());
+    };
     for (fd, name, kind) in scratch::abandoned(at)? {
         if kind == rustix::fs::FileType::Directory {
             file_set::clean(at, &fd, &name)?;

@@ -21,7 +21,7 @@ use rustix::{
 };
 
 use super::{
-    OutputDirectory, RECORDING_FILE, StoreError,
+    OutputDirectory, RECORDING_FILE, StoreError, lock,
     old_set::{self, Carried},
     scratch, walk,
 };
@@ -72,7 +72,12 @@ impl OutputDirectory {
             path: path.clone(),
             cause,
         };
-        let old = match existing(&self.fd, name) {
+        // What is there is looked at only when no other run can change it.
+        let (_lock, old) = match lock::hold(&self.fd, lock::PATIENCE) {
+            Ok(lock) => (Some(lock), existing(&self.fd, name)),
+            Err(cause) => (None, Err(cause)),
+        };
+        let old = match old {
             Err(cause) if !set.has_recording() => return Err(write(cause)),
             old => old,
         };
@@ -105,7 +110,7 @@ impl OutputDirectory {
                 cause,
             });
         }
-        let Err(cause) = staged.install(old, set) else {
+        let Err(cause) = staged.install_again(old, set) else {
             return Ok(());
         };
         if set.has_recording() {
@@ -198,6 +203,18 @@ impl<'a> Staged<'a> {
         written
     }
 
+    /// Puts the new directory in its place. When somebody without our lock made one there meanwhile, that is the old
+    /// one then.
+    fn install_again(&self, old: Option<OwnedFd>, set: &FileSet<'_>) -> io::Result<()> {
+        let was_free = old.is_none();
+        match self.install(old, set) {
+            Err(error) if was_free && is_taken(&error) => {
+                self.install(existing(&self.output.fd, self.name)?, set)
+            }
+            installed => installed,
+        }
+    }
+
     /// Puts the new directory in its place.
     fn install(&self, old: Option<OwnedFd>, set: &FileSet<'_>) -> io::Result<()> {
         let at = &self.output.fd;
@@ -264,7 +281,7 @@ impl<'a> Staged<'a> {
         for number in 1..1_000 {
             let name = format!("{}.saved-{number}", self.name);
             match move_new(&self.outer, &self.inner_name, &self.output.fd, &name) {
-                Err(error) if error.raw_os_error() == Some(Errno::EXIST.raw_os_error()) => {}
+                Err(error) if is_taken(&error) => {}
                 moved => {
                     moved?;
                     sync(&self.output.fd)?;
@@ -393,6 +410,14 @@ fn is_unsupported(error: Errno) -> bool {
         Errno::PERM,
     ]
     .contains(&error)
+}
+
+/// Whether a name is not free.
+fn is_taken(error: &io::Error) -> bool {
+    let raw = error.raw_os_error();
+    [Errno::EXIST, Errno::NOTEMPTY]
+        .iter()
+        .any(|it| raw == Some(it.raw_os_error()))
 }
 
 /// Renames a directory to a name that is free.

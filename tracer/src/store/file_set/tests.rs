@@ -265,3 +265,52 @@ fn what_a_running_tracer_has_locked_stays() {
     drop(staged);
     is(scratch.path(), &[("w/a", "1")]);
 }
+
+#[test]
+fn runs_at_once_for_one_workload_all_succeed() {
+    let scratch = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let path = scratch.path();
+            scope.spawn(move || {
+                for round in 0..10 {
+                    let output = OutputDirectory::open(path).unwrap();
+                    let text = format!("{thread}-{round}");
+                    replace(&output, &[("recording.json", &text), ("a/b", &text)], &[]).unwrap();
+                }
+            });
+        }
+    });
+    let now = content(scratch.path());
+    assert_eq!(now.len(), 2, "something is left over: {now:?}");
+    assert_eq!(now["w/recording.json"], now["w/a/b"]);
+}
+
+#[test]
+fn a_lock_is_not_waited_for_without_end() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    let held = lock::hold(&output.fd, std::time::Duration::ZERO).unwrap();
+    let error = lock::hold(&output.fd, std::time::Duration::from_millis(20)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    drop(held);
+    lock::hold(&output.fd, std::time::Duration::ZERO).unwrap();
+}
+
+#[test]
+fn a_directory_that_appears_meanwhile_is_replaced_too() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    let staged = Staged::new(&output, "w").unwrap();
+    staged.write_one("a", "new", None).unwrap();
+    fs::create_dir(scratch.path().join("w")).unwrap();
+    fs::write(scratch.path().join("w/notes"), "mine").unwrap();
+    let files = set(&[("a", "new")]);
+    let set = FileSet {
+        files: &files,
+        stale: Vec::new(),
+    };
+    staged.install_again(None, &set).unwrap();
+    drop(staged);
+    is(scratch.path(), &[("w/a", "new"), ("w/notes", "mine")]);
+}
