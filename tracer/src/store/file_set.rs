@@ -221,7 +221,8 @@ impl<'a> Staged<'a> {
         let Some(old) = old else {
             sync_all(&self.inner)?;
             move_new(&self.outer, &self.inner_name, at, self.name)?;
-            return sync(at);
+            self.sync_or_warn(at);
+            return Ok(());
         };
         let carried = old_set::carry(&old, &self.inner, set)?;
         sync_all(&self.inner)?;
@@ -234,8 +235,10 @@ impl<'a> Staged<'a> {
                 RenameFlags::EXCHANGE,
             ) {
                 Ok(()) => {
-                    sync(at)?;
-                    return self.retire(&old);
+                    // The new files are there, whatever happens from now on.
+                    self.sync_or_warn(at);
+                    self.retire_or_save(&old);
+                    return Ok(());
                 }
                 Err(error) if is_unsupported(error) => {}
                 Err(error) => return Err(error.into()),
@@ -244,21 +247,43 @@ impl<'a> Staged<'a> {
         self.one_by_one(&old, set)
     }
 
-    /// Removes the old directory, which stands in the place of the new one now.
-    fn retire(&self, old: &OwnedFd) -> io::Result<()> {
-        let there = walk::open_directory(&self.outer, &self.inner_name)
-            .and_then(|fd| Ok(rustix::fs::fstat(fd)?.st_ino));
-        if there.is_ok_and(|ino| rustix::fs::fstat(old).is_ok_and(|stat| stat.st_ino == ino)) {
-            return old_set::retire(&self.outer, &self.inner_name, &self.inner);
+    /// Removes the old directory, which stands in the place of the new one now. What cannot be removed gets a name
+    /// beside it.
+    fn retire_or_save(&self, old: &OwnedFd) {
+        let retired = if is_same(&self.outer, &self.inner_name, old) {
+            old_set::retire(&self.outer, &self.inner_name, &self.inner)
+        } else {
+            // It is not ours to remove.
+            Err(io::Error::other("something else was put in its place"))
+        };
+        let Err(cause) = retired else { return };
+        let path = self.output.path.join(self.name);
+        match self.save_beside() {
+            Ok(saved) => log::warn!(
+                "{} is new, but what was there before cannot be removed: {cause}; it is {} now",
+                path.display(),
+                saved.display()
+            ),
+            Err(error) => log::warn!(
+                "{} is new, but what was there before can be neither removed ({cause}) nor moved ({error}); it is {} now",
+                path.display(),
+                self.output
+                    .path
+                    .join(&self.outer_name)
+                    .join(&self.inner_name)
+                    .display()
+            ),
         }
-        // Somebody replaced it at the last moment. It is not ours to remove.
-        let saved = self.save_beside()?;
-        log::warn!(
-            "something else was put in the place of {}; it is {} now",
-            self.name,
-            saved.display()
-        );
-        Ok(())
+    }
+
+    /// Writes names to disk that are there already. A failure changes nothing about them.
+    fn sync_or_warn(&self, directory: &OwnedFd) {
+        if let Err(error) = sync(directory) {
+            log::warn!(
+                "{} is new, but may be lost when the machine stops now: {error}",
+                self.output.path.join(self.name).display()
+            );
+        }
     }
 
     /// Renames the files into the directory that is there.
@@ -284,7 +309,7 @@ impl<'a> Staged<'a> {
                 Err(error) if is_taken(&error) => {}
                 moved => {
                     moved?;
-                    sync(&self.output.fd)?;
+                    self.sync_or_warn(&self.output.fd);
                     return Ok(self.output.path.join(name));
                 }
             }
@@ -295,7 +320,19 @@ impl<'a> Staged<'a> {
 
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
-        let removed = old_set::remove_all(&self.outer, 0).and_then(|()| {
+        // After an exchange, the old directory may be there. Then the outer one is not empty and stays.
+        let ours = if is_same(&self.outer, &self.inner_name, &self.inner) {
+            old_set::remove_all(&self.inner, 0).and_then(|()| {
+                scratch::gone(rustix::fs::unlinkat(
+                    &self.outer,
+                    &self.inner_name,
+                    AtFlags::REMOVEDIR,
+                ))
+            })
+        } else {
+            Ok(())
+        };
+        let removed = ours.and_then(|()| {
             scratch::gone(rustix::fs::unlinkat(
                 &self.output.fd,
                 &self.outer_name,
@@ -309,6 +346,14 @@ impl Drop for Staged<'_> {
             );
         }
     }
+}
+
+/// Whether a name leads to this directory.
+fn is_same(at: &OwnedFd, name: &str, directory: &OwnedFd) -> bool {
+    let (Some(there), Ok(stat)) = (stat(at, name), rustix::fs::fstat(directory)) else {
+        return false;
+    };
+    (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino)
 }
 
 /// The files that there was no room for, and why.

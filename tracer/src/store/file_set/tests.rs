@@ -314,3 +314,54 @@ fn a_directory_that_appears_meanwhile_is_replaced_too() {
     drop(staged);
     is(scratch.path(), &[("w/a", "new"), ("w/notes", "mine")]);
 }
+
+/// A file where the old directory has a directory stops the removing, after the two have changed places.
+#[test]
+fn what_cannot_be_removed_after_the_exchange_is_kept() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    fs::create_dir_all(scratch.path().join("w/d")).unwrap();
+    fs::write(scratch.path().join("w/d/notes"), "mine").unwrap();
+    let old = existing(&output.fd, "w").unwrap().unwrap();
+    let staged = Staged::new(&output, "w").unwrap();
+    staged.write_one("d", "new", None).unwrap();
+    rustix::fs::renameat_with(
+        &staged.outer,
+        &staged.inner_name,
+        &output.fd,
+        "w",
+        RenameFlags::EXCHANGE,
+    )
+    .unwrap();
+    staged.retire_or_save(&old);
+    drop(staged);
+    is(
+        scratch.path(),
+        &[("w/d", "new"), ("w.saved-1/d/notes", "mine")],
+    );
+}
+
+#[test]
+fn only_the_new_directory_is_removed_when_it_is_not_used() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    replace(&output, &[("a", "old")], &[]).unwrap();
+    fs::write(scratch.path().join("w/notes"), "mine").unwrap();
+    let staged = Staged::new(&output, "w").unwrap();
+    staged.write_one("a", "new", None).unwrap();
+    let (outer, inner) = (staged.outer_name.clone(), staged.inner_name.clone());
+    rustix::fs::renameat_with(
+        &staged.outer,
+        &staged.inner_name,
+        &output.fd,
+        "w",
+        RenameFlags::EXCHANGE,
+    )
+    .unwrap();
+    drop(staged);
+    let left = scratch.path().join(outer).join(inner);
+    is(&left, &[("a", "old"), ("notes", "mine")]);
+    // The next run brings back what is not tracer's.
+    OutputDirectory::open(scratch.path()).unwrap();
+    is(scratch.path(), &[("w/a", "new"), ("w/notes", "mine")]);
+}
