@@ -3,6 +3,7 @@
 mod directory;
 mod file_set;
 mod input;
+mod leftover;
 mod lock;
 mod old_set;
 mod output_file;

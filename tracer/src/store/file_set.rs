@@ -21,7 +21,7 @@ use rustix::{
 };
 
 use super::{
-    OutputDirectory, RECORDING_FILE, StoreError, lock,
+    OutputDirectory, RECORDING_FILE, StoreError, leftover, lock,
     old_set::{self, Carried},
     scratch, walk,
 };
@@ -301,20 +301,12 @@ impl<'a> Staged<'a> {
         old_set::remove_stale(old, set)
     }
 
-    /// Gives the new directory a name of its own beside the workload's.
+    /// Gives the directory that is in the temporary one a name of its own beside the workload's.
     fn save_beside(&self) -> io::Result<PathBuf> {
-        for number in 1..1_000 {
-            let name = format!("{}.saved-{number}", self.name);
-            match move_new(&self.outer, &self.inner_name, &self.output.fd, &name) {
-                Err(error) if is_taken(&error) => {}
-                moved => {
-                    moved?;
-                    self.sync_or_warn(&self.output.fd);
-                    return Ok(self.output.path.join(name));
-                }
-            }
-        }
-        Err(Errno::EXIST.into())
+        let at = &self.output.fd;
+        let name = leftover::save_beside(&self.outer, &self.inner_name, at, self.name)?;
+        self.sync_or_warn(at);
+        Ok(self.output.path.join(name))
     }
 }
 
@@ -364,37 +356,6 @@ const UNNAMED: &str = "set";
 
 fn named(inode: u64) -> String {
     format!("{UNNAMED}-{inode}")
-}
-
-/// Cleans up a temporary directory that a killed run left.
-pub(super) fn clean(at: &OwnedFd, outer: &OwnedFd, outer_name: &OsStr) -> io::Result<()> {
-    let workload = scratch::subject(outer_name).unwrap_or_default();
-    for name in scratch::names(outer)? {
-        let Some(inode) = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("set-")?.parse().ok())
-        else {
-            continue;
-        };
-        let inode: u64 = inode;
-        let inner = walk::open_directory(outer, &name)?;
-        if rustix::fs::fstat(&inner)?.st_ino == inode {
-            // It has never been in its place.
-            continue;
-        }
-        match existing(at, workload) {
-            Ok(Some(new)) if rustix::fs::fstat(&new)?.st_ino == inode => {
-                let name = name.to_string_lossy();
-                old_set::retire(outer, &name, &new)?;
-            }
-            _ => {
-                return Err(io::Error::other(
-                    "it is not known which files are the newer ones",
-                ));
-            }
-        }
-    }
-    old_set::remove_all(outer, 0)
 }
 
 /// The directory that a file of the set is in, which is made when it is missing, and the file's own name.
@@ -458,7 +419,7 @@ fn is_unsupported(error: Errno) -> bool {
 }
 
 /// Whether a name is not free.
-fn is_taken(error: &io::Error) -> bool {
+pub(super) fn is_taken(error: &io::Error) -> bool {
     let raw = error.raw_os_error();
     [Errno::EXIST, Errno::NOTEMPTY]
         .iter()
@@ -466,7 +427,7 @@ fn is_taken(error: &io::Error) -> bool {
 }
 
 /// Renames a directory to a name that is free.
-fn move_new(from: &OwnedFd, name: &str, to: &OwnedFd, new: &str) -> io::Result<()> {
+pub(super) fn move_new(from: &OwnedFd, name: &str, to: &OwnedFd, new: &str) -> io::Result<()> {
     match rustix::fs::renameat_with(from, name, to, new, RenameFlags::NOREPLACE) {
         // Not every file system knows the flag. Without it, rename(2) replaces nothing but an empty directory.
         Err(Errno::INVAL) => Ok(rustix::fs::renameat(from, name, to, new)?),

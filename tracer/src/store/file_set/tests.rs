@@ -365,3 +365,32 @@ fn only_the_new_directory_is_removed_when_it_is_not_used() {
     OutputDirectory::open(scratch.path()).unwrap();
     is(scratch.path(), &[("w/a", "new"), ("w/notes", "mine")]);
 }
+
+/// One leftover that nobody can tell anything about does not keep the others from being removed.
+#[test]
+fn unclear_leftovers_are_saved_and_the_others_removed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    replace(&output, &[("a", "new")], &[]).unwrap();
+    let make = |directory: &str, file: &str| {
+        let directory = scratch.path().join(directory);
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(file), "old").unwrap();
+    };
+    // No directory made here has the inode number 1.
+    make(".tracer-w.4000000-1/set-1", "a");
+    make(".tracer-gone.4000000-2/set-1", "b");
+    // A file where a directory should be.
+    make(".tracer-w.4000000-3", "set-1");
+    make(".tracer-w.4000000-4", "set");
+    fs::write(scratch.path().join(".tracer-file.4000000-5"), "half").unwrap();
+    OutputDirectory::open(scratch.path()).unwrap();
+    let expected = [
+        (".tracer-w.4000000-3/set-1", "old"),
+        ("w/a", "new"),
+        ("w.saved-1/a", "old"),
+        ("gone.saved-1/b", "old"),
+    ];
+    is(scratch.path(), &expected);
+    assert!(!scratch.path().join(".tracer-w.4000000-1").exists());
+}
