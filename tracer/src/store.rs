@@ -73,6 +73,14 @@ pub enum StoreError {
         /// Why.
         cause: io::Error,
     },
+    /// The file that was named for the output cannot be used.
+    #[error("cannot write to the file {}: {cause}; choose another one with --output", .path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
     /// A file could not be written.
     #[error("cannot write {}: {cause}; what stood there before is untouched", .path.display())]
     Write {

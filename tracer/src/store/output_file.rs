@@ -52,7 +52,7 @@ impl OutputFile {
     /// Finds out what a path is. In a directory, `usual` is the file's name. Directories that lead to it are created.
     ///
     /// # Errors
-    /// [`StoreError::Folder`], [`StoreError::Write`].
+    /// [`StoreError::File`], [`StoreError::Write`].
     pub fn open(path: &Path, usual: &str) -> Result<Self, StoreError> {
         if path.as_os_str() == "-" {
             return Ok(Self {
@@ -60,7 +60,7 @@ impl OutputFile {
                 target: Target::Stdout,
             });
         }
-        let failed = |cause| StoreError::Folder {
+        let failed = |cause| StoreError::File {
             path: path.to_owned(),
             cause,
         };
