@@ -435,8 +435,13 @@ pub(super) fn move_new(from: &OwnedFd, name: &str, to: &OwnedFd, new: &str) -> i
     }
 }
 
-pub(super) fn sync(directory: &OwnedFd) -> io::Result<()> {
-    Ok(rustix::fs::fsync(directory)?)
+/// Writes the names in a directory to disk.
+pub(super) fn sync(directory: impl AsFd) -> io::Result<()> {
+    match rustix::fs::fsync(directory) {
+        // Not every file system can do that for a directory (fsync(2)): there is nothing to wait for.
+        Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Writes a directory and those in it to disk: their names, since the files are there already.

@@ -204,8 +204,14 @@ fn replace(parent: &OwnedFd, name: &OsString, old: Option<&Stat>, bytes: &[u8]) 
         scratch::gone(rustix::fs::unlinkat(parent, &temporary, AtFlags::empty()))?;
         return Err(error);
     }
-    // The name is on disk when the directory is.
-    walk::open_directory(parent, ".").and_then(|directory| sync(&directory))
+    // The name is on disk when the directory is. The file is there already, whether that fails or not.
+    if let Err(error) = walk::open_directory(parent, ".").and_then(sync) {
+        log::warn!(
+            "{} is new, but may be lost when the machine stops now: {error}",
+            name.display()
+        );
+    }
+    Ok(())
 }
 
 fn write_all(file: OwnedFd, old: Option<&Stat>, bytes: &[u8]) -> io::Result<()> {

@@ -6,6 +6,8 @@ use std::{
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
 };
 
+use rustix::fs::OFlags;
+
 use super::*;
 
 fn set(files: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -393,4 +395,15 @@ fn unclear_leftovers_are_saved_and_the_others_removed() {
     ];
     is(scratch.path(), &expected);
     assert!(!scratch.path().join(".tracer-w.4000000-1").exists());
+}
+
+#[test]
+fn what_cannot_be_synced_is_no_error() {
+    // fsync of a pipe is EINVAL, as of a directory on some file systems (fsync(2)).
+    let (_reader, writer) = io::pipe().unwrap();
+    assert_eq!(rustix::fs::fsync(&writer), Err(Errno::INVAL));
+    sync(&writer).unwrap();
+    // Other errors are: a descriptor that is only a path is EBADF.
+    let path = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    sync(&path).unwrap_err();
 }
