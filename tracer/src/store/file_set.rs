@@ -64,7 +64,7 @@ impl OutputDirectory {
     /// Replaces the files of a workload by new ones. Other files in its directory stay.
     ///
     /// # Errors
-    /// [`StoreError::Write`]: the old files are untouched. [`StoreError::NoRoom`] and [`StoreError::Blocked`]: the
+    /// [`StoreError::Write`]: the old files are untouched. [`StoreError::Partly`]: some are. [`StoreError::NoRoom`] and [`StoreError::Blocked`]: the
     /// recording was saved, they say where.
     pub fn replace(&self, name: &str, set: &FileSet<'_>) -> Result<(), StoreError> {
         let path = self.path.join(name);
@@ -101,7 +101,11 @@ impl OutputDirectory {
         if let Some(cause) = cause {
             let saved = match old {
                 Some(_) => staged.save_beside(),
-                None => staged.install(None, set).map(|()| path.clone()),
+                None => match staged.install_new() {
+                    // What was made there meanwhile stays, and the recording too.
+                    Err(error) if is_taken(&error) => staged.save_beside(),
+                    installed => installed.map(|()| path.clone()),
+                },
             };
             let saved = saved.map_err(write)?;
             return Err(StoreError::NoRoom {
@@ -110,8 +114,19 @@ impl OutputDirectory {
                 cause,
             });
         }
-        let Err(cause) = staged.install_again(old, set) else {
-            return Ok(());
+        let cause = match staged.install_again(old, set) {
+            Ok(()) => return Ok(()),
+            Err(Failed::Untouched(cause)) => cause,
+            Err(Failed::Partly { moved, left, cause }) => {
+                let saved = staged.save_beside().ok();
+                return Err(StoreError::Partly {
+                    path,
+                    moved,
+                    left,
+                    saved,
+                    cause,
+                });
+            }
         };
         if set.has_recording() {
             // It cannot be made again.
@@ -205,10 +220,10 @@ impl<'a> Staged<'a> {
 
     /// Puts the new directory in its place. When somebody without our lock made one there meanwhile, that is the old
     /// one then.
-    fn install_again(&self, old: Option<OwnedFd>, set: &FileSet<'_>) -> io::Result<()> {
+    fn install_again(&self, old: Option<OwnedFd>, set: &FileSet<'_>) -> Result<(), Failed> {
         let was_free = old.is_none();
         match self.install(old, set) {
-            Err(error) if was_free && is_taken(&error) => {
+            Err(Failed::Untouched(error)) if was_free && is_taken(&error) => {
                 self.install(existing(&self.output.fd, self.name)?, set)
             }
             installed => installed,
@@ -216,14 +231,20 @@ impl<'a> Staged<'a> {
     }
 
     /// Puts the new directory in its place.
-    fn install(&self, old: Option<OwnedFd>, set: &FileSet<'_>) -> io::Result<()> {
+    fn install(&self, old: Option<OwnedFd>, set: &FileSet<'_>) -> Result<(), Failed> {
         let at = &self.output.fd;
         let Some(old) = old else {
-            sync_all(&self.inner)?;
-            move_new(&self.outer, &self.inner_name, at, self.name)?;
-            self.sync_or_warn(at);
-            return Ok(());
+            return Ok(self.install_new()?);
         };
+        if let Some(blocked) = set
+            .files
+            .iter()
+            .find_map(|(name, _)| old_set::blocked(&old, name))
+        {
+            let path = self.output.path.join(self.name);
+            let blocked = format!("{}/{blocked}; move it away", path.display());
+            return Err(io::Error::other(blocked).into());
+        }
         let carried = old_set::carry(&old, &self.inner, set)?;
         sync_all(&self.inner)?;
         if matches!(carried, Carried::All) {
@@ -241,10 +262,18 @@ impl<'a> Staged<'a> {
                     return Ok(());
                 }
                 Err(error) if is_unsupported(error) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(io::Error::from(error).into()),
             }
         }
         self.one_by_one(&old, set)
+    }
+
+    /// Puts the new directory in its place, where nothing is.
+    fn install_new(&self) -> io::Result<()> {
+        sync_all(&self.inner)?;
+        move_new(&self.outer, &self.inner_name, &self.output.fd, self.name)?;
+        self.sync_or_warn(&self.output.fd);
+        Ok(())
     }
 
     /// Removes the old directory, which stands in the place of the new one now. What cannot be removed gets a name
@@ -287,18 +316,26 @@ impl<'a> Staged<'a> {
     }
 
     /// Renames the files into the directory that is there.
-    fn one_by_one(&self, old: &OwnedFd, set: &FileSet<'_>) -> io::Result<()> {
+    fn one_by_one(&self, old: &OwnedFd, set: &FileSet<'_>) -> Result<(), Failed> {
         // What is in the way of a directory is found before anything is moved.
         let mut moves = Vec::new();
         for (name, _) in set.files {
             let (from, file) = parent(&self.inner, name)?;
             moves.push((from, parent(old, name)?.0, file));
         }
-        for (from, to, file) in moves {
-            rustix::fs::renameat(&from, file, &to, file)?;
-            sync(&to)?;
+        for (done, (from, to, file)) in moves.into_iter().enumerate() {
+            if let Err(error) = rustix::fs::renameat(&from, file, &to, file) {
+                return Err(Failed::after(done, set, error.into()));
+            }
+            self.sync_or_warn(&to);
         }
-        old_set::remove_stale(old, set)
+        if let Err(error) = old_set::remove_stale(old, set) {
+            log::warn!(
+                "{} is new, but files of an earlier run are left in it: {error}",
+                self.output.path.join(self.name).display()
+            );
+        }
+        Ok(())
     }
 
     /// Gives the directory that is in the temporary one a name of its own beside the workload's.
@@ -346,6 +383,40 @@ fn is_same(at: &OwnedFd, name: &str, directory: &OwnedFd) -> bool {
         return false;
     };
     (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino)
+}
+
+/// Why a new directory, or its files, could not be put in their place.
+#[derive(Debug)]
+enum Failed {
+    /// The old files are there.
+    Untouched(io::Error),
+    /// Some old files are there, and some new ones.
+    Partly {
+        moved: Vec<String>,
+        left: Vec<String>,
+        cause: io::Error,
+    },
+}
+
+impl Failed {
+    /// The failure after so many files were moved.
+    fn after(done: usize, set: &FileSet<'_>, cause: io::Error) -> Self {
+        let names = || set.files.iter().map(|(name, _)| name.clone());
+        if done == 0 {
+            return Self::Untouched(cause);
+        }
+        Self::Partly {
+            moved: names().take(done).collect(),
+            left: names().skip(done).collect(),
+            cause,
+        }
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(cause: io::Error) -> Self {
+        Self::Untouched(cause)
+    }
 }
 
 /// The files that there was no room for, and why.

@@ -407,3 +407,72 @@ fn what_cannot_be_synced_is_no_error() {
     let path = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
     sync(&path).unwrap_err();
 }
+
+#[test]
+fn a_directory_in_the_place_of_a_file_is_named_before_anything_is_moved() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    replace(&output, &[("a", "old")], &[]).unwrap();
+    fs::create_dir(scratch.path().join("w/seccomp.json")).unwrap();
+    fs::write(scratch.path().join("w/seccomp.json/notes"), "mine").unwrap();
+    let w = scratch.path().join("w");
+    for (file, what) in [
+        ("seccomp.json", "seccomp.json is a directory; move it away"),
+        ("a/b", "a is not a directory; move it away"),
+    ] {
+        let error = replace(&output, &[("new", "1"), (file, "1")], &[]).unwrap_err();
+        let expected = format!("{}/{what}", w.display());
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
+    is(
+        scratch.path(),
+        &[("w/a", "old"), ("w/seccomp.json/notes", "mine")],
+    );
+    // What is said helps.
+    fs::rename(w.join("seccomp.json"), scratch.path().join("away")).unwrap();
+    replace(&output, &[("new", "1"), ("seccomp.json", "1")], &[]).unwrap();
+}
+
+#[test]
+fn it_is_said_which_files_are_new_when_not_all_are() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    let texts = [("recording.json", "old"), ("b", "old"), ("c", "old")];
+    replace(&output, &texts, &[]).unwrap();
+    let files = set(&[("recording.json", "new"), ("b", "new"), ("c", "new")]);
+    let set = FileSet {
+        files: &files,
+        stale: Vec::new(),
+    };
+    let old = existing(&output.fd, "w").unwrap().unwrap();
+    let staged = Staged::new(&output, "w").unwrap();
+    // The rename of b fails.
+    staged.write_one("recording.json", "new", None).unwrap();
+    staged.write_one("c", "new", None).unwrap();
+    let Failed::Partly { moved, left, cause } = staged.one_by_one(&old, &set).unwrap_err() else {
+        panic!("it does not say that a file was moved")
+    };
+    let saved = staged.save_beside().ok();
+    drop(staged);
+    let expected = [
+        ("w/recording.json", "new"),
+        ("w/b", "old"),
+        ("w/c", "old"),
+        ("w.saved-1/c", "new"),
+    ];
+    is(scratch.path(), &expected);
+    let path = Path::new("out/w").to_owned();
+    let error = StoreError::Partly {
+        path,
+        moved,
+        left,
+        saved,
+        cause,
+    };
+    let text = error.to_string();
+    assert!(
+        text.contains("new: recording.json; as before: b, c"),
+        "{text}"
+    );
+    assert!(text.contains("w.saved-1"), "{text}");
+}
