@@ -1,6 +1,7 @@
 //! Recordings and profiles on disk: read with every check, written whole or not at all.
 
 mod directory;
+mod disk;
 mod file_set;
 mod input;
 mod leftover;

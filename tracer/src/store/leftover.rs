@@ -8,7 +8,8 @@ use rustix::{
 };
 
 use super::{
-    file_set::{existing, is_taken, move_new},
+    disk::{is_taken, move_new},
+    file_set::existing,
     lock, old_set, scratch, walk,
 };
 

@@ -12,7 +12,8 @@ use rustix::{
 };
 
 use super::{
-    file_set::{FileSet, is_own, stat},
+    disk::{is_own, stat},
+    file_set::FileSet,
     scratch, walk,
 };
 

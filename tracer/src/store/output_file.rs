@@ -17,7 +17,7 @@ use rustix::{
 
 use super::{
     StoreError,
-    file_set::{default_mode, sync},
+    disk::{default_mode, stat, sync},
     old_set, scratch,
     walk::{self, Entry, Resolved},
 };
@@ -73,7 +73,7 @@ impl OutputFile {
         };
         let (path, resolved) = match in_directory {
             Some(parent) => {
-                let stat = super::file_set::stat(&parent, usual);
+                let stat = stat(&parent, usual);
                 let entry = stat.map(Entry::Named);
                 (
                     path.join(usual),

@@ -4,9 +4,10 @@ use std::{
     collections::BTreeMap,
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
+    path::Path,
 };
 
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 
 use super::*;
 
