@@ -8,10 +8,7 @@
 
 use std::{io, os::fd::OwnedFd, path::PathBuf};
 
-use rustix::{
-    fs::{AtFlags, FileType, RenameFlags},
-    io::Errno,
-};
+use rustix::fs::{AtFlags, FileType, RenameFlags};
 
 use super::{
     OutputDirectory, RECORDING_FILE, StoreError,
