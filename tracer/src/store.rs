@@ -1,8 +1,11 @@
 //! Recordings and profiles on disk: read with every check, written whole or not at all.
 
 mod directory;
+mod disk;
 mod file_set;
 mod input;
+mod leftover;
+mod lock;
 mod old_set;
 mod output_file;
 mod scratch;
@@ -71,6 +74,14 @@ pub enum StoreError {
         /// Why.
         cause: io::Error,
     },
+    /// The file that was named for the output cannot be used.
+    #[error("cannot write to the file {}: {cause}; choose another one with --output", .path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
     /// A file could not be written.
     #[error("cannot write {}: {cause}; what stood there before is untouched", .path.display())]
     Write {
@@ -89,6 +100,20 @@ pub enum StoreError {
         /// Why.
         cause: io::Error,
     },
+    /// The files were replaced one by one, and not all of them.
+    #[error("only some files in {} are new: {cause}; new: {}; as before: {}{}", .path.display(), .moved.join(", "), .left.join(", "), new_text(.saved.as_deref()))]
+    Partly {
+        /// The directory.
+        path: PathBuf,
+        /// The files that are new.
+        moved: Vec<String>,
+        /// The files that are as before.
+        left: Vec<String>,
+        /// Where the new ones of these are.
+        saved: Option<PathBuf>,
+        /// Why.
+        cause: io::Error,
+    },
     /// Something is in the way that tracer neither follows nor removes.
     #[error("cannot write to {}: {cause}; the files are in {}", .path.display(), .saved.display())]
     Blocked {
@@ -99,6 +124,12 @@ pub enum StoreError {
         /// Why.
         cause: io::Error,
     },
+}
+
+fn new_text(saved: Option<&Path>) -> String {
+    saved.map_or_else(String::new, |it| {
+        format!(", and the new ones of these are in {}", it.display())
+    })
 }
 
 /// Reads a recording. A folder stands for the `recording.json` in it.

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::fs::AtFlags;
 
-use super::{StoreError, file_set, scratch, walk};
+use super::{StoreError, file_set, leftover, scratch, walk};
 
 /// A directory that holds a directory for each workload.
 ///
@@ -72,7 +72,7 @@ impl OutputDirectory {
 }
 
 fn prepared(fd: OwnedFd, path: &Path) -> io::Result<OutputDirectory> {
-    if let Err(error) = clean(&fd) {
+    if let Err(error) = leftover::clean(&fd, path) {
         log::warn!(
             "cannot remove all that a killed tracer left in {}: {error}",
             path.display()
@@ -84,18 +84,6 @@ fn prepared(fd: OwnedFd, path: &Path) -> io::Result<OutputDirectory> {
         fd,
         path: path.to_owned(),
     })
-}
-
-/// Removes what killed runs left, or puts it back where it belongs.
-fn clean(at: &OwnedFd) -> io::Result<()> {
-    scratch::remove_abandoned_files(at)?;
-    for (fd, name, kind) in scratch::abandoned(at)? {
-        if kind == rustix::fs::FileType::Directory {
-            file_set::clean(at, &fd, &name)?;
-            scratch::gone(rustix::fs::unlinkat(at, &name, AtFlags::REMOVEDIR))?;
-        }
-    }
-    Ok(())
 }
 
 fn failed(path: &Path, cause: io::Error) -> StoreError {

@@ -6,22 +6,17 @@
 //!
 //! Where a file system cannot do that, the files are renamed one by one, the recording first.
 
-use std::{
-    ffi::OsStr,
-    fs::File,
-    io::{self, Write as _},
-    os::fd::{AsFd, OwnedFd},
-    path::{Component, Path, PathBuf},
-};
+use std::{io, os::fd::OwnedFd, path::PathBuf};
 
-use rustix::{
-    fs::{AtFlags, FileType, Mode, RenameFlags},
-    io::Errno,
-    process::geteuid,
-};
+use rustix::fs::{AtFlags, FileType, RenameFlags};
 
 use super::{
     OutputDirectory, RECORDING_FILE, StoreError,
+    disk::{
+        default_mode, is_no_room, is_taken, is_unsupported, move_new, parent, stat, sync, sync_all,
+        write_new,
+    },
+    leftover, lock,
     old_set::{self, Carried},
     scratch, walk,
 };
@@ -64,7 +59,7 @@ impl OutputDirectory {
     /// Replaces the files of a workload by new ones. Other files in its directory stay.
     ///
     /// # Errors
-    /// [`StoreError::Write`]: the old files are untouched. [`StoreError::NoRoom`] and [`StoreError::Blocked`]: the
+    /// [`StoreError::Write`]: the old files are untouched. [`StoreError::Partly`]: some are. [`StoreError::NoRoom`] and [`StoreError::Blocked`]: the
     /// recording was saved, they say where.
     pub fn replace(&self, name: &str, set: &FileSet<'_>) -> Result<(), StoreError> {
         let path = self.path.join(name);
@@ -72,7 +67,12 @@ impl OutputDirectory {
             path: path.clone(),
             cause,
         };
-        let old = match existing(&self.fd, name) {
+        // What is there is looked at only when no other run can change it.
+        let (_lock, old) = match lock::hold(&self.fd, lock::PATIENCE) {
+            Ok(lock) => (Some(lock), existing(&self.fd, name)),
+            Err(cause) => (None, Err(cause)),
+        };
+        let old = match old {
             Err(cause) if !set.has_recording() => return Err(write(cause)),
             old => old,
         };
@@ -96,7 +96,11 @@ impl OutputDirectory {
         if let Some(cause) = cause {
             let saved = match old {
                 Some(_) => staged.save_beside(),
-                None => staged.install(None, set).map(|()| path.clone()),
+                None => match staged.install_new() {
+                    // What was made there meanwhile stays, and the recording too.
+                    Err(error) if is_taken(&error) => staged.save_beside(),
+                    installed => installed.map(|()| path.clone()),
+                },
             };
             let saved = saved.map_err(write)?;
             return Err(StoreError::NoRoom {
@@ -105,8 +109,19 @@ impl OutputDirectory {
                 cause,
             });
         }
-        let Err(cause) = staged.install(old, set) else {
-            return Ok(());
+        let cause = match staged.install_again(old, set) {
+            Ok(()) => return Ok(()),
+            Err(Failed::Untouched(cause)) => cause,
+            Err(Failed::Partly { moved, left, cause }) => {
+                let saved = staged.save_beside().ok();
+                return Err(StoreError::Partly {
+                    path,
+                    moved,
+                    left,
+                    saved,
+                    cause,
+                });
+            }
         };
         if set.has_recording() {
             // It cannot be made again.
@@ -198,14 +213,33 @@ impl<'a> Staged<'a> {
         written
     }
 
+    /// Puts the new directory in its place. When somebody without our lock made one there meanwhile, that is the old
+    /// one then.
+    fn install_again(&self, old: Option<OwnedFd>, set: &FileSet<'_>) -> Result<(), Failed> {
+        let was_free = old.is_none();
+        match self.install(old, set) {
+            Err(Failed::Untouched(error)) if was_free && is_taken(&error) => {
+                self.install(existing(&self.output.fd, self.name)?, set)
+            }
+            installed => installed,
+        }
+    }
+
     /// Puts the new directory in its place.
-    fn install(&self, old: Option<OwnedFd>, set: &FileSet<'_>) -> io::Result<()> {
+    fn install(&self, old: Option<OwnedFd>, set: &FileSet<'_>) -> Result<(), Failed> {
         let at = &self.output.fd;
         let Some(old) = old else {
-            sync_all(&self.inner)?;
-            move_new(&self.outer, &self.inner_name, at, self.name)?;
-            return sync(at);
+            return Ok(self.install_new()?);
         };
+        if let Some(blocked) = set
+            .files
+            .iter()
+            .find_map(|(name, _)| old_set::blocked(&old, name))
+        {
+            let path = self.output.path.join(self.name);
+            let blocked = format!("{}/{blocked}; move it away", path.display());
+            return Err(io::Error::other(blocked).into());
+        }
         let carried = old_set::carry(&old, &self.inner, set)?;
         sync_all(&self.inner)?;
         if matches!(carried, Carried::All) {
@@ -217,68 +251,112 @@ impl<'a> Staged<'a> {
                 RenameFlags::EXCHANGE,
             ) {
                 Ok(()) => {
-                    sync(at)?;
-                    return self.retire(&old);
+                    // The new files are there, whatever happens from now on.
+                    self.sync_or_warn(at);
+                    self.retire_or_save(&old);
+                    return Ok(());
                 }
                 Err(error) if is_unsupported(error) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(io::Error::from(error).into()),
             }
         }
         self.one_by_one(&old, set)
     }
 
-    /// Removes the old directory, which stands in the place of the new one now.
-    fn retire(&self, old: &OwnedFd) -> io::Result<()> {
-        let there = walk::open_directory(&self.outer, &self.inner_name)
-            .and_then(|fd| Ok(rustix::fs::fstat(fd)?.st_ino));
-        if there.is_ok_and(|ino| rustix::fs::fstat(old).is_ok_and(|stat| stat.st_ino == ino)) {
-            return old_set::retire(&self.outer, &self.inner_name, &self.inner);
-        }
-        // Somebody replaced it at the last moment. It is not ours to remove.
-        let saved = self.save_beside()?;
-        log::warn!(
-            "something else was put in the place of {}; it is {} now",
-            self.name,
-            saved.display()
-        );
+    /// Puts the new directory in its place, where nothing is.
+    fn install_new(&self) -> io::Result<()> {
+        sync_all(&self.inner)?;
+        move_new(&self.outer, &self.inner_name, &self.output.fd, self.name)?;
+        self.sync_or_warn(&self.output.fd);
         Ok(())
     }
 
+    /// Removes the old directory, which stands in the place of the new one now. What cannot be removed gets a name
+    /// beside it.
+    fn retire_or_save(&self, old: &OwnedFd) {
+        let retired = if is_same(&self.outer, &self.inner_name, old) {
+            old_set::retire(&self.outer, &self.inner_name, &self.inner)
+        } else {
+            // It is not ours to remove.
+            Err(io::Error::other("something else was put in its place"))
+        };
+        let Err(cause) = retired else { return };
+        let path = self.output.path.join(self.name);
+        match self.save_beside() {
+            Ok(saved) => log::warn!(
+                "{} is new, but what was there before cannot be removed: {cause}; it is {} now",
+                path.display(),
+                saved.display()
+            ),
+            Err(error) => log::warn!(
+                "{} is new, but what was there before can be neither removed ({cause}) nor moved ({error}); it is {} now",
+                path.display(),
+                self.output
+                    .path
+                    .join(&self.outer_name)
+                    .join(&self.inner_name)
+                    .display()
+            ),
+        }
+    }
+
+    /// Writes names to disk that are there already. A failure changes nothing about them.
+    fn sync_or_warn(&self, directory: &OwnedFd) {
+        if let Err(error) = sync(directory) {
+            log::warn!(
+                "{} is new, but may be lost when the machine stops now: {error}",
+                self.output.path.join(self.name).display()
+            );
+        }
+    }
+
     /// Renames the files into the directory that is there.
-    fn one_by_one(&self, old: &OwnedFd, set: &FileSet<'_>) -> io::Result<()> {
+    fn one_by_one(&self, old: &OwnedFd, set: &FileSet<'_>) -> Result<(), Failed> {
         // What is in the way of a directory is found before anything is moved.
         let mut moves = Vec::new();
         for (name, _) in set.files {
             let (from, file) = parent(&self.inner, name)?;
             moves.push((from, parent(old, name)?.0, file));
         }
-        for (from, to, file) in moves {
-            rustix::fs::renameat(&from, file, &to, file)?;
-            sync(&to)?;
+        for (done, (from, to, file)) in moves.into_iter().enumerate() {
+            if let Err(error) = rustix::fs::renameat(&from, file, &to, file) {
+                return Err(Failed::after(done, set, error.into()));
+            }
+            self.sync_or_warn(&to);
         }
-        old_set::remove_stale(old, set)
+        if let Err(error) = old_set::remove_stale(old, set) {
+            log::warn!(
+                "{} is new, but files of an earlier run are left in it: {error}",
+                self.output.path.join(self.name).display()
+            );
+        }
+        Ok(())
     }
 
-    /// Gives the new directory a name of its own beside the workload's.
+    /// Gives the directory that is in the temporary one a name of its own beside the workload's.
     fn save_beside(&self) -> io::Result<PathBuf> {
-        for number in 1..1_000 {
-            let name = format!("{}.saved-{number}", self.name);
-            match move_new(&self.outer, &self.inner_name, &self.output.fd, &name) {
-                Err(error) if error.raw_os_error() == Some(Errno::EXIST.raw_os_error()) => {}
-                moved => {
-                    moved?;
-                    sync(&self.output.fd)?;
-                    return Ok(self.output.path.join(name));
-                }
-            }
-        }
-        Err(Errno::EXIST.into())
+        let at = &self.output.fd;
+        let name = leftover::save_beside(&self.outer, &self.inner_name, at, self.name)?;
+        self.sync_or_warn(at);
+        Ok(self.output.path.join(name))
     }
 }
 
 impl Drop for Staged<'_> {
     fn drop(&mut self) {
-        let removed = old_set::remove_all(&self.outer, 0).and_then(|()| {
+        // After an exchange, the old directory may be there. Then the outer one is not empty and stays.
+        let ours = if is_same(&self.outer, &self.inner_name, &self.inner) {
+            old_set::remove_all(&self.inner, 0).and_then(|()| {
+                scratch::gone(rustix::fs::unlinkat(
+                    &self.outer,
+                    &self.inner_name,
+                    AtFlags::REMOVEDIR,
+                ))
+            })
+        } else {
+            Ok(())
+        };
+        let removed = ours.and_then(|()| {
             scratch::gone(rustix::fs::unlinkat(
                 &self.output.fd,
                 &self.outer_name,
@@ -294,6 +372,48 @@ impl Drop for Staged<'_> {
     }
 }
 
+/// Whether a name leads to this directory.
+fn is_same(at: &OwnedFd, name: &str, directory: &OwnedFd) -> bool {
+    let (Some(there), Ok(stat)) = (stat(at, name), rustix::fs::fstat(directory)) else {
+        return false;
+    };
+    (there.st_dev, there.st_ino) == (stat.st_dev, stat.st_ino)
+}
+
+/// Why a new directory, or its files, could not be put in their place.
+#[derive(Debug)]
+enum Failed {
+    /// The old files are there.
+    Untouched(io::Error),
+    /// Some old files are there, and some new ones.
+    Partly {
+        moved: Vec<String>,
+        left: Vec<String>,
+        cause: io::Error,
+    },
+}
+
+impl Failed {
+    /// The failure after so many files were moved.
+    fn after(done: usize, set: &FileSet<'_>, cause: io::Error) -> Self {
+        let names = || set.files.iter().map(|(name, _)| name.clone());
+        if done == 0 {
+            return Self::Untouched(cause);
+        }
+        Self::Partly {
+            moved: names().take(done).collect(),
+            left: names().skip(done).collect(),
+            cause,
+        }
+    }
+}
+
+impl From<io::Error> for Failed {
+    fn from(cause: io::Error) -> Self {
+        Self::Untouched(cause)
+    }
+}
+
 /// The files that there was no room for, and why.
 type Missing = (Vec<String>, Option<io::Error>);
 
@@ -302,131 +422,6 @@ const UNNAMED: &str = "set";
 
 fn named(inode: u64) -> String {
     format!("{UNNAMED}-{inode}")
-}
-
-/// Cleans up a temporary directory that a killed run left.
-pub(super) fn clean(at: &OwnedFd, outer: &OwnedFd, outer_name: &OsStr) -> io::Result<()> {
-    let workload = scratch::subject(outer_name).unwrap_or_default();
-    for name in scratch::names(outer)? {
-        let Some(inode) = name
-            .to_str()
-            .and_then(|name| name.strip_prefix("set-")?.parse().ok())
-        else {
-            continue;
-        };
-        let inode: u64 = inode;
-        let inner = walk::open_directory(outer, &name)?;
-        if rustix::fs::fstat(&inner)?.st_ino == inode {
-            // It has never been in its place.
-            continue;
-        }
-        match existing(at, workload) {
-            Ok(Some(new)) if rustix::fs::fstat(&new)?.st_ino == inode => {
-                let name = name.to_string_lossy();
-                old_set::retire(outer, &name, &new)?;
-            }
-            _ => {
-                return Err(io::Error::other(
-                    "it is not known which files are the newer ones",
-                ));
-            }
-        }
-    }
-    old_set::remove_all(outer, 0)
-}
-
-/// The directory that a file of the set is in, which is made when it is missing, and the file's own name.
-fn parent<'n>(root: &OwnedFd, name: &'n str) -> io::Result<(OwnedFd, &'n str)> {
-    let mut at = root.try_clone()?;
-    let mut rest = name;
-    while let Some((directory, inner)) = rest.split_once('/') {
-        let is_plain = Path::new(directory)
-            .components()
-            .all(|it| matches!(it, Component::Normal(_)));
-        if !is_plain || directory.is_empty() {
-            return Err(io::Error::other("its name leads elsewhere"));
-        }
-        at = walk::make_directory(&at, directory)?;
-        rest = inner;
-    }
-    Ok((at, rest))
-}
-
-/// What says how the workload was started may hold passwords, so it is for its owner only. Profiles are made to be
-/// committed and deployed.
-pub(super) fn default_mode(name: &str) -> Mode {
-    let private = name == RECORDING_FILE || name == "REVIEW.md" || name == "report.html";
-    Mode::from_raw_mode(if private { 0o600 } else { 0o666 })
-}
-
-fn write_new(at: &OwnedFd, name: &str, bytes: &[u8], mode: Mode, exact: bool) -> io::Result<()> {
-    use rustix::fs::OFlags;
-
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(at, name, flags, mode)?;
-    if exact {
-        // The umask does not count for a mode that somebody chose.
-        rustix::fs::fchmod(&file, mode)?;
-    }
-    let mut file = File::from(file);
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Whether the disk, a quota or RLIMIT_FSIZE leaves no room.
-pub(super) fn is_no_room(error: &io::Error) -> bool {
-    let raw = error.raw_os_error();
-    [Errno::NOSPC, Errno::DQUOT, Errno::FBIG]
-        .iter()
-        .any(|it| raw == Some(it.raw_os_error()))
-}
-
-/// Whether a file system cannot exchange these two directories.
-fn is_unsupported(error: Errno) -> bool {
-    [
-        Errno::INVAL,
-        Errno::NOSYS,
-        Errno::OPNOTSUPP,
-        Errno::XDEV,
-        Errno::BUSY,
-        Errno::ACCESS,
-        Errno::PERM,
-    ]
-    .contains(&error)
-}
-
-/// Renames a directory to a name that is free.
-fn move_new(from: &OwnedFd, name: &str, to: &OwnedFd, new: &str) -> io::Result<()> {
-    match rustix::fs::renameat_with(from, name, to, new, RenameFlags::NOREPLACE) {
-        // Not every file system knows the flag. Without it, rename(2) replaces nothing but an empty directory.
-        Err(Errno::INVAL) => Ok(rustix::fs::renameat(from, name, to, new)?),
-        moved => Ok(moved?),
-    }
-}
-
-pub(super) fn sync(directory: &OwnedFd) -> io::Result<()> {
-    Ok(rustix::fs::fsync(directory)?)
-}
-
-/// Writes a directory and those in it to disk: their names, since the files are there already.
-fn sync_all(directory: &OwnedFd) -> io::Result<()> {
-    for name in scratch::names(directory)? {
-        let stat = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW)?;
-        if walk::kind(&stat) == FileType::Directory {
-            sync_all(&walk::open_directory(directory, &name)?)?;
-        }
-    }
-    sync(directory)
-}
-
-/// Whether a file is of this user.
-pub(super) fn is_own(stat: &rustix::fs::Stat) -> bool {
-    stat.st_uid == geteuid().as_raw()
-}
-
-/// A stat that does not follow a link.
-pub(super) fn stat(at: impl AsFd, name: impl AsRef<OsStr>) -> Option<rustix::fs::Stat> {
-    rustix::fs::statat(at, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW).ok()
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ use rustix::{
 };
 
 use super::{
-    file_set::{FileSet, is_own, stat},
+    disk::{is_own, stat},
+    file_set::FileSet,
     scratch, walk,
 };
 
@@ -171,6 +172,24 @@ pub(super) fn remove_all(directory: &OwnedFd, depth: usize) -> io::Result<()> {
         scratch::gone(rustix::fs::unlinkat(directory, &name, flags))?;
     }
     Ok(())
+}
+
+/// What keeps a file of this name from being put there: a directory in its place, or something else in the place of
+/// a directory that it belongs in.
+pub(super) fn blocked(old: &OwnedFd, name: &str) -> Option<String> {
+    let mut at = old.try_clone().ok()?;
+    let (mut path, mut rest) = (String::new(), name);
+    while let Some((directory, inner)) = rest.split_once('/') {
+        path.push_str(directory);
+        if walk::kind(&stat(&at, directory)?) != FileType::Directory {
+            return Some(format!("{path} is not a directory"));
+        }
+        path.push('/');
+        at = walk::open_directory(&at, directory).ok()?;
+        rest = inner;
+    }
+    let is_directory = walk::kind(&stat(&at, rest)?) == FileType::Directory;
+    is_directory.then(|| format!("{name} is a directory"))
 }
 
 /// The mode of a file that is to be replaced, when it is a plain file of this user, who may have changed it.

@@ -17,7 +17,7 @@ use rustix::{
 
 use super::{
     StoreError,
-    file_set::{default_mode, sync},
+    disk::{default_mode, stat, sync},
     old_set, scratch,
     walk::{self, Entry, Resolved},
 };
@@ -52,7 +52,7 @@ impl OutputFile {
     /// Finds out what a path is. In a directory, `usual` is the file's name. Directories that lead to it are created.
     ///
     /// # Errors
-    /// [`StoreError::Folder`], [`StoreError::Write`].
+    /// [`StoreError::File`], [`StoreError::Write`].
     pub fn open(path: &Path, usual: &str) -> Result<Self, StoreError> {
         if path.as_os_str() == "-" {
             return Ok(Self {
@@ -60,7 +60,7 @@ impl OutputFile {
                 target: Target::Stdout,
             });
         }
-        let failed = |cause| StoreError::Folder {
+        let failed = |cause| StoreError::File {
             path: path.to_owned(),
             cause,
         };
@@ -73,7 +73,7 @@ impl OutputFile {
         };
         let (path, resolved) = match in_directory {
             Some(parent) => {
-                let stat = super::file_set::stat(&parent, usual);
+                let stat = stat(&parent, usual);
                 let entry = stat.map(Entry::Named);
                 (
                     path.join(usual),
@@ -204,8 +204,14 @@ fn replace(parent: &OwnedFd, name: &OsString, old: Option<&Stat>, bytes: &[u8]) 
         scratch::gone(rustix::fs::unlinkat(parent, &temporary, AtFlags::empty()))?;
         return Err(error);
     }
-    // The name is on disk when the directory is.
-    walk::open_directory(parent, ".").and_then(|directory| sync(&directory))
+    // The name is on disk when the directory is. The file is there already, whether that fails or not.
+    if let Err(error) = walk::open_directory(parent, ".").and_then(sync) {
+        log::warn!(
+            "{} is new, but may be lost when the machine stops now: {error}",
+            name.display()
+        );
+    }
+    Ok(())
 }
 
 fn write_all(file: OwnedFd, old: Option<&Stat>, bytes: &[u8]) -> io::Result<()> {

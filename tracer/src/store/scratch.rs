@@ -13,12 +13,12 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags},
+    fs::{AtFlags, Dir, FileType, Mode, OFlags},
     io::Errno,
     process::geteuid,
 };
 
-use super::walk;
+use super::{lock, walk};
 
 /// What every temporary name begins with.
 const PREFIX: &str = ".tracer-";
@@ -50,9 +50,12 @@ pub(super) fn make_directory(at: impl AsFd, subject: &str) -> io::Result<(OwnedF
             made => made?,
         }
         match walk::open_directory(&at, &name) {
-            Ok(directory) if is_locked(&directory) => return Ok((directory, name)),
-            // The cleaning of another run was faster.
-            Ok(_) => {}
+            Ok(directory) => {
+                if is_locked_or_gone(&at, &name, &directory, AtFlags::REMOVEDIR)? {
+                    return Ok((directory, name));
+                }
+                // The cleaning of another run was faster.
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -66,8 +69,12 @@ pub(super) fn make_file(at: impl AsFd, mode: Mode) -> io::Result<(OwnedFd, Strin
     for _ in 0..ATTEMPTS {
         let name = next_name("file");
         match rustix::fs::openat(&at, &name, flags, mode) {
-            Ok(file) if is_locked(&file) => return Ok((file, name)),
-            Ok(_) | Err(Errno::EXIST) => {}
+            Ok(file) => {
+                if is_locked_or_gone(&at, &name, &file, AtFlags::empty())? {
+                    return Ok((file, name));
+                }
+            }
+            Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -75,9 +82,19 @@ pub(super) fn make_file(at: impl AsFd, mode: Mode) -> io::Result<(OwnedFd, Strin
 }
 
 /// Locks what was just made. False when somebody else has the lock, or has removed it.
-fn is_locked(fd: impl AsFd) -> bool {
-    rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive).is_ok()
-        && rustix::fs::fstat(&fd).is_ok_and(|stat| stat.st_nlink > 0)
+fn is_locked(fd: impl AsFd) -> io::Result<bool> {
+    Ok(lock::try_lock(&fd)? && rustix::fs::fstat(&fd)?.st_nlink > 0)
+}
+
+/// The same, and removes what cannot be locked at all: the next run could not lock it either, and would leave it.
+fn is_locked_or_gone(at: impl AsFd, name: &str, fd: impl AsFd, flags: AtFlags) -> io::Result<bool> {
+    is_locked(fd).map_err(|error| {
+        let what = match gone(rustix::fs::unlinkat(at, name, flags)) {
+            Ok(()) => "cannot lock a file there".to_owned(),
+            Err(other) => format!("cannot lock {name} there, nor remove it ({other})"),
+        };
+        io::Error::new(error.kind(), format!("{what}: {error}"))
+    })
 }
 
 /// The temporary entries in a directory that are of this user and that no running tracer has locked. The
@@ -96,7 +113,8 @@ pub(super) fn abandoned(at: impl AsFd) -> io::Result<Vec<(OwnedFd, OsString, Fil
         let kind = walk::kind(&stat);
         let may_be_ours = stat.st_uid == geteuid().as_raw()
             && matches!(kind, FileType::Directory | FileType::RegularFile);
-        if may_be_ours && is_locked(&fd) {
+        // What cannot be locked may be in use.
+        if may_be_ours && is_locked(&fd).unwrap_or(false) {
             found.push((fd, name, kind));
         }
     }
@@ -133,5 +151,40 @@ pub(super) fn gone(removed: Result<(), Errno>) -> io::Result<()> {
     match removed {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_locked_is_removed_and_the_reason_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = walk::open_directory(rustix::fs::CWD, directory.path()).unwrap();
+        fs::write(directory.path().join("file"), "").unwrap();
+        fs::create_dir(directory.path().join("directory")).unwrap();
+        for (name, flags) in [
+            ("file", AtFlags::empty()),
+            ("directory", AtFlags::REMOVEDIR),
+        ] {
+            // flock refuses a descriptor that is only a path (open(2), O_PATH).
+            let fd = rustix::fs::openat(&at, name, OFlags::PATH, Mode::empty()).unwrap();
+            let error = is_locked_or_gone(&at, name, &fd, flags).unwrap_err();
+            assert!(error.to_string().contains("Bad file descriptor"), "{error}");
+            assert!(!directory.path().join(name).exists());
+        }
+    }
+
+    #[test]
+    fn what_another_has_locked_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = walk::open_directory(rustix::fs::CWD, directory.path()).unwrap();
+        let (_held, name) = make_directory(&at, "w").unwrap();
+        let again = walk::open_directory(&at, &name).unwrap();
+        assert!(!is_locked_or_gone(&at, &name, &again, AtFlags::REMOVEDIR).unwrap());
+        assert!(directory.path().join(&name).is_dir());
     }
 }

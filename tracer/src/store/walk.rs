@@ -8,7 +8,7 @@
 use std::{
     collections::VecDeque,
     ffi::{OsStr, OsString},
-    io,
+    fs, io,
     os::{
         fd::{AsFd, OwnedFd},
         unix::ffi::{OsStrExt as _, OsStringExt as _},
@@ -158,16 +158,17 @@ fn components(path: &Path) -> VecDeque<OsString> {
 fn follow(at: &OwnedFd, name: &OsStr) -> io::Result<Option<VecDeque<OsString>>> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let link = rustix::fs::openat(at, name, flags, Mode::empty())?;
+    // Nobody but the kernel makes links on procfs, whatever owner it gives them (fs/proc/base.c, task_dump_owner).
+    let on_procfs = rustix::fs::fstatfs(at)?.f_type == PROC_SUPER_MAGIC;
     let owner = rustix::fs::fstat(&link)?.st_uid;
-    if owner != 0 && owner != geteuid().as_raw() {
+    if !on_procfs && !is_trusted(owner, &rustix::fs::fstat(at)?, overflow_uid()) {
         return Err(io::Error::other(format!(
-            "{name:?} in it is a symbolic link of another user (uid {owner}), which may lead anywhere"
+            "{name:?} in its path is a symbolic link of another user (uid {owner}), which may lead anywhere"
         )));
     }
     // /proc/self and the like are ordinary links. The others name what they lead to in words that are no path
     // ("pipe:[123]", fs/proc/fd.c).
     let is_ordinary = [b"self".as_slice(), b"thread-self", b"mounts", b"net"];
-    let on_procfs = rustix::fs::fstatfs(at)?.f_type == PROC_SUPER_MAGIC;
     if on_procfs && !is_ordinary.contains(&name.as_bytes()) {
         return Ok(None);
     }
@@ -176,8 +177,83 @@ fn follow(at: &OwnedFd, name: &OsStr) -> io::Result<Option<VecDeque<OsString>>> 
     Ok(Some(components(Path::new(&target))))
 }
 
+/// Whether a link may be followed: root made it, or the user who runs tracer.
+///
+/// In a user namespace, root of the host has the overflow uid, as all users have that the namespace does not know
+/// (user_namespaces(7)). Its links, such as `/dev/stdout`, are in directories that nobody else can write to.
+fn is_trusted(owner: u32, directory: &Stat, overflow: Option<u32>) -> bool {
+    let only_owner_writes = directory.st_mode & 0o022 == 0;
+    owner == 0
+        || owner == geteuid().as_raw()
+        || (Some(owner) == overflow && directory.st_uid == owner && only_owner_writes)
+}
+
+/// The uid that stands for users outside this user namespace; `None` outside any.
+fn overflow_uid() -> Option<u32> {
+    let map = fs::read_to_string("/proc/self/uid_map").ok()?;
+    let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid").ok()?;
+    unknown_uid(&map, &overflow)
+}
+
+fn unknown_uid(map: &str, overflow: &str) -> Option<u32> {
+    let maps_all = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    if maps_all {
+        return None;
+    }
+    overflow.trim().parse().ok()
+}
+
 /// Opens the directory that a link of procfs leads to.
 fn open_through(at: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(at, name, flags, Mode::empty())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_overflow_uid_counts_only_in_a_user_namespace() {
+        assert_eq!(
+            unknown_uid("         0          0 4294967295\n", "65534\n"),
+            None
+        );
+        assert_eq!(unknown_uid("0 1000 1\n", "65534\n"), Some(65534));
+        assert_eq!(unknown_uid("0 1000 1\n1 100000 65536\n", "99\n"), Some(99));
+    }
+
+    #[test]
+    fn root_of_the_host_is_trusted_where_only_it_can_write() {
+        let mut directory = rustix::fs::stat("/").unwrap();
+        let other = geteuid().as_raw().wrapping_add(65534).max(1);
+        (directory.st_uid, directory.st_mode) = (other, 0o40755);
+        assert!(is_trusted(other, &directory, Some(other)));
+        assert!(!is_trusted(other, &directory, None));
+        assert!(is_trusted(0, &directory, None));
+        // As /tmp is.
+        directory.st_mode = 0o41777;
+        assert!(!is_trusted(other, &directory, Some(other)));
+        // A directory of the user, in which somebody put a link.
+        (directory.st_uid, directory.st_mode) = (geteuid().as_raw(), 0o40755);
+        assert!(!is_trusted(other, &directory, Some(other)));
+    }
+
+    /// The links of another process belong to its user.
+    #[test]
+    fn links_of_procfs_are_followed_whoever_owns_them() {
+        if !geteuid().is_root() {
+            return;
+        }
+        let mut command = std::process::Command::new("sleep");
+        std::os::unix::process::CommandExt::uid(&mut command, 65534);
+        let mut child = command.arg("60").spawn().unwrap();
+        let link = format!("/proc/{}/cwd", child.id());
+        let owner = rustix::fs::lstat(&link).unwrap().st_uid;
+        let resolved = resolve(Path::new(&link), false);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(owner, 65534);
+        assert!(matches!(resolved.unwrap().entry, Some(Entry::Open)));
+    }
 }

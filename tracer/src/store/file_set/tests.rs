@@ -4,6 +4,12 @@ use std::{
     collections::BTreeMap,
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink},
+    path::Path,
+};
+
+use rustix::{
+    fs::{Mode, OFlags},
+    io::Errno,
 };
 
 use super::*;
@@ -264,4 +270,213 @@ fn what_a_running_tracer_has_locked_stays() {
         .unwrap();
     drop(staged);
     is(scratch.path(), &[("w/a", "1")]);
+}
+
+#[test]
+fn runs_at_once_for_one_workload_all_succeed() {
+    let scratch = tempfile::tempdir().unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let path = scratch.path();
+            scope.spawn(move || {
+                for round in 0..10 {
+                    let output = OutputDirectory::open(path).unwrap();
+                    let text = format!("{thread}-{round}");
+                    replace(&output, &[("recording.json", &text), ("a/b", &text)], &[]).unwrap();
+                }
+            });
+        }
+    });
+    let now = content(scratch.path());
+    assert_eq!(now.len(), 2, "something is left over: {now:?}");
+    assert_eq!(now["w/recording.json"], now["w/a/b"]);
+}
+
+#[test]
+fn a_lock_is_not_waited_for_without_end() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    let held = lock::hold(&output.fd, std::time::Duration::ZERO).unwrap();
+    let error = lock::hold(&output.fd, std::time::Duration::from_millis(20)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    drop(held);
+    lock::hold(&output.fd, std::time::Duration::ZERO).unwrap();
+}
+
+#[test]
+fn a_directory_that_appears_meanwhile_is_replaced_too() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    let staged = Staged::new(&output, "w").unwrap();
+    staged.write_one("a", "new", None).unwrap();
+    fs::create_dir(scratch.path().join("w")).unwrap();
+    fs::write(scratch.path().join("w/notes"), "mine").unwrap();
+    let files = set(&[("a", "new")]);
+    let set = FileSet {
+        files: &files,
+        stale: Vec::new(),
+    };
+    staged.install_again(None, &set).unwrap();
+    drop(staged);
+    is(scratch.path(), &[("w/a", "new"), ("w/notes", "mine")]);
+}
+
+/// A file where the old directory has a directory stops the removing, after the two have changed places.
+#[test]
+fn what_cannot_be_removed_after_the_exchange_is_kept() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    fs::create_dir_all(scratch.path().join("w/d")).unwrap();
+    fs::write(scratch.path().join("w/d/notes"), "mine").unwrap();
+    let old = existing(&output.fd, "w").unwrap().unwrap();
+    let staged = Staged::new(&output, "w").unwrap();
+    staged.write_one("d", "new", None).unwrap();
+    rustix::fs::renameat_with(
+        &staged.outer,
+        &staged.inner_name,
+        &output.fd,
+        "w",
+        RenameFlags::EXCHANGE,
+    )
+    .unwrap();
+    staged.retire_or_save(&old);
+    drop(staged);
+    is(
+        scratch.path(),
+        &[("w/d", "new"), ("w.saved-1/d/notes", "mine")],
+    );
+}
+
+#[test]
+fn only_the_new_directory_is_removed_when_it_is_not_used() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    replace(&output, &[("a", "old")], &[]).unwrap();
+    fs::write(scratch.path().join("w/notes"), "mine").unwrap();
+    let staged = Staged::new(&output, "w").unwrap();
+    staged.write_one("a", "new", None).unwrap();
+    let (outer, inner) = (staged.outer_name.clone(), staged.inner_name.clone());
+    rustix::fs::renameat_with(
+        &staged.outer,
+        &staged.inner_name,
+        &output.fd,
+        "w",
+        RenameFlags::EXCHANGE,
+    )
+    .unwrap();
+    drop(staged);
+    let left = scratch.path().join(outer).join(inner);
+    is(&left, &[("a", "old"), ("notes", "mine")]);
+    // The next run brings back what is not tracer's.
+    OutputDirectory::open(scratch.path()).unwrap();
+    is(scratch.path(), &[("w/a", "new"), ("w/notes", "mine")]);
+}
+
+/// One leftover that nobody can tell anything about does not keep the others from being removed.
+#[test]
+fn unclear_leftovers_are_saved_and_the_others_removed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    replace(&output, &[("a", "new")], &[]).unwrap();
+    let make = |directory: &str, file: &str| {
+        let directory = scratch.path().join(directory);
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join(file), "old").unwrap();
+    };
+    // No directory made here has the inode number 1.
+    make(".tracer-w.4000000-1/set-1", "a");
+    make(".tracer-gone.4000000-2/set-1", "b");
+    // A file where a directory should be.
+    make(".tracer-w.4000000-3", "set-1");
+    make(".tracer-w.4000000-4", "set");
+    fs::write(scratch.path().join(".tracer-file.4000000-5"), "half").unwrap();
+    OutputDirectory::open(scratch.path()).unwrap();
+    let expected = [
+        (".tracer-w.4000000-3/set-1", "old"),
+        ("w/a", "new"),
+        ("w.saved-1/a", "old"),
+        ("gone.saved-1/b", "old"),
+    ];
+    is(scratch.path(), &expected);
+    assert!(!scratch.path().join(".tracer-w.4000000-1").exists());
+}
+
+#[test]
+fn what_cannot_be_synced_is_no_error() {
+    // fsync of a pipe is EINVAL, as of a directory on some file systems (fsync(2)).
+    let (_reader, writer) = io::pipe().unwrap();
+    assert_eq!(rustix::fs::fsync(&writer), Err(Errno::INVAL));
+    sync(&writer).unwrap();
+    // Other errors are: a descriptor that is only a path is EBADF.
+    let path = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    sync(&path).unwrap_err();
+}
+
+#[test]
+fn a_directory_in_the_place_of_a_file_is_named_before_anything_is_moved() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    replace(&output, &[("a", "old")], &[]).unwrap();
+    fs::create_dir(scratch.path().join("w/seccomp.json")).unwrap();
+    fs::write(scratch.path().join("w/seccomp.json/notes"), "mine").unwrap();
+    let w = scratch.path().join("w");
+    for (file, what) in [
+        ("seccomp.json", "seccomp.json is a directory; move it away"),
+        ("a/b", "a is not a directory; move it away"),
+    ] {
+        let error = replace(&output, &[("new", "1"), (file, "1")], &[]).unwrap_err();
+        let expected = format!("{}/{what}", w.display());
+        assert!(error.to_string().contains(&expected), "{error}");
+    }
+    is(
+        scratch.path(),
+        &[("w/a", "old"), ("w/seccomp.json/notes", "mine")],
+    );
+    // What is said helps.
+    fs::rename(w.join("seccomp.json"), scratch.path().join("away")).unwrap();
+    replace(&output, &[("new", "1"), ("seccomp.json", "1")], &[]).unwrap();
+}
+
+#[test]
+fn it_is_said_which_files_are_new_when_not_all_are() {
+    let scratch = tempfile::tempdir().unwrap();
+    let output = OutputDirectory::open(scratch.path()).unwrap();
+    let texts = [("recording.json", "old"), ("b", "old"), ("c", "old")];
+    replace(&output, &texts, &[]).unwrap();
+    let files = set(&[("recording.json", "new"), ("b", "new"), ("c", "new")]);
+    let set = FileSet {
+        files: &files,
+        stale: Vec::new(),
+    };
+    let old = existing(&output.fd, "w").unwrap().unwrap();
+    let staged = Staged::new(&output, "w").unwrap();
+    // The rename of b fails.
+    staged.write_one("recording.json", "new", None).unwrap();
+    staged.write_one("c", "new", None).unwrap();
+    let Failed::Partly { moved, left, cause } = staged.one_by_one(&old, &set).unwrap_err() else {
+        panic!("it does not say that a file was moved")
+    };
+    let saved = staged.save_beside().ok();
+    drop(staged);
+    let expected = [
+        ("w/recording.json", "new"),
+        ("w/b", "old"),
+        ("w/c", "old"),
+        ("w.saved-1/c", "new"),
+    ];
+    is(scratch.path(), &expected);
+    let path = Path::new("out/w").to_owned();
+    let error = StoreError::Partly {
+        path,
+        moved,
+        left,
+        saved,
+        cause,
+    };
+    let text = error.to_string();
+    assert!(
+        text.contains("new: recording.json; as before: b, c"),
+        "{text}"
+    );
+    assert!(text.contains("w.saved-1"), "{text}");
 }

@@ -127,6 +127,10 @@ fn a_link_of_another_user_is_not_followed() {
             .unwrap_err()
             .to_string();
         assert!(error.contains("of another user"), "{error}");
+        assert!(
+            error.contains("the file ") && !error.contains("folder"),
+            "{error}"
+        );
     }
     assert_eq!(fs::read_to_string(&target).unwrap(), "old");
 }
