@@ -68,7 +68,7 @@ fn record(runtime: Runtime, scratch: &Scratch, rounds: &str) -> Result<Recording
         .option("--container")
         .option(container.id())
         .start()?;
-    recorder.running.until_stderr("waited for")?;
+    recorder.running.until_stderr("waiting for it to start")?;
     let line = container.command_line()?;
     let (program, args) = line.split_first().context("an empty command line")?;
     let mut command = Command::new(program);
@@ -205,7 +205,7 @@ fn exits_are_traced_only_while_a_filter_may_exist() -> Outcome {
         .option(container.id())
         .option("--accesses=none")
         .start()?;
-    recorder.running.until_stderr("waited for")?;
+    recorder.running.until_stderr("waiting for it to start")?;
     let line = container.command_line()?;
     let (program, args) = line.split_first().context("an empty command line")?;
     let mut command = Command::new(program);

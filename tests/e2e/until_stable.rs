@@ -198,7 +198,7 @@ fn live_status_shows_rare_calls() -> Outcome {
         command.arg("--pod").arg(format!("shop/{pod}"));
     }
     let mut terminal = OnTerminal::spawn(&mut command)?;
-    terminal.until("what is waited for")?;
+    terminal.until("waiting for it to start")?;
     let mut lives = Vec::new();
     for pod in &pods {
         let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir(pod)?)?

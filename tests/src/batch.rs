@@ -98,7 +98,7 @@ pub fn record(scratch: &Scratch, name: &str, work: Work, cases: &[Case]) -> Resu
         prepared.push((dir, container));
     }
     let mut recorder = Running::spawn(&mut command)?;
-    recorder.until_stderr("waited for")?;
+    recorder.until_stderr("waiting for it to start")?;
 
     let mut runs = Vec::new();
     for (dir, container) in &prepared {

@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File},
     io::{Read as _, Seek as _, Write as _},
-    os::unix::fs::MetadataExt as _,
+    os::unix::{fs::MetadataExt as _, process::ExitStatusExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -16,7 +16,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use rustix::{
     fs::{MemfdFlags, memfd_create},
-    process::{Pid, Resource, Rlimit, prlimit},
+    process::{Pid, Resource, Rlimit, getrlimit, prlimit},
 };
 
 /// Where it is looked for, whatever `PATH` says: tracer may be root, and `PATH` a user's.
@@ -95,18 +95,22 @@ enum Ended {
     Itself(ExitStatus),
     TooLate,
     Interrupted,
+    /// Its limits could not be set.
+    Unlimited(std::io::Error),
 }
 
 fn judge(ended: Ended, told: &str) -> anyhow::Result<Checked> {
     let skipped = |why: String| Ok(Checked::Skipped(why));
     match ended {
         Ended::Itself(status) if status.success() => Ok(Checked::Taken),
-        Ended::Itself(status) if status.code().is_none() || is_out_of_memory(told) => {
-            skipped(format!(
-                "apparmor_parser needed more than {} MiB of memory",
-                MEMORY >> 20
-            ))
-        }
+        Ended::Itself(_) if is_out_of_memory(told) => skipped(format!(
+            "apparmor_parser needed more than {} MiB of memory",
+            MEMORY >> 20
+        )),
+        Ended::Itself(status) if status.signal().is_some() => skipped(format!(
+            "{} ended apparmor_parser",
+            signal_name(status.signal().unwrap_or_default())
+        )),
         Ended::Itself(_) => {
             let lines: Vec<_> = told
                 .lines()
@@ -120,7 +124,15 @@ fn judge(ended: Ended, told: &str) -> anyhow::Result<Checked> {
             PATIENCE.as_secs()
         )),
         Ended::Interrupted => skipped("a signal ended the check".to_owned()),
+        Ended::Unlimited(error) => skipped(format!(
+            "the limits of apparmor_parser cannot be set: {error}"
+        )),
     }
+}
+
+fn signal_name(number: i32) -> String {
+    nix::sys::signal::Signal::try_from(number)
+        .map_or_else(|_| format!("signal {number}"), |signal| signal.to_string())
 }
 
 fn is_out_of_memory(told: &str) -> bool {
@@ -138,8 +150,11 @@ fn is_out_of_memory(told: &str) -> bool {
 fn trusted(path: &Path) -> Option<PathBuf> {
     let path = path.canonicalize().ok()?;
     let is_roots = |path: &Path| {
-        // Others may not write, unless the sticky bit keeps them from replacing what is there.
-        fs::metadata(path).is_ok_and(|it| it.uid() == 0 && it.mode() & 0o022 == 0)
+        // Others may not write, unless the sticky bit of a directory keeps them from replacing what is there.
+        fs::metadata(path).is_ok_and(|it| {
+            let is_sticky = it.is_dir() && it.mode() & 0o1000 != 0;
+            it.uid() == 0 && (it.mode() & 0o022 == 0 || is_sticky)
+        })
     };
     path.ancestors().all(is_roots).then_some(path)
 }
@@ -151,12 +166,17 @@ fn memory(name: &str) -> std::io::Result<File> {
 /// Waits for the parser, as long as it keeps its limits.
 fn wait(mut child: Child, ends: &mut dyn FnMut() -> bool) -> std::io::Result<Ended> {
     let begin = Instant::now();
-    let limited = limit(&child);
+    if let Err(error) = limit(&child) {
+        // Without its limits it may not go on.
+        child.kill()?;
+        child.wait()?;
+        return Ok(Ended::Unlimited(error));
+    }
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Ended::Itself(status));
         }
-        let why = if limited.is_err() || begin.elapsed() > PATIENCE {
+        let why = if begin.elapsed() > PATIENCE {
             Ended::TooLate
         } else if ends() {
             Ended::Interrupted
@@ -173,22 +193,28 @@ fn wait(mut child: Child, ends: &mut dyn FnMut() -> bool) -> std::io::Result<End
 /// Limits what the parser can take. It has just been started, and has taken little yet.
 fn limit(child: &Child) -> std::io::Result<()> {
     let pid = Pid::from_raw(child.id().cast_signed());
-    let most = |most: u64| Rlimit {
-        current: Some(most),
-        maximum: Some(most),
-    };
     for (resource, limit) in [
         (Resource::As, MEMORY),
-        (Resource::Cpu, PATIENCE.as_secs()),
+        // Only if tracer itself does not get to end it.
+        (Resource::Cpu, PATIENCE.as_secs() + 5),
         (Resource::Core, 0),
     ] {
-        match prlimit(pid, resource, most(limit)) {
+        match prlimit(pid, resource, lowered(getrlimit(resource), limit)) {
             // It may have ended by now.
             Ok(_) | Err(rustix::io::Errno::SRCH) => {}
             Err(error) => return Err(error.into()),
         }
     }
     Ok(())
+}
+
+/// A limit that is no higher than the hard limit that tracer has and its child inherits: nobody but root may raise that.
+fn lowered(inherited: Rlimit, wanted: u64) -> Rlimit {
+    let most = inherited.maximum.map_or(wanted, |hard| hard.min(wanted));
+    Rlimit {
+        current: Some(most),
+        maximum: Some(most),
+    }
 }
 
 #[cfg(test)]
@@ -283,14 +309,57 @@ mod tests {
     }
 
     #[test]
+    fn a_lower_hard_limit_is_kept() {
+        let hard = |maximum| Rlimit {
+            current: None,
+            maximum,
+        };
+        assert_eq!(
+            lowered(hard(Some(5)), 20),
+            Rlimit {
+                current: Some(5),
+                maximum: Some(5)
+            }
+        );
+        assert_eq!(
+            lowered(hard(None), 20),
+            Rlimit {
+                current: Some(20),
+                maximum: Some(20)
+            }
+        );
+    }
+
+    #[test]
+    fn a_signal_is_named() {
+        let killed = Ended::Itself(ExitStatus::from_raw(11));
+        let checked = judge(killed, "").unwrap();
+        assert_eq!(
+            checked,
+            Checked::Skipped("SIGSEGV ended apparmor_parser".to_owned())
+        );
+    }
+
+    #[test]
     fn a_program_that_others_can_change_is_not_trusted() {
         use std::os::unix::fs::PermissionsExt as _;
 
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("apparmor_parser");
         fs::write(&path, "#!/bin/sh\n").unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        // Its directory is below one that everybody can write to.
+        let set = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        set(&path, 0o755);
+        // Everybody can replace it.
+        set(directory.path(), 0o777);
+        assert_eq!(trusted(&path), None);
+        // Only its owner can.
+        set(directory.path(), 0o1777);
+        let is_roots = rustix::process::geteuid().is_root();
+        assert_eq!(trusted(&path).is_some(), is_roots);
+        // Everybody can change what it says; a sticky bit of a file is of no use.
+        set(&path, 0o1777);
         assert_eq!(trusted(&path), None);
         assert_eq!(
             trusted(Path::new("/bin/sh")),

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
 };
 
@@ -94,7 +94,7 @@ pub(super) struct Args {
     #[arg(long, conflicts_with_all = ["format", "baseline_findings"])]
     fix: bool,
 
-    /// Print why a rule is there and how to mend what it finds; `all` for all rules
+    /// Print why a rule is there and how to fix what it finds; `all` for all rules
     #[arg(long, value_name = "ID", conflicts_with = "profiles")]
     explain: Option<String>,
 }
@@ -222,7 +222,7 @@ fn fix(
     };
     let fixed = audit::fixed(input, context, &|id| args.ignore.contains(&id))
         .map_err(anyhow::Error::from)?;
-    io::stdout().write_all(fixed.text.as_bytes())?;
+    super::print(fixed.text.as_bytes())?;
     match fixed.changes {
         0 => say!("{}: nothing to fix", plain(input.name())),
         1 => say!("{}: 1 change", plain(input.name())),
@@ -257,7 +257,7 @@ fn print(args: &Args, inputs: &[Input], report: &Report) -> anyhow::Result<()> {
         Format::Sarif => output::sarif(report),
         Format::Github => output::github(report),
     };
-    io::stdout().write_all(text.as_bytes())?;
+    super::print(text.as_bytes())?;
     if matches!(args.format, Format::Text) {
         say!("{}", output::summary(report));
     }
@@ -289,7 +289,7 @@ fn explain(id: &str) -> Result<Exit, Failure> {
         vec![rule]
     };
     let texts: Vec<_> = chosen.into_iter().map(rules::explain).collect();
-    io::stdout().write_all(texts.join("\n").as_bytes())?;
+    super::print(texts.join("\n").as_bytes())?;
     Ok(Exit::Fine)
 }
 

@@ -1,9 +1,6 @@
 //! `tracer diff`: what changed between two recordings, or two profiles.
 
-use std::{
-    io::{self, Write as _},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
@@ -69,7 +66,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Format::Json => serde_json::to_string_pretty(&diff)? + "\n",
         Format::Markdown => tracer_report::diff_markdown(&diff, &before, &after),
     };
-    io::stdout().write_all(text.as_bytes())?;
+    super::print(text.as_bytes())?;
     Ok(if args.exit_code && !diff.changes.is_empty() {
         Exit::No
     } else {

@@ -64,14 +64,12 @@ struct Observation {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let report = examine();
-    let mut stdout = io::stdout().lock();
+    let mut text = Vec::new();
     match args.format {
-        Format::Text => print(&report, &mut stdout)?,
-        Format::Json => {
-            let text = serde_json::to_string_pretty(&report)?;
-            writeln!(stdout, "{text}")?;
-        }
+        Format::Text => print(&report, &mut text)?,
+        Format::Json => writeln!(text, "{}", serde_json::to_string_pretty(&report)?)?,
     }
+    super::print(&text)?;
     Ok(if report.can_record {
         Exit::Fine
     } else {

@@ -8,7 +8,7 @@ Exit status:
   0    fine
   1    it could not be done
   2    wrong usage; nothing was done
-  3    done, and the answer is no (an incomplete recording under --require-complete, a
+  3    the check failed (an incomplete recording under --require-complete, a
        finding of audit at or above --fail-on, a denial under verify, a difference under
        diff --exit-code)
   `record -- CMD`, and `verify -- CMD` when nothing was denied, end with the status of CMD,
@@ -26,7 +26,7 @@ pub enum Exit {
     Failed,
     /// 2: wrong usage.
     Usage,
-    /// 3: done, and the answer is no.
+    /// 3: the check failed.
     No,
     /// 125: `record` failed (the convention of `env`, `timeout`, `docker run`).
     RecordFailed,

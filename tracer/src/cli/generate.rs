@@ -184,7 +184,7 @@ fn check(output: &OutputDirectory, rendered: &[(String, Rendered)]) -> anyhow::R
     for (name, rendered) in rendered {
         let profile = output.path().join(name).join(formats::apparmor::FILE);
         // Signals end tracer at once here, and the parser keeps its limits by itself.
-        output::check(&profile, rendered, &mut || false)?;
+        output::check(&profile, rendered, true, &mut || false)?;
     }
     Ok(())
 }

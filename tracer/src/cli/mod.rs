@@ -154,9 +154,44 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
+/// Prints the output of a command. Whoever reads it may have seen enough: the status says the verdict all the same.
+///
+/// # Errors
+/// When it cannot be written, except for a closed pipe.
+fn print(text: &[u8]) -> io::Result<()> {
+    print_to(&mut io::stdout().lock(), text)
+}
+
+fn print_to(out: &mut impl io::Write, text: &[u8]) -> io::Result<()> {
+    match out.write_all(text).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}
+
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_closed_pipe_is_no_error_of_printing() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        drop(reader);
+        let raw = writer.write_all(b"finding").unwrap_err();
+        assert_eq!(raw.kind(), io::ErrorKind::BrokenPipe);
+        print_to(&mut writer, b"finding").unwrap();
+        // Nor is it one that hides another.
+        let mut full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        assert!(print_to(&mut full, b"finding").is_err());
+    }
 }

@@ -55,13 +55,15 @@ fn with_advice(error: Error) -> anyhow::Error {
 }
 
 /// Has AppArmor's parser look at the AppArmor profile at `path`, if there is one, and reports when that was not done.
-/// `ends` says whether somebody wants tracer to end.
+/// `ends` says whether somebody wants tracer to end. That the parser is missing is said when `missing_is_told`: who asked
+/// for the check has to know.
 ///
 /// # Errors
 /// When the parser refuses it.
 pub(super) fn check(
     path: &Path,
     rendered: &Rendered,
+    missing_is_told: bool,
     ends: &mut dyn FnMut() -> bool,
 ) -> anyhow::Result<Checked> {
     let mut files = rendered.files.iter();
@@ -70,6 +72,12 @@ pub(super) fn check(
     };
     let checked =
         apparmor_parser::apparmor(text, ends).with_context(|| path.display().to_string())?;
+    if checked == Checked::NoParser && missing_is_told {
+        say!(
+            "{}: not checked: apparmor_parser is not installed (apt-get install apparmor)",
+            path.display()
+        );
+    }
     if let Checked::Skipped(why) = &checked {
         say!(
             "{} was not checked: {why}; to check it, run apparmor_parser --skip-kernel-load on it",
@@ -130,7 +138,7 @@ pub(super) fn write(
             now.join(name).display()
         );
     }
-    check(&directory.join(apparmor::FILE), &rendered, ends)?;
+    check(&directory.join(apparmor::FILE), &rendered, false, ends)?;
     Ok(())
 }
 
@@ -255,7 +263,7 @@ mod tests {
         };
         let asked: Vec<_> = asked.iter().filter_map(|it| Selection::named(it)).collect();
         let rendered = render(recording, &asked, &settings).map_err(|error| error.to_string())?;
-        assert!(check(Path::new(apparmor::FILE), &rendered, &mut || false).is_ok());
+        assert!(check(Path::new(apparmor::FILE), &rendered, false, &mut || false).is_ok());
         let names: Vec<_> = rendered.files.into_iter().map(|(name, _)| name).collect();
         Ok(names.join(" "))
     }

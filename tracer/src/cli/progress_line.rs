@@ -49,6 +49,14 @@ impl ProgressListener for ProgressLine {
         }
     }
 
+    fn waits(&mut self) {
+        if !self.quiet {
+            say!(
+                "waiting for it to start; recording begins with its first system call (Ctrl-C to stop)"
+            );
+        }
+    }
+
     fn note(&mut self, text: &str) {
         say!("{text}");
     }

@@ -41,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 fn format(workspace: &Workspace) -> Result<()> {
     say(format_args!("checks the format"));
     cmd::run(workspace.cargo().args(["fmt", "--all", "--check"]))
-        .context("`cargo fmt --all` mends it")
+        .context("`cargo fmt --all` fixes it")
 }
 
 fn kernel_clippy(workspace: &Workspace, tools: &Tools, object: Object) -> Result<()> {

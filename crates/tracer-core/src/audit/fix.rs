@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use thiserror::Error;
 
-use super::{Context, Finding, Findings, Input, ParseError, Severity, check};
+use super::{Context, Finding, Findings, Input, ParseError, Severity, check, rules};
 use crate::{
     parse::{self, Node, Seccomp, Subject},
     profile::seccomp::oci::{Condition, Entry},
@@ -40,6 +40,12 @@ pub enum FixError {
     /// It holds no seccomp profile whose text can be changed.
     #[error("{0}: only seccomp profiles can be fixed, by themselves or as a SeccompProfile")]
     Form(String),
+    /// An entry is not text that can be changed, such as an alias of YAML.
+    #[error("{0}: the entry of {1} cannot be changed in place; take {1} out of it by hand")]
+    Entry(String, String),
+    /// A finding is still there after its changes. Nothing is printed then.
+    #[error("{0}: the changes do not close a finding ({1}); fix it by hand")]
+    Remains(String, String),
     /// What came out is worse. Nothing is printed then.
     #[error("{0}: the fixed profile has a new finding ({1}); fix it by hand")]
     New(String, String),
@@ -60,7 +66,8 @@ const MAX_ROUNDS: usize = 4;
 /// Applies the changes that findings propose, except those of `ignored` rules.
 ///
 /// # Errors
-/// When the file cannot be read or is of another form, or when the result would have a new finding.
+/// When the file cannot be read or is of another form, when a finding remains although its changes were made, or when
+/// the result would have a new finding.
 pub fn fixed(
     input: &Input,
     context: &Context<'_>,
@@ -69,14 +76,20 @@ pub fn fixed(
     let mut before: Vec<(&'static str, String)> = Vec::new();
     let mut text = input.text().to_owned();
     let mut changes = 0;
-    for round in 0..MAX_ROUNDS {
+    for round in 0..=MAX_ROUNDS {
         let here = Input::new(input.name(), text.clone().into())?;
         let mut splices: Vec<(Range<usize>, String)> = Vec::new();
         for (read, findings) in profiles(&here, context)? {
-            let edits = edits(&findings, ignored);
+            let mut edits = edits(&findings, ignored);
+            let has_edits = !edits.is_empty();
+            // An entry that is there already closes nothing when it is added again.
+            let present = entries(&read);
+            edits.retain(|edit| !matches!(edit, Edit::Append(entry) if present.contains(entry)));
+            if has_edits && (edits.is_empty() || round == MAX_ROUNDS) {
+                return Err(remains(input, &findings, ignored));
+            }
             changes += edits.len();
-            let more = splices_of(&text, &read, &edits);
-            splices.extend(more.ok_or_else(|| FixError::Form(input.name().to_owned()))?);
+            splices.extend(splices_of(&here, &read, &edits)?);
             if round == 0 {
                 before.extend(findings.into_iter().map(|it| (it.id, it.subject)));
             }
@@ -86,8 +99,31 @@ pub fn fixed(
         }
         text = splice(&text, splices);
     }
-    has_no_new_finding(input, &text, context, &before)?;
+    has_no_new_finding(input, &text, context, (&before, ignored))?;
     Ok(Fixed { text, changes })
+}
+
+/// The error that names the worst finding that there are changes for.
+fn remains(input: &Input, findings: &[Finding], ignored: &dyn Fn(&str) -> bool) -> FixError {
+    let worst = findings
+        .iter()
+        .filter(|finding| !finding.edits.is_empty() && !ignored(finding.id))
+        .max_by_key(|finding| finding.severity);
+    FixError::Remains(
+        input.name().to_owned(),
+        worst.map(brief).unwrap_or_default(),
+    )
+}
+
+/// The entries of a profile.
+fn entries(read: &Seccomp) -> Vec<Entry> {
+    let list = read.node.get("syscalls").into_iter().flat_map(Node::items);
+    list.filter_map(|entry| serde_json::from_value(entry.value()).ok())
+        .collect()
+}
+
+fn brief(finding: &Finding) -> String {
+    format!("{}: {}", finding.id, finding.message)
 }
 
 /// A seccomp profile of a file, and what is found in it.
@@ -132,21 +168,30 @@ fn edits(findings: &[Finding], ignored: &dyn Fn(&str) -> bool) -> Vec<Edit> {
     edits
 }
 
-/// A fix that brings a finding of its own is none. What no change of the profile closes was open before.
+/// Rules that say what a denial does not reach. Such calls were open before the denial was there too.
+const OPEN_BEFORE: [&str; 3] = [
+    rules::EQUIVALENT_SYSCALL_ALLOWED.id,
+    rules::CONDITION_BYPASS.id,
+    rules::NEWER_THAN_LIBSECCOMP.id,
+];
+
+/// Refuses a result that has a finding of medium severity or above that the file did not have before.
 fn has_no_new_finding(
     input: &Input,
     text: &str,
     context: &Context<'_>,
-    before: &[(&'static str, String)],
+    (before, ignored): (&[(&'static str, String)], &dyn Fn(&str) -> bool),
 ) -> Result<(), FixError> {
     let fixed = Input::new(input.name(), text.into())?;
     let findings = profiles(&fixed, context)?
         .into_iter()
         .flat_map(|(_, all)| all);
-    for finding in findings.filter(|it| it.severity > Severity::Low && !it.edits.is_empty()) {
+    for finding in findings.filter(|it| it.severity > Severity::Low && !ignored(it.id)) {
+        if finding.edits.is_empty() && OPEN_BEFORE.contains(&finding.id) {
+            continue;
+        }
         if !before.contains(&(finding.id, finding.subject.clone())) {
-            let what = format!("{}: {}", finding.id, finding.message);
-            return Err(FixError::New(input.name().to_owned(), what));
+            return Err(FixError::New(input.name().to_owned(), brief(&finding)));
         }
     }
     Ok(())
@@ -164,8 +209,15 @@ fn splice(text: &str, mut splices: Vec<(Range<usize>, String)>) -> String {
     out + text.get(at..).unwrap_or_default()
 }
 
-/// What to replace where; `None`: the profile is not text of its own, as in a ConfigMap.
-fn splices_of(text: &str, read: &Seccomp, edits: &[Edit]) -> Option<Vec<(Range<usize>, String)>> {
+/// What to replace where.
+fn splices_of(
+    input: &Input,
+    read: &Seccomp,
+    edits: &[Edit],
+) -> Result<Vec<(Range<usize>, String)>, FixError> {
+    let text = input.text();
+    // The profile is not text of its own, as in a ConfigMap.
+    let form = || FixError::Form(input.name().to_owned());
     let mut splices = Vec::new();
     let mut appended: Vec<String> = Vec::new();
     let mut removed: BTreeMap<usize, (Range<usize>, Vec<&str>)> = BTreeMap::new();
@@ -186,25 +238,43 @@ fn splices_of(text: &str, read: &Seccomp, edits: &[Edit]) -> Option<Vec<(Range<u
     let list = read.node.get("syscalls");
     let entries: Vec<&Node> = list.into_iter().flat_map(Node::items).collect();
     for (span, names) in removed.into_values() {
-        let entry = entries.iter().find(|entry| entry.span == span)?;
-        let list = entry.get("names")?;
+        let unchangeable = || FixError::Entry(input.name().to_owned(), names.join(", "));
+        let found = entries.iter().position(|entry| entry.span == span);
+        let at = found.ok_or_else(form)?;
+        let list = entries.get(at).and_then(|entry| entry.get("names"));
+        let list = list.ok_or_else(unchangeable)?;
+        if list.span == span {
+            return Err(form());
+        }
         let left: Vec<_> = list
             .items()
             .filter_map(Node::text)
             .filter(|name| !names.contains(name))
             .map(quoted)
             .collect();
-        if left.is_empty() {
-            // Runtimes refuse an entry without names: another takes its place.
-            splices.push((span, appended.pop()?));
-        } else {
+        if !left.is_empty() {
             splices.push((list.span.clone(), format!("[{}]", left.join(", "))));
+            continue;
+        }
+        // Runtimes refuse an entry without names: another takes its place, or it goes.
+        let end = trimmed_end(text, &span).ok_or_else(unchangeable)?;
+        if let Some(new) = appended.pop() {
+            splices.push((span.start..end, new));
+        } else {
+            let previous = at.checked_sub(1).and_then(|at| entries.get(at));
+            let start = previous.and_then(|it| trimmed_end(text, &it.span));
+            splices.push((start.ok_or_else(unchangeable)?..end, String::new()));
         }
     }
     if !appended.is_empty() {
-        splices.push(append(text, &read.node, &entries, &appended)?);
+        splices.push(append(text, &read.node, &entries, &appended).ok_or_else(form)?);
     }
-    Some(splices)
+    Ok(splices)
+}
+
+/// Where a value ends, without the space behind it.
+fn trimmed_end(text: &str, span: &Range<usize>) -> Option<usize> {
+    Some(span.start + text.get(span.clone())?.trim_end().len())
 }
 
 /// Where entries are added to a list, and as which text.
@@ -215,7 +285,7 @@ fn append(
     new: &[String],
 ) -> Option<(Range<usize>, String)> {
     if let Some(last) = entries.last() {
-        let end = last.span.start + text.get(last.span.clone())?.trim_end().len();
+        let end = trimmed_end(text, &last.span)?;
         let before = text.get(..last.span.start)?;
         let line = before.rfind('\n').map_or(0, |at| at + 1);
         let lead = before.get(line..)?;

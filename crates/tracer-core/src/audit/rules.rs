@@ -363,7 +363,7 @@ pub fn named(id: &str) -> Option<&'static Rule> {
 /// What `--explain` prints of a rule.
 pub fn explain(rule: &Rule) -> String {
     format!(
-        "{} ({})\n\n{}\n\n{}\n\nTo mend it: {}\n",
+        "{} ({})\n\n{}\n\n{}\n\nTo fix it: {}\n",
         rule.id, rule.severity, rule.title, rule.explanation, rule.fix
     )
 }
@@ -375,7 +375,7 @@ pub fn page() -> String {
         page += &format!("\n## {}\n", family.title());
         for rule in ALL.iter().filter(|rule| rule.family == family) {
             page += &format!(
-                "\n### {}\n\n**{}** {}\n\n{}\n\nTo mend it: {}\n",
+                "\n### {}\n\n**{}** {}\n\n{}\n\nTo fix it: {}\n",
                 rule.id,
                 capital(rule.severity),
                 rule.title,

@@ -125,7 +125,7 @@ impl Attachment {
         if is_endless(&request) {
             listener.began("all containers, those that are started later too");
         } else if request.wait && recorder.is_idle() {
-            listener.began("what is waited for, as soon as it starts");
+            listener.waits();
         }
         Ok(Self {
             request,

@@ -98,8 +98,9 @@ pub async fn run(
         terminal: signals.terminal(),
     };
     let followed = follow(run, signals, listener).await;
-    // What was in the ring when it ended.
-    session.drain()?;
+    // What was in the ring when it ended. An error of it must not leave the command behind either.
+    let drained = session.drain();
+    let followed = followed.and_then(|status| drained.map(|()| status));
     session.report_denials(listener);
     let mut reasons = Vec::new();
     let status = match followed {

@@ -229,7 +229,7 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         }
         if self.unidentified > 1 {
             listener.note(&format!(
-                "{} containers came and went that nothing tells the names of",
+                "{} short-lived containers could not be identified",
                 self.unidentified
             ));
         }

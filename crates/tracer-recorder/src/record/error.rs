@@ -63,7 +63,7 @@ pub enum RecordError {
     },
     /// A script is there, its interpreter is not.
     #[error(
-        "cannot run {0:?}: the interpreter that its first line names does not exist; install it, or mend the line"
+        "cannot run {0:?}: the interpreter that its first line names does not exist; install it, or fix the line"
     )]
     NoInterpreter(OsString),
     /// A signal came before the command was started.

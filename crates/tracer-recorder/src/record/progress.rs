@@ -33,6 +33,8 @@ pub struct Progress {
 pub trait ProgressListener {
     /// The recording has begun: `what` is recorded from now on.
     fn began(&mut self, what: &str);
+    /// Nothing that was asked for runs yet; it is recorded when it starts.
+    fn waits(&mut self) {}
     /// Something that a user should know at once: one line, escaped.
     fn note(&mut self, text: &str);
     /// The recording ends by itself, and why: one line, escaped.

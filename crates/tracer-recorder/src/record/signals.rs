@@ -200,9 +200,14 @@ impl Terminal {
     }
 }
 
-/// Whether there is a controlling terminal: after a hangup, opening it fails (ENXIO).
+/// Whether there is a controlling terminal: without one, and after a hangup, opening it fails with ENXIO
+/// (drivers/tty/tty_io.c, tty_open_current_tty). Other errors, such as EMFILE, say nothing of it.
 fn has_terminal() -> bool {
-    File::open("/dev/tty").is_ok()
+    is_terminal_there(File::open("/dev/tty").map(drop))
+}
+
+fn is_terminal_there(opened: io::Result<()>) -> bool {
+    opened.map_or_else(|error| error.raw_os_error() != Some(libc::ENXIO), |()| true)
 }
 
 fn arrived(info: siginfo) -> Option<ReceivedSignal> {
@@ -211,4 +216,18 @@ fn arrived(info: siginfo) -> Option<ReceivedSignal> {
         signal: Signal::try_from(number).ok()?,
         from_terminal: info.ssi_code == libc::SI_KERNEL,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_enxio_means_that_the_terminal_is_gone() {
+        let failed = |errno| Err(io::Error::from_raw_os_error(errno));
+        assert!(is_terminal_there(Ok(())));
+        assert!(is_terminal_there(failed(libc::EMFILE)));
+        assert!(is_terminal_there(failed(libc::EACCES)));
+        assert!(!is_terminal_there(failed(libc::ENXIO)));
+    }
 }

@@ -4,7 +4,6 @@ mod live;
 
 use std::{
     ffi::OsString,
-    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -133,7 +132,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     };
     match &args.report {
         Some(file) => write(file, &text)?,
-        None => io::stdout().write_all(text.as_bytes())?,
+        None => super::print(text.as_bytes())?,
     }
     Ok(verdict(args, &report))
 }

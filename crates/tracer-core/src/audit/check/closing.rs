@@ -150,7 +150,7 @@ impl Closing {
             return;
         }
         for (at, entry) in profile.entries_of(name) {
-            if entry.args.is_empty() && entry.action == Action::Allow {
+            if entry.args.is_empty() && matches!(entry.action, Action::Allow | Action::Log) {
                 let edit = Edit::Remove {
                     entry: profile.entry(at),
                     name: name.to_owned(),

@@ -3,6 +3,7 @@
 mod apparmor;
 mod baseline;
 mod bypass;
+mod fix;
 mod flags;
 mod forms;
 mod manifests;
