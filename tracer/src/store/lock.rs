@@ -24,7 +24,13 @@ pub(super) fn hold(directory: impl AsFd, patience: Duration) -> io::Result<Owned
     // A lock belongs to the open file (flock(2)): a descriptor that two threads share would lock out neither.
     let own = walk::open_directory(directory, ".")?;
     let begin = Instant::now();
-    while !try_lock(&own)? {
+    loop {
+        match try_lock(&own) {
+            Ok(false) => {}
+            // An error: a file system without such locks (NFS locks no directory). The files matter more
+            // than two runs at once.
+            Ok(true) | Err(_) => return Ok(own),
+        }
         if begin.elapsed() >= patience {
             let seconds = patience.as_secs();
             return Err(io::Error::new(
@@ -36,7 +42,6 @@ pub(super) fn hold(directory: impl AsFd, patience: Duration) -> io::Result<Owned
         }
         thread::sleep(PAUSE);
     }
-    Ok(own)
 }
 
 /// Takes a lock; false when somebody else has it.

@@ -99,7 +99,7 @@ pub fn fixed(
         }
         text = splice(&text, splices);
     }
-    has_no_new_finding(input, &text, context, (&before, ignored))?;
+    has_no_new_finding(input, &text, context, &before, ignored)?;
     Ok(Fixed { text, changes })
 }
 
@@ -125,6 +125,9 @@ fn entries(read: &Seccomp) -> Vec<Entry> {
 fn brief(finding: &Finding) -> String {
     format!("{}: {}", finding.id, finding.message)
 }
+
+/// A finding that was there before: its rule, and its text.
+type Known = (&'static str, String);
 
 /// A seccomp profile of a file, and what is found in it.
 type Audited = (Box<Seccomp>, Vec<Finding>);
@@ -180,7 +183,8 @@ fn has_no_new_finding(
     input: &Input,
     text: &str,
     context: &Context<'_>,
-    (before, ignored): (&[(&'static str, String)], &dyn Fn(&str) -> bool),
+    before: &[Known],
+    ignored: &dyn Fn(&str) -> bool,
 ) -> Result<(), FixError> {
     let fixed = Input::new(input.name(), text.into())?;
     let findings = profiles(&fixed, context)?
