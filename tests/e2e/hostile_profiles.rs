@@ -83,11 +83,14 @@ fn deep() -> Vec<Case> {
         // Braces of a glob, and profiles in one another.
         fine(
             "globs.profile",
-            "profile a {\n  /".to_owned() + &"{a,".repeat(levels) + " r,\n}\n",
+            "profile a {\n  /".to_owned()
+                + &"{a,".repeat(levels)
+                + &"}".repeat(levels)
+                + " r,\n}\n",
         ),
         fine(
             "hats.profile",
-            "profile a {\n".to_owned() + &"^b {\n".repeat(5_000),
+            "profile a {\n".to_owned() + &"^b {\n".repeat(5_000) + &"}\n".repeat(5_001),
         ),
     ]
 }
@@ -188,11 +191,17 @@ fn many() -> Vec<Case> {
                 .map(|it| format!("/{it} w,\n"))
                 .collect::<String>()
                 .as_str()
-                .replace("/0 w", "profile a {\n/0 w"),
+                .replace("/0 w", "profile a {\n/0 w")
+                + "}\n",
         ),
         fine(
             "one-line.profile",
-            "profile a { ".to_owned() + &"/proc/sys/a w, ".repeat(9_000),
+            "profile a { ".to_owned() + &"/proc/sys/a w, ".repeat(9_000) + "}",
+        ),
+        case(
+            "open.profile",
+            "profile a {\n".to_owned() + &"/a w,\n".repeat(9_000),
+            ":1:1: this profile is not closed",
         ),
     ]
 }
