@@ -38,6 +38,15 @@ impl FilePath {
         self
     }
 
+    /// The same path as that of something else than a directory; `/` stays.
+    #[must_use]
+    pub fn of_file(mut self) -> Self {
+        if self.is_directory() && self.0.len() > 1 {
+            self.0.pop();
+        }
+        self
+    }
+
     /// The directory it is in, `/` at its end; `None` for the root and what is not absolute.
     pub fn parent(&self) -> Option<Self> {
         let inner = self.0.strip_suffix(b"/").unwrap_or(&self.0);

@@ -220,6 +220,8 @@ impl Observed {
             ) || access.flags & flag::MORE != 0;
             if is_directory {
                 path.of_directory()
+            } else if is_never_a_directory(reported.kind) {
+                path.of_file()
             } else {
                 path
             }
@@ -382,4 +384,18 @@ fn file_accesses(kind: AccessKind, how: u64) -> Vec<FileAccess> {
         _ => return Vec::new(),
     });
     accesses
+}
+
+/// Whether what a call of this kind names is not a directory, whatever is found under the name when
+/// user space looks: another thing may have it by then. A directory that was renamed is known by its
+/// new name.
+const fn is_never_a_directory(kind: AccessKind) -> bool {
+    matches!(
+        kind,
+        AccessKind::Create
+            | AccessKind::Symlink
+            | AccessKind::Link
+            | AccessKind::Remove
+            | AccessKind::RenameFrom
+    )
 }
