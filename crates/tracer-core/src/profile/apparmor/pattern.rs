@@ -233,6 +233,12 @@ mod tests {
     }
 
     #[test]
+    fn path_of_ten_thousand_directories_is_matched() {
+        let path = FilePath::from("/d".repeat(10_000).as_str());
+        assert!(Pattern::literal(&path).matches(&path));
+    }
+
+    #[test]
     fn literal_path_matches_only_itself() {
         for path in ["/", "/etc/", "/etc/passwd", "/a*"] {
             let literal = Pattern::literal(&path.into());

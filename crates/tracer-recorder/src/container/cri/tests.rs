@@ -148,7 +148,7 @@ fn containers_are_joined_with_pods_and_images() {
 
 /// Prints what the runtime of this machine says.
 #[test]
-#[ignore = "needs a CRI socket: cargo test -p tracer --lib container::cri -- --ignored --nocapture"]
+#[ignore = "needs a CRI socket: cargo test -p tracer-recorder --lib container::cri -- --ignored --nocapture"]
 fn lists_this_machines_cri_containers() {
     let (snapshot, problems) = block_on(Snapshot::ask_all(None));
     assert!(problems.is_empty(), "{problems:?}");

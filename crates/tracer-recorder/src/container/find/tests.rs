@@ -117,7 +117,7 @@ fn missing_hierarchy_is_an_error() {
 
 /// Prints every container of this machine, as `record --all` sees it.
 #[test]
-#[ignore = "needs containers: cargo test -p tracer --lib container::find -- --ignored --nocapture"]
+#[ignore = "needs containers: cargo test -p tracer-recorder --lib container::find -- --ignored --nocapture"]
 fn lists_this_machines_containers() {
     let mut sources = MetadataSources::local();
     tokio::runtime::Builder::new_current_thread()
