@@ -151,6 +151,7 @@ impl<K: Kernel, S: System> Session<K, S> {
         // Again: a call that was under way may have been marked and announced since.
         self.drain_events()?;
         self.drain_accesses()?;
+        self.finish_file_lookups();
         self.losses.skipped_runs = self.kernel.skipped_runs();
         let now = self.system.wall_clock();
         for (number, _) in live {

@@ -6,7 +6,7 @@ use crate::{
     bpf::{CgroupKind, InstanceState},
     cgroup::Cgroup,
 };
-use tracer_core::recording::{Container, Source};
+use tracer_core::recording::{Container, Losses, Source};
 
 /// What is recorded, for the instance's entry in the recording.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub(super) struct TrackedInstance {
     pub(super) live: bool,
     /// Whether anything was seen of it.
     pub(super) seen: bool,
+    /// What is known to have been lost of it, and of nobody else.
+    pub(super) losses: Losses,
     /// When its recording began.
     pub(super) began: Timestamp,
     /// When it ended.
@@ -63,6 +65,7 @@ impl TrackedInstance {
             state,
             live: true,
             seen: false,
+            losses: Losses::default(),
             began,
             ended: None,
         }

@@ -228,7 +228,7 @@ fn working_directory(pid: u32) -> Option<Vec<u8>> {
 }
 
 /// A path that starts from a directory, without `.`, `..` and double slashes.
-fn put_together(start: &[u8], text: &[u8]) -> Vec<u8> {
+pub(super) fn put_together(start: &[u8], text: &[u8]) -> Vec<u8> {
     let mut names: Vec<&[u8]> = Vec::new();
     let start = if text.starts_with(b"/") { b"/" } else { start };
     for name in start

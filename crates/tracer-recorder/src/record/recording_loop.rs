@@ -90,6 +90,7 @@ pub(super) async fn run<T: Recorded>(
         }
         recorded.session().drain()?;
         recorded.on_drained(listener)?;
+        recorded.session().report_losses(listener);
         recorded.session().tell(listener)?;
         if let ControlFlow::Break(end) = recorded.is_over() {
             return Ok(end);

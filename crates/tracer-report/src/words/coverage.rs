@@ -70,12 +70,16 @@ fn observations_lost(lost: LossKind, count: u64) -> String {
         LossKind::Accesses => format!(
             "{count} accesses to files and the like found the kernel side's tables full, or their paths could not be read; record again with a larger --max-accesses"
         ),
+        LossKind::Paths => format!(
+            "the files of {count} accesses could not be looked up in time, so links in their names are not followed; record again when the workload's file systems answer"
+        ),
+        LossKind::Values => format!(
+            "the arguments of {count} calls found no room, so the profile allows any; record again, with fewer workloads at once"
+        ),
         // No recorder gives these as a reason; a file may.
-        LossKind::ProgramRuns
-        | LossKind::Phases
-        | LossKind::Values
-        | LossKind::Executables
-        | LossKind::Events => format!("{count} {}", loss(lost)),
+        LossKind::ProgramRuns | LossKind::Phases | LossKind::Executables | LossKind::Events => {
+            format!("{count} {}", loss(lost))
+        }
     }
 }
 
@@ -155,6 +159,9 @@ pub const fn loss(lost: LossKind) -> &'static str {
         LossKind::Accesses => {
             "accesses to files, capabilities, sockets and the like found no room, or their path could not be read"
         }
+        LossKind::Paths => {
+            "accesses were kept under the name that was given: their files could not be looked up in time"
+        }
         LossKind::Cgroups => "child cgroups were not followed",
         LossKind::ProgramRuns => "runs of a kernel program were skipped",
         LossKind::Threads => "threads under a filter were not watched for what it stops",
@@ -162,7 +169,7 @@ pub const fn loss(lost: LossKind) -> &'static str {
             "times a runtime's process, or one that was put in later, was taken for the workload"
         }
         LossKind::Values => {
-            "calls whose arguments found no room, or could not be read; they are kept, with any arguments"
+            "calls whose arguments found no room; they are kept, with any arguments"
         }
         LossKind::Executables => {
             "times a task or process could not be filed under its executable; what it did is kept"
@@ -187,6 +194,7 @@ const fn loss_in_brief(lost: LossKind) -> &'static str {
     match lost {
         LossKind::Calls => "calls lost",
         LossKind::Accesses => "accesses lost",
+        LossKind::Paths => "files not looked up",
         LossKind::Cgroups => "cgroups lost",
         LossKind::ProgramRuns => "program runs skipped",
         LossKind::Threads => "threads without blocked calls",

@@ -20,7 +20,7 @@ use tracer_core::recording::{
 };
 
 /// `AF_UNIX`.
-const AF_UNIX: u16 = 1;
+pub(super) const AF_UNIX: u16 = 1;
 
 /// Who made an access, and when.
 #[derive(Clone)]

@@ -6,7 +6,10 @@ mod mounts;
 
 use std::collections::HashMap;
 
-use tracer_abi::{AbiClass, Event, WATCHED_ARGUMENTS};
+use tracer_abi::{
+    AbiClass, AccessKind, Event, WATCHED_ARGUMENTS,
+    access::{flag, open},
+};
 
 use super::{
     convert,
@@ -15,10 +18,10 @@ use super::{
     system::{InstanceProcess, Processes},
 };
 use crate::{
-    bpf::{Mechanism, Mechanisms, RowValues, abi_of_class},
+    bpf::{KernelAccess, Mechanism, Mechanisms, RowValues, abi_of_class},
     cgroup::Cgroup,
 };
-use syscalls::Machine;
+use syscalls::{Abi, Machine};
 use tracer_core::recording::{
     Accesses, Blocked, Executable, FilePath, FirstSeen, Observation, Observations,
     ObservedArguments, SyscallId, estimate,
@@ -84,6 +87,36 @@ impl Observed {
             accesses: Accesses::default(),
             renames: HashMap::new(),
             discovered: Vec::new(),
+        }
+    }
+
+    /// One that takes in accesses only to find out which files they lead to.
+    pub(super) fn for_questions(sees_hooks: bool) -> Self {
+        let machine = Machine {
+            native: Abi::X86_64,
+            compat: None,
+        };
+        Self {
+            sees_hooks,
+            ..Self::new(machine, 0, &Mechanisms::default())
+        }
+    }
+
+    /// Whether accesses to files are seen by hooks.
+    pub(super) fn sees_hooks(&self) -> bool {
+        self.sees_hooks
+    }
+
+    /// Whether an access has names that lead to files, which only a file system can tell.
+    pub(super) fn names_files(&self, reported: &KernelAccess) -> bool {
+        let access = &reported.access;
+        let is_unix = access.values[0] == u64::from(accesses::AF_UNIX);
+        match reported.kind {
+            _ if access.flags & flag::AS_GIVEN != 0 => true,
+            AccessKind::MapExecutable => !self.sees_hooks && access.values[0] & open::READ != 0,
+            AccessKind::SocketConnect | AccessKind::SocketBind => is_unix,
+            AccessKind::Mount => true,
+            _ => false,
         }
     }
 
