@@ -28,6 +28,7 @@
 //! | [`verify`] | what a profile would deny is denied, and what is denied is told |
 //! | [`warnings`] | what is dangerous about a container is said wherever its profile is read |
 //! | [`hostile_containers`] | files, names and sockets that mean harm do none |
+//! | [`hostile_neighbours`] | a workload that takes all it can, or never answers, takes nothing from others |
 //! | [`merge`] | many recordings are one, in any order, and what differs between them shows |
 //! | [`output`] | what is written, where, and that it is the same each time |
 //! | [`output_safety`] | nothing that a workload, a full disk or a kill does makes the output lead elsewhere, mixed or incomplete without a word |
@@ -60,6 +61,7 @@ mod formats;
 mod generalise;
 mod ground_truth;
 mod hostile_containers;
+mod hostile_neighbours;
 mod hostile_profiles;
 mod kernel_versions;
 mod lifecycle;

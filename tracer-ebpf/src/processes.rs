@@ -2,11 +2,12 @@
 //! under, and take away the slots that no longer hold.
 
 use tracer_abi::{
-    CgroupEntry, EXE_LAUNCHER, ExecutablePath, NoticeKind, PATH_LEN, Phase, ProcessEntry, kind,
+    CgroupEntry, EXE_LAUNCHER, ExecutablePath, NoticeKind, PATH_LEN, Phase, ProcessEntry, Quota,
+    kind,
 };
 
 use crate::{
-    blocked, cgroups,
+    accounts, blocked, cgroups,
     counters::count,
     kernel::{field, low},
     maps::{self, config},
@@ -53,7 +54,13 @@ pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
     let entry = unsafe {
         let set = field::<*const u8>(child, config!(task_cgroups));
         let cgroup = field::<*const u8>(set, config!(css_set_dfl_cgrp));
-        cgroups::entry_of(cgroup)
+        match cgroups::entry_of(cgroup) {
+            None if config!(discover) != 0 && !is_thread => {
+                cgroups::found_late(cgroup, core::ptr::null());
+                cgroups::entry_of(cgroup)
+            }
+            entry => entry,
+        }
     };
     if filter != 0 && entry.is_some() {
         blocked::born(tid);
@@ -284,6 +291,7 @@ fn remember(tgid: u32, process: &ProcessEntry) {
         && !mutated!(ForgetProcessesFull)
     {
         count!(processes_full);
+        accounts::lost(process.instance, Quota::ProcessesFull);
     }
 }
 

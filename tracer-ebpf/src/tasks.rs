@@ -3,10 +3,11 @@
 
 use tracer_abi::{
     CgroupEntry, EXE_OVERFLOW, FILTERED_BIT, FIRST_ROW, MAX_ROWS, NO_ROW, NoticeKind, Phase,
-    ProcessEntry, RowKey, UNRECORDED_ROW, kind,
+    ProcessEntry, Quota, RowKey, UNRECORDED_ROW, kind,
 };
 
 use crate::{
+    accounts,
     counters::count,
     kernel::low,
     maps::{self, config},
@@ -288,8 +289,10 @@ fn row_of(mut key: RowKey) -> u32 {
         return row;
     }
     count!(rows_full);
+    accounts::lost(key.instance, Quota::RowsFull);
     if key.phase != Phase::Run as u32 {
         count!(phases_full);
+        accounts::lost(key.instance, Quota::PhasesFull);
     }
     key.exe = EXE_OVERFLOW;
     // Whatever it is doing: what cannot be told apart is taken for the workload.
@@ -300,6 +303,7 @@ fn row_of(mut key: RowKey) -> u32 {
         None => {
             if !mutated!(ForgetCallsLost) {
                 count!(calls_lost);
+                accounts::lost(key.instance, Quota::CallsLost);
             }
             NO_ROW
         }
@@ -312,11 +316,16 @@ pub(crate) fn existing_or_new(key: &RowKey) -> Option<u32> {
     if let Some(&row) = unsafe { maps::ROWS.get(key) } {
         return Some(if mutated!(NextRow) { row ^ 1 } else { row });
     }
+    if !accounts::may_take_row(key.instance) {
+        return None;
+    }
     let row = maps::FREE_ROWS.pop().ok().flatten()?;
     if !(FIRST_ROW..MAX_ROWS).contains(&row) {
         return None;
     }
+    accounts::take_row(key.instance, row);
     if maps::ROWS.insert(key, row, u64::from(BPF_NOEXIST)).is_ok() {
+        accounts::took_row(key.instance);
         return Some(row);
     }
     // Another CPU was first, or the map is full: either way this row is not needed.

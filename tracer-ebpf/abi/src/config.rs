@@ -43,6 +43,17 @@ pub struct Config {
     pub discover: u32,
     /// 1: announce each call that a filter stops; 0: the first of each kind only.
     pub report_every_blocked: u32,
+    /// Rows that may be taken by whoever comes first: half of them.
+    pub common_rows: u32,
+    /// Rows that an instance may take when these are gone.
+    pub row_share: u32,
+    /// Numbers of values that may be taken by whoever comes first: half of them.
+    pub common_values: u32,
+    /// Numbers that an instance may take when these are gone.
+    pub value_share: u32,
+    /// Cgroups without processes that are followed before the first one comes in; of others the first
+    /// process tells.
+    pub most_unused_cgroups: u32,
     /// The numbers of `prctl` and `seccomp`: native, native, 32-bit, 32-bit.
     pub filter_calls: [u32; 4],
     /// `task_struct.stack`.
@@ -178,6 +189,11 @@ impl Config {
         wakeup_bytes: 0,
         discover: 0,
         report_every_blocked: 0,
+        common_rows: 0,
+        row_share: 0,
+        common_values: 0,
+        value_share: 0,
+        most_unused_cgroups: 0,
         filter_calls: [0; 4],
         task_stack: 0,
         task_tgid: 0,

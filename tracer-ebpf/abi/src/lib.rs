@@ -7,6 +7,7 @@
 #![no_std]
 
 pub mod access;
+mod account;
 mod config;
 mod counts;
 mod message;
@@ -16,6 +17,7 @@ pub mod slot;
 mod values;
 
 pub use access::{Access, AccessEvent, AccessKind, Operation};
+pub use account::{Account, Quota};
 pub use config::{AbiTest, Config, FileSource};
 pub use counts::Counters;
 pub use message::{Event, Notice, NoticeKind};
@@ -80,6 +82,12 @@ pub mod maps {
     pub const ROWS: &str = "ROWS";
     /// Row number → [`Row`](super::Row): the truth about what was seen.
     pub const MARKS: &str = "MARKS";
+    /// Instance → [`Account`](super::Account), of those that took or lost something.
+    pub const ACCOUNTS: &str = "ACCOUNTS";
+    /// Row number → the instance that it belongs to, 0 for none.
+    pub const ROW_OWNERS: &str = "ROW_OWNERS";
+    /// cgroup id → 1, of those that user space does not want and that may live on.
+    pub const UNWANTED: &str = "UNWANTED";
     /// Queue of row numbers that are free.
     pub const FREE_ROWS: &str = "FREE_ROWS";
     /// Byte in a row → [`Watch`](super::Watch): what is recorded of the call's arguments.
@@ -348,8 +356,18 @@ pub struct Control {
     pub epoch: u64,
     /// 1 while the exits of calls are watched.
     pub exits: u64,
+    /// Rows of marks that are taken.
+    pub rows_taken: u64,
+    /// Numbers of values that are taken.
+    pub values_taken: u64,
+    /// Cgroups that were found and that nobody was in so far. What several processors change at once may
+    /// be counted twice or not at all.
+    pub unused_cgroups: u64,
+    /// The id of the first cgroup that was made after the programs were attached; ids only grow
+    /// (`kernfs_new_node`, fs/kernfs/dir.c).
+    pub first_new_cgroup: u64,
     /// Keeps the slots off these words' cache line.
-    pub pad: [u64; 6],
+    pub pad: [u64; 2],
     /// The per-task cache, see [`slot`].
     pub slots: [u64; slot::SLOTS],
     /// Values of arguments that are marked already, see [`recent`].
@@ -358,7 +376,7 @@ pub struct Control {
 
 const _: () = {
     assert!(ROW_BYTES as usize == ROW_LEN && VALUE_NUMBERS as usize == MAX_VALUES);
-    assert!(size_of::<Config>() == 81 * 4 && align_of::<Config>() == 4);
+    assert!(size_of::<Config>() == 86 * 4 && align_of::<Config>() == 4);
     assert!(size_of::<CgroupEntry>() == 48 && align_of::<CgroupEntry>() == 8);
     assert!(size_of::<CgroupPath>() == 8 + CGROUP_PATH_LEN);
     assert!(size_of::<ProcessEntry>() == 40 && align_of::<ProcessEntry>() == 8);

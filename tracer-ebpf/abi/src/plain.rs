@@ -1,7 +1,7 @@
 //! Which types may be read from a map, and written to it, as bytes.
 
 use crate::{
-    CgroupEntry, CgroupPath, Config, Counters, Event, ExecutablePath, Notice, Operation,
+    Account, CgroupEntry, CgroupPath, Config, Counters, Event, ExecutablePath, Notice, Operation,
     ProcessEntry, RowKey, SeenValues, UnindexedKey, ValueKey, Watch,
 };
 
@@ -22,6 +22,7 @@ macro_rules! plain {
     };
 }
 plain!(
+    Account,
     CgroupEntry,
     CgroupPath,
     Config,

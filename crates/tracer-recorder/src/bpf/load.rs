@@ -11,7 +11,7 @@ use nix::{
     sys::resource::{Resource, getrlimit, setrlimit},
     unistd::{SysconfVar, sysconf},
 };
-use tracer_abi::{Config, FIRST_ROW, FileSource, MAX_ROWS, maps as names};
+use tracer_abi::{Config, FIRST_ROW, FileSource, MAX_ROWS, VALUE_NUMBERS, maps as names};
 
 use super::{
     AccessRing, Events, Mechanism, MechanismChoice, Mechanisms, ProbeError, accesses,
@@ -292,6 +292,12 @@ fn load_object(
     config.wakeup_bytes = settings.ring_bytes / 4;
     config.discover = u32::from(settings.discover);
     config.report_every_blocked = u32::from(settings.report_every_blocked);
+    config.common_rows = settings.max_rows / 2;
+    // Of a command with many programs the common half is enough; 16 others have room beside it.
+    config.row_share = (settings.max_rows / 32).max(8);
+    config.common_values = VALUE_NUMBERS / 2;
+    config.value_share = VALUE_NUMBERS / 16;
+    config.most_unused_cgroups = settings.max_cgroups / 4;
     config.files_by = accesses::files_by(files) as u32;
     // An access takes some 600 bytes, an event of a call 100.
     let accesses_bytes = match files {
@@ -313,6 +319,9 @@ fn load_object(
         .map_max_entries(names::SEEN_VALUES, settings.max_rows)
         .map_max_entries(names::ROWS, settings.max_rows)
         .map_max_entries(names::FREE_ROWS, settings.max_rows)
+        .map_max_entries(names::ROW_OWNERS, settings.max_rows)
+        .map_max_entries(names::ACCOUNTS, settings.max_cgroups)
+        .map_max_entries(names::UNWANTED, settings.max_cgroups)
         .map_max_entries(names::EXECUTABLES, settings.max_rows)
         .map_max_entries(names::UNINDEXED, settings.max_rows.saturating_mul(4))
         .map_max_entries(names::CGROUPS, settings.max_cgroups)

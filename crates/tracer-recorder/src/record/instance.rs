@@ -1,6 +1,7 @@
 //! An instance while it is recorded.
 
 use jiff::Timestamp;
+use tracer_abi::Account;
 
 use crate::{
     bpf::{CgroupKind, InstanceState},
@@ -36,6 +37,8 @@ pub(super) struct TrackedInstance {
     pub(super) live: bool,
     /// Whether anything was seen of it.
     pub(super) seen: bool,
+    /// What it took and lost, as the kernel side said last.
+    pub(super) account: Account,
     /// What is known to have been lost of it, and of nobody else.
     pub(super) losses: Losses,
     /// When its recording began.
@@ -65,6 +68,7 @@ impl TrackedInstance {
             state,
             live: true,
             seen: false,
+            account: Account::default(),
             losses: Losses::default(),
             began,
             ended: None,

@@ -351,6 +351,8 @@ impl<K: Kernel, S: System> Session<K, S> {
             self.observed.forget(number);
         }
         self.forget_reported(number)?;
+        // Nobody asked what it lost.
+        self.new_losses.retain(|(of, _)| *of != number);
         if let Some(file_lookup) = &mut self.file_lookup {
             file_lookup.forget(number);
         }

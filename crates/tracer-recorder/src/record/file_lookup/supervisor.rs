@@ -72,6 +72,7 @@ fn prepare(kept: &UnixStream) -> io::Result<()> {
         // SAFETY: both descriptors are open, or the call fails.
         unsafe { libc::dup2(null.as_raw_fd(), descriptor) };
     }
+    drop(null);
     close_others(kept.as_fd());
     Ok(())
 }

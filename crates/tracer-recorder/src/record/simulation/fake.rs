@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 use tracer_abi::{
-    AbiClass, CgroupEntry, EXE_LAUNCHER, EXE_OVERFLOW, EXE_UNKNOWN, ExecutablePath, Phase,
+    AbiClass, Account, CgroupEntry, EXE_LAUNCHER, EXE_OVERFLOW, EXE_UNKNOWN, ExecutablePath, Phase,
     ProcessEntry, kind,
 };
 
@@ -149,6 +149,11 @@ impl Kernel for FakeKernel {
                 None => RowExecutable::Unknown,
             },
         }))
+    }
+
+    /// The model has no shares: all that is lost is counted for all.
+    fn account(&mut self, _: u64) -> Result<Account, ProbeError> {
+        Ok(Account::default())
     }
 
     fn counters(&mut self) -> Result<KernelCounts, ProbeError> {
