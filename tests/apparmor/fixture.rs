@@ -15,6 +15,7 @@ pub(crate) fn used(path: &[u8], access: FileAccess, runs: &[u32]) -> ObservedAcc
             target: None,
             owned: false,
             more: false,
+            tree: false,
             truncated: false,
             detached: false,
         },

@@ -60,6 +60,7 @@ pub(crate) fn file(path: &str, access: FileAccess) -> ObservedAccess<FileUse> {
         target: None,
         owned: false,
         more: false,
+        tree: false,
         truncated: false,
         detached: false,
     })

@@ -192,8 +192,11 @@ impl<K: Kernel, S: System> Session<K, S> {
         }
     }
 
-    /// Tells the clock of discoveries what may be new.
+    /// Tells the clock of discoveries what may be new, and notes what was not kept.
     pub(super) fn note_discovered(&mut self) {
+        for (instance, count) in self.observed.take_unkept_files() {
+            self.note_loss(instance, LossKind::Accesses, count);
+        }
         let now = self.system.now();
         for (instance, what) in self.observed.take_discovered() {
             self.discovery.saw(instance, what, now);

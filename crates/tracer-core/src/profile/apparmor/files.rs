@@ -75,6 +75,8 @@ struct Uses {
     by: BTreeMap<Executable, Use>,
     /// What was done with files of this directory that are not listed.
     more: Permissions,
+    /// The same with files anywhere below it.
+    below: Permissions,
 }
 
 /// All uses of files, while they are gathered.
@@ -95,6 +97,10 @@ impl Gathered {
         let uses = self.paths.entry(anchored(&file.path)).or_default();
         uses.executables.extend(by.keys().cloned());
         join(&mut uses.by, by);
+        if file.tree {
+            uses.below |= needed;
+            return;
+        }
         if file.more {
             uses.more |= needed;
             return;
@@ -180,6 +186,13 @@ impl Gathered {
                 uses.more = uses.more.without(Permissions::WRITE);
                 withheld.push(format!("writing more files in {path}"));
             }
+            let pattern = || Pattern::of_tree(path);
+            if uses.below.has_any(Permissions::WRITE)
+                && programs.iter().any(|program| pattern().matches(program))
+            {
+                uses.below = uses.below.without(Permissions::WRITE);
+                withheld.push(format!("writing files below {path}"));
+            }
         }
         withheld
     }
@@ -194,11 +207,16 @@ impl Gathered {
         // What somebody else than the owner needed, of all paths behind a rule.
         let mut foreign: BTreeMap<Pattern, Permissions> = BTreeMap::new();
         for (path, uses) in self.paths {
-            if !uses.more.is_empty() {
-                let pattern = Pattern::of_others_in(&path);
-                *foreign.entry(pattern.clone()).or_default() |= uses.more;
+            for (pattern, unlisted) in [
+                (Pattern::of_others_in(&path), uses.more),
+                (Pattern::of_tree(&path), uses.below),
+            ] {
+                if unlisted.is_empty() {
+                    continue;
+                }
+                *foreign.entry(pattern.clone()).or_default() |= unlisted;
                 let rule = rules.entry(pattern).or_insert_with(FileRule::empty);
-                rule.permissions |= uses.more;
+                rule.permissions |= unlisted;
                 rule.reasons.insert(Reason::More);
                 rule.executables.extend(uses.executables.iter().cloned());
                 join(&mut rule.by, uses.by.clone());

@@ -37,6 +37,7 @@ pub fn file(path: &[u8], access: FileAccess) -> FileUse {
         target: None,
         owned: false,
         more: false,
+        tree: false,
         truncated: false,
         detached: false,
     }

@@ -24,6 +24,10 @@ pub struct FileUse {
     /// True when `path` is a directory in which more files were accessed this way than are listed.
     #[serde(default, skip_serializing_if = "is_false")]
     pub more: bool,
+    /// True with `more` when the files lie anywhere below `path`: a recorder that has to keep too many of
+    /// a workload keeps whole directories.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tree: bool,
     /// True when the path was too long to be kept: its beginning is missing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub truncated: bool,

@@ -24,6 +24,7 @@ pub(in crate::recording) fn accesses(instances: u32) -> impl Strategy<Value = Ac
         target: None,
         owned,
         more: false,
+        tree: false,
         truncated: false,
         detached: false,
     });

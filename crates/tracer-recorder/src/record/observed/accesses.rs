@@ -317,12 +317,13 @@ impl Observed {
         } else {
             self.note_discovery(by, (path.parent(), access));
         }
-        self.accesses.files.add(by.does(FileUse {
+        self.add_file_use(by.does(FileUse {
             path,
             access,
             target,
             owned: reported.flags & flag::OWNED != 0,
             more: reported.flags & flag::MORE != 0,
+            tree: false,
             truncated: reported.flags & (flag::TRUNCATED | flag::SECOND_TRUNCATED) != 0,
             detached: reported.flags & flag::DETACHED != 0,
         }));

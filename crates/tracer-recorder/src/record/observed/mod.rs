@@ -2,15 +2,17 @@
 //! takes messages and gives back what is new.
 
 mod accesses;
+mod budget;
 mod mounts;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tracer_abi::{
     AbiClass, AccessKind, Event, WATCHED_ARGUMENTS,
     access::{flag, open},
 };
 
+use self::budget::FileBudget;
 use super::{
     convert,
     discovery::Discovered,
@@ -71,6 +73,10 @@ pub(super) struct Observed {
     sees_hooks: bool,
     pub(super) calls: Observations,
     pub(super) accesses: Accesses,
+    /// What the files of each instance take.
+    budgets: HashMap<u32, FileBudget>,
+    /// Uses of files that were not kept, by instance.
+    unkept_files: BTreeMap<u32, u64>,
     /// What processes gave another name, which is still to come.
     renames: HashMap<u32, FilePath>,
     /// What may be new, and was not asked for yet.
@@ -85,6 +91,8 @@ impl Observed {
             sees_hooks: mechanisms.files != Some(Mechanism::Exits),
             calls: Observations::default(),
             accesses: Accesses::default(),
+            budgets: HashMap::new(),
+            unkept_files: BTreeMap::new(),
             renames: HashMap::new(),
             discovered: Vec::new(),
         }
@@ -170,6 +178,7 @@ impl Observed {
     pub(super) fn forget(&mut self, instance: u32) {
         self.calls.forget(instance);
         self.accesses.forget(instance);
+        self.budgets.remove(&instance);
     }
 
     /// Whether an instance tried one of these calls.
