@@ -107,7 +107,7 @@ fn neighbour_cannot_take_all_argument_values() -> Outcome {
         let watched = watch.ends()?;
         let (_, recording) = watched.of(&of_victim)?;
         ensure!(
-            recording.given("socket", "run") == BTreeSet::from([vec![2, 1], vec![16, 3]]),
+            recording.given("socket", "run") == BTreeSet::from([vec![2, 1, 0], vec![16, 3, 0]]),
             "{:?}",
             recording.given("socket", "run")
         );

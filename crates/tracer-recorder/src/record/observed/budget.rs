@@ -134,7 +134,9 @@ fn heaviest_tree<'a>(files: impl Iterator<Item = &'a FileUse>) -> Option<FilePat
             _ => break,
         }
     }
-    (directory != b"/").then(|| FilePath::new(directory))
+    // Where little is gained, nothing is given up.
+    let gained: usize = within.iter().map(|path| weight(path)).sum();
+    (directory != b"/" && gained >= BUDGET / 16).then(|| FilePath::new(directory))
 }
 
 #[cfg(test)]
