@@ -40,6 +40,7 @@ pub struct Applied {
 
 /// Why nothing was put into a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Error {
     /// It cannot be read.
     #[error("{0}; a template has to be rendered first")]

@@ -25,6 +25,7 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// Why there is no artifact.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// Runtimes would refuse it.
     #[error(transparent)]

@@ -34,6 +34,7 @@ pub struct Rendering {
 
 /// Why a profile does not fit a target, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum TargetError {
     /// A name is none that the target takes.
     #[error("{name:?} cannot be the name of {of}: {rule}; give another name")]

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 /// Why a cgroup cannot be used.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum CgroupError {
     /// No v2 hierarchy can be reached.
     #[error(

@@ -10,6 +10,7 @@ use tracer_core::recording::Reason;
 
 /// Why a recording could not be made.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum RecordError {
     /// The kernel side.
     #[error(transparent)]
