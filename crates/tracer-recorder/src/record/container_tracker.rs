@@ -46,6 +46,8 @@ struct TrackedContainer {
     removed: bool,
     /// Whether its beginning was told.
     announced: bool,
+    /// It is gone, and CRI, which may know whether it was asked for, has not answered since.
+    undecided: bool,
 }
 
 /// The instances, and who is meant.
@@ -83,6 +85,10 @@ impl<L: ContainerLookup> ContainerTracker<L> {
 
     pub(super) fn lookup(&self) -> &L {
         &self.lookup
+    }
+
+    pub(super) fn lookup_mut(&mut self) -> &mut L {
+        &mut self.lookup
     }
 
     /// Takes in a container that was there from the beginning.
@@ -182,6 +188,13 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             .collect();
         for instance in due {
             self.look_up(instance, session, listener)?;
+            let gone = self.tracked_by_instance.get_mut(&instance);
+            if let Some(tracked) = gone.filter(|tracked| tracked.removed) {
+                if std::mem::take(&mut tracked.undecided) {
+                    self.decide_unknown(instance, session, listener)?;
+                }
+                continue;
+            }
             let overdue = self.tracked_by_instance.get(&instance).filter(|tracked| {
                 !tracked.wanted
                     && tracked
@@ -214,12 +227,18 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         let open: Vec<_> = self
             .tracked_by_instance
             .iter()
-            .filter(|(_, tracked)| !tracked.wanted)
+            .filter(|(_, tracked)| {
+                let unnamed = |container: &Container| !container.is_named();
+                !tracked.wanted || tracked.container.as_ref().is_some_and(unnamed)
+            })
             .map(|(instance, _)| *instance)
             .collect();
         for instance in open {
             self.look_up(instance, session, listener)?;
-            self.decide_unknown(instance, session, listener)?;
+            let tracked = self.tracked_by_instance.get(&instance);
+            if tracked.is_some_and(|tracked| !tracked.wanted) {
+                self.decide_unknown(instance, session, listener)?;
+            }
         }
         let unnamed = session.unnamed_cgroups()?;
         if unnamed > 0 {
@@ -251,10 +270,9 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         let Some(container) = self.lookup.resolve(&path) else {
             return Ok(());
         };
-        // What was known before is not forgotten because its files are gone by now.
-        if tracked.container.as_ref().is_some_and(|known| known.known) && !container.known {
+        let Some(container) = newer(tracked.container.as_ref(), container) else {
             return Ok(());
-        }
+        };
         self.needs_cri |= container.pod.is_some() && !self.lookup.is_known_to_cri(&container.id);
         let matches = self
             .selectors
@@ -263,9 +281,9 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         if matches {
             self.note_match(&container, listener);
             session.want(instance, Some(&container.workload));
-        } else if tracked.wanted && container.role != Role::Sandbox {
-            // It was renamed: who was asked for stays who it was. Only a sandbox may have been taken for
-            // a container of its pod.
+        } else if tracked.wanted && !matches!(container.role, Role::Sandbox | Role::Ephemeral) {
+            // It was renamed: who was asked for stays who it was. Only a sandbox, or a person's container,
+            // may have been taken for a container of its pod.
             return Ok(());
         } else if self.is_another(&container) {
             return self.discard(instance, session);
@@ -338,6 +356,14 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         session.retire(instance)?;
         if let Some(tracked) = self.tracked_by_instance.get_mut(&instance) {
             tracked.removed = true;
+            let unnamed = |container: &Container| {
+                !container.is_named() && !self.lookup.is_known_to_cri(&container.id)
+            };
+            // Only CRI can tell whether it was asked for, and it knows those that ended for a while.
+            if !tracked.wanted && tracked.container.as_ref().is_some_and(unnamed) {
+                tracked.undecided = true;
+                return Ok(());
+            }
         }
         self.decide_unknown(instance, session, listener)
     }
@@ -436,13 +462,33 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         if !self.lookup.take_cri_answer() {
             return;
         }
-        // Those of pods may have labels now.
+        // Those of pods may have names now. The runtime knows those that ended, for a while.
         for tracked in self.tracked_by_instance.values_mut() {
-            let of_pod = tracked.container.as_ref().is_some_and(|c| c.pod.is_some());
-            if of_pod && !tracked.removed {
+            let unnamed = |container: &Container| !container.is_named();
+            let in_pod = |container: &Container| container.pod.is_some();
+            let container = tracked.container.as_ref();
+            if container.is_some_and(unnamed) || !tracked.removed && container.is_some_and(in_pod) {
                 tracked.looked = None;
             }
         }
+    }
+
+    /// Whether a container of a pod is recorded, or may have to be, of which nobody told the name.
+    pub(super) fn has_unnamed(&self) -> bool {
+        let containers = self.tracked_by_instance.values();
+        containers
+            .filter_map(|tracked| tracked.container.as_ref())
+            .any(|container| !container.is_named())
+    }
+}
+
+/// What is known of a container after a later look; `None` when that told nothing new. What was known
+/// before is not forgotten because its files are gone by now.
+fn newer(known: Option<&Container>, later: Container) -> Option<Container> {
+    match known.filter(|known| known.known && !later.known) {
+        Some(known) if later.is_named() && !known.is_named() => Some(known.with_names_of(&later)),
+        Some(_) => None,
+        None => Some(later),
     }
 }
 
@@ -457,7 +503,11 @@ impl TrackedContainer {
     /// Whether it is to be looked up again: because there is news, or because its runtime may just be
     /// writing its files. One that nobody knew for so long is looked up once more when it is gone.
     fn is_due(&self, now: Instant) -> bool {
-        if self.removed || self.started.is_none() && !self.announced {
+        if self.removed {
+            // CRI has answered since.
+            return self.looked.is_none();
+        }
+        if self.started.is_none() && !self.announced {
             return false;
         }
         let Some(looked) = self.looked else {
