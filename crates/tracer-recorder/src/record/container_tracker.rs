@@ -10,22 +10,16 @@ use tracer_abi::NoticeKind;
 
 use super::{
     ProgressListener, RecordError,
-    announce::{announce, brief},
+    announce::{Announcer, brief},
     convert,
     kernel::Kernel,
     lookup::ContainerLookup,
     mutation,
     session::{InstanceEvent, Session},
     system::System,
+    tracked_container::{IDENTIFY_TIMEOUT, TrackedContainer, newer},
 };
 use crate::container::{self, Container, Role, Selector, is_unit};
-
-/// How long a container that was started may stay unknown before it is taken for none: runtimes write
-/// their files before they start the program.
-const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How often what is not known yet is looked up again.
-const LOOKUP_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How often CRI is asked at most: it answers for all containers at once.
 const CRI_QUERY_INTERVAL: Duration = Duration::from_secs(2);
@@ -33,22 +27,6 @@ const CRI_QUERY_INTERVAL: Duration = Duration::from_secs(2);
 /// What a runtime calls to give a container its own root: with none of these, a cgroup that no
 /// runtime knows is not taken for a container.
 const ROOT_CHANGE_SYSCALLS: [&str; 2] = ["pivot_root", "chroot"];
-
-/// An instance that is recorded, or that the kernel side found and that is not known yet.
-#[derive(Debug, Default)]
-struct TrackedContainer {
-    /// Whether it is one that was asked for.
-    wanted: bool,
-    container: Option<Container>,
-    /// When its program was started.
-    started: Option<Instant>,
-    looked: Option<Instant>,
-    removed: bool,
-    /// Whether its beginning was told.
-    announced: bool,
-    /// It is gone, and CRI, which may know whether it was asked for, has not answered since.
-    undecided: bool,
-}
 
 /// The instances, and who is meant.
 pub(super) struct ContainerTracker<L> {
@@ -62,6 +40,7 @@ pub(super) struct ContainerTracker<L> {
     needs_cri: bool,
     /// Containers that came and went, and that nothing told the name of.
     unidentified: u64,
+    pub(super) announcer: Announcer,
     /// Since when nothing that was asked for runs any more.
     all_ended_since: Option<Instant>,
     /// Whether something was left that had cgroups below it: containers among them are not recorded.
@@ -78,6 +57,7 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             cri_queried_at: now,
             needs_cri: false,
             unidentified: 0,
+            announcer: Announcer::default(),
             all_ended_since: None,
             rescan: false,
         }
@@ -240,6 +220,11 @@ impl<L: ContainerLookup> ContainerTracker<L> {
                 self.decide_unknown(instance, session, listener)?;
             }
         }
+        for tracked in self.tracked_by_instance.values() {
+            if let Some(container) = tracked.container.as_ref().filter(|_| tracked.wanted) {
+                self.announcer.unnamed(container, listener);
+            }
+        }
         let unnamed = session.unnamed_cgroups()?;
         if unnamed > 0 {
             listener.note(&format!(
@@ -297,7 +282,8 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             tracked.wanted = matches;
             tracked.container = Some(container);
             if begins {
-                announce(tracked.container.as_ref(), &path, listener);
+                self.announcer
+                    .began(tracked.container.as_ref(), &path, listener);
             }
         }
         Ok(())
@@ -435,7 +421,8 @@ impl<L: ContainerLookup> ContainerTracker<L> {
     ) -> Result<(), RecordError> {
         self.note_match(&container, listener);
         session.want(instance, Some(&container.workload));
-        announce(Some(&container), &container.cgroup, listener);
+        self.announcer
+            .began(Some(&container), &container.cgroup, listener);
         if let Some(watched) = session.instance_mut(instance) {
             watched.subject.container = Some(convert::container(&container));
         }
@@ -479,44 +466,6 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         containers
             .filter_map(|tracked| tracked.container.as_ref())
             .any(|container| !container.is_named())
-    }
-}
-
-/// What is known of a container after a later look; `None` when that told nothing new. What was known
-/// before is not forgotten because its files are gone by now.
-fn newer(known: Option<&Container>, later: Container) -> Option<Container> {
-    match known.filter(|known| known.known && !later.known) {
-        Some(known) if later.is_named() && !known.is_named() => Some(known.with_names_of(&later)),
-        Some(_) => None,
-        None => Some(later),
-    }
-}
-
-impl TrackedContainer {
-    /// Whether a runtime's files tell of it.
-    fn is_known(&self) -> bool {
-        self.container
-            .as_ref()
-            .is_some_and(|container| container.known)
-    }
-
-    /// Whether it is to be looked up again: because there is news, or because its runtime may just be
-    /// writing its files. One that nobody knew for so long is looked up once more when it is gone.
-    fn is_due(&self, now: Instant) -> bool {
-        if self.removed {
-            // CRI has answered since.
-            return self.looked.is_none();
-        }
-        if self.started.is_none() && !self.announced {
-            return false;
-        }
-        let Some(looked) = self.looked else {
-            return true;
-        };
-        let fresh = self
-            .started
-            .is_some_and(|at| looked.duration_since(at) <= IDENTIFY_TIMEOUT);
-        !self.wanted && fresh && now.duration_since(looked) >= LOOKUP_INTERVAL
     }
 }
 

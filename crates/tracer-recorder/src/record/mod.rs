@@ -47,6 +47,7 @@ mod simulation;
 mod socket_address;
 mod spawn;
 mod system;
+mod tracked_container;
 mod user;
 
 pub use assemble::FinishedWorkload;

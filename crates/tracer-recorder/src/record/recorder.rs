@@ -7,15 +7,9 @@ use std::collections::BTreeMap;
 use tracer_abi::EXE_UNKNOWN;
 
 use super::{
-    Ended, FinishedWorkload, InstanceInfo, ProgressListener, RecordError,
-    announce::{announce, source},
-    container_tracker::ContainerTracker,
-    convert,
-    kernel::Kernel,
-    lookup::ContainerLookup,
-    naming::Naming,
-    session::Session,
-    system::System,
+    Ended, FinishedWorkload, InstanceInfo, ProgressListener, RecordError, announce::source,
+    container_tracker::ContainerTracker, convert, kernel::Kernel, lookup::ContainerLookup,
+    naming::Naming, session::Session, system::System,
 };
 use crate::{
     bpf::CgroupKind,
@@ -125,7 +119,7 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
         }
         // Again: who was forked in the meantime. Who execs from now on is known to the kernel side.
         self.register_processes(&cgroup)?;
-        announce(
+        self.tracker.announcer.began(
             container.as_ref(),
             &cgroup.path.display().to_string(),
             listener,

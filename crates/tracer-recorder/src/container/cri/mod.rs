@@ -7,11 +7,7 @@ mod client;
 mod sockets;
 mod wire;
 
-use std::{
-    collections::BTreeMap,
-    path::Path,
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 pub use client::TIMEOUT;
 pub use sockets::SOCKETS;
