@@ -9,7 +9,7 @@ use tracer_abi::EXE_UNKNOWN;
 use super::{
     Ended, FinishedWorkload, InstanceInfo, ProgressListener, RecordError, announce::source,
     container_tracker::ContainerTracker, convert, kernel::Kernel, lookup::ContainerLookup,
-    naming::Naming, session::Session, system::System,
+    naming::Naming, session::Session, system::System, unnamed::UnnamedInPods,
 };
 use crate::{
     bpf::CgroupKind,
@@ -282,6 +282,7 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
 
     fn finished_workloads(&self) -> Vec<FinishedWorkload> {
         let mut workloads: BTreeMap<String, FinishedWorkload> = BTreeMap::new();
+        let unnamed = UnnamedInPods::of(self.tracker.wanted());
         for (name, number) in self.named() {
             let workload = workloads
                 .entry(name.clone())
@@ -299,6 +300,9 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
                     after: RecordingEnd::Attached,
                 });
             }
+        }
+        for workload in workloads.values_mut() {
+            workload.reasons.extend(unnamed.reason(&workload.instances));
         }
         workloads.into_values().collect()
     }
