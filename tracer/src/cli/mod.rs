@@ -13,6 +13,7 @@ mod format;
 mod generate;
 mod host;
 mod input;
+mod learn;
 mod man;
 mod manifest;
 mod merge;
@@ -54,6 +55,7 @@ enum Command {
     Record(record::Args),
     Generate(generate::Args),
     Merge(merge::Args),
+    Learn(learn::Args),
     Verify(verify::Args),
     Diff(diff::Args),
     Explain(explain::Args),
@@ -83,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Record(args) => record::run(args),
         Command::Generate(args) => generate::run(&args),
         Command::Merge(args) => merge::run(&args),
+        Command::Learn(args) => learn::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
