@@ -64,6 +64,7 @@ mod hostile_containers;
 mod hostile_neighbours;
 mod hostile_profiles;
 mod kernel_versions;
+mod kubernetes;
 mod lifecycle;
 mod merge;
 mod minimal_profile;

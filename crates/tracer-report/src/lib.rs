@@ -15,6 +15,7 @@ mod full_review;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod hostile;
 pub mod html;
+mod learn;
 mod markdown;
 mod phrases;
 #[cfg(test)]
@@ -29,5 +30,6 @@ pub use apparmor::apparmor;
 pub use diff::{changes_markdown, diff_markdown, diff_text};
 pub use explain::{access_explanation, explanation};
 pub use full_review::full_review;
+pub use learn::learned;
 pub use review::review;
 pub use verify::{denials, verification};

@@ -18,6 +18,9 @@ pub(super) const fn how_recorded(kind: &InstanceKind) -> &'static str {
             "tracer recorded a container from the making of its cgroup on."
         }
         (Source::Container, false) => "tracer attached to a container that ran already.",
+        (Source::Log, _) => {
+            "A log told what a profile denied or would have denied, and nothing else."
+        }
         (Source::Cgroup, true) => "tracer recorded a cgroup from its first process on.",
         (Source::Cgroup, false) => "tracer attached to a cgroup whose processes ran already.",
     }

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each of which parses, calls and prints.
 
+mod advice;
 mod apparmor_parser;
 mod attach;
 mod audit;
@@ -12,6 +13,7 @@ mod format;
 mod generate;
 mod host;
 mod input;
+mod learn;
 mod man;
 mod manifest;
 mod merge;
@@ -53,6 +55,7 @@ enum Command {
     Record(record::Args),
     Generate(generate::Args),
     Merge(merge::Args),
+    Learn(learn::Args),
     Verify(verify::Args),
     Diff(diff::Args),
     Explain(explain::Args),
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Record(args) => record::run(args),
         Command::Generate(args) => generate::run(&args),
         Command::Merge(args) => merge::run(&args),
+        Command::Learn(args) => learn::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
@@ -96,7 +100,10 @@ pub fn main() -> ExitCode {
         // Whoever read our output has seen enough.
         Err(failure) if is_closed_pipe(&failure.error) => Exit::Fine.into(),
         Err(failure) => {
-            say!("{:#}", failure.error);
+            match advice::flag(&failure.error) {
+                Some(flag) => say!("{:#}; {flag}", failure.error),
+                None => say!("{:#}", failure.error),
+            }
             failure.exit.into()
         }
     }

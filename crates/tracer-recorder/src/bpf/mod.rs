@@ -20,7 +20,7 @@ pub use accesses::{AccessRing, KernelAccess, Mechanism, MechanismChoice, Mechani
 pub use arguments::{RowValues, abi_of_class};
 pub use decode::RingMessage;
 pub(crate) use decode::abi_class;
-pub use error::ProbeError;
+pub use error::{Cause, ProbeError};
 pub use events::Events;
 pub use instances::{CgroupKind, InstanceState};
 pub use load::{Probe, Settings};

@@ -32,6 +32,14 @@ pub fn reason(reason: &Reason) -> String {
                 "the kernel side's tables were full {count} times when a runtime, or a program that was put in later, was at work: what it did is filed as the workload's, and the profile may allow more than that needs; record again with a larger --max-rows"
             );
         }
+        Reason::UnnamedInstances { count: 1 } => {
+            "nothing told the name of one more container in the same pod: it may be an instance of this workload, and has a recording of its own"
+        }
+        Reason::UnnamedInstances { count } => {
+            return format!(
+                "nothing told the names of {count} more containers in the same pods: they may be instances of this workload, and have recordings of their own"
+            );
+        }
         Reason::CutShort { error } => {
             return format!(
                 "an error ended the recording, and what came later was not seen: {error}"
