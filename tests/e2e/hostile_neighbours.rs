@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 use tracer_tests::{
     Outcome, cgroup,
@@ -29,10 +29,24 @@ const HANGS: &str = "60";
 /// Much less than that.
 const PATIENCE: Duration = Duration::from_secs(45);
 
+/// How long a flood of names may take.
+const FLOOD: Duration = Duration::from_secs(240);
+
 /// A command that mounts a file system which never answers, and names a file in it.
 fn hanging(scratch: &Scratch) -> Result<[PathBuf; 3]> {
     let program = programs::compiled("hanging_fuse", Build::Dynamic)?;
     Ok([program, scratch.dir("mount")?, HANGS.into()])
+}
+
+/// For how many milliseconds nobody looked at the rings, at most. Less than a second on an idle machine.
+fn longest_gap(stderr: &str) -> Result<u64> {
+    let line = stderr
+        .lines()
+        .find(|line| line.contains("between two looks"));
+    let line = line.context("no word of the longest gap")?;
+    println!("{line}");
+    let number = line.split_whitespace().rev().nth(1);
+    Ok(number.context("no number")?.parse()?)
 }
 
 /// The recorder asks about the file as well; what it waits for then is not what ends it.
@@ -42,7 +56,9 @@ fn file_system_that_never_answers_does_not_stop_the_recorder() -> Outcome {
     for ending in ["duration", "signal"] {
         let scratch = Scratch::new()?;
         let began = Instant::now();
-        let mut record = Record::new(&scratch.join("out"), "work")?.option("--accesses=sys-exit");
+        let mut record = Record::new(&scratch.join("out"), "work")?
+            .with(|command| drop(command.env("RUST_LOG", "info")))
+            .option("--accesses=sys-exit");
         if ending == "duration" {
             record = record.option("--duration").option("8s");
         }
@@ -64,6 +80,8 @@ fn file_system_that_never_answers_does_not_stop_the_recorder() -> Outcome {
         let (finished, recorded) = recorder.finish_within(PATIENCE)?;
         ensure!(began.elapsed() < PATIENCE, "{finished:?}");
         ensure!(finished.code() == 143, "{finished:?}");
+        let gap = longest_gap(&finished.stderr)?;
+        ensure!(gap < 10_000, "nobody looked at the rings for {gap} ms");
         let recording = recorded.recording()?;
         ensure!(
             recording.coverage.losses.paths > 0 && recording.has_reason("observations-lost"),
@@ -159,5 +177,30 @@ fn empty_cgroups_take_no_room_from_containers() -> Outcome {
     let (_, recording) = watched.only()?;
     ensure!(recording.coverage.complete, "{:?}", recording.coverage);
     ensure!(recording.instances.iter().all(|it| it.start_observed));
+    Ok(())
+}
+
+/// What is kept of any number of names can be read again, and its profile still allows them.
+#[test]
+fn flood_of_file_names_becomes_a_rule_of_its_directory() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, program::CC);
+    let scratch = Scratch::new()?;
+    let names = scratch.dir("names")?;
+    let program = programs::compiled("many_files", Build::Dynamic)?;
+    let record = Record::new(&scratch.join("out"), "work")?.with_files();
+    let argv = [program, names.clone(), "60000".into()];
+    let (finished, recorded) = record.of(argv).start()?.finish_within(FLOOD)?;
+    ensure!(finished.code() == 0, "{finished:?}");
+    recorded.recording()?;
+    let size = fs::metadata(recorded.directory.join("recording.json"))?.len();
+    ensure!(size < 32 << 20, "the recording has {size} bytes");
+    let profile = fs::read_to_string(recorded.directory.join("apparmor.profile"))?;
+    let rule = format!("{}/**", names.canonicalize()?.display());
+    ensure!(
+        profile
+            .lines()
+            .any(|line| line.contains(&rule) && line.contains('w')),
+        "no rule for {rule}"
+    );
     Ok(())
 }

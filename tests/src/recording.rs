@@ -379,6 +379,7 @@ pub struct Losses {
     /// Arguments.
     pub values: u64,
     /// Files that were not looked up.
+    #[serde(default)]
     pub paths: u64,
 }
 

@@ -38,8 +38,13 @@ pub struct Losses {
     pub accesses: u64,
     /// Accesses whose file was not looked up: the workload's file system did not answer in time, or too
     /// many waited for it. They are kept under the name that was given, with links in it unfollowed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub paths: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A counter of [`Losses`], by its name there.

@@ -60,6 +60,40 @@ pub(super) async fn run<T: Recorded>(
     signals: &mut Signals,
     listener: &mut dyn ProgressListener,
 ) -> Result<T::End, RecordError> {
+    let mut gap = LongestGap {
+        last: Instant::now(),
+        longest: Duration::ZERO,
+    };
+    let ended = until_over(recorded, exit, signals, listener, &mut gap).await;
+    log::info!(
+        "the longest time between two looks at the rings was {} ms",
+        gap.longest.as_millis()
+    );
+    ended
+}
+
+/// How long events lay in the rings at most.
+struct LongestGap {
+    last: Instant,
+    longest: Duration,
+}
+
+impl LongestGap {
+    /// The rings were drained.
+    fn drained(&mut self) {
+        let now = Instant::now();
+        self.longest = self.longest.max(now.duration_since(self.last));
+        self.last = now;
+    }
+}
+
+async fn until_over<T: Recorded>(
+    recorded: &mut T,
+    exit: Option<&AsyncFd<OwnedFd>>,
+    signals: &mut Signals,
+    listener: &mut dyn ProgressListener,
+    gap: &mut LongestGap,
+) -> Result<T::End, RecordError> {
     let mut exit = exit;
     let mut checkpoint = time::interval(CHECKPOINT);
     loop {
@@ -89,6 +123,7 @@ pub(super) async fn run<T: Recorded>(
             return Ok(end);
         }
         recorded.session().drain()?;
+        gap.drained();
         recorded.on_drained(listener)?;
         recorded.session().report_losses(listener);
         recorded.session().tell(listener)?;
