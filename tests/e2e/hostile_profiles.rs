@@ -151,7 +151,7 @@ fn bytes() -> Vec<Case> {
         case(
             "elf",
             b"\x7fELF\x02\x01\x01\0\0\0\xff".to_vec(),
-            "this is no UTF-8 text",
+            "this is not UTF-8 text",
         ),
         case("escape.json", "{\"defaultAction\": \"\u{1b}[2J\"}", ":1:"),
     ]

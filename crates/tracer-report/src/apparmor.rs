@@ -48,7 +48,7 @@ fn summary(doc: &mut Document, profile: &AppArmorProfile) {
         .count();
     let how = match profile.policy() {
         Policy::None => {
-            " Paths are exactly those that were seen (`--generalise none`): process ids and the names of temporary files are others the next time."
+            " Paths are exactly those that were seen (`--generalise none`): process ids and the names of temporary files will differ the next time."
         }
         Policy::Safe => "",
         Policy::Wide => {

@@ -160,7 +160,7 @@ pub(super) fn executables(executables: &BTreeSet<Executable>) -> String {
         .map(|executable| match executable {
             Executable::Path(path) => code(path),
             Executable::Truncated(beginning) => format!("{} (cut off)", code(beginning)),
-            Executable::Launcher => "what starts the workload, before the first exec".to_owned(),
+            Executable::Launcher => "container runtime (before exec)".to_owned(),
             Executable::Unknown => "unknown".to_owned(),
         })
         .collect();

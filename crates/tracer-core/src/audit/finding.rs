@@ -76,7 +76,7 @@ pub struct Finding {
     /// What it rests on.
     pub evidence: Vec<String>,
     /// The change that mends it.
-    #[serde(rename = "mend")]
+    #[serde(rename = "remediation")]
     pub fix: String,
     /// The same change, for `--fix`.
     #[serde(skip)]

@@ -110,7 +110,7 @@ impl Input {
                 return Err(ParseError {
                     file: name,
                     position: Some((place.line, place.column)),
-                    what: "this is no UTF-8 text".to_owned(),
+                    what: "this is not UTF-8 text".to_owned(),
                 });
             }
         };

@@ -51,7 +51,7 @@ pub(super) fn part(profile: &AppArmorProfile) -> Part {
 fn introduction(profile: &AppArmorProfile) -> String {
     let how = match profile.policy() {
         Policy::None => {
-            " Paths are exactly those that were seen: process ids and the names of temporary files are others the next time."
+            " Paths are exactly those that were seen: process ids and the names of temporary files will differ the next time."
         }
         Policy::Safe => "",
         Policy::Wide => " Paths were generalised widely, whole trees included.",

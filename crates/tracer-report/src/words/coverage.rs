@@ -6,20 +6,20 @@ use tracer_core::recording::{LossKind, Losses, Note, Reason, RecordingEnd, estim
 pub fn reason(reason: &Reason) -> String {
     let text = match reason {
         Reason::StartNotObserved {} => {
-            "the workload was running before the recording began: what it did at its start was not seen; record it from its start"
+            "start-up was not observed; use --wait, then restart the workload"
         }
         Reason::StillRunning { after } => still_running(*after),
         Reason::IoUring {} => {
-            "the workload used io_uring or tried to: what it does there is done without system calls, was not seen, and is not bound by seccomp either"
+            "the workload used io_uring or tried to; io_uring operations are not system calls, so they were not recorded and seccomp does not restrict them"
         }
         Reason::FilterInPlace {} => {
-            "a seccomp filter was in place before tracer watched what it stops: calls that it stopped then were not seen; record the workload from its start, or without the filter"
+            "a seccomp filter was active before tracer watched for blocked calls; earlier blocked calls were not recorded; record the workload from its start, or without the filter"
         }
         Reason::NotStarted {} => {
-            "processes were put into the container, and none was seen to start a program there: all they did is filed under the runtime (phase `setup`) and is not in the profile"
+            "no process in the container started a program while recorded; its calls count as the runtime's (phase `setup`) and are not in the profile"
         }
         Reason::LeftCgroup {} => {
-            "a process of the workload went to another cgroup, where it was not seen any more; record that cgroup, or run the command without what moves it (sudo, systemd-run, a container runtime)"
+            "a process of the workload moved to another cgroup and was no longer recorded; record that cgroup, or run the command without what moves it (sudo, systemd-run, a container runtime)"
         }
         Reason::ObservationsLost { lost, count } => return observations_lost(*lost, *count),
         Reason::ProgramSkipped { count } => {
@@ -29,12 +29,12 @@ pub fn reason(reason: &Reason) -> String {
         }
         Reason::PhasesMixed { count } => {
             return format!(
-                "the kernel side's tables were full {count} times when a runtime, or a program that was put in later, was at work: what it did is filed as the workload's, and the profile may allow more than that needs; record again with a larger --max-rows"
+                "the kernel tables were full {} while a runtime, or a process started later, was active; its calls count as the workload's, so the profile may allow too much; record again with a larger --max-rows"
             );
         }
         Reason::CutShort { error } => {
             return format!(
-                "an error ended the recording, and what came later was not seen: {error}"
+                "an error ended the recording early: {error}"
             );
         }
         Reason::Other { text, .. } => text,
@@ -45,13 +45,13 @@ pub fn reason(reason: &Reason) -> String {
 const fn still_running(after: RecordingEnd) -> &'static str {
     match after {
         RecordingEnd::Attached => {
-            "the recording ended while the workload was running: what it does later, at its end for one, was not seen"
+            "still running when recording stopped; shutdown was not observed"
         }
         RecordingEnd::Followed => {
-            "the recording was ended while processes of the workload were running; what they did later was not seen"
+            "processes of the workload were still running when recording stopped; later calls were not recorded"
         }
         RecordingEnd::CommandEnded => {
-            "the command ended and left processes running; what they did later was not seen; record with --follow to wait for them"
+            "the command ended and left processes running; later calls were not recorded; use --follow to wait for them"
         }
     }
 }
@@ -98,7 +98,7 @@ pub fn note(note: &Note) -> String {
             *count,
             "architectures were recorded on",
             values,
-            "the profile allows each what was seen on any of them",
+            "the profile allows on each what was observed on any of them",
         ),
         Note::SeveralKernels { count, values } => several(
             *count,
@@ -110,20 +110,20 @@ pub fn note(note: &Note) -> String {
             *count,
             "images were recorded",
             values,
-            "the profile allows each what was seen of any of them",
+            "the profile allows each of them what was observed of any",
         ),
         Note::SeveralCommands { count, values } => several(
             *count,
             "commands were recorded",
             values,
-            "the profile allows each what was seen of any of them",
+            "the profile allows each of them what was observed of any",
         ),
         Note::InstancesFolded {
             listed,
             instances,
             uncounted,
         } => format!(
-            "{listed} of {}{instances} instances are listed; of the others it is kept what was observed, and by which executables",
+            "{listed} of {}{instances} instances are listed individually; for the others, the recording keeps what was observed and by which executables",
             if *uncounted { "more than " } else { "" },
         ),
         Note::Other { text, .. } => text.clone(),
@@ -136,38 +136,38 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::SeveralArchitectures => {
             "on different architectures the same program makes different calls".to_owned()
         }
-        Refusal::NoCalls => "none was seen".to_owned(),
+        Refusal::NoCalls => "no call was recorded".to_owned(),
         Refusal::TooFewInstances { instances, needed } => format!(
-            "that takes {needed} instances (replicas, restarts, further recordings), not {instances}"
+            "needs {needed} instances (replicas, restarts, further recordings), has {instances}"
         ),
         Refusal::TooManyRareCalls => {
-            "more than half of the calls were seen in one instance only, so that too little was seen for an estimate".to_owned()
+            "more than half of the calls appeared in only one instance".to_owned()
         }
         Refusal::Other(text) => return text.clone(),
     };
-    format!("how many calls are unseen is not estimated: {why}")
+    format!("no estimate of unseen calls: {why}")
 }
 
 /// What was lost, after its number: `2 calls found no room …`.
 pub const fn loss(lost: LossKind) -> &'static str {
     match lost {
-        LossKind::Calls => "calls found no room in the kernel's tables",
+        LossKind::Calls => "calls did not fit into the kernel tables",
         LossKind::Accesses => {
-            "accesses to files, capabilities, sockets and the like found no room, or their path could not be read"
+            "accesses to files, capabilities, sockets and the like did not fit, or their path could not be read"
         }
         LossKind::Cgroups => "child cgroups were not followed",
         LossKind::ProgramRuns => "runs of a kernel program were skipped",
-        LossKind::Threads => "threads under a filter were not watched for what it stops",
+        LossKind::Threads => "threads under a filter were not watched for blocked calls",
         LossKind::Phases => {
-            "times a runtime's process, or one that was put in later, was taken for the workload"
+            "times a process of the runtime, or one started later, was counted as the workload"
         }
         LossKind::Values => {
-            "calls whose arguments found no room, or could not be read; they are kept, with any arguments"
+            "calls whose arguments did not fit or could not be read; the calls are kept, with any arguments"
         }
         LossKind::Executables => {
-            "times a task or process could not be filed under its executable; what it did is kept"
+            "times the executable of a process is unknown; its calls are kept"
         }
-        LossKind::Events => "first sightings were lost; the calls themselves are kept",
+        LossKind::Events => "first-seen details were lost; the calls themselves are kept",
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         &rules::EXCEEDS_BASELINE,
         span,
         format!(
-            "no subset of {name}: {calls} calls are open that it blocks, {}",
+            "weaker than {name}: {calls} system calls are allowed that it blocks, {}",
             list(names.iter().copied(), 8)
         ),
     )

@@ -132,17 +132,17 @@ fn made(syscall: &Syscall) -> Vec<Made> {
 fn path(executable: &Executable) -> String {
     match executable {
         Executable::Path(path) | Executable::Truncated(path) => path.clone(),
-        Executable::Launcher => "what started it".to_owned(),
+        Executable::Launcher => "the container runtime".to_owned(),
         Executable::Unknown => "an unknown program".to_owned(),
     }
 }
 
 fn describe(phase: Phase) -> &'static str {
     match phase {
-        Phase::Setup => "while it was prepared",
-        Phase::RuntimeInit => "between the filter and the start",
+        Phase::Setup => "while the container was prepared",
+        Phase::RuntimeInit => "after loading the filter, before the start",
         Phase::Run => "while it ran",
-        Phase::Exec => "by a process that was put in",
+        Phase::Exec => "by a process started in the running container",
         Phase::Terminal => "in a session",
     }
 }
@@ -201,7 +201,7 @@ fn start(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         )
     }))
     .fix(format!(
-        "allow {}, or generate the profile anew: its layer window has them",
+        "allow {}, or generate the profile again: its layer runtime-init has them",
         list(all.iter().copied(), 40)
     ));
 }

@@ -46,7 +46,7 @@ fn old_names(read: &Seccomp, out: &mut Findings<'_>) {
         &rules::LEGACY_NAME_KEY,
         first.span.clone(),
         format!(
-            "{} entries have a name instead of names; containerd takes no notice of them",
+            "{} entries use the legacy key \"name\"; containerd ignores them, so nothing is denied there",
             old.len()
         ),
     )
@@ -71,11 +71,11 @@ fn unread_keys(read: &Seccomp, out: &mut Findings<'_>) {
     for key in &read.unread {
         let text = &key.text;
         let Some(meant) = key.meant else {
-            let message = format!("the key {text:?} is read by nobody");
+            let message = format!("no runtime reads the key {text:?}");
             out.add(&rules::UNREAD_KEY, key.span.clone(), message);
             continue;
         };
-        let message = format!("the key {text:?} is read by nobody; {meant:?} was probably meant");
+        let message = format!("no runtime reads the key {text:?}; {meant:?} was probably meant");
         out.add(&rules::UNREAD_KEY, key.span.clone(), message)
             .severity(Severity::High)
             .fix(format!("write {meant:?}"));
@@ -168,6 +168,6 @@ pub(super) fn old_resource(object: &Node, out: &mut Findings<'_>) {
             span,
             format!("{kind} has no namespace since v1"),
         )
-        .fix("take namespace out");
+        .fix("remove namespace");
     }
 }

@@ -38,15 +38,15 @@ pub(in super::super) fn check(profile: &LoadedProfile<'_>, named: &Named, out: &
         _ => Severity::Info,
     };
     let verdict = match (weaker.len(), stronger.len()) {
-        (0, more) => format!("weaker: it opens {more} calls that this profile denies or restricts"),
+        (0, more) => format!("weaker: it allows {more} calls that this profile denies or restricts"),
         (less, 0) => format!(
-            "stronger, and no weaker anywhere: it denies or restricts {less} calls that this profile opens"
+            "stronger and nowhere weaker: it denies or restricts {less} calls that this profile allows"
         ),
         (less, more) => format!(
-            "weaker in {more} calls, which it opens, and stronger in {less}, which it denies or restricts"
+            "weaker for {more} calls, which it allows, and stronger for {less}, which it denies or restricts"
         ),
     };
-    let evidence = [("it denies or restricts", &weaker), ("it opens", &stronger)];
+    let evidence = [("it denies or restricts", &weaker), ("it allows", &stronger)];
     out.add(
         &rules::RUNTIME_DEFAULT,
         named.span.clone(),

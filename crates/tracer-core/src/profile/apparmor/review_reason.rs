@@ -41,17 +41,17 @@ const PLACES: &[Place] = &[
     Place {
         needs: Permissions::WRITE,
         has: is_runtime_socket,
-        why: "whoever may speak to a container runtime is root on the machine",
+        why: "access to a container runtime is root on the machine",
     },
     Place {
         needs: Permissions::READ.and(Permissions::WRITE),
         has: secrets::is_secret,
-        why: "it is, or lies where people keep, a password, a key or a token",
+        why: "it is, or may contain, a password, key or token",
     },
     Place {
         needs: Permissions::WRITE,
         has: is_cron,
-        why: "what is written there is run by cron, mostly as root",
+        why: "cron runs it, usually as root",
     },
     Place {
         needs: Permissions::WRITE,
@@ -61,17 +61,17 @@ const PLACES: &[Place] = &[
     Place {
         needs: Permissions::WRITE,
         has: |pattern| pattern.text_at(0) == Some(b"root"),
-        why: "what is written there is run or believed by root's next session",
+        why: "root's next session runs or trusts it",
     },
     Place {
         needs: Permissions::WRITE,
         has: is_program,
-        why: "programs of the system are there, and whoever runs them runs what was written",
+        why: "system programs are there: a changed one runs for every user",
     },
     Place {
         needs: Permissions::WRITE,
         has: is_system,
-        why: "what is written there changes the system",
+        why: "it changes the system configuration",
     },
 ];
 
