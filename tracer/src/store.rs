@@ -28,7 +28,7 @@ pub use file_set::FileSet;
 pub use input::read_up_to;
 pub use output_file::OutputFile;
 
-/// Name of the recording in a workload's folder.
+/// Name of the recording in a workload's directory.
 pub const RECORDING_FILE: &str = "recording.json";
 
 /// Why a file could not be read or written.
@@ -67,7 +67,7 @@ pub enum StoreError {
         found: String,
     },
     /// The output folder cannot be used.
-    #[error("cannot write to the output folder {}: {cause}; choose another one with --output", .path.display())]
+    #[error("cannot write to the output directory {}: {cause}; choose another one with --output", .path.display())]
     Folder {
         /// Which folder.
         path: PathBuf,
@@ -83,7 +83,7 @@ pub enum StoreError {
         cause: io::Error,
     },
     /// A file could not be written.
-    #[error("cannot write {}: {cause}; what stood there before is untouched", .path.display())]
+    #[error("cannot write {}: {cause}; the previous contents are unchanged", .path.display())]
     Write {
         /// Which file.
         path: PathBuf,

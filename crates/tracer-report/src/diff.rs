@@ -73,7 +73,7 @@ fn changes_table(doc: &mut Document, diff: &Diff) {
             Kind::Recordings | Kind::Profiles => "Call",
             Kind::AppArmor => "Rule",
         };
-        doc.table(["", what, "Before", "After", "To know"], rows);
+        doc.table(["", what, "Before", "After", "Notes"], rows);
     }
 }
 
@@ -87,15 +87,15 @@ pub fn changes_markdown(since: &Since) -> String {
             doc.list(diff.notes.iter().map(|note| prose(note)));
             changes_table(&mut doc, diff);
         }
-        None => doc.paragraph("The older one says nothing of system calls."),
+        None => doc.paragraph("The older one has no system calls to compare."),
     }
     match &since.rules {
         Some(diff) => {
-            doc.paragraph(&format!("Rules of AppArmor: {}.", prose(&summary(diff))));
+            doc.paragraph(&format!("AppArmor rules: {}.", prose(&summary(diff))));
             doc.list(diff.notes.iter().map(|note| prose(note)));
             changes_table(&mut doc, diff);
         }
-        None => doc.paragraph("Files, capabilities, sockets and signals are not compared: only one of the two says anything of them."),
+        None => doc.paragraph("Files, capabilities, sockets and signals are not compared: only one of the two has them."),
     }
     doc.into_text()
 }
@@ -130,8 +130,10 @@ fn summary(diff: &Diff) -> String {
     let grants = diff.changes.iter().filter(|it| it.grants).count();
     let grants = match (grants, diff.of) {
         (0, _) => String::new(),
-        (_, Kind::Profiles | Kind::AppArmor) => format!("; {grants} let more through"),
-        (_, Kind::Recordings) => format!("; {grants} do what was not done before"),
+        (1, Kind::Profiles | Kind::AppArmor) => "; 1 is more permissive".to_owned(),
+        (_, Kind::Profiles | Kind::AppArmor) => format!("; {grants} are more permissive"),
+        (1, Kind::Recordings) => "; 1 adds behaviour".to_owned(),
+        (_, Kind::Recordings) => format!("; {grants} add behaviour"),
     };
     format!(
         "{}: {}{grants}",
@@ -179,7 +181,7 @@ fn known(change: &Change) -> String {
     let capabilities: Vec<_> = change.capabilities.iter().copied().collect();
     let takes = match capabilities.as_slice() {
         [] => None,
-        some => Some(format!("takes {}", some.join(", "))),
+        some => Some(format!("requires {}", some.join(", "))),
     };
     let parts = [
         change.risk.map(|it| it.trim_end_matches('.').to_owned()),

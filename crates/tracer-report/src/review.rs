@@ -118,7 +118,7 @@ fn coverage(doc: &mut Document, recording: &Recording) {
     doc.list(
         losses
             .iter()
-            .map(|(lost, count)| format!("Lost: {count} {}.", words::loss(lost))),
+            .map(|(lost, count)| format!("Lost: {}.", words::loss(lost, count))),
     );
 }
 

@@ -160,9 +160,15 @@ fn of_recording(text: &mut String, it: &RecordingResult, runtimes: &BTreeSet<&st
         }
     ));
     if it.findings.is_empty() && it.answered.is_empty() {
-        text.push_str("  all of them would be made\n");
+        text.push_str(&format!(
+            "  {} would be allowed\n",
+            match it.calls {
+                1 => "the 1 call".to_owned(),
+                calls => format!("all {calls} calls"),
+            }
+        ));
     } else if it.findings.is_empty() {
-        text.push_str("  all others would be made\n");
+        text.push_str("  all other calls would be allowed\n");
     }
     for finding in &it.findings {
         text.push_str(&found(finding, it.instances, runtimes));
@@ -345,7 +351,7 @@ mod tests {
             text.starts_with("seccomp.json: nothing would be denied\n"),
             "{text}"
         );
-        assert!(text.contains("  all of them would be made\n"), "{text}");
+        assert!(text.contains(" would be allowed\n"), "{text}");
     }
 
     #[test]

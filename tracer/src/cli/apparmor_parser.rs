@@ -60,7 +60,7 @@ pub(super) fn apparmor(text: &str, ends: &mut dyn FnMut() -> bool) -> anyhow::Re
     };
     if text.len() > MAX_BYTES {
         return Ok(Checked::Skipped(format!(
-            "it has {} bytes, and apparmor_parser would need much memory and time for it",
+            "it has {} bytes; apparmor_parser would need too much memory and time",
             text.len()
         )));
     }
@@ -117,7 +117,7 @@ fn judge(ended: Ended, told: &str) -> anyhow::Result<Checked> {
                 .map(str::trim)
                 .filter(|it| !it.is_empty())
                 .collect();
-            bail!("apparmor_parser refuses it: {}", lines.join("; "))
+            bail!("apparmor_parser rejects it: {}", lines.join("; "))
         }
         Ended::TooLate => skipped(format!(
             "apparmor_parser took more than {} seconds",

@@ -16,21 +16,21 @@ use tracer_recorder::{
 };
 use tracer_report::words;
 
-/// Shows what this host's kernel offers, and what cannot be seen here and why.
+/// Show what this host supports, what is missing, and how to change it.
 ///
 /// Exits with 3 when recording is not possible.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How to print it
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// For people
+    /// Text
     Text,
-    /// For programs
+    /// JSON
     Json,
 }
 
@@ -93,10 +93,10 @@ fn examine() -> Report {
         }),
     ));
     checks.push(check(
-        "a cgroup for a command",
+        "cgroup for a command",
         Hierarchy::open()
             .and_then(|hierarchy| OwnCgroup::create(&hierarchy))
-            .map(|_| "can be made".to_owned()),
+            .map(|_| "can be created".to_owned()),
     ));
     // Only asked when nothing else is missing, so that the first cause is the one that is shown.
     let mut mechanisms = Mechanisms::default();
@@ -127,22 +127,22 @@ fn observations(can_record: bool, mechanisms: &Mechanisms) -> Vec<Observation> {
         Observation {
             kind: "system calls",
             provider: by("BTF tracepoint sys_enter"),
-            note: "all of them, of every ABI; not what io_uring does".to_owned(),
+            note: "every call of every ABI; not io_uring operations".to_owned(),
         },
         Observation {
             kind: "arguments",
             provider: by("BTF tracepoint sys_enter"),
-            note: "registers that choose what a call does, such as families of sockets; not what pointers lead to".to_owned(),
+            note: "registers that select what a call does, such as socket families; not memory behind pointers".to_owned(),
         },
         Observation {
             kind: "blocked calls",
             provider: by("BTF tracepoint sys_exit"),
-            note: "those that a seccomp filter stopped, with what the program saw; watched only while a filter is there".to_owned(),
+            note: "calls that a seccomp filter blocked, with the result that the program got; watched only while a filter is active".to_owned(),
         },
         Observation {
             kind: "containers",
             provider: by("BTF tracepoints of cgroups"),
-            note: "from the making of their cgroup on; names from runtimes' files and the CRI socket".to_owned(),
+            note: "from the creation of their cgroup; names from runtime state and the CRI socket".to_owned(),
         },
         Observation {
             kind: "executables",
@@ -155,7 +155,7 @@ fn observations(can_record: bool, mechanisms: &Mechanisms) -> Vec<Observation> {
             "files",
             ObservationKind::Files,
             mechanisms.files,
-            "opened, made, removed, renamed, linked, changed, locked, executed, mapped to be executed; by the path that AppArmor sees",
+            "open, create, remove, rename, link, change, lock, execute, map executable; by the path that AppArmor sees",
         ),
         (
             "sockets",
@@ -167,25 +167,25 @@ fn observations(can_record: bool, mechanisms: &Mechanisms) -> Vec<Observation> {
             "mounts",
             ObservationKind::Mounts,
             mechanisms.mounts,
-            "mounted, bound, moved, made private, unmounted",
+            "mount, bind, move, change propagation, unmount",
         ),
         (
             "capabilities",
             ObservationKind::Capabilities,
             mechanisms.capabilities,
-            "those that were granted, with the call that asked",
+            "capabilities that the kernel granted, with the call that required them",
         ),
         (
             "signals",
             ObservationKind::Signals,
             mechanisms.signals,
-            "sent and received, and whether the other end is outside",
+            "sent and received, and whether the other end is outside the container",
         ),
         (
             "ptrace",
             ObservationKind::Traces,
             mechanisms.traces,
-            "what needs a debugger's rights, from both ends",
+            "uses of a debugger's rights, from both ends",
         ),
     ];
     observations.extend(accesses.map(|(kind, of, mechanism, note)| Observation {

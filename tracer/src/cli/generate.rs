@@ -25,9 +25,9 @@ use tracer_core::{
     recording::merge::Merge,
 };
 
-/// Renders profiles from recordings.
+/// Generate profiles from recordings.
 ///
-/// Recordings of the same workload make one profile that allows what any of them observed.
+/// Recordings of the same workload are merged into one profile.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
@@ -41,36 +41,36 @@ use tracer_core::{
     "  tracer generate --for deployment.yaml profiles-out/shop_deployment-cart_web",
 ))]
 pub(super) struct Args {
-    /// Recordings: recording.json files, or folders that hold one
+    /// Recordings: recording.json files, or their directories
     #[arg(required_unless_present = "format", value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
 
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT", help = format::help())]
     format: Vec<FormatArg>,
 
-    /// The folder that holds a folder for each workload
+    /// Directory that holds a directory for each workload
     #[arg(long, short, default_value = output::DEFAULT_DIRECTORY, value_name = "DIR")]
     output: PathBuf,
 
-    /// The machine to make them for: x86_64, i386, aarch64, arm or riscv64. What was recorded on another
-    /// one is translated, and goes to a folder of that name in the workload's
+    /// Architecture to generate for: x86_64 (amd64), i386, aarch64 (arm64), arm or riscv64. Recordings of
+    /// another one are translated, into a subdirectory of that name
     #[arg(long, value_name = "MACHINE", value_parser = super::host::arch)]
     arch: Option<Abi>,
 
-    /// A manifest: prints it with what names the profiles in the container that they are for, comments and
-    /// layout as they were, and warns about what contradicts them. Writes no profiles
+    /// Add the profiles to the container in this Kubernetes manifest and print it; comments and layout are
+    /// kept, conflicting settings reported. Writes no profiles
     #[arg(long = "for", value_name = "MANIFEST", conflicts_with_all = ["format", "arch", "check"])]
     manifest: Option<PathBuf>,
 
     /// Write the manifest back instead of printing it
     #[arg(long, requires = "manifest")]
     in_place: bool,
-    /// Begin REVIEW.md with what changed since then: a recording, its folder, a seccomp profile, or an
-    /// AppArmor profile. For recordings of one workload
+
+    /// Show in REVIEW.md what changed since this recording or profile (recordings of one workload only)
     #[arg(long, value_name = "OLD")]
     since: Option<PathBuf>,
 
-    /// Have apparmor_parser look at each AppArmor profile that was written, within limits of time and memory
+    /// Check each AppArmor profile with apparmor_parser
     #[arg(long)]
     check: bool,
 
@@ -87,7 +87,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::Fine);
     };
     if args.recordings.is_empty() {
-        let error = anyhow::anyhow!("give a recording.json, or a folder that holds one");
+        let error = anyhow::anyhow!("give a recording.json, or its directory");
         return Err(Failure::new(Exit::Usage, error));
     }
     let mut settings = args.profile.settings()?;
@@ -117,7 +117,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         };
     }
     if args.since.is_some() && workloads.len() > 1 {
-        let several = "--since is for recordings of one workload; these are of several";
+        let several = "--since takes recordings of one workload; these are of several";
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!(several)));
     }
     // All of it is rendered before the first file is written.
@@ -207,7 +207,7 @@ fn print_summary(directory: &Path, rendered: &Rendered, by_default: bool) {
         let shown = if by_default { 0 } else { MAX_SHOWN };
         for Omission { what, instead } in omissions.iter().take(shown) {
             say!(
-                "{} cannot say {}: {}",
+                "{}: cannot express {}: {}",
                 path.display(),
                 plain(what),
                 plain(instead)

@@ -65,7 +65,7 @@ impl Input {
         let profile = match parse::choose(&file, name.as_deref())? {
             Subject::Seccomp(read) => Profile::Seccomp(Chosen { file, read }),
             Subject::AppArmor(read) => Profile::AppArmor(read),
-            Subject::Manifest(_) => anyhow::bail!("{} holds no profile", path.display()),
+            Subject::Manifest(_) => anyhow::bail!("{} contains no profile", path.display()),
         };
         Ok(Self::Profile(profile))
     }
@@ -84,7 +84,7 @@ fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
     if !named.is_dir() || named.join(store::RECORDING_FILE).exists() {
         return Ok(named.to_owned());
     }
-    let failed = || format!("cannot read the folder {}", named.display());
+    let failed = || format!("cannot read the directory {}", named.display());
     let mut below = Vec::new();
     for entry in fs::read_dir(named).with_context(failed)? {
         let path = entry.with_context(failed)?.path();
@@ -100,7 +100,7 @@ fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
         several => {
             let several: Vec<_> = several.iter().map(|path| label(path)).collect();
             anyhow::bail!(
-                "{} holds recordings of {} workloads; give one of them: {}",
+                "{} has recordings of {} workloads; give one of them: {}",
                 named.display(),
                 several.len(),
                 several.join(", ")
@@ -165,13 +165,13 @@ fn text(path: &Path, bytes: Vec<u8>) -> Result<parse::Input, ParseError> {
 fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     let bytes = store::read_up_to(path, json::MAX_BYTES).with_context(|| {
         format!(
-            "cannot read {}; give a recording.json, its folder, or a profile",
+            "cannot read {}; give a recording.json, its directory, or a profile",
             path.display()
         )
     })?;
     anyhow::ensure!(
         bytes.len() as u64 <= json::MAX_BYTES,
-        "{} has more than {} bytes: it is neither a recording nor a profile",
+        "{} has more than {} bytes; it is neither a recording nor a profile",
         path.display(),
         json::MAX_BYTES
     );
@@ -193,17 +193,17 @@ fn kind(bytes: &[u8]) -> Kind {
     serde_json::from_slice(bytes).unwrap_or_default()
 }
 
-/// For which host a profile is read.
+/// The host that a profile is read for.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Host options")]
 pub(super) struct HostArgs {
-    /// The machine: x86_64, i386, aarch64, arm or riscv64 [default: that of the recordings, else this one]
+    /// Architecture: x86_64 (amd64), i386, aarch64 (arm64), arm or riscv64 [default: that of the recordings,
+    /// or this machine]
     #[arg(long, value_name = "MACHINE", value_parser = super::host::arch)]
     arch: Option<Abi>,
 
-    /// A capability of the container, for profiles that say more with some (Docker's, Podman's); `all` or
-    /// `none`: repeat it, or list several with commas [default: those that all recorded containers have,
-    /// else none]
+    /// Capabilities of the container, for profiles that depend on them (Docker's, Podman's): comma-separated,
+    /// `all` or `none` [default: those of all recorded containers, or none]
     #[arg(
         long,
         alias = "capabilities",
@@ -212,24 +212,23 @@ pub(super) struct HostArgs {
     )]
     capability: Vec<CapabilityEntry>,
 
-    /// The kernel, for profiles that say more with a newer one [default: that of the recordings, else this
-    /// one]
+    /// Kernel version, for profiles that depend on it [default: that of the recordings, or this machine's]
     #[arg(long, value_name = "VERSION")]
     kernel: Option<KernelVersion>,
 
-    /// The libseccomp of the runtime, which leaves out the names that it does not know
+    /// The runtime's libseccomp, which ignores names that it does not know
     #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
     libseccomp: Library,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Library {
-    /// Every name that tracer knows
+    /// Every call that tracer knows
     #[default]
     Newest,
-    /// That of Debian 12: the calls of Linux 6.7
+    /// Debian 12: the calls of Linux 6.7
     Debian12,
-    /// As released: the calls of Linux 5.17
+    /// Upstream 2.5.4: the calls of Linux 5.17
     #[value(name = "2.5.4")]
     V2_5_4,
 }
@@ -248,7 +247,7 @@ impl HostArgs {
         natives.dedup();
         if natives.is_empty() {
             let this =
-                Machine::this().context("this machine is none that tracer knows; give --arch")?;
+                Machine::this().context("tracer does not know this architecture; give --arch")?;
             natives.push(this.native);
         }
         Ok(natives)

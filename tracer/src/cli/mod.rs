@@ -37,10 +37,10 @@ pub use exit::Exit;
 use stderr::say;
 use tracer_recorder::record::signals::ignore_file_size_signal;
 
-/// Records what a workload does, and writes the smallest profile that still lets it run.
+/// Record what a workload does, and write the smallest profile that still lets it run.
 ///
-/// tracer watches a workload with eBPF, writes down every system call it makes, and turns that into
-/// a seccomp profile with the evidence for each rule, for a person to review.
+/// tracer records the system calls, files, sockets and capabilities of a workload with eBPF, and writes
+/// seccomp and AppArmor profiles with the evidence for each rule.
 #[derive(Debug, Parser)]
 #[command(name = "tracer", version, propagate_version = true, after_help = exit::HELP)]
 pub struct Cli {

@@ -15,7 +15,7 @@ pub(super) fn parse(name: &str) -> Result<String, String> {
     if name.is_empty() || name.len() > MAX {
         Err(format!("a name has 1 to {MAX} characters"))
     } else if !name.chars().all(fine) || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        Err("a name becomes a folder's name: use letters, digits and . _ + @ - only, and begin with a letter or digit".to_owned())
+        Err("a name is also the name of a directory: use only letters, digits and . _ + @ -, and begin with a letter or digit".to_owned())
     } else {
         Ok(name.to_owned())
     }

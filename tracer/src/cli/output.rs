@@ -47,9 +47,9 @@ pub(super) fn render(
 fn with_advice(error: Error) -> anyhow::Error {
     match &error {
         Error::NotObserved(_) => anyhow::anyhow!(
-            "{error}: record it again with a tracer, and on a kernel, that can see them; `tracer doctor` tells"
+            "{error}: record again on a kernel that can observe them; `tracer doctor` shows what this one can"
         ),
-        Error::OtherMachine(_) => anyhow::anyhow!("{error}: ask for them without --arch"),
+        Error::OtherMachine(_) => anyhow::anyhow!("{error}: run without --arch"),
         _ => error.into(),
     }
 }
@@ -80,7 +80,8 @@ pub(super) fn check(
     }
     if let Checked::Skipped(why) = &checked {
         say!(
-            "{} was not checked: {why}; to check it, run apparmor_parser --skip-kernel-load on it",
+            "{} was not checked: {why}; to check it, run apparmor_parser --skip-kernel-load {}",
+            path.display(),
             path.display()
         );
     }
@@ -121,7 +122,7 @@ pub(super) fn write(
     let lost = rendered.omissions.iter();
     for (name, omissions) in lost.filter(|(name, _)| name == apparmor::FILE) {
         say!(
-            "{} cannot say {}: {}",
+            "{}: cannot express {}: {}",
             directory.join(name).display(),
             plain(&omissions.what),
             plain(&omissions.instead)
@@ -196,9 +197,9 @@ pub(super) fn summary(directory: &Path, recording: &Recording, quiet: bool) {
 /// Whether a recording is complete, in a few words.
 pub(super) fn verdict(recording: &Recording) -> &'static str {
     if recording.coverage.complete {
-        "the recording is complete"
+        "nothing was lost"
     } else {
-        "the recording is NOT complete"
+        "incomplete"
     }
 }
 
@@ -206,7 +207,7 @@ pub(super) fn verdict(recording: &Recording) -> &'static str {
 pub(super) fn coverage(recording: &Recording, quiet: bool) {
     let coverage = &recording.coverage;
     for reason in &coverage.reasons {
-        say!("not complete: {}", plain(&words::reason(reason)));
+        say!("incomplete: {}", plain(&words::reason(reason)));
     }
     if !coverage.losses.is_none() {
         say!("losses: {}", words::losses(&coverage.losses));

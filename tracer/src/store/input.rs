@@ -82,7 +82,7 @@ impl Read for Pipe {
                 // Without a writer there is nothing to read either; poll tells the end of a pipe that had one
                 // (POLLHUP, fs/pipe.c, pipe_poll).
                 Ok(0) if !self.has_writer && !self.is_at_end()? => {
-                    self.wait(NO_WRITER, "it is a pipe, and no program wrote to it")?;
+                    self.wait(NO_WRITER, "it is a pipe and no program writes to it")?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.has_writer = true;

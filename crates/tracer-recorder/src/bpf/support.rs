@@ -160,7 +160,7 @@ fn ring_buffer() -> Result<String, ProbeError> {
             kernel: kernel_release(),
         }),
         Ok(true) => Ok("yes".to_owned()),
-        Err(error) => Ok(format!("could not be asked for ({error})")),
+        Err(error) => Ok(format!("could not be checked ({error})")),
     }
 }
 

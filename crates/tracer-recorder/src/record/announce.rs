@@ -2,7 +2,7 @@
 
 use super::ProgressListener;
 use crate::container::Container;
-use tracer_core::recording::Source;
+use tracer_core::recording::{Source, plain_text::plain};
 use tracer_report::words;
 
 /// Says that a container is recorded, and what its reader has to know.
@@ -16,15 +16,17 @@ pub(super) fn announce(
         return;
     };
     let name = brief(container.name.as_deref().unwrap_or(&container.id));
-    listener.began(&format!(
-        "container {name} of {}",
-        brief(&container.workload.to_string())
-    ));
+    let workload = brief(&container.workload.to_string());
+    if workload == name {
+        listener.began(&format!("container {name}"));
+    } else {
+        listener.began(&format!("container {name} ({workload})"));
+    }
     for warning in &container.warnings {
-        listener.note(&format!("{name}: {}", words::warning(warning)));
+        listener.warning(&name, &brief(&words::warning(warning)));
     }
     for problem in &container.unresolved {
-        listener.note(&format!("{name}: {}", brief(&words::unresolved(problem))));
+        listener.warning(&name, &brief(&words::unresolved(problem)));
     }
 }
 
@@ -32,11 +34,7 @@ pub(super) fn announce(
 pub(super) fn brief(text: &str) -> String {
     /// Longer than any name in Kubernetes, and than a sentence around it.
     const MAX: usize = 500;
-    let mut brief: String = text
-        .chars()
-        .take(MAX)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut brief = plain(&text.chars().take(MAX).collect::<String>());
     if text.chars().nth(MAX).is_some() {
         brief.push('…');
     }

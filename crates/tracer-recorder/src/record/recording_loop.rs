@@ -128,7 +128,7 @@ fn describe_quiet(span: Duration) -> String {
     // As people write it, and as `--until-stable` reads it.
     let span = SignedDuration::try_from(span)
         .map_or_else(|_| format!("{span:?}"), |span| format!("{span:#}"));
-    format!("nothing new came for {span}, so the recording ends")
+    format!("nothing new for {span}; recording finished")
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ fn verdict(recording: &Recording) -> Markup {
         } @else {
             table.plain {
                 caption { "What was counted as lost" }
-                tbody { @for (lost, count) in losses { tr { th scope="row" { (count) } td { (words::loss(lost)) } } } }
+                tbody { @for (lost, count) in losses { tr { td { (words::loss(lost, count)) } } } }
             }
         }
     }

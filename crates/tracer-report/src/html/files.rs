@@ -114,7 +114,7 @@ fn table(group: &Group, rows: &[&Row<'_>], open: bool) -> Markup {
                     th scope="col" { "Anyone" }
                     th scope="col" { "Owner" }
                     th scope="col" { "Used by" }
-                    th scope="col" { "To know" }
+                    th scope="col" { "Notes" }
                 } }
                 tbody { @for row in rows { (line(row)) } }
             } }

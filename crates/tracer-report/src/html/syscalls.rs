@@ -50,7 +50,7 @@ pub(super) fn part(report: &Report<'_>) -> Part {
                     th scope="col" { "Layer" }
                     th scope="col" { "Arguments" }
                     th scope="col" { "Why it is allowed" }
-                    th scope="col" { "To know" }
+                    th scope="col" { "Notes" }
                 } }
                 tbody { @for (call, rule) in profile.rules() {
                     tr.risk[risk::risk(call).is_some() || is_open(call, rule)] data-layers=(layers(rule)) {

@@ -59,8 +59,8 @@ pub fn unresolved(unresolved: &Unresolved) -> String {
             format!("the cgroup belongs to pod {cgroup}, but the container's files say {files}")
         }
         Unresolved::NoPodName { uid } => format!("the name of pod {uid} was not found"),
-        Unresolved::GuessedOwner { pod, kind, owner } => format!(
-            "the labels of pod {pod} are unknown; its owner {kind}/{owner} is guessed from its name"
+        Unresolved::GuessedOwner { kind, owner, .. } => format!(
+            "the pod's labels are unknown; its owner {kind}/{owner} is guessed from its name"
         ),
         Unresolved::Other { text } => text.clone(),
     }

@@ -24,12 +24,14 @@ pub fn reason(reason: &Reason) -> String {
         Reason::ObservationsLost { lost, count } => return observations_lost(*lost, *count),
         Reason::ProgramSkipped { count } => {
             return format!(
-                "the kernel skipped {count} runs of tracer's programs; another tracing tool may be interfering, record again without it"
+                "the kernel skipped {} of tracer's programs; another tracing tool may be interfering, record again without it",
+                counted(*count, "run", "runs")
             );
         }
         Reason::PhasesMixed { count } => {
             return format!(
-                "the kernel tables were full {} while a runtime, or a process started later, was active; its calls count as the workload's, so the profile may allow too much; record again with a larger --max-rows"
+                "the kernel tables were full {} while the runtime, or a process started later, was active; its calls count as the workload's, so the profile may allow too much; record again with a larger --max-rows",
+                counted(*count, "time", "times")
             );
         }
         Reason::CutShort { error } => {
@@ -59,23 +61,27 @@ const fn still_running(after: RecordingEnd) -> &'static str {
 fn observations_lost(lost: LossKind, count: u64) -> String {
     match lost {
         LossKind::Calls => format!(
-            "{count} calls found the kernel side's tables full; record again with a larger --max-rows"
+            "{} did not fit into the kernel tables; record again with a larger --max-rows",
+            counted(count, "system call", "system calls")
         ),
         LossKind::Cgroups => format!(
-            "{count} child cgroups could not be followed from their start; record again, with a larger --max-cgroups when there are many"
+            "{} could not be followed from the start; record again, with a larger --max-cgroups if there are many",
+            counted(count, "child cgroup", "child cgroups")
         ),
         LossKind::Threads => format!(
-            "what a filter stopped was not seen of {count} threads; record again with a larger --max-cgroups"
+            "blocked calls of {} were not recorded; record again with a larger --max-cgroups",
+            counted(count, "thread", "threads")
         ),
         LossKind::Accesses => format!(
-            "{count} accesses to files and the like found the kernel side's tables full, or their paths could not be read; record again with a larger --max-accesses"
+            "{} to files and the like did not fit into the kernel tables, or the path could not be read; record again with a larger --max-accesses",
+            counted(count, "access", "accesses")
         ),
         // No recorder gives these as a reason; a file may.
         LossKind::ProgramRuns
         | LossKind::Phases
         | LossKind::Values
         | LossKind::Executables
-        | LossKind::Events => format!("{count} {}", loss(lost)),
+        | LossKind::Events => loss(lost, count),
     }
 }
 
@@ -148,34 +154,47 @@ pub fn refusal(refusal: &Refusal) -> String {
     format!("no estimate of unseen calls: {why}")
 }
 
-/// What was lost, after its number: `2 calls found no room …`.
-pub const fn loss(lost: LossKind) -> &'static str {
-    match lost {
-        LossKind::Calls => "calls did not fit into the kernel tables",
-        LossKind::Accesses => {
-            "accesses to files, capabilities, sockets and the like did not fit, or their path could not be read"
-        }
-        LossKind::Cgroups => "child cgroups were not followed",
-        LossKind::ProgramRuns => "runs of a kernel program were skipped",
-        LossKind::Threads => "threads under a filter were not watched for blocked calls",
-        LossKind::Phases => {
-            "times a process of the runtime, or one started later, was counted as the workload"
-        }
-        LossKind::Values => {
-            "calls whose arguments did not fit or could not be read; the calls are kept, with any arguments"
-        }
-        LossKind::Executables => {
-            "times the executable of a process is unknown; its calls are kept"
-        }
-        LossKind::Events => "first-seen details were lost; the calls themselves are kept",
-    }
+/// What was lost, with its number: `2 system calls did not fit …`.
+pub fn loss(lost: LossKind, count: u64) -> String {
+    let (one, many, what) = match lost {
+        LossKind::Calls => ("system call", "system calls", "did not fit into the kernel tables"),
+        LossKind::Accesses => (
+            "access",
+            "accesses",
+            "to files, capabilities, sockets and the like did not fit, or the path could not be read",
+        ),
+        LossKind::Cgroups => ("child cgroup", "child cgroups", "could not be followed"),
+        LossKind::ProgramRuns => ("run", "runs", "of tracer's kernel programs skipped"),
+        LossKind::Threads => ("thread", "threads", "not watched for blocked calls"),
+        LossKind::Phases => (
+            "process",
+            "processes",
+            "of the runtime, or started later, counted as the workload",
+        ),
+        LossKind::Values => (
+            "call",
+            "calls",
+            "with arguments that did not fit or could not be read; kept with any arguments",
+        ),
+        LossKind::Executables => (
+            "process",
+            "processes",
+            "with an unknown executable; what they did is kept",
+        ),
+        LossKind::Events => (
+            "event",
+            "events",
+            "with first-seen details lost; the calls themselves are kept",
+        ),
+    };
+    format!("{} {what}", counted(count, one, many))
 }
 
-/// All that was lost, in a few words: `2 calls lost, 1 cgroups lost`, or `nothing lost`.
+/// All that was lost, in a few words: `2 calls lost, 1 cgroup lost`, or `nothing lost`.
 pub fn losses(losses: &Losses) -> String {
     let parts: Vec<_> = losses
         .iter()
-        .map(|(lost, count)| format!("{count} {}", loss_in_brief(lost)))
+        .map(|(lost, count)| loss_in_brief(lost, count))
         .collect();
     if parts.is_empty() {
         return "nothing lost".to_owned();
@@ -183,18 +202,24 @@ pub fn losses(losses: &Losses) -> String {
     parts.join(", ")
 }
 
-const fn loss_in_brief(lost: LossKind) -> &'static str {
-    match lost {
-        LossKind::Calls => "calls lost",
-        LossKind::Accesses => "accesses lost",
-        LossKind::Cgroups => "cgroups lost",
-        LossKind::ProgramRuns => "program runs skipped",
-        LossKind::Threads => "threads without blocked calls",
-        LossKind::Phases => "times in the wrong phase",
-        LossKind::Values => "calls without their arguments",
-        LossKind::Executables => "times without executable",
-        LossKind::Events => "without first-seen evidence",
-    }
+fn loss_in_brief(lost: LossKind, count: u64) -> String {
+    let (one, many, what) = match lost {
+        LossKind::Calls => ("call", "calls", "lost"),
+        LossKind::Accesses => ("access", "accesses", "lost"),
+        LossKind::Cgroups => ("cgroup", "cgroups", "lost"),
+        LossKind::ProgramRuns => ("program run", "program runs", "skipped"),
+        LossKind::Threads => ("thread", "threads", "without blocked calls"),
+        LossKind::Phases => ("process", "processes", "in the wrong phase"),
+        LossKind::Values => ("call", "calls", "without arguments"),
+        LossKind::Executables => ("process", "processes", "without executable"),
+        LossKind::Events => ("event", "events", "without first-seen details"),
+    };
+    format!("{} {what}", counted(count, one, many))
+}
+
+/// `1 call`, `2 calls`.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 #[cfg(test)]
@@ -229,6 +254,11 @@ mod tests {
         for count in 1..=9 {
             assert_eq!(text.matches(&format!("{count} ")).count(), 1, "{text}");
         }
+        let call = Losses {
+            calls: 1,
+            ..Losses::default()
+        };
+        assert_eq!(losses(&call), "1 call lost");
         let accesses = Losses {
             accesses: 2,
             ..Losses::default()

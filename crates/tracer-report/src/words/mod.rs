@@ -9,6 +9,6 @@ mod provider;
 mod sighting;
 
 pub use container::{unresolved, warning};
-pub use coverage::{loss, losses, note, reason, refusal};
+pub use coverage::{counted, loss, losses, note, reason, refusal};
 pub use provider::{blind_spot, mechanism};
 pub(crate) use sighting::{phases, sighting};

@@ -29,12 +29,12 @@ const RING: u32 = 4 << 20;
 pub(super) fn run(args: &Args, choice: &RuntimeSelection) -> Result<Exit, Failure> {
     if args.format == Format::Json && args.report.is_none() {
         let error = anyhow::anyhow!(
-            "standard output is the command's own: give a file for the result with --report"
+            "the command writes to standard output; give a file for the result with --report"
         );
         return Err(Failure::new(Exit::Usage, error));
     }
     if args.host.asked_for().is_some() {
-        let error = anyhow::anyhow!("a command runs on this machine: leave --arch out");
+        let error = anyhow::anyhow!("a command runs on this machine; remove --arch");
         return Err(Failure::new(Exit::Usage, error));
     }
     let enforced = enforced(args, choice).map_err(failed)?;
@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args, choice: &RuntimeSelection) -> Result<Exit, Failur
         let command = Exit::from_status(status);
         if !args.quiet {
             output::coverage(&recording, false);
-            say!("the command ended with status {}", command.code());
+            say!("the command exited with status {}", command.code());
         }
         Ok(if denies { Exit::No } else { command })
     })
@@ -91,7 +91,7 @@ pub(super) fn run(args: &Args, choice: &RuntimeSelection) -> Result<Exit, Failur
 /// The profile as it is in force here.
 fn enforced(args: &Args, choice: &RuntimeSelection) -> anyhow::Result<Enforced> {
     let native = Machine::this()
-        .context("this machine is none that tracer knows")?
+        .context("tracer does not know this architecture")?
         .native;
     let read = input::seccomp(&args.profile)?;
     let runtime = super::runtimes(choice)
@@ -140,7 +140,7 @@ fn starts(filter: &Filter, native: Abi) -> anyhow::Result<()> {
             .verdict;
         anyhow::ensure!(
             verdict.allows(),
-            "the profile answers {name} with {verdict}, so no program can be run under it; allow {name}, or give --log-only"
+            "the profile answers {name} with {verdict}, so no program can run under it; allow {name}, or use --log-only"
         );
     }
     Ok(())
@@ -164,7 +164,7 @@ fn were_denied(args: &Args, told: DenialCollector, recording: &Recording) -> any
             say!("{line}");
         }
         if recording.coverage.losses.events > 0 && !report.denied.is_empty() {
-            say!("not every event found room: the numbers are lower bounds");
+            say!("some events were lost: the numbers are lower bounds");
         }
     }
     if args.quiet {
@@ -212,7 +212,7 @@ fn update(output: OutputFile, before: Recording, mut seen: Recording) -> anyhow:
     let mut merge = Merge::default();
     merge.add(before);
     merge.add(seen);
-    let merged = merge.finish().context("there is nothing to merge")?;
+    let merged = merge.finish().context("nothing to merge")?;
     Ok(output.write(json::to_json(&merged).as_bytes())?)
 }
 
