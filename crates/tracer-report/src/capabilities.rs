@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn possible_probes_are_marked() {
-        let may_be = "; perhaps a probe only |";
+        let may_be = "; may be a mere check |";
         for (name, flags, cut, is_needed) in [
             ("openat", None, false, true),
             ("clone", None, false, true),
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn unclear_user_namespace_is_reported() {
-        let unclear = "which may be the container's own";
+        let unclear = "the container's, or one that the workload created";
         let container = |user_namespace: Option<bool>| {
             Some(Container {
                 engine: "podman".to_owned(),

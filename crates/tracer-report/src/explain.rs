@@ -106,7 +106,11 @@ pub fn access_explanation(it: &AccessExplanation) -> String {
     }
     section(
         &mut text,
-        if it.allowed { "Without it" } else { "Currently" },
+        if it.allowed {
+            "Without it"
+        } else {
+            "Currently"
+        },
     );
     for sentence in &it.without {
         line(&mut text, &plain(sentence));

@@ -17,9 +17,13 @@ pub(super) const fn how_recorded(kind: &InstanceKind) -> &'static str {
         (Source::Container, true) => {
             "tracer recorded the container from the creation of its cgroup."
         }
-        (Source::Container, false) => "tracer attached to a running container; its start was not recorded.",
+        (Source::Container, false) => {
+            "tracer attached to a running container; its start was not recorded."
+        }
         (Source::Cgroup, true) => "tracer recorded a cgroup from its first process on.",
-        (Source::Cgroup, false) => "tracer attached to a cgroup with running processes; their start was not recorded.",
+        (Source::Cgroup, false) => {
+            "tracer attached to a cgroup with running processes; their start was not recorded."
+        }
     }
 }
 
@@ -45,8 +49,7 @@ pub(super) fn file_risk(pattern: &Pattern, rule: &FileRule) -> Option<(Permissio
 pub(super) const CHILDREN: &str = "Each of these programs switches from the workload's profile to its own when it is executed. The tables below list the rules of all of them, with the program that used each. A child may also use whatever a program before it had opened, since the kernel checks open files again when the profile changes. Under `no_new_privs` the kernel does not change profiles and refuses to execute them.";
 
 /// What has to be known of programs that have none.
-pub(super) const NO_ROOM: &str =
-    "A profile can name twelve others. These programs run under the profile of the program that starts them";
+pub(super) const NO_ROOM: &str = "A profile can name twelve others. These programs run under the profile of the program that starts them";
 
 /// What `abi <abi/3.0>` leaves open, whatever the kernel could mediate.
 pub(super) const LEFT_OPEN: &str = "Not restricted on any kernel, since `abi <abi/3.0>` has no rule for them: POSIX message queues, creating user namespaces, and io_uring. The seccomp profile restricts their system calls (`mq_open`, `clone` and `unshare`, `io_uring_setup`).";
@@ -58,7 +61,8 @@ pub(super) const DENIED_UNSEEN: &str = "Denied although not monitored: D-Bus, wh
 pub(super) const PTRACE_NOT_MONITORED: &str = "ptrace was not monitored. It is denied anyway: the workload made no call and opened no file of a process that could need it.";
 
 /// What has to be said of capabilities that were only probed for.
-pub(super) const PROBES: &str = "The kernel checked for these without requiring them, so they are not allowed";
+pub(super) const PROBES: &str =
+    "The kernel checked for these without requiring them, so they are not allowed";
 
 /// What has to be said of capabilities that are allowed and that may only have been probed for.
 pub(super) const PERHAPS_PROBES: &str = "This kernel interface cannot tell real use from a permission check. \"May be a mere check\" marks those: allowing them avoids breaking the workload, at the cost of least privilege.";

@@ -390,7 +390,7 @@ mod tests {
             "runc@1.2.3.4",
             "runc@1.-1",
         ] {
-            assert!(error(wrong).contains("is no version"), "{wrong}");
+            assert!(error(wrong).contains("is not a version"), "{wrong}");
         }
         assert!(error("").contains("\"\""));
     }

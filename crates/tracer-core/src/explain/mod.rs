@@ -298,7 +298,8 @@ fn reasons(profile: &SeccompProfile, call: &str, rule: &Rule) -> Vec<Reason> {
 /// Why a call is not let through.
 fn why_not(profile: &SeccompProfile, call: &str) -> String {
     if profile.blocked().any(|(name, _)| name == call) {
-        return "an active seccomp filter blocked it while recording; --allow-blocked allows it".to_owned();
+        return "an active seccomp filter blocked it while recording; --allow-blocked allows it"
+            .to_owned();
     }
     if profile.excluded().any(|(name, _)| name == call) {
         return "only processes started in the running container made it, and they do not count; --exec all counts them".to_owned();

@@ -164,9 +164,8 @@ impl<'input> Builder<'input> {
     fn add(&mut self, node: Node, anchor: usize, count: usize) -> Result<(), ParseError> {
         self.nodes += count;
         if self.nodes > MAX_NODES || depth(&node) + self.open.len() > MAX_DEPTH {
-            let what = format!(
-                "more than {MAX_NODES} values, or nested more than {MAX_DEPTH} deep"
-            );
+            let what =
+                format!("more than {MAX_NODES} values, or nested more than {MAX_DEPTH} deep");
             return Err(self.input.malformed(node.span.start, what));
         }
         if anchor != 0 {
@@ -302,7 +301,7 @@ mod tests {
     #[test]
     fn errors_have_a_position() {
         for (text, expected) in [
-            ("a: 1\na: 2\n", "f:2:1: the key"),
+            ("a: 1\na: 2\n", "f:2:1: duplicate key"),
             ("? [a]\n: b\n", "f:1:3: a key"),
             ("a: [1\n", "f:2:1: "),
             ("a: 'x\n", "f:"),

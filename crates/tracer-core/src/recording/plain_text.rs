@@ -17,6 +17,11 @@ pub fn plain(text: &str) -> String {
         .collect()
 }
 
+/// `1 call`, `2 calls`.
+pub fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// An executable.
 pub fn executable(executable: &Executable) -> String {
     match executable {

@@ -35,9 +35,7 @@ pub fn reason(reason: &Reason) -> String {
             );
         }
         Reason::CutShort { error } => {
-            return format!(
-                "an error ended the recording early: {error}"
-            );
+            return format!("an error ended the recording early: {error}");
         }
         Reason::Other { text, .. } => text,
     };
@@ -46,9 +44,7 @@ pub fn reason(reason: &Reason) -> String {
 
 const fn still_running(after: RecordingEnd) -> &'static str {
     match after {
-        RecordingEnd::Attached => {
-            "still running when recording stopped; shutdown was not observed"
-        }
+        RecordingEnd::Attached => "still running when recording stopped; shutdown was not observed",
         RecordingEnd::Followed => {
             "processes of the workload were still running when recording stopped; later calls were not recorded"
         }
@@ -157,7 +153,11 @@ pub fn refusal(refusal: &Refusal) -> String {
 /// What was lost, with its number: `2 system calls did not fit …`.
 pub fn loss(lost: LossKind, count: u64) -> String {
     let (one, many, what) = match lost {
-        LossKind::Calls => ("system call", "system calls", "did not fit into the kernel tables"),
+        LossKind::Calls => (
+            "system call",
+            "system calls",
+            "did not fit into the kernel tables",
+        ),
         LossKind::Accesses => (
             "access",
             "accesses",

@@ -19,14 +19,10 @@ pub fn mechanism(mechanism: &Mechanism) -> &str {
 pub fn blind_spot(blind_spot: &BlindSpot) -> String {
     let text = match blind_spot {
         BlindSpot::IoUring => "io_uring operations",
-        BlindSpot::ForgedAbi => {
-            "32-bit calls that a 64-bit program disguises as 64-bit ones"
-        }
+        BlindSpot::ForgedAbi => "32-bit calls that a 64-bit program disguises as 64-bit ones",
         BlindSpot::BlockedCallArguments => "arguments of blocked calls",
         BlindSpot::PointedToMemory => "memory behind pointers",
-        BlindSpot::OwnerOfUnopenedFile => {
-            "the owner of a file that a call names but does not open"
-        }
+        BlindSpot::OwnerOfUnopenedFile => "the owner of a file that a call names but does not open",
         BlindSpot::LinkSource => "the source of a link",
         BlindSpot::MappedBeforeMprotect => {
             "files that were mapped before mprotect made them executable"
@@ -34,9 +30,7 @@ pub fn blind_spot(blind_spot: &BlindSpot) -> String {
         BlindSpot::MessageQueuesAndPeerTerminals => {
             "message queues, and the terminals that TIOCGPTPEER opens"
         }
-        BlindSpot::PathRace => {
-            "the exact file if another thread changes the path meanwhile"
-        }
+        BlindSpot::PathRace => "the exact file if another thread changes the path meanwhile",
         BlindSpot::Socketcall => "sockets of i386's socketcall",
         BlindSpot::PivotRoot => "pivot_root",
         BlindSpot::NewMountInterface => "move_mount and other calls of the new mount interface",

@@ -6,6 +6,7 @@ use super::{
     super::{Findings, Severity, loaded_profile::LoadedProfile, rules},
     list,
 };
+use crate::recording::plain_text::counted;
 use crate::{
     profile::seccomp::evaluate::{Outcome, Verdict},
     recording::{Executable, Phase, Recording, Syscall},
@@ -71,8 +72,8 @@ fn workload(profile: &LoadedProfile<'_>, recordings: &[Recording], out: &mut Fin
         &rules::BREAKS_WORKLOAD,
         span,
         format!(
-            "{} calls that were recorded are denied: {}",
-            denied.len(),
+            "{} denied: {}",
+            counted(denied.len(), "recorded call is", "recorded calls are"),
             list(denied.keys().map(String::as_str), 8)
         ),
     )

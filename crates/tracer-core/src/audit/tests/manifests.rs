@@ -129,7 +129,7 @@ fn compares_the_profile_with_runtime_default() {
         told[0].0 == Severity::Info
             && told[0]
                 .1
-                .contains("would be weaker in 1 calls, which it opens, and stronger in"),
+                .contains("would be weaker for 1 call, which it allows, and stronger for"),
         "{told:?}"
     );
     let all = r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#;

@@ -28,7 +28,8 @@ pub(super) fn explain(
     let Some((_, rule)) = rule else {
         let probed = of.profile.probes().any(|(one, _)| one == capability);
         it.why_not = Some(if probed {
-            "the kernel only checked whether the process has it, and would have gone on without".to_owned()
+            "the kernel only checked whether the process has it, and would have gone on without"
+                .to_owned()
         } else {
             of.why_not(seen.iter().flat_map(|seen| &seen.evidence))
         });

@@ -184,7 +184,10 @@ fn why_not(of: &ExplainContext<'_>, path: &FilePath, exact: &[&ObservedAccess<Fi
         .lost()
         .find(|lost| lost.what == name || lost.what.ends_with(&format!(" {name}")));
     match lost {
-        Some(lost) => format!("it was observed, but no AppArmor rule can express it: {}", lost.reason),
+        Some(lost) => format!(
+            "it was observed, but no AppArmor rule can express it: {}",
+            lost.reason
+        ),
         None => of.why_not(exact.iter().flat_map(|seen| &seen.evidence)),
     }
 }

@@ -142,13 +142,13 @@ fn path_without_a_rule_says_why() {
         assert!(!it.allowed, "{name}");
         it.why_not.unwrap()
     };
-    assert!(why_not("/etc/shadow").contains("not seen"));
+    assert!(why_not("/etc/shadow").contains("not observed"));
     assert!(why_not("/root/.bashrc").contains("--exec all"));
     assert!(why_not("/var/lib/overlay/x").contains("only the runtime"));
     assert!(of("/etc/shadow").known[0].contains("passwords"));
     assert!(why_not("CAP_SYS_ADMIN").contains("only asked whether"));
-    assert!(why_not("CAP_SYS_PTRACE").contains("not seen"));
-    assert!(why_not("AF_PACKET").contains("not seen"));
+    assert!(why_not("CAP_SYS_PTRACE").contains("not observed"));
+    assert!(why_not("AF_PACKET").contains("not observed"));
     // As the options say.
     let mut settings = Settings::default();
     settings.apparmor.exec = ExecPolicy::All;
@@ -169,7 +169,7 @@ fn capability_shows_what_it_allows() {
         of("CAP_SYS_ADMIN")
             .known
             .iter()
-            .any(|it| it.contains("whole machine"))
+            .any(|it| it.contains("take over the machine"))
     );
 }
 

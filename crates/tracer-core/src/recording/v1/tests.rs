@@ -77,7 +77,7 @@ fn providers() {
             "kind": "files",
             "provider": "BTF tracepoint sys_exit",
             "cannot_see": [
-                "io_uring operations",
+                "what io_uring does",
                 "what goes through the hook file_open: no: reason",
                 "the far side of the moon",
             ],
@@ -109,11 +109,11 @@ fn reasons() {
     old["coverage"]["reasons"] = json!([
         sentence(
             "start-not-observed",
-            "start-up was not observed; use --wait, then restart the workload"
+            "the workload was running before the recording began: what it did at its start was not seen; record it from its start"
         ),
         sentence(
             "still-running",
-            "the command ended and left processes running; later calls were not recorded; use --follow to wait for them"
+            "the command ended and left processes running; what they did later was not seen; record with --follow to wait for them"
         ),
         sentence(
             "observations-lost",
@@ -134,7 +134,7 @@ fn reasons() {
         // The sentence of another code.
         sentence(
             "left-cgroup",
-            "the command ended and left processes running; later calls were not recorded; use --follow to wait for them"
+            "the command ended and left processes running; what they did later was not seen; record with --follow to wait for them"
         ),
     ]);
     let other = |about, at: usize| Reason::Other {
@@ -235,7 +235,7 @@ fn containers() {
             sentence("haunted", "it is haunted"),
         ],
         "unresolved": [
-            "the bundle's config.json was not found",
+            "its bundle's config.json was not found",
             "process.user.uid of config.json is not an id",
             "the name of pod \"a-b\" was not found",
             "the cgroup is of pod \"a\", the container's files say \"b\"",
