@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each of which parses, calls and prints.
 
+mod advice;
 mod apparmor_parser;
 mod attach;
 mod audit;
@@ -96,7 +97,10 @@ pub fn main() -> ExitCode {
         // Whoever read our output has seen enough.
         Err(failure) if is_closed_pipe(&failure.error) => Exit::Fine.into(),
         Err(failure) => {
-            say!("{:#}", failure.error);
+            match advice::flag(&failure.error) {
+                Some(flag) => say!("{:#}; {flag}", failure.error),
+                None => say!("{:#}", failure.error),
+            }
             failure.exit.into()
         }
     }

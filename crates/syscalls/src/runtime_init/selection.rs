@@ -48,6 +48,7 @@ enum Prefix {
 
 /// Why a choice cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum RuntimeSelectionError {
     /// A name that no known runtime has.
     #[error("no runtime {0:?} is known; known are {known}, and all or none of them", known = known())]

@@ -26,6 +26,7 @@ use syscalls::{
 
 /// Why nothing can be explained.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ExplainError {
     /// The recording makes no profile.
     #[error(transparent)]

@@ -37,10 +37,6 @@ pub trait ProgressListener {
     fn waits(&mut self) {}
     /// Something that a user should know at once: one line, escaped.
     fn note(&mut self, text: &str);
-    /// Something to know of one container: one line, escaped. Replicas have the same ones.
-    fn warning(&mut self, container: &str, text: &str) {
-        self.note(&format!("{container}: {text}"));
-    }
     /// The recording ends by itself, and why: one line, escaped.
     fn ends(&mut self, why: &str);
     /// Called about ten times a second.

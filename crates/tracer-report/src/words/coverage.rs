@@ -34,6 +34,12 @@ pub fn reason(reason: &Reason) -> String {
                 counted(*count, "time", "times")
             );
         }
+        Reason::UnnamedInstances { count } => {
+            return format!(
+                "{} of the same pods could not be identified and may belong to this workload; recorded separately",
+                counted(*count, "container", "containers")
+            );
+        }
         Reason::CutShort { error } => {
             return format!("an error ended the recording early: {error}");
         }

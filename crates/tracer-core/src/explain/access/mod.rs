@@ -77,6 +77,7 @@ pub struct AccessByKind {
 
 /// Why nothing can be explained.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum AccessError {
     /// Nothing looked for it.
     #[error(

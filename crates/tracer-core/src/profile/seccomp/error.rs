@@ -4,6 +4,7 @@ use thiserror::Error;
 
 /// Why no profile can be made from some recordings.
 #[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Error {
     /// The list of recordings is empty.
     #[error("no recording to make a profile from")]
