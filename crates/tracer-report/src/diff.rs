@@ -77,15 +77,14 @@ fn changes_table(doc: &mut Document, diff: &Diff) {
     }
 }
 
-/// What changed since an older profile or recording, to stand before a review.
-pub fn changes_markdown(since: &Since) -> String {
-    let mut doc = Document::default();
-    doc.heading(1, &format!("What changed since {}", code(&since.label)));
+/// What changed since an older profile or recording, as a part of a review.
+pub(super) fn changes(doc: &mut Document, since: &Since) {
+    doc.heading(2, &format!("Changes since {}", code(&since.label)));
     match &since.calls {
         Some(diff) => {
             doc.paragraph(&format!("System calls: {}.", prose(&summary(diff))));
             doc.list(diff.notes.iter().map(|note| prose(note)));
-            changes_table(&mut doc, diff);
+            changes_table(doc, diff);
         }
         None => doc.paragraph("The older one has no system calls to compare."),
     }
@@ -93,11 +92,10 @@ pub fn changes_markdown(since: &Since) -> String {
         Some(diff) => {
             doc.paragraph(&format!("AppArmor rules: {}.", prose(&summary(diff))));
             doc.list(diff.notes.iter().map(|note| prose(note)));
-            changes_table(&mut doc, diff);
+            changes_table(doc, diff);
         }
         None => doc.paragraph("Files, capabilities, sockets and signals are not compared: only one of the two has them."),
     }
-    doc.into_text()
 }
 
 /// `3 differences: 1 added, 2 removed`.
@@ -265,7 +263,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("|  | Rule | Before | After | To know |"),
+            text.contains("|  | Rule | Before | After | Notes |"),
             "{text}"
         );
         assert!(

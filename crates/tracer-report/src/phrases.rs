@@ -109,6 +109,23 @@ pub(super) const fn signalled(direction: SignalDirection) -> &'static str {
     }
 }
 
+/// A signal by its name: `SIGTERM`.
+pub(super) fn signal(number: u8) -> String {
+    const NAMES: [&str; 31] = [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+        "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+        "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+    ];
+    match number.checked_sub(1).map(usize::from) {
+        // signal(7): kill with 0 only checks whether the process exists.
+        None => "0 (existence check)".to_owned(),
+        Some(at) => NAMES.get(at).map_or_else(
+            || format!("real-time signal {number}"),
+            |name| format!("SIG{name}"),
+        ),
+    }
+}
+
 /// What a debugger's rights were used for.
 pub(super) const fn traced(direction: TraceDirection) -> &'static str {
     match direction {

@@ -130,12 +130,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             if let Some(since) = &args.since {
                 let profiles = Profiles::from_recording(&recording, &settings)?;
                 let changes = changes(since, &recording, &profiles, &settings)?;
-                for (_, text) in rendered
-                    .files
-                    .iter_mut()
-                    .filter(|file| file.0 == formats::review::FILE)
-                {
-                    *text = format!("{}\n{text}", tracer_report::changes_markdown(&changes));
+                let models = output::models(&profiles, &recording, &settings);
+                let review = tracer_report::full_review_since(&models, Some(&changes));
+                let files = rendered.files.iter_mut();
+                for (_, text) in files.filter(|file| file.0 == formats::review::FILE) {
+                    text.clone_from(&review);
                 }
             }
             Ok((name, rendered))

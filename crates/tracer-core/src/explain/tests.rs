@@ -63,7 +63,7 @@ fn denied_call_is_explained() {
     assert!(mount.why_not.unwrap().contains("did not make it"));
     // The runtime made it before there was a filter.
     assert_eq!(mount.seen[0].by[0].phase, Phase::Setup);
-    assert_eq!(mount.without, ["it returns EPERM to whoever calls it"]);
+    assert_eq!(mount.without, ["it returns EPERM"]);
     let uring = of(&mixed(), "io_uring_setup");
     assert_eq!(uring.without, ["it returns ENOSYS to whoever calls it"]);
 }

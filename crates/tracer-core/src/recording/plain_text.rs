@@ -27,7 +27,7 @@ pub fn executable(executable: &Executable) -> String {
     match executable {
         Executable::Path(path) => plain(path),
         Executable::Truncated(beginning) => format!("{}... (cut off)", plain(beginning)),
-        Executable::Launcher => "container runtime (before exec)".to_owned(),
+        Executable::Launcher => "container runtime or tracer (before exec)".to_owned(),
         Executable::Unknown => "an unknown program".to_owned(),
     }
 }

@@ -3,6 +3,9 @@
 use super::{files::FileRule, pattern::Pattern, permissions::Permissions, secrets};
 use crate::recording::FilePath;
 
+/// The reason against a glob that only lets more files be written than the workload wrote.
+pub const WIDER_WRITE: &str = "more files than were observed can be written";
+
 impl FileRule {
     /// Why a reviewer should look at it twice, the worst that is known; `None` when nothing is known
     /// against it.
@@ -20,7 +23,7 @@ impl FileRule {
         } else if let Some(why) = place() {
             Some(why)
         } else if pattern.is_glob() && all.has_any(Permissions::WRITE) {
-            Some("more files than were seen can be written")
+            Some(WIDER_WRITE)
         } else {
             None
         }
