@@ -350,7 +350,7 @@ mod tests {
         let profile = SeccompProfile::from_recordings(&recordings, &Options::default()).unwrap();
         let text = review(&recordings, &profile);
         for part in [
-            "| `clone` | its flags are those of vfork (fallback)<br>its flags are those of fork (fallback) | argument 0 & 0xffffffff = 0x4111<br>argument 0 & 0xfedfffff = 0x11 |",
+            "| `clone` | its flags are those of fork (fallback)<br>its flags are those of vfork (fallback) | argument 0 & 0xfedfffff = 0x11<br>argument 0 & 0xffffffff = 0x4111 |",
             "| `pipe2` | it has no flags (fallback) | argument 1 & 0xffffffff = 0x0 |",
             "`clone` for `fork`, `vfork`, only when its flags are those of fork; or when its flags are those of vfork",
             "`readv` for `read`",
