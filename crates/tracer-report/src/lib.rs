@@ -34,4 +34,5 @@ pub use diff::{diff_markdown, diff_text};
 pub use explain::{access_explanation, explanation};
 pub use full_review::{full_review, full_review_since};
 pub use review::review;
+pub use verdict::record_longer;
 pub use verify::{denials, verification};

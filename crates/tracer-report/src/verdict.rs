@@ -4,10 +4,11 @@
 
 use super::{
     markdown::count,
-    risks::{Level, Risk},
+    risks::{Level, Risk, risks},
     words,
 };
 use tracer_core::{
+    formats::Models,
     profile::{Layer, seccomp::SeccompProfile},
     recording::{
         Coverage, Discovery, Reason, Recording, RecordingEnd, estimate::Estimate, plain_text::plain,
@@ -86,6 +87,13 @@ impl Verdict {
             risky,
         }
     }
+}
+
+/// Why a workload should be recorded longer; `None` when its profile can be tried.
+pub fn record_longer(models: &Models<'_>) -> Option<String> {
+    let risks = risks(Some(models.recording), models.seccomp, models.apparmor);
+    let verdict = Verdict::new(models.recording, models.seccomp, &risks);
+    (verdict.decision == Decision::RecordLonger).then_some(verdict.reason)
 }
 
 /// Whether the recording is whole. That a service still ran when its recording stopped is the usual

@@ -7,9 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::CommandFactory as _;
-
-use super::{Cli, Exit, Failure};
+use super::{Exit, Failure, help};
 
 /// Print the manual page, or write the pages of all commands.
 #[derive(Debug, clap::Args)]
@@ -23,7 +21,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let command = Cli::command();
+    let command = help::command();
     match &args.output {
         None => {
             let mut page = Vec::new();

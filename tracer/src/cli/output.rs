@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use super::{
     apparmor_parser::{self, Checked},
+    previous::ToWrite,
     progress_line,
     stderr::{plain, say},
 };
@@ -15,7 +16,9 @@ use tracer_core::{
     formats::{
         self, Error, Models, Profiles, Rendered, Selection, Settings, apparmor, review, seccomp,
     },
-    recording::{Discovery, Executable, ObservationKind, Recording},
+    recording::{
+        Discovery, Executable, ObservationKind, Recording, Source, plain_text::counted,
+    },
 };
 use tracer_report::words;
 
@@ -100,14 +103,16 @@ pub(super) fn blobs(files: &[(String, String)]) -> Vec<&'static str> {
 /// Writes a new recording and all that is rendered from it. When all is written, AppArmor's parser looks at it.
 pub(super) fn write(
     output: &OutputDirectory,
-    recording: &Recording,
+    to_write: &ToWrite,
     settings: &Settings,
     ends: &mut dyn FnMut() -> bool,
 ) -> anyhow::Result<()> {
+    let recording = &to_write.recording;
     let name = &recording.workload.name;
     let directory = output.path().join(name);
     let made = render_all(recording, settings).context("cannot make a profile from the recording");
     let mut files = vec![(store::RECORDING_FILE.to_owned(), json::to_json(recording))];
+    files.extend(to_write.kept.clone());
     let (rendered, stale) = match made {
         Ok(made) => made,
         Err(error) => {
@@ -169,14 +174,15 @@ pub(super) fn summary(directory: &Path, recording: &Recording, quiet: bool) {
             })
             .collect::<std::collections::BTreeSet<_>>()
             .len();
+        let (own, others) = words::calls(recording);
+        let runtime = match others {
+            0 => String::new(),
+            others => format!(" (and {others} of the container runtime)"),
+        };
         say!(
-            "recorded {} system calls by {executables} {}; {}",
-            recording.syscalls.len(),
-            if executables == 1 {
-                "executable"
-            } else {
-                "executables"
-            },
+            "recorded {}{runtime} by {}; {}",
+            counted(own, "system call", "system calls"),
+            counted(executables, "executable", "executables"),
             verdict(recording)
         );
     }
@@ -191,6 +197,27 @@ pub(super) fn summary(directory: &Path, recording: &Recording, quiet: bool) {
             say!("profile  {}", directory.join(apparmor::FILE).display());
         }
         say!("review   {}", directory.join(review::FILE).display());
+        next_step(directory, recording);
+    }
+}
+
+/// The command to run now.
+fn next_step(directory: &Path, recording: &Recording) {
+    let seccomp = directory.join(seccomp::FILE);
+    let settings = Settings::default();
+    let Ok(profiles) = Profiles::from_recording(recording, &settings) else {
+        return;
+    };
+    let models = models(&profiles, recording, &settings);
+    if let Some(why) = tracer_report::record_longer(&models) {
+        say!("next     record longer: {}", plain(&why));
+    } else if recording.instances.iter().any(|it| it.source == Source::Command) {
+        say!("next     read the review, then: tracer verify {} -- CMD", seccomp.display());
+    } else {
+        say!(
+            "next     read the review, then: docker run --security-opt seccomp={} ...",
+            seccomp.display()
+        );
     }
 }
 

@@ -10,9 +10,12 @@ use tracer_core::{
     },
 };
 
+/// The heading of these options in a help text.
+pub(super) const HEADING: &str = "Profile options";
+
 /// What a profile is to hold, as it was typed.
 #[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Profile options")]
+#[command(next_help_heading = HEADING)]
 pub(super) struct ProfileArgs {
     /// Container runtimes that must be able to start the workload: runc, crun@1.21, a comma-separated list,
     /// or none [default: all]

@@ -11,7 +11,8 @@ use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::{
-    Exit, Failure, attach, format, name, output, profile::ProfileArgs, progress_line::ProgressLine,
+    Exit, Failure, attach, format, name, output, previous::PreviousArgs, profile::ProfileArgs,
+    progress_line::ProgressLine,
 };
 use crate::store::{self, OutputDirectory};
 use tracer_core::recording::Recording;
@@ -55,7 +56,13 @@ pub(super) struct Args {
     pub(super) name: Option<String>,
 
     /// Directory that holds a directory for each workload
-    #[arg(long, short, default_value = output::DEFAULT_DIRECTORY, value_name = "DIR")]
+    #[arg(
+        long = "output-dir",
+        short,
+        alias = "output",
+        default_value = output::DEFAULT_DIRECTORY,
+        value_name = "DIR"
+    )]
     pub(super) output: PathBuf,
 
     /// Stop after this time (90, 90s, 10m, 1h30m, 1d); a command gets SIGTERM, ten seconds later SIGKILL
@@ -138,10 +145,13 @@ pub(super) struct Args {
     kernel_log: bool,
 
     #[command(flatten)]
+    pub(super) previous: PreviousArgs,
+
+    #[command(flatten)]
     pub(super) profile: ProfileArgs,
 
     /// The command to record, and its arguments
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(trailing_var_arg = true, value_name = "CMD")]
     command: Vec<OsString>,
 }
 
@@ -234,7 +244,7 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
     let options = args.profile.settings()?;
     let name = args
         .name
-        .unwrap_or_else(|| name::from_command(&args.command.first().cloned().unwrap_or_default()));
+        .unwrap_or_else(|| name::from_command(&args.command));
     let directory = args.output.join(&name);
     let user = args
         .user
@@ -263,7 +273,9 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         .map_err(record_failure)?;
     live.clear();
     let mut ends = || signals.pending().is_some_and(ReceivedSignal::asks_to_end);
-    output::write(&output, &recording, &options, &mut ends).map_err(failed)?;
+    let to_write = args.previous.apply(&directory, recording).map_err(failed)?;
+    output::write(&output, &to_write, &options, &mut ends).map_err(failed)?;
+    let recording = to_write.recording;
     output::summary(&directory, &recording, args.quiet);
     Ok(verdict(
         &recording,
@@ -295,15 +307,31 @@ pub(super) fn record_failure(error: RecordError) -> Failure {
     Failure::new(exit, error)
 }
 
-/// A span as people write it: `90s`, `10m`, `1h 30m`, `2d`; a bare number is refused, since nothing
-/// says whether it means seconds.
+/// A span as people write it: `90` (seconds), `90s`, `10m`, `1h 30m`, `2d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    const SENTENCE: &str = "give a time such as 90s, 10m or 1h30m";
-    let span: jiff::SignedDuration = text.parse().map_err(|_| SENTENCE.to_owned())?;
-    Duration::try_from(span)
-        .ok()
+    const SENTENCE: &str = "give a time such as 90 (seconds), 90s, 10m, 1h30m or 1d";
+    let sentence = || SENTENCE.to_owned();
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        let span = Duration::from_secs(seconds);
+        return Some(span).filter(|it| !it.is_zero()).ok_or_else(sentence);
+    }
+    // jiff's unsigned durations end at hours, since a day may have 23 or 25 of them. Here it has 24.
+    let (days, rest) = match text.split_once('d') {
+        Some((days, rest)) => (days.trim().parse::<u64>().map_err(|_| sentence())?, rest.trim()),
+        None => (0, text),
+    };
+    let rest = if rest.is_empty() && days > 0 {
+        Duration::ZERO
+    } else {
+        let span: jiff::SignedDuration = rest.parse().map_err(|_| sentence())?;
+        Duration::try_from(span).map_err(|_| sentence())?
+    };
+    days.checked_mul(86_400)
+        .map(Duration::from_secs)
+        .and_then(|days| days.checked_add(rest))
         .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| SENTENCE.to_owned())
+        .ok_or_else(sentence)
 }
 
 #[cfg(test)]
@@ -315,7 +343,10 @@ mod tests {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
         assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
-        for wrong in ["", "10", "-5s", "0s", "5 parsecs"] {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1d"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(duration("1d12h"), Ok(Duration::from_secs(129_600)));
+        for wrong in ["", "0", "d", "1.5d", "-1d", "-5s", "0s", "0d", "5 parsecs"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }
     }

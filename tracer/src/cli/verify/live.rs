@@ -115,7 +115,7 @@ fn request(args: &Args, filter: &Filter, native: Abi) -> Result<command::Request
         Some(filter.program().map_err(failed)?)
     };
     Ok(command::Request {
-        name: name::from_command(&args.command.first().cloned().unwrap_or_default()),
+        name: name::from_command(&args.command),
         command: args.command.clone(),
         user: None,
         follow: false,
