@@ -31,6 +31,9 @@ pub use output_file::OutputFile;
 /// Name of the recording in a workload's directory.
 pub const RECORDING_FILE: &str = "recording.json";
 
+/// What some editors put before the text of a file.
+pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Why a file could not be read or written.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -163,7 +166,8 @@ pub fn read(path: &Path) -> Result<Recording, StoreError> {
 /// [`StoreError::ParseError`], [`StoreError::Schema`].
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Recording, StoreError> {
     let path = || path.to_owned();
-    json::parse(bytes).map_err(|error| match error {
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    json::parse(text).map_err(|error| match error {
         ParseError::Schema { found } => StoreError::Schema {
             path: path(),
             found,

@@ -55,7 +55,7 @@ pub(super) enum Checked {
 /// # Errors
 /// When the parser refuses it, in its words, or cannot be run.
 pub(super) fn apparmor(text: &str, ends: &mut dyn FnMut() -> bool) -> anyhow::Result<Checked> {
-    let Some(parser) = PLACES.iter().map(Path::new).find_map(trusted) else {
+    let Some(parser) = find() else {
         return Ok(Checked::NoParser);
     };
     if text.len() > MAX_BYTES {
@@ -88,6 +88,11 @@ pub(super) fn apparmor(text: &str, ends: &mut dyn FnMut() -> bool) -> anyhow::Re
         .read_to_end(&mut told)
         .with_context(failed)?;
     judge(ended, &String::from_utf8_lossy(&told))
+}
+
+/// The parser, where it is installed.
+pub(super) fn find() -> Option<PathBuf> {
+    PLACES.iter().map(Path::new).find_map(trusted)
 }
 
 /// How the parser ended.

@@ -18,7 +18,7 @@ use super::{
 use syscalls::{Abi, Machine};
 use tracer_core::{
     audit::{
-        self, Context, Input, Known, Lookup, ParseError, Report, Severity, output,
+        self, Context, Finding, Input, Known, Lookup, ParseError, Report, Severity, output,
         rules::{self, Rule},
     },
     profile::seccomp::read::KernelVersion,
@@ -258,11 +258,25 @@ fn print(args: &Args, inputs: &[Input], report: &Report) -> anyhow::Result<()> {
     super::print(text.as_bytes())?;
     if matches!(args.format, Format::Text) {
         say!("{}", output::summary(report));
+        next_step(args, inputs, report);
     }
     Ok(())
 }
 
-/// Says which files of folders were not audited, and why.
+/// The command that closes what was found.
+fn next_step(args: &Args, inputs: &[Input], report: &Report) {
+    let can_be_fixed = report.findings.iter().any(Finding::is_fixable);
+    if let (true, [input]) = (can_be_fixed, inputs) {
+        say!(
+            "next: to close the gaps, run: tracer audit --fix {}",
+            plain(input.name())
+        );
+    } else if args.recording.is_empty() && !report.findings.is_empty() {
+        say!("next: to see what the workload needs, add --recording RECORDING");
+    }
+}
+
+/// Reports which files of directories were not audited, and why.
 fn passed_over(files: &[ParseError]) {
     const MAX_SHOWN: usize = 20;
     for file in files.iter().take(MAX_SHOWN) {

@@ -7,8 +7,9 @@ use anyhow::Context as _;
 use super::{
     Exit, Failure,
     input::{Chosen, HostArgs, Input, Profile, label},
+    stderr::{plain, say},
 };
-use tracer_core::diff::{Diff, apparmor, profiles, recordings};
+use tracer_core::diff::{Diff, Kind, apparmor, profiles, recordings};
 
 /// Show what changed between two recordings or two profiles, riskiest first.
 ///
@@ -67,6 +68,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Format::Markdown => tracer_report::diff_markdown(&diff, &before, &after),
     };
     super::print(text.as_bytes())?;
+    if diff.changes.iter().any(|it| it.grants) && diff.of == Kind::Recordings {
+        say!(
+            "next: to see why a call is allowed, run: tracer explain {} CALL",
+            plain(&after)
+        );
+    }
     Ok(if args.exit_code && !diff.changes.is_empty() {
         Exit::No
     } else {

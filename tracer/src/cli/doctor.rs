@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, environment, stderr::plain};
 use tracer_core::recording::ObservationKind;
 use tracer_recorder::{
     bpf::{
@@ -41,16 +41,41 @@ struct Report {
     machine: String,
     can_record: bool,
     checks: Vec<Check>,
+    /// What containers run on, and what enforces profiles; recording works without.
+    environment: Vec<Check>,
     observations: Vec<Observation>,
 }
 
-/// One thing that recording rests on.
+/// Whether something is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum State {
+    Ok,
+    /// It could not be found out.
+    Unknown,
+    Missing,
+}
+
+/// One thing that recording, or enforcing a profile, rests on.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Check {
-    name: &'static str,
-    ok: bool,
+pub(super) struct Check {
+    pub(super) name: &'static str,
+    /// Not missing.
+    pub(super) ok: bool,
+    pub(super) state: State,
     /// What was found; or what is missing, and the remedy.
-    text: String,
+    pub(super) text: String,
+}
+
+impl Check {
+    pub(super) const fn new(name: &'static str, state: State, text: String) -> Self {
+        Self {
+            name,
+            ok: !matches!(state, State::Missing),
+            state,
+            text,
+        }
+    }
 }
 
 /// A kind of observation, and what serves it.
@@ -116,6 +141,7 @@ fn examine() -> Report {
         machine: machine_name(),
         can_record,
         checks,
+        environment: environment::examine(),
         observations: observations(can_record, &mechanisms),
     }
 }
@@ -203,7 +229,7 @@ fn observations(can_record: bool, mechanisms: &Mechanisms) -> Vec<Observation> {
                     format!("{note}; not {}", blind.join(", nor "))
                 }
             }
-            None => note.to_owned(),
+            None => format!("{note} (needs BPF LSM: add bpf to lsm= on the kernel command line)"),
         },
     }));
     observations
@@ -211,16 +237,9 @@ fn observations(can_record: bool, mechanisms: &Mechanisms) -> Vec<Observation> {
 
 fn check<E: std::fmt::Display>(name: &'static str, result: Result<String, E>) -> Check {
     match result {
-        Ok(text) => Check {
-            name,
-            ok: true,
-            text,
-        },
-        Err(error) => Check {
-            name,
-            ok: false,
-            text: error.to_string(),
-        },
+        Ok(text) if text.starts_with(support::UNCHECKED) => Check::new(name, State::Unknown, text),
+        Ok(text) => Check::new(name, State::Ok, text),
+        Err(error) => Check::new(name, State::Missing, error.to_string()),
     }
 }
 
@@ -228,8 +247,22 @@ fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "Linux {} on {}", report.kernel, report.machine)?;
     writeln!(out)?;
     for check in &report.checks {
-        let mark = if check.ok { "ok     " } else { "MISSING" };
+        let mark = match check.state {
+            State::Ok => "ok     ",
+            State::Unknown => "unknown",
+            State::Missing => "MISSING",
+        };
         writeln!(out, "  {mark}  {:<31}  {}", check.name, check.text)?;
+    }
+    writeln!(out)?;
+    for check in &report.environment {
+        let mark = match check.state {
+            State::Ok => "ok     ",
+            State::Unknown => "unknown",
+            // Not needed to record.
+            State::Missing => "-      ",
+        };
+        writeln!(out, "  {mark}  {:<31}  {}", check.name, plain(&check.text))?;
     }
     writeln!(out)?;
     for observation in &report.observations {
@@ -237,7 +270,7 @@ fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
             out,
             "  {:<29}  {}: {}",
             observation.kind,
-            observation.provider.as_deref().unwrap_or("not observed"),
+            observation.provider.as_deref().unwrap_or("not recorded"),
             observation.note
         )?;
     }
@@ -248,7 +281,7 @@ fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
         if report.can_record {
             "tracer can record on this host."
         } else {
-            "tracer cannot record on this host: see what is MISSING."
+            "tracer cannot record on this host: see the lines marked MISSING."
         }
     )
 }

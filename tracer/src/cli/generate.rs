@@ -11,18 +11,18 @@ use anyhow::Context as _;
 use super::{
     Exit, Failure,
     format::{self, FormatArg},
-    manifest, name, output,
+    input, manifest, output,
     profile::ProfileArgs,
     since::changes,
     stderr::{plain, say},
     targets::TargetArgs,
 };
-use crate::store::{self, FileSet, OutputDirectory, StoreError};
+use crate::store::{FileSet, OutputDirectory, StoreError};
 use syscalls::Abi;
 use tracer_core::{
     formats::{self, Profiles, Rendered},
     profile::Omission,
-    recording::merge::Merge,
+    recording::{Recording, merge::Merge, plain_text::counted},
 };
 
 /// Generate profiles from recordings.
@@ -48,9 +48,10 @@ pub(super) struct Args {
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT", help = format::help())]
     format: Vec<FormatArg>,
 
-    /// Directory that holds a directory for each workload
-    #[arg(long, short, default_value = output::DEFAULT_DIRECTORY, value_name = "DIR")]
-    output: PathBuf,
+    /// Directory that holds a directory for each workload; `-` for standard output, with one --format
+    /// [default: beside the recording]
+    #[arg(long = "output-dir", short, alias = "output", value_name = "DIR")]
+    output: Option<PathBuf>,
 
     /// Architecture to generate for: x86_64 (amd64), i386, aarch64 (arm64), arm or riscv64. Recordings of
     /// another one are translated, into a subdirectory of that name
@@ -94,13 +95,16 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     settings.seccomp.arch = args.arch;
     settings.targets = args.targets.targets();
     let mut workloads: BTreeMap<String, Merge> = BTreeMap::new();
-    for path in &args.recordings {
-        let recording = store::read(path)?;
-        name::check(&recording, path)?;
-        workloads
-            .entry(recording.workload.name.clone())
-            .or_default()
-            .add(recording);
+    let mut beside = None;
+    for named in &args.recordings {
+        for path in input::recordings_of(named)? {
+            let recording = input::recording(&path)?;
+            beside.get_or_insert_with(|| directory_beside(&path, &recording));
+            workloads
+                .entry(recording.workload.name.clone())
+                .or_default()
+                .add(recording);
+        }
     }
     if let Some(path) = &args.manifest {
         let several = workloads.len() > 1;
@@ -140,7 +144,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             Ok((name, rendered))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let output = OutputDirectory::open(&args.output)?;
+    let output = match &args.output {
+        Some(path) if path.as_os_str() == "-" => return to_stdout(&rendered),
+        Some(path) => path.clone(),
+        None => beside.unwrap_or_else(|| PathBuf::from(output::DEFAULT_DIRECTORY)),
+    };
+    let output = OutputDirectory::open(&output)?;
     let mut written = String::new();
     for (name, rendered) in &rendered {
         let directory = write(&output, name, rendered, args.arch)?;
@@ -154,6 +163,51 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     // Last: whoever reads the list may have gone, the files are there all the same.
     io::stdout().write_all(written.as_bytes())?;
+    Ok(Exit::Fine)
+}
+
+/// Where the profiles of a recording belong: the directory that holds the workload's own, or the one
+/// that the file is in.
+fn directory_beside(path: &Path, recording: &Recording) -> PathBuf {
+    if path.as_os_str() == "-" {
+        return PathBuf::from(output::DEFAULT_DIRECTORY);
+    }
+    let own = if path.is_dir() {
+        path.to_owned()
+    } else {
+        parent(path)
+    };
+    // A directory may be named by `.` or `..`: its real name counts.
+    let name = own.canonicalize().ok();
+    let name = name.as_deref().and_then(Path::file_name);
+    if name.is_some_and(|name| name == recording.workload.name.as_str()) {
+        match own.file_name() {
+            Some(_) => parent(&own),
+            None => own.join(".."),
+        }
+    } else {
+        own
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Prints the one file that was asked for.
+fn to_stdout(rendered: &[(String, Rendered)]) -> Result<Exit, Failure> {
+    let files: Vec<_> = rendered.iter().flat_map(|(_, it)| &it.files).collect();
+    let [(_, text)] = files.as_slice() else {
+        let error = anyhow::anyhow!(
+            "standard output takes one file, and there are {}; choose one with --format",
+            files.len()
+        );
+        return Err(Failure::new(Exit::Usage, error));
+    };
+    super::print(text.as_bytes())?;
     Ok(Exit::Fine)
 }
 
@@ -213,21 +267,15 @@ fn print_summary(directory: &Path, rendered: &Rendered, by_default: bool) {
             );
         }
         if omissions.len() > shown {
+            let more = if shown == 0 { "" } else { "more " };
             say!(
-                "{} cannot say {} {}thing{}, which {} listed in it",
+                "{}: {} cannot be expressed in this format (see the comments at its top)",
                 path.display(),
-                omissions.len() - shown,
-                if shown == 0 { "" } else { "more " },
-                if omissions.len() - shown == 1 {
-                    ""
-                } else {
-                    "s"
-                },
-                if omissions.len() - shown == 1 {
-                    "is"
-                } else {
-                    "are"
-                }
+                counted(
+                    omissions.len() - shown,
+                    &format!("{more}rule"),
+                    &format!("{more}rules")
+                )
             );
         }
     }

@@ -20,9 +20,9 @@ pub(super) fn command() -> Command {
                 .filter(|it| it.get_help_heading() == Some(profile::HEADING))
                 .map(|it| it.get_id().clone())
                 .collect();
-            let command = own
-                .iter()
-                .fold(command, |command, id| command.mut_arg(id, |it| it.hide(true)));
+            let command = own.iter().fold(command, |command, id| {
+                command.mut_arg(id, |it| it.hide(true))
+            });
             let after = command.get_after_help().map(ToString::to_string);
             command.after_help(format!(
                 "Profile options: as described by \"tracer generate --help\"\n\n{}",

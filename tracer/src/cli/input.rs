@@ -9,8 +9,11 @@ use tracer_core::recording::json;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use super::host::{CapabilityEntry, capabilities};
-use crate::store;
+use super::{
+    host::{CapabilityEntry, capabilities},
+    name,
+};
+use crate::store::{self, StoreError};
 use syscalls::{Abi, Machine};
 use tracer_core::{
     formats,
@@ -71,21 +74,31 @@ impl Input {
     }
 }
 
-/// Reads a recording. A folder stands for the recording in it, or below it when that is the only one; what
-/// tracer wrote beside a recording stands for that too.
+/// Reads a recording. A directory stands for the recording in it, or below it when that is the only one;
+/// what tracer wrote beside a recording stands for that too; `-` is standard input.
 pub(super) fn recording(named: &Path) -> anyhow::Result<Recording> {
-    Ok(store::read(&recording_of(named)?)?)
+    let path = recording_of(named)?;
+    let recording = store::read(&path).map_err(|error| what_it_is(&path, error))?;
+    name::check(&recording, &path)?;
+    Ok(recording)
 }
 
-fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
-    if let Some(beside) = recording_beside(named) {
-        return Ok(beside);
+/// All recordings that a path stands for: of a directory without one, those of its workloads.
+pub(super) fn recordings_of(named: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let below = below(named)?;
+    if below.len() > 1 {
+        return Ok(below);
     }
+    Ok(vec![recording_of(named)?])
+}
+
+/// The directories of workloads in a directory that is none itself.
+fn below(named: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut below = Vec::new();
     if !named.is_dir() || named.join(store::RECORDING_FILE).exists() {
-        return Ok(named.to_owned());
+        return Ok(below);
     }
     let failed = || format!("cannot read the directory {}", named.display());
-    let mut below = Vec::new();
     for entry in fs::read_dir(named).with_context(failed)? {
         let path = entry.with_context(failed)?.path();
         if path.join(store::RECORDING_FILE).is_file() {
@@ -93,7 +106,14 @@ fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
         }
     }
     below.sort();
-    match below.as_slice() {
+    Ok(below)
+}
+
+fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
+    if let Some(beside) = recording_beside(named) {
+        return Ok(beside);
+    }
+    match below(named)?.as_slice() {
         // The reader says that there is none.
         [] => Ok(named.to_owned()),
         [only] => Ok(only.clone()),
@@ -106,6 +126,31 @@ fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
                 several.join(", ")
             )
         }
+    }
+}
+
+/// Says of a file that is no recording what it is, where that is known.
+fn what_it_is(path: &Path, error: StoreError) -> anyhow::Error {
+    if !matches!(error, StoreError::ParseError { .. }) {
+        return error.into();
+    }
+    let subjects = file(path).ok().and_then(Result::ok);
+    let subjects = subjects.and_then(|input| parse::subjects(&input).ok());
+    let what = subjects
+        .iter()
+        .flatten()
+        .next()
+        .map(|subject| match subject {
+            Subject::Seccomp(_) => "a seccomp profile",
+            Subject::AppArmor(_) => "an AppArmor profile",
+            Subject::Manifest(_) => "a Kubernetes manifest",
+        });
+    match what {
+        Some(what) => anyhow::anyhow!(
+            "{} is {what}, not a recording; pass recording.json",
+            path.display()
+        ),
+        None => error.into(),
     }
 }
 
@@ -185,6 +230,7 @@ struct Kind {
 
 /// What tells a recording; what is no JSON at all is told when it is read.
 fn kind(bytes: &[u8]) -> Kind {
+    let bytes = bytes.strip_prefix(store::BYTE_ORDER_MARK).unwrap_or(bytes);
     // A list would be taken for the fields in their order.
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     if first != Some(&b'{') {
@@ -204,13 +250,8 @@ pub(super) struct HostArgs {
 
     /// Capabilities of the container, for profiles that depend on them (Docker's, Podman's): comma-separated,
     /// `all` or `none` [default: those of all recorded containers, or none]
-    #[arg(
-        long,
-        alias = "capabilities",
-        value_name = "CAP_NAME",
-        value_delimiter = ','
-    )]
-    capability: Vec<CapabilityEntry>,
+    #[arg(long, alias = "capability", value_name = "CAP", value_delimiter = ',')]
+    capabilities: Vec<CapabilityEntry>,
 
     /// Kernel version, for profiles that depend on it [default: that of the recordings, or this machine's]
     #[arg(long, value_name = "VERSION")]
@@ -267,10 +308,10 @@ impl HostArgs {
     ) -> anyhow::Result<OciSeccomp> {
         let target = Target {
             native,
-            capabilities: if self.capability.is_empty() {
+            capabilities: if self.capabilities.is_empty() {
                 common_capabilities(recordings)
             } else {
-                capabilities(&self.capability)
+                capabilities(&self.capabilities)
             },
             kernel_version: match self.kernel {
                 Some(kernel) => kernel,

@@ -6,8 +6,8 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::Context as _;
 use super::{Exit, Failure, help};
+use anyhow::Context as _;
 
 /// Print the manual page, or write the pages of all commands.
 #[derive(Debug, clap::Args)]

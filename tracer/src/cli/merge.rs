@@ -9,9 +9,10 @@ use tracer_core::recording::json;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Exit, Failure, name, output, stderr::say};
+use super::{Exit, Failure, input, name, output, stderr::say};
 use crate::store::{self, OutputFile};
-use tracer_core::recording::{Recording, merge::Merge};
+use tracer_core::recording::{Recording, merge::Merge, plain_text::counted};
+use tracer_report::words;
 
 /// Merge recordings of replicas, nodes, versions and architectures.
 ///
@@ -63,8 +64,7 @@ fn merge(args: &Args) -> anyhow::Result<Recording> {
     let mut merge = Merge::default();
     let mut name = args.name.clone();
     for path in &args.recordings {
-        let mut recording = store::read(path)?;
-        name::check(&recording, path)?;
+        let mut recording = input::recording(path)?;
         let its = &mut recording.workload.name;
         if args.name.is_some() {
             its.clone_from(name.get_or_insert_default());
@@ -100,11 +100,11 @@ fn progress(args: &Args) -> ProgressBar {
 fn summary(args: &Args, recording: &Recording) {
     if !args.quiet {
         say!(
-            "merged {} recordings of {}: {} instances, {} system calls; {}",
-            args.recordings.len(),
+            "merged {} of {}: {}, {}; {}",
+            counted(args.recordings.len(), "recording", "recordings"),
             recording.workload.name,
-            recording.runs(),
-            recording.syscalls.len(),
+            counted(recording.runs(), "instance", "instances"),
+            counted(words::calls(recording).0, "system call", "system calls"),
             output::verdict(recording)
         );
     }

@@ -7,6 +7,7 @@ mod audit;
 mod completions;
 mod diff;
 mod doctor;
+mod environment;
 mod exit;
 mod explain;
 mod format;

@@ -16,9 +16,7 @@ use tracer_core::{
     formats::{
         self, Error, Models, Profiles, Rendered, Selection, Settings, apparmor, review, seccomp,
     },
-    recording::{
-        Discovery, Executable, ObservationKind, Recording, Source, plain_text::counted,
-    },
+    recording::{Discovery, Executable, ObservationKind, Recording, Source, plain_text::counted},
 };
 use tracer_report::words;
 
@@ -211,8 +209,15 @@ fn next_step(directory: &Path, recording: &Recording) {
     let models = models(&profiles, recording, &settings);
     if let Some(why) = tracer_report::record_longer(&models) {
         say!("next     record longer: {}", plain(&why));
-    } else if recording.instances.iter().any(|it| it.source == Source::Command) {
-        say!("next     read the review, then: tracer verify {} -- CMD", seccomp.display());
+    } else if recording
+        .instances
+        .iter()
+        .any(|it| it.source == Source::Command)
+    {
+        say!(
+            "next     read the review, then: tracer verify {} -- CMD",
+            seccomp.display()
+        );
     } else {
         say!(
             "next     read the review, then: docker run --security-opt seccomp={} ...",
@@ -349,7 +354,11 @@ mod tests {
             fs::write(path, OLD).unwrap();
         }
         let output = OutputDirectory::open(scratch.path()).unwrap();
-        write(&output, &recording, &Settings::default(), &mut || false).unwrap();
+        let to_write = ToWrite {
+            recording,
+            kept: None,
+        };
+        write(&output, &to_write, &Settings::default(), &mut || false).unwrap();
         let is_old = |file: &&str| {
             let text = fs::read_to_string(directory.join(file));
             text.is_ok_and(|text| text == OLD)

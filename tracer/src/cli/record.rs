@@ -318,7 +318,10 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
     // jiff's unsigned durations end at hours, since a day may have 23 or 25 of them. Here it has 24.
     let (days, rest) = match text.split_once('d') {
-        Some((days, rest)) => (days.trim().parse::<u64>().map_err(|_| sentence())?, rest.trim()),
+        Some((days, rest)) => (
+            days.trim().parse::<u64>().map_err(|_| sentence())?,
+            rest.trim(),
+        ),
         None => (0, text),
     };
     let rest = if rest.is_empty() && days > 0 {

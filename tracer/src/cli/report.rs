@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{Exit, Failure, name, output, profile::ProfileArgs, since::changes};
-use crate::store::{self, OutputFile};
+use super::{Exit, Failure, input, output, profile::ProfileArgs, since::changes};
+use crate::store::OutputFile;
 use syscalls::Abi;
 use tracer_core::{
     formats::{Profiles, Settings, review},
@@ -70,8 +70,7 @@ fn merged(paths: &[PathBuf]) -> anyhow::Result<Recording> {
     let mut merge = Merge::default();
     let mut first: Option<String> = None;
     for path in paths {
-        let recording = store::read(path)?;
-        name::check(&recording, path)?;
+        let recording = input::recording(path)?;
         let name = first.get_or_insert_with(|| recording.workload.name.clone());
         anyhow::ensure!(
             *name == recording.workload.name,

@@ -86,6 +86,13 @@ pub struct Finding {
     pub(crate) subject: String,
 }
 
+impl Finding {
+    /// Whether `audit::fixed` changes the file for it.
+    pub const fn is_fixable(&self) -> bool {
+        !self.edits.is_empty()
+    }
+}
+
 /// Most findings of one rule that are listed of a file. A file may have ten thousand lines that are all wrong
 /// in one way.
 const MAX_FINDINGS_PER_RULE: usize = 200;

@@ -239,7 +239,9 @@ mod tests {
         }
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
         assert!(
-            tree(&deep).unwrap_err().contains("f:1:50: values are nested"),
+            tree(&deep)
+                .unwrap_err()
+                .contains("f:1:50: values are nested"),
             "{:?}",
             tree(&deep)
         );

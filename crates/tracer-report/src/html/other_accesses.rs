@@ -7,8 +7,8 @@ use super::{
     text::{executables, literal, name},
 };
 use crate::phrases::{
-    PERHAPS_PROBES, PROBES, PTRACE_NOT_MONITORED, capability_notes, operation, peer, signal, signalled,
-    traced,
+    PERHAPS_PROBES, PROBES, PTRACE_NOT_MONITORED, capability_notes, operation, peer, signal,
+    signalled, traced,
 };
 use syscalls::capability::Capability;
 use tracer_core::profile::apparmor::{AppArmorProfile, CapabilityRule};

@@ -21,7 +21,7 @@ pub(super) fn header(report: &Report<'_>, verdict: &Verdict, risks: usize) -> Ma
         header #overview {
             p.kicker { "Review of a least-privilege profile" }
             h1 { (visible(&recording.workload.name)) }
-            p.decision class=(if verdict.decision == Decision::Enforce { "good" } else { "bad" }) {
+            p class=(if verdict.decision == Decision::Enforce { "decision good" } else { "decision bad" }) {
                 strong { (verdict.decision.title()) ": " } (printable(&verdict.reason)) "."
             }
             (answers(verdict))
@@ -38,7 +38,11 @@ pub(super) fn header(report: &Report<'_>, verdict: &Verdict, risks: usize) -> Ma
 fn answers(verdict: &Verdict) -> Markup {
     let rows = [
         ("Was anything lost?", &verdict.lost, verdict.whole),
-        ("Has it stopped discovering?", &verdict.discovering, verdict.settled),
+        (
+            "Has it stopped discovering?",
+            &verdict.discovering,
+            verdict.settled,
+        ),
         (
             "What is risky?",
             &verdict.risky,
@@ -59,7 +63,10 @@ fn lede(report: &Report<'_>) -> String {
             count(profile.files().count(), "rule", "rules")
         )
     });
-    format!("{}{files} Everything else is denied.", allowed(report.seccomp).replace('`', ""))
+    format!(
+        "{}{files} Everything else is denied.",
+        allowed(report.seccomp).replace('`', "")
+    )
 }
 
 fn translated(report: &Report<'_>) -> Markup {

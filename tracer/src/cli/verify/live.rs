@@ -1,5 +1,7 @@
 //! `tracer verify PROFILE -- CMD`: the command under the profile.
 
+use std::ffi::OsString;
+
 use tracer_core::recording::json;
 
 use anyhow::Context as _;
@@ -29,7 +31,7 @@ const RING: u32 = 4 << 20;
 pub(super) fn run(args: &Args, choice: &RuntimeSelection) -> Result<Exit, Failure> {
     if args.format == Format::Json && args.report.is_none() {
         let error = anyhow::anyhow!(
-            "the command writes to standard output; give a file for the result with --report"
+            "the command writes to standard output; give a file for the result with --output"
         );
         return Err(Failure::new(Exit::Usage, error));
     }
@@ -83,12 +85,46 @@ pub(super) fn run(args: &Args, choice: &RuntimeSelection) -> Result<Exit, Failur
         if !args.quiet {
             output::coverage(&recording, false);
             say!("the command exited with status {}", command.code());
+            if denies {
+                next_step(args);
+            }
         }
         Ok(if denies { Exit::No } else { command })
     })
 }
 
-/// The profile as it is in force here.
+/// The commands that allow what was denied.
+fn next_step(args: &Args) {
+    let recording = args.update.as_deref().map(label);
+    let recording = recording.as_deref();
+    let command = shell_words(&args.command);
+    if args.log_only
+        && let Some(recording) = recording
+    {
+        say!(
+            "next: to allow the calls, run: tracer generate {}",
+            plain(recording)
+        );
+        return;
+    }
+    say!(
+        "next: to allow the calls, run: tracer verify {} --log-only --update {} -- {} && tracer generate {}",
+        plain(&label(&args.profile)),
+        plain(recording.unwrap_or("RECORDING")),
+        plain(&command),
+        plain(recording.unwrap_or("RECORDING"))
+    );
+}
+
+fn shell_words(command: &[OsString]) -> String {
+    let words: Vec<_> = command
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    tracer_report::escape::shell_words(&words)
+}
+
+/// The profile as it is enforced here.
 fn enforced(args: &Args, choice: &RuntimeSelection) -> anyhow::Result<Enforced> {
     let native = Machine::this()
         .context("tracer does not know this architecture")?

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use super::{
     Exit, Failure,
     input::{self, HostArgs, label},
+    stderr::{plain, say},
 };
 use crate::store::OutputFile;
 use syscalls::{OciRuntime, runtime_init::RuntimeSelection};
@@ -80,7 +81,7 @@ pub(super) struct Args {
     format: Format,
 
     /// Write the result to this file, `-` for standard output; required for --format json with a command
-    #[arg(long, value_name = "FILE")]
+    #[arg(long = "output", short, alias = "report", value_name = "FILE")]
     report: Option<PathBuf>,
 
     /// Run the command without the filter, and report the calls that it would have denied
@@ -133,7 +134,15 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Some(file) => write(file, &text)?,
         None => super::print(text.as_bytes())?,
     }
-    Ok(verdict(args, &report))
+    let verdict = verdict(args, &report);
+    if verdict == Exit::No && !args.quiet {
+        let recordings: Vec<_> = args.recording.iter().map(|path| label(path)).collect();
+        say!(
+            "next: to generate a profile that allows them, run: tracer generate {}",
+            plain(&recordings.join(" "))
+        );
+    }
+    Ok(verdict)
 }
 
 fn verdict(args: &Args, report: &Report) -> Exit {

@@ -115,7 +115,10 @@ fn path_behind_a_glob_shows_the_glob() {
             it.seen[0].what,
             "writing /tmp/tmp.AbCdEfGhIj (its own file)"
         );
-        assert!(it.known[0].contains("more files than were observed"), "{it:?}");
+        assert!(
+            it.known[0].contains("more files than were observed"),
+            "{it:?}"
+        );
     }
     let other = of("/tmp/tmp.0123456789");
     assert!(
