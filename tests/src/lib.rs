@@ -14,6 +14,7 @@ pub mod docker;
 pub mod filter;
 pub mod isolated_node;
 pub mod kernel_log;
+pub mod kubernetes;
 pub mod libseccomp;
 pub mod lifecycle;
 pub mod oci;

@@ -12,8 +12,8 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    cgroup, containerd::Containerd, docker::Docker, filter, libseccomp::Libseccomp, oci, programs,
-    servers, tracer,
+    cgroup, containerd::Containerd, docker::Docker, filter, kubernetes, libseccomp::Libseccomp,
+    oci, programs, servers, tracer,
 };
 
 /// Set to `1` where nothing may be missing: a skip is then a failure.
@@ -51,6 +51,8 @@ pub enum Need {
     Definitions,
     /// kubectl, which no distribution has in a version of today: nobody promises it.
     Kubectl,
+    /// A Kubernetes that `cargo xtask kubernetes` built: it takes minutes, so nobody promises it.
+    Kubernetes,
     /// Newer container runtimes than the machine's own, which nobody can promise: they are fetched
     /// from a mirror.
     NewerRuntimes,
@@ -157,6 +159,9 @@ impl Need {
             Self::Kubectl => which("kubectl")
                 .is_none()
                 .then(|| "kubectl: see kubernetes.io, Install Tools".into()),
+            Self::Kubernetes => kubernetes::programs()
+                .err()
+                .map(|_| "Kubernetes: run `cargo xtask kubernetes`".into()),
             Self::SecurityModules => {
                 let modules = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
                 let has = |module| modules.trim().split(',').any(|one| one == module);
@@ -228,7 +233,11 @@ pub fn met(test: &str, needs: &[Need]) -> Result<bool> {
         return Ok(true);
     };
     let is_promised = match need {
-        Need::NewerRuntimes | Need::Baselines | Need::Definitions | Need::Kubectl => false,
+        Need::NewerRuntimes
+        | Need::Baselines
+        | Need::Definitions
+        | Need::Kubectl
+        | Need::Kubernetes => false,
         Need::SecurityModules => env::var_os("TRACER_VM").is_some(),
         _ => true,
     };

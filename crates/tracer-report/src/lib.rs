@@ -16,6 +16,7 @@ mod full_review;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod hostile;
 pub mod html;
+mod learn;
 mod markdown;
 mod phrases;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use apparmor::apparmor;
 pub use diff::{diff_markdown, diff_text};
 pub use explain::{access_explanation, explanation};
 pub use full_review::{full_review, full_review_since};
+pub use learn::learned;
 pub use review::review;
 pub use verdict::record_longer;
 pub use verify::{denials, verification};

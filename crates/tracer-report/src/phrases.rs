@@ -20,6 +20,9 @@ pub(super) const fn how_recorded(kind: &InstanceKind) -> &'static str {
         (Source::Container, false) => {
             "tracer attached to a running container; its start was not recorded."
         }
+        (Source::Log, _) => {
+            "tracer read the denials of a profile from a log; nothing else was recorded."
+        }
         (Source::Cgroup, true) => "tracer recorded a cgroup from its first process on.",
         (Source::Cgroup, false) => {
             "tracer attached to a cgroup with running processes; their start was not recorded."

@@ -15,6 +15,7 @@ mod generate;
 mod help;
 mod host;
 mod input;
+mod learn;
 mod man;
 mod manifest;
 mod merge;
@@ -58,6 +59,7 @@ enum Command {
     Record(record::Args),
     Generate(generate::Args),
     Merge(merge::Args),
+    Learn(learn::Args),
     Verify(verify::Args),
     Diff(diff::Args),
     Explain(explain::Args),
@@ -90,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Record(args) => record::run(args),
         Command::Generate(args) => generate::run(&args),
         Command::Merge(args) => merge::run(&args),
+        Command::Learn(args) => learn::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),

@@ -5,6 +5,7 @@ pub(crate) mod build;
 pub(crate) mod dist;
 pub(crate) mod examples;
 pub(crate) mod fuzz;
+pub(crate) mod kubernetes;
 pub(crate) mod lint;
 pub(crate) mod measure_runtime;
 pub(crate) mod run;
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     Examples(examples::Args),
     /// Feeds the readers of profiles and recordings what nobody would write
     Fuzz(fuzz::Args),
+    /// Builds a Kubernetes for the tests that start a cluster: nine minutes, once
+    Kubernetes,
     /// Checks format, lints, the purity of crates, and licences
     Lint,
     /// Makes one static binary with the kernel object inside, and prints its path
@@ -61,6 +64,7 @@ impl Command {
             Self::Bench(args) => bench::run(workspace, &args)?,
             Self::Examples(args) => examples::run(workspace, &args)?,
             Self::Fuzz(args) => return fuzz::run(workspace, &args),
+            Self::Kubernetes => kubernetes::run(workspace)?,
             Self::Lint => lint::run(workspace)?,
             Self::Dist => dist::run(workspace)?,
         }
