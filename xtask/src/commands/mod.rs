@@ -7,6 +7,7 @@ pub(crate) mod examples;
 pub(crate) mod fuzz;
 pub(crate) mod lint;
 pub(crate) mod measure_runtime;
+pub(crate) mod release;
 pub(crate) mod run;
 pub(crate) mod runtimes;
 pub(crate) mod setup;
@@ -46,6 +47,8 @@ pub(crate) enum Command {
     Lint,
     /// Makes one static binary with the kernel object inside, and prints its path
     Dist,
+    /// Makes the files of a release: archives, packages, images, SBOMs and their checksums
+    Release(release::Args),
 }
 
 impl Command {
@@ -63,6 +66,7 @@ impl Command {
             Self::Fuzz(args) => return fuzz::run(workspace, &args),
             Self::Lint => lint::run(workspace)?,
             Self::Dist => dist::run(workspace)?,
+            Self::Release(args) => release::run(workspace, &args)?,
         }
         Ok(ExitCode::SUCCESS)
     }
