@@ -1,6 +1,8 @@
 //! The flag that helps with an error. The libraries say what is wrong and name no flag: that is
 //! the command line's own.
 
+use std::ffi::OsStr;
+
 use anyhow::Error;
 use tracer_core::{
     formats, patch,
@@ -26,12 +28,21 @@ pub(super) fn flag(error: &Error) -> Option<&'static str> {
 
 fn of_recording(error: &RecordError) -> Option<&'static str> {
     match error {
+        // A whole command line in quotes is one word, and no program is called so.
+        RecordError::NotFound(command) if is_command_line(command) => {
+            Some("give the command and its arguments as separate words: tracer record -- ls -l")
+        }
         RecordError::NoContainer(_) => Some("--wait waits for a container that does not run yet"),
         RecordError::OneNameForSeveral(_) => Some("leave --name out"),
         RecordError::TooManyCgroups => Some("give a larger --max-cgroups"),
         RecordError::Probe(error) => of_kernel(error),
         _ => None,
     }
+}
+
+fn is_command_line(command: &OsStr) -> bool {
+    let words = command.to_string_lossy();
+    words.split_whitespace().nth(1).is_some()
 }
 
 fn of_kernel(error: &ProbeError) -> Option<&'static str> {

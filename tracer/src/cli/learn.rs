@@ -14,14 +14,14 @@ use tracer_core::{
 /// The longest log that is read.
 const MAX_LOG: u64 = 1 << 30;
 
-/// Adds to a recording what a log says that its profile would have denied.
+/// Add to a recording what the log of its profile denied or would have denied.
 ///
-/// Put the profile in force in a mode that only logs: AppArmor with --complain, seccomp with
-/// SCMP_ACT_LOG as its default action. Let the workload do what the recording did not see. Then give
-/// tracer the log: the file of auditd, or what journalctl or dmesg print. No root is needed.
+/// Apply the profile in a mode that only logs: AppArmor with --complain, seccomp with SCMP_ACT_LOG as its
+/// default action. Let the workload do what the recording lacks. Then give tracer the log: the file of
+/// auditd, or the output of journalctl or dmesg. Root is not required.
 ///
-/// What AppArmor denied is left out unless --denied is given. What a seccomp filter stopped is recorded
-/// as blocked, and allowed by `generate --allow-blocked` only.
+/// Accesses that AppArmor denied are left out without --denied. Calls that a seccomp filter blocked are
+/// recorded as blocked; `tracer generate --allow-blocked` allows them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
@@ -31,11 +31,11 @@ const MAX_LOG: u64 = 1 << 30;
     "  tracer generate profiles-out/web",
 ))]
 pub(super) struct Args {
-    /// The recording to add to: a recording.json, or a directory that holds one
+    /// The recording to add to: a recording.json, or its directory
     #[arg(value_name = "RECORDING")]
     recording: PathBuf,
 
-    /// The log, `-` for standard input; several are read one after the other
+    /// The log, `-` for standard input (repeatable)
     #[arg(long, value_name = "FILE", required = true, num_args = 1)]
     from: Vec<PathBuf>,
 
@@ -43,12 +43,12 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     profile: Vec<String>,
 
-    /// A program of the workload's, by its path in the container: seccomp's records name nothing else
+    /// A program of the workload, by its path in the container, which is all that seccomp records name
     /// [default: all programs in the recording]
     #[arg(long, value_name = "PATH")]
     executable: Vec<String>,
 
-    /// Add what AppArmor denied too. It may have been an attack
+    /// Also add accesses that AppArmor denied; they may have been an attack
     #[arg(long)]
     denied: bool,
 
@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         let mut merge = Merge::default();
         merge.add(before);
         merge.add(seen);
-        let merged = merge.finish().context("there is nothing to merge")?;
+        let merged = merge.finish().context("nothing to merge")?;
         output.write(json::to_json(&merged).as_bytes())?;
         if !args.quiet {
             say!(

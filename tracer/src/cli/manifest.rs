@@ -41,9 +41,9 @@ pub(super) fn run(
     } = applied;
     for container in containers {
         let changed = if text == before.text() {
-            "has it already"
+            "already up to date"
         } else {
-            "gets it"
+            "profile added"
         };
         say!("{}: {changed}", plain(&container));
     }

@@ -43,7 +43,7 @@ pub struct Applied {
 #[non_exhaustive]
 pub enum Error {
     /// It cannot be read.
-    #[error("{0}; a template has to be rendered first")]
+    #[error("{0}; render a template first")]
     ParseError(#[from] ParseError),
     /// It has no pod.
     #[error(
@@ -54,7 +54,7 @@ pub enum Error {
         file: String,
     },
     /// Several containers may be meant.
-    #[error("which container of {file} is it? Name one of {}", .known.join(", "))]
+    #[error("{file} has {} containers; choose one of {}", .known.len(), .known.join(", "))]
     Several {
         /// The file.
         file: String,

@@ -124,7 +124,7 @@ impl Selector {
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Container(text) => write!(f, "named {text:?}, or has an id that begins so"),
+            Self::Container(text) => write!(f, "named {text}, or has an id that begins with it"),
             Self::Pod { namespace, name } => {
                 write!(f, "in the pod {:?}", format!("{namespace}/{name}"))
             }

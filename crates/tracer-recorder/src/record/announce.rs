@@ -1,10 +1,10 @@
-//! What a user is told of the containers that are recorded.
+//! What is reported of the containers that are recorded.
 
 use std::collections::HashSet;
 
 use super::ProgressListener;
 use crate::container::Container;
-use tracer_core::recording::Source;
+use tracer_core::recording::{Source, plain_text::plain};
 use tracer_report::words;
 
 /// Most sentences that are remembered. Beyond them one may be told again.
@@ -30,10 +30,12 @@ impl Announcer {
             return;
         };
         let name = brief(container.name.as_deref().unwrap_or(&container.id));
-        listener.began(&format!(
-            "container {name} of {}",
-            brief(&container.workload.to_string())
-        ));
+        let workload = brief(&container.workload.to_string());
+        listener.began(&if workload == name {
+            format!("container {name}")
+        } else {
+            format!("container {name} ({workload})")
+        });
         for warning in &container.warnings {
             self.note(container, &words::warning(warning), listener);
         }
@@ -68,11 +70,7 @@ impl Announcer {
 pub(super) fn brief(text: &str) -> String {
     /// Longer than any name in Kubernetes, and than a sentence around it.
     const MAX: usize = 500;
-    let mut brief: String = text
-        .chars()
-        .take(MAX)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut brief = plain(&text.chars().take(MAX).collect::<String>());
     if text.chars().nth(MAX).is_some() {
         brief.push('…');
     }

@@ -126,7 +126,7 @@ impl Attachment {
             recorder.watch(cgroup, container, listener)?;
         }
         if is_endless(&request) {
-            listener.began("all containers, those that are started later too");
+            listener.began("all containers, including those that start later");
         } else if request.wait && recorder.is_idle() {
             listener.waits();
         }

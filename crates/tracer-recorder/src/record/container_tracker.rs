@@ -232,7 +232,8 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         let unnamed = session.unnamed_cgroups()?;
         if unnamed > 0 {
             listener.note(&format!(
-                "{unnamed} cgroups came faster than their paths could be kept: which containers they were is not known"
+                "{} could not be identified: created faster than tracer could read the paths",
+                tracer_report::words::counted(unnamed, "cgroup", "cgroups")
             ));
         }
         if self.unidentified > 1 {
@@ -313,7 +314,7 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             // Of those that are to come, it cannot be known before that there are several.
             if *first != container.id && !selector.is_exact(container) {
                 listener.note(&format!(
-                    "several containers are {selector}: {} is recorded as well as {}; give more of the id",
+                    "several containers are {selector}: recording {} as well as {}; give more of the id",
                     brief(&container.id),
                     brief(first)
                 ));
@@ -408,14 +409,14 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             self.unidentified += 1;
             if self.unidentified == 1 {
                 listener.note(&format!(
-                    "a container came and went at {}, and nothing tells which one it was: it is not recorded, nor are others like it; --all keeps them under their cgroup's path",
+                    "skipped a short-lived container ({}): could not determine its name. --all records it anyway",
                     path.escape_debug()
                 ));
             }
             return self.discard(instance, session);
         }
         listener.note(&format!(
-            "nothing tells which container was at {}: it is kept under that path",
+            "could not determine the name of the container at {}: recorded under that path",
             path.escape_debug()
         ));
         session.want(instance, None);

@@ -118,10 +118,12 @@ impl<K: Kernel, S: System> Session<K, S> {
     pub(super) fn report_losses(&mut self, listener: &mut dyn ProgressListener) {
         for (number, lost) in std::mem::take(&mut self.new_losses) {
             if let Some(instance) = self.instances.get(number) {
+                let mut losses = instance.losses;
+                let count = *losses.counter_mut(lost);
                 listener.note(&format!(
                     "the recording of {} is incomplete: {}",
                     name(instance),
-                    words::loss(lost)
+                    words::loss(lost, count)
                 ));
             }
         }

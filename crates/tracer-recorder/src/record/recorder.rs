@@ -210,7 +210,7 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
         if let Some(other) = others.filter(|_| !self.told_of_name) {
             self.told_of_name = true;
             listener.note(&format!(
-                "--name {} names one workload, and there are others, as {}: they get names of their own",
+                "--name {} names one workload; others, such as {}, keep their own names",
                 given.escape_debug(),
                 other.workload.to_string().escape_debug()
             ));

@@ -374,7 +374,7 @@ fn others(profile: &AppArmorProfile, omissions: &mut BTreeSet<Omission>) {
     if profile.traces().next().is_some() {
         omissions.insert(Omission::new(
             "what needs a debugger's rights (ptrace)",
-            "it is denied, but for reading what the base abstraction lets be read",
+            "it is denied, except reading what the base abstraction allows",
         ));
     }
     if let Division::Divided(_) = profile.division() {

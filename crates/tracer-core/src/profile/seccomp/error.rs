@@ -7,7 +7,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum Error {
     /// The list of recordings is empty.
-    #[error("there is no recording to make a profile from")]
+    #[error("no recording to make a profile from")]
     NoRecording,
     /// Neither the machine nor any call tells the ABI.
     #[error(
