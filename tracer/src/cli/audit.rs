@@ -11,6 +11,7 @@ use anyhow::Context as _;
 
 use super::{
     Exit, Failure,
+    apparmor_includes::AppArmorIncludes,
     host::{self, CapabilityEntry, arch},
     input,
     stderr::{plain, say},
@@ -57,6 +58,10 @@ pub(super) struct Args {
     /// Where localhostProfile of a manifest is looked for
     #[arg(long, default_value = "/var/lib/kubelet/seccomp", value_name = "DIR")]
     profile_root: PathBuf,
+
+    /// Where the files are that AppArmor profiles include
+    #[arg(long, default_value = "/etc/apparmor.d", value_name = "DIR")]
+    apparmor_root: PathBuf,
 
     /// Capabilities of the container, with commas between them; they choose entries of Docker's form.
     /// Docker's own by default; `none` for none, `all` for all. Those of a manifest count for the profiles it names
@@ -162,6 +167,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let recordings = args.recording.iter().map(|path| input::recording(path));
     let recordings: Vec<Recording> = recordings.collect::<Result<_, _>>()?;
     let lookup = |name: &str| lookup(&args.profile_root, name);
+    let includes = AppArmorIncludes::new(&args.apparmor_root);
     let mut context = Context {
         native: args
             .arch
@@ -175,6 +181,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         no_new_privileges: None,
         baseline: None,
         lookup: &lookup,
+        includes: &|name| includes.find(name),
     };
     let baseline = args
         .baseline

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each of which parses, calls and prints.
 
+mod apparmor_includes;
 mod apparmor_parser;
 mod attach;
 mod audit;

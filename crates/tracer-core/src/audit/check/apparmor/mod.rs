@@ -1,187 +1,200 @@
-//! AppArmor text.
+//! AppArmor text: the profiles are resolved ([`apparmor_policy`](super::super::apparmor_policy)), and a file for each
+//! kind of question asks them.
+
+mod dangers;
+mod denials;
+mod files;
+mod kernel;
+mod leaving;
+mod recordings;
 
 use super::{
-    super::{Findings, Severity, rules},
+    super::{
+        Context, Findings, Severity,
+        apparmor_policy::{
+            Budget, Glob, Policy, Problem, ProblemKind, Profile, Rule, Search, find,
+        },
+        finding::Added,
+        rules,
+    },
     legacy,
 };
-use crate::parse::{
-    AppArmor, Form,
-    apparmor::{Rule, Statement, is_known},
-};
+use crate::parse::{AppArmor, Form, apparmor::Statement};
+use dangers::Danger;
 
-pub(in super::super) fn check(read: &AppArmor, out: &mut Findings<'_>) {
-    let rules: Vec<_> = read.statements.iter().map(Rule::from_statement).collect();
+pub(in super::super) fn check(read: &AppArmor, context: &Context<'_>, out: &mut Findings<'_>) {
     heads(read, out);
     if let Some(object) = &read.object {
         legacy::old_resource(object, out);
     }
-    not_understood(read, out);
-    for rule in &rules {
-        blanket(rule, out);
-        unconfined_exec(rule, out);
-        proc_and_sys(rule, out);
+    let policy = Policy::new(read, context.includes);
+    undefined(&policy.problems, out);
+    for problem in &policy.problems {
+        report_problem(problem, out);
     }
-    let allowed = || rules.iter().filter(|rule| !rule.denies);
-    for rule in allowed().filter(|rule| rule.writes()) {
-        let same = |other: &&Rule<'_>| {
-            other.executes()
-                && other.statement.profile == rule.statement.profile
-                && (rule.covers(other) || other.covers(rule))
-        };
-        if let Some(other) = allowed().find(same) {
-            // The narrower of the two.
-            let narrow = if rule.covers(other) { other } else { rule };
-            let path = narrow.path.unwrap_or_default();
-            out.add(
-                &rules::APPARMOR_WRITE_EXEC,
-                rule.statement.span.clone(),
-                format!("{path} can be written and executed"),
-            );
-        }
+    let mut asked = Asked {
+        policy: &policy,
+        dangers: &files::compiled(),
+        budget: &mut Budget::new(),
+        out,
+        unknown: false,
+    };
+    for profile in &policy.profiles {
+        flags(profile, &mut asked);
+        files::check(profile, &mut asked);
+        leaving::check(profile, &mut asked);
+        let as_default = files::is_as_default(profile, &mut asked);
+        kernel::check(profile, as_default, &mut asked);
+        denials::check(profile, &mut asked);
     }
-    for deny in rules.iter().filter(|rule| rule.denies) {
-        let same = |other: &&Rule<'_>| {
-            other.statement.profile == deny.statement.profile && deny.takes_back(other)
-        };
-        if let Some(other) = allowed().find(same) {
-            out.add(
-                &rules::APPARMOR_DENY_OVERLAP,
-                deny.statement.span.clone(),
-                format!("this takes back `{}`", other.statement.words.join(" ")),
-            );
-        }
-    }
-}
-
-fn not_understood(read: &AppArmor, out: &mut Findings<'_>) {
-    for statement in read.statements.iter().filter(|it| !is_known(it)) {
-        let text = statement.words.join(" ");
-        let message = format!("`{text}` was not understood, and not audited");
+    recordings::check(context, &mut asked);
+    if asked.unknown || asked.budget.is_spent() {
+        let span = policy.profiles.first().map(|it| it.span.clone());
         out.add(
             &rules::APPARMOR_NOT_UNDERSTOOD,
-            statement.span.clone(),
-            message,
+            span.unwrap_or_default(),
+            "the patterns of the paths are too complex: not all rules were compared",
         );
     }
 }
 
+/// What questions are asked of, and where the answers go.
+struct Asked<'a, 'input> {
+    policy: &'a Policy,
+    dangers: &'a [(&'static Danger, Vec<Glob>)],
+    budget: &'a mut Budget,
+    out: &'a mut Findings<'input>,
+    /// Whether a question took too long.
+    unknown: bool,
+}
+
+impl Asked<'_, '_> {
+    /// What takes back a permission that rules of a profile give.
+    fn blockers<'p>(
+        &mut self,
+        profile: &'p Profile,
+        rules: &[&Rule],
+        letter: char,
+    ) -> Vec<&'p Glob> {
+        match self.budget.spend(profile.blocking_count()) {
+            Some(()) => profile.blockers(rules, letter),
+            None => Vec::new(),
+        }
+    }
+
+    /// Whether no more questions are answered.
+    fn is_spent(&self) -> bool {
+        self.budget.is_spent()
+    }
+
+    fn search(&mut self, all: &[&[Glob]], none: &[&Glob]) -> Search {
+        let found = find(all, none, self.budget);
+        self.unknown |= found == Search::Unknown;
+        found
+    }
+
+    /// Whether a profile is the one with a number.
+    fn is_at(&self, at: usize, profile: &Profile) -> bool {
+        let it = self.policy.profiles.get(at);
+        it.is_some_and(|it| it.name == profile.name)
+    }
+
+    /// Adds a finding about a rule; of an included file's, with the file's name.
+    fn add(&mut self, id: &'static rules::Rule, rule: &Rule, message: String) -> Added<'_> {
+        let message = message + &origin(rule);
+        self.out.add(id, rule.span.clone(), message)
+    }
+}
+
+/// The included file that a rule is of.
+fn origin(rule: &Rule) -> String {
+    let from = rule.from.as_ref();
+    from.map(|from| format!(" (in {from})")).unwrap_or_default()
+}
+
+fn report_problem(problem: &Problem, out: &mut Findings<'_>) {
+    let from = problem.from.as_ref();
+    let place = from.map(|from| format!(" (in {from})")).unwrap_or_default();
+    let (rule, message) = match &problem.what {
+        ProblemKind::NotUnderstood { rule, why } => (
+            &rules::APPARMOR_NOT_UNDERSTOOD,
+            format!("`{rule}` was not understood, and not audited: {why}"),
+        ),
+        ProblemKind::Undefined { .. } => return,
+        ProblemKind::NotIncluded { name, why } => (
+            &rules::APPARMOR_NOT_INCLUDED,
+            format!("{name} was not read, and its rules not audited: {why}"),
+        ),
+    };
+    out.add(rule, problem.span.clone(), message + &place);
+}
+
+/// Variables without a value: most often one include is missing for all of them.
+fn undefined(problems: &[Problem], out: &mut Findings<'_>) {
+    let of = |problem: &Problem| match &problem.what {
+        ProblemKind::Undefined { rule, why } => Some(format!("in `{rule}`, {why}")),
+        ProblemKind::NotUnderstood { .. } | ProblemKind::NotIncluded { .. } => None,
+    };
+    let mut all = problems
+        .iter()
+        .filter_map(|problem| Some((problem, of(problem)?)));
+    if let Some((first, message)) = all.next() {
+        let more: Vec<String> = all.map(|(_, message)| message).take(20).collect();
+        out.add(
+            &rules::APPARMOR_UNDEFINED_VARIABLE,
+            first.span.clone(),
+            message,
+        )
+        .evidence(more);
+    }
+}
+
+/// What the text as a whole lacks.
 fn heads(read: &AppArmor, out: &mut Findings<'_>) {
-    let heads: Vec<_> = read.statements.iter().filter(|it| it.is_head).collect();
     let is_abi = |it: &Statement| it.words.first().is_some_and(|word| word == "abi");
     // The operator writes the text of an object.
     let has_abi = read.form != Form::AppArmor || read.statements.iter().any(is_abi);
-    if let Some(first) = heads.first().filter(|_| !has_abi) {
+    // A hat in a file of its own is included where the abi is given.
+    let is_hat = |it: &Statement| {
+        let first = it.words.first().map_or("", String::as_str);
+        first.starts_with('^') || first == "hat"
+    };
+    let mut heads = read.statements.iter().filter(|it| it.is_head);
+    let first = heads.find(|it| it.outer != 0 || !is_hat(it));
+    if let Some(first) = first.filter(|_| !has_abi) {
         out.add(
             &rules::APPARMOR_NO_ABI,
             first.span.clone(),
             "no abi is given",
         );
     }
-    for head in heads {
-        let flags = head.words.join(" ");
-        let is_flag = |flag: &str| {
-            flags.split_once("flags=(").is_some_and(|(_, rest)| {
-                let rest = rest.split(')').next().unwrap_or_default();
-                rest.split([',', ' ']).any(|it| it == flag)
-            })
-        };
-        if is_flag("complain") {
-            out.add(
-                &rules::APPARMOR_COMPLAIN,
-                head.span.clone(),
-                "flags has complain",
-            );
-        }
-        if is_flag("unconfined") {
-            out.add(
-                &rules::APPARMOR_COMPLAIN,
-                head.span.clone(),
-                "flags has unconfined",
-            )
+}
+
+/// Modes in which a profile confines nothing.
+fn flags(profile: &Profile, asked: &mut Asked<'_, '_>) {
+    let span = || profile.span.clone();
+    if profile.has_flag("complain") {
+        asked
+            .out
+            .add(&rules::APPARMOR_COMPLAIN, span(), "flags has complain");
+    }
+    if profile.has_flag("unconfined") {
+        asked
+            .out
+            .add(&rules::APPARMOR_COMPLAIN, span(), "flags has unconfined")
             .severity(Severity::High)
-            .fix("take unconfined out of flags");
+            .fix("Take unconfined out of flags.");
+    }
+    for flag in ["default_allow", "allow_all"] {
+        if profile.has_flag(flag) {
+            asked
+                .out
+                .add(
+                    &rules::APPARMOR_ALLOWS_EVERYTHING,
+                    span(),
+                    format!("flags has {flag}: what no rule denies is allowed"),
+                )
+                .fix(format!("Take {flag} out of flags, and allow what is used."));
         }
     }
-}
-
-fn blanket(rule: &Rule<'_>, out: &mut Findings<'_>) {
-    let [word] = rule.words else {
-        // `/** rwlkmix` says as much as `file,`.
-        let all = matches!(rule.path, Some("/**" | "/{,**}" | "**"));
-        if all && !rule.denies && rule.writes() && !rule.statement.is_head {
-            let text = rule.statement.words.join(" ");
-            let message = format!("`{text}` lets every file be written");
-            out.add(
-                &rules::APPARMOR_ALLOWS_EVERYTHING,
-                rule.statement.span.clone(),
-                message,
-            );
-        }
-        return;
-    };
-    if rule.denies || rule.statement.is_head {
-        return;
-    }
-    let (what, severity) = match word.as_str() {
-        "all" => ("everything", Severity::High),
-        "file" => ("every access to every file", Severity::High),
-        "capability" => ("every capability", Severity::High),
-        "network" => ("every socket", Severity::Medium),
-        "mount" => ("every mount", Severity::High),
-        "ptrace" => ("reading and controlling every process", Severity::Medium),
-        _ => return,
-    };
-    out.add(
-        &rules::APPARMOR_ALLOWS_EVERYTHING,
-        rule.statement.span.clone(),
-        format!("`{word},` allows {what}"),
-    )
-    .severity(severity);
-}
-
-fn unconfined_exec(rule: &Rule<'_>, out: &mut Findings<'_>) {
-    if rule.denies || !rule.executes() || !rule.permissions.contains(['u', 'U']) {
-        return;
-    }
-    let path = rule.path.unwrap_or_default();
-    let is_fallback = rule.permissions.contains(['p', 'P', 'c', 'C']);
-    let message = if is_fallback {
-        format!("{path} runs unconfined when it has no profile")
-    } else {
-        format!("{path} runs unconfined")
-    };
-    out.add(
-        &rules::APPARMOR_UNCONFINED_EXEC,
-        rule.statement.span.clone(),
-        message,
-    )
-    .severity(if is_fallback {
-        Severity::Medium
-    } else {
-        Severity::High
-    });
-}
-
-fn proc_and_sys(rule: &Rule<'_>, out: &mut Findings<'_>) {
-    let path = rule.path.unwrap_or_default();
-    let is_there = ["/proc/", "/sys/", "@{PROC}/", "@{sys}/"]
-        .iter()
-        .find_map(|root| path.strip_prefix(root));
-    let Some(below) = is_there.filter(|_| !rule.denies && rule.writes()) else {
-        return;
-    };
-    // What a process writes of itself.
-    let is_own = ["@{pid}/", "self/", "thread-self/", "@{pids}/"]
-        .iter()
-        .any(|own| below.starts_with(own));
-    out.add(
-        &rules::APPARMOR_PROC_SYS,
-        rule.statement.span.clone(),
-        format!("{path} can be written"),
-    )
-    .severity(if is_own {
-        Severity::Low
-    } else {
-        Severity::High
-    });
 }
