@@ -276,6 +276,10 @@ rules! {
         "The profile that a container names was not found.",
         "kubelet looks for localhostProfile below its seccomp folder on the node, and a container whose profile is not there does not start.",
         "Put it on each node, or tell where it is here with --profile-root.";
+    REFUSED_OBJECT = "refused-object", Context, Critical,
+        "The API server refuses the object.",
+        "A profile's type is RuntimeDefault, Localhost or Unconfined, spelt so. localhostProfile is for Localhost alone; of seccomp it is a path below kubelet's directory, without `..`. AppArmor's annotation has to say what the field says, and to name a container of the pod. What breaks one of these is not stored, so no pod starts.",
+        "Write the value that the message names.";
     PRIVILEGE_ESCALATION_ALLOWED = "privilege-escalation-allowed", Context, Medium,
         "A container with a profile may gain privileges.",
         "Without allowPrivilegeEscalation: false (no_new_privs) the runtime loads the filter before it drops privileges, so the profile has to allow more for its sake, and set-uid programs work.",
