@@ -158,6 +158,24 @@ fn rules_that_are_not_understood_are_reported() {
     assert_eq!(apparmor(good), []);
 }
 
+#[test]
+fn profiles_of_other_sandboxes_are_named() {
+    for (text, expected) in [
+        ("# web\ncaps.drop all\nseccomp\n", "one of firejail"),
+        (
+            "include x.local\nnoblacklist ${HOME}/.x\n",
+            "one of firejail",
+        ),
+        ("read: 1\nioctl: arg1 == 0x5401\n", "a policy of minijail"),
+        (
+            "@include /a\nopenat: return 1\nmmap: { arg2 in 1, allow }\n",
+            "a policy of minijail",
+        ),
+    ] {
+        assert!(error(text).contains(expected), "{text}: {}", error(text));
+    }
+}
+
 /// Each of these took time that grew with the square of its length, in some version.
 #[test]
 fn long_statements_take_linear_time() {
