@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::Range, rc::Rc};
 
 use super::{
-    Included, Includes, Policy, Problem, ProblemKind, Profile,
+    Included, Includes, Policy, Problem, ProblemKind, Profile, flags,
     includes::known,
     rule::{self, Qualifiers, Rule, Scope},
     variables::Variables,
@@ -15,34 +15,6 @@ const MAX_RULES: usize = 50_000;
 
 /// How deep files may include files.
 const MAX_DEPTH: usize = 16;
-
-/// What a profile's flags may be (parser/profile.h and apparmor.d(5) of 4.1); with a value, what stands before `=`.
-const FLAGS: [&str; 24] = [
-    "enforce",
-    "complain",
-    "kill",
-    "unconfined",
-    "prompt",
-    "default_allow",
-    "audit",
-    "hat",
-    "debug",
-    "mediate_deleted",
-    "delegate_deleted",
-    "attach_disconnected",
-    "no_attach_disconnected",
-    "attach_disconnected.path",
-    "attach_disconnected.ipc",
-    "chroot_relative",
-    "namespace_relative",
-    "chroot_attach",
-    "chroot_no_attach",
-    "kill.signal",
-    "error",
-    "interruptible",
-    "allow_all",
-    "no_new_privs",
-];
 
 pub(super) fn policy(read: &AppArmor, includes: Includes<'_>) -> Policy {
     let mut builder = Builder {
@@ -239,12 +211,8 @@ impl Builder<'_> {
             Some(outer) if !outer.is_part => format!("{}//{own}", outer.name),
             _ => own.to_owned(),
         };
-        let flags = flags(&head.words.join(" "));
-        let is_known = |flag: &&String| {
-            let name = flag.split('=').next().unwrap_or_default();
-            FLAGS.contains(&name)
-        };
-        for flag in flags.iter().filter(|flag| !is_known(flag)) {
+        let flags = flags::of_head(&head.words.join(" "));
+        for flag in flags.iter().filter(|flag| !flags::is_known(flag)) {
             self.problems
                 .push(place.problem(ProblemKind::NotUnderstood {
                     rule: head.words.join(" "),
@@ -485,17 +453,4 @@ fn qualifiers(words: &[String], around: Qualifiers) -> (Qualifiers, &[String]) {
         rest = others;
     }
     (all, rest)
-}
-
-/// The flags of a head: in the last brackets, unless they are of xattrs.
-fn flags(head: &str) -> Vec<String> {
-    let inner = match head.split_once("flags") {
-        Some((_, rest)) if rest.trim_start().starts_with(['=', '(']) => rest.split_once('('),
-        _ if head.contains("xattrs") => None,
-        _ => head.split_once(" ("),
-    };
-    let inner = inner.and_then(|(_, rest)| rest.split(')').next());
-    let flags = inner.unwrap_or_default().split([',', ' ']);
-    let flags = flags.filter(|flag| !flag.is_empty());
-    flags.map(str::to_owned).collect()
 }

@@ -4,6 +4,7 @@
 //! What could not be resolved is a [`Problem`] with its place; nothing is left out in silence.
 
 mod build;
+mod flags;
 mod glob;
 mod includes;
 mod parts;

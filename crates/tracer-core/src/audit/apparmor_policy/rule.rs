@@ -125,6 +125,12 @@ impl Permissions {
                 mode.keeps_environment |= "pcu".contains(letter);
             }
         }
+        // The parser adds it (parser/parser_regex.c, `process_dfa_entry`: "ix implies m").
+        permissions.map |= permissions.execute.is_some() && mode.inherits;
+        // `x` may come before the letters of its mode.
+        if permissions.execute.is_some() {
+            permissions.execute = Some(mode);
+        }
         match permissions.execute {
             None if !is_bare => Err(format!("{letters} has no x")),
             Some(_) if is_bare && !denies => {
