@@ -53,7 +53,7 @@ const JUSTIFIED: [(&str, &[&str], &str); 36] = [
     ),
     (
         "usr.bin.evince",
-        &[EVERYTHING, WRITE_EXEC],
+        &[EVERYTHING, WRITE_EXEC, HOST_FILES],
         "includes ubuntu-helpers; saves documents anywhere, and executes helpers in directories of programs",
     ),
     ("usr.bin.pidgin", &[EVERYTHING], "includes ubuntu-helpers"),
@@ -70,12 +70,12 @@ const JUSTIFIED: [(&str, &[&str], &str); 36] = [
     ),
     (
         "usr.bin.tcpdump",
-        &[WRITE_EXEC],
+        &[WRITE_EXEC, HOST_FILES],
         "writes captures anywhere, and executes compressors by pattern",
     ),
     (
         "usr.bin.wireshark",
-        &[WRITE_EXEC],
+        &[WRITE_EXEC, HOST_FILES],
         "writes captures anywhere, and executes helpers by pattern",
     ),
     (
@@ -266,7 +266,6 @@ fn every_shipped_profile_is_understood() -> Outcome {
             }
         }
     }
-    ensure!(unjustified.is_empty(), "{unjustified:#?}");
     println!(
         "{} files, {profiles} profiles, {rules} rules with included ones, {longest:?} for the longest",
         all.len()
@@ -274,6 +273,7 @@ fn every_shipped_profile_is_understood() -> Outcome {
     for ((severity, id), count) in &counts {
         println!("{severity} {id}: {count}");
     }
+    ensure!(unjustified.is_empty(), "{unjustified:#?}");
     ensure!(profiles > 0, "{ROOT} has no profile");
     Ok(())
 }

@@ -149,8 +149,9 @@ fn allows(filter: &Enforced, steps: &[Step], values: &BTreeSet<u64>) -> Result<b
 /// Checks each way that a finding names; how many there are.
 fn check(text: &str) -> Result<Option<u32>> {
     let oci: OciSeccomp = serde_json::from_str(text)?;
+    let library = Libseccomp::open()?;
     // Entries that contradict each other, which the library refuses.
-    let Ok(filter) = Enforced::new(Libseccomp::open()?, &oci, OciRuntime::Runc) else {
+    let Ok(filter) = Enforced::new(library, &oci, OciRuntime::Runc) else {
         return Ok(None);
     };
     let mut claims = 0;
@@ -169,7 +170,9 @@ fn check(text: &str) -> Result<Option<u32>> {
         let values = values(end, &oci);
         // Several ways are made of the same calls, with other arguments.
         let mut open: BTreeMap<String, bool> = BTreeMap::new();
-        for way in end.ways().filter(|way| way.exists(Abi::X86_64)) {
+        // The audit is for the newest library; a rule for a call that this one does not know is not in its filter.
+        let is_known = |way: &bypass::Way| way.calls.iter().all(|call| library.knows(call.name));
+        for way in end.ways().filter(is_known) {
             let words = way.words();
             let is_named = match way.calls {
                 [_] => named.split(", ").any(|it| it == words),
@@ -182,7 +185,8 @@ fn check(text: &str) -> Result<Option<u32>> {
         let closed = open.iter().find(|(_, is_open)| !**is_open);
         ensure!(closed.is_none(), "{closed:?}: {}: {text}", finding.message);
         let count = u32::try_from(open.len())?;
-        ensure!(count > 0, "{}: no way is known", finding.message);
+        let is_new = end.ways().any(|way| !is_known(&way));
+        ensure!(count > 0 || is_new, "{}: no way is known", finding.message);
         claims += count;
     }
     Ok(Some(claims))

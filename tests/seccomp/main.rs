@@ -7,6 +7,7 @@
 //! | [`bypass`] | what an audit calls a gap is one: the bypass is performed, and fails once it is mended |
 //! | [`claims`] | each way around a denial that an audit names is open in libseccomp's filter |
 //! | [`fixes`] | what an audit proposes is applied, and programs still run |
+//! | [`learn`] | what a filter logs is learned, and the next profile allows it |
 //! | [`baselines`] | the engines' own profiles are read, and mean what libseccomp makes of them |
 
 mod audit_findings;
@@ -16,4 +17,5 @@ mod claims;
 mod differential;
 mod enforcer;
 mod fixes;
+mod learn;
 mod profiles;

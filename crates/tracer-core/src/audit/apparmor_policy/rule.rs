@@ -263,7 +263,7 @@ impl Scope<'_> {
         Ok(What::Other(parts))
     }
 
-    fn expanded(&self, text: &str) -> Result<Vec<String>, String> {
+    fn expanded(&self, text: &str) -> Result<String, String> {
         self.variables.expand(text, self.profile).map_err(why)
     }
 
@@ -275,7 +275,7 @@ impl Scope<'_> {
 
     /// The labels that a text stands for.
     pub(super) fn labels(&self, text: &str) -> Result<Vec<Glob>, String> {
-        globs(&self.expanded(text)?)
+        globs(&[self.expanded(text)?])
     }
 }
 

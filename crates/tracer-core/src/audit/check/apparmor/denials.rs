@@ -59,7 +59,7 @@ fn overlaps(profile: &Profile, asked: &mut Asked<'_, '_>) {
             asked.add(
                 &rules::APPARMOR_DENY_OVERLAP,
                 deny,
-                format!("this takes back `{}`", other.text),
+                format!("this revokes `{}`", other.text),
             );
         }
     }
@@ -294,7 +294,7 @@ fn for_owners(rule: &Rule, asked: &mut Asked<'_, '_>) {
                 rule,
                 "only the file's owner is denied; root, who does not own it, is not".to_owned(),
             )
-            .fix("Take owner out of the deny rule.");
+            .fix("Remove owner from the deny rule.");
     }
 }
 

@@ -183,7 +183,7 @@ fn flags(profile: &Profile, asked: &mut Asked<'_, '_>) {
             .out
             .add(&rules::APPARMOR_COMPLAIN, span(), "flags has unconfined")
             .severity(Severity::High)
-            .fix("Take unconfined out of flags.");
+            .fix("Remove unconfined from flags.");
     }
     for flag in ["default_allow", "allow_all"] {
         if profile.has_flag(flag) {
@@ -194,7 +194,7 @@ fn flags(profile: &Profile, asked: &mut Asked<'_, '_>) {
                     span(),
                     format!("flags has {flag}: what no rule denies is allowed"),
                 )
-                .fix(format!("Take {flag} out of flags, and allow what is used."));
+                .fix(format!("Remove {flag} from flags, and allow what is used."));
         }
     }
 }
