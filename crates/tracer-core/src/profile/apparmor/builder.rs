@@ -7,6 +7,7 @@ use super::{
     children::{self, Division},
     excluded::{self, Excluded},
     files::{Gathered, Use},
+    generalise::Given,
     ipc, links,
     model::{AppArmorProfile, Lost, Options},
     mounts, network,
@@ -57,6 +58,7 @@ impl AppArmorProfile {
             pairs: BTreeMap::new(),
             runs: BTreeSet::new(),
             base: 0,
+            given: Given::default(),
             profile: Self {
                 name: options.name.clone().unwrap_or_else(|| workload.clone()),
                 workload,
@@ -102,6 +104,8 @@ struct Builder {
     runs: BTreeSet<u32>,
     /// What to add to a recording's numbers of instances.
     base: u32,
+    /// What explains names.
+    given: Given,
     profile: AppArmorProfile,
 }
 
@@ -114,12 +118,34 @@ impl Builder {
             .filter(|who| self.exec.counts(who.phase))
             .map(|who| who.executable.clone())
             .collect();
+        for argument in recording.commands().flatten() {
+            self.given.argument(argument.as_bytes());
+        }
+        for executable in &ran {
+            if let Executable::Path(path) = executable {
+                self.given.program(path);
+            }
+        }
         for seen in &recording.files {
             self.file(seen, &ran);
         }
+        // Of these the kernel told by which path it executed them; the name that was asked for may lead
+        // through links, and the kernel never asks about that.
+        let told: BTreeSet<_> = recording
+            .files
+            .iter()
+            .filter(|seen| {
+                let access = seen.what.access;
+                matches!(access, FileAccess::Execute | FileAccess::MapExecutable)
+            })
+            .flat_map(|seen| &seen.evidence)
+            .filter(|who| startup::is_in_exec(who))
+            .map(|who| &who.executable)
+            .collect();
         for executable in &ran {
             if let Executable::Path(path) = executable
                 && startup::is_lasting(path)
+                && !told.contains(executable)
             {
                 self.gathered.ran(path, executable);
             }
@@ -350,7 +376,10 @@ impl Builder {
     }
 
     fn finish(mut self) -> AppArmorProfile {
-        let general = self.gathered.generalise(&self.runs, self.profile.policy);
+        let given = std::mem::take(&mut self.given);
+        let general = self
+            .gathered
+            .generalise(&self.runs, self.profile.policy, given);
         // A file that one user opened may be used by another after the change: the kernel asks again, and
         // then as whom the task runs (an nginx worker that writes the log that its master opened; seen
         // on 6.1).

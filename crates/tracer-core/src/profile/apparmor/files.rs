@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    generalise::{self, GeneralisedPath, PathInfo, Policy, Reason},
+    covered,
+    generalise::{self, GeneralisedPath, Given, PathInfo, Policy, Reason},
     pattern::Pattern,
     permissions::Permissions,
 };
-use crate::recording::{Executable, FileAccess, FilePath, FileUse};
+use crate::recording::{Executable, FileAccess, FilePath, FileUse, Provenance};
 
 /// What a rule allows, why, and what is behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,10 @@ impl Use {
 }
 
 /// What programs needed, and what those of one more needed.
-fn join(by: &mut BTreeMap<Executable, Use>, others: impl IntoIterator<Item = (Executable, Use)>) {
+pub(super) fn join(
+    by: &mut BTreeMap<Executable, Use>,
+    others: impl IntoIterator<Item = (Executable, Use)>,
+) {
     for (executable, its) in others {
         by.entry(executable).or_default().and(its);
     }
@@ -101,13 +105,18 @@ impl Gathered {
         }
         uses.facts.permissions |= needed;
         uses.facts.runs.extend(runs);
+        // Older recordings do not say of an open with `O_CREAT` whether the file was there.
         uses.facts.made |= matches!(
             file.access,
             FileAccess::Create
                 | FileAccess::MakeDirectory
                 | FileAccess::Symlink
+                | FileAccess::Link
                 | FileAccess::RenameTo
-        );
+        ) && file.provenance != Some(Provenance::Given);
+        uses.facts.told |= file.provenance.is_some();
+        uses.facts.exclusive |= file.provenance == Some(Provenance::MadeExclusively);
+        uses.facts.unnamed |= file.provenance == Some(Provenance::Unnamed);
         uses.facts.gone |= matches!(
             file.access,
             FileAccess::Remove | FileAccess::RemoveDirectory | FileAccess::RenameFrom
@@ -154,12 +163,13 @@ impl Gathered {
         &self,
         runs: &BTreeSet<u32>,
         policy: Policy,
+        given: Given,
     ) -> BTreeMap<FilePath, GeneralisedPath> {
         let facts = self
             .paths
             .iter()
             .map(|(path, uses)| (path.clone(), uses.facts.clone()));
-        generalise::generalise(&facts.collect(), runs, policy)
+        generalise::generalise(&facts.collect(), runs, policy, given)
     }
 
     /// Takes back that more files of a directory were written than are listed where one of the listed is
@@ -231,7 +241,7 @@ impl Gathered {
             rule.owner = all.without(others).without(Permissions::LINK);
             rule.permissions = all.without(rule.owner);
         }
-        fold(rules)
+        covered::fold(rules)
     }
 }
 
@@ -259,30 +269,4 @@ fn belongs_to_its_user(path: &FilePath, made: bool) -> bool {
     let below = |place: &&[u8]| bytes.len() > place.len() && bytes.starts_with(place);
     let process = bytes.strip_prefix(b"/proc/").and_then(<[u8]>::first);
     made || PLACES.iter().any(below) || process.is_some_and(u8::is_ascii_digit)
-}
-
-/// Leaves out paths that a glob allows already, and tells them behind it.
-fn fold(rules: BTreeMap<Pattern, FileRule>) -> BTreeMap<Pattern, FileRule> {
-    let (mut globs, literals): (BTreeMap<_, _>, BTreeMap<_, _>) = rules
-        .into_iter()
-        .partition(|(pattern, _)| pattern.is_glob());
-    let mut kept = BTreeMap::new();
-    for (pattern, rule) in literals {
-        let needed = (rule.permissions | rule.owner).without(Permissions::LINK);
-        let covered = globs.iter_mut().find(|(glob, over)| {
-            over.permissions.contains(needed) && rule.paths.keys().all(|path| glob.matches(path))
-        });
-        match covered {
-            Some((_, over)) => {
-                over.paths.extend(rule.paths);
-                over.executables.extend(rule.executables);
-                join(&mut over.by, rule.by);
-            }
-            None => {
-                kept.insert(pattern, rule);
-            }
-        }
-    }
-    globs.extend(kept);
-    globs
 }
