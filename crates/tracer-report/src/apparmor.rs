@@ -14,7 +14,7 @@ use super::{
     rules::{executables, list, or_dash},
 };
 use tracer_core::profile::{
-    apparmor::{AppArmorProfile, Division, Pattern, Permissions, Policy, RUNTIMES},
+    apparmor::{AppArmorProfile, Division, Pattern, Permissions, Policy, RUNTIMES, Reason},
     capabilities::Capabilities,
 };
 use tracer_core::recording::ObservationKind;
@@ -198,6 +198,8 @@ fn globs(doc: &mut Document, profile: &AppArmorProfile) {
         // A review is the same when the same was done again, so names of one run are not in it.
         let paths = if rule.reasons.iter().any(|reason| reason.is_of_one_run()) {
             "others in each run: see recording.json".to_owned()
+        } else if rule.reasons.contains(&Reason::Imports) {
+            format!("{} files: see recording.json", rule.paths.len())
         } else {
             or_dash(list(rule.paths.keys().map(|path| whole(&path.to_string()))))
         };

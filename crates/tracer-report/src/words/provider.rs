@@ -37,6 +37,9 @@ pub fn blind_spot(blind_spot: &BlindSpot) -> String {
         BlindSpot::PathRace => {
             "exactly which file a path named when another thread changed the path, or a directory of it, meanwhile"
         }
+        BlindSpot::SharedHugePages => {
+            "memory of huge pages (MAP_HUGETLB), for which AppArmor asks to read and write `/`"
+        }
         BlindSpot::Socketcall => "calls by i386's socketcall",
         BlindSpot::PivotRoot => "pivot_root",
         BlindSpot::NewMountInterface => "move_mount and the other calls of the newer interface",

@@ -126,8 +126,11 @@ impl Builder {
                 self.given.program(path);
             }
         }
+        let mut providers = recording.providers.iter();
+        let tells_owner =
+            !providers.any(|it| it.kind == ObservationKind::Files && it.provider.is_syscall_exit());
         for seen in &recording.files {
-            self.file(seen, &ran);
+            self.file(seen, &ran, tells_owner);
         }
         // Of these the kernel told by which path it executed them; the name that was asked for may lead
         // through links, and the kernel never asks about that.
@@ -198,7 +201,12 @@ impl Builder {
         self.profile.lost.insert(Lost { what, reason });
     }
 
-    fn file(&mut self, seen: &ObservedAccess<FileUse>, ran: &BTreeSet<Executable>) {
+    fn file(
+        &mut self,
+        seen: &ObservedAccess<FileUse>,
+        ran: &BTreeSet<Executable>,
+        tells_owner: bool,
+    ) {
         let file = &seen.what;
         let counting: Vec<_> = seen
             .evidence
@@ -266,7 +274,8 @@ impl Builder {
             }
         }
         self.runs.extend(runs.iter().copied());
-        self.gathered.add(file, needed, runs.into_iter(), by);
+        self.gathered
+            .add(file, needed, tells_owner, runs.into_iter(), by);
     }
 
     fn capability(&mut self, recording: &Recording, seen: &ObservedAccess<CapabilityUse>) {

@@ -75,6 +75,9 @@ struct Uses {
     owned: Permissions,
     /// What others needed.
     foreign: Permissions,
+    /// What was needed by whoever it was: the ends of system calls do not tell of a file that is named
+    /// and not opened.
+    by_anyone: Permissions,
     executables: BTreeSet<Executable>,
     by: BTreeMap<Executable, Use>,
     /// What was done with files of this directory that are not listed.
@@ -88,11 +91,13 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Adds a use, by these runs.
+    /// Adds a use, by these runs. `tells_owner`: whether what recorded sees whose file it is that is
+    /// named and not opened.
     pub(super) fn add(
         &mut self,
         file: &FileUse,
         needed: Permissions,
+        tells_owner: bool,
         runs: impl Iterator<Item = u32>,
         by: BTreeMap<Executable, Use>,
     ) {
@@ -123,6 +128,8 @@ impl Gathered {
         );
         if file.owned {
             uses.owned |= needed;
+        } else if !tells_owner && is_named_only(file.access) {
+            uses.by_anyone |= needed;
         } else {
             uses.foreign |= needed;
         }
@@ -221,11 +228,14 @@ impl Gathered {
             // Who owns a program is no matter of who runs it.
             let mut others = if needed.has_any(Permissions::MAP | Permissions::EXECUTE) {
                 needed
-            } else {
+            } else if uses.facts.made {
+                // Whoever removes or renames what the workload made is its owner, unless the user changed.
                 uses.foreign
+            } else {
+                uses.foreign | uses.by_anyone
             };
             if changes_user || !belongs_to_its_user(&path, uses.facts.made) {
-                others |= uses.owned;
+                others |= uses.owned | uses.by_anyone;
             }
             *foreign.entry(pattern.clone()).or_default() |= others;
             let rule = rules.entry(pattern.clone()).or_insert_with(FileRule::empty);
@@ -252,6 +262,19 @@ fn anchored(path: &FilePath) -> FilePath {
         return path.clone();
     }
     FilePath::new([b"/", path.as_bytes()].concat())
+}
+
+/// Whether an access names a file and does not open it.
+const fn is_named_only(access: FileAccess) -> bool {
+    matches!(
+        access,
+        FileAccess::Remove
+            | FileAccess::RemoveDirectory
+            | FileAccess::RenameFrom
+            | FileAccess::RenameTo
+            | FileAccess::ChangeMode
+            | FileAccess::Truncate
+    )
 }
 
 /// Whether a file has its user's id as its owner wherever the workload may run: what the workload

@@ -43,17 +43,14 @@ impl Own {
             if info.has_provenance() || given.has_argument(key) {
                 own.known.insert(key.to_vec());
             }
-            if info.unnamed {
-                own.names.insert(
-                    key.to_vec(),
-                    above(key)
-                        .is_some()
-                        .then(|| vec![Part::Text(b"#".to_vec()), Part::Digits])
-                        .unwrap_or_default(),
-                );
-            } else if info.made
-                && let Some(segment) = segment(path, info, given)
-            {
+            let segment = if info.unnamed {
+                Some(vec![Part::Text(b"#".to_vec()), Part::Digits])
+            } else if info.made {
+                segment(path, info, given)
+            } else {
+                None
+            };
+            if let Some(segment) = segment {
                 own.names.insert(key.to_vec(), segment);
             }
             if info.made && path.is_directory() && !is_common(key) {
