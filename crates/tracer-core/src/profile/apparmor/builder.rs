@@ -7,11 +7,10 @@ use super::{
     children::{self, Division},
     excluded::{self, Excluded},
     files::{Gathered, Use},
-    generalise::Given,
+    generalise::{self, Given},
     ipc, links,
     model::{AppArmorProfile, Lost, Options},
     mounts, network,
-    pattern::Pattern,
     permissions::Permissions,
     ptrace, startup,
     unsupported::{describe_access, unsupported_reason},
@@ -403,7 +402,7 @@ impl Builder {
         for ((new, old, more), executables) in self.pairs {
             let pattern = |path| {
                 if more {
-                    Some(Pattern::of_others_in(path))
+                    Some(generalise::others_in(path, &general))
                 } else {
                     general.get(path).map(|it| it.pattern.clone())
                 }

@@ -8,9 +8,17 @@ use super::{
     permissions::Permissions,
 };
 
+/// Comparisons of a rule with a glob, at most: a hostile workload has rules without end, and they are left
+/// out for the reader's sake alone.
+const MAX_COMPARED: usize = 1 << 24;
+
 /// Leaves out rules that a glob allows already, and tells them behind it.
 pub(super) fn fold(mut rules: BTreeMap<Pattern, FileRule>) -> BTreeMap<Pattern, FileRule> {
-    let globs: Vec<Pattern> = rules.keys().filter(|it| it.is_glob()).cloned().collect();
+    let mut globs: Vec<Pattern> = rules.keys().filter(|it| it.is_glob()).cloned().collect();
+    if globs.len().saturating_mul(rules.len()) > MAX_COMPARED {
+        globs.retain(is_of_everything);
+        globs.truncate(MAX_COMPARED / rules.len().max(1));
+    }
     let all: Vec<Pattern> = rules.keys().cloned().collect();
     for pattern in all {
         let Some(rule) = rules.get(&pattern) else {
@@ -31,6 +39,12 @@ pub(super) fn fold(mut rules: BTreeMap<Pattern, FileRule>) -> BTreeMap<Pattern, 
         }
     }
     rules
+}
+
+/// Whether a glob is for all that is in a directory.
+fn is_of_everything(pattern: &Pattern) -> bool {
+    let last = pattern.segments().last();
+    last.is_some_and(|name| *name == [Part::Star] || *name == [Part::Deep])
 }
 
 /// Whether a rule allows all that another one does, to the owner and to everyone. That a name may be a

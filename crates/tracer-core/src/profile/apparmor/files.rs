@@ -212,7 +212,7 @@ impl Gathered {
         let mut foreign: BTreeMap<Pattern, Permissions> = BTreeMap::new();
         for (path, uses) in self.paths {
             if !uses.more.is_empty() {
-                let pattern = Pattern::of_others_in(&path);
+                let pattern = generalise::others_in(&path, general);
                 *foreign.entry(pattern.clone()).or_default() |= uses.more;
                 let rule = rules.entry(pattern).or_insert_with(FileRule::empty);
                 rule.permissions |= uses.more;

@@ -158,6 +158,7 @@ fn url_safe(name: &[u8], making: Making) -> Option<Vec<Piece>> {
 
 /// The pieces of a word, `before` being the one before it.
 fn word(word: &[u8], before: &[u8], making: Making, given: &Given) -> Vec<Piece> {
+    const FEW: usize = 4;
     let fixed = |text: &[u8]| Piece::Fixed(text.to_vec());
     let unknown = |text: &[u8]| Piece::Unknown(text.to_vec());
     if is_first_byte(word, making) {
@@ -166,8 +167,8 @@ fn word(word: &[u8], before: &[u8], making: Making, given: &Given) -> Vec<Piece>
     if is_number(word) {
         return if given.explains_number(before, word) {
             vec![fixed(word)]
-        } else if making.exclusive && word.len() <= 8 {
-            // Of what is drawn from letters and digits some has digits alone.
+        } else if making.exclusive && word.len() <= FEW {
+            // Of so few signs that are drawn some are digits alone.
             vec![unknown(word)]
         } else {
             vec![Piece::Number(word.len())]
@@ -196,14 +197,13 @@ fn word(word: &[u8], before: &[u8], making: Making, given: &Given) -> Vec<Piece>
 /// `worker12`, `foo3482390110`, `foo20260131`: a word and a number.
 fn numbered(word: &[u8], given: &Given) -> Option<Vec<Piece>> {
     /// So many digits at the end are drawn among letters by no chance.
-    const MANY: usize = 9;
+    const MANY: usize = 8;
     let at = word.iter().position(u8::is_ascii_digit)?;
     let (letters, number) = word.split_at_checked(at)?;
-    let is_date = number.len() == 8 && (number.starts_with(b"20") || number.starts_with(b"19"));
     let fits = !letters.is_empty()
         && is_number(number)
         && letters.iter().all(u8::is_ascii_alphabetic)
-        && (given.explains(letters) || number.len() >= MANY || is_date);
+        && (given.explains(letters) || number.len() >= MANY);
     fits.then(|| {
         let last = if given.explains_number(letters, number) {
             Piece::Fixed(number.to_vec())
@@ -354,7 +354,7 @@ fn is_drawn_length(word: &[u8]) -> bool {
 /// have no fixed length.
 fn drawn(word: &[u8], making: Making, numbered: bool) -> Vec<Part> {
     /// So many letters fewer the next one may have, where the length varies at all.
-    const SHORTER: usize = 5;
+    const SHORTER: usize = 3;
     /// Numbers in base 36 that stand alone have more digits.
     const LONG: usize = 9;
     if is_number(word) && !is_first_byte(word, making) {

@@ -10,6 +10,8 @@ mod made_names;
 mod name_patterns;
 mod own;
 #[cfg(test)]
+mod redraw_cases;
+#[cfg(test)]
 mod redraw_tests;
 mod siblings;
 
@@ -208,6 +210,23 @@ pub(super) fn generalise(
     siblings::generalise(&mut general, paths, runs, policy);
     keep_programs(&mut general, &by_name, paths);
     general
+}
+
+/// Every file in a directory of which more were used than are listed: what was learned of its own path
+/// holds for them.
+pub(super) fn others_in(
+    directory: &FilePath,
+    general: &BTreeMap<FilePath, GeneralisedPath>,
+) -> Pattern {
+    let Some(one) = general.get(directory) else {
+        return Pattern::of_others_in(directory);
+    };
+    match one.pattern.segments().split_last() {
+        Some((last, above)) if *last != [Part::Deep] => {
+            Pattern::of(above.iter().cloned().chain([vec![Part::Star]]).collect())
+        }
+        _ => one.pattern.clone(),
+    }
 }
 
 /// Takes back globs by which programs and libraries could be written that were only executed or
