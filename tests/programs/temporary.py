@@ -1,7 +1,7 @@
 # Names that are drawn at random, in the folder that is named and in those for temporary files: each run
 # has others, and the profile of one has to fit the next.
+import _posixshmem
 import multiprocessing
-import multiprocessing.shared_memory
 import os
 import random
 import string
@@ -57,9 +57,10 @@ for name in [
     os.close(os.open(at(name), os.O_CREAT | os.O_EXCL | os.O_WRONLY))
     os.unlink(at(name))
 
-memory = multiprocessing.shared_memory.SharedMemory(create=True, size=64)
-memory.close()
-memory.unlink()
+# As multiprocessing.shared_memory names it, without the process that tidies up after it.
+memory = "/psm_" + drawn(8, string.hexdigits.lower())
+os.close(_posixshmem.shm_open(memory, os.O_CREAT | os.O_EXCL | os.O_RDWR, mode=0o600))
+_posixshmem.shm_unlink(memory)
 with multiprocessing.Lock():
     print("locked")
 print("left", sorted(os.listdir(base)))
