@@ -111,6 +111,10 @@ pub struct Config {
     pub task_fs: u32,
     /// `cred.fsuid`.
     pub cred_fsuid: u32,
+    /// `cred.uid`, followed by `gid`, `suid` and `sgid`.
+    pub cred_uid: u32,
+    /// `cred.non_rcu`.
+    pub cred_non_rcu: u32,
     /// `user_namespace.parent`: null for the first one.
     pub user_ns_parent: u32,
     /// `file.f_path`: the mount, then the name.
@@ -212,6 +216,8 @@ impl Config {
         task_files: 0,
         task_fs: 0,
         cred_fsuid: 0,
+        cred_uid: 0,
+        cred_non_rcu: 0,
         user_ns_parent: 0,
         file_path: 0,
         file_mode: 0,

@@ -70,6 +70,8 @@ pub(super) fn layout() -> Config {
         inode_mode: 0,
         inode_uid: 4,
         cred_fsuid: 0,
+        cred_uid: 0,
+        cred_non_rcu: 16,
         mount_parent: 0,
         mount_mnt: 24,
         mount_ns: 32,
@@ -162,7 +164,7 @@ impl Task {
         memory::write(this.address + 32, signal.0);
         this.set_ids(tid, tgid);
         this.set_cgroup(cgroup);
-        let cred = memory::allocate(8);
+        let cred = memory::allocate(24);
         memory::write(this.address + 56, [cred, cred]);
         this
     }

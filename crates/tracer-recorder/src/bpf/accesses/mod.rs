@@ -171,6 +171,8 @@ pub(super) fn set_offsets(
     config.task_files = at("task_struct.files")?;
     config.task_fs = at("task_struct.fs")?;
     config.cred_fsuid = at("cred.fsuid")?;
+    config.cred_uid = at("cred.uid")?;
+    config.cred_non_rcu = at("cred.non_rcu")?;
     config.user_ns_parent = at("user_namespace.parent")?;
     config.file_path = at("file.f_path")?;
     config.file_mode = at("file.f_mode")?;
@@ -208,6 +210,9 @@ pub(super) fn set_offsets(
     // Read at once, so they must lie beside one another, as they have in all kernels so far.
     let neighbours = [
         ("task_struct.cred", config.task_real_cred + 8),
+        ("cred.gid", config.cred_uid + 4),
+        ("cred.suid", config.cred_uid + 8),
+        ("cred.sgid", config.cred_uid + 12),
         ("dentry.d_name", config.dentry_parent + 8),
         ("dentry.d_name.name", config.dentry_parent + 16),
         ("dentry.d_inode", config.dentry_parent + 24),
