@@ -96,7 +96,7 @@ static void prepare_child(void) { child = other(); }
 static void prepare_handle(void) {
     int mount;
     close(file(0, 0, 0644));
-    named.handle.handle_bytes = sizeof named - sizeof named.handle;
+    named.handle.handle_bytes = MAX_HANDLE_SZ;
     if (name_to_handle_at(AT_FDCWD, "f", &named.handle, &mount, 0)) _exit(SKIP);
 }
 static void prepare_shm(void) {
@@ -171,7 +171,7 @@ static int ask_net_admin(void) {
 }
 static int write_net_admin(void) {
     char text[64];
-    int f = open("/proc/sys/net/ipv4/ip_forward", O_RDWR);
+    int f = open("/proc/sys/net/core/somaxconn", O_RDWR);
     if (f < 0) return FAILED;
     ssize_t len = read(f, text, sizeof text);
     return len <= 0 || denied(pwrite(f, text, len, 0));
@@ -284,7 +284,7 @@ static int need_setfcap(void) {
 static int need_syslog(void) { return denied(klogctl(9, NULL, 0)); }
 static int ask_syslog(void) { return denied(open("/proc/kallsyms", O_RDONLY)); }
 static int need_wake_alarm(void) { return refused(timerfd_create(CLOCK_BOOTTIME_ALARM, 0), 0); }
-static int need_block_suspend(void) {
+static int wakes(void) {
     int poller = epoll_create1(0), pipes[2];
     char path[64], text[1024];
     struct epoll_event wake = {.events = EPOLLIN | EPOLLWAKEUP};
@@ -296,6 +296,11 @@ static int need_block_suspend(void) {
         if (sscanf(text, "tfd: %*d events: %x", &events) == 1) return !(events & EPOLLWAKEUP);
     return SKIP;
 }
+/* Kernels that cannot sleep take the flag away from everyone. */
+static void prepare_wakes(void) {
+    if (wakes()) _exit(SKIP);
+}
+static int need_block_suspend(void) { return wakes(); }
 static int need_audit_read(void) {
     int s = socket(AF_NETLINK, SOCK_RAW, NETLINK_AUDIT);
     if (s < 0) return SKIP;
@@ -382,13 +387,20 @@ static const struct {
     {"need", "syslog", CAP_SYSLOG, -1, 0, need_syslog},
     {"ask", "syslog", CAP_SYSLOG, -1, 0, ask_syslog},
     {"need", "wake_alarm", CAP_WAKE_ALARM, -1, 0, need_wake_alarm},
-    {"need", "block_suspend", CAP_BLOCK_SUSPEND, -1, 0, need_block_suspend},
+    {"need", "block_suspend", CAP_BLOCK_SUSPEND, -1, prepare_wakes, need_block_suspend},
     {"need", "audit_read", CAP_AUDIT_READ, -1, 0, need_audit_read},
     {"need", "perfmon", CAP_PERFMON, CAP_SYS_ADMIN, 0, need_perfmon},
     {"ask", "perfmon", CAP_PERFMON, CAP_SYS_ADMIN, 0, ask_perfmon},
     {"need", "bpf", CAP_BPF, CAP_SYS_ADMIN, 0, need_bpf},
     {"need", "checkpoint_restore", CAP_CHECKPOINT_RESTORE, CAP_SYS_ADMIN, 0, need_checkpoint_restore},
 };
+
+static int has(int capability) {
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2];
+    if (CALL(SYS_capget, &head, data)) _exit(99);
+    return data[capability / 32].effective >> capability % 32 & 1;
+}
 
 static void give_up(int capability) {
     struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -412,6 +424,7 @@ int main(int count, char **words) {
         if (strcmp(words[1], CASES[i].kind) || strcmp(words[2], CASES[i].name)) continue;
         /* Nothing that is hung up may be anyone's terminal. */
         setsid();
+        if (!has(CASES[i].capability)) return SKIP;
         if (CASES[i].prepare) CASES[i].prepare();
         if (count > 4) {
             give_up(CASES[i].capability);

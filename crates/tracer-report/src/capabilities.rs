@@ -3,7 +3,7 @@
 use super::{
     escape::code,
     markdown::Document,
-    phrases::{PERHAPS_PROBES, PROBES, capability_notes},
+    phrases::{BY_EXEC, PERHAPS_PROBES, PROBES, UNCERTAIN_PROBES, capability_notes},
     rules::{executables, list, or_dash},
 };
 use syscalls::capability::Capability;
@@ -43,6 +43,14 @@ pub(super) fn capabilities(
     if !probes.is_empty() {
         doc.paragraph(&format!("{PROBES}:"));
         doc.table(["Capability", "Probed by", "In", "It opens"], probes);
+        if profile.probes().any(|(_, rule)| !rule.certain) {
+            doc.paragraph(UNCERTAIN_PROBES);
+        }
+    }
+    let by_exec: Vec<_> = profile.exec_capabilities().map(row).collect();
+    if !by_exec.is_empty() {
+        doc.paragraph(BY_EXEC);
+        doc.table(["Capability", "Executable", "In", "It opens"], by_exec);
     }
     let Some(needed) = needed else {
         return;
@@ -101,6 +109,7 @@ mod tests {
             capability: Capability::from_number(21),
             audited: Some(true),
             own_namespace: false,
+            by_exec: false,
         };
         recording.capabilities = vec![fixture::seen(what, Phase::Run, "/bin/x")];
         change(&mut recording);
@@ -147,7 +156,7 @@ mod tests {
     #[test]
     fn possible_probes_are_marked() {
         let may_be = "; perhaps a probe only |";
-        for (name, flags, cut, is_needed) in [
+        for (name, flags, cut, is_uncertain) in [
             ("openat", None, false, true),
             ("clone", None, false, true),
             ("clone", Some(17), false, false),
@@ -164,8 +173,10 @@ mod tests {
                     arguments.cut.insert(Phase::Run);
                 }
             });
-            assert_eq!(!needed.is_empty(), is_needed, "{name} {flags:?} {cut}");
-            assert_eq!(review.contains(may_be), is_needed, "{review}");
+            // Close to root: not given unless that is certain.
+            assert!(needed.is_empty(), "{name} {flags:?} {cut}");
+            assert_eq!(review.contains(may_be), is_uncertain, "{review}");
+            assert_eq!(review.contains("run the workload without"), is_uncertain);
         }
         assert!(!outcome(|_| ()).1.contains(may_be));
     }

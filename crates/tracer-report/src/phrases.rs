@@ -61,6 +61,12 @@ pub(super) const PTRACE_NOT_MONITORED: &str = "Nothing looked for ptrace either.
 pub(super) const PROBES: &str = "The kernel asked for these without auditing, as it does where it goes on without, so they are not allowed";
 
 /// What has to be said of capabilities that are allowed and that may only have been probed for.
+pub(super) const UNCERTAIN_PROBES: &str = "Where it says \"perhaps a probe only\", what recorded it cannot tell whether the kernel went on without. These are close to root, so they are not allowed: run the workload without, and allow the one whose calls then fail with EPERM.";
+
+/// Capabilities of files that were executed.
+pub(super) const BY_EXEC: &str = "Executed files have these among their capabilities, with the effective bit: execve(2) fails with EPERM where the container lacks one, whether it is used or not. To drop it, remove it from the file (setcap -r).";
+
+/// Which capabilities are not certain.
 pub(super) const PERHAPS_PROBES: &str = "What recorded these cannot tell whether the kernel audited. Where it says \"perhaps a probe only\", it may have gone on without: allowing it is on the safe side of breaking the workload, not of least privilege.";
 
 /// What has to be said of a capability that is allowed, besides what it opens.

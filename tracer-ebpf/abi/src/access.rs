@@ -135,6 +135,10 @@ pub mod open {
     pub const CREATED: u64 = 8;
     /// It is the program that was executed.
     pub const EXECUTED: u64 = 16;
+    /// Executing it gave the process another user or group.
+    pub const SET_ID: u64 = 32;
+    /// Whoever executed it was not root: its capabilities, when it has some, were a gain.
+    pub const NOT_ROOT: u64 = 64;
 }
 
 /// What else is said of an access, as bits of [`Access::flags`].
@@ -181,6 +185,8 @@ pub mod argument {
     pub const THIRD_WRITES: u64 = 16;
     /// The task acts as root.
     pub const ROOT: u64 = 32;
+    /// The second one, as a command of ioctl(2), reads a setting of an interface.
+    pub const READS_INTERFACE: u64 = 64;
 }
 
 /// How many return addresses are told of who asked for a capability: BPF's own, and those from

@@ -235,8 +235,22 @@ fn arguments(check: &Check, abi: AbiClass) -> u64 {
             if number!(u32, check.cred, config!(cred_fsuid)) == 0 {
                 bits |= argument::ROOT;
             }
+            if check.capability == NET_ADMIN && reads_interface(given(1)) {
+                bits |= argument::READS_INTERFACE;
+            }
         }
         _ => {}
     }
     bits
+}
+
+/// Whether a command of ioctl(2) is one of those by which the kernel tells of an interface (`dev_ifsioc_locked`,
+/// net/core/dev_ioctl.c; include/uapi/linux/sockios.h).
+#[inline(always)]
+const fn reads_interface(command: u64) -> bool {
+    matches!(
+        command & 0xffff_ffff,
+        // Flags, metric, MTU, hardware address, slave, index, queue length, map.
+        0x8913 | 0x891d | 0x8921 | 0x8927 | 0x8929 | 0x8933 | 0x8942 | 0x8970
+    )
 }

@@ -34,6 +34,8 @@ pub struct ArgumentHints {
     pub writes: bool,
     /// The task acts as root.
     pub root: bool,
+    /// The call reads a setting of a network interface.
+    pub reads_interface: bool,
 }
 
 /// What it comes to.
@@ -129,7 +131,7 @@ const INSISTING: [(&str, Rule); 7] = [
 const INSISTING_CALL: &str = "landlock_restrict_self";
 
 /// Functions that ask aloud and go on without: when they do, by capability.
-const GOING_ON: [(&str, &str, Rule); 38] = [
+const GOING_ON: [(&str, &str, Rule); 40] = [
     // fs/ext4/xattr_trusted.c and the like: whether names in `trusted.` are listed.
     ("ext4_xattr_trusted_list", "SYS_ADMIN", |_| true),
     ("ext4_xattr_list_entries", "SYS_ADMIN", |_| true),
@@ -161,6 +163,9 @@ const GOING_ON: [(&str, &str, Rule); 38] = [
     // net/core/dev_ioctl.c, `dev_load`: whether a module is looked for when no interface has a name.
     ("dev_load", "NET_ADMIN", |_| true),
     ("dev_load", "SYS_MODULE", |_| true),
+    // The same compiled into its caller, which asks for itself before it changes something.
+    ("dev_ioctl", "NET_ADMIN", |it| it.reads_interface),
+    ("dev_ioctl", "SYS_MODULE", |_| true),
     // net/ipv4/inet_diag.c: whether marks of sockets are shown.
     ("inet_diag_dump_icsk", "NET_ADMIN", |_| true),
     ("inet_diag_dump_one_icsk", "NET_ADMIN", |_| true),
@@ -266,6 +271,7 @@ mod tests {
         set_group_id: false,
         writes: false,
         root: false,
+        reads_interface: false,
     };
 
     #[test]
@@ -379,6 +385,10 @@ mod tests {
             set_group_id: true,
             ..NONE
         };
+        let reads = ArgumentHints {
+            reads_interface: true,
+            ..NONE
+        };
         for (name, function, hints, expected) in [
             (
                 "SYS_ADMIN",
@@ -392,6 +402,9 @@ mod tests {
             ("FSETID", "setattr_prepare", sgid, Meaning::Required),
             ("CHOWN", "setattr_prepare", NONE, Meaning::Required),
             ("SYS_MODULE", "dev_load", NONE, Meaning::NotRequired),
+            ("SYS_MODULE", "dev_ioctl", NONE, Meaning::NotRequired),
+            ("NET_ADMIN", "dev_ioctl", NONE, Meaning::Required),
+            ("NET_ADMIN", "dev_ioctl", reads, Meaning::NotRequired),
             (
                 "SYS_MODULE",
                 "__do_sys_finit_module",

@@ -98,6 +98,11 @@ pub(super) fn access(bytes: &[u8]) -> Result<KernelAccess, DecodeError> {
     })
 }
 
+/// The path of a file whose names are told from the last one up.
+pub(in crate::bpf) fn path_of_names(names: &[u8]) -> Vec<u8> {
+    path(names, false)
+}
+
 /// Two texts, each ended by a NUL, and names that become a path.
 fn texts_and_path(bytes: &[u8]) -> Vec<u8> {
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == 0);

@@ -15,6 +15,7 @@ mod reported;
 mod ring;
 
 pub use decode::KernelAccess;
+pub(super) use decode::path_of_names;
 pub(super) use load::{first, load, targets};
 pub(super) use operations::fill as fill_operations;
 pub use ring::AccessRing;
@@ -169,7 +170,6 @@ pub(super) fn set_offsets(
     config.task_real_cred = at("task_struct.real_cred")?;
     config.task_cred = at("task_struct.cred")?;
     config.task_files = at("task_struct.files")?;
-    config.task_fs = at("task_struct.fs")?;
     config.cred_fsuid = at("cred.fsuid")?;
     config.cred_uid = at("cred.uid")?;
     config.cred_non_rcu = at("cred.non_rcu")?;
@@ -194,9 +194,6 @@ pub(super) fn set_offsets(
     config.files_fdt = at("files_struct.fdt")?;
     config.fdt_max = at("fdtable.max_fds")?;
     config.fdt_fd = at("fdtable.fd")?;
-    config.fs_pwd = at("fs_struct.pwd")?;
-    config.binprm_file = at("linux_binprm.file")?;
-    config.binprm_interp = at("linux_binprm.interp")?;
     // Read at the address of the mount itself.
     if at("vfsmount.mnt_root")? != 0 {
         return Err("vfsmount.mnt_root does not lie where it did so far".to_owned());
@@ -213,6 +210,8 @@ pub(super) fn set_offsets(
         ("cred.gid", config.cred_uid + 4),
         ("cred.suid", config.cred_uid + 8),
         ("cred.sgid", config.cred_uid + 12),
+        ("cred.euid", config.cred_uid + 16),
+        ("cred.egid", config.cred_uid + 20),
         ("dentry.d_name", config.dentry_parent + 8),
         ("dentry.d_name.name", config.dentry_parent + 16),
         ("dentry.d_inode", config.dentry_parent + 24),

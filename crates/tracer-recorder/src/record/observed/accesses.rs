@@ -10,7 +10,10 @@ use tracer_abi::{
 use super::{AccessSource, Observed, Unreadable};
 use crate::{
     bpf::{KernelAccess, abi_of_class},
-    record::{convert, discovery::Discovered, rows::RowMeaning, socket_address},
+    record::{
+        convert, discovery::Discovered, file_capabilities::FileCapabilities, rows::RowMeaning,
+        socket_address,
+    },
 };
 use syscalls::capability::{
     Capability,
@@ -116,6 +119,7 @@ impl Observed {
             capability,
             audited,
             own_namespace: access.flags & flag::OWN_NAMESPACE != 0,
+            by_exec: false,
         }));
     }
 
@@ -244,6 +248,9 @@ impl Observed {
         for what in file_accesses(reported.kind, access.values[0]) {
             self.add_file(by, path.clone(), what, &access, target.clone());
         }
+        if reported.kind == AccessKind::MapExecutable && access.values[0] & open::READ != 0 {
+            self.take_exec_demands(by, &path, &access, source);
+        }
         if reported.kind == AccessKind::MapExecutable
             && access.values[0] & open::READ != 0
             && !self.sees_hooks
@@ -302,6 +309,39 @@ impl Observed {
         }
     }
 
+    /// What executing a file takes, and gives, without any check that would tell.
+    fn take_exec_demands(
+        &mut self,
+        by: &AccessContext,
+        program: &FilePath,
+        access: &Access,
+        source: &AccessSource<'_>,
+    ) {
+        let process = source.process(by.first.pid);
+        let own = source.files.file_capabilities(process, program.as_bytes());
+        let gains = access.values[0] & open::SET_ID != 0
+            || own.is_some() && access.values[0] & open::NOT_ROOT != 0;
+        if gains {
+            self.accesses.files.add(by.does(FileUse {
+                gains_privileges: true,
+                ..file_use(program.clone(), FileAccess::Execute, access, None)
+            }));
+        }
+        for capability in own
+            .filter(|own| own.effective)
+            .into_iter()
+            .flat_map(FileCapabilities::permitted)
+        {
+            self.note_discovery(by, capability);
+            self.accesses.capabilities.add(by.does(CapabilityUse {
+                capability,
+                audited: Some(true),
+                own_namespace: false,
+                by_exec: true,
+            }));
+        }
+    }
+
     fn add_file(
         &mut self,
         by: &AccessContext,
@@ -319,15 +359,27 @@ impl Observed {
         } else {
             self.note_discovery(by, (path.parent(), access));
         }
-        self.accesses.files.add(by.does(FileUse {
-            path,
-            access,
-            target,
-            owned: reported.flags & flag::OWNED != 0,
-            more: reported.flags & flag::MORE != 0,
-            truncated: reported.flags & (flag::TRUNCATED | flag::SECOND_TRUNCATED) != 0,
-            detached: reported.flags & flag::DETACHED != 0,
-        }));
+        self.accesses
+            .files
+            .add(by.does(file_use(path, access, reported, target)));
+    }
+}
+
+fn file_use(
+    path: FilePath,
+    access: FileAccess,
+    reported: &Access,
+    target: Option<FilePath>,
+) -> FileUse {
+    FileUse {
+        path,
+        access,
+        target,
+        owned: reported.flags & flag::OWNED != 0,
+        more: reported.flags & flag::MORE != 0,
+        truncated: reported.flags & (flag::TRUNCATED | flag::SECOND_TRUNCATED) != 0,
+        detached: reported.flags & flag::DETACHED != 0,
+        gains_privileges: false,
     }
 }
 
@@ -362,10 +414,14 @@ fn argument_hints(bits: u64, call: Option<SyscallId>) -> ArgumentHints {
         writes: match name {
             Some("open") => has(argument::SECOND_WRITES),
             Some("openat") => has(argument::THIRD_WRITES),
-            Some("creat" | "openat2") => true,
+            // What was opened to be read is asked for again when it is read, and so for writing.
+            Some(
+                "creat" | "openat2" | "write" | "pwrite64" | "writev" | "pwritev" | "pwritev2",
+            ) => true,
             _ => false,
         },
         root: has(argument::ROOT),
+        reads_interface: has(argument::READS_INTERFACE) && name == Some("ioctl"),
     }
 }
 

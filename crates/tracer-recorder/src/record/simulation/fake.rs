@@ -421,6 +421,10 @@ impl Processes for FakeSystem {
         None
     }
 
+    fn file_capabilities(&self, _: InstanceProcess<'_>, _: &[u8]) -> Option<FileCapabilities> {
+        None
+    }
+
     fn needs_device(&self, _: &str) -> bool {
         false
     }
