@@ -168,6 +168,17 @@ impl Probe {
                         )
                         .collect();
                     verifier::load_all(&mut ebpf, &btf, &targets);
+                    if files.is_some() {
+                        // Before what else looks at the ends of calls: the exit of the call that loads a filter
+                        // is the first that must be watched.
+                        let (program, what) = EXITS;
+                        verifier::load(&mut ebpf, &btf, Target { program, what })
+                            .and_then(|()| attach_one(&mut ebpf, program))
+                            .map_err(|cause| ProbeError::Attach {
+                                program: what,
+                                cause,
+                            })?;
+                    }
                     match accesses::load(&mut ebpf, &btf, files, settings.accesses) {
                         Ok(mechanisms) => break (ebpf, mechanisms),
                         Err(cause) => cause,
@@ -400,20 +411,17 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf, accesses: bool) -> Result<(), ProbeError> 
     for (program, what) in programs(accesses).chain([EXITS]) {
         verifier::load(ebpf, btf, Target { program, what }).map_err(failed(what))?;
     }
-    for (program, what) in accesses
-        .then_some(EXITS)
-        .into_iter()
-        .chain(programs(accesses))
-    {
-        let mut attach = || -> anyhow::Result<()> {
-            let program: &mut BtfTracePoint = ebpf
-                .program_mut(program)
-                .context("it is not in the object")?
-                .try_into()?;
-            program.attach()?;
-            Ok(())
-        };
-        attach().map_err(failed(what))?;
+    for (program, what) in programs(accesses) {
+        attach_one(ebpf, program).map_err(failed(what))?;
     }
+    Ok(())
+}
+
+fn attach_one(ebpf: &mut Ebpf, program: &str) -> anyhow::Result<()> {
+    let program: &mut BtfTracePoint = ebpf
+        .program_mut(program)
+        .context("it is not in the object")?
+        .try_into()?;
+    program.attach()?;
     Ok(())
 }

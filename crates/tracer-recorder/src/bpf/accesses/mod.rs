@@ -96,9 +96,6 @@ pub fn blind_spots(kind: ObservationKind, mechanism: Mechanism) -> Vec<BlindSpot
             BlindSpot::NewMountInterface,
             BlindSpot::ChangedLink,
         ],
-        (ObservationKind::Capabilities, Mechanism::Tracepoint) => {
-            vec![BlindSpot::CapabilityProbe]
-        }
         (ObservationKind::Signals, Mechanism::Tracepoint) => vec![BlindSpot::SignalZero],
         _ => Vec::new(),
     }
