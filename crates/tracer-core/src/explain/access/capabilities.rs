@@ -35,14 +35,15 @@ pub(super) fn explain(
         let probed = of.profile.probes().find_map(one_of);
         it.why_not = Some(if let Some(rule) = by_exec {
             format!(
-                "nothing asked for it; but the container must have it, or {} cannot be executed: the file has it among its capabilities, with the effective bit",
+                "the kernel never checked for it, so AppArmor need not allow it; but the container must have it, or {} cannot be executed: the file has it as a file capability with the effective bit",
                 executables(&rule.executables)
             )
         } else if probed.is_some_and(|rule| !rule.certain) {
-            "whether the kernel needed it is not known, and it is close to root: allow it only when the workload fails without"
+            "the recording cannot tell whether it was required, and it is close to root: allow it only when the workload fails without it"
                 .to_owned()
         } else if probed.is_some() {
-            "the kernel only asked whether it is there, and would have gone on without".to_owned()
+            "the kernel only checked whether the process has it, and would have gone on without"
+                .to_owned()
         } else {
             of.why_not(seen.iter().flat_map(|seen| &seen.evidence))
         });
@@ -74,7 +75,7 @@ pub(super) fn explain(
     )];
     if !rule.certain {
         it.without.push(
-            "unless the kernel only probed for it, which what recorded it cannot tell".to_owned(),
+            "unless it was a mere permission check; this kernel interface cannot tell".to_owned(),
         );
     }
     let container = match rule.container_need {
@@ -97,9 +98,9 @@ fn words(seen: &ObservedAccess<CapabilityUse>) -> String {
         return "demanded by an executed file that has it among its capabilities".to_owned();
     }
     let mut text = match seen.what.audited {
-        Some(false) => "asked whether it is there".to_owned(),
+        Some(false) => "checked for".to_owned(),
         Some(true) => "used".to_owned(),
-        None => "used, or asked whether it is there".to_owned(),
+        None => "used or checked for".to_owned(),
     };
     if seen.what.own_namespace {
         text.push_str(" in a user namespace other than the host's");
@@ -129,13 +130,13 @@ fn known(capability: Capability, calls: &[&str]) -> Vec<String> {
     }
     if capability.is_nearly_root() {
         known.push(
-            "whoever has it can take the whole machine, or another's rights, with little effort"
+            "a process that has it can take over the machine or another user with little effort"
                 .to_owned(),
         );
     }
     if !calls.is_empty() {
         known.push(format!(
-            "calls of the seccomp profile that may take it: {}",
+            "calls of the seccomp profile that may require it: {}",
             calls.join(", ")
         ));
     }

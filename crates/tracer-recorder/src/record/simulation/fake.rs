@@ -26,6 +26,7 @@ use crate::{
     cgroup::Cgroup,
     container::Container,
     record::{
+        file_capabilities::FileCapabilities,
         kernel::{Kernel, KernelCounts, NewCgroup},
         lookup::ContainerLookup,
         system::{CgroupTree, Clock, InstanceProcess, Processes, System},
