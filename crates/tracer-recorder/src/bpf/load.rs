@@ -159,25 +159,10 @@ impl Probe {
             // verifier a tenth of a second, are loaded after that.
             let cause = match accesses::first(&mut ebpf, &btf, files) {
                 Ok(()) => {
-                    let targets: Vec<_> = accesses::targets(files)
-                        .into_iter()
-                        .chain(
-                            programs(files.is_some())
-                                .chain([EXITS])
-                                .map(|(program, what)| Target { program, what }),
-                        )
-                        .collect();
+                    let targets = all_targets(files);
                     verifier::load_all(&mut ebpf, &btf, &targets);
                     if files.is_some() {
-                        // Before what else looks at the ends of calls: the exit of the call that loads a filter
-                        // is the first that must be watched.
-                        let (program, what) = EXITS;
-                        verifier::load(&mut ebpf, &btf, Target { program, what })
-                            .and_then(|()| attach_one(&mut ebpf, program))
-                            .map_err(|cause| ProbeError::Attach {
-                                program: what,
-                                cause: cause.into(),
-                            })?;
+                        attach_exits(&mut ebpf, &btf)?;
                     }
                     match accesses::load(&mut ebpf, &btf, files, settings.accesses) {
                         Ok(mechanisms) => break (ebpf, mechanisms),
@@ -418,6 +403,25 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf, accesses: bool) -> Result<(), ProbeError> 
         attach_one(ebpf, program).map_err(failed(what))?;
     }
     Ok(())
+}
+
+/// All programs that are likely to be loaded.
+fn all_targets(files: Option<Mechanism>) -> Vec<Target<'static>> {
+    let own = programs(files.is_some()).chain([EXITS]);
+    let own = own.map(|(program, what)| Target { program, what });
+    accesses::targets(files).into_iter().chain(own).collect()
+}
+
+/// Before what else looks at the ends of calls: the exit of the call that loads a filter is the first that must be
+/// watched.
+fn attach_exits(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProbeError> {
+    let (program, what) = EXITS;
+    verifier::load(ebpf, btf, Target { program, what })
+        .and_then(|()| attach_one(ebpf, program))
+        .map_err(|cause| ProbeError::Attach {
+            program: what,
+            cause: cause.into(),
+        })
 }
 
 fn attach_one(ebpf: &mut Ebpf, program: &str) -> anyhow::Result<()> {
