@@ -18,6 +18,7 @@ pub(crate) fn used(path: &[u8], access: FileAccess, runs: &[u32]) -> ObservedAcc
             truncated: false,
             detached: false,
             provenance: None,
+            gains_privileges: false,
         },
         evidence: vec![AccessEvidence {
             phase: Phase::Run,

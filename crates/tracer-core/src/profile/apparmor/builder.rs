@@ -68,6 +68,7 @@ impl AppArmorProfile {
                 links: BTreeMap::new(),
                 capabilities: BTreeMap::new(),
                 probes: BTreeMap::new(),
+                exec_capabilities: BTreeMap::new(),
                 networks: BTreeMap::new(),
                 signals: BTreeMap::new(),
                 traces: BTreeMap::new(),
@@ -293,7 +294,12 @@ impl Builder {
         for who in counting {
             let (rules, certain) =
                 match capabilities::capability_evidence(recording, seen.what, who) {
+                    _ if seen.what.by_exec => (&mut self.profile.exec_capabilities, true),
                     CapabilityEvidence::Probe => (&mut self.profile.probes, true),
+                    // What is close to root is not given on suspicion: the review says what to try.
+                    CapabilityEvidence::Use { certain: false } if capability.is_nearly_root() => {
+                        (&mut self.profile.probes, false)
+                    }
                     CapabilityEvidence::Use { certain } => {
                         (&mut self.profile.capabilities, certain)
                     }

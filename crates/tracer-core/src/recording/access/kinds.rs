@@ -35,6 +35,10 @@ pub struct FileUse {
     /// and what was opened without a name. Absent elsewhere, and in recordings of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Provenance>,
+    /// True when executing it gave the process another user or group, or capabilities, which it does not
+    /// under `no_new_privs`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub gains_privileges: bool,
 }
 
 /// Who chose a name.
@@ -119,6 +123,10 @@ pub struct CapabilityUse {
     pub audited: Option<bool>,
     /// True when it was asked for in a user namespace of the workload's own, and not in the host's.
     pub own_namespace: bool,
+    /// True when nothing asked for it: a file that was executed is permitted it and has the effective bit, so
+    /// execve(2) fails with `EPERM` where the bounding set lacks it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub by_exec: bool,
 }
 
 /// What was done with a socket.
