@@ -25,6 +25,7 @@ mod convert;
 mod discovery;
 mod error;
 mod exits;
+mod file_capabilities;
 mod file_lookup;
 mod filter;
 mod instance;

@@ -27,6 +27,8 @@ impl FileUse {
             tree: true,
             truncated: false,
             detached: self.detached,
+            provenance: None,
+            gains_privileges: false,
         }
     }
 }
@@ -44,6 +46,8 @@ impl AccessRecords<FileUse> {
             tree: false,
             truncated: false,
             detached: false,
+            provenance: None,
+            gains_privileges: false,
         };
         let below: Vec<FileUse> = self
             .0
@@ -98,6 +102,8 @@ mod tests {
                 tree: false,
                 truncated: false,
                 detached: false,
+                provenance: None,
+                gains_privileges: false,
             },
             instance,
             who: (Phase::Run, Executable::Unknown, None),

@@ -3,6 +3,7 @@
 use std::{cell::RefCell, collections::VecDeque};
 
 use crate::record::{
+    file_capabilities::FileCapabilities,
     process_paths::put_together,
     system::{InstanceProcess, Processes},
 };
@@ -78,6 +79,21 @@ impl Processes for Keeping<'_> {
         self.keep(self.files.interpreter(process, program))
     }
 
+    fn file_capabilities(
+        &self,
+        process: InstanceProcess<'_>,
+        program: &[u8],
+    ) -> Option<FileCapabilities> {
+        let capabilities = self.files.file_capabilities(process, program);
+        let answer = capabilities.map(|it| {
+            let mut bytes = vec![u8::from(it.effective)];
+            bytes.extend_from_slice(&it.permitted.to_ne_bytes());
+            bytes
+        });
+        self.answers.borrow_mut().push(answer);
+        capabilities
+    }
+
     fn needs_device(&self, filesystem: &str) -> bool {
         let is_needed = self.files.needs_device(filesystem);
         self.keep(is_needed.then(|| FilePath::new(*b"")));
@@ -143,6 +159,15 @@ impl Processes for Replay {
 
     fn interpreter(&self, _: InstanceProcess<'_>, _: &[u8]) -> Option<FilePath> {
         self.next().flatten()
+    }
+
+    fn file_capabilities(&self, _: InstanceProcess<'_>, _: &[u8]) -> Option<FileCapabilities> {
+        let answer = self.0.borrow_mut().pop_front()??;
+        let (effective, permitted) = answer.split_first()?;
+        Some(FileCapabilities {
+            effective: *effective != 0,
+            permitted: u64::from_ne_bytes(*permitted.first_chunk()?),
+        })
     }
 
     fn needs_device(&self, _: &str) -> bool {

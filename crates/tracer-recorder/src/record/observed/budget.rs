@@ -155,6 +155,8 @@ mod tests {
                 tree: false,
                 truncated: false,
                 detached: false,
+                provenance: None,
+                gains_privileges: false,
             },
             instance: 7,
             who: (Phase::Run, Executable::Unknown, None),

@@ -50,6 +50,12 @@ pub(super) struct AccessSource<'a> {
 }
 
 impl AccessSource<'_> {
+    /// Where a script's name leads, which starts from a directory when it is relative. Which process
+    /// executed it is not asked: the instance has one root for all.
+    pub(super) fn script(&self, name: &[u8], start: &[u8]) -> FilePath {
+        self.files.resolve(self.process(0), name, start, true)
+    }
+
     fn process(&self, pid: u32) -> InstanceProcess<'_> {
         InstanceProcess {
             pid,
@@ -121,7 +127,7 @@ impl Observed {
         let is_unix = access.values[0] == u64::from(accesses::AF_UNIX);
         match reported.kind {
             _ if access.flags & flag::AS_GIVEN != 0 => true,
-            AccessKind::MapExecutable => !self.sees_hooks && access.values[0] & open::READ != 0,
+            AccessKind::MapExecutable => access.values[0] & open::READ != 0,
             AccessKind::SocketConnect | AccessKind::SocketBind => is_unix,
             AccessKind::Mount => true,
             _ => false,
