@@ -133,6 +133,11 @@ pub enum Reason {
         /// The error.
         error: String,
     },
+    /// The recorder was killed. The recording is its last checkpoint.
+    RecorderKilled {
+        /// When the checkpoint was written.
+        checkpoint: String,
+    },
     /// Another one, in words: from a recording of schema v1.
     Other {
         /// Its code there.
@@ -214,6 +219,8 @@ pub enum ReasonCode {
     PhasesMixed,
     /// [`Reason::CutShort`].
     CutShort,
+    /// [`Reason::RecorderKilled`].
+    RecorderKilled,
 }
 
 impl Reason {
@@ -230,6 +237,7 @@ impl Reason {
             Self::ProgramSkipped { .. } => ReasonCode::ProgramSkipped,
             Self::PhasesMixed { .. } => ReasonCode::PhasesMixed,
             Self::CutShort { .. } => ReasonCode::CutShort,
+            Self::RecorderKilled { .. } => ReasonCode::RecorderKilled,
             Self::Other { about, .. } => *about,
         }
     }

@@ -7,6 +7,7 @@
 //! | who is each instance | `container_tracker` decides, `instances` numbers them, `lookup` asks the runtimes |
 //! | what was seen | `observed`, from the rings (`intake`) and the marks (`checkpoint`), by `rows` |
 //! | what was lost | `losses` |
+//! | what a kill of tracer leaves | `snapshot`, kept by a [`SnapshotSink`] |
 //! | how long nothing was new | `discovery`, told by `progress` |
 //! | the recordings | `assemble` |
 //!
@@ -44,6 +45,7 @@ mod session;
 pub mod signals;
 #[cfg(test)]
 mod simulation;
+mod snapshot;
 mod socket_address;
 mod spawn;
 mod system;
@@ -57,5 +59,6 @@ pub use kernel::{Kernel, KernelCounts, LiveKernel, NewCgroup};
 pub use observed::Denial;
 pub use progress::{Progress, ProgressListener};
 pub use session::Session;
+pub use snapshot::{NoSnapshots, Snapshot, SnapshotSink};
 pub use system::{CgroupTree, Clock, InstanceProcess, Processes, System, ThisMachine};
 pub use user::RunAs;

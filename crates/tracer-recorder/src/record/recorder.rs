@@ -286,7 +286,8 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
         named
     }
 
-    fn finished_workloads(&self) -> Vec<FinishedWorkload> {
+    /// The workloads that are recorded so far, with what is known against them.
+    pub(super) fn finished_workloads(&self) -> Vec<FinishedWorkload> {
         let mut workloads: BTreeMap<String, FinishedWorkload> = BTreeMap::new();
         for (name, number) in self.named() {
             let workload = workloads

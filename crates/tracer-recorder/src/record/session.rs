@@ -26,6 +26,7 @@ use super::{
     mutation::{self, Mutation},
     observed::{AccessSource, Denial, Observed},
     rows::RowTable,
+    snapshot::Changes,
     system::{System, ThisMachine},
 };
 use crate::{
@@ -34,7 +35,7 @@ use crate::{
     container::WorkloadKey,
 };
 use syscalls::Machine;
-use tracer_core::recording::{Recording, Source};
+use tracer_core::recording::{Losses, Recording, Source};
 
 /// What happened to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +78,8 @@ pub struct Session<K = LiveKernel, S = ThisMachine> {
     pub(super) unseen: String,
     /// When the listener was last told.
     pub(super) last_progress: Instant,
+    /// What the last snapshot does not have.
+    pub(super) changes: Changes,
 }
 
 impl Session {
@@ -128,6 +131,7 @@ impl<K: Kernel, S: System> Session<K, S> {
             to_release: VecDeque::new(),
             unseen: String::new(),
             last_progress: now,
+            changes: Changes::default(),
         }
     }
 
@@ -334,6 +338,7 @@ impl<K: Kernel, S: System> Session<K, S> {
         }
         self.forget_reported(number)?;
         self.discovery.forget(number);
+        self.changes.forget(number);
         self.watched.remove(&id);
         self.instances.forget(number);
         Ok(())
@@ -353,19 +358,29 @@ impl<K: Kernel, S: System> Session<K, S> {
         if counts.programs.accesses_dropped > 0 {
             losses.accesses += self.kernel.unreported_accesses()?;
         }
+        let totals = self.totals();
         Ok(assemble::recordings(
             finished_workloads,
             self.instances.all(),
             self.observed.calls,
             self.observed.accesses,
             &assemble::SessionTotals {
-                host: self.system.host(),
-                machine: self.machine,
                 calls: self.instances.is_single().then_some(counts.programs.calls),
                 losses,
-                mechanisms: self.kernel.mechanisms().clone(),
+                ..totals
             },
         ))
+    }
+
+    /// What is known of the session from its beginning.
+    pub(super) fn totals(&self) -> assemble::SessionTotals {
+        assemble::SessionTotals {
+            host: self.system.host(),
+            machine: self.machine,
+            calls: None,
+            losses: Losses::default(),
+            mechanisms: self.kernel.mechanisms().clone(),
+        }
     }
 }
 

@@ -37,6 +37,11 @@ pub fn reason(reason: &Reason) -> String {
                 "an error ended the recording, and what came later was not seen: {error}"
             );
         }
+        Reason::RecorderKilled { checkpoint } => {
+            return format!(
+                "tracer was killed while it recorded: what the workload did after the last checkpoint, at {checkpoint}, is missing; record again"
+            );
+        }
         Reason::Other { text, .. } => text,
     };
     text.to_owned()

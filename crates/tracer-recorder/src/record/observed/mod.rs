@@ -4,7 +4,7 @@
 mod accesses;
 mod mounts;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tracer_abi::{AbiClass, Event, WATCHED_ARGUMENTS};
 
@@ -72,6 +72,8 @@ pub(super) struct Observed {
     renames: HashMap<u32, FilePath>,
     /// What may be new, and was not asked for yet.
     discovered: Vec<(u32, Discovered)>,
+    /// The instances that something new was seen of.
+    changed: HashSet<u32>,
 }
 
 impl Observed {
@@ -84,12 +86,18 @@ impl Observed {
             accesses: Accesses::default(),
             renames: HashMap::new(),
             discovered: Vec::new(),
+            changed: HashSet::new(),
         }
     }
 
     /// What may be new since it was last asked: instance, and what.
     pub(super) fn take_discovered(&mut self) -> impl Iterator<Item = (u32, Discovered)> + '_ {
         self.discovered.drain(..)
+    }
+
+    /// The instances that something new was seen of since it was last asked.
+    pub(super) fn take_changed(&mut self) -> impl Iterator<Item = u32> + '_ {
+        self.changed.drain()
     }
 
     /// Takes in an event of a row. Returns the denial when a filter stopped the call.
@@ -167,7 +175,7 @@ impl Observed {
         if estimate::counts(row.phase, row.blocked) {
             self.discovered.push((row.instance, Discovered::Call(call)));
         }
-        self.calls.add(Observation {
+        let is_new = self.calls.add(Observation {
             call,
             instance: row.instance,
             phase: row.phase,
@@ -175,6 +183,9 @@ impl Observed {
             blocked: row.blocked.then(|| convert::blocked(mark)),
             first,
         });
+        if is_new {
+            self.changed.insert(row.instance);
+        }
     }
 
     fn add_values(
@@ -189,12 +200,15 @@ impl Observed {
             self.discovered
                 .push((row.instance, Discovered::Values(call, values)));
         }
-        self.calls.add_arguments(ObservedArguments {
+        let is_new = self.calls.add_arguments(ObservedArguments {
             call,
             instance: row.instance,
             phase: row.phase,
             executable: row.executable.clone(),
             values,
         });
+        if is_new {
+            self.changed.insert(row.instance);
+        }
     }
 }
