@@ -30,6 +30,7 @@
 //! | [`hostile_containers`] | files, names and sockets that mean harm do none |
 //! | [`merge`] | many recordings are one, in any order, and what differs between them shows |
 //! | [`output`] | what is written, where, and that it is the same each time |
+//! | [`kills`] | a tracer that is killed leaves what it had recorded, and nothing else |
 //! | [`output_safety`] | nothing that a workload, a full disk or a kill does makes the output lead elsewhere, mixed or incomplete without a word |
 //! | [`formats`] | each place of enforcement gets its form, and what a form cannot say is told |
 //! | [`diff`] | what changed is told, and nothing of what is the same |
@@ -62,6 +63,7 @@ mod ground_truth;
 mod hostile_containers;
 mod hostile_profiles;
 mod kernel_versions;
+mod kills;
 mod lifecycle;
 mod merge;
 mod minimal_profile;

@@ -20,7 +20,9 @@ mod output;
 mod profile;
 mod progress_line;
 mod record;
+mod recover;
 mod report;
+mod saving;
 mod since;
 mod stderr;
 mod targets;
@@ -51,6 +53,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Record(record::Args),
+    Recover(recover::Args),
     Generate(generate::Args),
     Merge(merge::Args),
     Verify(verify::Args),
@@ -80,6 +83,7 @@ pub fn main() -> ExitCode {
     }
     let result = match cli.command {
         Command::Record(args) => record::run(args),
+        Command::Recover(args) => recover::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Verify(args) => verify::run(&args),

@@ -12,15 +12,12 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::{
     Exit, Failure, attach, format, name, output, profile::ProfileArgs, progress_line::ProgressLine,
+    recover, saving::Keeper,
 };
 use crate::store::{self, OutputDirectory};
-use tracer_core::recording::Recording;
 use tracer_recorder::{
     bpf::{Mechanism, MechanismChoice, Settings},
-    record::{
-        RecordError, RunAs, command,
-        signals::{ReceivedSignal, Signals},
-    },
+    record::{RecordError, RunAs, command, signals::Signals},
 };
 
 /// Records a command, a container or a cgroup, and writes its profile.
@@ -235,7 +232,6 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
     let name = args
         .name
         .unwrap_or_else(|| name::from_command(&args.command.first().cloned().unwrap_or_default()));
-    let directory = args.output.join(&name);
     let user = args
         .user
         .as_deref()
@@ -245,6 +241,7 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
     // Opened before the command starts: what it does to the path then changes nothing.
     let output = OutputDirectory::open(&args.output).map_err(failed)?;
     output.check(&name).map_err(failed)?;
+    recover::before_recording(&output, |it| it == name, args.quiet);
 
     // A line that is drawn over and over would spoil what the command prints on the same terminal.
     let mut live = ProgressLine::new(args.quiet, args.live || !io::stdout().is_terminal());
@@ -258,27 +255,15 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         filter: None,
         settings,
     };
-    let (recording, status) = command::run(request, signals, &mut live)
+    let mut keeper = Keeper::start(output, options).map_err(failed)?;
+    // When it fails, a checkpoint may be all there is: it stays.
+    let (recording, status) = command::run(request, signals, &mut keeper, &mut live)
         .await
         .map_err(record_failure)?;
     live.clear();
-    let mut ends = || signals.pending().is_some_and(ReceivedSignal::asks_to_end);
-    output::write(&output, &recording, &options, &mut ends).map_err(failed)?;
-    output::summary(&directory, &recording, args.quiet);
-    Ok(verdict(
-        &recording,
-        args.require_complete,
-        Exit::from_status(status),
-    ))
-}
-
-/// The exit that a recording earns, when everything else went well.
-pub(super) fn verdict(recording: &Recording, require_complete: bool, otherwise: Exit) -> Exit {
-    if require_complete && !recording.coverage.complete {
-        Exit::No
-    } else {
-        otherwise
-    }
+    let saved = keeper.finish(vec![recording], signals, args.quiet);
+    let exit = saved.verdict(args.require_complete, Exit::from_status(status));
+    saved.failure.map_or(Ok(exit), Err)
 }
 
 pub(super) fn failed(error: impl Into<anyhow::Error>) -> Failure {

@@ -33,33 +33,39 @@ impl OwnCgroup {
     pub fn create(hierarchy: &Hierarchy) -> Result<Self, CgroupError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let parent = hierarchy.current()?;
-        let name = format!(
-            "{PREFIX}{}-{}",
-            process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let path = parent.path.join(&name);
-        let directory = parent.directory.join(&name);
-        let create = |cause| CgroupError::Create {
-            path: path.clone(),
-            cause,
-        };
         remove_abandoned(&parent.directory);
-        match fs::create_dir(&directory) {
-            Ok(()) => {}
-            // Left by a tracer that was killed, whose pid came round again.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                fs::remove_dir(&directory).map_err(create)?;
-                fs::create_dir(&directory).map_err(create)?;
+        let mut attempt = 0;
+        loop {
+            let name = format!(
+                "{PREFIX}{}-{}",
+                process::id(),
+                NEXT.fetch_add(1, Ordering::Relaxed)
+            );
+            let path = parent.path.join(&name);
+            let directory = parent.directory.join(&name);
+            attempt += 1;
+            match create_locked(&directory) {
+                Ok(lock) => {
+                    return Ok(Self {
+                        _lock: lock,
+                        cgroup: hierarchy.at(&path)?,
+                        parent: parent.directory,
+                        _hierarchy: hierarchy.clone(),
+                    });
+                }
+                // The cleaning of another run was faster than our lock, or a tracer that was killed left one whose
+                // pid came round again.
+                Err(error)
+                    if attempt < ATTEMPTS
+                        && matches!(
+                            error.kind(),
+                            io::ErrorKind::AlreadyExists
+                                | io::ErrorKind::NotFound
+                                | io::ErrorKind::WouldBlock
+                        ) => {}
+                Err(cause) => return Err(CgroupError::Create { path, cause }),
             }
-            Err(error) => return Err(create(error)),
         }
-        Ok(Self {
-            _lock: lock(&directory).map_err(create)?,
-            cgroup: hierarchy.at(&path)?,
-            parent: parent.directory,
-            _hierarchy: hierarchy.clone(),
-        })
     }
 
     /// The cgroup itself.
@@ -119,22 +125,39 @@ impl Drop for OwnCgroup {
 /// What the name of every such cgroup begins with; our process id and a number follow.
 const PREFIX: &str = "tracer-";
 
+/// How many names are tried until one is free.
+const ATTEMPTS: u32 = 100;
+
+fn create_locked(directory: &Path) -> io::Result<Flock<File>> {
+    fs::create_dir(directory)?;
+    let lock = lock(directory)?;
+    // Whoever cleans up holds the lock until it is gone.
+    fs::metadata(directory)?;
+    Ok(lock)
+}
+
 fn lock(directory: &Path) -> io::Result<Flock<File>> {
     Flock::lock(File::open(directory)?, FlockArg::LockExclusiveNonblock)
         .map_err(|(_, error)| error.into())
 }
 
+/// Removes the cgroups that killed tracers left below the one that this process is in.
+pub fn remove_abandoned_cgroups() {
+    match Hierarchy::open().and_then(|it| it.current()) {
+        Ok(parent) => remove_abandoned(&parent.directory),
+        Err(error) => log::debug!("no cgroup is cleaned up: {error}"),
+    }
+}
+
 /// Removes the cgroups that killed tracers left, unless something runs in them still.
 fn remove_abandoned(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(owner) else {
-            continue;
-        };
-        let directory = entry.path();
-        if Path::new("/proc").join(pid.to_string()).exists() {
+        if !entry.file_name().to_str().is_some_and(is_own_name) {
             continue;
         }
-        // A tracer in another pid namespace holds the lock. A cgroup with processes cannot be removed (EBUSY).
+        let directory = entry.path();
+        // A tracer that runs holds the lock; its pid says nothing, since another process may have it by now. A cgroup
+        // with processes cannot be removed (EBUSY).
         if let Ok(_lock) = lock(&directory)
             && let Err(error) = remove_tree(&directory)
         {
@@ -154,11 +177,10 @@ fn remove_tree(directory: &Path) -> io::Result<()> {
     fs::remove_dir(directory)
 }
 
-/// The process id in the name of a cgroup of this kind.
-fn owner(name: &str) -> Option<u32> {
-    let (pid, number) = name.strip_prefix(PREFIX)?.split_once('-')?;
-    let _: u32 = number.parse().ok()?;
-    pid.parse().ok()
+/// Whether a name is that of such a cgroup.
+fn is_own_name(name: &str) -> bool {
+    let numbers = name.strip_prefix(PREFIX).and_then(|it| it.split_once('-'));
+    numbers.is_some_and(|(pid, number)| pid.parse::<u32>().is_ok() && number.parse::<u32>().is_ok())
 }
 
 fn move_to(directory: &Path, pid: i32) -> io::Result<()> {

@@ -1,0 +1,207 @@
+//! What a recording leaves on disk: checkpoints while it is made, the files of each workload at its end. Written by
+//! threads of their own, so that neither recording nor a signal waits for a disk.
+
+mod writer;
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread,
+    time::Duration,
+};
+
+use super::{
+    Exit, Failure,
+    output::{self, NewFiles},
+    record::failed,
+    stderr::say,
+};
+use crate::store::{Checkpoints, OutputDirectory, RECORDING_FILE, StoreError};
+use tracer_core::{
+    formats::Settings,
+    recording::{Recording, json},
+};
+use tracer_recorder::record::{
+    Snapshot, SnapshotSink,
+    signals::{ReceivedSignal, Signals},
+};
+
+use writer::Writer;
+
+/// How often a signal is looked for while files are written.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How many threads render at most: each needs memory.
+const MAX_THREADS: usize = 4;
+
+/// How long a recording may be, in bytes, until it is kept as it is before profiles are rendered from it.
+const LARGE: usize = 4 << 20;
+
+/// Keeps what is recorded.
+pub(super) struct Keeper {
+    jobs: Sender<Job>,
+    output: Arc<OutputDirectory>,
+    /// Whether a snapshot is being written.
+    is_busy: Arc<AtomicBool>,
+}
+
+/// What the thread is to do.
+enum Job {
+    Keep(Snapshot),
+    End(End),
+}
+
+/// The end of a recording.
+struct End {
+    recordings: Arc<Vec<Recording>>,
+    /// Whether somebody wants it to be over: the recordings are written, and nothing else.
+    hurries: Arc<AtomicBool>,
+    /// Which workload is done, and how it went.
+    done: Sender<(usize, anyhow::Result<Written>)>,
+}
+
+/// What was written of a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Written {
+    All,
+    RecordingAlone,
+}
+
+/// How the end of a recording went.
+pub(super) struct Saved {
+    /// The first thing that could not be done.
+    pub(super) failure: Option<Failure>,
+    /// Whether all recordings are complete, and there is one.
+    is_complete: bool,
+}
+
+impl Saved {
+    /// The exit that the recordings earn, when everything else went well.
+    pub(super) fn verdict(&self, require_complete: bool, otherwise: Exit) -> Exit {
+        if require_complete && !self.is_complete {
+            Exit::No
+        } else {
+            otherwise
+        }
+    }
+}
+
+impl SnapshotSink for Keeper {
+    fn is_ready(&self) -> bool {
+        !self.is_busy.load(Ordering::Acquire)
+    }
+
+    fn keep(&mut self, snapshot: Snapshot) {
+        self.is_busy.store(true, Ordering::Release);
+        // Without the thread there is nothing to do: its end is reported at the end.
+        let _ = self.jobs.send(Job::Keep(snapshot));
+    }
+}
+
+impl Keeper {
+    /// Starts the thread that writes to `output`.
+    ///
+    /// # Errors
+    /// When there can be no thread.
+    pub(super) fn start(output: OutputDirectory, settings: Settings) -> io::Result<Self> {
+        let (jobs, receiver) = mpsc::channel();
+        let is_busy = Arc::new(AtomicBool::new(false));
+        let output = Arc::new(output);
+        let writer = Writer {
+            output: Arc::clone(&output),
+            settings: Arc::new(settings),
+            is_busy: Arc::clone(&is_busy),
+            checkpoints: None,
+            numbers: HashMap::new(),
+            is_warned: false,
+        };
+        thread::Builder::new()
+            .name("tracer-writer".to_owned())
+            .spawn(move || writer.run(&receiver))?;
+        Ok(Self {
+            jobs,
+            output,
+            is_busy,
+        })
+    }
+
+    /// Writes the recordings and what is rendered from them, and reports on each. A signal that asks tracer to end
+    /// leaves out what is not rendered by then.
+    pub(super) fn finish(
+        self,
+        recordings: Vec<Recording>,
+        signals: &mut Signals,
+        quiet: bool,
+    ) -> Saved {
+        let recordings = Arc::new(recordings);
+        let hurries = Arc::new(AtomicBool::new(false));
+        let (done, results) = mpsc::channel();
+        let job = Job::End(End {
+            recordings: Arc::clone(&recordings),
+            hurries: Arc::clone(&hurries),
+            done,
+        });
+        // Without the thread, the results end at once.
+        let _ = self.jobs.send(job);
+        let mut reports: Vec<Option<anyhow::Result<Written>>> = Vec::new();
+        reports.resize_with(recordings.len(), || None);
+        loop {
+            match results.recv_timeout(LOOK) {
+                Ok((number, result)) => {
+                    if let Some(report) = reports.get_mut(number) {
+                        *report = Some(result);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let ends = signals.pending().is_some_and(ReceivedSignal::asks_to_end);
+            if ends {
+                hurries.store(true, Ordering::Release);
+            }
+        }
+        let mut saved = Saved {
+            failure: None,
+            is_complete: !recordings.is_empty() && recordings.iter().all(|it| it.coverage.complete),
+        };
+        for (recording, report) in recordings.iter().zip(reports) {
+            // Without the thread, the recording is saved at least.
+            let report = report.unwrap_or_else(|| {
+                let new = NewFiles::recording_alone(recording);
+                new.write(&self.output, &recording.workload.name)?;
+                Ok(Written::RecordingAlone)
+            });
+            match report {
+                Ok(written) => self.report(recording, written, quiet),
+                // The others are written all the same.
+                Err(error) if saved.failure.is_none() => saved.failure = Some(failed(error)),
+                Err(error) => say!("{error:#}"),
+            }
+        }
+        saved
+    }
+}
+
+impl Keeper {
+    /// Reports on the files of one workload.
+    fn report(&self, recording: &Recording, written: Written, quiet: bool) {
+        let directory = self.output.path().join(&recording.workload.name);
+        match written {
+            Written::All => output::summary(&directory, recording, quiet),
+            Written::RecordingAlone => {
+                output::coverage(recording, quiet);
+                say!(
+                    "{} was written without profiles; to make them, run tracer generate --output {} {}",
+                    directory.join(RECORDING_FILE).display(),
+                    self.output.path().display(),
+                    directory.display()
+                );
+            }
+        }
+    }
+}
