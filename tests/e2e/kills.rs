@@ -122,54 +122,62 @@ fn kill_batch(
         moments.push(Duration::from_millis(moment));
     }
     thread::scope(|scope| {
-        let run = |number: usize, moment: Duration| -> Result<Killed> {
-            let name = format!("w{number}");
-            let marks = scratch.dir(&format!(
-                "marks-{}-{number}",
-                out.file_name().unwrap_or_default().display()
-            ))?;
-            let had_old = number % 3 == 0;
-            if had_old {
-                copy(&old.directory, &out.join(&name))?;
-            }
-            let script = format!(
-                "cd {}; i=0; while [ $i -lt {SECONDS} ]; do : > mark-$i-; i=$((i+1)); sleep 1; done",
-                marks.display()
-            );
-            let mut recorder = Record::new(out, &name)?
-                .with_files()
-                .option("--quiet")
-                .of(["sh", "-c", &script])
-                .start()?;
-            let pid = recorder.running.pid();
-            let begin = wait::until("the first mark or the end", || {
-                let began = marks.join("mark-0-").exists() || recorder.running.ended()?.is_some();
-                Ok(began.then(Instant::now))
-            })?;
-            thread::sleep(moment.saturating_sub(begin.elapsed()));
-            let left = process::descendants(pid);
-            // It may have ended by itself.
-            let _ = process::send(pid, Signal::SIGKILL);
-            let at = SystemTime::now();
-            recorder.finish()?;
-            Ok(Killed {
-                name,
-                pid,
-                left,
-                at,
-                marks,
-                had_old,
-            })
-        };
-        let run = &run;
         let started: Vec<_> = (0..)
             .zip(moments)
-            .map(|(number, moment)| scope.spawn(move || run(number, moment)))
+            .map(|(number, moment)| {
+                scope.spawn(move || kill_one(scratch, out, old, number, moment))
+            })
             .collect();
-        started
-            .into_iter()
-            .map(|it| it.join().map_err(|_| anyhow::anyhow!("a thread failed"))?)
-            .collect()
+        let ended = started.into_iter().map(|it| it.join());
+        let killed = ended.map(|it| it.map_err(|_| anyhow::anyhow!("a thread failed"))?);
+        killed.collect()
+    })
+}
+
+/// Kills one tracer so long after its workload began.
+fn kill_one(
+    scratch: &Scratch,
+    out: &Path,
+    old: &Recorded,
+    number: usize,
+    moment: Duration,
+) -> Result<Killed> {
+    let name = format!("w{number}");
+    let marks = scratch.dir(&format!(
+        "marks-{}-{number}",
+        out.file_name().unwrap_or_default().display()
+    ))?;
+    let had_old = number % 3 == 0;
+    if had_old {
+        copy(&old.directory, &out.join(&name))?;
+    }
+    let script = format!(
+        "cd {}; i=0; while [ $i -lt {SECONDS} ]; do : > mark-$i-; i=$((i+1)); sleep 1; done",
+        marks.display()
+    );
+    let mut recorder = Record::new(out, &name)?
+        .with_files()
+        .option("--quiet")
+        .of(["sh", "-c", &script])
+        .start()?;
+    let pid = recorder.running.pid();
+    let begin = wait::until("the first mark or the end", || {
+        let began = marks.join("mark-0-").exists() || recorder.running.ended()?.is_some();
+        Ok(began.then(Instant::now))
+    })?;
+    thread::sleep(moment.saturating_sub(begin.elapsed()));
+    let left = process::descendants(pid);
+    // It may have ended by itself.
+    let _ = process::send(pid, Signal::SIGKILL);
+    let at = SystemTime::now();
+    recorder.finish()?;
+    Ok(Killed {
+        name,
+        pid,
+        left,
+        at,
+        marks,
+        had_old,
     })
 }
 

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::store::OutputDirectory;
 use tracer_recorder::{
+    confine::profile::Calls,
     container::Selector,
     record::{
         attach::{Attachment, Ended, Naming, RecordTarget, Request},
@@ -46,7 +47,13 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
     for name in attachment.names() {
         output.check(&name).map_err(failed)?;
     }
-    let mut keeper = Keeper::start(output, options).map_err(failed)?;
+    // Only a cgroup is recorded without a question to a runtime.
+    let calls = if args.all || !args.container.is_empty() || !args.pod.is_empty() {
+        Calls::RecordAndAsk
+    } else {
+        Calls::Record
+    };
+    let mut keeper = Keeper::new(output, options, calls);
     // When it fails, a checkpoint may be all there is: it stays.
     let (recordings, ended) = attachment
         .run(signals, &mut keeper, &mut live)

@@ -13,6 +13,10 @@ use tracer_recorder::{
         support::{self, kernel_release, machine_name},
     },
     cgroup::{Hierarchy, OwnCgroup},
+    confine::{
+        landlock_abi,
+        profile::{self, Access, Calls},
+    },
 };
 use tracer_report::words;
 
@@ -42,6 +46,8 @@ struct Report {
     can_record: bool,
     checks: Vec<Check>,
     observations: Vec<Observation>,
+    /// What tracer takes from itself while it records.
+    confinement: String,
 }
 
 /// One thing that recording rests on.
@@ -117,7 +123,23 @@ fn examine() -> Report {
         can_record,
         checks,
         observations: observations(can_record, &mechanisms),
+        confinement: confinement(),
     }
+}
+
+/// What tracer takes from itself once it records.
+fn confinement() -> String {
+    let calls = match profile::programs(Calls::Record, Access::Read) {
+        Ok(_) => "system calls and capabilities are restricted".to_owned(),
+        Err(error) => format!("capabilities are restricted; system calls are not: {error}"),
+    };
+    let writes = match landlock_abi() {
+        Ok(version) => {
+            format!("writes are restricted to the output, by Landlock version {version}")
+        }
+        Err(error) => format!("writes are not restricted, since there is no Landlock: {error}"),
+    };
+    format!("{calls}; {writes}")
 }
 
 /// What serves each kind, best first for this kernel.
@@ -241,6 +263,8 @@ fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
             observation.note
         )?;
     }
+    writeln!(out)?;
+    writeln!(out, "Once tracer records: {}.", report.confinement)?;
     writeln!(out)?;
     writeln!(
         out,

@@ -11,12 +11,13 @@ use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::{
-    Exit, Failure, attach, format, name, output, profile::ProfileArgs, progress_line::ProgressLine,
-    recover, saving::Keeper,
+    Exit, Failure, apparmor_parser, attach, format, name, output, profile::ProfileArgs,
+    progress_line::ProgressLine, recover, saving::Keeper,
 };
 use crate::store::{self, OutputDirectory};
 use tracer_recorder::{
     bpf::{Mechanism, MechanismChoice, Settings},
+    confine::profile::Calls,
     record::{RecordError, RunAs, command, signals::Signals},
 };
 
@@ -208,6 +209,8 @@ impl Args {
 }
 
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
+    // Before there is another thread, and before programs may not be started any more.
+    apparmor_parser::start_broker();
     // One thread: what is recorded gets the other processors.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -255,7 +258,7 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         filter: None,
         settings,
     };
-    let mut keeper = Keeper::start(output, options).map_err(failed)?;
+    let mut keeper = Keeper::new(output, options, Calls::Record);
     // When it fails, a checkpoint may be all there is: it stays.
     let (recording, status) = command::run(request, signals, &mut keeper, &mut live)
         .await

@@ -5,7 +5,8 @@ mod writer;
 
 use std::{
     collections::HashMap,
-    io,
+    env, io,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
@@ -26,9 +27,15 @@ use tracer_core::{
     formats::Settings,
     recording::{Recording, json},
 };
-use tracer_recorder::record::{
-    Snapshot, SnapshotSink,
-    signals::{ReceivedSignal, Signals},
+use tracer_recorder::{
+    confine::{
+        self, attack,
+        profile::{Access, Calls},
+    },
+    record::{
+        Snapshot, SnapshotSink,
+        signals::{ReceivedSignal, Signals},
+    },
 };
 
 use writer::Writer;
@@ -44,8 +51,12 @@ const LARGE: usize = 4 << 20;
 
 /// Keeps what is recorded.
 pub(super) struct Keeper {
-    jobs: Sender<Job>,
     output: Arc<OutputDirectory>,
+    settings: Arc<Settings>,
+    /// What the recording thread is to do.
+    calls: Calls,
+    /// For the thread that writes, which is started when recording begins.
+    jobs: Option<Sender<Job>>,
     /// Whether a snapshot is being written.
     is_busy: Arc<AtomicBool>,
 }
@@ -91,43 +102,87 @@ impl Saved {
     }
 }
 
+/// Keeps all rights, in tracer's environment: for a recording of tracer, of which its profile is made.
+const UNCONFINED: &str = "TRACER_UNCONFINED";
+
+fn is_confined() -> bool {
+    env::var_os(UNCONFINED).is_none()
+}
+
+/// Reports what a thread could not give up. The tests ask for an attack by it then.
+fn confined(thread: &str, missing: &[String]) {
+    for missing in missing {
+        log::info!("{thread}: {missing}");
+    }
+    if let Some(victim) = env::var_os(attack::VARIABLE) {
+        for (name, result) in attack::attempt(Path::new(&victim)) {
+            match result {
+                Ok(()) => say!("attack by the {thread}: {name}: done"),
+                Err(error) => say!("attack by the {thread}: {name}: {error}"),
+            }
+        }
+    }
+}
+
 impl SnapshotSink for Keeper {
+    fn begin(&mut self, files: Access) {
+        match self.start_writer() {
+            Ok(jobs) => self.jobs = Some(jobs),
+            Err(error) => say!("cannot start a thread for checkpoints: {error}"),
+        }
+        if is_confined() {
+            confined("recorder", &confine::recorder(self.calls, files));
+        }
+    }
+
     fn is_ready(&self) -> bool {
         !self.is_busy.load(Ordering::Acquire)
     }
 
     fn keep(&mut self, snapshot: Snapshot) {
-        self.is_busy.store(true, Ordering::Release);
-        // Without the thread there is nothing to do: its end is reported at the end.
-        let _ = self.jobs.send(Job::Keep(snapshot));
+        // Without the thread there is nothing to do.
+        if let Some(jobs) = &self.jobs {
+            self.is_busy.store(true, Ordering::Release);
+            let _ = jobs.send(Job::Keep(snapshot));
+        }
     }
 }
 
 impl Keeper {
-    /// Starts the thread that writes to `output`.
-    ///
-    /// # Errors
-    /// When there can be no thread.
-    pub(super) fn start(output: OutputDirectory, settings: Settings) -> io::Result<Self> {
-        let (jobs, receiver) = mpsc::channel();
-        let is_busy = Arc::new(AtomicBool::new(false));
-        let output = Arc::new(output);
-        let writer = Writer {
-            output: Arc::clone(&output),
+    /// Will write to `output`. `calls` says what the recording thread is to do.
+    pub(super) fn new(output: OutputDirectory, settings: Settings, calls: Calls) -> Self {
+        Self {
+            output: Arc::new(output),
             settings: Arc::new(settings),
-            is_busy: Arc::clone(&is_busy),
+            calls,
+            jobs: None,
+            is_busy: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    /// Starts the thread that writes, and waits until it has given up its rights.
+    fn start_writer(&self) -> io::Result<Sender<Job>> {
+        let (jobs, receiver) = mpsc::channel();
+        let (ready, is_ready) = mpsc::channel();
+        let writer = Writer {
+            output: Arc::clone(&self.output),
+            settings: Arc::clone(&self.settings),
+            is_busy: Arc::clone(&self.is_busy),
             checkpoints: None,
             numbers: HashMap::new(),
             is_warned: false,
         };
         thread::Builder::new()
             .name("tracer-writer".to_owned())
-            .spawn(move || writer.run(&receiver))?;
-        Ok(Self {
-            jobs,
-            output,
-            is_busy,
-        })
+            .spawn(move || {
+                if is_confined() {
+                    confined("writer", &confine::writer(writer.output.descriptor()));
+                }
+                drop(ready);
+                writer.run(&receiver);
+            })?;
+        let _: Result<(), _> = is_ready.recv();
+        Ok(jobs)
     }
 
     /// Writes the recordings and what is rendered from them, and reports on each. A signal that asks tracer to end
@@ -147,7 +202,11 @@ impl Keeper {
             done,
         });
         // Without the thread, the results end at once.
-        let _ = self.jobs.send(job);
+        if let Some(jobs) = &self.jobs {
+            let _ = jobs.send(job);
+        } else {
+            drop(job);
+        }
         let mut reports: Vec<Option<anyhow::Result<Written>>> = Vec::new();
         reports.resize_with(recordings.len(), || None);
         loop {

@@ -2,8 +2,8 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io,
-    path::{Path, PathBuf},
+    io::{self, Write as _},
+    path::Path,
     process,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -17,7 +17,8 @@ use super::{Cgroup, CgroupError, Hierarchy};
 #[derive(Debug)]
 pub struct OwnCgroup {
     cgroup: Cgroup,
-    parent: PathBuf,
+    /// Where processes are moved to in the end: opened before tracer gives up the right to open it.
+    parent_procs: Option<File>,
     /// Locked as long as we live, so that no other tracer takes the cgroup for one that was left.
     _lock: Flock<File>,
     /// Keeps a private mount, and with it the paths above, as long as the cgroup.
@@ -49,7 +50,9 @@ impl OwnCgroup {
                     return Ok(Self {
                         _lock: lock,
                         cgroup: hierarchy.at(&path)?,
-                        parent: parent.directory,
+                        parent_procs: procs(&parent.directory)
+                            .inspect_err(|error| log::debug!("nothing can be moved back: {error}"))
+                            .ok(),
                         _hierarchy: hierarchy.clone(),
                     });
                 }
@@ -78,10 +81,7 @@ impl OwnCgroup {
     /// # Errors
     /// [`CgroupError::Enter`].
     pub fn procs_file(&self) -> Result<File, CgroupError> {
-        OpenOptions::new()
-            .write(true)
-            .open(self.cgroup.directory.join("cgroup.procs"))
-            .map_err(|cause| self.refused(cause))
+        procs(&self.cgroup.directory).map_err(|cause| self.refused(cause))
     }
 
     /// The error of a process that could not move itself in.
@@ -101,7 +101,9 @@ impl OwnCgroup {
                 break;
             }
             for pid in processes {
-                let _ = move_to(&self.parent, pid);
+                if let Some(mut procs) = self.parent_procs.as_ref() {
+                    let _ = procs.write_all(pid.to_string().as_bytes());
+                }
             }
         }
         for directory in self.cgroup.subtree()?.iter().rev() {
@@ -183,6 +185,9 @@ fn is_own_name(name: &str) -> bool {
     numbers.is_some_and(|(pid, number)| pid.parse::<u32>().is_ok() && number.parse::<u32>().is_ok())
 }
 
-fn move_to(directory: &Path, pid: i32) -> io::Result<()> {
-    fs::write(directory.join("cgroup.procs"), pid.to_string())
+/// The file by which processes are moved into a cgroup.
+fn procs(directory: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .open(directory.join("cgroup.procs"))
 }

@@ -54,6 +54,7 @@ mod user;
 pub use assemble::FinishedWorkload;
 pub use attach::Ended;
 pub use error::RecordError;
+pub(crate) use filter::load_filter;
 pub use instance::InstanceInfo;
 pub use kernel::{Kernel, KernelCounts, LiveKernel, NewCgroup};
 pub use observed::Denial;

@@ -64,6 +64,7 @@ pub(super) async fn run<T: Recorded>(
     sink: &mut dyn SnapshotSink,
     listener: &mut dyn ProgressListener,
 ) -> Result<T::End, RecordError> {
+    sink.begin(recorded.session().file_access());
     let mut exit = exit;
     let mut checkpoint = time::interval(CHECKPOINT);
     // The first tick comes at once, when there is nothing to keep yet.

@@ -32,6 +32,7 @@ use super::{
 use crate::{
     bpf::{CgroupKind, KernelAccess, ProbeError, Settings},
     cgroup::Cgroup,
+    confine::profile::Access,
     container::WorkloadKey,
 };
 use syscalls::Machine;
@@ -94,6 +95,11 @@ impl Session {
         let mut session = Self::with(kernel, ThisMachine, machine, root);
         session.reports_denials = settings.report_every_blocked;
         Ok(session)
+    }
+
+    /// How it opens files: the names that a workload gave are resolved by itself.
+    pub(super) fn file_access(&self) -> Access {
+        Access::Resolve
     }
 
     /// Waits until there may be something new, at most a tenth of a second. Safe to drop while it

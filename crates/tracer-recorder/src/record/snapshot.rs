@@ -11,10 +11,15 @@ use super::{
     session::Session,
     system::System,
 };
+use crate::confine::profile::Access;
 use tracer_core::recording::{Accesses, Observations, Reason, Recording};
 
 /// Takes what is recorded so far to where a kill of tracer does not reach it.
 pub trait SnapshotSink {
+    /// Recording begins: what is needed for it is open, and the command was started. Called once, on the thread that
+    /// records and opens files by `files`.
+    fn begin(&mut self, files: Access);
+
     /// Whether the last one is kept, so that there is room for another.
     fn is_ready(&self) -> bool;
 
@@ -27,6 +32,8 @@ pub trait SnapshotSink {
 pub struct NoSnapshots;
 
 impl SnapshotSink for NoSnapshots {
+    fn begin(&mut self, _: Access) {}
+
     fn is_ready(&self) -> bool {
         false
     }

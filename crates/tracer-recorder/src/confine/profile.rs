@@ -1,0 +1,189 @@
+//! The seccomp profiles of tracer itself.
+//!
+//! `x86_64.json` is what `tracer generate` made of recordings of tracer, as it is: the end-to-end test
+//! `own_profile` records tracer again and compares. Recordings were begun after the recorded tracer had attached its
+//! programs, so what it did before is not in it.
+
+use syscalls::Abi;
+use tracer_core::profile::seccomp::{
+    evaluate::{Filter, Host, Instruction, Libseccomp, OciRuntime},
+    oci::{Action, Condition, Entry, OciSeccomp, Operator},
+};
+
+/// Made by tracer.
+pub const X86_64: &str = include_str!("x86_64.json");
+
+/// What a thread is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// Record, and write.
+    Record,
+    /// The same, and ask the sockets of container runtimes meanwhile.
+    RecordAndAsk,
+}
+
+/// What a thread may do to files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Open them to be read.
+    Read,
+    /// The same, and resolve the names that a workload gave by `openat2`, whose flags no filter sees.
+    Resolve,
+    /// All that its profile allows.
+    Write,
+}
+
+/// What is said to processes that were started before, over sockets that are open. Without `socket` and `connect`
+/// they reach nobody else.
+const HELPERS: [&str; 6] = ["sendto", "recvfrom", "sendmsg", "recvmsg", "poll", "ppoll"];
+
+/// Calls that a connection to a unix socket takes, besides `socket`.
+const CONNECTION: [&str; 11] = [
+    "connect",
+    "getsockopt",
+    "setsockopt",
+    "getsockname",
+    "getpeername",
+    "sendto",
+    "recvfrom",
+    "sendmsg",
+    "recvmsg",
+    "shutdown",
+    "readv",
+];
+
+/// `AF_UNIX`.
+const AF_UNIX: u64 = 1;
+
+/// `O_ACCMODE`, `O_CREAT`, `O_TRUNC` (include/uapi/asm-generic/fcntl.h).
+const O_ACCMODE: u64 = 0o3;
+const O_CREAT: u64 = 0o100;
+const O_TRUNC: u64 = 0o1000;
+
+/// Calls that change files by their names. `rmdir` stays: cgroups are removed by it.
+const CHANGES: [&str; 24] = [
+    "creat",
+    "truncate",
+    "mknod",
+    "mknodat",
+    "mkdir",
+    "mkdirat",
+    "link",
+    "linkat",
+    "symlink",
+    "symlinkat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "unlink",
+    "unlinkat",
+    "chmod",
+    "fchmodat",
+    "chown",
+    "lchown",
+    "fchownat",
+    "setxattr",
+    "lsetxattr",
+    "utimensat",
+    "open_by_handle_at",
+];
+
+/// The filters of a thread, each as the kernel takes it. Of several, the strictest answer counts.
+///
+/// # Errors
+/// What is wrong with them, or that there is none for this machine.
+pub fn programs(calls: Calls, access: Access) -> Result<Vec<Vec<Instruction>>, String> {
+    let native = match std::env::consts::ARCH {
+        "x86_64" => Abi::X86_64,
+        other => return Err(format!("there is no profile of tracer for {other}")),
+    };
+    let own: OciSeccomp = serde_json::from_str(X86_64).map_err(|error| error.to_string())?;
+    let mut profiles = Vec::new();
+    if access != Access::Write {
+        profiles.push(read_only(native, access));
+    }
+    // Last, since it does not allow another filter to be loaded.
+    profiles.push(with(own, calls));
+    let host = Host {
+        native,
+        // It adds nothing of its own.
+        runtime: OciRuntime::Crun,
+        libseccomp: Libseccomp::Newest,
+    };
+    let program = |profile: &OciSeccomp| {
+        let filter = Filter::new(profile, host).map_err(|error| error.to_string())?;
+        filter.program().map_err(|error| error.to_string())
+    };
+    profiles.iter().map(program).collect()
+}
+
+fn entry(names: &[&str], action: Action, args: Vec<Condition>) -> Entry {
+    Entry {
+        names: names.iter().copied().map(str::to_owned).collect(),
+        action,
+        errno_ret: (action == Action::Errno).then_some(libc::EACCES.unsigned_abs()),
+        args,
+    }
+}
+
+/// A profile with what these calls need besides.
+fn with(mut profile: OciSeccomp, calls: Calls) -> OciSeccomp {
+    allow(&mut profile, &HELPERS, Vec::new());
+    if calls == Calls::RecordAndAsk {
+        allow(&mut profile, &CONNECTION, Vec::new());
+        let unix = Condition {
+            index: 0,
+            value: AF_UNIX,
+            value_two: 0,
+            op: Operator::Eq,
+        };
+        allow(&mut profile, &["socket"], vec![unix]);
+    }
+    profile
+}
+
+/// Adds a rule, and takes out those that say something else of these calls.
+fn allow(profile: &mut OciSeccomp, names: &[&str], args: Vec<Condition>) {
+    for other in &mut profile.syscalls {
+        other.names.retain(|name| !names.contains(&name.as_str()));
+    }
+    profile.syscalls.retain(|entry| !entry.names.is_empty());
+    profile.syscalls.push(entry(names, Action::Allow, args));
+}
+
+/// Allows all but what opens files to be written, makes or removes them.
+fn read_only(native: Abi, access: Access) -> OciSeccomp {
+    let mut syscalls = vec![entry(&CHANGES, Action::Errno, Vec::new())];
+    for (call, index) in [("open", 1), ("openat", 2)] {
+        for (mask, value) in [
+            (O_ACCMODE, 1),
+            (O_ACCMODE, 2),
+            (O_ACCMODE, 3),
+            (O_CREAT, O_CREAT),
+            (O_TRUNC, O_TRUNC),
+        ] {
+            let is_set = Condition {
+                index,
+                value: mask,
+                value_two: value,
+                op: Operator::MaskedEq,
+            };
+            syscalls.push(entry(&[call], Action::Errno, vec![is_set]));
+        }
+    }
+    // Its flags are in memory, which no filter sees. Whoever tries it has another way then.
+    if access == Access::Read {
+        let mut openat2 = entry(&["openat2"], Action::Errno, Vec::new());
+        openat2.errno_ret = Some(libc::ENOSYS.unsigned_abs());
+        syscalls.push(openat2);
+    }
+    OciSeccomp {
+        default_action: Action::Allow,
+        default_errno_ret: None,
+        architectures: vec![native.scmp_arch().to_owned()],
+        flags: Vec::new(),
+        listener_path: None,
+        listener_metadata: None,
+        syscalls,
+    }
+}
