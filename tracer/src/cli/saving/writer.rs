@@ -1,5 +1,7 @@
 //! The thread that writes.
 
+use std::panic::{self, AssertUnwindSafe};
+
 use super::*;
 
 /// What the thread has.
@@ -237,7 +239,15 @@ impl Shared {
                 continue;
             }
             let name = &recording.workload.name;
-            let placed = new.write(&self.output, name).map(|()| Placed {
+            // A mistake of tracer's must not cost a recording: the writer keeps it then.
+            let written = panic::catch_unwind(AssertUnwindSafe(|| new.write(&self.output, name)));
+            let written = written.unwrap_or_else(|_| {
+                Err(StoreError::Write {
+                    path: self.output.path().join(name),
+                    cause: io::Error::other("tracer made a mistake"),
+                })
+            });
+            let placed = written.map(|()| Placed {
                 written: Written::All,
                 checked: new.check(&self.output.path().join(name), &mut || {
                     self.hurries.load(Ordering::Acquire)
