@@ -10,6 +10,7 @@ use anyhow::Context as _;
 
 use super::{
     Exit, Failure,
+    confinement::Writes,
     format::{self, FormatArg},
     manifest, name, output,
     profile::ProfileArgs,
@@ -79,6 +80,19 @@ pub(super) struct Args {
 
     #[command(flatten)]
     targets: TargetArgs,
+}
+
+impl Args {
+    /// What is written; `None` when apparmor_parser is to be run.
+    pub(super) fn writes(&self) -> Option<Writes<'_>> {
+        let in_place = self.manifest.as_deref().filter(|_| self.in_place);
+        let is_profiles = self.manifest.is_none() && !self.recordings.is_empty();
+        let directory = is_profiles.then_some(self.output.as_path());
+        (!self.check).then(|| Writes {
+            directories: directory.into_iter().collect(),
+            files: in_place.into_iter().collect(),
+        })
+    }
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {

@@ -33,7 +33,7 @@ pub(super) struct Args {
 
     /// The file to write, `-` for standard output; in a folder that exists, its recording.json
     #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    pub(super) output: PathBuf,
 
     /// The workload's name in the result; needed when the recordings do not agree on one
     #[arg(long, value_parser = name::parse)]

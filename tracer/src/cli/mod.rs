@@ -4,6 +4,7 @@ mod apparmor_parser;
 mod attach;
 mod audit;
 mod completions;
+mod confinement;
 mod diff;
 mod doctor;
 mod exit;
@@ -35,6 +36,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
+use confinement::Writes;
 pub use exit::Exit;
 use stderr::say;
 use tracer_recorder::record::signals::ignore_file_size_signal;
@@ -66,6 +68,24 @@ enum Command {
     Man(man::Args),
 }
 
+impl Command {
+    /// What a command writes that does nothing but read and write files; `None` for one that does more.
+    fn writes(&self) -> Option<Writes<'_>> {
+        match self {
+            Self::Generate(args) => args.writes(),
+            Self::Merge(args) => Some(Writes::to_files([&args.output])),
+            Self::Verify(args) => args.writes(),
+            Self::Report(args) => Some(Writes::to_files(&args.output)),
+            Self::Diff(_) | Self::Explain(_) | Self::Audit(_) => Some(Writes::default()),
+            Self::Record(_)
+            | Self::Recover(_)
+            | Self::Doctor(_)
+            | Self::Completions(_)
+            | Self::Man(_) => None,
+        }
+    }
+}
+
 /// Runs the command line and says how the process should end.
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -80,6 +100,9 @@ pub fn main() -> ExitCode {
     // A file size limit is then an error that can be reported.
     if let Err(error) = ignore_file_size_signal() {
         say!("cannot ignore SIGXFSZ: {error}");
+    }
+    if let Some(writes) = cli.command.writes() {
+        confinement::confine(&writes);
     }
     let result = match cli.command {
         Command::Record(args) => record::run(args),

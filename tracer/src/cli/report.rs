@@ -38,7 +38,7 @@ pub(super) struct Args {
 
     /// The file to write [default: standard output]
     #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
 
     /// Show what changed since then: a recording, its folder, a seccomp profile, or an AppArmor profile
     #[arg(long, value_name = "OLD")]

@@ -8,6 +8,8 @@
 //! | writes outside of the output directory, programs, connections | the writer | Landlock |
 //! | capabilities | each keeps what it needs | `capset(2)` |
 //!
+//! A command that only reads files of others ([`reader`]) starts no program and makes no connection either.
+//!
 //! All of it belongs to a thread and to those that it starts. The command was started before. Landlock is not for
 //! the recorder: it would refuse to read `/proc/PID/exe` and the like of processes outside of its domain
 //! (security/landlock/task.c, hook_ptrace_access_check).
@@ -26,6 +28,7 @@ use capabilities::{
     CAP_BPF, CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL, CAP_PERFMON, CAP_SYS_PTRACE,
 };
 use profile::{Access, Calls};
+use tracer_core::profile::seccomp::evaluate::Instruction;
 
 pub use landlock::abi as landlock_abi;
 
@@ -64,6 +67,19 @@ pub fn writer(output: BorrowedFd<'_>) -> Missing {
     missing
 }
 
+/// Confines the calling thread, which reads files of others and writes only below `writes`: anywhere, when that is
+/// not known.
+pub fn reader(writes: Option<&[BorrowedFd<'_>]>) -> Missing {
+    let mut missing = Missing::new();
+    note(&mut missing, "new privileges", no_new_privileges());
+    if let Some(writes) = writes {
+        note(&mut missing, "writes", landlock::write_below(writes));
+    }
+    note(&mut missing, "capabilities", capabilities::keep(WRITER));
+    note(&mut missing, "system calls", load(profile::reader()));
+    missing
+}
+
 fn note(missing: &mut Missing, what: &str, done: io::Result<()>) {
     if let Err(error) = done {
         missing.push(format!("{what} are not restricted: {error}"));
@@ -76,7 +92,11 @@ fn no_new_privileges() -> io::Result<()> {
 }
 
 fn filter(calls: Calls, access: Access) -> io::Result<()> {
-    for program in profile::programs(calls, access).map_err(io::Error::other)? {
+    load(profile::programs(calls, access))
+}
+
+fn load(programs: Result<Vec<Vec<Instruction>>, String>) -> io::Result<()> {
+    for program in programs.map_err(io::Error::other)? {
         load_filter(&program)?;
     }
     Ok(())

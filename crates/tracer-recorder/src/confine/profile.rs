@@ -4,7 +4,7 @@
 //! `own_profile` records tracer again and compares. Recordings were begun after the recorded tracer had attached its
 //! programs, so what it did before is not in it.
 
-use syscalls::Abi;
+use syscalls::{Abi, Machine};
 use tracer_core::profile::seccomp::{
     evaluate::{Filter, Host, Instruction, Libseccomp, OciRuntime},
     oci::{Action, Condition, Entry, OciSeccomp, Operator},
@@ -170,15 +170,72 @@ const CHANGES: [&str; 24] = [
     "open_by_handle_at",
 ];
 
+/// What a command that reads files never needs.
+const OUTSIDE: [&str; 50] = [
+    "execve",
+    "execveat",
+    "fork",
+    "vfork",
+    "ptrace",
+    "process_vm_readv",
+    "process_vm_writev",
+    "pidfd_getfd",
+    "pidfd_send_signal",
+    "kill",
+    "tkill",
+    "socket",
+    "connect",
+    "bind",
+    "listen",
+    "accept",
+    "accept4",
+    "bpf",
+    "perf_event_open",
+    "userfaultfd",
+    "mount",
+    "umount2",
+    "move_mount",
+    "open_tree",
+    "fsopen",
+    "fsmount",
+    "mount_setattr",
+    "pivot_root",
+    "chroot",
+    "setns",
+    "unshare",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "kexec_load",
+    "kexec_file_load",
+    "reboot",
+    "swapon",
+    "swapoff",
+    "keyctl",
+    "add_key",
+    "request_key",
+    "io_uring_setup",
+    "setuid",
+    "setresuid",
+    "setgid",
+    "setresgid",
+    "open_by_handle_at",
+    "mknod",
+    "mknodat",
+];
+
 /// The filters of a thread, each as the kernel takes it. Of several, the strictest answer counts.
 ///
 /// # Errors
 /// What is wrong with them, or that there is none for this machine.
 pub fn programs(calls: Calls, access: Access) -> Result<Vec<Vec<Instruction>>, String> {
-    let native = match std::env::consts::ARCH {
-        "x86_64" => Abi::X86_64,
-        other => return Err(format!("there is no profile of tracer for {other}")),
-    };
+    if std::env::consts::ARCH != "x86_64" {
+        return Err(format!(
+            "there is no profile of tracer for {}",
+            std::env::consts::ARCH
+        ));
+    }
+    let native = Abi::X86_64;
     let own: OciSeccomp = serde_json::from_str(X86_64).map_err(|error| error.to_string())?;
     let mut profiles = Vec::new();
     if access != Access::Write {
@@ -186,6 +243,25 @@ pub fn programs(calls: Calls, access: Access) -> Result<Vec<Vec<Instruction>>, S
     }
     // Last, since it does not allow another filter to be loaded.
     profiles.push(with(own, calls));
+    compiled(&profiles, native)
+}
+
+/// The filter of a command that only reads files of others: all but what reaches other processes, other hosts or the
+/// kernel's own tables.
+///
+/// # Errors
+/// As [`programs`].
+pub fn reader() -> Result<Vec<Vec<Instruction>>, String> {
+    let native = Machine::this()
+        .ok_or("this machine is none that tracer knows")?
+        .native;
+    let known = |name: &&&str| native.syscall_number(name).is_some();
+    let denied: Vec<&str> = OUTSIDE.iter().filter(known).copied().collect();
+    let profile = denies(vec![entry(&denied, Action::Errno, Vec::new())], native);
+    compiled(&[profile], native)
+}
+
+fn compiled(profiles: &[OciSeccomp], native: Abi) -> Result<Vec<Vec<Instruction>>, String> {
     let host = Host {
         native,
         // It adds nothing of its own.
@@ -197,6 +273,19 @@ pub fn programs(calls: Calls, access: Access) -> Result<Vec<Vec<Instruction>>, S
         filter.program().map_err(|error| error.to_string())
     };
     profiles.iter().map(program).collect()
+}
+
+/// A profile that allows everything else.
+fn denies(syscalls: Vec<Entry>, native: Abi) -> OciSeccomp {
+    OciSeccomp {
+        default_action: Action::Allow,
+        default_errno_ret: None,
+        architectures: vec![native.scmp_arch().to_owned()],
+        flags: Vec::new(),
+        listener_path: None,
+        listener_metadata: None,
+        syscalls,
+    }
 }
 
 fn entry(names: &[&str], action: Action, args: Vec<Condition>) -> Entry {
@@ -272,13 +361,5 @@ fn read_only(native: Abi, access: Access) -> OciSeccomp {
         openat2.errno_ret = Some(libc::ENOSYS.unsigned_abs());
         syscalls.push(openat2);
     }
-    OciSeccomp {
-        default_action: Action::Allow,
-        default_errno_ret: None,
-        architectures: vec![native.scmp_arch().to_owned()],
-        flags: Vec::new(),
-        listener_path: None,
-        listener_metadata: None,
-        syscalls,
-    }
+    denies(syscalls, native)
 }
