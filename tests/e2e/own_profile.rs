@@ -19,6 +19,7 @@ use tracer_tests::{
     needs,
     oci::Runtime,
     process::{self, Running},
+    replicas,
     requires::Need,
     scratch::Scratch,
     tracer::{self, Record, Recorder},
@@ -229,8 +230,46 @@ fn attacker_in_the_recorder_gains_nothing() -> Outcome {
         .map(|line| format!("{line}\n"))
         .collect();
     ensure!(finished.text() == format!("{expected}x\n"), "{finished:?}");
+    all_refused(&victim, &finished.stderr, 2)
+}
+
+/// Nor does a file gain anything that a command reads.
+#[test]
+fn attacker_in_a_reader_gains_nothing() -> Outcome {
+    let scratch = Scratch::new()?;
+    let victim = scratch.file("victim", "as it was")?;
+    let recording = replicas::example().to_string_lossy().into_owned();
+    let out = scratch.join("deep/out").to_string_lossy().into_owned();
+    let page = scratch.dir("page")?.join("page.html");
+    let page = page.to_string_lossy().into_owned();
+    for args in [
+        &["explain", &recording, "openat"][..],
+        &["diff", &recording, &recording],
+        &["audit", &recording],
+        &["verify", &recording, "--recording", &recording],
+        &["report", &recording, "-o", &page],
+        &["merge", &recording, "-o", "-"],
+        &[
+            "generate",
+            &recording,
+            "-o",
+            &page.replace("page.html", "out"),
+        ],
+    ] {
+        let mut command = tracer::command()?;
+        let finished = process::run(command.args(args).env("TRACER_ATTACK", &victim))?;
+        all_refused(&victim, &finished.stderr, 1).with_context(|| format!("{args:?}"))?;
+    }
+    // With nothing there yet, the directory above is where it may write.
+    tracer(&["generate", &recording, "-o", &out])?.success()?;
+    ensure!(Path::new(&page).exists());
+    Ok(())
+}
+
+/// What these threads tried was refused.
+fn all_refused(victim: &Path, stderr: &str, threads: usize) -> Outcome {
     let mut attacks: BTreeMap<(String, String), String> = BTreeMap::new();
-    for line in finished.stderr.lines() {
+    for line in stderr.lines() {
         let Some(attack) = line.strip_prefix("tracer: attack by the ") else {
             continue;
         };
@@ -238,7 +277,7 @@ fn attacker_in_the_recorder_gains_nothing() -> Outcome {
         let mut word = || words.next().context("too few words");
         attacks.insert((word()?, word()?), word()?);
     }
-    ensure!(attacks.len() == 14, "{finished:?}");
+    ensure!(attacks.len() == 7 * threads, "{stderr}");
     let has_landlock = tracer(&["doctor"])?.text().contains("Landlock version");
     for ((thread, attack), answer) in &attacks {
         let refused = [
@@ -248,14 +287,14 @@ fn attacker_in_the_recorder_gains_nothing() -> Outcome {
         ]
         .iter()
         .any(|it| answer.starts_with(it));
-        let needs_landlock = thread == "writer" && ["write", "create"].contains(&attack.as_str());
+        let needs_landlock = thread != "recorder" && ["write", "create"].contains(&attack.as_str());
         ensure!(
             refused || (needs_landlock && !has_landlock),
             "{thread}: {attack}: {answer}"
         );
     }
     if has_landlock {
-        ensure!(fs::read_to_string(&victim)? == "as it was");
+        ensure!(fs::read_to_string(victim)? == "as it was");
         ensure!(!victim.with_extension("new").exists());
     }
     Ok(())

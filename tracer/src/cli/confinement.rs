@@ -1,12 +1,14 @@
 //! What a command that reads others' files takes from itself before it reads them.
 
 use std::{
+    env,
     fs::File,
     os::fd::AsFd as _,
     path::{Path, PathBuf},
 };
 
-use tracer_recorder::confine;
+use super::stderr::say;
+use tracer_recorder::confine::{self, attack};
 
 /// What a command writes, by the paths that it was given.
 #[derive(Debug, Default)]
@@ -45,8 +47,21 @@ pub(super) fn confine(writes: &Writes<'_>) {
     let writes = opened
         .as_ref()
         .map(|opened| opened.iter().map(|it| it.as_fd()).collect::<Vec<_>>());
-    for missing in confine::reader(writes.as_deref()) {
-        log::info!("{missing}");
+    report_confined("reader", &confine::reader(writes.as_deref()));
+}
+
+/// Reports what a thread could not give up. The tests ask for an attack by it then.
+pub(super) fn report_confined(thread: &str, missing: &[String]) {
+    for missing in missing {
+        log::info!("{thread}: {missing}");
+    }
+    if let Some(victim) = env::var_os(attack::VARIABLE) {
+        for (name, result) in attack::attempt(Path::new(&victim)) {
+            match result {
+                Ok(()) => say!("attack by the {thread}: {name}: done"),
+                Err(error) => say!("attack by the {thread}: {name}: {error}"),
+            }
+        }
     }
 }
 
@@ -70,7 +85,7 @@ fn existing(path: &Path) -> Option<PathBuf> {
     }
     match path.parent() {
         None => None,
-        Some(above) if above.as_os_str().is_empty() => std::env::current_dir().ok(),
+        Some(above) if above.as_os_str().is_empty() => env::current_dir().ok(),
         Some(above) => existing(above),
     }
 }

@@ -391,7 +391,7 @@ mod tests {
         // Without time for more, no profile of another recording is beside the recording.
         let alone = NewFiles::recording_alone(&recording);
         alone.write(&output, "No_Name").unwrap();
-        assert!(there().eq(kept));
+        assert_eq!(there().collect::<Vec<_>>(), kept);
         assert!(directory.join(store::RECORDING_FILE).is_file());
     }
 

@@ -6,7 +6,6 @@ mod writer;
 use std::{
     collections::HashMap,
     env, io,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering},
@@ -18,6 +17,7 @@ use std::{
 
 use super::{
     Exit, Failure,
+    confinement::report_confined,
     output::{self, NewFiles},
     record::failed,
     stderr::say,
@@ -29,7 +29,7 @@ use tracer_core::{
 };
 use tracer_recorder::{
     confine::{
-        self, attack,
+        self,
         profile::{Access, Calls},
     },
     record::{
@@ -109,21 +109,6 @@ fn is_confined() -> bool {
     env::var_os(UNCONFINED).is_none()
 }
 
-/// Reports what a thread could not give up. The tests ask for an attack by it then.
-fn confined(thread: &str, missing: &[String]) {
-    for missing in missing {
-        log::info!("{thread}: {missing}");
-    }
-    if let Some(victim) = env::var_os(attack::VARIABLE) {
-        for (name, result) in attack::attempt(Path::new(&victim)) {
-            match result {
-                Ok(()) => say!("attack by the {thread}: {name}: done"),
-                Err(error) => say!("attack by the {thread}: {name}: {error}"),
-            }
-        }
-    }
-}
-
 impl SnapshotSink for Keeper {
     fn begin(&mut self, files: Access) {
         match self.start_writer() {
@@ -131,7 +116,7 @@ impl SnapshotSink for Keeper {
             Err(error) => say!("cannot start a thread for checkpoints: {error}"),
         }
         if is_confined() {
-            confined("recorder", &confine::recorder(self.calls, files));
+            report_confined("recorder", &confine::recorder(self.calls, files));
         }
     }
 
@@ -176,7 +161,7 @@ impl Keeper {
             .name("tracer-writer".to_owned())
             .spawn(move || {
                 if is_confined() {
-                    confined("writer", &confine::writer(writer.output.descriptor()));
+                    report_confined("writer", &confine::writer(writer.output.descriptor()));
                 }
                 drop(ready);
                 writer.run(&receiver);

@@ -276,3 +276,64 @@ impl Shared {
         Some((number, placed))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracer_core::profile::seccomp::fixture::mixed;
+
+    fn end(hurries: bool) -> (Vec<(usize, anyhow::Result<Written>)>, Vec<String>) {
+        let scratch = tempfile::tempdir().unwrap();
+        let output = Arc::new(OutputDirectory::open(scratch.path()).unwrap());
+        let recordings: Vec<_> = (0..9)
+            .map(|number| {
+                let mut recording = mixed();
+                recording.workload.name = format!("w{number}");
+                recording
+            })
+            .collect();
+        let (done, results) = mpsc::channel();
+        let writer = Writer {
+            output,
+            settings: Arc::new(Settings::default()),
+            is_busy: Arc::new(AtomicBool::new(false)),
+            checkpoints: None,
+            numbers: HashMap::new(),
+            is_warned: false,
+        };
+        writer.end(&End {
+            recordings: Arc::new(recordings),
+            hurries: Arc::new(AtomicBool::new(hurries)),
+            done,
+        });
+        let names = std::fs::read_dir(scratch.path()).unwrap();
+        let mut names: Vec<_> = names
+            .map(|it| it.unwrap().file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        for name in &names {
+            let directory = scratch.path().join(name);
+            assert!(directory.join(RECORDING_FILE).is_file(), "{name}");
+            assert_eq!(directory.join("REVIEW.md").is_file(), !hurries, "{name}");
+        }
+        (results.iter().collect(), names)
+    }
+
+    #[test]
+    fn each_workload_is_written_once_and_no_checkpoint_is_left() {
+        for (hurries, written) in [(false, Written::All), (true, Written::RecordingAlone)] {
+            let (mut results, names) = end(hurries);
+            results.sort_by_key(|(number, _)| *number);
+            for (expected, (number, result)) in results.iter().enumerate() {
+                assert_eq!(*number, expected);
+                assert_eq!(result.as_ref().ok(), Some(&written));
+            }
+            assert_eq!(results.len(), 9);
+            assert!(
+                names
+                    .iter()
+                    .eq((0..9).map(|it| format!("w{it}")).collect::<Vec<_>>().iter())
+            );
+        }
+    }
+}
