@@ -65,6 +65,7 @@ mod hostile_containers;
 mod hostile_profiles;
 mod kernel_versions;
 mod kills;
+mod kubernetes;
 mod lifecycle;
 mod merge;
 mod minimal_profile;

@@ -8,6 +8,14 @@ const LONG: usize = 30;
 #[derive(Debug, Default)]
 pub(super) struct Document {
     text: String,
+    /// Inside of a folded part.
+    inside: bool,
+}
+
+/// A folded part that is not ended yet.
+#[must_use]
+pub(super) struct Folded {
+    was: bool,
 }
 
 impl Document {
@@ -26,6 +34,20 @@ impl Document {
         }
     }
 
+    /// Begins a part that is folded behind a line; [`Document::end_folded`] ends it. The empty lines make a
+    /// renderer read what is between the tags as Markdown.
+    pub(super) fn folded(&mut self, summary: &str) -> Folded {
+        self.block(&format!("<details>\n<summary>{summary}</summary>"));
+        let was = self.inside;
+        self.inside = true;
+        Folded { was }
+    }
+
+    pub(super) fn end_folded(&mut self, folded: Folded) {
+        self.inside = folded.was;
+        self.block("</details>");
+    }
+
     pub(super) fn table<const N: usize>(
         &mut self,
         titles: [&str; N],
@@ -40,18 +62,13 @@ impl Document {
                 .map(|row| format!("| {} |", row.join(" | "))),
         );
         let rows = lines.len() - 2;
-        self.folded(rows, &lines.join("\n"));
-    }
-
-    /// A table, behind a line to open it by when it has many rows. The empty lines make a renderer read what is
-    /// between the tags as Markdown.
-    fn folded(&mut self, rows: usize, table: &str) {
-        if rows > LONG {
+        let table = lines.join("\n");
+        if rows > LONG && !self.inside {
             self.block(&format!(
                 "<details>\n<summary>{rows} rows</summary>\n\n{table}\n\n</details>"
             ));
         } else {
-            self.block(table);
+            self.block(&table);
         }
     }
 

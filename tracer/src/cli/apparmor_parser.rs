@@ -53,7 +53,7 @@ pub(super) enum Checked {
 
 /// Starts a process that will run apparmor_parser, for a tracer that gives up the right to start programs.
 pub(super) fn start_broker() {
-    if PLACES.iter().map(Path::new).any(|it| trusted(it).is_some()) {
+    if find().is_some() {
         broker::start();
     }
 }
@@ -71,7 +71,7 @@ pub(super) fn apparmor(text: &str, ends: &mut dyn FnMut() -> bool) -> anyhow::Re
 }
 
 fn run(text: &str, ends: &mut dyn FnMut() -> bool) -> anyhow::Result<Checked> {
-    let Some(parser) = PLACES.iter().map(Path::new).find_map(trusted) else {
+    let Some(parser) = find() else {
         return Ok(Checked::NoParser);
     };
     if text.len() > MAX_BYTES {
@@ -105,9 +105,14 @@ fn run(text: &str, ends: &mut dyn FnMut() -> bool) -> anyhow::Result<Checked> {
 
 fn too_long(text: &str) -> Checked {
     Checked::Skipped(format!(
-        "it has {} bytes, and apparmor_parser would need much memory and time for it",
+        "it has {} bytes; apparmor_parser would need too much memory and time",
         text.len()
     ))
+}
+
+/// The parser, where it is installed.
+pub(super) fn find() -> Option<PathBuf> {
+    PLACES.iter().map(Path::new).find_map(trusted)
 }
 
 /// How the parser ended.
@@ -137,7 +142,7 @@ fn judge(ended: Ended, told: &str) -> anyhow::Result<Checked> {
                 .map(str::trim)
                 .filter(|it| !it.is_empty())
                 .collect();
-            bail!("apparmor_parser refuses it: {}", lines.join("; "))
+            bail!("apparmor_parser rejects it: {}", lines.join("; "))
         }
         Ended::TooLate => skipped(format!(
             "apparmor_parser took more than {} seconds",

@@ -6,7 +6,7 @@ use super::{
     record::{Args, failed, record_failure},
     recover,
     saving::Keeper,
-    stderr::say,
+    stderr::{plain, say},
 };
 use crate::store::OutputDirectory;
 use tracer_recorder::{
@@ -29,7 +29,7 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         cri_socket: args.cri_socket.clone(),
         naming: Naming {
             given: args.name.clone(),
-            clean: name::from_command,
+            clean: name::from_path,
         },
         settings: args.settings(),
     };
@@ -53,7 +53,7 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
     } else {
         Calls::Record
     };
-    let mut keeper = Keeper::new(output, options, calls);
+    let mut keeper = Keeper::new(output, options, args.previous, calls);
     // When it fails, a checkpoint may be all there is: it stays.
     let (recordings, ended) = attachment
         .run(signals, &mut keeper, &mut live)
@@ -61,14 +61,20 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         .map_err(record_failure)?;
     live.clear();
     if matches!(ended, Ended::Removed) && !args.quiet {
-        say!("what was recorded is gone, so the recording ended");
+        say!(
+            "{}; recording finished",
+            match recordings.as_slice() {
+                [one] => format!("{} exited", plain(&one.workload.name)),
+                _ => "everything that was recorded has exited".to_owned(),
+            }
+        );
     }
     let failure = match ended {
         Ended::Failed(error) => Some(record_failure(error)),
         Ended::Asked | Ended::Removed => None,
     };
     if recordings.is_empty() && failure.is_none() {
-        say!("no container was recorded: none that was asked for was there");
+        say!("nothing recorded: {}", never_started(args));
     }
     let saved = keeper.finish(recordings, signals, args.quiet);
     let exit = saved.verdict(args.require_complete, Exit::Fine);
@@ -79,6 +85,18 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         }
         (Some(failure), None) | (None, Some(failure)) => Err(failure),
         (None, None) => Ok(exit),
+    }
+}
+
+/// What was asked for and never ran.
+fn never_started(args: &Args) -> String {
+    let named: Vec<_> = [("container", &args.container), ("pod", &args.pod)]
+        .into_iter()
+        .flat_map(|(kind, names)| names.iter().map(move |name| format!("{kind} {name}")))
+        .collect();
+    match named.as_slice() {
+        [] => "no container ran".to_owned(),
+        named => format!("{} never started", plain(&named.join(", "))),
     }
 }
 

@@ -12,26 +12,26 @@ use tracer_recorder::confine::{self, attack};
 
 /// What a command writes, by the paths that it was given.
 #[derive(Debug, Default)]
-pub(super) struct Writes<'a> {
+pub(super) struct Writes {
     /// Directories with what is in them, which may not be there yet.
-    pub(super) directories: Vec<&'a Path>,
+    pub(super) directories: Vec<PathBuf>,
     /// Files.
-    pub(super) files: Vec<&'a Path>,
+    pub(super) files: Vec<PathBuf>,
 }
 
-impl<'a> Writes<'a> {
+impl Writes {
     /// Of a command that writes files only.
-    pub(super) fn to_files(files: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+    pub(super) fn to_files(files: impl IntoIterator<Item = impl AsRef<Path>>) -> Self {
         Self {
             directories: Vec::new(),
-            files: files.into_iter().map(PathBuf::as_path).collect(),
+            files: files.into_iter().map(|it| it.as_ref().to_owned()).collect(),
         }
     }
 }
 
 /// Confines this process: it starts no program, makes no connection, and writes only this. What the kernel does not
 /// have is left out.
-pub(super) fn confine(writes: &Writes<'_>) {
+pub(super) fn confine(writes: &Writes) {
     let directories = writes.directories.iter().map(|it| existing(it));
     let files = writes
         .files
@@ -99,7 +99,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let root = scratch.path().canonicalize().unwrap();
         assert_eq!(existing(&root.join("a/b")), Some(root.clone()));
-        assert_eq!(existing(Path::new("no-such")), std::env::current_dir().ok());
+        assert_eq!(existing(Path::new("no-such")), env::current_dir().ok());
         std::fs::write(root.join("file"), "").unwrap();
         std::os::unix::fs::symlink("file", root.join("link")).unwrap();
         for name in ["file", "link", "new", "."] {

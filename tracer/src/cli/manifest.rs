@@ -33,8 +33,7 @@ pub(super) fn run(
     let hardening = models.hardening_in_pod();
     let context = models.context(&hardening)?;
     let chosen = settings.targets.container.as_deref();
-    let applied = patch::apply(&before, &context, &models.placement(), chosen)
-        .map_err(|error| anyhow::anyhow!("{}", plain(&error.to_string())))?;
+    let applied = patch::apply(&before, &context, &models.placement(), chosen)?;
     let Applied {
         text,
         containers,
@@ -42,9 +41,9 @@ pub(super) fn run(
     } = applied;
     for container in containers {
         let changed = if text == before.text() {
-            "has it already"
+            "already up to date"
         } else {
-            "gets it"
+            "profile added"
         };
         say!("{}: {changed}", plain(&container));
     }

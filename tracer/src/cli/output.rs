@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use super::{
     apparmor_parser::{self, Checked},
+    previous::ToWrite,
     progress_line,
     stderr::{plain, say},
 };
@@ -15,7 +16,7 @@ use tracer_core::{
     formats::{
         self, Error, Models, Profiles, Rendered, Selection, Settings, apparmor, review, seccomp,
     },
-    recording::{Discovery, Executable, ObservationKind, Recording},
+    recording::{Discovery, Executable, ObservationKind, Recording, Source, plain_text::counted},
 };
 use tracer_report::words;
 
@@ -47,9 +48,9 @@ pub(super) fn render(
 fn with_advice(error: Error) -> anyhow::Error {
     match &error {
         Error::NotObserved(_) => anyhow::anyhow!(
-            "{error}: record it again with a tracer, and on a kernel, that can see them; `tracer doctor` tells"
+            "{error}: record again on a kernel that can observe them; `tracer doctor` shows what this one can"
         ),
-        Error::OtherMachine(_) => anyhow::anyhow!("{error}: ask for them without --arch"),
+        Error::OtherMachine(_) => anyhow::anyhow!("{error}: run without --arch"),
         _ => error.into(),
     }
 }
@@ -80,7 +81,8 @@ pub(super) fn check(
     }
     if let Checked::Skipped(why) = &checked {
         say!(
-            "{} was not checked: {why}; to check it, run apparmor_parser --skip-kernel-load on it",
+            "{} was not checked: {why}; to check it, run apparmor_parser --skip-kernel-load {}",
+            path.display(),
             path.display()
         );
     }
@@ -107,8 +109,9 @@ pub(super) struct NewFiles {
 
 impl NewFiles {
     /// The recording and all that is rendered from it.
-    pub(super) fn render(recording: &Recording, settings: &Settings) -> Self {
-        let mut files = vec![(store::RECORDING_FILE.to_owned(), json::to_json(recording))];
+    pub(super) fn render(to_write: &ToWrite, settings: &Settings) -> Self {
+        let recording = &to_write.recording;
+        let mut files = recordings(to_write);
         let made =
             render_all(recording, settings).context("cannot make a profile from the recording");
         // The recording itself is the dearer part: never lose it to a profile's trouble.
@@ -127,10 +130,10 @@ impl NewFiles {
     }
 
     /// The recording alone. What an earlier run wrote by default goes: it would speak for this one.
-    pub(super) fn recording_alone(recording: &Recording) -> Self {
+    pub(super) fn recording_alone(to_write: &ToWrite) -> Self {
         let by_default = formats::FORMATS.iter().filter(|format| format.by_default());
         Self {
-            files: vec![(store::RECORDING_FILE.to_owned(), json::to_json(recording))],
+            files: recordings(to_write),
             stale: by_default
                 .flat_map(|format| format.files())
                 .copied()
@@ -150,7 +153,7 @@ impl NewFiles {
         let lost = rendered.flat_map(|it| it.omissions.iter());
         for (file, omissions) in lost.filter(|(file, _)| file == apparmor::FILE) {
             say!(
-                "{} cannot say {}: {}",
+                "{}: cannot express {}: {}",
                 directory.join(file).display(),
                 plain(&omissions.what),
                 plain(&omissions.instead)
@@ -189,6 +192,14 @@ impl NewFiles {
     }
 }
 
+/// The recording, and the one that was there.
+fn recordings(to_write: &ToWrite) -> Vec<(String, String)> {
+    let text = json::to_json(&to_write.recording);
+    let mut files = vec![(store::RECORDING_FILE.to_owned(), text)];
+    files.extend(to_write.kept.clone());
+    files
+}
+
 /// The default set, and the files of an earlier recording that would speak for this one.
 fn render_all(
     recording: &Recording,
@@ -215,14 +226,15 @@ pub(super) fn summary(directory: &Path, recording: &Recording, quiet: bool) {
             })
             .collect::<std::collections::BTreeSet<_>>()
             .len();
+        let (own, others) = words::calls(recording);
+        let runtime = match others {
+            0 => String::new(),
+            others => format!(" (and {others} of the container runtime)"),
+        };
         say!(
-            "recorded {} system calls by {executables} {}; {}",
-            recording.syscalls.len(),
-            if executables == 1 {
-                "executable"
-            } else {
-                "executables"
-            },
+            "recorded {}{runtime} by {}; {}",
+            counted(own, "system call", "system calls"),
+            counted(executables, "executable", "executables"),
             verdict(recording)
         );
     }
@@ -237,15 +249,43 @@ pub(super) fn summary(directory: &Path, recording: &Recording, quiet: bool) {
             say!("profile  {}", directory.join(apparmor::FILE).display());
         }
         say!("review   {}", directory.join(review::FILE).display());
+        next_step(directory, recording);
+    }
+}
+
+/// The command to run now.
+fn next_step(directory: &Path, recording: &Recording) {
+    let seccomp = directory.join(seccomp::FILE);
+    let settings = Settings::default();
+    let Ok(profiles) = Profiles::from_recording(recording, &settings) else {
+        return;
+    };
+    let models = models(&profiles, recording, &settings);
+    if let Some(why) = tracer_report::record_longer(&models) {
+        say!("next     record longer: {}", plain(&why));
+    } else if recording
+        .instances
+        .iter()
+        .any(|it| it.source == Source::Command)
+    {
+        say!(
+            "next     read the review, then: tracer verify {} -- CMD",
+            seccomp.display()
+        );
+    } else {
+        say!(
+            "next     read the review, then: docker run --security-opt seccomp={} ...",
+            seccomp.display()
+        );
     }
 }
 
 /// Whether a recording is complete, in a few words.
 pub(super) fn verdict(recording: &Recording) -> &'static str {
     if recording.coverage.complete {
-        "the recording is complete"
+        "nothing was lost"
     } else {
-        "the recording is NOT complete"
+        "incomplete"
     }
 }
 
@@ -253,7 +293,7 @@ pub(super) fn verdict(recording: &Recording) -> &'static str {
 pub(super) fn coverage(recording: &Recording, quiet: bool) {
     let coverage = &recording.coverage;
     for reason in &coverage.reasons {
-        say!("not complete: {}", plain(&words::reason(reason)));
+        say!("incomplete: {}", plain(&words::reason(reason)));
     }
     if !coverage.losses.is_none() {
         say!("losses: {}", words::losses(&coverage.losses));
@@ -368,7 +408,11 @@ mod tests {
             fs::write(path, OLD).unwrap();
         }
         let output = OutputDirectory::open(scratch.path()).unwrap();
-        let new = NewFiles::render(&recording, &Settings::default());
+        let to_write = ToWrite {
+            recording,
+            kept: None,
+        };
+        let new = NewFiles::render(&to_write, &Settings::default());
         new.write(&output, "No_Name").unwrap();
         new.check(&directory, &mut || false).unwrap();
         let is_old = |file: &&str| {
@@ -389,7 +433,7 @@ mod tests {
         let new: Vec<_> = there().filter(|file| !old.contains(file)).collect();
         assert_eq!(new, ["seccomp.json", "REVIEW.md"]);
         // Without time for more, no profile of another recording is beside the recording.
-        let alone = NewFiles::recording_alone(&recording);
+        let alone = NewFiles::recording_alone(&to_write);
         alone.write(&output, "No_Name").unwrap();
         assert_eq!(there().collect::<Vec<_>>(), kept);
         assert!(directory.join(store::RECORDING_FILE).is_file());

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use super::{
     Exit, Failure, name,
     output::{self, NewFiles},
+    previous::ToWrite,
     profile::ProfileArgs,
     stderr::say,
 };
@@ -144,7 +145,11 @@ fn save(
         number += 1;
         place = beside(number);
     }
-    let new = NewFiles::render(recording, settings);
+    let to_write = ToWrite {
+        recording: recording.clone(),
+        kept: None,
+    };
+    let new = NewFiles::render(&to_write, settings);
     new.write(output, &place)?;
     let directory = output.path().join(&place);
     say!(

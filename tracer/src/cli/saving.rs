@@ -19,6 +19,7 @@ use super::{
     Exit, Failure,
     confinement::report_confined,
     output::{self, NewFiles},
+    previous::PreviousArgs,
     record::failed,
     stderr::say,
 };
@@ -53,6 +54,8 @@ const LARGE: usize = 4 << 20;
 pub(super) struct Keeper {
     output: Arc<OutputDirectory>,
     settings: Arc<Settings>,
+    /// What becomes of recordings that are there.
+    previous: PreviousArgs,
     /// What the recording thread is to do.
     calls: Calls,
     /// For the thread that writes, which is started when recording begins.
@@ -77,10 +80,12 @@ struct End {
 }
 
 /// What was written of a workload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Written {
-    All,
-    RecordingAlone,
+#[derive(Debug)]
+struct Written {
+    /// The recording: with the one that was there, when they were merged.
+    recording: Recording,
+    /// Whether nothing else was written.
+    is_alone: bool,
 }
 
 /// How the end of a recording went.
@@ -135,10 +140,16 @@ impl SnapshotSink for Keeper {
 
 impl Keeper {
     /// Will write to `output`. `calls` says what the recording thread is to do.
-    pub(super) fn new(output: OutputDirectory, settings: Settings, calls: Calls) -> Self {
+    pub(super) fn new(
+        output: OutputDirectory,
+        settings: Settings,
+        previous: PreviousArgs,
+        calls: Calls,
+    ) -> Self {
         Self {
             output: Arc::new(output),
             settings: Arc::new(settings),
+            previous,
             calls,
             jobs: None,
             is_busy: Arc::new(AtomicBool::new(false)),
@@ -152,6 +163,7 @@ impl Keeper {
         let writer = Writer {
             output: Arc::clone(&self.output),
             settings: Arc::clone(&self.settings),
+            previous: self.previous,
             is_busy: Arc::clone(&self.is_busy),
             checkpoints: None,
             numbers: HashMap::new(),
@@ -211,17 +223,19 @@ impl Keeper {
         }
         let mut saved = Saved {
             failure: None,
-            is_complete: !recordings.is_empty() && recordings.iter().all(|it| it.coverage.complete),
+            is_complete: !recordings.is_empty(),
         };
         for (recording, report) in recordings.iter().zip(reports) {
             // Without the thread, the recording is saved at least.
-            let report = report.unwrap_or_else(|| {
-                let new = NewFiles::recording_alone(recording);
-                new.write(&self.output, &recording.workload.name)?;
-                Ok(Written::RecordingAlone)
-            });
+            let report =
+                report.unwrap_or_else(|| write_alone(&self.output, self.previous, recording));
+            let coverage = match &report {
+                Ok(written) => &written.recording.coverage,
+                Err(_) => &recording.coverage,
+            };
+            saved.is_complete &= coverage.complete;
             match report {
-                Ok(written) => self.report(recording, written, quiet),
+                Ok(written) => self.report(&written, quiet),
                 // The others are written all the same.
                 Err(error) if saved.failure.is_none() => saved.failure = Some(failed(error)),
                 Err(error) => say!("{error:#}"),
@@ -233,19 +247,33 @@ impl Keeper {
 
 impl Keeper {
     /// Reports on the files of one workload.
-    fn report(&self, recording: &Recording, written: Written, quiet: bool) {
+    fn report(&self, written: &Written, quiet: bool) {
+        let recording = &written.recording;
         let directory = self.output.path().join(&recording.workload.name);
-        match written {
-            Written::All => output::summary(&directory, recording, quiet),
-            Written::RecordingAlone => {
-                output::coverage(recording, quiet);
-                say!(
-                    "{} was written without profiles; to make them, run tracer generate --output {} {}",
-                    directory.join(RECORDING_FILE).display(),
-                    self.output.path().display(),
-                    directory.display()
-                );
-            }
+        if !written.is_alone {
+            return output::summary(&directory, recording, quiet);
         }
+        output::coverage(recording, quiet);
+        say!(
+            "{} was written without profiles; to make them, run tracer generate --output {} {}",
+            directory.join(RECORDING_FILE).display(),
+            self.output.path().display(),
+            directory.display()
+        );
     }
+}
+
+/// Writes a recording without profiles.
+fn write_alone(
+    output: &OutputDirectory,
+    previous: PreviousArgs,
+    recording: &Recording,
+) -> anyhow::Result<Written> {
+    let name = &recording.workload.name;
+    let to_write = previous.apply(&output.path().join(name), recording.clone())?;
+    NewFiles::recording_alone(&to_write).write(output, name)?;
+    Ok(Written {
+        recording: to_write.recording,
+        is_alone: true,
+    })
 }

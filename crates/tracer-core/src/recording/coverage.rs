@@ -128,6 +128,12 @@ pub enum Reason {
         /// How many times.
         count: u64,
     },
+    /// Containers of the same pods were recorded, and nothing told their names: they may be instances
+    /// of this workload.
+    UnnamedInstances {
+        /// How many.
+        count: u64,
+    },
     /// An error ended the recording.
     CutShort {
         /// The error.
@@ -217,6 +223,8 @@ pub enum ReasonCode {
     ProgramSkipped,
     /// [`Reason::PhasesMixed`].
     PhasesMixed,
+    /// [`Reason::UnnamedInstances`].
+    UnnamedInstances,
     /// [`Reason::CutShort`].
     CutShort,
     /// [`Reason::RecorderKilled`].
@@ -236,6 +244,7 @@ impl Reason {
             Self::ObservationsLost { .. } => ReasonCode::ObservationsLost,
             Self::ProgramSkipped { .. } => ReasonCode::ProgramSkipped,
             Self::PhasesMixed { .. } => ReasonCode::PhasesMixed,
+            Self::UnnamedInstances { .. } => ReasonCode::UnnamedInstances,
             Self::CutShort { .. } => ReasonCode::CutShort,
             Self::RecorderKilled { .. } => ReasonCode::RecorderKilled,
             Self::Other { about, .. } => *about,

@@ -49,6 +49,8 @@ mod snapshot;
 mod socket_address;
 mod spawn;
 mod system;
+mod tracked_container;
+mod unnamed;
 mod user;
 
 pub use assemble::FinishedWorkload;

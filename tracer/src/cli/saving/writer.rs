@@ -8,6 +8,7 @@ use super::*;
 pub(super) struct Writer {
     pub(super) output: Arc<OutputDirectory>,
     pub(super) settings: Arc<Settings>,
+    pub(super) previous: PreviousArgs,
     pub(super) is_busy: Arc<AtomicBool>,
     /// Made when there is something to keep.
     pub(super) checkpoints: Option<Checkpoints>,
@@ -109,6 +110,7 @@ impl Writer {
             hurries: Arc::clone(&end.hurries),
             output: Arc::clone(&self.output),
             settings: Arc::clone(&self.settings),
+            previous: self.previous,
         });
         let threads = thread::available_parallelism()
             .map_or(1, usize::from)
@@ -157,15 +159,22 @@ impl Writer {
 
     /// Reports how it went with a workload, whose checkpoint is not needed any more when its recording is saved.
     /// Returns whether it is only in a checkpoint.
-    fn conclude(&mut self, end: &End, number: usize, result: Result<Placed, StoreError>) -> bool {
+    fn conclude(&mut self, end: &End, number: usize, result: anyhow::Result<Placed>) -> bool {
         let Some(recording) = end.recordings.get(number) else {
             return false;
         };
         let name = &recording.workload.name;
-        let is_saved = !matches!(
-            result,
-            Err(StoreError::Write { .. } | StoreError::Folder { .. })
-        );
+        let is_saved = match &result {
+            Ok(_) => true,
+            Err(error) => matches!(
+                error.downcast_ref(),
+                Some(
+                    StoreError::NoRoom { .. }
+                        | StoreError::Blocked { .. }
+                        | StoreError::Partly { .. }
+                )
+            ),
+        };
         let kept = if is_saved {
             self.forget(name)
         } else {
@@ -177,7 +186,7 @@ impl Writer {
         }
         let result = match result {
             Ok(Placed { written, checked }) => checked.map(|()| written),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         // Nobody may want to know any more.
         let _ = end.done.send((number, result));
@@ -210,10 +219,11 @@ struct Shared {
     hurries: Arc<AtomicBool>,
     output: Arc<OutputDirectory>,
     settings: Arc<Settings>,
+    previous: PreviousArgs,
 }
 
 /// A workload by its number, and what became of it.
-type Outcome = (usize, Result<Placed, StoreError>);
+type Outcome = (usize, anyhow::Result<Placed>);
 
 impl Shared {
     /// Takes a step, unless another thread was faster.
@@ -234,29 +244,37 @@ impl Shared {
             if !self.takes(number, OPEN, RENDERING) {
                 continue;
             }
-            let new = NewFiles::render(recording, &self.settings);
-            if !self.takes(number, RENDERING, TAKEN) {
-                continue;
-            }
-            let name = &recording.workload.name;
             // A mistake of tracer's must not cost a recording: the writer keeps it then.
-            let written = panic::catch_unwind(AssertUnwindSafe(|| new.write(&self.output, name)));
-            let written = written.unwrap_or_else(|_| {
-                Err(StoreError::Write {
-                    path: self.output.path().join(name),
-                    cause: io::Error::other("tracer made a mistake"),
-                })
-            });
-            let placed = written.map(|()| Placed {
-                written: Written::All,
-                checked: new.check(&self.output.path().join(name), &mut || {
-                    self.hurries.load(Ordering::Acquire)
-                }),
-            });
+            let placed = panic::catch_unwind(AssertUnwindSafe(|| self.place(number, recording)));
+            let placed = placed
+                .unwrap_or_else(|_| Some(Err(anyhow::anyhow!("tracer made a mistake; report it"))));
+            let Some(placed) = placed else { continue };
             if results.send((number, placed)).is_err() {
                 return;
             }
         }
+    }
+
+    /// Renders and writes a workload; `None` when its recording was written alone meanwhile.
+    fn place(&self, number: usize, recording: &Recording) -> Option<anyhow::Result<Placed>> {
+        let name = &recording.workload.name;
+        let directory = self.output.path().join(name);
+        let to_write = self.previous.apply(&directory, recording.clone());
+        let new = to_write.map(|it| (NewFiles::render(&it, &self.settings), it.recording));
+        if !self.takes(number, RENDERING, TAKEN) {
+            return None;
+        }
+        Some(new.and_then(|(new, recording)| {
+            new.write(&self.output, name)?;
+            let mut ends = || self.hurries.load(Ordering::Acquire);
+            Ok(Placed {
+                written: Written {
+                    recording,
+                    is_alone: false,
+                },
+                checked: new.check(&directory, &mut ends),
+            })
+        }))
     }
 
     /// Writes the recording of a workload that no thread writes; `None` when there is none.
@@ -267,10 +285,9 @@ impl Shared {
         });
         let number = free.next()?;
         let recording = self.recordings.get(number)?;
-        let new = NewFiles::recording_alone(recording);
-        let placed = new.write(&self.output, &recording.workload.name);
-        let placed = placed.map(|()| Placed {
-            written: Written::RecordingAlone,
+        let written = write_alone(&self.output, self.previous, recording);
+        let placed = written.map(|written| Placed {
+            written,
             checked: Ok(()),
         });
         Some((number, placed))
@@ -296,6 +313,7 @@ mod tests {
         let writer = Writer {
             output,
             settings: Arc::new(Settings::default()),
+            previous: PreviousArgs::default(),
             is_busy: Arc::new(AtomicBool::new(false)),
             checkpoints: None,
             numbers: HashMap::new(),
@@ -321,12 +339,12 @@ mod tests {
 
     #[test]
     fn each_workload_is_written_once_and_no_checkpoint_is_left() {
-        for (hurries, written) in [(false, Written::All), (true, Written::RecordingAlone)] {
+        for hurries in [false, true] {
             let (mut results, names) = end(hurries);
             results.sort_by_key(|(number, _)| *number);
             for (expected, (number, result)) in results.iter().enumerate() {
                 assert_eq!(*number, expected);
-                assert_eq!(result.as_ref().ok(), Some(&written));
+                assert_eq!(result.as_ref().unwrap().is_alone, hurries);
             }
             assert_eq!(results.len(), 9);
             assert!(

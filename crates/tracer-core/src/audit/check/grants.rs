@@ -61,7 +61,7 @@ pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         &rules::UNUSED_SYSCALLS_ALLOWED,
         span,
         format!(
-            "{} of {} allowed calls were used or are needed; {} can go{}",
+            "{} of {} allowed calls used or needed; {} can be removed{}",
             open.len() - needless.len(),
             open.len(),
             needless.len(),

@@ -79,7 +79,7 @@ impl Default for Options {
 /// The calls of i386 that stand for many others, whose arguments they have in memory.
 pub(crate) const MULTIPLEXERS: [&str; 2] = ["ipc", "socketcall"];
 
-/// What a call that is not allowed returns; see [`syscalls::errno`].
+/// Error that denied calls return; see [`syscalls::errno`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ErrnoPolicy {
     /// ENOSYS for what callers probe for and for unknown numbers, EPERM for old calls.
