@@ -32,7 +32,9 @@
 //! | [`hostile_neighbours`] | a workload that takes all it can, or never answers, takes nothing from others |
 //! | [`merge`] | many recordings are one, in any order, and what differs between them shows |
 //! | [`output`] | what is written, where, and that it is the same each time |
+//! | [`kills`] | a tracer that is killed leaves what it had recorded, and nothing else |
 //! | [`output_safety`] | nothing that a workload, a full disk or a kill does makes the output lead elsewhere, mixed or incomplete without a word |
+//! | [`own_profile`] | a recorder that was taken over can do little, and its profile is made of itself |
 //! | [`formats`] | each place of enforcement gets its form, and what a form cannot say is told |
 //! | [`diff`] | what changed is told, and nothing of what is the same |
 //! | [`documentation`] | the examples in docs print what they say |
@@ -65,6 +67,7 @@ mod hostile_containers;
 mod hostile_neighbours;
 mod hostile_profiles;
 mod kernel_versions;
+mod kills;
 mod kubernetes;
 mod lifecycle;
 mod merge;
@@ -74,6 +77,7 @@ mod needs;
 mod output;
 mod output_limits;
 mod output_safety;
+mod own_profile;
 mod races;
 mod runtime_init;
 mod runtime_matrix;

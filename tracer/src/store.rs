@@ -1,5 +1,6 @@
 //! Recordings and profiles on disk: read with every check, written whole or not at all.
 
+mod checkpoints;
 mod directory;
 mod disk;
 mod file_set;
@@ -23,6 +24,7 @@ use tracer_core::recording::{
     json::{self, MAX_BYTES, ParseError, SCHEMAS},
 };
 
+pub use checkpoints::Checkpoints;
 pub use directory::OutputDirectory;
 pub use file_set::FileSet;
 pub use input::read_up_to;

@@ -10,5 +10,6 @@
 
 pub mod bpf;
 pub mod cgroup;
+pub mod confine;
 pub mod container;
 pub mod record;

@@ -3,6 +3,8 @@
 //! The parser is a guest: it is started by its path in a directory of root's, gets little memory and little time, and
 //! is killed when somebody wants tracer to end.
 
+mod broker;
+
 use std::{
     fs::{self, File},
     io::{Read as _, Seek as _, Write as _},
@@ -49,20 +51,31 @@ pub(super) enum Checked {
     Skipped(String),
 }
 
+/// Starts a process that will run apparmor_parser, for a tracer that gives up the right to start programs.
+pub(super) fn start_broker() {
+    if find().is_some() {
+        broker::start();
+    }
+}
+
 /// Gives a profile to apparmor_parser, which loads nothing and keeps nothing. `ends` is asked over and over whether
 /// to stop.
 ///
 /// # Errors
 /// When the parser refuses it, in its words, or cannot be run.
 pub(super) fn apparmor(text: &str, ends: &mut dyn FnMut() -> bool) -> anyhow::Result<Checked> {
+    match broker::check(text, ends) {
+        Some(checked) => checked,
+        None => run(text, ends),
+    }
+}
+
+fn run(text: &str, ends: &mut dyn FnMut() -> bool) -> anyhow::Result<Checked> {
     let Some(parser) = find() else {
         return Ok(Checked::NoParser);
     };
     if text.len() > MAX_BYTES {
-        return Ok(Checked::Skipped(format!(
-            "it has {} bytes; apparmor_parser would need too much memory and time",
-            text.len()
-        )));
+        return Ok(too_long(text));
     }
     let failed = || format!("cannot run {}", parser.display());
     // Files in memory: nobody waits for anybody, as with pipes.
@@ -88,6 +101,13 @@ pub(super) fn apparmor(text: &str, ends: &mut dyn FnMut() -> bool) -> anyhow::Re
         .read_to_end(&mut told)
         .with_context(failed)?;
     judge(ended, &String::from_utf8_lossy(&told))
+}
+
+fn too_long(text: &str) -> Checked {
+    Checked::Skipped(format!(
+        "it has {} bytes; apparmor_parser would need too much memory and time",
+        text.len()
+    ))
 }
 
 /// The parser, where it is installed.

@@ -1,17 +1,20 @@
 //! `tracer record --cgroup`, `--container`, `--pod`, `--all`.
 
 use super::{
-    Exit, Failure, name, output,
+    Exit, Failure, name,
     progress_line::ProgressLine,
-    record::{Args, failed, record_failure, verdict},
+    record::{Args, failed, record_failure},
+    recover,
+    saving::Keeper,
     stderr::{plain, say},
 };
 use crate::store::OutputDirectory;
 use tracer_recorder::{
+    confine::profile::Calls,
     container::Selector,
     record::{
         attach::{Attachment, Ended, Naming, RecordTarget, Request},
-        signals::{ReceivedSignal, Signals},
+        signals::Signals,
     },
 };
 
@@ -31,6 +34,11 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         settings: args.settings(),
     };
     let mut live = ProgressLine::new(args.quiet, true);
+    // Nothing is recorded yet that would have to wait for it. Which names this run will use is not known.
+    if args.output.is_dir() {
+        let output = OutputDirectory::open(&args.output).map_err(failed)?;
+        recover::before_recording(&output, |_| true, args.quiet);
+    }
     let attachment = Attachment::begin(request, &mut live)
         .await
         .map_err(record_failure)?;
@@ -39,8 +47,16 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
     for name in attachment.names() {
         output.check(&name).map_err(failed)?;
     }
+    // Only a cgroup is recorded without a question to a runtime.
+    let calls = if args.all || !args.container.is_empty() || !args.pod.is_empty() {
+        Calls::RecordAndAsk
+    } else {
+        Calls::Record
+    };
+    let mut keeper = Keeper::new(output, options, args.previous, calls);
+    // When it fails, a checkpoint may be all there is: it stays.
     let (recordings, ended) = attachment
-        .run(signals, &mut live)
+        .run(signals, &mut keeper, &mut live)
         .await
         .map_err(record_failure)?;
     live.clear();
@@ -53,35 +69,23 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
             }
         );
     }
-    let mut failure = match ended {
+    let failure = match ended {
         Ended::Failed(error) => Some(record_failure(error)),
         Ended::Asked | Ended::Removed => None,
     };
     if recordings.is_empty() && failure.is_none() {
         say!("nothing recorded: {}", never_started(args));
     }
-    let mut exit = Exit::Fine;
-    for recording in &recordings {
-        let directory = args.output.join(&recording.workload.name);
-        let mut ends = || signals.pending().is_some_and(ReceivedSignal::asks_to_end);
-        let written = args
-            .previous
-            .apply(&directory, recording.clone())
-            .and_then(|to_write| output::write(&output, &to_write, &options, &mut ends))
-            .map_err(failed);
-        match (written, &failure) {
-            (Ok(()), _) => output::summary(&directory, recording, args.quiet),
-            // The others can still be written.
-            (Err(error), None) => failure = Some(error),
-            (Err(error), Some(_)) => say!("{:#}", error.error),
+    let saved = keeper.finish(recordings, signals, args.quiet);
+    let exit = saved.verdict(args.require_complete, Exit::Fine);
+    match (failure, saved.failure) {
+        (Some(failure), Some(other)) => {
+            say!("{:#}", other.error);
+            Err(failure)
         }
-        exit = verdict(recording, args.require_complete, exit);
+        (Some(failure), None) | (None, Some(failure)) => Err(failure),
+        (None, None) => Ok(exit),
     }
-    // Nothing is not complete.
-    if recordings.is_empty() && args.require_complete {
-        exit = Exit::No;
-    }
-    failure.map_or(Ok(exit), Err)
 }
 
 /// What was asked for and never ran.

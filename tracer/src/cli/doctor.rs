@@ -13,6 +13,10 @@ use tracer_recorder::{
         support::{self, kernel_release, machine_name},
     },
     cgroup::{Hierarchy, OwnCgroup},
+    confine::{
+        landlock_abi,
+        profile::{self, Access, Calls},
+    },
 };
 use tracer_report::words;
 
@@ -44,6 +48,8 @@ struct Report {
     /// What containers run on, and what enforces profiles; recording works without.
     environment: Vec<Check>,
     observations: Vec<Observation>,
+    /// What tracer takes from itself while it records.
+    confinement: String,
 }
 
 /// Whether something is there.
@@ -143,7 +149,23 @@ fn examine() -> Report {
         checks,
         environment: environment::examine(),
         observations: observations(can_record, &mechanisms),
+        confinement: confinement(),
     }
+}
+
+/// What tracer takes from itself once it records.
+fn confinement() -> String {
+    let calls = match profile::programs(Calls::Record, Access::Read) {
+        Ok(_) => "system calls and capabilities are restricted".to_owned(),
+        Err(error) => format!("capabilities are restricted; system calls are not: {error}"),
+    };
+    let writes = match landlock_abi() {
+        Ok(version) => {
+            format!("writes are restricted to the output, by Landlock version {version}")
+        }
+        Err(error) => format!("writes are not restricted, since there is no Landlock: {error}"),
+    };
+    format!("{calls}; {writes}")
 }
 
 /// What serves each kind, best first for this kernel.
@@ -274,6 +296,8 @@ fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
             observation.note
         )?;
     }
+    writeln!(out)?;
+    writeln!(out, "Once tracer records: {}.", report.confinement)?;
     writeln!(out)?;
     writeln!(
         out,

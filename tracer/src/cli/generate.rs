@@ -10,6 +10,7 @@ use anyhow::Context as _;
 
 use super::{
     Exit, Failure,
+    confinement::Writes,
     format::{self, FormatArg},
     input, manifest, output,
     profile::ProfileArgs,
@@ -80,6 +81,40 @@ pub(super) struct Args {
 
     #[command(flatten)]
     targets: TargetArgs,
+}
+
+impl Args {
+    /// What is written; `None` when apparmor_parser is to be run.
+    pub(super) fn writes(&self) -> Option<Writes> {
+        let in_place = self.manifest.iter().filter(|_| self.in_place);
+        let is_profiles = self.manifest.is_none() && !self.recordings.is_empty();
+        let directory = match &self.output {
+            _ if !is_profiles => None,
+            Some(path) if path.as_os_str() == "-" => None,
+            Some(path) => Some(path.clone()),
+            None => self.above_first(),
+        };
+        (!self.check).then(|| Writes {
+            directories: directory.into_iter().collect(),
+            files: in_place.cloned().collect(),
+        })
+    }
+
+    /// Without `--output`: the directory above that of the first recording, which is where its workload's is.
+    fn above_first(&self) -> Option<PathBuf> {
+        let paths = input::recordings_of(self.recordings.first()?).ok()?;
+        let path = paths.first()?;
+        if path.as_os_str() == "-" {
+            return Some(PathBuf::from(output::DEFAULT_DIRECTORY));
+        }
+        let own = if path.is_dir() {
+            path.clone()
+        } else {
+            parent(path)
+        };
+        let own = own.canonicalize().ok()?;
+        Some(own.parent().map_or_else(|| own.clone(), Path::to_owned))
+    }
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {

@@ -33,7 +33,7 @@ pub(super) struct Args {
 
     /// File to write, or directory for a recording.json; `-` for standard output
     #[arg(long, short, value_name = "FILE")]
-    output: PathBuf,
+    pub(super) output: PathBuf,
 
     /// Name of the workload, required if the recordings have different ones
     #[arg(long, value_parser = name::parse)]

@@ -6,6 +6,7 @@ mod apparmor_parser;
 mod attach;
 mod audit;
 mod completions;
+mod confinement;
 mod diff;
 mod doctor;
 mod environment;
@@ -26,7 +27,9 @@ mod previous;
 mod profile;
 mod progress_line;
 mod record;
+mod recover;
 mod report;
+mod saving;
 mod since;
 mod stderr;
 mod targets;
@@ -40,6 +43,7 @@ use std::{
 
 use clap::{FromArgMatches as _, Parser, Subcommand};
 
+use confinement::Writes;
 pub use exit::Exit;
 use stderr::say;
 use tracer_recorder::record::signals::ignore_file_size_signal;
@@ -58,6 +62,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Record(record::Args),
+    Recover(recover::Args),
     Generate(generate::Args),
     Merge(merge::Args),
     Learn(learn::Args),
@@ -71,6 +76,26 @@ enum Command {
     Man(man::Args),
     #[command(hide = true)]
     Version(version::Args),
+}
+
+impl Command {
+    /// What a command writes that does nothing but read and write files; `None` for one that does more.
+    fn writes(&self) -> Option<Writes> {
+        match self {
+            Self::Generate(args) => args.writes(),
+            Self::Merge(args) => Some(Writes::to_files([&args.output])),
+            Self::Verify(args) => args.writes(),
+            Self::Report(args) => Some(Writes::to_files(&args.output)),
+            Self::Diff(_) | Self::Explain(_) | Self::Audit(_) => Some(Writes::default()),
+            Self::Record(_)
+            | Self::Recover(_)
+            | Self::Doctor(_)
+            | Self::Completions(_)
+            | Self::Learn(_)
+            | Self::Version(_)
+            | Self::Man(_) => None,
+        }
+    }
 }
 
 /// Runs the command line and says how the process should end.
@@ -89,8 +114,12 @@ pub fn main() -> ExitCode {
     if let Err(error) = ignore_file_size_signal() {
         say!("cannot ignore SIGXFSZ: {error}");
     }
+    if let Some(writes) = cli.command.writes() {
+        confinement::confine(&writes);
+    }
     let result = match cli.command {
         Command::Record(args) => record::run(args),
+        Command::Recover(args) => recover::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Merge(args) => merge::run(&args),
         Command::Learn(args) => learn::run(&args),

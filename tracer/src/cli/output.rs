@@ -11,7 +11,7 @@ use super::{
     progress_line,
     stderr::{plain, say},
 };
-use crate::store::{self, FileSet, OutputDirectory};
+use crate::store::{self, FileSet, OutputDirectory, StoreError};
 use tracer_core::{
     formats::{
         self, Error, Models, Profiles, Rendered, Selection, Settings, apparmor, review, seccomp,
@@ -98,52 +98,106 @@ pub(super) fn blobs(files: &[(String, String)]) -> Vec<&'static str> {
         .collect()
 }
 
-/// Writes a new recording and all that is rendered from it. When all is written, AppArmor's parser looks at it.
-pub(super) fn write(
-    output: &OutputDirectory,
-    to_write: &ToWrite,
-    settings: &Settings,
-    ends: &mut dyn FnMut() -> bool,
-) -> anyhow::Result<()> {
-    let recording = &to_write.recording;
-    let name = &recording.workload.name;
-    let directory = output.path().join(name);
-    let made = render_all(recording, settings).context("cannot make a profile from the recording");
-    let mut files = vec![(store::RECORDING_FILE.to_owned(), json::to_json(recording))];
-    files.extend(to_write.kept.clone());
-    let (rendered, stale) = match made {
-        Ok(made) => made,
-        Err(error) => {
-            // The recording itself is the dearer part: never lose it to a profile's trouble.
-            let stale = Vec::new();
-            let files = &files;
-            output.replace(name, &FileSet { files, stale })?;
-            return Err(error);
+/// The files of a new recording.
+pub(super) struct NewFiles {
+    files: Vec<(String, String)>,
+    /// Files of an earlier recording that would speak for this one.
+    stale: Vec<&'static str>,
+    /// What was rendered besides the recording; `None` when that was left out.
+    rendered: Option<anyhow::Result<Rendered>>,
+}
+
+impl NewFiles {
+    /// The recording and all that is rendered from it.
+    pub(super) fn render(to_write: &ToWrite, settings: &Settings) -> Self {
+        let recording = &to_write.recording;
+        let mut files = recordings(to_write);
+        let made =
+            render_all(recording, settings).context("cannot make a profile from the recording");
+        // The recording itself is the dearer part: never lose it to a profile's trouble.
+        let (rendered, stale) = match made {
+            Ok((rendered, stale)) => (Ok(rendered), stale),
+            Err(error) => (Err(error), Vec::new()),
+        };
+        if let Ok(rendered) = &rendered {
+            files.extend(rendered.files.iter().cloned());
         }
-    };
-    // What was asked for by an option, and is not there.
-    let lost = rendered.omissions.iter();
-    for (name, omissions) in lost.filter(|(name, _)| name == apparmor::FILE) {
-        say!(
-            "{}: cannot express {}: {}",
-            directory.join(name).display(),
-            plain(&omissions.what),
-            plain(&omissions.instead)
-        );
+        Self {
+            files,
+            stale,
+            rendered: Some(rendered),
+        }
     }
-    files.extend(rendered.files.iter().cloned());
-    // Written before it is checked: what is wrong with it can be read in it.
-    let files = &files;
-    output.replace(name, &FileSet { files, stale })?;
-    if let Some(now) = output.moved_to() {
-        say!(
-            "{} was moved or replaced while tracer ran; the files are in {}",
-            output.path().display(),
-            now.join(name).display()
-        );
+
+    /// The recording alone. What an earlier run wrote by default goes: it would speak for this one.
+    pub(super) fn recording_alone(to_write: &ToWrite) -> Self {
+        let by_default = formats::FORMATS.iter().filter(|format| format.by_default());
+        Self {
+            files: recordings(to_write),
+            stale: by_default
+                .flat_map(|format| format.files())
+                .copied()
+                .collect(),
+            rendered: None,
+        }
     }
-    check(&directory.join(apparmor::FILE), &rendered, false, ends)?;
-    Ok(())
+
+    /// Writes them to the directory `name`, and reports what they cannot say.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub(super) fn write(&self, output: &OutputDirectory, name: &str) -> Result<(), StoreError> {
+        let directory = output.path().join(name);
+        // What was asked for by an option, and is not there.
+        let rendered = self.rendered.iter().flatten();
+        let lost = rendered.flat_map(|it| it.omissions.iter());
+        for (file, omissions) in lost.filter(|(file, _)| file == apparmor::FILE) {
+            say!(
+                "{}: cannot express {}: {}",
+                directory.join(file).display(),
+                plain(&omissions.what),
+                plain(&omissions.instead)
+            );
+        }
+        output.replace(
+            name,
+            &FileSet {
+                files: &self.files,
+                stale: self.stale.clone(),
+            },
+        )?;
+        if let Some(now) = output.moved_to() {
+            say!(
+                "{} was moved or replaced while tracer ran; the files are in {}",
+                output.path().display(),
+                now.join(name).display()
+            );
+        }
+        Ok(())
+    }
+
+    /// Has AppArmor's parser look at what was written to `directory`: what is wrong with it can be read there.
+    ///
+    /// # Errors
+    /// When nothing could be rendered, or the parser refuses it.
+    pub(super) fn check(
+        self,
+        directory: &Path,
+        ends: &mut dyn FnMut() -> bool,
+    ) -> anyhow::Result<()> {
+        if let Some(rendered) = self.rendered {
+            check(&directory.join(apparmor::FILE), &rendered?, false, ends)?;
+        }
+        Ok(())
+    }
+}
+
+/// The recording, and the one that was there.
+fn recordings(to_write: &ToWrite) -> Vec<(String, String)> {
+    let text = json::to_json(&to_write.recording);
+    let mut files = vec![(store::RECORDING_FILE.to_owned(), text)];
+    files.extend(to_write.kept.clone());
+    files
 }
 
 /// The default set, and the files of an earlier recording that would speak for this one.
@@ -358,7 +412,9 @@ mod tests {
             recording,
             kept: None,
         };
-        write(&output, &to_write, &Settings::default(), &mut || false).unwrap();
+        let new = NewFiles::render(&to_write, &Settings::default());
+        new.write(&output, "No_Name").unwrap();
+        new.check(&directory, &mut || false).unwrap();
         let is_old = |file: &&str| {
             let text = fs::read_to_string(directory.join(file));
             text.is_ok_and(|text| text == OLD)
@@ -373,9 +429,14 @@ mod tests {
             "systemd.conf",
         ];
         assert_eq!(old, kept);
-        let there = formats::files().filter(|file| directory.join(file).is_file());
-        let new: Vec<_> = there.filter(|file| !old.contains(file)).collect();
+        let there = || formats::files().filter(|file| directory.join(file).is_file());
+        let new: Vec<_> = there().filter(|file| !old.contains(file)).collect();
         assert_eq!(new, ["seccomp.json", "REVIEW.md"]);
+        // Without time for more, no profile of another recording is beside the recording.
+        let alone = NewFiles::recording_alone(&to_write);
+        alone.write(&output, "No_Name").unwrap();
+        assert_eq!(there().collect::<Vec<_>>(), kept);
+        assert!(directory.join(store::RECORDING_FILE).is_file());
     }
 
     #[test]

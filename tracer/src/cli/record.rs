@@ -11,17 +11,14 @@ use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::{
-    Exit, Failure, attach, format, name, output, previous::PreviousArgs, profile::ProfileArgs,
-    progress_line::ProgressLine,
+    Exit, Failure, apparmor_parser, attach, format, name, output, previous::PreviousArgs,
+    profile::ProfileArgs, progress_line::ProgressLine, recover, saving::Keeper,
 };
 use crate::store::{self, OutputDirectory};
-use tracer_core::recording::Recording;
 use tracer_recorder::{
     bpf::{Mechanism, MechanismChoice, Settings},
-    record::{
-        RecordError, RunAs, command,
-        signals::{ReceivedSignal, Signals},
-    },
+    confine::profile::Calls,
+    record::{RecordError, RunAs, command, signals::Signals},
 };
 
 /// Record a command, container, pod or cgroup, and write its profile.
@@ -221,6 +218,8 @@ impl Args {
 }
 
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
+    // Before there is another thread, and before programs may not be started any more.
+    apparmor_parser::start_broker();
     // One thread: what is recorded gets the other processors.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -245,7 +244,6 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
     let name = args
         .name
         .unwrap_or_else(|| name::from_command(&args.command));
-    let directory = args.output.join(&name);
     let user = args
         .user
         .as_deref()
@@ -255,6 +253,7 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
     // Opened before the command starts: what it does to the path then changes nothing.
     let output = OutputDirectory::open(&args.output).map_err(failed)?;
     output.check(&name).map_err(failed)?;
+    recover::before_recording(&output, |it| it == name, args.quiet);
 
     // A line that is drawn over and over would spoil what the command prints on the same terminal.
     let mut live = ProgressLine::new(args.quiet, args.live || !io::stdout().is_terminal());
@@ -268,29 +267,15 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         filter: None,
         settings,
     };
-    let (recording, status) = command::run(request, signals, &mut live)
+    let mut keeper = Keeper::new(output, options, args.previous, Calls::Record);
+    // When it fails, a checkpoint may be all there is: it stays.
+    let (recording, status) = command::run(request, signals, &mut keeper, &mut live)
         .await
         .map_err(record_failure)?;
     live.clear();
-    let mut ends = || signals.pending().is_some_and(ReceivedSignal::asks_to_end);
-    let to_write = args.previous.apply(&directory, recording).map_err(failed)?;
-    output::write(&output, &to_write, &options, &mut ends).map_err(failed)?;
-    let recording = to_write.recording;
-    output::summary(&directory, &recording, args.quiet);
-    Ok(verdict(
-        &recording,
-        args.require_complete,
-        Exit::from_status(status),
-    ))
-}
-
-/// The exit that a recording earns, when everything else went well.
-pub(super) fn verdict(recording: &Recording, require_complete: bool, otherwise: Exit) -> Exit {
-    if require_complete && !recording.coverage.complete {
-        Exit::No
-    } else {
-        otherwise
-    }
+    let saved = keeper.finish(vec![recording], signals, args.quiet);
+    let exit = saved.verdict(args.require_complete, Exit::from_status(status));
+    saved.failure.map_or(Ok(exit), Err)
 }
 
 pub(super) fn failed(error: impl Into<anyhow::Error>) -> Failure {

@@ -37,7 +37,7 @@ pub(super) struct Args {
 
     /// File to write, or directory for a report.html; `-` for standard output [default: standard output]
     #[arg(long, short, value_name = "FILE")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
 
     /// Show what changed since this recording or profile
     #[arg(long, value_name = "OLD")]

@@ -19,7 +19,8 @@ const MAX_SAVED: u32 = 1_000;
 /// Removes what killed runs left, or puts it back where it belongs. What cannot be removed is named in a warning, and
 /// the rest is removed all the same. `path` is for messages.
 pub(super) fn clean(at: &OwnedFd, path: &Path) -> io::Result<()> {
-    let abandoned = scratch::abandoned(at)?;
+    // Checkpoints hold what was recorded: they are for `recover`.
+    let abandoned = scratch::abandoned(at, |subject| subject != scratch::CHECKPOINTS)?;
     if abandoned.is_empty() {
         return Ok(());
     }

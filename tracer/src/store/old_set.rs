@@ -241,7 +241,8 @@ const HEADER: u64 = 4096;
 const MARK: &[u8] = b"tracer";
 
 /// Files without a header, and what they begin with.
-const BEGINNINGS: [(&str, &[u8]); 3] = [
+const BEGINNINGS: [(&str, &[u8]); 4] = [
+    ("seccomp.json", b"{\n  \"defaultAction\": \"SCMP_ACT_"),
     ("capabilities.engine.args", b"--cap-drop=ALL"),
     (
         "capabilities.kubernetes.yaml",

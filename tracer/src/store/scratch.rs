@@ -23,6 +23,9 @@ use super::{lock, walk};
 /// What every temporary name begins with.
 const PREFIX: &str = ".tracer-";
 
+/// What the directory of checkpoints is for. No workload has a name that begins so.
+pub(super) const CHECKPOINTS: &str = ".checkpoints";
+
 /// How many names are tried until one is free.
 const ATTEMPTS: u32 = 1_000;
 
@@ -97,12 +100,15 @@ fn is_locked_or_gone(at: impl AsFd, name: &str, fd: impl AsFd, flags: AtFlags) -
     })
 }
 
-/// The temporary entries in a directory that are of this user and that no running tracer has locked. The
-/// descriptor holds the lock.
-pub(super) fn abandoned(at: impl AsFd) -> io::Result<Vec<(OwnedFd, OsString, FileType)>> {
+/// The temporary entries for such subjects in a directory that are of this user and that no running tracer has
+/// locked. The descriptor holds the lock.
+pub(super) fn abandoned(
+    at: impl AsFd,
+    is_wanted: impl Fn(&str) -> bool,
+) -> io::Result<Vec<(OwnedFd, OsString, FileType)>> {
     let mut found = Vec::new();
     for name in names(&at)? {
-        if subject(&name).is_none() {
+        if !subject(&name).is_some_and(&is_wanted) {
             continue;
         }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
@@ -123,7 +129,7 @@ pub(super) fn abandoned(at: impl AsFd) -> io::Result<Vec<(OwnedFd, OsString, Fil
 
 /// Removes the temporary files, not the directories, that killed runs left.
 pub(super) fn remove_abandoned_files(at: impl AsFd) -> io::Result<()> {
-    for (_lock, name, kind) in abandoned(&at)? {
+    for (_lock, name, kind) in abandoned(&at, |subject| subject != CHECKPOINTS)? {
         if kind == FileType::RegularFile {
             gone(rustix::fs::unlinkat(&at, &name, AtFlags::empty()))?;
         }

@@ -139,6 +139,11 @@ pub enum Reason {
         /// The error.
         error: String,
     },
+    /// The recorder was killed. The recording is its last checkpoint.
+    RecorderKilled {
+        /// When the checkpoint was written.
+        checkpoint: String,
+    },
     /// Another one, in words: from a recording of schema v1.
     Other {
         /// Its code there.
@@ -222,6 +227,8 @@ pub enum ReasonCode {
     UnnamedInstances,
     /// [`Reason::CutShort`].
     CutShort,
+    /// [`Reason::RecorderKilled`].
+    RecorderKilled,
 }
 
 impl Reason {
@@ -239,6 +246,7 @@ impl Reason {
             Self::PhasesMixed { .. } => ReasonCode::PhasesMixed,
             Self::UnnamedInstances { .. } => ReasonCode::UnnamedInstances,
             Self::CutShort { .. } => ReasonCode::CutShort,
+            Self::RecorderKilled { .. } => ReasonCode::RecorderKilled,
             Self::Other { about, .. } => *about,
         }
     }

@@ -71,6 +71,14 @@ pub fn to_json(recording: &Recording) -> String {
     pretty(&smaller)
 }
 
+/// The same without layout, which is a little smaller and faster: for a recording that nobody reads.
+pub fn to_compact_json(recording: &Recording) -> Vec<u8> {
+    match serde_json::to_vec(recording) {
+        Ok(bytes) if bytes.len() as u64 <= MAX_BYTES => bytes,
+        _ => to_json(recording).into_bytes(),
+    }
+}
+
 /// One observation a line: small, and a difference in version control is a difference in what was
 /// observed.
 fn pretty(recording: &Recording) -> String {

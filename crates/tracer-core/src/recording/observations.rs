@@ -1,6 +1,6 @@
 //! From single observations to the list of a recording.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use syscalls::arguments::RECORDABLE_ARGUMENTS;
 
@@ -60,34 +60,36 @@ pub struct Observations {
 
 impl Observations {
     /// Adds one. Of two first times the earlier one stays; a known one stays before an unknown.
-    /// Returns whether the call (whoever made it) is new.
+    /// Returns whether it was not known before.
     pub fn add(&mut self, observation: Observation) -> bool {
-        let new = !self.calls.contains_key(&observation.call);
         let who = (
             observation.instance,
             observation.phase,
             observation.executable,
             observation.blocked,
         );
-        let first = self
-            .calls
-            .entry(observation.call)
-            .or_default()
-            .entry(who)
-            .or_default();
-        *first = earlier(first.take(), observation.first);
-        new
+        match self.calls.entry(observation.call).or_default().entry(who) {
+            Entry::Vacant(place) => {
+                place.insert(observation.first);
+                true
+            }
+            Entry::Occupied(mut known) => {
+                let first = known.get_mut();
+                *first = earlier(first.take(), observation.first);
+                false
+            }
+        }
     }
 
-    /// Adds the values that a call was given.
-    pub fn add_arguments(&mut self, given: ObservedArguments) {
+    /// Adds the values that a call was given. Returns whether they were not known before.
+    pub fn add_arguments(&mut self, given: ObservedArguments) -> bool {
         let giver = (given.instance, given.phase, given.executable);
         self.arguments
             .entry(given.call)
             .or_default()
             .entry(giver)
             .or_default()
-            .insert(given.values);
+            .insert(given.values)
     }
 
     /// How many different calls there are.
@@ -137,6 +139,36 @@ impl Observations {
             }
         }
         split
+    }
+
+    /// A copy of what some instances did: `number` gives each of them its number in the copy.
+    pub fn copy(&self, number: impl Fn(u32) -> Option<u32>) -> Self {
+        let mut copy = Self::default();
+        for (call, who) in &self.calls {
+            let of_these: BTreeMap<_, _> = who
+                .iter()
+                .filter_map(|((instance, phase, executable, blocked), first)| {
+                    let who = (number(*instance)?, *phase, executable.clone(), *blocked);
+                    Some((who, first.clone()))
+                })
+                .collect();
+            if !of_these.is_empty() {
+                copy.calls.insert(*call, of_these);
+            }
+        }
+        for (call, givers) in &self.arguments {
+            let of_these: BTreeMap<_, _> = givers
+                .iter()
+                .filter_map(|((instance, phase, executable), values)| {
+                    let giver = (number(*instance)?, *phase, executable.clone());
+                    Some((giver, values.clone()))
+                })
+                .collect();
+            if !of_these.is_empty() {
+                copy.arguments.insert(*call, of_these);
+            }
+        }
+        copy
     }
 
     /// Takes out what an instance did.
@@ -348,6 +380,17 @@ mod tests {
             let twice = all(observations.iter().chain(&observations).cloned());
             prop_assert_eq!(&forward, &backward);
             prop_assert_eq!(forward, twice);
+        }
+
+        /// A copy of some instances is what a split of a clone would give.
+        #[test]
+        fn copy_of_some_instances_is_their_part(
+            observations in proptest::collection::vec(observation(), 0..20)
+        ) {
+            let whole = all(observations);
+            let number = |instance: u32| (instance == 1).then_some(0);
+            let part = whole.clone().split(1, |instance| Some((0, number(instance)?)));
+            prop_assert_eq!(Some(&whole.copy(number)), part.first());
         }
 
         /// What is estimated while it is recorded is what is estimated of the recording.

@@ -11,4 +11,4 @@ mod own;
 pub use error::CgroupError;
 pub(crate) use hierarchy::private_mount;
 pub use hierarchy::{Cgroup, Hierarchy};
-pub use own::OwnCgroup;
+pub use own::{OwnCgroup, remove_abandoned_cgroups};

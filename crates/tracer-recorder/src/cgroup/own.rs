@@ -2,8 +2,8 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io,
-    path::{Path, PathBuf},
+    io::{self, Write as _},
+    path::Path,
     process,
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -17,7 +17,8 @@ use super::{Cgroup, CgroupError, Hierarchy};
 #[derive(Debug)]
 pub struct OwnCgroup {
     cgroup: Cgroup,
-    parent: PathBuf,
+    /// Where processes are moved to in the end: opened before tracer gives up the right to open it.
+    parent_procs: Option<File>,
     /// Locked as long as we live, so that no other tracer takes the cgroup for one that was left.
     _lock: Flock<File>,
     /// Keeps a private mount, and with it the paths above, as long as the cgroup.
@@ -33,33 +34,41 @@ impl OwnCgroup {
     pub fn create(hierarchy: &Hierarchy) -> Result<Self, CgroupError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let parent = hierarchy.current()?;
-        let name = format!(
-            "{PREFIX}{}-{}",
-            process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let path = parent.path.join(&name);
-        let directory = parent.directory.join(&name);
-        let create = |cause| CgroupError::Create {
-            path: path.clone(),
-            cause,
-        };
         remove_abandoned(&parent.directory);
-        match fs::create_dir(&directory) {
-            Ok(()) => {}
-            // Left by a tracer that was killed, whose pid came round again.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                fs::remove_dir(&directory).map_err(create)?;
-                fs::create_dir(&directory).map_err(create)?;
+        let mut attempt = 0;
+        loop {
+            let name = format!(
+                "{PREFIX}{}-{}",
+                process::id(),
+                NEXT.fetch_add(1, Ordering::Relaxed)
+            );
+            let path = parent.path.join(&name);
+            let directory = parent.directory.join(&name);
+            attempt += 1;
+            match create_locked(&directory) {
+                Ok(lock) => {
+                    return Ok(Self {
+                        _lock: lock,
+                        cgroup: hierarchy.at(&path)?,
+                        parent_procs: procs(&parent.directory)
+                            .inspect_err(|error| log::debug!("nothing can be moved back: {error}"))
+                            .ok(),
+                        _hierarchy: hierarchy.clone(),
+                    });
+                }
+                // The cleaning of another run was faster than our lock, or a tracer that was killed left one whose
+                // pid came round again.
+                Err(error)
+                    if attempt < ATTEMPTS
+                        && matches!(
+                            error.kind(),
+                            io::ErrorKind::AlreadyExists
+                                | io::ErrorKind::NotFound
+                                | io::ErrorKind::WouldBlock
+                        ) => {}
+                Err(cause) => return Err(CgroupError::Create { path, cause }),
             }
-            Err(error) => return Err(create(error)),
         }
-        Ok(Self {
-            _lock: lock(&directory).map_err(create)?,
-            cgroup: hierarchy.at(&path)?,
-            parent: parent.directory,
-            _hierarchy: hierarchy.clone(),
-        })
     }
 
     /// The cgroup itself.
@@ -72,10 +81,7 @@ impl OwnCgroup {
     /// # Errors
     /// [`CgroupError::Enter`].
     pub fn procs_file(&self) -> Result<File, CgroupError> {
-        OpenOptions::new()
-            .write(true)
-            .open(self.cgroup.directory.join("cgroup.procs"))
-            .map_err(|cause| self.refused(cause))
+        procs(&self.cgroup.directory).map_err(|cause| self.refused(cause))
     }
 
     /// The error of a process that could not move itself in.
@@ -95,7 +101,9 @@ impl OwnCgroup {
                 break;
             }
             for pid in processes {
-                let _ = move_to(&self.parent, pid);
+                if let Some(mut procs) = self.parent_procs.as_ref() {
+                    let _ = procs.write_all(pid.to_string().as_bytes());
+                }
             }
         }
         for directory in self.cgroup.subtree()?.iter().rev() {
@@ -119,22 +127,39 @@ impl Drop for OwnCgroup {
 /// What the name of every such cgroup begins with; our process id and a number follow.
 const PREFIX: &str = "tracer-";
 
+/// How many names are tried until one is free.
+const ATTEMPTS: u32 = 100;
+
+fn create_locked(directory: &Path) -> io::Result<Flock<File>> {
+    fs::create_dir(directory)?;
+    let lock = lock(directory)?;
+    // Whoever cleans up holds the lock until it is gone.
+    fs::metadata(directory)?;
+    Ok(lock)
+}
+
 fn lock(directory: &Path) -> io::Result<Flock<File>> {
     Flock::lock(File::open(directory)?, FlockArg::LockExclusiveNonblock)
         .map_err(|(_, error)| error.into())
 }
 
+/// Removes the cgroups that killed tracers left below the one that this process is in.
+pub fn remove_abandoned_cgroups() {
+    match Hierarchy::open().and_then(|it| it.current()) {
+        Ok(parent) => remove_abandoned(&parent.directory),
+        Err(error) => log::debug!("no cgroup is cleaned up: {error}"),
+    }
+}
+
 /// Removes the cgroups that killed tracers left, unless something runs in them still.
 fn remove_abandoned(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(owner) else {
-            continue;
-        };
-        let directory = entry.path();
-        if Path::new("/proc").join(pid.to_string()).exists() {
+        if !entry.file_name().to_str().is_some_and(is_own_name) {
             continue;
         }
-        // A tracer in another pid namespace holds the lock. A cgroup with processes cannot be removed (EBUSY).
+        let directory = entry.path();
+        // A tracer that runs holds the lock; its pid says nothing, since another process may have it by now. A cgroup
+        // with processes cannot be removed (EBUSY).
         if let Ok(_lock) = lock(&directory)
             && let Err(error) = remove_tree(&directory)
         {
@@ -154,13 +179,15 @@ fn remove_tree(directory: &Path) -> io::Result<()> {
     fs::remove_dir(directory)
 }
 
-/// The process id in the name of a cgroup of this kind.
-fn owner(name: &str) -> Option<u32> {
-    let (pid, number) = name.strip_prefix(PREFIX)?.split_once('-')?;
-    let _: u32 = number.parse().ok()?;
-    pid.parse().ok()
+/// Whether a name is that of such a cgroup.
+fn is_own_name(name: &str) -> bool {
+    let numbers = name.strip_prefix(PREFIX).and_then(|it| it.split_once('-'));
+    numbers.is_some_and(|(pid, number)| pid.parse::<u32>().is_ok() && number.parse::<u32>().is_ok())
 }
 
-fn move_to(directory: &Path, pid: i32) -> io::Result<()> {
-    fs::write(directory.join("cgroup.procs"), pid.to_string())
+/// The file by which processes are moved into a cgroup.
+fn procs(directory: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .open(directory.join("cgroup.procs"))
 }

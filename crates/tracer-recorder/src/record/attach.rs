@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 pub use super::naming::Naming;
 use super::{
-    ProgressListener, RecordError, Session,
+    FinishedWorkload, ProgressListener, RecordError, Session, SnapshotSink,
     container_tracker::ContainerTracker,
     kernel::LiveKernel,
     lookup::RuntimeLookup,
@@ -143,20 +143,22 @@ impl Attachment {
         self.recorder.names()
     }
 
-    /// Records until all is gone or it is told to end; one recording for each workload.
+    /// Records until all is gone or it is told to end; one recording for each workload. `sink` keeps what is
+    /// recorded so far.
     ///
     /// # Errors
     /// [`RecordError`] when not even what was seen so far can be told.
     pub async fn run(
         mut self,
         signals: &mut Signals,
+        sink: &mut dyn SnapshotSink,
         listener: &mut dyn ProgressListener,
     ) -> Result<(Vec<Recording>, Ended), RecordError> {
         self.deadline = self
             .request
             .duration
             .and_then(|duration| Instant::now().checked_add(duration));
-        let followed = recording_loop::run(&mut self, None, signals, listener).await;
+        let followed = recording_loop::run(&mut self, None, signals, sink, listener).await;
         self.name_the_gone(listener).await;
         let settled = self.recorder.settle(listener);
         let ended = match (followed, settled) {
@@ -217,6 +219,10 @@ impl Recorded for Attachment {
         } else {
             ControlFlow::Continue(())
         }
+    }
+
+    fn workloads(&mut self) -> Vec<FinishedWorkload> {
+        self.recorder.finished_workloads()
     }
 
     fn on_time(&mut self) -> ControlFlow<Ended> {

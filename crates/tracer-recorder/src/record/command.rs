@@ -20,7 +20,7 @@ use tokio::{io::unix::AsyncFd, time::Instant};
 use tracer_abi::EXE_LAUNCHER;
 
 use super::{
-    FinishedWorkload, InstanceInfo, ProgressListener, RecordError, RunAs, Session,
+    FinishedWorkload, InstanceInfo, ProgressListener, RecordError, RunAs, Session, SnapshotSink,
     convert::text,
     program,
     recording_loop::{self, Recorded},
@@ -60,13 +60,30 @@ pub struct Request {
     pub settings: Settings,
 }
 
-/// Runs the command, records it, and returns the recording with the command's exit status.
+impl Request {
+    /// The command as a workload, whose only instance is the first one.
+    fn workload(&self, reasons: Vec<Reason>) -> FinishedWorkload {
+        let command = self.command.iter();
+        FinishedWorkload {
+            workload: Workload {
+                name: self.name.clone(),
+                command: command.map(|argument| text(argument.as_bytes())).collect(),
+            },
+            instances: vec![0],
+            reasons,
+        }
+    }
+}
+
+/// Runs the command, records it, and returns the recording with the command's exit status. `sink` keeps what is
+/// recorded so far.
 ///
 /// # Errors
 /// [`RecordError`]: the command did not run, or what it did cannot be told.
 pub async fn run(
     request: Request,
     signals: &mut Signals,
+    sink: &mut dyn SnapshotSink,
     listener: &mut dyn ProgressListener,
 ) -> Result<(Recording, ExitStatus), RecordError> {
     let program = request.command.first().cloned().unwrap_or_default();
@@ -97,7 +114,7 @@ pub async fn run(
         status: None,
         terminal: signals.terminal(),
     };
-    let followed = follow(run, signals, listener).await;
+    let followed = follow(run, signals, sink, listener).await;
     // What was in the ring when it ended. An error of it must not leave the command behind either.
     let drained = session.drain();
     let followed = followed.and_then(|status| drained.map(|()| status));
@@ -140,19 +157,7 @@ fn finish(
     request: Request,
     reasons: Vec<Reason>,
 ) -> Result<Recording, RecordError> {
-    let command = request
-        .command
-        .iter()
-        .map(|argument| text(argument.as_bytes()))
-        .collect();
-    let recordings = session.finish(vec![FinishedWorkload {
-        workload: Workload {
-            name: request.name,
-            command,
-        },
-        instances: vec![0],
-        reasons,
-    }])?;
+    let recordings = session.finish(vec![request.workload(reasons)])?;
     // One workload, one recording.
     let mut recording = recordings.into_iter().next().ok_or(RecordError::Process {
         action: "end the recording",
@@ -259,6 +264,10 @@ impl Recorded for CommandRun<'_> {
         }
     }
 
+    fn workloads(&mut self) -> Vec<FinishedWorkload> {
+        vec![self.request.workload(Vec::new())]
+    }
+
     fn on_time(&mut self) -> ControlFlow<()> {
         let (pid, runs) = (self.pid(), self.status.is_none());
         self.deadline.act(pid, runs, self.own.cgroup());
@@ -284,10 +293,11 @@ impl Recorded for CommandRun<'_> {
 async fn follow(
     mut run: CommandRun<'_>,
     signals: &mut Signals,
+    sink: &mut dyn SnapshotSink,
     listener: &mut dyn ProgressListener,
 ) -> Result<ExitStatus, RecordError> {
     let exit = pidfd(run.pid()).map_err(RecordError::process("watch the command"))?;
-    recording_loop::run(&mut run, Some(&exit), signals, listener).await?;
+    recording_loop::run(&mut run, Some(&exit), signals, sink, listener).await?;
     // It is over only when the command has ended.
     match run.status {
         Some(status) => Ok(status),

@@ -19,6 +19,11 @@ pub(super) fn kernels(program: &[Instruction]) -> Vec<sock_filter> {
         .collect()
 }
 
+/// Puts the calling thread, and those that it starts, under a filter.
+pub(crate) fn load_filter(program: &[Instruction]) -> io::Result<()> {
+    load(&kernels(program))
+}
+
 /// Puts the calling thread under the filter (seccomp(2), `SECCOMP_SET_MODE_FILTER`). Nothing but one
 /// system call.
 pub(super) fn load(program: &[sock_filter]) -> io::Result<()> {

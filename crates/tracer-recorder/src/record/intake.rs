@@ -201,6 +201,7 @@ impl<K: Kernel, S: System> Session<K, S> {
         for (instance, what) in self.observed.take_discovered() {
             self.discovery.saw(instance, what, now);
         }
+        self.changes.instances.extend(self.observed.take_changed());
     }
 
     /// Learns the rows that are in use now, and returns them.

@@ -8,6 +8,7 @@
 //! | what was seen | `observed`, from the rings (`intake`) and the marks (`checkpoint`), by `rows` |
 //! | which files were named | `file_lookup` asks in another process, `process_paths` finds them |
 //! | what was lost | `losses` |
+//! | what a kill of tracer leaves | `snapshot`, kept by a [`SnapshotSink`] |
 //! | how long nothing was new | `discovery`, told by `progress` |
 //! | the recordings | `assemble` |
 //!
@@ -47,6 +48,7 @@ mod session;
 pub mod signals;
 #[cfg(test)]
 mod simulation;
+mod snapshot;
 mod socket_address;
 mod spawn;
 mod system;
@@ -57,10 +59,12 @@ mod user;
 pub use assemble::FinishedWorkload;
 pub use attach::Ended;
 pub use error::RecordError;
+pub(crate) use filter::load_filter;
 pub use instance::InstanceInfo;
 pub use kernel::{Kernel, KernelCounts, LiveKernel, NewCgroup};
 pub use observed::Denial;
 pub use progress::{Progress, ProgressListener};
 pub use session::Session;
+pub use snapshot::{NoSnapshots, Snapshot, SnapshotSink};
 pub use system::{CgroupTree, Clock, InstanceProcess, Processes, System, ThisMachine};
 pub use user::RunAs;

@@ -280,7 +280,8 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
         named
     }
 
-    fn finished_workloads(&self) -> Vec<FinishedWorkload> {
+    /// The workloads that are recorded so far, with what is known against them.
+    pub(super) fn finished_workloads(&self) -> Vec<FinishedWorkload> {
         let mut workloads: BTreeMap<String, FinishedWorkload> = BTreeMap::new();
         let unnamed = UnnamedInPods::of(self.tracker.wanted());
         for (name, number) in self.named() {

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    ProgressListener, RecordError, Session,
+    FinishedWorkload, ProgressListener, RecordError, Session, SnapshotSink,
     signals::{ReceivedSignal, Signals},
 };
 
@@ -40,6 +40,9 @@ pub(super) trait Recorded {
     /// The marks were read back: time for what is looked at now and then.
     fn on_checkpoint(&mut self) {}
 
+    /// The workloads that are recorded so far.
+    fn workloads(&mut self) -> Vec<FinishedWorkload>;
+
     /// Its time is up, or nothing was new for long enough.
     fn on_time(&mut self) -> ControlFlow<Self::End>;
 
@@ -58,13 +61,15 @@ pub(super) async fn run<T: Recorded>(
     recorded: &mut T,
     exit: Option<&AsyncFd<OwnedFd>>,
     signals: &mut Signals,
+    sink: &mut dyn SnapshotSink,
     listener: &mut dyn ProgressListener,
 ) -> Result<T::End, RecordError> {
     let mut gap = LongestGap {
         last: Instant::now(),
         longest: Duration::ZERO,
     };
-    let ended = until_over(recorded, exit, signals, listener, &mut gap).await;
+    sink.begin(recorded.session().file_access());
+    let ended = until_over(recorded, exit, signals, sink, listener, &mut gap).await;
     log::info!(
         "the longest time between two looks at the rings was {} ms",
         gap.longest.as_millis()
@@ -91,11 +96,14 @@ async fn until_over<T: Recorded>(
     recorded: &mut T,
     exit: Option<&AsyncFd<OwnedFd>>,
     signals: &mut Signals,
+    sink: &mut dyn SnapshotSink,
     listener: &mut dyn ProgressListener,
     gap: &mut LongestGap,
 ) -> Result<T::End, RecordError> {
     let mut exit = exit;
     let mut checkpoint = time::interval(CHECKPOINT);
+    // The first tick comes at once, when there is nothing to keep yet.
+    let mut is_first = true;
     loop {
         let deadline = recorded.deadline();
         let flow = tokio::select! {
@@ -106,6 +114,9 @@ async fn until_over<T: Recorded>(
             _ = checkpoint.tick() => {
                 recorded.session().reconcile()?;
                 recorded.on_checkpoint();
+                if !std::mem::take(&mut is_first) {
+                    keep(recorded, sink)?;
+                }
                 ControlFlow::Continue(())
             }
             ended = readable(exit) => {
@@ -139,6 +150,17 @@ async fn until_over<T: Recorded>(
             }
         }
     }
+}
+
+/// Keeps what is recorded so far, unless the last time still goes on. The copy is all that is made here.
+fn keep<T: Recorded>(recorded: &mut T, sink: &mut dyn SnapshotSink) -> Result<(), RecordError> {
+    if sink.is_ready() {
+        let workloads = recorded.workloads();
+        if let Some(snapshot) = recorded.session().snapshot(workloads)? {
+            sink.keep(snapshot);
+        }
+    }
+    Ok(())
 }
 
 async fn readable(exit: Option<&AsyncFd<OwnedFd>>) -> Result<(), RecordError> {

@@ -27,15 +27,17 @@ use super::{
     mutation::{self, Mutation},
     observed::{AccessSource, Denial, Observed},
     rows::RowTable,
+    snapshot::Changes,
     system::{System, ThisMachine},
 };
 use crate::{
     bpf::{CgroupKind, KernelAccess, ProbeError, Settings},
     cgroup::Cgroup,
+    confine::profile::Access,
     container::WorkloadKey,
 };
 use syscalls::Machine;
-use tracer_core::recording::{LossKind, Recording, Source};
+use tracer_core::recording::{LossKind, Losses, Recording, Source};
 
 /// What happened to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +84,8 @@ pub struct Session<K = LiveKernel, S = ThisMachine> {
     pub(super) new_losses: Vec<(u32, LossKind)>,
     /// Who looks up the files that processes name; without it the session does so itself.
     pub(super) file_lookup: Option<FileLookup>,
+    /// What the last snapshot does not have.
+    pub(super) changes: Changes,
 }
 
 impl Session {
@@ -101,6 +105,11 @@ impl Session {
         session.file_lookup = Some(file_lookup);
         session.reports_denials = settings.report_every_blocked;
         Ok(session)
+    }
+
+    /// How it opens files: the names that a workload gave are resolved by itself.
+    pub(super) fn file_access(&self) -> Access {
+        Access::Resolve
     }
 
     /// Waits until there may be something new, at most a tenth of a second. Safe to drop while it
@@ -146,6 +155,7 @@ impl<K: Kernel, S: System> Session<K, S> {
             last_progress: now,
             new_losses: Vec::new(),
             file_lookup: None,
+            changes: Changes::default(),
         }
     }
 
@@ -357,6 +367,7 @@ impl<K: Kernel, S: System> Session<K, S> {
             file_lookup.forget(number);
         }
         self.discovery.forget(number);
+        self.changes.forget(number);
         self.watched.remove(&id);
         self.instances.forget(number);
         Ok(())
@@ -376,19 +387,29 @@ impl<K: Kernel, S: System> Session<K, S> {
         if counts.programs.accesses_dropped > 0 {
             losses.accesses += self.kernel.unreported_accesses()?;
         }
+        let totals = self.totals();
         Ok(assemble::recordings(
             finished_workloads,
             self.instances.all(),
             self.observed.calls,
             self.observed.accesses,
             &assemble::SessionTotals {
-                host: self.system.host(),
-                machine: self.machine,
                 calls: self.instances.is_single().then_some(counts.programs.calls),
                 losses,
-                mechanisms: self.kernel.mechanisms().clone(),
+                ..totals
             },
         ))
+    }
+
+    /// What is known of the session from its beginning.
+    pub(super) fn totals(&self) -> assemble::SessionTotals {
+        assemble::SessionTotals {
+            host: self.system.host(),
+            machine: self.machine,
+            calls: None,
+            losses: Losses::default(),
+            mechanisms: self.kernel.mechanisms().clone(),
+        }
     }
 }
 

@@ -12,26 +12,28 @@ pub struct RunAs {
     pub(super) uid: Uid,
     pub(super) gid: Gid,
     pub(super) groups: Vec<Gid>,
-    /// Its name and home directory; `None` for a uid that has no entry in the user database.
-    pub(super) account: Option<(String, PathBuf)>,
+    /// Its name, home directory and shell; `None` for a uid that has no entry in the user database.
+    pub(super) account: Option<(String, PathBuf, PathBuf)>,
 }
 
 impl RunAs {
-    /// Gives a command the HOME, USER and LOGNAME of this user, as login(1) does. Without an entry in the user
+    /// Gives a command the HOME, USER, LOGNAME and SHELL of this user, as login(1) does. Without an entry in the user
     /// database the home is `/`, as for container runtimes, and there is no name.
     pub(super) fn environment(&self, command: &mut Command) {
         match &self.account {
-            Some((name, home)) => {
+            Some((name, home, shell)) => {
                 command
                     .env("HOME", home)
                     .env("USER", name)
-                    .env("LOGNAME", name);
+                    .env("LOGNAME", name)
+                    .env("SHELL", shell);
             }
             None => {
                 command
                     .env("HOME", "/")
                     .env_remove("USER")
-                    .env_remove("LOGNAME");
+                    .env_remove("LOGNAME")
+                    .env_remove("SHELL");
             }
         }
     }
@@ -79,8 +81,8 @@ impl RunAs {
     }
 }
 
-fn account(user: User) -> (String, PathBuf) {
-    (user.name, user.dir)
+fn account(user: User) -> (String, PathBuf, PathBuf) {
+    (user.name, user.dir, user.shell)
 }
 
 #[cfg(test)]
@@ -101,6 +103,7 @@ mod tests {
         let value = |name: &str| set.iter().find(|it| it.0 == name).and_then(|it| it.1);
         assert_eq!(value("HOME"), Some("/root".as_ref()));
         assert_eq!(value("LOGNAME"), Some("root".as_ref()));
+        assert!(value("SHELL").is_some_and(|shell| !shell.is_empty()));
         for wrong in ["", "no such user", "1:", ":1", "-1"] {
             assert!(RunAs::resolve(wrong).is_err(), "{wrong:?}");
         }

@@ -43,6 +43,11 @@ pub fn reason(reason: &Reason) -> String {
         Reason::CutShort { error } => {
             return format!("an error ended the recording early: {error}");
         }
+        Reason::RecorderKilled { checkpoint } => {
+            return format!(
+                "tracer was killed while it recorded: what the workload did after the last checkpoint, at {checkpoint}, is missing; record again"
+            );
+        }
         Reason::Other { text, .. } => text,
     };
     text.to_owned()

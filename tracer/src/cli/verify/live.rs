@@ -21,7 +21,7 @@ use tracer_core::{
 };
 use tracer_recorder::{
     bpf::Settings,
-    record::{Denial, Progress, ProgressListener, command, signals::Signals},
+    record::{Denial, NoSnapshots, Progress, ProgressListener, command, signals::Signals},
 };
 
 /// Bytes of the ring: room for some 30,000 denials in the tenth of a second until it is looked at.
@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args, choice: &RuntimeSelection) -> Result<Exit, Failur
             denials: Denials::default(),
         };
         let request = request(args, &filter, enforced.host.native)?;
-        let (recording, status) = command::run(request, &mut signals, &mut told)
+        let (recording, status) = command::run(request, &mut signals, &mut NoSnapshots, &mut told)
             .await
             .map_err(record_failure)?;
         if let Some((output, before)) = before {

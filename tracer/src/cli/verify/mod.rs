@@ -14,7 +14,7 @@ use super::{
     input::{self, HostArgs, label},
     stderr::{plain, say},
 };
-use crate::store::OutputFile;
+use crate::{cli::confinement::Writes, store::OutputFile};
 use syscalls::{OciRuntime, runtime_init::RuntimeSelection};
 use tracer_core::{
     recording::Recording,
@@ -112,6 +112,14 @@ enum Format {
     Text,
     /// JSON
     Json,
+}
+
+impl Args {
+    /// What is written; `None` when a command is to be run.
+    pub(super) fn writes(&self) -> Option<Writes> {
+        let files = self.report.iter().chain(&self.update);
+        self.command.is_empty().then(|| Writes::to_files(files))
+    }
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {

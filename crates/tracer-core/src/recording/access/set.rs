@@ -117,6 +117,26 @@ impl<T: Ord + Clone> AccessRecords<T> {
         split
     }
 
+    fn copy(&self, number: &impl Fn(u32) -> Option<u32>) -> Self {
+        let mut copy = BTreeMap::new();
+        for (what, who) in &self.0 {
+            let of_these: BTreeMap<_, _> = who
+                .iter()
+                .filter_map(|(who, times)| {
+                    let times: Times = times
+                        .iter()
+                        .filter_map(|(instance, first)| Some((number(*instance)?, first.clone())))
+                        .collect();
+                    (!times.is_empty()).then(|| (who.clone(), times))
+                })
+                .collect();
+            if !of_these.is_empty() {
+                copy.insert(what.clone(), of_these);
+            }
+        }
+        Self(copy)
+    }
+
     fn forget(&mut self, instance: u32) {
         self.0.retain(|_, who| {
             who.retain(|_, times| {
@@ -214,6 +234,16 @@ impl Accesses {
         }
         each!(files capabilities sockets signals traces mounts);
         split
+    }
+
+    /// A copy of what some instances did: `number` gives each of them its number in the copy.
+    pub fn copy(&self, number: impl Fn(u32) -> Option<u32>) -> Self {
+        let mut copy = Self::default();
+        macro_rules! each {
+            ($($kind:ident)*) => {$( copy.$kind = self.$kind.copy(&number); )*};
+        }
+        each!(files capabilities sockets signals traces mounts);
+        copy
     }
 
     /// Takes out what an instance did.

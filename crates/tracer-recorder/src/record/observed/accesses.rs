@@ -72,6 +72,8 @@ impl Observed {
                 comm: convert::text(access.comm.split(|byte| *byte == 0).next().unwrap_or(&[])),
             },
         };
+        // The kernel side reports an access once.
+        self.changed.insert(row.instance);
         match reported.kind {
             AccessKind::Capability => self.take_capability(&by, &access, &reported.second),
             AccessKind::SocketCreate

@@ -5,7 +5,7 @@ mod accesses;
 mod budget;
 mod mounts;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tracer_abi::{
     AbiClass, AccessKind, Event, WATCHED_ARGUMENTS,
@@ -87,6 +87,8 @@ pub(super) struct Observed {
     renames: HashMap<u32, FilePath>,
     /// What may be new, and was not asked for yet.
     discovered: Vec<(u32, Discovered)>,
+    /// The instances that something new was seen of.
+    changed: HashSet<u32>,
 }
 
 impl Observed {
@@ -101,6 +103,7 @@ impl Observed {
             unkept_files: BTreeMap::new(),
             renames: HashMap::new(),
             discovered: Vec::new(),
+            changed: HashSet::new(),
         }
     }
 
@@ -137,6 +140,11 @@ impl Observed {
     /// What may be new since it was last asked: instance, and what.
     pub(super) fn take_discovered(&mut self) -> impl Iterator<Item = (u32, Discovered)> + '_ {
         self.discovered.drain(..)
+    }
+
+    /// The instances that something new was seen of since it was last asked.
+    pub(super) fn take_changed(&mut self) -> impl Iterator<Item = u32> + '_ {
+        self.changed.drain()
     }
 
     /// Takes in an event of a row. Returns the denial when a filter stopped the call.
@@ -215,7 +223,7 @@ impl Observed {
         if estimate::counts(row.phase, row.blocked) {
             self.discovered.push((row.instance, Discovered::Call(call)));
         }
-        self.calls.add(Observation {
+        let is_new = self.calls.add(Observation {
             call,
             instance: row.instance,
             phase: row.phase,
@@ -223,6 +231,9 @@ impl Observed {
             blocked: row.blocked.then(|| convert::blocked(mark)),
             first,
         });
+        if is_new {
+            self.changed.insert(row.instance);
+        }
     }
 
     fn add_values(
@@ -237,12 +248,15 @@ impl Observed {
             self.discovered
                 .push((row.instance, Discovered::Values(call, values)));
         }
-        self.calls.add_arguments(ObservedArguments {
+        let is_new = self.calls.add_arguments(ObservedArguments {
             call,
             instance: row.instance,
             phase: row.phase,
             executable: row.executable.clone(),
             values,
         });
+        if is_new {
+            self.changed.insert(row.instance);
+        }
     }
 }
