@@ -62,6 +62,7 @@ pub(crate) fn file(path: &str, access: FileAccess) -> ObservedAccess<FileUse> {
         more: false,
         truncated: false,
         detached: false,
+        provenance: None,
     })
 }
 

@@ -130,10 +130,16 @@ pub mod open {
     pub const WRITE: u64 = 2;
     /// Whatever is written goes to its end.
     pub const APPEND: u64 = 4;
-    /// It was made by this.
+    /// It was to be made if it was not there (`O_CREAT`).
     pub const CREATED: u64 = 8;
     /// It is the program that was executed.
     pub const EXECUTED: u64 = 16;
+    /// The name was not there before: this access made it. Of a rename too, for the new name.
+    pub const NEW: u64 = 32;
+    /// It would have failed had the name been there (`O_EXCL`).
+    pub const EXCLUSIVE: u64 = 64;
+    /// The file has no name (`O_TMPFILE`): the kernel calls it `#` and the number of its inode.
+    pub const UNNAMED: u64 = 128;
 }
 
 /// What else is said of an access, as bits of [`Access::flags`].

@@ -79,6 +79,7 @@ fn files(operation: &str, record: &Record<'_>) -> Option<Vec<FileUse>> {
         more: false,
         truncated: false,
         detached: false,
+        provenance: None,
     };
     // A link of which the target is not told cannot become a rule.
     let is_whole = !accesses.is_empty() && (operation != "link" || target.is_some());

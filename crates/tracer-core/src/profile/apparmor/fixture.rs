@@ -39,6 +39,7 @@ pub fn file(path: &[u8], access: FileAccess) -> FileUse {
         more: false,
         truncated: false,
         detached: false,
+        provenance: None,
     }
 }
 

@@ -31,6 +31,27 @@ pub struct FileUse {
     /// (any more).
     #[serde(default, skip_serializing_if = "is_false")]
     pub detached: bool,
+    /// Who chose the name, where the access tells: of [`FileAccess::Create`], [`FileAccess::RenameTo`]
+    /// and what was opened without a name. Absent elsewhere, and in recordings of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+}
+
+/// Who chose a name.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Provenance {
+    /// It was there before: the image, a configuration or an earlier run has it.
+    Given,
+    /// This access made it.
+    Made,
+    /// This access made it, and would have failed had it been there (`O_EXCL`): whoever asks for that
+    /// looks for a name that nobody has.
+    MadeExclusively,
+    /// The kernel made it up for a file without a name (`O_TMPFILE`): `#` and the number of the inode.
+    Unnamed,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]

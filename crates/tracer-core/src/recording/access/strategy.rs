@@ -26,6 +26,7 @@ pub(in crate::recording) fn accesses(instances: u32) -> impl Strategy<Value = Ac
         more: false,
         truncated: false,
         detached: false,
+        provenance: None,
     });
     let capability =
         (0_u8..3, option::of(any::<bool>())).prop_map(|(number, audited)| CapabilityUse {

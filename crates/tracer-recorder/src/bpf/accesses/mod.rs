@@ -85,6 +85,7 @@ pub fn blind_spots(kind: ObservationKind, mechanism: Mechanism) -> Vec<BlindSpot
             BlindSpot::MappedBeforeMprotect,
             BlindSpot::MessageQueuesAndPeerTerminals,
             BlindSpot::PathRace,
+            BlindSpot::SharedHugePages,
             BlindSpot::IoUring,
         ],
         (ObservationKind::Sockets, Mechanism::Exits) => {

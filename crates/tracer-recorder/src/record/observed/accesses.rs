@@ -15,8 +15,8 @@ use crate::{
 use syscalls::capability::Capability;
 use tracer_core::recording::{
     AccessRecord, Actor, CapabilityUse, FileAccess, FilePath, FileUse, FirstAccess, Peer,
-    SignalDirection, SignalUse, SocketOperation, SocketUse, SyscallId, TraceDirection, TraceUse,
-    estimate,
+    Provenance, SignalDirection, SignalUse, SocketOperation, SocketUse, SyscallId, TraceDirection,
+    TraceUse, estimate,
 };
 
 /// `AF_UNIX`.
@@ -325,6 +325,7 @@ impl Observed {
             more: reported.flags & flag::MORE != 0,
             truncated: reported.flags & (flag::TRUNCATED | flag::SECOND_TRUNCATED) != 0,
             detached: reported.flags & flag::DETACHED != 0,
+            provenance: provenance(reported, access),
         }));
     }
 }
@@ -346,6 +347,30 @@ fn peer(access: &Access) -> Peer {
         Peer::Own
     } else {
         Peer::Outside
+    }
+}
+
+/// Who chose the name that an access went by.
+fn provenance(reported: &Access, access: FileAccess) -> Option<Provenance> {
+    let how = reported.values[0];
+    let kind = AccessKind::of(reported.kind);
+    let is_new = how & open::NEW != 0;
+    match (kind, access) {
+        (Some(AccessKind::Open), _) if how & open::UNNAMED != 0 => Some(Provenance::Unnamed),
+        (Some(AccessKind::Open), FileAccess::Create) => Some(match how & open::EXCLUSIVE {
+            0 if is_new => Provenance::Made,
+            // With `O_EXCL` it cannot have been there.
+            0 => Provenance::Given,
+            _ => Provenance::MadeExclusively,
+        }),
+        (_, FileAccess::Create) => Some(Provenance::Made),
+        // The ends of system calls do not tell.
+        (_, FileAccess::RenameTo) if reported.flags & flag::AS_GIVEN == 0 => Some(if is_new {
+            Provenance::Made
+        } else {
+            Provenance::Given
+        }),
+        _ => None,
     }
 }
 
