@@ -31,11 +31,10 @@ pub(super) fn restricted(doc: &mut Document, profile: &SeccompProfile) {
     if rows.is_empty() {
         return;
     }
-    doc.heading(3, "Allowed with some arguments only");
     doc.paragraph(if profile.default_errno() == errno::ENOSYS {
-        "With any other arguments these return ENOSYS instead of EPERM, since a profile can set only one error per call. Callers fall back as if the kernel did not have the call."
+        "**Allowed with some arguments only.** With any other arguments these return ENOSYS instead of EPERM, since a profile can set only one error per call. Callers fall back as if the kernel did not have the call."
     } else {
-        "With any other arguments these return EPERM."
+        "**Allowed with some arguments only.** With any other arguments these return EPERM."
     });
     if let Some(clone3) = profile.replaced_clone3() {
         doc.paragraph(&format!(

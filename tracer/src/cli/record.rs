@@ -32,7 +32,7 @@ use tracer_recorder::{
 #[command(after_help = concat!(
     "Examples:\n",
     "  tracer record -- ls -l /\n",
-    "  tracer record --name web --output profiles -- nginx -g 'daemon off;'\n",
+    "  tracer record --name web --output-dir profiles -- nginx -g 'daemon off;'\n",
     "  tracer record --user nobody --follow -- ./start-daemon\n",
     "  tracer record --cgroup /system.slice/redis.service --duration 10m\n",
     "  tracer record --container web\n",
