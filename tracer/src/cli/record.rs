@@ -342,6 +342,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn command_needs_no_dashes_before_it() {
+        use clap::Parser as _;
+
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        for line in ["record ls -l", "record -- ls -l", "record --name x ls -l"] {
+            let line = Line::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(line.args.command, ["ls", "-l"]);
+        }
+        // A misspelt flag is not the command.
+        assert!(Line::try_parse_from("record --nmae x ls".split(' ')).is_err());
+    }
+
+    #[test]
     fn parses_human_durations() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
