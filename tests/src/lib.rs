@@ -23,6 +23,7 @@ pub mod process;
 pub mod programs;
 pub mod pty;
 pub mod recording;
+pub mod release;
 pub mod replicas;
 pub mod requires;
 pub mod rootfs;

@@ -13,7 +13,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     cgroup, containerd::Containerd, docker::Docker, filter, kubernetes, libseccomp::Libseccomp,
-    oci, programs, servers, tracer,
+    oci, programs, release, servers, tracer,
 };
 
 /// Set to `1` where nothing may be missing: a skip is then a failure.
@@ -53,6 +53,11 @@ pub enum Need {
     Kubectl,
     /// A Kubernetes that `cargo xtask kubernetes` built: it takes minutes, so nobody promises it.
     Kubernetes,
+    /// The files of a release, which `cargo xtask test` makes: promised where `TRACER_PACKAGES` names
+    /// them.
+    Packages,
+    /// lintian, which needs a hundred packages of Perl: nobody promises it.
+    Lintian,
     /// Newer container runtimes than the machine's own, which nobody can promise: they are fetched
     /// from a mirror.
     NewerRuntimes,
@@ -162,6 +167,11 @@ impl Need {
             Self::Kubernetes => kubernetes::programs()
                 .err()
                 .map(|_| "Kubernetes: run `cargo xtask kubernetes`".into()),
+            Self::Packages => (!release::files().is_dir())
+                .then(|| "the files of a release: run `cargo xtask test package`".into()),
+            Self::Lintian => which("lintian")
+                .is_none()
+                .then(|| "lintian: apt-get install lintian".into()),
             Self::SecurityModules => {
                 let modules = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
                 let has = |module| modules.trim().split(',').any(|one| one == module);
@@ -237,7 +247,9 @@ pub fn met(test: &str, needs: &[Need]) -> Result<bool> {
         | Need::Baselines
         | Need::Definitions
         | Need::Kubectl
-        | Need::Kubernetes => false,
+        | Need::Kubernetes
+        | Need::Lintian => false,
+        Need::Packages => env::var_os(release::PACKAGES).is_some(),
         Need::SecurityModules => env::var_os("TRACER_VM").is_some(),
         _ => true,
     };

@@ -20,6 +20,7 @@ mod linker;
 mod machine;
 mod packages;
 mod purity;
+mod reproducible;
 mod runtime_init;
 mod runtimes;
 mod tally;

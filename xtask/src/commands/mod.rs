@@ -8,6 +8,7 @@ pub(crate) mod fuzz;
 pub(crate) mod kubernetes;
 pub(crate) mod lint;
 pub(crate) mod measure_runtime;
+pub(crate) mod release;
 pub(crate) mod run;
 pub(crate) mod runtimes;
 pub(crate) mod setup;
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Lint,
     /// Makes one static binary with the kernel object inside, and prints its path
     Dist,
+    /// Makes the files of a release: archives, packages, images, SBOMs and their checksums
+    Release(release::Args),
 }
 
 impl Command {
@@ -67,6 +70,7 @@ impl Command {
             Self::Kubernetes => kubernetes::run(workspace)?,
             Self::Lint => lint::run(workspace)?,
             Self::Dist => dist::run(workspace)?,
+            Self::Release(args) => release::run(workspace, &args)?,
         }
         Ok(ExitCode::SUCCESS)
     }
