@@ -1,7 +1,7 @@
 //! `tracer record --cgroup`, `--container`, `--pod`, `--all`.
 
 use super::{
-    Exit, Failure, name, output,
+    Exit, Failure, environment, name, output,
     progress_line::ProgressLine,
     record::{Args, failed, record_failure, verdict},
     stderr::{plain, say},
@@ -30,6 +30,11 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         },
         settings: args.settings(),
     };
+    if args.wait && !environment::can_run_containers() {
+        say!(
+            "note: no container engine is running on this host, so no container can start yet; tracer doctor lists the engines that it looks for"
+        );
+    }
     let mut live = ProgressLine::new(args.quiet, true);
     let attachment = Attachment::begin(request, &mut live)
         .await

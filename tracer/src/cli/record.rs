@@ -228,9 +228,12 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         .context("cannot start the asynchronous runtime")
         .map_err(failed)?;
     runtime.block_on(async {
-        let mut signals = Signals::catch()
-            .context("cannot catch signals")
-            .map_err(failed)?;
+        let caught = if args.command.is_empty() {
+            Signals::catch_without_command()
+        } else {
+            Signals::catch()
+        };
+        let mut signals = caught.context("cannot catch signals").map_err(failed)?;
         if args.command.is_empty() {
             attach::record(&args, &mut signals).await
         } else {
