@@ -76,16 +76,15 @@ pub(super) fn open(doc: &mut Document, profile: &SeccompProfile) {
     let calls: Vec<_> = open
         .map(|(name, rule)| {
             let values = values(rule);
-            if values.is_empty() {
-                code(name)
-            } else {
-                format!("{} ({values})", code(name))
-            }
+            let values = Some(values).filter(|it| !it.is_empty());
+            let why = rule.unrestricted_reasons().map(str::to_owned);
+            let parts: Vec<_> = values.into_iter().chain(why).collect();
+            format!("{} ({})", code(name), parts.join(": "))
         })
         .collect();
     if !calls.is_empty() {
         doc.paragraph(&format!(
-            "Allowed with any arguments, although some were recorded: {}. `tracer explain` shows why; `--arguments all` restricts them to the recorded ones.",
+            "Allowed with any arguments, although some were recorded: {}. `--arguments all` restricts them to the recorded ones.",
             list(calls)
         ));
     }
