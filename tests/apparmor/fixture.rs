@@ -17,6 +17,8 @@ pub(crate) fn used(path: &[u8], access: FileAccess, runs: &[u32]) -> ObservedAcc
             more: false,
             truncated: false,
             detached: false,
+            provenance: None,
+            gains_privileges: false,
         },
         evidence: vec![AccessEvidence {
             phase: Phase::Run,

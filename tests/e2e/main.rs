@@ -20,6 +20,7 @@
 //! | [`docker`] | so are Docker's own, and they run under the profile |
 //! | [`containerd`] | so are those of `ctr`, and of pods as kubelet makes them |
 //! | [`runtime_matrix`] | the profile of a container runs it in each configuration and on each runtime |
+//! | [`needs`] | capabilities are what is needed and not what is asked for; an executable is the file that runs |
 //! | [`fallbacks`] | the profile of a program runs it linked with another libc, and lets it do nothing new |
 //! | [`runtime_init`] | each version of a runtime starts and enters a container under a profile for it |
 //! | [`lifecycle`] | a container is recorded whenever it starts, ends, comes again or is killed |
@@ -67,6 +68,7 @@ mod lifecycle;
 mod merge;
 mod minimal_profile;
 mod mounts;
+mod needs;
 mod output;
 mod output_limits;
 mod output_safety;

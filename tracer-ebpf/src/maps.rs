@@ -3,8 +3,8 @@
 
 use tracer_abi::{
     AccessEvent, CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath, Operation,
-    ProcessEntry, ROW_BYTES, Row, RowKey, SeenValues, UnindexedKey, VALUE_NUMBERS, ValueKey, Watch,
-    access::LONG_BYTES,
+    ProcessEntry, ROW_BYTES, ResolvedPath, Row, RowKey, SeenValues, UnindexedKey, VALUE_NUMBERS,
+    ValueKey, Watch, access::LONG_BYTES,
 };
 
 use crate::platform::{
@@ -65,6 +65,13 @@ pub(crate) static SCRATCH: PerCpuArray<ExecutablePath> = PerCpuArray::with_max_e
 
 #[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
+
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
+pub(crate) static RESOLVED_PATHS: HashMap<u64, ResolvedPath> = HashMap::with_max_entries(1, 0);
+
+/// Where a resolved path is put together.
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
+pub(crate) static RESOLVED_SCRATCH: PerCpuArray<ResolvedPath> = PerCpuArray::with_max_entries(1, 0);
 
 /// Only asked for what is done seldom or was not told before, so a hash map: no row could hold all
 /// paths there are.

@@ -2,7 +2,7 @@
 
 use crate::{
     CgroupEntry, CgroupPath, Config, Counters, Event, ExecutablePath, Notice, Operation,
-    ProcessEntry, RowKey, SeenValues, UnindexedKey, ValueKey, Watch,
+    ProcessEntry, ResolvedPath, RowKey, SeenValues, UnindexedKey, ValueKey, Watch,
 };
 
 /// A type whose values are their bytes: copying them to and from a map copies the value.
@@ -28,6 +28,7 @@ plain!(
     Counters,
     Event,
     ExecutablePath,
+    ResolvedPath,
     UnindexedKey,
     Notice,
     Operation,

@@ -83,6 +83,8 @@ impl Settings {
         maps::THREADS.reset(self.threads);
         maps::EXECUTABLES.reset(self.executables);
         maps::SCRATCH.reset();
+        maps::RESOLVED_PATHS.reset(self.executables);
+        maps::RESOLVED_SCRATCH.reset();
         maps::EVENTS.reset(self.ring_bytes);
         maps::REPORTED.reset(self.told);
         maps::DIRECTORY_FILES.reset(16);

@@ -26,7 +26,7 @@ mod v1;
 pub(crate) use access::MAX_EVIDENCE;
 pub use access::{
     AccessEvidence, AccessRecord, AccessRecords, Accesses, Actor, CapabilityUse, FileAccess,
-    FilePath, FileUse, FirstAccess, MountOperation, MountUse, ObservedAccess, Peer,
+    FilePath, FileUse, FirstAccess, MountOperation, MountUse, ObservedAccess, Peer, Provenance,
     SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse,
 };
 pub use arguments::{Arguments, Combination, MAX_COMBINATIONS};

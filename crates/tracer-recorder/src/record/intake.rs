@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use tracer_abi::{EXE_UNKNOWN, NoticeKind};
 
 use super::{
-    RecordError,
+    RecordError, convert,
     instance::TrackedInstance,
     kernel::Kernel,
     mutation::{self, Mutation},
@@ -147,9 +147,15 @@ impl<K: Kernel, S: System> Session<K, S> {
     /// Learns the rows that are in use now, and returns them.
     pub(super) fn learn_rows(&mut self) -> Result<Vec<SeenRow>, RecordError> {
         let rows = self.kernel.rows()?;
-        let kernel = &mut self.kernel;
-        self.rows
-            .learn(&rows, &self.instances, |exe| kernel.executable(exe))?;
+        let (kernel, system, instances) = (&mut self.kernel, &self.system, &self.instances);
+        self.rows.learn(&rows, instances, |exe, number| {
+            let found = kernel.executable(exe)?;
+            let instance = instances.get(number);
+            let source = instance.map(|instance| access_source(system, instance));
+            Ok(convert::executable(found, |name, start| {
+                source.as_ref().map(|source| source.script(name, start))
+            }))
+        })?;
         Ok(rows)
     }
 

@@ -24,6 +24,7 @@ mod convert;
 mod discovery;
 mod error;
 mod exits;
+mod file_capabilities;
 mod filter;
 mod instance;
 mod instances;

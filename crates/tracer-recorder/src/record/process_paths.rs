@@ -13,6 +13,7 @@ use std::{
 use procfs::process::Process;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
+use super::file_capabilities::FileCapabilities;
 use super::system::{InstanceProcess, Processes, ThisMachine};
 use tracer_core::recording::FilePath;
 
@@ -126,6 +127,15 @@ impl Processes for ThisMachine {
         file.take(HEAD).read_to_end(&mut head).ok()?;
         let name = elf_interpreter(&head)?;
         real(&root, name).map(FilePath::new)
+    }
+
+    fn file_capabilities(
+        &self,
+        process: InstanceProcess<'_>,
+        program: &[u8],
+    ) -> Option<FileCapabilities> {
+        let root = root_of(process)?;
+        FileCapabilities::of(&File::from(open_in(&root, program, OFlags::PATH)?))
     }
 
     /// The path of a file that a program named, with a slash at its end when it is a directory; `None`

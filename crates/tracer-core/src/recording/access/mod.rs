@@ -11,8 +11,8 @@ pub(super) mod strategy;
 mod union;
 
 pub use kinds::{
-    CapabilityUse, FileAccess, FileUse, MountOperation, MountUse, Peer, SignalDirection, SignalUse,
-    SocketOperation, SocketUse, TraceDirection, TraceUse,
+    CapabilityUse, FileAccess, FileUse, MountOperation, MountUse, Peer, Provenance,
+    SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse,
 };
 pub use path::FilePath;
 pub use set::{AccessRecord, AccessRecords, Accesses, Actor};

@@ -45,6 +45,12 @@ pub(super) struct AccessSource<'a> {
 }
 
 impl AccessSource<'_> {
+    /// Where a script's name leads, which starts from a directory when it is relative. Which process
+    /// executed it is not asked: the instance has one root for all.
+    pub(super) fn script(&self, name: &[u8], start: &[u8]) -> FilePath {
+        self.files.resolve(self.process(0), name, start, true)
+    }
+
     fn process(&self, pid: u32) -> InstanceProcess<'_> {
         InstanceProcess {
             pid,

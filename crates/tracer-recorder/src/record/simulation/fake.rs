@@ -26,6 +26,7 @@ use crate::{
     cgroup::Cgroup,
     container::Container,
     record::{
+        file_capabilities::FileCapabilities,
         kernel::{Kernel, KernelCounts, NewCgroup},
         lookup::ContainerLookup,
         system::{CgroupTree, Clock, InstanceProcess, Processes, System},
@@ -418,6 +419,10 @@ impl Processes for FakeSystem {
     }
 
     fn interpreter(&self, _: InstanceProcess<'_>, _: &[u8]) -> Option<FilePath> {
+        None
+    }
+
+    fn file_capabilities(&self, _: InstanceProcess<'_>, _: &[u8]) -> Option<FileCapabilities> {
         None
     }
 
