@@ -152,7 +152,11 @@ fn exit_status_reflects_findings_and_errors() -> Outcome {
     scratch.file("large.json", vec![b' '; 100 << 20])?;
     for (args, code, says) in [
         (&["gap.json"][..], 3, "high"),
-        (&["--fail-on=critical", "gap.json"], 0, "audited 1 profile"),
+        (
+            &["--fail-on=critical", "gap.json"],
+            0,
+            "1 file or object checked",
+        ),
         (&["--fail-on=bad", "gap.json"], 2, "known are info"),
         (&["broken.json"], 1, "broken.json:2:20: "),
         (

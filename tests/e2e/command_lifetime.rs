@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Write,
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -10,7 +11,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use nix::{
-    sys::{signal::Signal, stat::Mode},
+    sys::{
+        signal::{SigHandler, Signal, signal},
+        stat::Mode,
+    },
     unistd::mkfifo,
 };
 use tracer_tests::{
@@ -26,6 +30,29 @@ use tracer_tests::{
 
 use super::command::{UNKNOWN, in_scratch};
 use crate::output::files;
+
+/// A shell's `&` lets a program ignore SIGINT. A recorder that runs no command is ended by it all the same.
+#[test]
+fn sigint_ends_a_recorder_in_the_background() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2);
+    let scratch = Scratch::new()?;
+    let mut command = tracer::command()?;
+    command
+        .args(["record", "--all", "--accesses=none", "--output-dir"])
+        .arg(scratch.join("out"));
+    // SAFETY: a system call only.
+    unsafe {
+        command.pre_exec(|| {
+            signal(Signal::SIGINT, SigHandler::SigIgn)?;
+            Ok(())
+        });
+    }
+    let mut recorder = Running::spawn(&mut command)?;
+    recorder.until_stderr("recording all containers")?;
+    recorder.signal(Signal::SIGINT)?;
+    recorder.wait()?.success()?;
+    Ok(())
+}
 
 #[test]
 fn duration_ends_the_command() -> Outcome {

@@ -209,7 +209,7 @@ fn translated_for_i386(test: &str, runtime: Runtime) -> Outcome {
     );
     let review = fs::read_to_string(directory.join("REVIEW.md"))?;
     ensure!(
-        review.contains("**Translated**: recorded on x86_64, and made for i386."),
+        review.contains("**Translated**: recorded on x86_64, generated for i386."),
         "{review}"
     );
     fs::remove_dir_all(&directory)?;

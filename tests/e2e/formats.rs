@@ -92,8 +92,11 @@ fn renders_for_older_operators_and_clusters() -> Outcome {
     let old = of(&["--format=seccomp-profile", "--spo=0.10"])?;
     ensure!(old.contains("x-k8s.io/v1beta1\n"), "{old}");
     for (option, says) in [
-        ("--spo=0.8", "bring the operator up to date"),
-        ("--localhost-profile=../x", "below the kubelet's folder"),
+        ("--spo=0.8", "update older ones"),
+        (
+            "--localhost-profile=../x",
+            "below the kubelet's seccomp directory",
+        ),
         ("--kubernetes=new", "such as 1.29"),
         ("--container=A_b", "a container's name"),
     ] {

@@ -80,7 +80,7 @@ fn records_a_container_whose_bundle_is_tampered_with() -> Outcome {
         ("huge", huge.as_str(), "longer than 8 MiB"),
         ("deep", &deep, "recursion limit"),
         ("wrong", wrong, "annotations"),
-        ("list", "[1, 2]", "no object"),
+        ("list", "[1, 2]", "not an object"),
         ("cut", "{\"process\": {\"args\": [\"a", "EOF"),
         ("binary", "\u{0}\u{1b}[31m", "config.json"),
     ];

@@ -88,7 +88,7 @@ fn merge_reports_every_difference() -> Outcome {
     let output = scratch.join("merged.json");
     let finished = merge(&five(scratch.path())?, &output)?.success()?;
     for said in [
-        "merged 5 recordings of nginx: 5 instances, 65 system calls; the recording is complete",
+        "merged 5 recordings of nginx: 5 instances, 64 system calls; nothing was lost",
         "note: 2 kernels were recorded on: 6.1.0-18-amd64, ",
         "note: 2 images were recorded: nginx:1 (sha256:a), nginx:1 (sha256:b); ",
         "calls: 3 in only one of 5 instances, about 2 unseen (95 %: 0 to 22)",

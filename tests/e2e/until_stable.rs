@@ -20,7 +20,7 @@ use tracer_tests::{
 /// Numbers that a row of marks has room for and that no kernel knows.
 const NEW_CALLS: std::ops::Range<u32> = 480..500;
 
-const SAID: &str = "nothing new came for";
+const SAID: &str = "nothing new for";
 
 const LINK: [u32; 2] = [86, 265];
 

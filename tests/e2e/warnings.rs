@@ -106,7 +106,7 @@ fn existing_seccomp_filter_is_reported() -> Outcome {
         "{:?}",
         codes(recording)
     );
-    is_told(&watched, directory, "a seccomp filter was in place")?;
+    is_told(&watched, directory, "a seccomp filter was active")?;
     // Where the machine is so busy that tracer came too late to watch what is stopped, it says so.
     let came_late = recording.has_reason("filter-in-place");
     let stopped = recording.blocked();

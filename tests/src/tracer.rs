@@ -114,7 +114,7 @@ impl Record {
     pub fn new(output: &Path, name: &str) -> Result<Self> {
         let mut command = command()?;
         command
-            .args(["record", "--name", name, "--output"])
+            .args(["record", "--replace", "--name", name, "--output-dir"])
             .arg(output);
         Ok(Self {
             command,

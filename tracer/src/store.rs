@@ -40,7 +40,7 @@ pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// It cannot be opened or read.
-    #[error("cannot read {}: {cause}; give a recording.json that tracer wrote, or its folder", .path.display())]
+    #[error("cannot read {}: {cause}; give a recording.json that tracer wrote, or its directory", .path.display())]
     Read {
         /// Which file.
         path: PathBuf,

@@ -98,7 +98,9 @@ fn unused_grants_are_reported() {
         panic!("{found:#?}");
     };
     assert!(
-        finding.message.contains("3 can go, first bpf, ptrace"),
+        finding
+            .message
+            .contains("3 can be removed, first bpf, ptrace"),
         "{finding:?}"
     );
     assert!(finding.evidence[0].starts_with("bpf: Loads programs"));

@@ -11,7 +11,7 @@ pub(super) fn how_to_apply(
 ) {
     doc.heading(2, "How to apply it");
     doc.code_block("sh", &commands(apparmor, needed));
-    doc.paragraph("Kubernetes: `tracer generate --for MANIFEST`, or `kubernetes/securitycontext.yaml`. systemd: `tracer generate --format systemd`.");
+    doc.paragraph("Podman takes the same options. Kubernetes: `tracer generate --for MANIFEST`, or `kubernetes/securitycontext.yaml`. systemd: `tracer generate --format systemd`.");
 }
 
 /// The commands for Docker and Podman, one a line.
@@ -31,5 +31,5 @@ pub(crate) fn commands(
     if let Some(needed) = needed {
         options.push_str(&format!(" {}", needed.to_engine_flags().trim_end()));
     }
-    format!("{load}docker run {options} IMAGE\npodman run {options} IMAGE")
+    format!("{load}docker run {options} IMAGE")
 }

@@ -31,11 +31,10 @@ pub(super) fn restricted(doc: &mut Document, profile: &SeccompProfile) {
     if rows.is_empty() {
         return;
     }
-    doc.heading(3, "Allowed with some arguments only");
     doc.paragraph(if profile.default_errno() == errno::ENOSYS {
-        "With any other arguments these return ENOSYS instead of EPERM, since a profile can set only one error per call. Callers fall back as if the kernel did not have the call."
+        "**Allowed with some arguments only.** With any other arguments these return ENOSYS instead of EPERM, since a profile can set only one error per call. Callers fall back as if the kernel did not have the call."
     } else {
-        "With any other arguments these return EPERM."
+        "**Allowed with some arguments only.** With any other arguments these return EPERM."
     });
     if let Some(clone3) = profile.replaced_clone3() {
         doc.paragraph(&format!(
@@ -77,16 +76,15 @@ pub(super) fn open(doc: &mut Document, profile: &SeccompProfile) {
     let calls: Vec<_> = open
         .map(|(name, rule)| {
             let values = values(rule);
-            if values.is_empty() {
-                code(name)
-            } else {
-                format!("{} ({values})", code(name))
-            }
+            let values = Some(values).filter(|it| !it.is_empty());
+            let why = rule.unrestricted_reasons().map(str::to_owned);
+            let parts: Vec<_> = values.into_iter().chain(why).collect();
+            format!("{} ({})", code(name), parts.join(": "))
         })
         .collect();
     if !calls.is_empty() {
         doc.paragraph(&format!(
-            "Allowed with any arguments, although some were recorded: {}. `tracer explain` shows why; `--arguments all` restricts them to the recorded ones.",
+            "Allowed with any arguments, although some were recorded: {}. `--arguments all` restricts them to the recorded ones.",
             list(calls)
         ));
     }

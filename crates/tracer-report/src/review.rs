@@ -134,8 +134,7 @@ pub(super) fn seccomp_rules(doc: &mut Document, profile: &SeccompProfile) {
 
 /// How the recording was made, folded.
 pub(super) fn recorded(doc: &mut Document, recording: &Recording) {
-    doc.heading(2, "How it was recorded");
-    let folded = doc.folded("Coverage, discovery and blind spots");
+    let folded = doc.folded("How it was recorded: coverage, discovery, blind spots");
     let mut items = coverage(recording);
     items.extend(completeness(recording));
     items.extend(origin(recording));
@@ -178,19 +177,23 @@ fn origin(recording: &Recording) -> BTreeSet<String> {
             items.extend(described(container));
         }
     }
+    let mut monitored = Vec::new();
+    let mut blind = Vec::new();
     for provider in &recording.providers {
-        let mut item = format!(
-            "{}: {}.",
-            code(provider.kind.as_str()),
-            prose(words::mechanism(&provider.provider))
-        );
-        for blind in &provider.cannot_see {
-            item.push_str(&format!(
-                " Not observed: {}.",
-                prose(&words::blind_spot(blind))
-            ));
+        let kind = code(provider.kind.as_str());
+        let mechanism = prose(words::mechanism(&provider.provider));
+        monitored.push(format!("{kind} ({mechanism})"));
+        let spots = provider.cannot_see.iter().map(words::blind_spot);
+        let spots: Vec<_> = spots.map(|spot| prose(&spot)).collect();
+        if !spots.is_empty() {
+            blind.push(format!("{kind}: {}", spots.join("; ")));
         }
-        items.insert(item);
+    }
+    if !monitored.is_empty() {
+        items.insert(format!("Monitored: {}.", list(monitored)));
+    }
+    if !blind.is_empty() {
+        items.insert(format!("Not observed: {}.", blind.join(". ")));
     }
     items
 }
@@ -370,7 +373,7 @@ mod tests {
             ..Options::default()
         };
         let profile = SeccompProfile::from_recordings(&recordings, &bare).unwrap();
-        assert!(!review(&recordings, &profile).contains("arguments only\n"));
+        assert!(!review(&recordings, &profile).contains("with some arguments only"));
     }
 
     #[test]

@@ -97,10 +97,12 @@ pub(super) fn added(doc: &mut Document, profile: &SeccompProfile) {
         .into_iter()
         .filter(|layer| *layer != Layer::Observed);
     let number: usize = number.map(|layer| profile.names_in(layer).count()).sum();
-    doc.heading(3, "Added by other layers");
-    let folded = doc.folded(&count(number, "call", "calls"));
+    let folded = doc.folded(&format!(
+        "{} allowed that the workload did not make: runtime, essential, fallbacks",
+        count(number, "call is", "calls are")
+    ));
     doc.paragraph(&format!(
-        "`runtime-init`: a container runtime makes them after it has loaded the profile. {} `essential`: tests rarely exercise them but workloads need them. `fallback`: another libc or kernel uses them for the same work; they grant nothing new.",
+        "`runtime-init`: a container runtime makes them after it has loaded the profile. {} `essential`: tests rarely exercise them but workloads need them. `fallback`: `tracer explain` shows why each grants nothing new.",
         covered(profile.runtime_init())
     ));
     let rows = layers.into_iter().flat_map(|(layer, rows)| {

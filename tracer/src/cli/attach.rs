@@ -1,7 +1,7 @@
 //! `tracer record --cgroup`, `--container`, `--pod`, `--all`.
 
 use super::{
-    Exit, Failure, name,
+    Exit, Failure, environment, name,
     progress_line::ProgressLine,
     record::{Args, failed, record_failure},
     recover,
@@ -33,6 +33,11 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         },
         settings: args.settings(),
     };
+    if args.wait && !environment::can_run_containers() {
+        say!(
+            "note: no container engine is running on this host, so no container can start yet; tracer doctor lists the engines that it looks for"
+        );
+    }
     let mut live = ProgressLine::new(args.quiet, true);
     // Nothing is recorded yet that would have to wait for it. Which names this run will use is not known.
     if args.output.is_dir() {

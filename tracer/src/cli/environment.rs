@@ -127,6 +127,14 @@ fn engines() -> Check {
     Check::new(NAME, State::Ok, found.join(", "))
 }
 
+/// Where runtimes keep the state of containers, also those that no engine started.
+const STATES: [&str; 4] = ["/run/runc", "/run/crun", "/run/containers", "/run/youki"];
+
+/// Whether anything is there that could start a container.
+pub(super) fn can_run_containers() -> bool {
+    engines().state == State::Ok || STATES.iter().any(|state| Path::new(state).exists())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -33,7 +33,7 @@ use tracer_core::{
 #[command(after_help = concat!(
     "Examples:\n",
     "  tracer generate profiles-out/nginx\n",
-    "  tracer generate run-1/recording.json run-2/recording.json --output profiles\n",
+    "  tracer generate run-1/recording.json run-2/recording.json --output-dir profiles\n",
     "  tracer generate --since main/profiles-out/nginx profiles-out/nginx\n",
     "  tracer generate --arch aarch64 profiles-out/nginx\n",
     "  tracer generate --runtime runc@1.1,crun profiles-out/nginx\n",

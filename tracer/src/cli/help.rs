@@ -33,6 +33,15 @@ pub(super) fn command() -> Command {
     command
 }
 
+/// Whether clap has found something similar.
+fn is_suggested(error: &clap::Error, kind: ContextKind) -> bool {
+    match error.get(kind) {
+        None | Some(ContextValue::None) => false,
+        Some(ContextValue::Strings(similar)) => !similar.is_empty(),
+        Some(_) => true,
+    }
+}
+
 /// What helps with a mistake that clap has no words for.
 pub(super) fn tip(error: &clap::Error) -> Option<String> {
     let text = |kind| match error.get(kind) {
@@ -42,15 +51,14 @@ pub(super) fn tip(error: &clap::Error) -> Option<String> {
     match error.kind() {
         ErrorKind::UnknownArgument => {
             let argument = text(ContextKind::InvalidArg)?;
-            // clap has found a similar one.
-            if error.get(ContextKind::SuggestedArg).is_some() {
+            if is_suggested(error, ContextKind::SuggestedArg) {
                 return None;
             }
             Some(format!(
                 "\"tracer help\" lists the commands, and \"tracer COMMAND --help\" the options; {argument} is not one of them"
             ))
         }
-        ErrorKind::InvalidSubcommand if error.get(ContextKind::SuggestedSubcommand).is_none() => {
+        ErrorKind::InvalidSubcommand if !is_suggested(error, ContextKind::SuggestedSubcommand) => {
             let word = text(ContextKind::InvalidSubcommand)?;
             Some(format!(
                 "to record a command, run: tracer record -- {word}; \"tracer help\" lists the commands"

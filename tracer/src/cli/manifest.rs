@@ -25,6 +25,10 @@ pub(super) fn run(
     recording: &Recording,
     settings: &Settings,
 ) -> Result<(), Failure> {
+    if path.is_dir() {
+        let text = "is a directory; give the manifest's file";
+        return Err(anyhow::anyhow!("{} {text}", path.display()).into());
+    }
     let bytes = store::read_up_to(path, tracer_core::recording::json::MAX_BYTES)
         .with_context(|| format!("cannot read {}", path.display()))?;
     let before = Input::new(input::label(path), bytes).map_err(patch::Error::from)?;

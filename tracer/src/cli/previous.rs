@@ -82,3 +82,59 @@ impl PreviousArgs {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use tracer_core::profile::seccomp::fixture::mixed;
+
+    fn with_previous() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(
+            directory.path().join(store::RECORDING_FILE),
+            json::to_json(&mixed()),
+        )
+        .unwrap();
+        directory
+    }
+
+    #[test]
+    fn by_default_the_previous_recording_is_kept_under_the_next_number() {
+        let directory = with_previous();
+        fs::write(directory.path().join("recording.1.json"), "older").unwrap();
+        let to_write = PreviousArgs::default().apply(directory.path(), mixed());
+        let (name, text) = to_write.unwrap().kept.unwrap();
+        assert_eq!(name, "recording.2.json");
+        assert_eq!(text, json::to_json(&mixed()));
+    }
+
+    #[test]
+    fn damaged_recording_is_kept_too() {
+        let directory = with_previous();
+        fs::write(directory.path().join(store::RECORDING_FILE), "half a reco").unwrap();
+        let to_write = PreviousArgs::default().apply(directory.path(), mixed());
+        assert_eq!(to_write.unwrap().kept.unwrap().1, "half a reco");
+        let merge = PreviousArgs {
+            merge: true,
+            replace: false,
+        };
+        assert!(merge.apply(directory.path(), mixed()).is_err());
+    }
+
+    #[test]
+    fn merging_unites_and_replacing_does_not() {
+        let directory = with_previous();
+        let mut new = mixed();
+        new.instances[0].began = "2030-01-01T00:00:00Z".to_owned();
+        let of = |merge, replace| {
+            let args = PreviousArgs { merge, replace };
+            args.apply(directory.path(), new.clone()).unwrap()
+        };
+        let merged = of(true, false);
+        assert!(merged.kept.is_none() && merged.recording.runs() > new.runs());
+        let replaced = of(false, true);
+        assert!(replaced.kept.is_none() && replaced.recording == new);
+    }
+}

@@ -29,7 +29,7 @@ use tracer_recorder::{
 #[command(after_help = concat!(
     "Examples:\n",
     "  tracer record -- ls -l /\n",
-    "  tracer record --name web --output profiles -- nginx -g 'daemon off;'\n",
+    "  tracer record --name web --output-dir profiles -- nginx -g 'daemon off;'\n",
     "  tracer record --user nobody --follow -- ./start-daemon\n",
     "  tracer record --cgroup /system.slice/redis.service --duration 10m\n",
     "  tracer record --container web\n",
@@ -227,9 +227,12 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         .context("cannot start the asynchronous runtime")
         .map_err(failed)?;
     runtime.block_on(async {
-        let mut signals = Signals::catch()
-            .context("cannot catch signals")
-            .map_err(failed)?;
+        let caught = if args.command.is_empty() {
+            Signals::catch_without_command()
+        } else {
+            Signals::catch()
+        };
+        let mut signals = caught.context("cannot catch signals").map_err(failed)?;
         if args.command.is_empty() {
             attach::record(&args, &mut signals).await
         } else {
@@ -325,6 +328,23 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn command_needs_no_dashes_before_it() {
+        use clap::Parser as _;
+
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: Args,
+        }
+        for line in ["record ls -l", "record -- ls -l", "record --name x ls -l"] {
+            let line = Line::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(line.args.command, ["ls", "-l"]);
+        }
+        // A misspelt flag is not the command.
+        assert!(Line::try_parse_from("record --nmae x ls".split(' ')).is_err());
+    }
 
     #[test]
     fn parses_human_durations() {

@@ -201,7 +201,7 @@ rules! {
         "Since Security Profiles Operator 1.0 each kind is v1. Older versions are served for a while, and fields of theirs (disabled, complainMode, permissive) are ignored by v1.",
         "Write apiVersion: security-profiles-operator.x-k8s.io/v1, state: Enabled or Disabled, mode: Enforce or Complain.";
     BASE_PROFILE = "base-profile", Forms, Medium,
-        "The profile is only a part of what will be in force.",
+        "The profile is only a part of what will be enforced.",
         "The operator adds the entries of the profile that baseProfileName names to this one's. The findings cover this profile alone: rules of the base are not taken into account and may close a gap.",
         "Audit the file together with the base: put both into one, with --- between them.";
     UNREAD_KEY = "unread-key", Forms, Low,
@@ -303,7 +303,7 @@ rules! {
         "Write the paths, capabilities and families that the workload uses.";
     APPARMOR_UNCONFINED_EXEC = "apparmor-unconfined-exec", AppArmor, High,
         "A program is executed without a profile.",
-        "ux and Ux leave the profile, as does pux and cux when there is no profile for the program: whatever the program is made to do is not confined.",
+        "ux and Ux leave the profile, as does pux and cux if the program has no profile: whatever the program is made to do is not confined.",
         "Use ix to keep the profile, or px with a profile for the program.";
     APPARMOR_WRITE_EXEC = "apparmor-write-exec", AppArmor, High,
         "A path can be written and executed.",

@@ -228,7 +228,7 @@ impl Denied {
             plain_text::blocked(self.saw)
         );
         if let Some(by) = &self.by {
-            text.push_str(&format!(" by {by}"));
+            text.push_str(&format!(" (rule {by})"));
         }
         text.push_str(&format!("; {}", plain_text::executable(&self.executable)));
         if let Some(first) = &self.first {
@@ -307,7 +307,7 @@ mod tests {
         };
         assert_eq!(
             add().unwrap().describe(),
-            "prctl (x86_64): EPERM by syscalls[0]; /bin/web (pid 7, web), with PR_SET_CHILD_SUBREAPER"
+            "prctl (x86_64): EPERM (rule syscalls[0]); /bin/web (pid 7, web), with PR_SET_CHILD_SUBREAPER"
         );
         assert!(add().is_none() && add().is_none());
         // Of mkdir the event was lost.

@@ -59,7 +59,6 @@ pub struct Report {
     /// What would happen to the calls of each recording.
     pub recordings: Vec<RecordingResult>,
     /// What runtimes would be denied, or may be, before the workload is started.
-    #[serde(rename = "window")]
     pub runtime_init: Vec<RuntimeInitFinding>,
 }
 

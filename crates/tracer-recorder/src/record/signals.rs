@@ -129,9 +129,23 @@ impl Signals {
     /// # Errors
     /// When the kernel refuses.
     pub fn catch() -> io::Result<Self> {
+        Self::of(|signal| !was_ignored(signal))
+    }
+
+    /// The same for a recorder that runs no command: SIGINT ends it although a shell's `&` had it ignored,
+    /// since there is no other program that it could be meant for.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn catch_without_command() -> io::Result<Self> {
+        // A blocked signal is queued even where it is ignored (kernel/signal.c, sig_ignored).
+        Self::of(|signal| signal == Signal::SIGINT || !was_ignored(signal))
+    }
+
+    fn of(is_caught: impl Fn(Signal) -> bool) -> io::Result<Self> {
         let handled: SigSet = HANDLED
             .into_iter()
-            .filter(|signal| !was_ignored(*signal))
+            .filter(|signal| is_caught(*signal))
             .collect();
         let mask = handled.thread_swap_mask(nix::sys::signal::SigmaskHow::SIG_BLOCK)?;
         let fd = SignalFd::with_flags(&handled, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?;
