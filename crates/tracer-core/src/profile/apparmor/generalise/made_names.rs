@@ -372,8 +372,10 @@ fn drawn(word: &[u8], making: Making, numbered: bool) -> Vec<Part> {
     if is_of_one_length || making.shared {
         return vec![Part::Any(word.len())];
     }
+    // One that begins long is no shorter than seven but once in millions of times.
+    let shortest = if word.len() >= 8 { 7 } else { 1 };
     vec![
-        Part::Any(word.len().saturating_sub(SHORTER).max(1)),
+        Part::Any(word.len().saturating_sub(SHORTER).max(shortest)),
         Part::Star,
     ]
 }
