@@ -225,14 +225,12 @@ impl Glob {
         let mut closed = Vec::new();
         while let Some(at) = open.pop() {
             match self.states.get(at) {
-                Some(State::Split(all)) => {
-                    if !splits.contains(&at) {
-                        splits.push(at);
-                        open.extend(all);
-                    }
+                Some(State::Split(all)) if !splits.contains(&at) => {
+                    splits.push(at);
+                    open.extend(all);
                 }
+                Some(State::Split(_)) | None => {}
                 Some(_) => closed.push(at),
-                None => {}
             }
         }
         closed.sort_unstable();

@@ -23,7 +23,7 @@ pub(super) fn check(profile: &Profile, asked: &mut Asked<'_, '_>) {
         .filter_map(|rule| Some((rule, rule.file()?)))
         .filter(|(_, file)| !files::is_blanket(file))
         .collect();
-    if denials.is_empty() || !(allows_all || !wide.is_empty()) {
+    if denials.is_empty() || (!allows_all && wide.is_empty()) {
         return;
     }
     let writes = allows_all || wide.iter().any(|(_, file)| file.permissions.writes());

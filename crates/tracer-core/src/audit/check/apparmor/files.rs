@@ -169,7 +169,7 @@ fn dangers(profile: &Profile, rule: &Rule, file: &FileRule, asked: &mut Asked<'_
             .push((danger, path));
     }
     let has_kernel = by_rule.contains_key(rules::APPARMOR_PROC_SYS.id);
-    for (_, mut of_rule) in by_rule {
+    for mut of_rule in by_rule.into_values() {
         of_rule.sort_by_key(|(danger, _)| std::cmp::Reverse(danger.severity));
         let Some((first, path)) = of_rule.first() else {
             continue;
