@@ -6,11 +6,16 @@ use super::{
     rules::{executables, list, or_dash},
 };
 use syscalls::{Abi, errno, translate::uses_socketcall};
-use tracer_core::profile::seccomp::{Rule, SeccompProfile};
+use tracer_core::profile::{
+    Layer,
+    seccomp::{Rule, SeccompProfile},
+};
 
 pub(super) fn restricted(doc: &mut Document, profile: &SeccompProfile) {
     let rows: Vec<_> = profile
         .rules()
+        // What is only headroom has a table of its own.
+        .filter(|(_, rule)| rule.layer() != Some(Layer::Headroom))
         .flat_map(|(name, rule)| {
             let only = rule.only().into_iter().flatten();
             only.map(|(conditions, alternative)| {
@@ -108,7 +113,7 @@ mod tests {
     use syscalls::{Abi, arguments::recorded};
     use tracer_core::{
         profile::seccomp::{
-            ErrnoPolicy, FallbackPolicy, Options, SeccompProfile,
+            ErrnoPolicy, FallbackPolicy, HeadroomPolicy, Options, SeccompProfile,
             fixture::{path, recording},
         },
         recording::{Arguments, Combination, Phase},
@@ -135,6 +140,7 @@ mod tests {
             let options = Options {
                 errno,
                 fallbacks: FallbackPolicy::None,
+                headroom: HeadroomPolicy::None,
                 ..Options::default()
             };
             let recordings = [recording];

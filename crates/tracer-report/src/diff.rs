@@ -130,7 +130,14 @@ fn summary(diff: &Diff) -> String {
     let grants = diff.changes.iter().filter(|it| it.grants).count();
     let grants = match (grants, diff.of) {
         (0, _) => String::new(),
-        (_, Kind::Profiles | Kind::AppArmor) => format!("; {grants} let more through"),
+        (_, Kind::Profiles | Kind::AppArmor) => {
+            let headroom = diff.changes.iter().filter(|it| it.headroom.is_some());
+            let headroom = match headroom.count() {
+                0 => String::new(),
+                some => format!(", {some} of them harmless (headroom)"),
+            };
+            format!("; {grants} let more through{headroom}")
+        }
         (_, Kind::Recordings) => format!("; {grants} do what was not done before"),
     };
     format!(
@@ -182,6 +189,7 @@ fn known(change: &Change) -> String {
         some => Some(format!("takes {}", some.join(", "))),
     };
     let parts = [
+        change.headroom.map(|group| format!("headroom: {group}")),
         change.risk.map(|it| it.trim_end_matches('.').to_owned()),
         takes,
     ];

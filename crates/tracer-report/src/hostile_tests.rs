@@ -37,6 +37,7 @@ fn rules(name: &str) -> Diff {
         before: vec![name.to_owned()],
         after: vec![name.to_owned()],
         risk: None,
+        headroom: None,
         capabilities: [].into(),
     };
     Diff {

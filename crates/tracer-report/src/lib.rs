@@ -12,6 +12,7 @@ pub mod escape;
 mod explain;
 mod fallbacks;
 mod full_review;
+mod headroom;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod hostile;
 pub mod html;
@@ -29,5 +30,6 @@ pub use apparmor::apparmor;
 pub use diff::{changes_markdown, diff_markdown, diff_text};
 pub use explain::{access_explanation, explanation};
 pub use full_review::full_review;
+pub use headroom::headroom_page;
 pub use review::review;
 pub use verify::{denials, verification};

@@ -31,28 +31,36 @@ impl Document {
         titles: [&str; N],
         rows: impl IntoIterator<Item = [String; N]>,
     ) {
-        let mut lines = vec![
-            format!("| {} |", titles.join(" | ")),
-            format!("| {} |", ["---"; N].join(" | ")),
-        ];
-        lines.extend(
-            rows.into_iter()
-                .map(|row| format!("| {} |", row.join(" | "))),
-        );
+        let lines = lines(titles, rows);
         let rows = lines.len() - 2;
         self.folded(rows, &lines.join("\n"));
+    }
+
+    /// A table behind a line to open it by, however long it is.
+    pub(super) fn folded_table<const N: usize>(
+        &mut self,
+        summary: &str,
+        titles: [&str; N],
+        rows: impl IntoIterator<Item = [String; N]>,
+    ) {
+        let table = lines(titles, rows).join("\n");
+        self.details(summary, &table);
     }
 
     /// A table, behind a line to open it by when it has many rows. The empty lines make a renderer read what is
     /// between the tags as Markdown.
     fn folded(&mut self, rows: usize, table: &str) {
         if rows > LONG {
-            self.block(&format!(
-                "<details>\n<summary>{rows} rows</summary>\n\n{table}\n\n</details>"
-            ));
+            self.details(&format!("{rows} rows"), table);
         } else {
             self.block(table);
         }
+    }
+
+    fn details(&mut self, summary: &str, table: &str) {
+        self.block(&format!(
+            "<details>\n<summary>{summary}</summary>\n\n{table}\n\n</details>"
+        ));
     }
 
     pub(super) fn code_block(&mut self, language: &str, code: &str) {
@@ -70,6 +78,20 @@ impl Document {
     pub(super) fn into_text(self) -> String {
         self.text
     }
+}
+
+/// The lines of a table.
+fn lines<const N: usize>(
+    titles: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> Vec<String> {
+    let mut lines = vec![
+        format!("| {} |", titles.join(" | ")),
+        format!("| {} |", ["---"; N].join(" | ")),
+    ];
+    let rows = rows.into_iter();
+    lines.extend(rows.map(|row| format!("| {} |", row.join(" | "))));
+    lines
 }
 
 /// `1 call`, `2 calls`.

@@ -11,6 +11,7 @@ use super::{
     completeness::completeness,
     escape::{code, command_line, prose},
     fallbacks::fallback_layer,
+    headroom::headroom_layer,
     markdown::{Document, count},
     phrases::{how_recorded, saw},
     rules::{essential_layer, executables, list, made_by, rules, unnamed, window_layer},
@@ -57,6 +58,7 @@ pub fn review(recordings: &[Recording], profile: &SeccompProfile) -> String {
     window_layer(&mut doc, profile);
     essential_layer(&mut doc, profile);
     fallback_layer(&mut doc, profile);
+    headroom_layer(&mut doc, profile);
     denied(&mut doc, profile);
     how_to_apply(&mut doc);
     doc.into_text()
@@ -88,8 +90,13 @@ fn summary(doc: &mut Document, profile: &SeccompProfile) {
             to.to()
         ),
     };
+    let headroom = match in_layer(Layer::Headroom) {
+        0 => String::new(),
+        1 => " One more is allowed although it was not observed, because it is harmless (layer `headroom`).".to_owned(),
+        more => format!(" {more} more are allowed although they were not observed, because they are harmless (layer `headroom`)."),
+    };
     doc.paragraph(&format!(
-        "{observed} {} more are allowed because a container runtime needs them to start it (layer `window`), {} because staging hardly ever shows them (layer `essential`), and {} because another libc or kernel does the same work by them (layer `variant`). The profile is for {}; a call of any other ABI kills its caller.{several}",
+        "{observed} {} more are allowed because a container runtime needs them to start it (layer `window`), {} because staging hardly ever shows them (layer `essential`), and {} because another libc or kernel does the same work by them (layer `variant`).{headroom} The profile is for {}; a call of any other ABI kills its caller.{several}",
         in_layer(Layer::RuntimeInit),
         in_layer(Layer::Essential),
         in_layer(Layer::Fallback),

@@ -36,8 +36,14 @@ pub(super) fn unnamed(doc: &mut Document, profile: &SeccompProfile) {
 
 pub(super) fn rules(doc: &mut Document, profile: &SeccompProfile) {
     doc.heading(2, "Every rule");
+    // What is only headroom has a table of its own.
+    let is_headroom = |rule: &Rule| rule.layer() == Some(Layer::Headroom);
+    let shown = || profile.rules().filter(|(_, rule)| !is_headroom(rule));
+    if profile.names_in(Layer::Headroom).next().is_some() {
+        doc.paragraph("The calls of the layer `headroom` are in a table of their own, below.");
+    }
     if profile.architectures().nth(1).is_some() {
-        let rows = profile.rules().map(|(name, rule)| {
+        let rows = shown().map(|(name, rule)| {
             let abis = list(rule.abis().map(|abi| abi.to_string()));
             [
                 marked(name, rule),
@@ -49,7 +55,7 @@ pub(super) fn rules(doc: &mut Document, profile: &SeccompProfile) {
         });
         doc.table(["Call", "Layers", "ABI", "Made by", "Phase"], rows);
     } else {
-        let rows = profile.rules().map(|(name, rule)| {
+        let rows = shown().map(|(name, rule)| {
             [
                 marked(name, rule),
                 layers(rule),

@@ -34,7 +34,8 @@ fn lede(report: &Report<'_>) -> String {
     let profile = report.seccomp;
     let observed = profile.names_in(Layer::Observed).count()
         + usize::from(profile.replaced_clone3().is_some());
-    let added = profile.rules().count() - profile.names_in(Layer::Observed).count();
+    let headroom = profile.names_in(Layer::Headroom).count();
+    let added = profile.rules().count() - profile.names_in(Layer::Observed).count() - headroom;
     let files = report.apparmor.map_or_else(String::new, |profile| {
         format!(
             " Its files take {}.",
@@ -48,8 +49,12 @@ fn lede(report: &Report<'_>) -> String {
             " {added} more are allowed because its runtime, its libc or the kernel need them."
         ),
     };
+    let headroom = match headroom {
+        0 => String::new(),
+        headroom => format!(" {headroom} more are harmless, and the next run may make them."),
+    };
     format!(
-        "The workload was seen to make {}.{added}{files} Everything else is denied.",
+        "The workload was seen to make {}.{added}{headroom}{files} Everything else is denied.",
         count(observed, "system call", "different system calls")
     )
 }

@@ -6,6 +6,7 @@ mod bypass;
 mod fix;
 mod flags;
 mod forms;
+mod headroom;
 mod manifests;
 mod ranking;
 
