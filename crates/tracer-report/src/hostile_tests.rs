@@ -70,6 +70,7 @@ fn page(recording: &Recording) -> String {
         rules: Some(rules(name)),
     };
     Report {
+        localhost: "operator/web.json",
         recording,
         seccomp: &seccomp,
         apparmor: Some(&apparmor),

@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 use super::{
     arguments,
     completeness::completeness,
-    escape::{code, command_line, prose},
+    escape::{code, command_line, prose, visible},
     fallbacks::fallback_layer,
     headroom::headroom_layer,
     markdown::{Document, count},
@@ -29,6 +29,15 @@ use tracer_core::{
 
 /// The review of `profile`, which was made from `recordings`.
 pub fn review(recordings: &[Recording], profile: &SeccompProfile) -> String {
+    review_at(recordings, profile, "operator/NAME.json")
+}
+
+/// The same, with the path that `localhostProfile` has in Kubernetes.
+pub(super) fn review_at(
+    recordings: &[Recording],
+    profile: &SeccompProfile,
+    localhost: &str,
+) -> String {
     let mut doc = Document::default();
     let names: BTreeSet<_> = recordings
         .iter()
@@ -60,7 +69,7 @@ pub fn review(recordings: &[Recording], profile: &SeccompProfile) -> String {
     fallback_layer(&mut doc, profile);
     headroom_layer(&mut doc, profile);
     denied(&mut doc, profile);
-    how_to_apply(&mut doc);
+    how_to_apply(&mut doc, localhost);
     doc.into_text()
 }
 
@@ -255,12 +264,13 @@ fn denied(doc: &mut Document, profile: &SeccompProfile) {
     });
 }
 
-fn how_to_apply(doc: &mut Document) {
+fn how_to_apply(doc: &mut Document, localhost: &str) {
     doc.heading(2, "How to apply it");
     doc.paragraph("With Docker or Podman:");
     doc.code_block("sh", "docker run --security-opt seccomp=seccomp.json IMAGE\npodman run --security-opt seccomp=seccomp.json IMAGE");
-    doc.paragraph("In Kubernetes, put the file below `/var/lib/kubelet/seccomp/` on each node and name it in the container's security context:");
-    doc.code_block("yaml", "securityContext:\n  seccompProfile:\n    type: Localhost\n    localhostProfile: profiles/seccomp.json");
+    let localhost = visible(localhost);
+    doc.paragraph(&format!("In Kubernetes, the Security Profiles Operator puts `kubernetes/seccompprofile.yaml` on each node. Without it, put `seccomp.json` at {} there. Then name it in the container's security context:", code(&format!("/var/lib/kubelet/seccomp/{localhost}"))));
+    doc.code_block("yaml", &format!("securityContext:\n  seccompProfile:\n    type: Localhost\n    localhostProfile: {localhost}"));
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::{
     stderr::say,
 };
 use crate::store::OutputDirectory;
+use tracer_core::recording::Recording;
 use tracer_recorder::{
     container::Selector,
     record::{
@@ -54,7 +55,14 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
     if recordings.is_empty() && failure.is_none() {
         say!("no container was recorded: none that was asked for was there");
     }
-    let mut exit = Exit::Fine;
+    let (recordings, empty): (Vec<_>, Vec<_>) =
+        recordings.into_iter().partition(Recording::has_program);
+    empty.iter().for_each(output::nothing);
+    let mut exit = if recordings.is_empty() {
+        Exit::Nothing
+    } else {
+        Exit::Fine
+    };
     for recording in &recordings {
         let directory = args.output.join(&recording.workload.name);
         let mut ends = || signals.pending().is_some_and(ReceivedSignal::asks_to_end);

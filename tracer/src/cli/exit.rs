@@ -11,6 +11,7 @@ Exit status:
   3    the check failed (an incomplete recording under --require-complete, a
        finding of audit at or above --fail-on, a denial under verify, a difference under
        diff --exit-code)
+  4    nothing was recorded, so no profile was written
   `record -- CMD`, and `verify -- CMD` when nothing was denied, end with the status of CMD,
   128+N when signal N ended it, and with
   125  when tracer failed
@@ -28,6 +29,8 @@ pub enum Exit {
     Usage,
     /// 3: the check failed.
     No,
+    /// 4: nothing was recorded.
+    Nothing,
     /// 125: `record` failed (the convention of `env`, `timeout`, `docker run`).
     RecordFailed,
     /// 126: the command could not be run.
@@ -57,6 +60,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::No => 3,
+            Self::Nothing => 4,
             Self::RecordFailed => 125,
             Self::NotExecutable => 126,
             Self::NotFound => 127,

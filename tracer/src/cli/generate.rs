@@ -21,7 +21,7 @@ use crate::store::{self, FileSet, OutputDirectory, StoreError};
 use syscalls::Abi;
 use tracer_core::{
     formats::{self, Profiles, Rendered},
-    profile::Omission,
+    profile::{Omission, kubernetes::Localhost},
     recording::merge::Merge,
 };
 
@@ -57,7 +57,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "MACHINE", value_parser = super::host::arch)]
     arch: Option<Abi>,
 
-    /// A manifest: prints it with what names the profiles in the container that they are for, comments and
+    /// A manifest: prints it with what names the profiles in the containers that they are for (recordings of
+    /// all containers of a pod may be given at once), comments and
     /// layout as they were, and warns about what contradicts them. Writes no profiles
     #[arg(long = "for", value_name = "MANIFEST", conflicts_with_all = ["format", "arch", "check"])]
     manifest: Option<PathBuf>,
@@ -97,24 +98,30 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     for path in &args.recordings {
         let recording = store::read(path)?;
         name::check(&recording, path)?;
+        if !recording.has_program() {
+            output::nothing(&recording);
+            continue;
+        }
         workloads
             .entry(recording.workload.name.clone())
             .or_default()
             .add(recording);
     }
+    if workloads.is_empty() {
+        return Ok(Exit::Nothing);
+    }
     if let Some(path) = &args.manifest {
-        let several = workloads.len() > 1;
-        let merged = workloads.into_values().find_map(Merge::finish);
-        return match merged.filter(|_| !several) {
-            Some(recording) => {
-                manifest::run(path, args.in_place, &recording, &settings)?;
-                Ok(Exit::Fine)
-            }
-            None => {
-                let error = anyhow::anyhow!("--for takes recordings of one workload");
-                Err(Failure::new(Exit::Usage, error))
-            }
-        };
+        let recordings: Vec<_> = workloads.into_values().filter_map(Merge::finish).collect();
+        let targets = &settings.targets;
+        let is_file = matches!(targets.localhost, Localhost::File(_));
+        if recordings.len() > 1 && (targets.container.is_some() || is_file) {
+            let error = anyhow::anyhow!(
+                "--container and --localhost-profile are for recordings of one workload; these are of several"
+            );
+            return Err(Failure::new(Exit::Usage, error));
+        }
+        manifest::run(path, args.in_place, &recordings, &settings)?;
+        return Ok(Exit::Fine);
     }
     if args.since.is_some() && workloads.len() > 1 {
         let several = "--since is for recordings of one workload; these are of several";

@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal as _},
     path::PathBuf,
+    process::ExitStatus,
     time::Duration,
 };
 
@@ -12,6 +13,7 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::{
     Exit, Failure, attach, format, name, output, profile::ProfileArgs, progress_line::ProgressLine,
+    stderr::say,
 };
 use crate::store::{self, OutputDirectory};
 use tracer_core::recording::Recording;
@@ -42,7 +44,8 @@ use tracer_recorder::{
     "Exit status:\n",
     "  that of the command, 128+N when signal N ended it; 0 for what ran already; 125 tracer failed,\n",
     "  126 the command could not be run, 127 it could not be found, 2 wrong usage,\n",
-    "  3 the recording is incomplete and --require-complete was given",
+    "  3 the recording is incomplete and --require-complete was given,\n",
+    "  4 nothing was recorded",
 ))]
 #[command(override_usage = concat!(
     "tracer record [OPTIONS] -- CMD [ARG]...\n",
@@ -262,6 +265,11 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         .await
         .map_err(record_failure)?;
     live.clear();
+    if !recording.has_program() {
+        output::nothing(&recording);
+        return Ok(Exit::Nothing);
+    }
+    warn_of_failure(status);
     let mut ends = || signals.pending().is_some_and(ReceivedSignal::asks_to_end);
     output::write(&output, &recording, &options, &mut ends).map_err(failed)?;
     output::summary(&directory, &recording, args.quiet);
@@ -270,6 +278,29 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         args.require_complete,
         Exit::from_status(status),
     ))
+}
+
+/// Says first of all that a command failed: its profile would be taken for one of all its work. Not of one
+/// that was told to end.
+fn warn_of_failure(status: ExitStatus) {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use nix::sys::signal::Signal;
+
+    const ASKS: [Signal; 4] = [
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGKILL,
+        Signal::SIGTERM,
+    ];
+    let was_asked = status
+        .signal()
+        .is_some_and(|signal| ASKS.iter().any(|it| *it as i32 == signal));
+    if !status.success() && !was_asked {
+        say!(
+            "warning: the command failed ({status}); the profile holds only what it did until then"
+        );
+    }
 }
 
 /// The exit that a recording earns, when everything else went well.

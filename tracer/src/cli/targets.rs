@@ -24,9 +24,20 @@ pub(super) struct TargetArgs {
     #[arg(long, value_name = "VERSION", value_parser = is_old)]
     kubernetes: Option<bool>,
 
+    /// Name the seccomp profile only: an API server refuses a pod with an AppArmor profile where the nodes
+    /// have no AppArmor
+    #[arg(long, value_enum, value_name = "WHAT")]
+    only: Option<Only>,
+
     /// The container in the pod [default: the one recorded]
     #[arg(long, value_name = "NAME", value_parser = container)]
     container: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Only {
+    /// The seccomp profile
+    Seccomp,
 }
 
 impl TargetArgs {
@@ -36,6 +47,7 @@ impl TargetArgs {
             operator: self.spo.unwrap_or_default(),
             localhost: self.localhost_profile.clone().unwrap_or_default(),
             old_cluster: self.kubernetes.unwrap_or_default(),
+            seccomp_only: self.only == Some(Only::Seccomp),
             container: self.container.clone(),
         }
     }

@@ -67,6 +67,7 @@ impl Models {
             workload: "web",
             seccomp: Localhost::Operator.seccomp(&self.name),
             apparmor: Some("web".to_owned()),
+            seccomp_only: false,
             old_cluster,
             capabilities: Some(&self.capabilities),
             hardening: &self.hardening,
