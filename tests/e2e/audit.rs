@@ -158,7 +158,7 @@ fn exit_status_reflects_findings_and_errors() -> Outcome {
         (
             &["binary.json"],
             1,
-            "binary.json:1:1: this is no UTF-8 text",
+            "binary.json:1:1: this is not UTF-8 text",
         ),
         (&["deep.json"], 1, "deep.json:1:"),
         (&["large.json"], 1, "more than 4 MiB"),

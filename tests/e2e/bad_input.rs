@@ -236,7 +236,7 @@ fn rejects_names_that_escape_the_output() -> Outcome {
         "something was written"
     );
     ensure!(
-        fs::read_dir(scratch.join("folder"))?.count() == 1,
+        fs::read_dir(scratch.join("directory"))?.count() == 1,
         "something was written"
     );
     Ok(())
@@ -419,11 +419,11 @@ fn rejects_huge_recordings_within_bounded_memory() -> Outcome {
 fn rejects_unreadable_recordings() -> Outcome {
     let scratch = Scratch::new()?;
     let out = scratch.join("out");
-    let directory = scratch.dir("folder")?;
+    let directory = scratch.dir("directory")?;
     let pipe = PathBuf::from("/dev/null");
     for (file, says) in [
         (scratch.join("missing"), "missing"),
-        (directory, "folder"),
+        (directory, "directory"),
         (pipe, "/dev/null"),
     ] {
         refused(&generate(&out, &file)?, 1, &[says])?;

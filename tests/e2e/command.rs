@@ -84,7 +84,7 @@ fn unrunnable_commands_exit_with_126_or_127() -> Outcome {
     let plain = scratch.file("plain", "#!/bin/sh\nexit 0\n")?;
     let no_interpreter = scratch.file("no-interpreter", "#!/no/such/interpreter\n")?;
     fs::set_permissions(&no_interpreter, fs::Permissions::from_mode(0o755))?;
-    let directory = scratch.dir("folder")?;
+    let directory = scratch.dir("directory")?;
     let missing = scratch.join("missing");
     for (command, code) in [
         (missing.as_path(), 127),

@@ -117,7 +117,7 @@ fn circles() -> Vec<Case> {
         case(
             "bases.yaml",
             format!("{}---\n{}", object("a", "b"), object("b", "a")),
-            "goes round in a circle",
+            "is circular",
         ),
         // Includes are not followed.
         fine(
@@ -133,17 +133,17 @@ fn bytes() -> Vec<Case> {
         case(
             "latin.json",
             b"{\n \"defaultAction\": \"\xe4\"}".to_vec(),
-            ":2:20: this is no UTF-8 text",
+            ":2:20: this is not UTF-8 text",
         ),
         case(
             "latin.yaml",
             b"a: \xff\n".to_vec(),
-            ":1:4: this is no UTF-8 text",
+            ":1:4: this is not UTF-8 text",
         ),
         case(
             "latin.profile",
             b"profile a {\n  /\xff r,\n}\n".to_vec(),
-            ":2:4: this is no UTF-8 text",
+            ":2:4: this is not UTF-8 text",
         ),
         case("surrogate.json", r#"{"defaultAction": "\ud800"}"#, ":1:"),
         case("nul.json", b"{\"defaultAction\": \0}".to_vec(), ":1:19: "),
@@ -151,7 +151,7 @@ fn bytes() -> Vec<Case> {
         case(
             "elf",
             b"\x7fELF\x02\x01\x01\0\0\0\xff".to_vec(),
-            "this is no UTF-8 text",
+            "this is not UTF-8 text",
         ),
         case("escape.json", "{\"defaultAction\": \"\u{1b}[2J\"}", ":1:"),
     ]

@@ -62,6 +62,7 @@ mod ground_truth;
 mod hostile_containers;
 mod hostile_profiles;
 mod kernel_versions;
+mod kubernetes;
 mod lifecycle;
 mod merge;
 mod minimal_profile;

@@ -396,7 +396,7 @@ fn rejects_impossible_requests_before_running_anything() -> Outcome {
     let cases: [(&Path, &[&str], i32, &str); 10] = [
         (&none, &[], 125, "execve"),
         (&bad, &[], 125, "bad.json:2:2: unknown variant"),
-        (&bytes, &[], 125, "bytes.json:1:1: this is no UTF-8 text"),
+        (&bytes, &[], 125, "bytes.json:1:1: this is not UTF-8 text"),
         (&deep, &[], 125, "deep.json:1:"),
         (Path::new("nowhere.json"), &[], 125, "cannot read"),
         (&all, &["--format", "json"], 2, "--report"),

@@ -6,6 +6,7 @@
 //! | [`audit_findings`] | an audit of the engines' own profiles says what is true of them, and nothing else |
 //! | [`bypass`] | what an audit calls a gap is one: the bypass is performed, and fails once it is mended |
 //! | [`fixes`] | what an audit proposes is applied, and programs still run |
+//! | [`learn`] | what a filter logs is learned, and the next profile allows it |
 //! | [`baselines`] | the engines' own profiles are read, and mean what libseccomp makes of them |
 
 mod audit_findings;
@@ -14,4 +15,5 @@ mod bypass;
 mod differential;
 mod enforcer;
 mod fixes;
+mod learn;
 mod profiles;

@@ -49,8 +49,16 @@ impl KernelLog {
             )
             .context("a socket to the kernel's audit")?,
         };
-        log.denied("")?;
+        log.read(true)?;
         Ok(log)
+    }
+
+    /// What was written since it was last asked.
+    ///
+    /// # Errors
+    /// When the log lost lines, or does not come to its end.
+    pub fn lines(&mut self) -> Result<Vec<String>> {
+        self.read(false)
     }
 
     /// What was denied since it was last asked, under a profile of AppArmor's or one within it.
@@ -62,25 +70,34 @@ impl KernelLog {
             format!("profile=\"{profile}\""),
             format!("profile=\"{profile}//"),
         ];
+        let mut denied = self.read(false)?;
+        denied.retain(|line| {
+            line.contains("apparmor=\"DENIED\"")
+                && wanted.iter().any(|wanted| line.contains(wanted))
+        });
+        Ok(denied)
+    }
+
+    /// Everything up to now. Lines that were overwritten before they were read are an error, unless nobody
+    /// asked for them.
+    fn read(&mut self, skips: bool) -> Result<Vec<String>> {
         let mark = self.mark()?;
-        let mut denied = Vec::new();
+        let mut lines = Vec::new();
         let mut line = vec![0; 8192];
         loop {
             match self.lines.read(&mut line) {
                 Ok(len) => {
                     let text = String::from_utf8_lossy(&line[..len]);
-                    if text.contains("apparmor=\"DENIED\"")
-                        && wanted.iter().any(|wanted| text.contains(wanted))
-                    {
-                        denied.push(text.lines().next().unwrap_or_default().to_owned());
-                    }
                     ensure!(
-                        !text.contains("audit_lost") && !text.contains("callbacks suppressed"),
+                        skips
+                            || !text.contains("audit_lost")
+                                && !text.contains("callbacks suppressed"),
                         "the kernel's log is not complete: {text}"
                     );
                     if text.contains(&mark) {
-                        return Ok(denied);
+                        return Ok(lines);
                     }
+                    lines.push(text.lines().next().unwrap_or_default().to_owned());
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     let mut more = [PollFd::new(self.lines.as_fd(), PollFlags::POLLIN)];
@@ -88,8 +105,7 @@ impl KernelLog {
                         poll(&mut more, PATIENCE).context("waiting for the kernel's log")?;
                     ensure!(ready > 0, "the kernel's log has no mark");
                 }
-                // Lines were overwritten before they were read.
-                Err(error) if error.raw_os_error() == Some(libc::EPIPE) && profile.is_empty() => {}
+                Err(error) if error.raw_os_error() == Some(libc::EPIPE) && skips => {}
                 Err(error) => bail!("reading the kernel's log: {error}"),
             }
         }

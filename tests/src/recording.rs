@@ -355,7 +355,7 @@ pub struct Coverage {
 /// One reason.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Reason {
-    /// For programs.
+    /// JSON.
     pub code: String,
 }
 

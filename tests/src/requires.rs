@@ -12,8 +12,8 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    cgroup, containerd::Containerd, docker::Docker, filter, libseccomp::Libseccomp, oci, programs,
-    servers, tracer,
+    cgroup, containerd::Containerd, docker::Docker, filter, kubernetes, libseccomp::Libseccomp,
+    oci, programs, release, servers, tracer,
 };
 
 /// Set to `1` where nothing may be missing: a skip is then a failure.
@@ -51,6 +51,13 @@ pub enum Need {
     Definitions,
     /// kubectl, which no distribution has in a version of today: nobody promises it.
     Kubectl,
+    /// A Kubernetes that `cargo xtask kubernetes` built: it takes minutes, so nobody promises it.
+    Kubernetes,
+    /// The files of a release, which `cargo xtask test` makes: promised where `TRACER_PACKAGES` names
+    /// them.
+    Packages,
+    /// lintian, which needs a hundred packages of Perl: nobody promises it.
+    Lintian,
     /// Newer container runtimes than the machine's own, which nobody can promise: they are fetched
     /// from a mirror.
     NewerRuntimes,
@@ -157,6 +164,14 @@ impl Need {
             Self::Kubectl => which("kubectl")
                 .is_none()
                 .then(|| "kubectl: see kubernetes.io, Install Tools".into()),
+            Self::Kubernetes => kubernetes::programs()
+                .err()
+                .map(|_| "Kubernetes: run `cargo xtask kubernetes`".into()),
+            Self::Packages => (!release::files().is_dir())
+                .then(|| "the files of a release: run `cargo xtask test package`".into()),
+            Self::Lintian => which("lintian")
+                .is_none()
+                .then(|| "lintian: apt-get install lintian".into()),
             Self::SecurityModules => {
                 let modules = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
                 let has = |module| modules.trim().split(',').any(|one| one == module);
@@ -228,7 +243,13 @@ pub fn met(test: &str, needs: &[Need]) -> Result<bool> {
         return Ok(true);
     };
     let is_promised = match need {
-        Need::NewerRuntimes | Need::Baselines | Need::Definitions | Need::Kubectl => false,
+        Need::NewerRuntimes
+        | Need::Baselines
+        | Need::Definitions
+        | Need::Kubectl
+        | Need::Kubernetes
+        | Need::Lintian => false,
+        Need::Packages => env::var_os(release::PACKAGES).is_some(),
         Need::SecurityModules => env::var_os("TRACER_VM").is_some(),
         _ => true,
     };

@@ -125,6 +125,21 @@ impl Record {
         })
     }
 
+    /// Records all containers, each into a directory of its workload's name.
+    ///
+    /// # Errors
+    /// When there is no program to test.
+    pub fn for_all(output: &Path) -> Result<Self> {
+        let mut command = command()?;
+        command.args(["record", "--all", "--output"]).arg(output);
+        Ok(Self {
+            command,
+            output: output.to_owned(),
+            name: String::new(),
+            calls_alone: env::var_os("TRACER_VM").is_some(),
+        })
+    }
+
     /// Records files and the like in the virtual machine too.
     #[must_use]
     pub fn with_files(mut self) -> Self {

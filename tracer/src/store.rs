@@ -28,8 +28,11 @@ pub use file_set::FileSet;
 pub use input::read_up_to;
 pub use output_file::OutputFile;
 
-/// Name of the recording in a workload's folder.
+/// Name of the recording in a workload's directory.
 pub const RECORDING_FILE: &str = "recording.json";
+
+/// What some editors put before the text of a file.
+pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Why a file could not be read or written.
 #[derive(Debug, Error)]
@@ -67,7 +70,7 @@ pub enum StoreError {
         found: String,
     },
     /// The output folder cannot be used.
-    #[error("cannot write to the output folder {}: {cause}; choose another one with --output", .path.display())]
+    #[error("cannot write to the output directory {}: {cause}; choose another one with --output", .path.display())]
     Folder {
         /// Which folder.
         path: PathBuf,
@@ -83,7 +86,7 @@ pub enum StoreError {
         cause: io::Error,
     },
     /// A file could not be written.
-    #[error("cannot write {}: {cause}; what stood there before is untouched", .path.display())]
+    #[error("cannot write {}: {cause}; the previous contents are unchanged", .path.display())]
     Write {
         /// Which file.
         path: PathBuf,
@@ -163,7 +166,8 @@ pub fn read(path: &Path) -> Result<Recording, StoreError> {
 /// [`StoreError::ParseError`], [`StoreError::Schema`].
 pub fn parse(bytes: &[u8], path: &Path) -> Result<Recording, StoreError> {
     let path = || path.to_owned();
-    json::parse(bytes).map_err(|error| match error {
+    let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    json::parse(text).map_err(|error| match error {
         ParseError::Schema { found } => StoreError::Schema {
             path: path(),
             found,

@@ -70,7 +70,7 @@ fn all_containers_of_a_pod_get_their_own_profile() {
             "{text}"
         );
         assert!(
-            said.contains(&format!("{container} of Pod cart: gets it")),
+            said.contains(&format!("{container} of Pod cart: profile added")),
             "{said}"
         );
     }

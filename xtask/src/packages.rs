@@ -10,8 +10,9 @@ use crate::cmd::{self, say};
 use crate::workspace::Workspace;
 
 /// What the tests use.
-pub(crate) const TESTS: [&str; 25] = [
+pub(crate) const TESTS: [&str; 27] = [
     "apparmor",
+    "binutils",
     "busybox-static",
     "containerd",
     "crun",
@@ -32,6 +33,7 @@ pub(crate) const TESTS: [&str; 25] = [
     "python3",
     "redis-server",
     "redis-tools",
+    "rpm",
     "runc",
     "skopeo",
     "strace",

@@ -18,6 +18,8 @@ pub(crate) struct Toolchain {
     pub(crate) host: String,
     /// The version of the LLVM it was built with, such as `22.1.2`.
     pub(crate) llvm: String,
+    /// The commit that its compiler was built from.
+    pub(crate) commit: String,
 }
 
 impl Toolchain {
@@ -43,6 +45,7 @@ impl Toolchain {
             sysroot,
             host: field("host")?,
             llvm: field("LLVM version")?,
+            commit: field("commit-hash")?,
         })
     }
 
@@ -51,10 +54,9 @@ impl Toolchain {
         self.llvm.split('.').next().unwrap_or(&self.llvm)
     }
 
-    /// The triple of a static binary for this machine.
-    pub(crate) fn musl(&self) -> String {
-        let architecture = self.host.split('-').next().unwrap_or(&self.host);
-        format!("{architecture}-unknown-linux-musl")
+    /// The architecture of this machine, as Rust names it.
+    pub(crate) fn architecture(&self) -> &str {
+        self.host.split('-').next().unwrap_or(&self.host)
     }
 
     /// The objcopy that comes with rustc: `strip` in a profile is done by it.
@@ -117,14 +119,15 @@ mod tests {
     use super::*;
 
     const VERSION: &str = "rustc 1.95.0 (59807616e 2026-04-14)\nbinary: rustc\n\
-        host: x86_64-unknown-linux-gnu\nrelease: 1.95.0\nLLVM version: 22.1.2\n";
+        commit-hash: 59807616e1fa\nhost: x86_64-unknown-linux-gnu\nrelease: 1.95.0\nLLVM version: 22.1.2\n";
 
     #[test]
     fn parses_rustc_version() {
         let toolchain = Toolchain::parse(VERSION, "/sysroot".into()).unwrap();
         assert_eq!(toolchain.llvm, "22.1.2");
         assert_eq!(toolchain.llvm_major(), "22");
-        assert_eq!(toolchain.musl(), "x86_64-unknown-linux-musl");
+        assert_eq!(toolchain.commit, "59807616e1fa");
+        assert_eq!(toolchain.architecture(), "x86_64");
     }
 
     #[test]

@@ -131,7 +131,7 @@ impl Abi {
 /// No ABI is called that.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no architecture that tracer knows: known are x86_64 (amd64), i386 (x86), x32, aarch64 (arm64), arm (armhf) and riscv64"
+    "unknown architecture `{0}`: known are x86_64 (amd64), i386 (x86), x32, aarch64 (arm64), arm (armhf) and riscv64"
 )]
 pub struct UnknownAbi(String);
 

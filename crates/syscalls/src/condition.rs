@@ -42,6 +42,7 @@ struct Bits {
 
 /// Why there are no such [`Conditions`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ConditionError {
     /// None at all: that is no condition, but a grant.
     #[error("there is no condition")]

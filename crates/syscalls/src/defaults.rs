@@ -47,7 +47,7 @@ const RAWIO: &[&str] = &["CAP_SYS_RAWIO"];
 const TIME: &[&str] = &["CAP_SYS_TIME"];
 const NUMA: &str =
     "Moves memory between nodes of the machine, which the container's neighbours feel.";
-const OLD: &str = "Obsolete; nothing of today needs it, and old code is where bugs hide.";
+const OLD: &str = "Obsolete; current programs do not need it, and bugs hide in old code.";
 
 /// All of them, by name.
 pub const BLOCKED_SYSCALLS: &[BlockedSyscall] = &[
@@ -186,7 +186,7 @@ const OTHERWISE_DENIED: &[BlockedSyscall] = &[
     blocked("vserver", &[], UNUSED),
 ];
 const NEW: &str = "Too new for the defaults to know it.";
-const UNUSED: &str = "No kernel of today has it.";
+const UNUSED: &str = "No current kernel has it.";
 
 /// What Podman's and CRI-O's default lets through beyond Docker's, so that rootless containers can make
 /// containers (containers/common, pkg/seccomp/seccomp.json). By name.

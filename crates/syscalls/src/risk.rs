@@ -165,7 +165,7 @@ pub const RISKS: &[Risk] = &[
     },
     Risk {
         name: "setns",
-        sentence: "Enters another namespace; which one cannot be told from this profile.",
+        sentence: "Enters another namespace; this profile does not show which one.",
     },
     Risk {
         name: "settimeofday",

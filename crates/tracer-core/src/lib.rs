@@ -11,6 +11,7 @@
 //! | [`parse`] | profiles that people have, in all their forms |
 //! | [`audit`] | what such a profile misses, grants without need, and breaks |
 //! | [`verify`], [`diff`], [`explain`] | what a profile would deny, what changed, why a call is there |
+//! | [`learn`] | what the audit log of a workload under its profile adds to its recording |
 //! | [`patch`] | puts the name of a profile into a Kubernetes manifest |
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ pub mod audit;
 pub mod diff;
 pub mod explain;
 pub mod formats;
+pub mod learn;
 pub mod parse;
 pub mod patch;
 pub mod profile;

@@ -3,12 +3,12 @@
 use super::{
     escape::{code, prose},
     markdown::Document,
-    rules::{executables, list, or_dash},
+    rules::{executables, list},
 };
-use syscalls::{Abi, errno, translate::uses_socketcall};
+use syscalls::{Abi, condition::Conditions, errno, translate::uses_socketcall};
 use tracer_core::profile::{
     Layer,
-    seccomp::{Rule, SeccompProfile},
+    seccomp::{Alternative, Rule, SeccompProfile},
 };
 
 pub(super) fn restricted(doc: &mut Document, profile: &SeccompProfile) {
@@ -16,35 +16,39 @@ pub(super) fn restricted(doc: &mut Document, profile: &SeccompProfile) {
         .rules()
         // What is only headroom has a table of its own.
         .filter(|(_, rule)| rule.layer() != Some(Layer::Headroom))
-        .flat_map(|(name, rule)| {
-            let only = rule.only().into_iter().flatten();
-            only.map(|(conditions, alternative)| {
-                let layers = alternative.layers().map(|layer| layer.as_str().to_owned());
-                [
-                    code(name),
-                    alternative.when().map(prose).collect::<Vec<_>>().join("; "),
-                    conditions.to_string(),
-                    list(layers),
-                ]
-            })
+        .filter_map(|(name, rule)| {
+            let only = rule.only()?;
+            let each = |of: &dyn Fn(&Conditions, &Alternative) -> String| {
+                let all: Vec<_> = only.iter().map(|(it, how)| of(it, how)).collect();
+                all.join("<br>")
+            };
+            Some([
+                code(name),
+                each(&|_, how| {
+                    let layers = how.layers().map(|layer| layer.as_str().to_owned());
+                    let when: Vec<_> = how.when().map(prose).collect();
+                    format!("{} ({})", when.join("; "), list(layers))
+                }),
+                each(&|conditions, _| conditions.to_string()),
+            ])
         })
         .collect();
     if rows.is_empty() {
         return;
     }
-    doc.heading(2, "Allowed for some arguments only");
+    doc.heading(3, "Allowed with some arguments only");
     doc.paragraph(if profile.default_errno() == errno::ENOSYS {
-        "Called with other arguments, these calls return ENOSYS and not EPERM, old ones too: a profile can name one error for all of a call only. It is as if the kernel did not have them, upon which libc goes back to older calls."
+        "With any other arguments these return ENOSYS instead of EPERM, since a profile can set only one error per call. Callers fall back as if the kernel did not have the call."
     } else {
-        "Called with other arguments, these calls return EPERM."
+        "With any other arguments these return EPERM."
     });
     if let Some(clone3) = profile.replaced_clone3() {
         doc.paragraph(&format!(
-            "`clone3`, whose flags no filter can look at, was called by {}. It returns ENOSYS here, upon which libcs and language runtimes call `clone`, which is allowed for the namespaces that clone3 made, or for none.",
+            "`clone3` was called by {}. A filter cannot read its flags, so it returns ENOSYS here, and libc and language runtimes fall back to `clone`, which is allowed with the namespaces that clone3 created, or none.",
             executables(clone3.executables())
         ));
     }
-    doc.table(["Call", "Only when", "Compared", "Layers"], rows);
+    doc.table(["Call", "Only when", "Compared"], rows);
     by_socketcall(doc, profile);
 }
 
@@ -64,7 +68,7 @@ fn by_socketcall(doc: &mut Document, profile: &SeccompProfile) {
         .collect();
     if !open.is_empty() {
         doc.paragraph(&format!(
-            "**On i386, and by `int 0x80`, this does not hold for {}**: made by `socketcall`, their arguments are in memory, where no filter can look. libseccomp allows that with any.",
+            "**On i386, and through `int 0x80`, this does not restrict {}**: `socketcall` has their arguments in memory, which a filter cannot read. libseccomp allows it with any arguments.",
             list(open)
         ));
     }
@@ -72,20 +76,25 @@ fn by_socketcall(doc: &mut Document, profile: &SeccompProfile) {
 
 /// Calls whose arguments are recorded and are not restricted all the same.
 pub(super) fn open(doc: &mut Document, profile: &SeccompProfile) {
-    let rows: Vec<_> = profile
+    let open = profile
         .rules()
-        .filter(|(_, rule)| rule.only().is_none())
-        .filter_map(|(name, rule)| {
-            let why: Vec<_> = rule.unrestricted_reasons().collect();
-            (!why.is_empty()).then(|| [code(name), or_dash(values(rule)), why.join("; ")])
+        .filter(|(_, rule)| rule.only().is_none() && rule.unrestricted_reasons().next().is_some());
+    let calls: Vec<_> = open
+        .map(|(name, rule)| {
+            let values = values(rule);
+            if values.is_empty() {
+                code(name)
+            } else {
+                format!("{} ({values})", code(name))
+            }
         })
         .collect();
-    if rows.is_empty() {
-        return;
+    if !calls.is_empty() {
+        doc.paragraph(&format!(
+            "Allowed with any arguments, although some were recorded: {}. `tracer explain` shows why; `--arguments all` restricts them to the recorded ones.",
+            list(calls)
+        ));
     }
-    doc.heading(2, "Left open: arguments");
-    doc.paragraph("The profile lets these calls through with any arguments, although what they were given is recorded. `--arguments all` restricts them where that can be done, to what was seen: record what the workload does under load first.");
-    doc.table(["Call", "Seen with", "Why it is open"], rows);
 }
 
 /// The values that a call was seen with.
@@ -146,7 +155,7 @@ mod tests {
             let recordings = [recording];
             let profile = SeccompProfile::from_recordings(&recordings, &options).unwrap();
             review(&recordings, &profile)
-                .contains("**On i386, and by `int 0x80`, this does not hold for `socket`**")
+                .contains("**On i386, and through `int 0x80`, this does not restrict `socket`**")
         };
         assert!(said(run(Abi::I386, "socketcall"), ErrnoPolicy::Probed));
         assert!(said(run(Abi::I386, "socketcall"), ErrnoPolicy::Eperm));

@@ -2,64 +2,31 @@
 
 use super::{
     escape::code,
-    markdown::Document,
-    phrases::{PERHAPS_PROBES, PROBES, capability_notes},
+    phrases::capability_notes,
     rules::{executables, list, or_dash},
 };
 use syscalls::capability::Capability;
-use tracer_core::profile::{
-    apparmor::{AppArmorProfile, CapabilityRule},
-    capabilities::Capabilities,
-};
-use tracer_core::recording::ObservationKind;
+use tracer_core::profile::apparmor::{AppArmorProfile, CapabilityRule};
 
-pub(super) fn capabilities(
-    doc: &mut Document,
-    profile: &AppArmorProfile,
-    needed: Option<&Capabilities>,
-) {
-    doc.heading(2, "Capabilities");
-    if profile
-        .unseen()
-        .any(|unseen| unseen == ObservationKind::Capabilities)
-    {
-        doc.paragraph("They were not observed: the profile allows each that the container has.");
-        return;
-    }
-    let used: Vec<_> = profile.capabilities().collect();
-    if used.is_empty() {
-        doc.paragraph("The workload used none.");
-    } else {
-        let perhaps = used.iter().any(|(_, rule)| !rule.certain);
-        doc.table(
-            ["Capability", "Used by", "In", "It opens"],
-            used.into_iter().map(row),
-        );
-        if perhaps {
-            doc.paragraph(PERHAPS_PROBES);
-        }
-    }
-    let probes: Vec<_> = profile.probes().map(row).collect();
-    if !probes.is_empty() {
-        doc.paragraph(&format!("{PROBES}:"));
-        doc.table(["Capability", "Probed by", "In", "It opens"], probes);
-    }
-    let Some(needed) = needed else {
-        return;
-    };
-    doc.paragraph("All others can be dropped. In Kubernetes:");
-    doc.code_block("yaml", needed.to_kubernetes().trim_end());
-    doc.paragraph("With `docker run` or `podman run`:");
-    doc.code_block("sh", needed.to_engine_flags().trim_end());
-    doc.paragraph("In a unit of systemd:");
-    doc.code_block("ini", needed.to_systemd().trim_end());
+/// Rows of what was used, then of what was only checked for and is not allowed.
+pub(super) fn capabilities(profile: &AppArmorProfile) -> Vec<[String; 3]> {
+    let used = profile.capabilities().map(|it| row(it, ""));
+    let checked = profile.probes();
+    let checked = checked.map(|it| row(it, "not allowed (checked for, but not required): "));
+    used.chain(checked).collect()
 }
 
-fn row((capability, rule): (Capability, &CapabilityRule)) -> [String; 4] {
+fn row((capability, rule): (Capability, &CapabilityRule), how: &str) -> [String; 3] {
     let calls = rule.calls.iter().map(|call| {
         let name = call.abi.syscall_name(call.nr);
         name.map_or_else(|| format!("{} {}", call.abi, call.nr), code)
     });
+    let calls = list(calls);
+    let calls = if calls.is_empty() {
+        calls
+    } else {
+        format!("; in {calls}")
+    };
     let close = if capability.is_nearly_root() {
         "**close to root**: "
     } else {
@@ -70,12 +37,11 @@ fn row((capability, rule): (Capability, &CapabilityRule)) -> [String; 4] {
         .collect();
     [
         code(&capability.to_string()),
-        or_dash(executables(&rule.executables)),
-        or_dash(list(calls)),
         format!(
-            "{close}{}{notes}",
-            capability.grants().unwrap_or("it is not known what")
+            "{how}{close}{}{notes}{calls}",
+            capability.grants().unwrap_or("effect unknown")
         ),
+        or_dash(executables(&rule.executables)),
     ]
 }
 
@@ -86,6 +52,7 @@ mod tests {
     use tracer_core::{
         profile::{
             apparmor::{Options, fixture},
+            capabilities::Capabilities,
             seccomp::fixture as seccomp_fixture,
         },
         recording::{
@@ -106,9 +73,10 @@ mod tests {
         change(&mut recording);
         let profile = AppArmorProfile::from_recordings(&[recording], &Options::default()).unwrap();
         let needed = Capabilities::needed_by(&profile).unwrap();
-        let mut doc = Document::default();
-        capabilities(&mut doc, &profile, Some(&needed));
-        (needed.names().collect(), doc.into_text())
+        let rows = capabilities(&profile)
+            .into_iter()
+            .map(|row| row.join(" | "));
+        (needed.names().collect(), rows.collect())
     }
 
     fn call(recording: &mut Recording, name: &str, flags: Option<u64>) {
@@ -146,7 +114,7 @@ mod tests {
 
     #[test]
     fn possible_probes_are_marked() {
-        let may_be = "; perhaps a probe only |";
+        let may_be = "; may be a mere check";
         for (name, flags, cut, is_needed) in [
             ("openat", None, false, true),
             ("clone", None, false, true),
@@ -172,7 +140,7 @@ mod tests {
 
     #[test]
     fn unclear_user_namespace_is_reported() {
-        let unclear = "which may be the container's own";
+        let unclear = "the container's, or one that the workload created";
         let container = |user_namespace: Option<bool>| {
             Some(Container {
                 engine: "podman".to_owned(),

@@ -6,7 +6,7 @@
 
 use super::{
     escape::{code, prose},
-    markdown::{Document, count},
+    markdown::count,
     rules::list,
     words,
 };
@@ -33,7 +33,7 @@ const STEPS: [(u64, &str); 11] = [
     (7 * 86_400, "a week"),
 ];
 
-pub(super) fn completeness(doc: &mut Document, recording: &Recording) {
+pub(super) fn completeness(recording: &Recording) -> Vec<String> {
     let discovery = Discovery::from_recording(recording);
     let mut items: Vec<_> = [rare(recording, &discovery), last_new(&discovery)]
         .into_iter()
@@ -47,8 +47,7 @@ pub(super) fn completeness(doc: &mut Document, recording: &Recording) {
             .iter()
             .map(|note| format!("{}.", sentence(&words::note(note)))),
     );
-    doc.heading(2, "How much is still unseen");
-    doc.list(items);
+    items
 }
 
 /// The calls that only one of several instances made: the next one may well make others.
@@ -88,10 +87,10 @@ fn last_new(discovery: &Discovery) -> Option<String> {
     let recorded = step(discovery.recorded_s?)?;
     Some(match step(discovery.quiet_s?) {
         Some(quiet) => format!(
-            "The last new call came more than {quiet} before the end of more than {recorded} of recording."
+            "The last new call appeared more than {quiet} before the end of more than {recorded} of recording."
         ),
         None => format!(
-            "New calls still came in the last {} of more than {recorded} of recording.",
+            "New calls still appeared in the last {} of more than {recorded} of recording.",
             STEPS[0].1
         ),
     })
@@ -110,7 +109,7 @@ fn unseen(discovery: &Discovery) -> String {
     match &discovery.unseen {
         Estimate::Refused(why) => format!("{}.", sentence(&words::refusal(why))),
         Estimate::Chao2(unseen) => format!(
-            "By how many are rare, an estimated {} unseen (95 % interval: {} to {}; Chao2, which tends to be too low). That holds for instances that do the same kind of work in the same surroundings, and says nothing of other work.",
+            "An estimated {} unseen (95 % interval: {} to {}; Chao2, a lower bound). That covers instances with the same kind of work in the same environment, and no other work.",
             match unseen.calls {
                 0 => "0 calls are".to_owned(),
                 1 => "1 more call is".to_owned(),
@@ -139,9 +138,7 @@ mod tests {
     };
 
     fn text(recording: &Recording) -> String {
-        let mut doc = Document::default();
-        completeness(&mut doc, recording);
-        doc.into_text()
+        completeness(recording).join("\n")
     }
 
     /// A replica that was recorded for so many minutes.
@@ -189,7 +186,7 @@ mod tests {
             .after_ns = 89 * 60 * 1_000_000_000;
         let shown = text(&late);
         let expected =
-            "New calls still came in the last 5 minutes of more than an hour of recording.";
+            "New calls still appeared in the last 5 minutes of more than an hour of recording.";
         assert!(shown.contains(expected), "{shown}");
     }
 

@@ -73,31 +73,29 @@ fn changes_table(doc: &mut Document, diff: &Diff) {
             Kind::Recordings | Kind::Profiles => "Call",
             Kind::AppArmor => "Rule",
         };
-        doc.table(["", what, "Before", "After", "To know"], rows);
+        doc.table(["", what, "Before", "After", "Notes"], rows);
     }
 }
 
-/// What changed since an older profile or recording, to stand before a review.
-pub fn changes_markdown(since: &Since) -> String {
-    let mut doc = Document::default();
-    doc.heading(1, &format!("What changed since {}", code(&since.label)));
+/// What changed since an older profile or recording, as a part of a review.
+pub(super) fn changes(doc: &mut Document, since: &Since) {
+    doc.heading(2, &format!("Changes since {}", code(&since.label)));
     match &since.calls {
         Some(diff) => {
             doc.paragraph(&format!("System calls: {}.", prose(&summary(diff))));
             doc.list(diff.notes.iter().map(|note| prose(note)));
-            changes_table(&mut doc, diff);
+            changes_table(doc, diff);
         }
-        None => doc.paragraph("The older one says nothing of system calls."),
+        None => doc.paragraph("The older one has no system calls to compare."),
     }
     match &since.rules {
         Some(diff) => {
-            doc.paragraph(&format!("Rules of AppArmor: {}.", prose(&summary(diff))));
+            doc.paragraph(&format!("AppArmor rules: {}.", prose(&summary(diff))));
             doc.list(diff.notes.iter().map(|note| prose(note)));
-            changes_table(&mut doc, diff);
+            changes_table(doc, diff);
         }
-        None => doc.paragraph("Files, capabilities, sockets and signals are not compared: only one of the two says anything of them."),
+        None => doc.paragraph("Files, capabilities, sockets and signals are not compared: only one of the two has them."),
     }
-    doc.into_text()
 }
 
 /// `3 differences: 1 added, 2 removed`.
@@ -128,17 +126,17 @@ fn summary(diff: &Diff) -> String {
     });
     let parts: Vec<_> = parts.collect();
     let grants = diff.changes.iter().filter(|it| it.grants).count();
+    let harmless = diff.changes.iter().filter(|it| it.headroom.is_some());
+    let harmless = match harmless.count() {
+        0 => String::new(),
+        some => format!(", {some} of them harmless (headroom)"),
+    };
     let grants = match (grants, diff.of) {
         (0, _) => String::new(),
-        (_, Kind::Profiles | Kind::AppArmor) => {
-            let headroom = diff.changes.iter().filter(|it| it.headroom.is_some());
-            let headroom = match headroom.count() {
-                0 => String::new(),
-                some => format!(", {some} of them harmless (headroom)"),
-            };
-            format!("; {grants} let more through{headroom}")
-        }
-        (_, Kind::Recordings) => format!("; {grants} do what was not done before"),
+        (1, Kind::Profiles | Kind::AppArmor) => format!("; 1 is more permissive{harmless}"),
+        (_, Kind::Profiles | Kind::AppArmor) => format!("; {grants} are more permissive{harmless}"),
+        (1, Kind::Recordings) => "; 1 adds behaviour".to_owned(),
+        (_, Kind::Recordings) => format!("; {grants} add behaviour"),
     };
     format!(
         "{}: {}{grants}",
@@ -186,7 +184,7 @@ fn known(change: &Change) -> String {
     let capabilities: Vec<_> = change.capabilities.iter().copied().collect();
     let takes = match capabilities.as_slice() {
         [] => None,
-        some => Some(format!("takes {}", some.join(", "))),
+        some => Some(format!("requires {}", some.join(", "))),
     };
     let parts = [
         change.headroom.map(|group| format!("headroom: {group}")),
@@ -271,7 +269,7 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.contains("|  | Rule | Before | After | To know |"),
+            text.contains("|  | Rule | Before | After | Notes |"),
             "{text}"
         );
         assert!(

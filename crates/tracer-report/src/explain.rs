@@ -28,7 +28,7 @@ pub fn explanation(it: &Explanation) -> String {
     if let Some(why_not) = &it.why_not {
         line(&mut text, why_not);
     }
-    section(&mut text, "Seen");
+    section(&mut text, "Observed");
     if it.seen.is_empty() {
         line(&mut text, "never");
     }
@@ -47,12 +47,12 @@ pub fn explanation(it: &Explanation) -> String {
         line(&mut text, &takes(capability));
     }
     if nothing {
-        line(&mut text, "nothing is known against it");
+        line(&mut text, "no known risk");
     }
     section(
         &mut text,
         if it.allowed == Allowed::No {
-            "As it is"
+            "Currently"
         } else {
             "Without it"
         },
@@ -90,7 +90,7 @@ pub fn access_explanation(it: &AccessExplanation) -> String {
     if let Some(why_not) = &it.why_not {
         line(&mut text, why_not);
     }
-    section(&mut text, "Seen");
+    section(&mut text, "Observed");
     if it.seen.is_empty() {
         line(&mut text, "never");
     }
@@ -102,11 +102,15 @@ pub fn access_explanation(it: &AccessExplanation) -> String {
         line(&mut text, known);
     }
     if it.known.is_empty() {
-        line(&mut text, "nothing is known against it");
+        line(&mut text, "no known risk");
     }
     section(
         &mut text,
-        if it.allowed { "Without it" } else { "As it is" },
+        if it.allowed {
+            "Without it"
+        } else {
+            "Currently"
+        },
     );
     for sentence in &it.without {
         line(&mut text, &plain(sentence));
@@ -187,8 +191,8 @@ fn told(text: &mut String, seen: &Seen, instances: usize) {
 
 fn takes(capability: &Capability) -> String {
     match capability.when {
-        None => format!("It takes {}.", capability.name),
-        Some(when) => format!("It takes {} ({when}).", capability.name),
+        None => format!("requires {}", capability.name),
+        Some(when) => format!("requires {} ({when})", capability.name),
     }
 }
 

@@ -1,16 +1,30 @@
-//! The whole of REVIEW.md: what is said of each profile, in one text.
+//! The whole of REVIEW.md: system calls, files and capabilities, in one text.
 
 use tracer_core::formats::Models;
 
-use super::{apparmor, review::review_at};
+use super::{
+    apparmor::access_rules,
+    apply::how_to_apply,
+    html::Since,
+    markdown::Document,
+    review::{first_screen, recorded, seccomp_rules},
+};
 
-/// REVIEW.md of a workload: the system calls, then files and capabilities if they were observed.
+/// REVIEW.md of a workload.
 pub fn full_review(models: &Models<'_>) -> String {
-    let recordings = std::slice::from_ref(models.recording);
-    let mut text = review_at(recordings, models.seccomp, &models.localhost());
+    full_review_since(models, None)
+}
+
+/// REVIEW.md of a workload, with what changed since an older recording or profile.
+pub fn full_review_since(models: &Models<'_>, since: Option<&Since>) -> String {
+    let mut doc = Document::default();
+    let (recording, seccomp) = (models.recording, models.seccomp);
+    first_screen(&mut doc, recording, seccomp, models.apparmor, since);
+    seccomp_rules(&mut doc, seccomp);
     if let Some(profile) = models.apparmor {
-        text.push('\n');
-        text.push_str(&apparmor(profile, models.capabilities));
+        access_rules(&mut doc, profile, models.capabilities);
     }
-    text
+    how_to_apply(&mut doc, models.apparmor, models.capabilities);
+    recorded(&mut doc, recording);
+    doc.into_text()
 }

@@ -30,8 +30,8 @@ pub(super) fn headroom_layer(doc: &mut Document, profile: &SeccompProfile) {
     if groups.is_empty() {
         return;
     }
-    doc.heading(2, "Added: `headroom`");
-    doc.paragraph("The workload was not observed to make these calls. The next run may: it sleeps, reads its limits, flushes a file. They touch nothing outside of the process and grant nothing beyond what is allowed, so a refusal would only break the workload. `--headroom none` leaves them out.");
+    doc.heading(3, "Added by the layer `headroom`");
+    doc.paragraph("The workload was not observed to make these calls, and the next run may: it sleeps, reads its limits, flushes a file. They touch nothing outside of the process and grant nothing beyond what is allowed. `--headroom none` leaves them out.");
     let calls = profile.headroom().count();
     let mut rows = Vec::new();
     let mut reasons = Vec::new();
@@ -59,10 +59,9 @@ pub(super) fn headroom_layer(doc: &mut Document, profile: &SeccompProfile) {
             group.surface.to_owned(),
         ]);
     }
-    let calls = count(calls, "call", "calls");
-    doc.folded_table(&calls, ["Call", "For", "Beside", "Arguments"], rows);
-    doc.folded_table(
-        "Why each is harmless",
+    let folded = doc.folded(&count(calls, "call", "calls"));
+    doc.table(["Call", "For", "Beside", "Arguments"], rows);
+    doc.table(
         [
             "For",
             "When it is made",
@@ -71,13 +70,14 @@ pub(super) fn headroom_layer(doc: &mut Document, profile: &SeccompProfile) {
         ],
         reasons,
     );
+    doc.end_folded(folded);
 }
 
 /// `docs/headroom.md`: every group with its calls, and what was weighed and left out.
 pub fn headroom_page() -> String {
     let mut doc = Document::default();
     doc.heading(1, "Headroom: harmless calls that were not observed");
-    doc.paragraph("A recording shows one run. The next one sleeps, reads its limits or flushes a file, and fails for nothing if that is denied. `--headroom safe`, the default, adds such calls to the seccomp profile; `--headroom none` leaves them out, and the profile is what it was without this layer. A call is added only if all of this holds:");
+    doc.paragraph("Generated from the table in `crates/syscalls/src/headroom/`. A recording shows one run. The next one sleeps, reads its limits or flushes a file, and fails for nothing if that is denied. `--headroom safe`, the default, adds such calls to the seccomp profile; `--headroom none` leaves them out, and the profile is what it was without this layer. A call is added only if all of this holds:");
     doc.list(
         [
             "**It touches nothing outside of the process**: no path, no other process, no device, no setting of the machine.",
@@ -153,7 +153,10 @@ mod tests {
     #[test]
     fn headroom_is_shown_apart_and_folded() {
         let text = reviewed(HeadroomPolicy::Safe);
-        let section = text.split("## Added: `headroom`").nth(1).unwrap();
+        let section = text
+            .split("### Added by the layer `headroom`")
+            .nth(1)
+            .unwrap();
         for row in [
             "| `getuid` | cannot fail | - | any |",
             "| `fsync` | write out | `write` | any |",
@@ -162,9 +165,12 @@ mod tests {
         ] {
             assert!(section.contains(&format!("\n{row}\n")), "{row}: {section}");
         }
-        assert!(section.contains("<summary>Why each is harmless</summary>"));
-        let rules = text.split("## Every rule").nth(1).unwrap();
-        let rules = rules.split("\n## ").next().unwrap();
+        let folded = section.split("</details>").next().unwrap();
+        assert!(folded.contains("| Kernel code |"), "{folded}");
+        let (before, _) = text
+            .split_once("### Added by the layer `headroom`")
+            .unwrap();
+        let rules = before.split("## System calls").nth(1).unwrap();
         assert!(!rules.contains("`getuid`"), "{rules}");
         assert!(text.contains("(layer `headroom`)"));
     }

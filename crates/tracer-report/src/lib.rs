@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod apparmor;
+mod apply;
 mod arguments;
 mod capabilities;
 mod completeness;
@@ -16,20 +17,26 @@ mod headroom;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod hostile;
 pub mod html;
+mod learn;
 mod markdown;
 mod phrases;
 #[cfg(test)]
 mod properties;
 mod review;
+mod risks;
 mod rules;
+mod summary;
 mod translation;
+mod verdict;
 mod verify;
 pub mod words;
 
 pub use apparmor::apparmor;
-pub use diff::{changes_markdown, diff_markdown, diff_text};
+pub use diff::{diff_markdown, diff_text};
 pub use explain::{access_explanation, explanation};
-pub use full_review::full_review;
+pub use full_review::{full_review, full_review_since};
 pub use headroom::headroom_page;
+pub use learn::learned;
 pub use review::review;
+pub use verdict::record_longer;
 pub use verify::{denials, verification};

@@ -8,6 +8,14 @@ const LONG: usize = 30;
 #[derive(Debug, Default)]
 pub(super) struct Document {
     text: String,
+    /// Inside of a folded part.
+    inside: bool,
+}
+
+/// A folded part that is not ended yet.
+#[must_use]
+pub(super) struct Folded {
+    was: bool,
 }
 
 impl Document {
@@ -26,41 +34,42 @@ impl Document {
         }
     }
 
+    /// Begins a part that is folded behind a line; [`Document::end_folded`] ends it. The empty lines make a
+    /// renderer read what is between the tags as Markdown.
+    pub(super) fn folded(&mut self, summary: &str) -> Folded {
+        self.block(&format!("<details>\n<summary>{summary}</summary>"));
+        let was = self.inside;
+        self.inside = true;
+        Folded { was }
+    }
+
+    pub(super) fn end_folded(&mut self, folded: Folded) {
+        self.inside = folded.was;
+        self.block("</details>");
+    }
+
     pub(super) fn table<const N: usize>(
         &mut self,
         titles: [&str; N],
         rows: impl IntoIterator<Item = [String; N]>,
     ) {
-        let lines = lines(titles, rows);
+        let mut lines = vec![
+            format!("| {} |", titles.join(" | ")),
+            format!("| {} |", ["---"; N].join(" | ")),
+        ];
+        lines.extend(
+            rows.into_iter()
+                .map(|row| format!("| {} |", row.join(" | "))),
+        );
         let rows = lines.len() - 2;
-        self.folded(rows, &lines.join("\n"));
-    }
-
-    /// A table behind a line to open it by, however long it is.
-    pub(super) fn folded_table<const N: usize>(
-        &mut self,
-        summary: &str,
-        titles: [&str; N],
-        rows: impl IntoIterator<Item = [String; N]>,
-    ) {
-        let table = lines(titles, rows).join("\n");
-        self.details(summary, &table);
-    }
-
-    /// A table, behind a line to open it by when it has many rows. The empty lines make a renderer read what is
-    /// between the tags as Markdown.
-    fn folded(&mut self, rows: usize, table: &str) {
-        if rows > LONG {
-            self.details(&format!("{rows} rows"), table);
+        let table = lines.join("\n");
+        if rows > LONG && !self.inside {
+            self.block(&format!(
+                "<details>\n<summary>{rows} rows</summary>\n\n{table}\n\n</details>"
+            ));
         } else {
-            self.block(table);
+            self.block(&table);
         }
-    }
-
-    fn details(&mut self, summary: &str, table: &str) {
-        self.block(&format!(
-            "<details>\n<summary>{summary}</summary>\n\n{table}\n\n</details>"
-        ));
     }
 
     pub(super) fn code_block(&mut self, language: &str, code: &str) {
@@ -78,20 +87,6 @@ impl Document {
     pub(super) fn into_text(self) -> String {
         self.text
     }
-}
-
-/// The lines of a table.
-fn lines<const N: usize>(
-    titles: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
-) -> Vec<String> {
-    let mut lines = vec![
-        format!("| {} |", titles.join(" | ")),
-        format!("| {} |", ["---"; N].join(" | ")),
-    ];
-    let rows = rows.into_iter();
-    lines.extend(rows.map(|row| format!("| {} |", row.join(" | "))));
-    lines
 }
 
 /// `1 call`, `2 calls`.

@@ -15,11 +15,18 @@ pub(super) const fn how_recorded(kind: &InstanceKind) -> &'static str {
         (Source::Command, true) => "tracer ran the command and recorded it from its first call.",
         (Source::Command, false) => "tracer ran the command; its first calls were not recorded.",
         (Source::Container, true) => {
-            "tracer recorded a container from the making of its cgroup on."
+            "tracer recorded the container from the creation of its cgroup."
         }
-        (Source::Container, false) => "tracer attached to a container that ran already.",
+        (Source::Container, false) => {
+            "tracer attached to a running container; its start was not recorded."
+        }
+        (Source::Log, _) => {
+            "tracer read the denials of a profile from a log; nothing else was recorded."
+        }
         (Source::Cgroup, true) => "tracer recorded a cgroup from its first process on.",
-        (Source::Cgroup, false) => "tracer attached to a cgroup whose processes ran already.",
+        (Source::Cgroup, false) => {
+            "tracer attached to a cgroup with running processes; their start was not recorded."
+        }
     }
 }
 
@@ -42,37 +49,37 @@ pub(super) fn file_risk(pattern: &Pattern, rule: &FileRule) -> Option<(Permissio
 }
 
 /// What has to be known of child profiles.
-pub(super) const CHILDREN: &str = "Each of these programs leaves the workload's profile for its own when it is executed; rules are told of all of them together, with who used what. A child may use all that a program before it had opened, since the kernel asks again for what is open when the profile changes. Under `no_new_privs` the kernel changes no profile, and refuses to execute them.";
+pub(super) const CHILDREN: &str = "Each of these programs switches from the workload's profile to its own when it is executed. The tables below list the rules of all of them, with the program that used each. A child may also use whatever a program before it had opened, since the kernel checks open files again when the profile changes. Under `no_new_privs` the kernel does not change profiles and refuses to execute them.";
 
 /// What has to be known of programs that have none.
-pub(super) const NO_ROOM: &str =
-    "A profile can name twelve others. These programs run under the profile of whoever starts them";
+pub(super) const NO_ROOM: &str = "A profile can name twelve others. These programs run under the profile of the program that starts them";
 
 /// What `abi <abi/3.0>` leaves open, whatever the kernel could mediate.
-pub(super) const LEFT_OPEN: &str = "Left open on every kernel, since `abi <abi/3.0>` has no rule for them: POSIX message queues, the making of user namespaces, and io_uring. The seccomp profile decides about their calls (`mq_open`, `clone` and `unshare`, `io_uring_setup`).";
+pub(super) const LEFT_OPEN: &str = "Not restricted on any kernel, since `abi <abi/3.0>` has no rule for them: POSIX message queues, creating user namespaces, and io_uring. The seccomp profile restricts their system calls (`mq_open`, `clone` and `unshare`, `io_uring_setup`).";
 
 /// What every profile denies that has no rule for it, and that nothing records.
-pub(super) const DENIED_UNSEEN: &str = "Denied, though nothing looked for it: D-Bus, where the bus asks AppArmor (as on Ubuntu), and changing to another profile (`change_profile`, `change_hat`). A workload that does either needs a rule that is written by hand.";
+pub(super) const DENIED_UNSEEN: &str = "Denied although not monitored: D-Bus, where the bus asks AppArmor (as on Ubuntu), and changing to another profile (`change_profile`, `change_hat`). A workload that needs one of them needs a hand-written rule.";
 
 /// What has to be said where ptrace is denied and nothing looked for it.
-pub(super) const PTRACE_NOT_MONITORED: &str = "Nothing looked for ptrace either. It is denied all the same: the workload made no call and opened no file of a process by which the kernel would have been asked for it.";
+pub(super) const PTRACE_NOT_MONITORED: &str = "ptrace was not monitored. It is denied anyway: the workload made no call and opened no file of a process that could need it.";
 
 /// What has to be said of capabilities that were only probed for.
-pub(super) const PROBES: &str = "The kernel asked for these without auditing, as it does where it goes on without, so they are not allowed";
+pub(super) const PROBES: &str =
+    "The kernel checked for these without requiring them, so they are not allowed";
 
 /// What has to be said of capabilities that are allowed and that may only have been probed for.
-pub(super) const PERHAPS_PROBES: &str = "What recorded these cannot tell whether the kernel audited. Where it says \"perhaps a probe only\", it may have gone on without: allowing it is on the safe side of breaking the workload, not of least privilege.";
+pub(super) const PERHAPS_PROBES: &str = "This kernel interface cannot tell real use from a permission check. \"May be a mere check\" marks those: allowing them avoids breaking the workload, at the cost of least privilege.";
 
 /// What has to be said of a capability that is allowed, besides what it opens.
 pub(super) fn capability_notes(rule: &CapabilityRule) -> impl Iterator<Item = &'static str> {
-    let probe = (!rule.certain).then_some("perhaps a probe only");
+    let probe = (!rule.certain).then_some("may be a mere check");
     let container_need = match rule.container_need {
         ContainerNeed::Needed => None,
         ContainerNeed::Unclear => Some(
-            "only used in a user namespace other than the host's, which may be the container's own or one that the workload made, where it has all: it is left in",
+            "only used in a user namespace other than the host's (the container's, or one that the workload created): kept",
         ),
         ContainerNeed::OwnNamespace => Some(
-            "only used in a user namespace of its own, where whoever makes one has all: the container need not be given it",
+            "only used in a user namespace that the workload created: the container does not need it",
         ),
     };
     probe.into_iter().chain(container_need)
@@ -81,7 +88,7 @@ pub(super) fn capability_notes(rule: &CapabilityRule) -> impl Iterator<Item = &'
 /// What was done with a socket: it was ...
 pub(super) const fn operation(operation: SocketOperation) -> &'static str {
     match operation {
-        SocketOperation::Create => "made",
+        SocketOperation::Create => "created",
         SocketOperation::Bind => "bound",
         SocketOperation::Connect => "connected",
         SocketOperation::Listen => "listening",
@@ -93,7 +100,7 @@ pub(super) const fn operation(operation: SocketOperation) -> &'static str {
 pub(super) const fn peer(peer: Peer) -> &'static str {
     match peer {
         Peer::Own => "itself",
-        Peer::Outside => "what is outside",
+        Peer::Outside => "outside the container",
     }
 }
 
@@ -102,6 +109,23 @@ pub(super) const fn signalled(direction: SignalDirection) -> &'static str {
     match direction {
         SignalDirection::Send => "sent",
         SignalDirection::Receive => "received",
+    }
+}
+
+/// A signal by its name: `SIGTERM`.
+pub(super) fn signal(number: u8) -> String {
+    const NAMES: [&str; 31] = [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+        "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+        "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+    ];
+    match number.checked_sub(1).map(usize::from) {
+        // signal(7): kill with 0 only checks whether the process exists.
+        None => "0 (existence check)".to_owned(),
+        Some(at) => NAMES.get(at).map_or_else(
+            || format!("real-time signal {number}"),
+            |name| format!("SIG{name}"),
+        ),
     }
 }
 

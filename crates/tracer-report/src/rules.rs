@@ -1,9 +1,14 @@
 //! The tables of a review: every rule, with what it rests on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{arguments::marked, escape::code, markdown::Document};
-use syscalls::{errno, essential, runtime_init};
+use super::{
+    arguments::marked,
+    escape::code,
+    fallbacks::fallback_layer,
+    markdown::{Document, count},
+};
+use syscalls::{category::CATEGORIES, errno, essential, runtime_init};
 use tracer_core::{
     profile::{
         Layer,
@@ -29,41 +34,43 @@ pub(super) fn unnamed(doc: &mut Document, profile: &SeccompProfile) {
     if rows.is_empty() {
         return;
     }
-    doc.heading(2, "Observed, and not in the profile");
-    doc.paragraph("These numbers have no name in tracer's tables (Linux 6.18), and a profile can only allow names. Under the profile they return its default error. Most are numbers that no kernel has, and fail without a profile too.");
+    doc.heading(2, "Observed, but not in the profile");
+    doc.paragraph("These numbers have no name in tracer's tables (Linux 6.18), and a profile can only allow names, so they return its default error. Most of them do not exist in any kernel and fail without a profile too.");
     doc.table(["ABI", "Number", "Made by"], rows);
 }
 
-pub(super) fn rules(doc: &mut Document, profile: &SeccompProfile) {
-    doc.heading(2, "Every rule");
-    // What is only headroom has a table of its own.
-    let is_headroom = |rule: &Rule| rule.layer() == Some(Layer::Headroom);
-    let shown = || profile.rules().filter(|(_, rule)| !is_headroom(rule));
-    if profile.names_in(Layer::Headroom).next().is_some() {
-        doc.paragraph("The calls of the layer `headroom` are in a table of their own, below.");
+/// The calls that the workload made, in rows of what they are for and who made them: one row for
+/// each call would hide the risks between them.
+pub(super) fn observed(doc: &mut Document, profile: &SeccompProfile) {
+    let several = profile.architectures().nth(1).is_some();
+    let mut rows: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for (name, rule) in profile.rules() {
+        if rule.layer() != Some(Layer::Observed) {
+            continue;
+        }
+        let at = CATEGORIES
+            .iter()
+            .position(|category| category.calls.contains(&name));
+        let abis = list(rule.abis().map(|abi| abi.to_string()));
+        let group = (at, made_by(rule), phases(rule), abis);
+        rows.entry(group).or_default().push(marked(name, rule));
     }
-    if profile.architectures().nth(1).is_some() {
-        let rows = shown().map(|(name, rule)| {
-            let abis = list(rule.abis().map(|abi| abi.to_string()));
-            [
-                marked(name, rule),
-                layers(rule),
-                or_dash(abis),
-                made_by(rule),
-                phases(rule),
-            ]
+    let title = |at: Option<usize>| {
+        let category = at.and_then(|at| CATEGORIES.get(at));
+        category.map_or("other", |it| it.title).to_owned()
+    };
+    if rows.is_empty() {
+        doc.paragraph("The workload made none.");
+    } else if several {
+        let rows = rows.into_iter().map(|((at, by, phases, abis), names)| {
+            [title(at), list(names), by, phases, or_dash(abis)]
         });
-        doc.table(["Call", "Layers", "ABI", "Made by", "Phase"], rows);
+        doc.table(["For", "Calls", "Made by", "Phase", "ABI"], rows);
     } else {
-        let rows = shown().map(|(name, rule)| {
-            [
-                marked(name, rule),
-                layers(rule),
-                made_by(rule),
-                phases(rule),
-            ]
-        });
-        doc.table(["Call", "Layers", "Made by", "Phase"], rows);
+        let rows = rows
+            .into_iter()
+            .map(|((at, by, phases, _), names)| [title(at), list(names), by, phases]);
+        doc.table(["For", "Calls", "Made by", "Phase"], rows);
     }
     let newer: Vec<_> = profile
         .rules()
@@ -73,34 +80,50 @@ pub(super) fn rules(doc: &mut Document, profile: &SeccompProfile) {
         .collect();
     if !newer.is_empty() {
         doc.paragraph(&format!(
-            "A runtime whose libseccomp is 2.5.4 or older may not know {}: it leaves the rule out, the call returns ENOSYS, and its callers fall back.",
+            "Libseccomp 2.5.4 and older may not know {}: the runtime then ignores the rule, the call returns ENOSYS, and its callers fall back.",
             list(newer)
         ));
     }
 }
 
-pub(super) fn window_layer(doc: &mut Document, profile: &SeccompProfile) {
+/// The calls that the workload did not make, by the layer that adds them.
+pub(super) fn added(doc: &mut Document, profile: &SeccompProfile) {
+    let layers = [
+        (Layer::RuntimeInit, runtime_layer(profile)),
+        (Layer::Essential, essential_layer(profile)),
+        (Layer::Fallback, fallback_layer(profile)),
+    ];
+    let number = Layer::ALL
+        .into_iter()
+        .filter(|layer| ![Layer::Observed, Layer::Headroom].contains(layer));
+    let number: usize = number.map(|layer| profile.names_in(layer).count()).sum();
+    doc.heading(3, "Added by other layers");
+    let folded = doc.folded(&count(number, "call", "calls"));
+    doc.paragraph(&format!(
+        "`runtime-init`: a container runtime makes them after it has loaded the profile. {} `essential`: tests rarely exercise them but workloads need them. `fallback`: another libc or kernel uses them for the same work; they grant nothing new.",
+        covered(profile.runtime_init())
+    ));
+    let rows = layers.into_iter().flat_map(|(layer, rows)| {
+        rows.into_iter()
+            .map(move |[calls, why]| [layer.as_str().to_owned(), calls, why])
+    });
+    doc.table(["Layer", "Calls", "Why"], rows);
+    doc.end_folded(folded);
+}
+
+fn runtime_layer(profile: &SeccompProfile) -> Vec<[String; 2]> {
     let needs = profile.runtime_init_syscalls();
-    let rows: Vec<_> = profile
-        .names_in(Layer::RuntimeInit)
-        .map(|name| {
-            let needed_by = needs
-                .get(name)
-                .map(|rows| runtime_init::describe(rows).join(", "));
-            [
-                code(name),
-                needed_by.unwrap_or_else(|| "seen while it was recorded".to_owned()),
-            ]
-        })
-        .collect();
-    doc.heading(2, "Added: `window`");
-    if rows.is_empty() {
-        doc.paragraph(&covered(profile.runtime_init()));
-        return;
+    let mut rows: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in profile.names_in(Layer::RuntimeInit) {
+        let needed_by = needs.get(name).map(|rows| {
+            let runtimes: BTreeSet<_> = rows.iter().map(|row| row.runtime.as_str()).collect();
+            list(runtimes.into_iter().map(str::to_owned))
+        });
+        let needed_by = needed_by.unwrap_or_else(|| "the recorded runtime".to_owned());
+        rows.entry(needed_by).or_default().push(code(name));
     }
-    doc.paragraph("A container runtime makes these calls after it has loaded the profile and before it starts the workload, so it cannot start the workload without them.");
-    doc.paragraph(&covered(profile.runtime_init()));
-    doc.table(["Call", "Needed by"], rows);
+    let row = |(by, names)| [list(names), format!("needed by {by}")];
+    rows.into_iter().map(row).collect()
 }
 
 /// Which runtimes may start the workload.
@@ -113,41 +136,23 @@ fn covered(choice: &runtime_init::RuntimeSelection) -> String {
     let known = list(runtime_init::describe(&rows));
     match choice {
         runtime_init::RuntimeSelection::All => format!(
-            "It covers every runtime that tracer knows: {known}. A version between two of them most likely needs no more than they do."
+            "It covers every measured runtime: {known}. A version between two of them very likely needs no more."
         ),
-        runtime_init::RuntimeSelection::None => "For no runtime, by `--runtime none`: none can start the workload under this profile. A process can load it by itself.".to_owned(),
+        runtime_init::RuntimeSelection::None => "No runtime can start the workload under this profile (`--runtime none`). A process can load it by itself.".to_owned(),
         runtime_init::RuntimeSelection::Only(_) => format!(
-            "**Only for some runtimes**, chosen by `--runtime {choice}`: {known}. Another one, or another version, may not be able to start the workload under this profile."
+            "**Only for some runtimes** (`--runtime {choice}`): {known}. Another runtime or version may not be able to start the workload under this profile."
         ),
     }
 }
 
-pub(super) fn essential_layer(doc: &mut Document, profile: &SeccompProfile) {
+fn essential_layer(profile: &SeccompProfile) -> Vec<[String; 2]> {
     let added: BTreeSet<_> = profile.names_in(Layer::Essential).collect();
-    let rows: Vec<_> = essential::GROUPS
-        .iter()
-        .filter_map(|group| {
-            let names: Vec<_> = group
-                .calls
-                .iter()
-                .filter(|name| added.contains(*name))
-                .collect();
-            let calls = list(names.into_iter().map(|name| code(name)));
-            (!calls.is_empty()).then(|| [group.title.to_owned(), calls, group.reason.to_owned()])
-        })
-        .collect();
-    if rows.is_empty() {
-        return;
-    }
-    doc.heading(2, "Added: `essential`");
-    doc.paragraph(
-        "A test run hardly ever shows these calls, and the workload needs them sooner or later.",
-    );
-    doc.table(["For", "Calls", "Why"], rows);
-}
-
-fn layers(rule: &Rule) -> String {
-    list(rule.layers().map(|layer| layer.as_str().to_owned()))
+    let rows = essential::GROUPS.iter().filter_map(|group| {
+        let names = group.calls.iter().filter(|name| added.contains(*name));
+        let calls = list(names.map(|name| code(name)));
+        (!calls.is_empty()).then(|| [calls, format!("{}: {}", group.title, group.reason)])
+    });
+    rows.collect()
 }
 
 pub(super) fn made_by(rule: &Rule) -> String {
@@ -166,7 +171,7 @@ pub(super) fn executables(executables: &BTreeSet<Executable>) -> String {
         .map(|executable| match executable {
             Executable::Path(path) => code(path),
             Executable::Truncated(beginning) => format!("{} (cut off)", code(beginning)),
-            Executable::Launcher => "what starts the workload, before the first exec".to_owned(),
+            Executable::Launcher => "container runtime or tracer (before exec)".to_owned(),
             Executable::Unknown => "unknown".to_owned(),
         })
         .collect();

@@ -15,7 +15,7 @@ pub(super) fn translated(doc: &mut Document, profile: &SeccompProfile) {
     let from = list(translation.from().map(|abi| abi.to_string()));
     let to = translation.to();
     doc.paragraph(&format!(
-        "**Translated**: recorded on {from}, and made for {to}. Nobody has seen the workload run there. What its programs do on that machine only, such as code for its processor, is not in this profile; try it before you rely on it."
+        "**Translated**: recorded on {from}, generated for {to}. The workload was not observed there. Calls that its programs make only on {to} are not in this profile; test it before you rely on it."
     ));
 }
 
@@ -27,7 +27,7 @@ pub(super) fn translation(doc: &mut Document, profile: &SeccompProfile) {
     let to = translation.to();
     doc.heading(2, "Translated");
     doc.paragraph(&format!(
-        "Calls that {to} has by the same name are taken as they are, and the layers `window`, `essential` and `variant` are those of {to}."
+        "Calls that exist on {to} are kept, and the layers `runtime-init`, `essential` and `fallback` are those of {to}."
     ));
     let replaced = translation.replaced().map(|(name, by)| {
         let by = by.iter().map(|it| match it.only {
@@ -38,12 +38,12 @@ pub(super) fn translation(doc: &mut Document, profile: &SeccompProfile) {
     });
     let replaced: Vec<_> = replaced.collect();
     if !replaced.is_empty() {
-        doc.paragraph("The work of these is done there by other calls, or by others too:");
+        doc.paragraph("These calls have other names there, or more than one:");
         doc.table(["Observed", "In this profile"], replaced);
     }
     doc.list(translation.start().map(|(name, why)| {
         format!(
-            "Added: {}, which each program makes when it starts: it {why}.",
+            "Added: {}, which every program makes at its start: it {why}.",
             code(name)
         )
     }));

@@ -53,7 +53,7 @@ pub fn denials(report: &LiveReport, profile: &str) -> String {
 
 fn denied(denied: &[Denied], profile: &str) -> String {
     if denied.is_empty() {
-        return format!("{} denied nothing\n", plain(profile));
+        return format!("{}: nothing denied\n", plain(profile));
     }
     let times = denied.iter().map(|it| it.times).sum::<u64>();
     let kinds: BTreeSet<_> = denied.iter().map(|it| (it.abi, it.nr)).collect();
@@ -81,7 +81,7 @@ fn summary(report: &Report) -> String {
         .filter(|it| it.refused.is_some())
         .count();
     if refused == report.starts.len() && refused > 0 {
-        return "no runtime that was asked about accepts the profile".to_owned();
+        return "no selected runtime accepts the profile".to_owned();
     }
     let many = |answer| {
         let findings = report.recordings.iter().flat_map(|it| &it.findings);
@@ -101,14 +101,14 @@ fn summary(report: &Report) -> String {
     if before > 0 {
         let calls = count(before, "call", "calls");
         parts.push(format!(
-            "{calls} of runtimes would be denied before it is started"
+            "{calls} of the runtime would be denied before the workload starts"
         ));
     }
     if parts.is_empty() {
         parts.push("nothing would be denied".to_owned());
     }
     if report.is_undecided() {
-        parts.push("not everything can be decided".to_owned());
+        parts.push("some calls are undecided".to_owned());
     }
     parts.join(", ")
 }
@@ -130,7 +130,7 @@ fn started(start: &Start, several: bool) -> String {
         let mut parts = Vec::new();
         if !start.denied_before.is_empty() {
             let calls: Vec<_> = start.denied_before.iter().copied().collect();
-            parts.push(format!("may not start it: {}", calls.join(", ")));
+            parts.push(format!("cannot start the container: {}", calls.join(", ")));
         }
         if start.denied > 0 {
             parts.push(format!("{} denied", start.denied));
@@ -156,13 +156,19 @@ fn of_recording(text: &mut String, it: &RecordingResult, runtimes: &BTreeSet<&st
         if it.complete {
             ""
         } else {
-            ", NOT complete: what was not seen may be denied too"
+            ", incomplete: calls that were not observed may be denied too"
         }
     ));
     if it.findings.is_empty() && it.answered.is_empty() {
-        text.push_str("  all of them would be made\n");
+        text.push_str(&format!(
+            "  {} would be allowed\n",
+            match it.calls {
+                1 => "the 1 call".to_owned(),
+                calls => format!("all {calls} calls"),
+            }
+        ));
     } else if it.findings.is_empty() {
-        text.push_str("  all others would be made\n");
+        text.push_str("  all other calls would be allowed\n");
     }
     for finding in &it.findings {
         text.push_str(&found(finding, it.instances, runtimes));
@@ -172,7 +178,7 @@ fn of_recording(text: &mut String, it: &RecordingResult, runtimes: &BTreeSet<&st
     }
     if it.assumed > 0 {
         text.push_str(&format!(
-            "  {} decided as if the upper half of an int were what compilers leave there; it is not recorded\n",
+            "  {} decided on the assumption that the upper half of an int is what compilers leave there (not recorded)\n",
             count(it.assumed, "combination of arguments is", "combinations of arguments are")
         ));
     }
@@ -198,7 +204,7 @@ fn found(it: &Finding, instances: usize, runtimes: &BTreeSet<&str>) -> String {
     if !it.depends_on.is_empty() {
         let arguments: Vec<_> = it.depends_on.iter().map(ToString::to_string).collect();
         text.push_str(&format!(
-            "      it depends on what was not recorded of argument {}\n",
+            "      depends on argument {}, which was not fully recorded\n",
             arguments.join(", ")
         ));
     }
@@ -251,11 +257,11 @@ fn apart(it: &Stopped, instances: usize) -> String {
     let answers = it.answers.iter().map(|answer| match answer {
         Answer::Denied => "denied here too",
         Answer::Undecided => "undecided here",
-        Answer::Allowed => "let through here",
+        Answer::Allowed => "allowed here",
     });
     let answers: Vec<_> = answers.collect();
     let mut text = format!(
-        "  stopped while it was recorded, and not counted: {} ({}), {}\n",
+        "  blocked while recording, not counted: {} ({}), {}\n",
         it.call,
         it.abi,
         answers.join(", or ")
@@ -275,7 +281,7 @@ fn before(it: &RuntimeInitFinding) -> String {
     let may = if it.always {
         "made by"
     } else {
-        "made by some builds at some times:"
+        "made by some builds:"
     };
     format!(
         "  {what}: {}{given} ({}): {}; {may} {}\n",
@@ -287,7 +293,7 @@ fn before(it: &RuntimeInitFinding) -> String {
 }
 
 fn outcomes(all: &[Outcome]) -> String {
-    let each = all.iter().map(|it| format!("{} by {}", it.sees, it.by));
+    let each = all.iter().map(|it| format!("{} (rule {})", it.sees, it.by));
     each.collect::<Vec<_>>().join(", or ")
 }
 
@@ -345,16 +351,13 @@ mod tests {
             text.starts_with("seccomp.json: nothing would be denied\n"),
             "{text}"
         );
-        assert!(text.contains("  all of them would be made\n"), "{text}");
+        assert!(text.contains(" would be allowed\n"), "{text}");
     }
 
     #[test]
     fn profile_that_no_runtime_accepts() {
         let text = text(r#"{"defaultAction":"SCMP_ACT_ERRNO","architectures":["VAX"]}"#);
-        assert!(
-            text.contains("no runtime that was asked about accepts"),
-            "{text}"
-        );
+        assert!(text.contains("no selected runtime accepts"), "{text}");
         assert!(
             text.contains("refuses the profile: architectures"),
             "{text}"

@@ -55,12 +55,12 @@ pub(super) enum Checked {
 /// # Errors
 /// When the parser refuses it, in its words, or cannot be run.
 pub(super) fn apparmor(text: &str, ends: &mut dyn FnMut() -> bool) -> anyhow::Result<Checked> {
-    let Some(parser) = PLACES.iter().map(Path::new).find_map(trusted) else {
+    let Some(parser) = find() else {
         return Ok(Checked::NoParser);
     };
     if text.len() > MAX_BYTES {
         return Ok(Checked::Skipped(format!(
-            "it has {} bytes, and apparmor_parser would need much memory and time for it",
+            "it has {} bytes; apparmor_parser would need too much memory and time",
             text.len()
         )));
     }
@@ -90,6 +90,11 @@ pub(super) fn apparmor(text: &str, ends: &mut dyn FnMut() -> bool) -> anyhow::Re
     judge(ended, &String::from_utf8_lossy(&told))
 }
 
+/// The parser, where it is installed.
+pub(super) fn find() -> Option<PathBuf> {
+    PLACES.iter().map(Path::new).find_map(trusted)
+}
+
 /// How the parser ended.
 enum Ended {
     Itself(ExitStatus),
@@ -117,7 +122,7 @@ fn judge(ended: Ended, told: &str) -> anyhow::Result<Checked> {
                 .map(str::trim)
                 .filter(|it| !it.is_empty())
                 .collect();
-            bail!("apparmor_parser refuses it: {}", lines.join("; "))
+            bail!("apparmor_parser rejects it: {}", lines.join("; "))
         }
         Ended::TooLate => skipped(format!(
             "apparmor_parser took more than {} seconds",

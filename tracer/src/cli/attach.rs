@@ -4,7 +4,7 @@ use super::{
     Exit, Failure, name, output,
     progress_line::ProgressLine,
     record::{Args, failed, record_failure, verdict},
-    stderr::say,
+    stderr::{plain, say},
 };
 use crate::store::OutputDirectory;
 use tracer_core::recording::Recording;
@@ -27,7 +27,7 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         cri_socket: args.cri_socket.clone(),
         naming: Naming {
             given: args.name.clone(),
-            clean: name::from_command,
+            clean: name::from_path,
         },
         settings: args.settings(),
     };
@@ -46,14 +46,20 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         .map_err(record_failure)?;
     live.clear();
     if matches!(ended, Ended::Removed) && !args.quiet {
-        say!("what was recorded is gone, so the recording ended");
+        say!(
+            "{}; recording finished",
+            match recordings.as_slice() {
+                [one] => format!("{} exited", plain(&one.workload.name)),
+                _ => "everything that was recorded has exited".to_owned(),
+            }
+        );
     }
     let mut failure = match ended {
         Ended::Failed(error) => Some(record_failure(error)),
         Ended::Asked | Ended::Removed => None,
     };
     if recordings.is_empty() && failure.is_none() {
-        say!("no container was recorded: none that was asked for was there");
+        say!("nothing recorded: {}", never_started(args));
     }
     let (recordings, empty): (Vec<_>, Vec<_>) =
         recordings.into_iter().partition(Recording::has_program);
@@ -66,7 +72,11 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
     for recording in &recordings {
         let directory = args.output.join(&recording.workload.name);
         let mut ends = || signals.pending().is_some_and(ReceivedSignal::asks_to_end);
-        let written = output::write(&output, recording, &options, &mut ends).map_err(failed);
+        let written = args
+            .previous
+            .apply(&directory, recording.clone())
+            .and_then(|to_write| output::write(&output, &to_write, &options, &mut ends))
+            .map_err(failed);
         match (written, &failure) {
             (Ok(()), _) => output::summary(&directory, recording, args.quiet),
             // The others can still be written.
@@ -80,6 +90,18 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         exit = Exit::No;
     }
     failure.map_or(Ok(exit), Err)
+}
+
+/// What was asked for and never ran.
+fn never_started(args: &Args) -> String {
+    let named: Vec<_> = [("container", &args.container), ("pod", &args.pod)]
+        .into_iter()
+        .flat_map(|(kind, names)| names.iter().map(move |name| format!("{kind} {name}")))
+        .collect();
+    match named.as_slice() {
+        [] => "no container ran".to_owned(),
+        named => format!("{} never started", plain(&named.join(", "))),
+    }
 }
 
 fn wanted(args: &Args) -> anyhow::Result<Vec<RecordTarget>> {

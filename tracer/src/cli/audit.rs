@@ -1,4 +1,4 @@
-//! `tracer audit`: what a profile misses, grants for nothing, and breaks.
+//! `tracer audit`: gaps, needless permissions and breakage in profiles.
 
 use std::{
     collections::BTreeSet,
@@ -18,19 +18,18 @@ use super::{
 use syscalls::{Abi, Machine};
 use tracer_core::{
     audit::{
-        self, Context, Input, Known, Lookup, ParseError, Report, Severity, output,
+        self, Context, Finding, Input, Known, Lookup, ParseError, Report, Severity, output,
         rules::{self, Rule},
     },
     profile::seccomp::read::KernelVersion,
     recording::Recording,
 };
 
-/// Finds what a profile misses, grants for nothing, and will break.
+/// Find gaps, needless permissions and breakage in existing profiles and manifests.
 ///
-/// Reads seccomp profiles in the forms of the runtime-spec, Docker and Podman, JSON or YAML,
-/// SeccompProfile and AppArmorProfile objects, ConfigMaps with profiles, manifests of pods with the
-/// profiles that they name, and AppArmor text; folders with all below them. What is open or denied is worked out as the runtime and libseccomp do,
-/// for each ABI of the machine.
+/// Reads seccomp profiles (runtime-spec, Docker, Podman; JSON or YAML), SeccompProfile and AppArmorProfile
+/// objects, ConfigMaps with profiles, pod manifests with the profiles that they name, and AppArmor text;
+/// directories are searched. Rules are evaluated as the runtime and libseccomp do, for each ABI.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
@@ -42,59 +41,58 @@ use tracer_core::{
     "  tracer audit --explain equivalent-syscall-allowed",
 ))]
 pub(super) struct Args {
-    /// Profiles and manifests, or folders of them
+    /// Profiles and manifests, or directories of them
     #[arg(required_unless_present = "explain", value_name = "PROFILE")]
     profiles: Vec<PathBuf>,
 
-    /// What the workload did, to find what breaks and what is not needed; may be given several times
+    /// A recording of the workload, to find breakage and needless rules (repeatable)
     #[arg(long, value_name = "RECORDING")]
     recording: Vec<PathBuf>,
 
-    /// A seccomp profile that is to be at least as strict as these are; of a file with several, FILE#NAME
+    /// Report calls that this seccomp profile blocks and the audited one allows; FILE#NAME selects one
     #[arg(long, value_name = "PROFILE")]
     baseline: Option<PathBuf>,
 
-    /// Where localhostProfile of a manifest is looked for
+    /// Directory in which a manifest's localhostProfile is looked up
     #[arg(long, default_value = "/var/lib/kubelet/seccomp", value_name = "DIR")]
     profile_root: PathBuf,
 
-    /// Capabilities of the container, with commas between them; they choose entries of Docker's form.
-    /// Docker's own by default; `none` for none, `all` for all. Those of a manifest count for the profiles it names
+    /// Capabilities of the container (comma-separated, `all` or `none`), which select entries of Docker's
+    /// form; a manifest's own win [default: Docker's]
     #[arg(long, alias = "capability", value_delimiter = ',', value_name = "CAP")]
     capabilities: Option<Vec<CapabilityEntry>>,
 
-    /// Kernels that the profiles are for: 5.10, or 5.10..6.8. Findings about newer system calls are left
-    /// out. By default findings are for any kernel, and minKernel is resolved for this machine's
+    /// Kernels that the profiles are for: 5.10, or 5.10..6.8; newer system calls are not reported [default:
+    /// any kernel]
     #[arg(long, value_name = "A..B", value_parser = kernels)]
     kernel: Option<(KernelVersion, KernelVersion)>,
 
-    /// The machine that the profiles are for: x86_64, i386, aarch64, arm or riscv64; this one by default
+    /// Architecture: x86_64 (amd64), i386, aarch64 (arm64), arm or riscv64 [default: this machine]
     #[arg(long, value_name = "MACHINE", value_parser = arch)]
     arch: Option<Abi>,
 
-    /// How to print what was found
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text, value_name = "FORMAT")]
     format: Format,
 
-    /// End with status 3 when something at least this bad was found: info, low, medium, high, critical
-    /// or never
+    /// Exit with 3 if a finding has at least this severity: info, low, medium, high, critical or never
     #[arg(long, default_value = "high", value_parser = fail_on, value_name = "SEVERITY")]
     fail_on: FailOn,
 
-    /// Leave out the findings of a rule; may be given several times, or with commas. In YAML and AppArmor
-    /// a comment does it for a line: # tracer:ignore RULE reason
+    /// Ignore the findings of a rule (repeatable, comma-separated); in YAML and AppArmor also by a comment:
+    /// # tracer:ignore RULE reason
     #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = rule)]
     ignore: Vec<&'static str>,
 
-    /// Leave out findings that are in the report of an earlier audit (--format json)
+    /// Ignore findings that are in this earlier report (--format json)
     #[arg(long, value_name = "FILE")]
     baseline_findings: Option<PathBuf>,
 
-    /// Print the profile with its gaps closed, instead of findings. Takes one file
+    /// Print the fixed profile instead of the findings; takes one file
     #[arg(long, conflicts_with_all = ["format", "baseline_findings"])]
     fix: bool,
 
-    /// Print why a rule is there and how to fix what it finds; `all` for all rules
+    /// Print the explanation of a rule and how to fix its findings; `all` for all rules
     #[arg(long, value_name = "ID", conflicts_with = "profiles")]
     explain: Option<String>,
 }
@@ -260,20 +258,34 @@ fn print(args: &Args, inputs: &[Input], report: &Report) -> anyhow::Result<()> {
     super::print(text.as_bytes())?;
     if matches!(args.format, Format::Text) {
         say!("{}", output::summary(report));
+        next_step(args, inputs, report);
     }
     Ok(())
 }
 
-/// Says which files of folders were not audited, and why.
+/// The command that closes what was found.
+fn next_step(args: &Args, inputs: &[Input], report: &Report) {
+    let can_be_fixed = report.findings.iter().any(Finding::is_fixable);
+    if let (true, [input]) = (can_be_fixed, inputs) {
+        say!(
+            "next: to close the gaps, run: tracer audit --fix {}",
+            plain(input.name())
+        );
+    } else if args.recording.is_empty() && !report.findings.is_empty() {
+        say!("next: to see what the workload needs, add --recording RECORDING");
+    }
+}
+
+/// Reports which files of directories were not audited, and why.
 fn passed_over(files: &[ParseError]) {
     const MAX_SHOWN: usize = 20;
     for file in files.iter().take(MAX_SHOWN) {
-        say!("passed over {}", plain(&file.to_string()));
+        say!("skipped {}", plain(&file.to_string()));
     }
     match files.len().saturating_sub(MAX_SHOWN) {
         0 => {}
-        1 => say!("passed over 1 more file"),
-        more => say!("passed over {more} more files"),
+        1 => say!("skipped 1 more file"),
+        more => say!("skipped {more} more files"),
     }
 }
 
@@ -283,7 +295,7 @@ fn explain(id: &str) -> Result<Exit, Failure> {
     } else {
         let Some(rule) = rules::named(id) else {
             let known: Vec<_> = rules::ALL.iter().map(|rule| rule.id).collect();
-            let error = anyhow::anyhow!("there is no rule {id:?}; known are {}", known.join(", "));
+            let error = anyhow::anyhow!("unknown rule {id}; the rules are {}", known.join(", "));
             return Err(Failure::new(Exit::Usage, error));
         };
         vec![rule]
@@ -335,7 +347,7 @@ fn inputs(paths: &[PathBuf]) -> anyhow::Result<Files> {
 /// Files that may hold a profile; links are not followed, so there are no circles.
 fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     const MAX_WALK_DEPTH: usize = 32;
-    let failed = || format!("cannot read the folder {}", directory.display());
+    let failed = || format!("cannot read the directory {}", directory.display());
     for entry in fs::read_dir(directory).with_context(failed)? {
         let entry = entry.with_context(failed)?;
         let kind = entry.file_type().with_context(failed)?;

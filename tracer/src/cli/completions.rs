@@ -7,7 +7,7 @@ use clap_complete::Shell;
 
 use super::{Cli, Exit, Failure};
 
-/// Prints a completion script for a shell.
+/// Print a completion script for a shell.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  tracer completions bash > /etc/bash_completion.d/tracer")]
 pub(super) struct Args {

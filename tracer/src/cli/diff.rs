@@ -7,15 +7,16 @@ use anyhow::Context as _;
 use super::{
     Exit, Failure,
     input::{Chosen, HostArgs, Input, Profile, label},
+    stderr::{plain, say},
 };
-use tracer_core::diff::{Diff, apparmor, profiles, recordings};
+use tracer_core::diff::{Diff, Kind, apparmor, profiles, recordings};
 
-/// Shows what changed between two recordings, or two profiles, riskiest first.
+/// Show what changed between two recordings or two profiles, riskiest first.
 ///
-/// Of recordings: the calls that only one of them has, and those with other arguments, in other phases,
-/// or stopped by a filter in one of them. Of seccomp profiles: the calls that something else happens to,
-/// whatever the profiles look like. Of AppArmor profiles: the rules that say something else. Profiles are
-/// read in each form that `tracer audit` reads; of a file with several, FILE#NAME is the one of that name.
+/// Recordings: calls that only one of them has, and calls with different arguments or phases, or blocked in
+/// only one. Seccomp profiles: calls with a different result, however the profiles are written. AppArmor
+/// profiles: rules that differ. Every form that `tracer audit` reads is accepted; FILE#NAME selects one
+/// profile of several in a file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
@@ -25,10 +26,10 @@ use tracer_core::diff::{Diff, apparmor, profiles, recordings};
     "  tracer diff v1/web/apparmor.profile v2/web/apparmor.profile\n",
     "  tracer diff profiles.yaml#web profiles.yaml#web-canary\n\n",
     "Exit status:\n",
-    "  0 fine, 1 it could not be done, 2 wrong usage, 3 there is a difference and --exit-code was given",
+    "  0 success, 1 error, 2 wrong usage, 3 there are differences and --exit-code was given",
 ))]
 pub(super) struct Args {
-    /// The older one: a recording.json, its folder, or a profile
+    /// The older one: a recording.json, its directory, or a profile
     #[arg(value_name = "A")]
     before: PathBuf,
 
@@ -36,7 +37,7 @@ pub(super) struct Args {
     #[arg(value_name = "B")]
     after: PathBuf,
 
-    /// How to print it
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
@@ -50,11 +51,11 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// For people: a unified diff
+    /// Unified diff
     Text,
-    /// For programs
+    /// JSON
     Json,
-    /// For a pull request
+    /// Markdown, for a pull request
     Markdown,
 }
 
@@ -67,6 +68,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Format::Markdown => tracer_report::diff_markdown(&diff, &before, &after),
     };
     super::print(text.as_bytes())?;
+    if diff.changes.iter().any(|it| it.grants) && diff.of == Kind::Recordings {
+        say!(
+            "next: to see why a call is allowed, run: tracer explain {} CALL",
+            plain(&after)
+        );
+    }
     Ok(if args.exit_code && !diff.changes.is_empty() {
         Exit::No
     } else {
@@ -83,7 +90,7 @@ fn compare(args: &Args) -> anyhow::Result<Diff> {
             (Profile::Seccomp(_), Profile::AppArmor(_))
             | (Profile::AppArmor(_), Profile::Seccomp(_)) => {
                 anyhow::bail!(
-                    "of {} and {}, one is a seccomp profile and the other an AppArmor profile",
+                    "cannot compare {} with {}: one is a seccomp profile, the other an AppArmor profile",
                     args.before.display(),
                     args.after.display()
                 )
@@ -106,6 +113,6 @@ fn seccomp(args: &Args, before: &Chosen, after: &Chosen) -> anyhow::Result<Diff>
 fn mixed(recording: &Path, profile: &Path) -> anyhow::Result<Diff> {
     let (recording, profile) = (recording.display(), profile.display());
     anyhow::bail!(
-        "{recording} is a recording and {profile} a profile; make a profile of the recording with `tracer generate`, or ask whether it would run: tracer verify {profile} --recording {recording}"
+        "{recording} is a recording and {profile} is a profile; to check one against the other, run: tracer verify {profile} --recording {recording}"
     )
 }

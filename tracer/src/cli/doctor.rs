@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, environment, stderr::plain};
 use tracer_core::recording::ObservationKind;
 use tracer_recorder::{
     bpf::{
@@ -16,21 +16,21 @@ use tracer_recorder::{
 };
 use tracer_report::words;
 
-/// Shows what this host's kernel offers, and what cannot be seen here and why.
+/// Show what this host supports, what is missing, and how to change it.
 ///
 /// Exits with 3 when recording is not possible.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How to print it
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// For people
+    /// Text
     Text,
-    /// For programs
+    /// JSON
     Json,
 }
 
@@ -41,16 +41,41 @@ struct Report {
     machine: String,
     can_record: bool,
     checks: Vec<Check>,
+    /// What containers run on, and what enforces profiles; recording works without.
+    environment: Vec<Check>,
     observations: Vec<Observation>,
 }
 
-/// One thing that recording rests on.
+/// Whether something is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum State {
+    Ok,
+    /// It could not be found out.
+    Unknown,
+    Missing,
+}
+
+/// One thing that recording, or enforcing a profile, rests on.
 #[derive(Debug, Serialize, JsonSchema)]
-struct Check {
-    name: &'static str,
-    ok: bool,
+pub(super) struct Check {
+    pub(super) name: &'static str,
+    /// Not missing.
+    pub(super) ok: bool,
+    pub(super) state: State,
     /// What was found; or what is missing, and the remedy.
-    text: String,
+    pub(super) text: String,
+}
+
+impl Check {
+    pub(super) const fn new(name: &'static str, state: State, text: String) -> Self {
+        Self {
+            name,
+            ok: !matches!(state, State::Missing),
+            state,
+            text,
+        }
+    }
 }
 
 /// A kind of observation, and what serves it.
@@ -93,10 +118,10 @@ fn examine() -> Report {
         }),
     ));
     checks.push(check(
-        "a cgroup for a command",
+        "cgroup for a command",
         Hierarchy::open()
             .and_then(|hierarchy| OwnCgroup::create(&hierarchy))
-            .map(|_| "can be made".to_owned()),
+            .map(|_| "can be created".to_owned()),
     ));
     // Only asked when nothing else is missing, so that the first cause is the one that is shown.
     let mut mechanisms = Mechanisms::default();
@@ -116,6 +141,7 @@ fn examine() -> Report {
         machine: machine_name(),
         can_record,
         checks,
+        environment: environment::examine(),
         observations: observations(can_record, &mechanisms),
     }
 }
@@ -127,22 +153,22 @@ fn observations(can_record: bool, mechanisms: &Mechanisms) -> Vec<Observation> {
         Observation {
             kind: "system calls",
             provider: by("BTF tracepoint sys_enter"),
-            note: "all of them, of every ABI; not what io_uring does".to_owned(),
+            note: "every call of every ABI; not io_uring operations".to_owned(),
         },
         Observation {
             kind: "arguments",
             provider: by("BTF tracepoint sys_enter"),
-            note: "registers that choose what a call does, such as families of sockets; not what pointers lead to".to_owned(),
+            note: "registers that select what a call does, such as socket families; not memory behind pointers".to_owned(),
         },
         Observation {
             kind: "blocked calls",
             provider: by("BTF tracepoint sys_exit"),
-            note: "those that a seccomp filter stopped, with what the program saw; watched only while a filter is there".to_owned(),
+            note: "calls that a seccomp filter blocked, with the result that the program got; watched only while a filter is active".to_owned(),
         },
         Observation {
             kind: "containers",
             provider: by("BTF tracepoints of cgroups"),
-            note: "from the making of their cgroup on; names from runtimes' files and the CRI socket".to_owned(),
+            note: "from the creation of their cgroup; names from runtime state and the CRI socket".to_owned(),
         },
         Observation {
             kind: "executables",
@@ -155,7 +181,7 @@ fn observations(can_record: bool, mechanisms: &Mechanisms) -> Vec<Observation> {
             "files",
             ObservationKind::Files,
             mechanisms.files,
-            "opened, made, removed, renamed, linked, changed, locked, executed, mapped to be executed; by the path that AppArmor sees",
+            "open, create, remove, rename, link, change, lock, execute, map executable; by the path that AppArmor sees",
         ),
         (
             "sockets",
@@ -167,25 +193,25 @@ fn observations(can_record: bool, mechanisms: &Mechanisms) -> Vec<Observation> {
             "mounts",
             ObservationKind::Mounts,
             mechanisms.mounts,
-            "mounted, bound, moved, made private, unmounted",
+            "mount, bind, move, change propagation, unmount",
         ),
         (
             "capabilities",
             ObservationKind::Capabilities,
             mechanisms.capabilities,
-            "those that were granted, with the call that asked",
+            "capabilities that the kernel granted, with the call that required them",
         ),
         (
             "signals",
             ObservationKind::Signals,
             mechanisms.signals,
-            "sent and received, and whether the other end is outside",
+            "sent and received, and whether the other end is outside the container",
         ),
         (
             "ptrace",
             ObservationKind::Traces,
             mechanisms.traces,
-            "what needs a debugger's rights, from both ends",
+            "uses of a debugger's rights, from both ends",
         ),
     ];
     observations.extend(accesses.map(|(kind, of, mechanism, note)| Observation {
@@ -203,7 +229,7 @@ fn observations(can_record: bool, mechanisms: &Mechanisms) -> Vec<Observation> {
                     format!("{note}; not {}", blind.join(", nor "))
                 }
             }
-            None => note.to_owned(),
+            None => format!("{note} (needs BPF LSM: add bpf to lsm= on the kernel command line)"),
         },
     }));
     observations
@@ -211,16 +237,9 @@ fn observations(can_record: bool, mechanisms: &Mechanisms) -> Vec<Observation> {
 
 fn check<E: std::fmt::Display>(name: &'static str, result: Result<String, E>) -> Check {
     match result {
-        Ok(text) => Check {
-            name,
-            ok: true,
-            text,
-        },
-        Err(error) => Check {
-            name,
-            ok: false,
-            text: error.to_string(),
-        },
+        Ok(text) if text.starts_with(support::UNCHECKED) => Check::new(name, State::Unknown, text),
+        Ok(text) => Check::new(name, State::Ok, text),
+        Err(error) => Check::new(name, State::Missing, error.to_string()),
     }
 }
 
@@ -228,8 +247,22 @@ fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "Linux {} on {}", report.kernel, report.machine)?;
     writeln!(out)?;
     for check in &report.checks {
-        let mark = if check.ok { "ok     " } else { "MISSING" };
+        let mark = match check.state {
+            State::Ok => "ok     ",
+            State::Unknown => "unknown",
+            State::Missing => "MISSING",
+        };
         writeln!(out, "  {mark}  {:<31}  {}", check.name, check.text)?;
+    }
+    writeln!(out)?;
+    for check in &report.environment {
+        let mark = match check.state {
+            State::Ok => "ok     ",
+            State::Unknown => "unknown",
+            // Not needed to record.
+            State::Missing => "-      ",
+        };
+        writeln!(out, "  {mark}  {:<31}  {}", check.name, plain(&check.text))?;
     }
     writeln!(out)?;
     for observation in &report.observations {
@@ -237,7 +270,7 @@ fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
             out,
             "  {:<29}  {}: {}",
             observation.kind,
-            observation.provider.as_deref().unwrap_or("not observed"),
+            observation.provider.as_deref().unwrap_or("not recorded"),
             observation.note
         )?;
     }
@@ -248,7 +281,7 @@ fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
         if report.can_record {
             "tracer can record on this host."
         } else {
-            "tracer cannot record on this host: see what is MISSING."
+            "tracer cannot record on this host: see the lines marked MISSING."
         }
     )
 }

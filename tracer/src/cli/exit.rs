@@ -5,18 +5,17 @@ use std::process::{ExitCode, ExitStatus};
 /// Shown below the help of every command.
 pub(super) const HELP: &str = "\
 Exit status:
-  0    fine
-  1    it could not be done
-  2    wrong usage; nothing was done
-  3    the check failed (an incomplete recording under --require-complete, a
-       finding of audit at or above --fail-on, a denial under verify, a difference under
-       diff --exit-code)
+  0    success
+  1    error
+  2    wrong usage
+  3    completed; findings, denials or differences (audit --fail-on, verify, diff --exit-code),
+       or an incomplete recording (record --require-complete)
   4    nothing was recorded, so no profile was written
-  `record -- CMD`, and `verify -- CMD` when nothing was denied, end with the status of CMD,
-  128+N when signal N ended it, and with
-  125  when tracer failed
-  126  when CMD could not be run
-  127  when CMD could not be found";
+  `record -- CMD`, and `verify -- CMD` without denials, exit with the status of CMD
+  (128+N if signal N ended it), or with
+  125  if tracer failed
+  126  if CMD cannot be executed
+  127  if CMD was not found";
 
 /// How the process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

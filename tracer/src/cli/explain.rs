@@ -8,13 +8,12 @@ use std::{
 use super::{Exit, Failure, input, profile::ProfileArgs};
 use tracer_core::explain::{self, ExplainError, Settings, Subject};
 
-/// Says why a call, a file, a capability, a kind of socket or a signal is in a profile, or is not.
+/// Show why a system call, file, capability, socket type or signal is in a profile, or is not.
 ///
-/// Shows the layers that want it, who was seen to make or use it, when and with which arguments, what it
-/// gives to somebody who has taken over the workload, which capability it takes, and what changes without
-/// it. The profile is the one that `generate` makes of the recording with the same options: the seccomp
-/// profile for a call, the AppArmor profile for all else. A name that is a call's is taken as one: write
-/// CAP_KILL for the capability.
+/// Shows the layers of the rule, which program used it, when and with which arguments, its risk, the
+/// capability that it requires, and what changes without it. The profile is the one that `tracer generate`
+/// makes with the same options. A name that is a system call means the call: write CAP_KILL for the
+/// capability.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
@@ -26,15 +25,15 @@ use tracer_core::explain::{self, ExplainError, Settings, Subject};
     "  tracer explain profiles-out/nginx SIGTERM",
 ))]
 pub(super) struct Args {
-    /// The recording: a recording.json, a folder that holds one, or a profile that lies beside one
+    /// The recording: a recording.json, its directory, or a profile beside it
     #[arg(value_name = "RECORDING")]
     recording: PathBuf,
 
-    /// A system call, a path or a rule's glob, CAP_NAME, AF_FAMILY or `inet stream`, SIGNAME
+    /// A system call, a path or glob, CAP_NAME, AF_FAMILY or `inet stream`, SIGNAME
     #[arg(value_name = "NAME")]
     name: String,
 
-    /// How to print it
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
@@ -44,9 +43,9 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// For people
+    /// Text
     Text,
-    /// For programs
+    /// JSON
     Json,
 }
 

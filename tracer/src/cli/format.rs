@@ -40,7 +40,7 @@ impl FormatArg {
     fn help(self) -> String {
         match self {
             Self::Selection(it) => format!("{}: {}", it.location(), it.help()),
-            Self::Help => "Lists these".to_owned(),
+            Self::Help => "list the formats".to_owned(),
         }
     }
 
@@ -69,7 +69,7 @@ pub(super) fn help() -> String {
         .map(Selection::name)
         .collect();
     format!(
-        "What to render; `help` lists all [default: {}, as far as the recordings have something for them]",
+        "Formats to write, comma-separated; `help` lists them [default: {}, as far as the recordings have data for them]",
         list(&names)
     )
 }

@@ -11,23 +11,23 @@ use anyhow::Context as _;
 use super::{
     Exit, Failure,
     format::{self, FormatArg},
-    manifest, name, output,
+    input, manifest, output,
     profile::ProfileArgs,
     since::changes,
     stderr::{plain, say},
     targets::TargetArgs,
 };
-use crate::store::{self, FileSet, OutputDirectory, StoreError};
+use crate::store::{FileSet, OutputDirectory, StoreError};
 use syscalls::Abi;
 use tracer_core::{
     formats::{self, Profiles, Rendered},
     profile::{Omission, kubernetes::Localhost},
-    recording::merge::Merge,
+    recording::{Recording, merge::Merge, plain_text::counted},
 };
 
-/// Renders profiles from recordings.
+/// Generate profiles from recordings.
 ///
-/// Recordings of the same workload make one profile that allows what any of them observed.
+/// Recordings of the same workload are merged into one profile.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
@@ -41,37 +41,37 @@ use tracer_core::{
     "  tracer generate --for deployment.yaml profiles-out/shop_deployment-cart_web",
 ))]
 pub(super) struct Args {
-    /// Recordings: recording.json files, or folders that hold one
+    /// Recordings: recording.json files, or their directories
     #[arg(required_unless_present = "format", value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
 
     #[arg(long, value_enum, value_delimiter = ',', value_name = "FORMAT", help = format::help())]
     format: Vec<FormatArg>,
 
-    /// The folder that holds a folder for each workload
-    #[arg(long, short, default_value = output::DEFAULT_DIRECTORY, value_name = "DIR")]
-    output: PathBuf,
+    /// Directory that holds a directory for each workload; `-` for standard output, with one --format
+    /// [default: beside the recording]
+    #[arg(long = "output-dir", short, alias = "output", value_name = "DIR")]
+    output: Option<PathBuf>,
 
-    /// The machine to make them for: x86_64, i386, aarch64, arm or riscv64. What was recorded on another
-    /// one is translated, and goes to a folder of that name in the workload's
+    /// Architecture to generate for: x86_64 (amd64), i386, aarch64 (arm64), arm or riscv64. Recordings of
+    /// another one are translated, into a subdirectory of that name
     #[arg(long, value_name = "MACHINE", value_parser = super::host::arch)]
     arch: Option<Abi>,
 
-    /// A manifest: prints it with what names the profiles in the containers that they are for (recordings of
-    /// all containers of a pod may be given at once), comments and
-    /// layout as they were, and warns about what contradicts them. Writes no profiles
+    /// Add the profiles to their containers in this Kubernetes manifest and print it; comments and layout are
+    /// kept, conflicting settings reported. Takes the recordings of all containers of a pod. Writes no profiles
     #[arg(long = "for", value_name = "MANIFEST", conflicts_with_all = ["format", "arch", "check"])]
     manifest: Option<PathBuf>,
 
     /// Write the manifest back instead of printing it
     #[arg(long, requires = "manifest")]
     in_place: bool,
-    /// Begin REVIEW.md with what changed since then: a recording, its folder, a seccomp profile, or an
-    /// AppArmor profile. For recordings of one workload
+
+    /// Show in REVIEW.md what changed since this recording or profile (recordings of one workload only)
     #[arg(long, value_name = "OLD")]
     since: Option<PathBuf>,
 
-    /// Have apparmor_parser look at each AppArmor profile that was written, within limits of time and memory
+    /// Check each AppArmor profile with apparmor_parser
     #[arg(long)]
     check: bool,
 
@@ -88,24 +88,27 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::Fine);
     };
     if args.recordings.is_empty() {
-        let error = anyhow::anyhow!("give a recording.json, or a folder that holds one");
+        let error = anyhow::anyhow!("give a recording.json, or its directory");
         return Err(Failure::new(Exit::Usage, error));
     }
     let mut settings = args.profile.settings()?;
     settings.seccomp.arch = args.arch;
     settings.targets = args.targets.targets();
     let mut workloads: BTreeMap<String, Merge> = BTreeMap::new();
-    for path in &args.recordings {
-        let recording = store::read(path)?;
-        name::check(&recording, path)?;
-        if !recording.has_program() {
-            output::nothing(&recording);
-            continue;
+    let mut beside = None;
+    for named in &args.recordings {
+        for path in input::recordings_of(named)? {
+            let recording = input::recording(&path)?;
+            if !recording.has_program() {
+                output::nothing(&recording);
+                continue;
+            }
+            beside.get_or_insert_with(|| directory_beside(&path, &recording));
+            workloads
+                .entry(recording.workload.name.clone())
+                .or_default()
+                .add(recording);
         }
-        workloads
-            .entry(recording.workload.name.clone())
-            .or_default()
-            .add(recording);
     }
     if workloads.is_empty() {
         return Ok(Exit::Nothing);
@@ -124,7 +127,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::Fine);
     }
     if args.since.is_some() && workloads.len() > 1 {
-        let several = "--since is for recordings of one workload; these are of several";
+        let several = "--since takes recordings of one workload; these are of several";
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!(several)));
     }
     // All of it is rendered before the first file is written.
@@ -137,18 +140,22 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             if let Some(since) = &args.since {
                 let profiles = Profiles::from_recording(&recording, &settings)?;
                 let changes = changes(since, &recording, &profiles, &settings)?;
-                for (_, text) in rendered
-                    .files
-                    .iter_mut()
-                    .filter(|file| file.0 == formats::review::FILE)
-                {
-                    *text = format!("{}\n{text}", tracer_report::changes_markdown(&changes));
+                let models = output::models(&profiles, &recording, &settings);
+                let review = tracer_report::full_review_since(&models, Some(&changes));
+                let files = rendered.files.iter_mut();
+                for (_, text) in files.filter(|file| file.0 == formats::review::FILE) {
+                    text.clone_from(&review);
                 }
             }
             Ok((name, rendered))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
-    let output = OutputDirectory::open(&args.output)?;
+    let output = match &args.output {
+        Some(path) if path.as_os_str() == "-" => return to_stdout(&rendered),
+        Some(path) => path.clone(),
+        None => beside.unwrap_or_else(|| PathBuf::from(output::DEFAULT_DIRECTORY)),
+    };
+    let output = OutputDirectory::open(&output)?;
     let mut written = String::new();
     for (name, rendered) in &rendered {
         let directory = write(&output, name, rendered, args.arch)?;
@@ -162,6 +169,51 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     // Last: whoever reads the list may have gone, the files are there all the same.
     io::stdout().write_all(written.as_bytes())?;
+    Ok(Exit::Fine)
+}
+
+/// Where the profiles of a recording belong: the directory that holds the workload's own, or the one
+/// that the file is in.
+fn directory_beside(path: &Path, recording: &Recording) -> PathBuf {
+    if path.as_os_str() == "-" {
+        return PathBuf::from(output::DEFAULT_DIRECTORY);
+    }
+    let own = if path.is_dir() {
+        path.to_owned()
+    } else {
+        parent(path)
+    };
+    // A directory may be named by `.` or `..`: its real name counts.
+    let name = own.canonicalize().ok();
+    let name = name.as_deref().and_then(Path::file_name);
+    if name.is_some_and(|name| name == recording.workload.name.as_str()) {
+        match own.file_name() {
+            Some(_) => parent(&own),
+            None => own.join(".."),
+        }
+    } else {
+        own
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// Prints the one file that was asked for.
+fn to_stdout(rendered: &[(String, Rendered)]) -> Result<Exit, Failure> {
+    let files: Vec<_> = rendered.iter().flat_map(|(_, it)| &it.files).collect();
+    let [(_, text)] = files.as_slice() else {
+        let error = anyhow::anyhow!(
+            "standard output takes one file, and there are {}; choose one with --format",
+            files.len()
+        );
+        return Err(Failure::new(Exit::Usage, error));
+    };
+    super::print(text.as_bytes())?;
     Ok(Exit::Fine)
 }
 
@@ -214,28 +266,22 @@ fn print_summary(directory: &Path, rendered: &Rendered, by_default: bool) {
         let shown = if by_default { 0 } else { MAX_SHOWN };
         for Omission { what, instead } in omissions.iter().take(shown) {
             say!(
-                "{} cannot say {}: {}",
+                "{}: cannot express {}: {}",
                 path.display(),
                 plain(what),
                 plain(instead)
             );
         }
         if omissions.len() > shown {
+            let more = if shown == 0 { "" } else { "more " };
             say!(
-                "{} cannot say {} {}thing{}, which {} listed in it",
+                "{}: {} cannot be expressed in this format (see the comments at its top)",
                 path.display(),
-                omissions.len() - shown,
-                if shown == 0 { "" } else { "more " },
-                if omissions.len() - shown == 1 {
-                    ""
-                } else {
-                    "s"
-                },
-                if omissions.len() - shown == 1 {
-                    "is"
-                } else {
-                    "are"
-                }
+                counted(
+                    omissions.len() - shown,
+                    &format!("{more}rule"),
+                    &format!("{more}rules")
+                )
             );
         }
     }

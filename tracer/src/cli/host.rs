@@ -13,7 +13,8 @@ pub(super) fn arch(name: &str) -> Result<Abi, String> {
         // No machine has x32 for its own.
         Ok(abi) if abi != Abi::X32 => Ok(abi),
         _ => Err(
-            "known are x86_64 (amd64), i386, aarch64 (arm64), arm (armhf) and riscv64".to_owned(),
+            "known architectures: x86_64 (amd64), i386, aarch64 (arm64), arm (armhf) and riscv64"
+                .to_owned(),
         ),
     }
 }
@@ -54,7 +55,11 @@ mod tests {
             assert_eq!(arch(name), Ok(abi), "{name}");
         }
         for wrong in ["x32", "SCMP_ARCH_X32", "s390x", ""] {
-            assert!(arch(wrong).unwrap_err().contains("known are x86_64"));
+            assert!(
+                arch(wrong)
+                    .unwrap_err()
+                    .contains("known architectures: x86_64")
+            );
         }
     }
 

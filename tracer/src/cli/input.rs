@@ -9,8 +9,11 @@ use tracer_core::recording::json;
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use super::host::{CapabilityEntry, capabilities};
-use crate::store;
+use super::{
+    host::{CapabilityEntry, capabilities},
+    name,
+};
+use crate::store::{self, StoreError};
 use syscalls::{Abi, Machine};
 use tracer_core::{
     formats,
@@ -65,27 +68,37 @@ impl Input {
         let profile = match parse::choose(&file, name.as_deref())? {
             Subject::Seccomp(read) => Profile::Seccomp(Chosen { file, read }),
             Subject::AppArmor(read) => Profile::AppArmor(read),
-            Subject::Manifest(_) => anyhow::bail!("{} holds no profile", path.display()),
+            Subject::Manifest(_) => anyhow::bail!("{} contains no profile", path.display()),
         };
         Ok(Self::Profile(profile))
     }
 }
 
-/// Reads a recording. A folder stands for the recording in it, or below it when that is the only one; what
-/// tracer wrote beside a recording stands for that too.
+/// Reads a recording. A directory stands for the recording in it, or below it when that is the only one;
+/// what tracer wrote beside a recording stands for that too; `-` is standard input.
 pub(super) fn recording(named: &Path) -> anyhow::Result<Recording> {
-    Ok(store::read(&recording_of(named)?)?)
+    let path = recording_of(named)?;
+    let recording = store::read(&path).map_err(|error| what_it_is(&path, error))?;
+    name::check(&recording, &path)?;
+    Ok(recording)
 }
 
-fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
-    if let Some(beside) = recording_beside(named) {
-        return Ok(beside);
+/// All recordings that a path stands for: of a directory without one, those of its workloads.
+pub(super) fn recordings_of(named: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let below = below(named)?;
+    if below.len() > 1 {
+        return Ok(below);
     }
-    if !named.is_dir() || named.join(store::RECORDING_FILE).exists() {
-        return Ok(named.to_owned());
-    }
-    let failed = || format!("cannot read the folder {}", named.display());
+    Ok(vec![recording_of(named)?])
+}
+
+/// The directories of workloads in a directory that is none itself.
+fn below(named: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut below = Vec::new();
+    if !named.is_dir() || named.join(store::RECORDING_FILE).exists() {
+        return Ok(below);
+    }
+    let failed = || format!("cannot read the directory {}", named.display());
     for entry in fs::read_dir(named).with_context(failed)? {
         let path = entry.with_context(failed)?.path();
         if path.join(store::RECORDING_FILE).is_file() {
@@ -93,19 +106,51 @@ fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
         }
     }
     below.sort();
-    match below.as_slice() {
+    Ok(below)
+}
+
+fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
+    if let Some(beside) = recording_beside(named) {
+        return Ok(beside);
+    }
+    match below(named)?.as_slice() {
         // The reader says that there is none.
         [] => Ok(named.to_owned()),
         [only] => Ok(only.clone()),
         several => {
             let several: Vec<_> = several.iter().map(|path| label(path)).collect();
             anyhow::bail!(
-                "{} holds recordings of {} workloads; give one of them: {}",
+                "{} has recordings of {} workloads; give one of them: {}",
                 named.display(),
                 several.len(),
                 several.join(", ")
             )
         }
+    }
+}
+
+/// Says of a file that is no recording what it is, where that is known.
+fn what_it_is(path: &Path, error: StoreError) -> anyhow::Error {
+    if !matches!(error, StoreError::ParseError { .. }) {
+        return error.into();
+    }
+    let subjects = file(path).ok().and_then(Result::ok);
+    let subjects = subjects.and_then(|input| parse::subjects(&input).ok());
+    let what = subjects
+        .iter()
+        .flatten()
+        .next()
+        .map(|subject| match subject {
+            Subject::Seccomp(_) => "a seccomp profile",
+            Subject::AppArmor(_) => "an AppArmor profile",
+            Subject::Manifest(_) => "a Kubernetes manifest",
+        });
+    match what {
+        Some(what) => anyhow::anyhow!(
+            "{} is {what}, not a recording; pass recording.json",
+            path.display()
+        ),
+        None => error.into(),
     }
 }
 
@@ -165,13 +210,13 @@ fn text(path: &Path, bytes: Vec<u8>) -> Result<parse::Input, ParseError> {
 fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     let bytes = store::read_up_to(path, json::MAX_BYTES).with_context(|| {
         format!(
-            "cannot read {}; give a recording.json, its folder, or a profile",
+            "cannot read {}; give a recording.json, its directory, or a profile",
             path.display()
         )
     })?;
     anyhow::ensure!(
         bytes.len() as u64 <= json::MAX_BYTES,
-        "{} has more than {} bytes: it is neither a recording nor a profile",
+        "{} has more than {} bytes; it is neither a recording nor a profile",
         path.display(),
         json::MAX_BYTES
     );
@@ -185,6 +230,7 @@ struct Kind {
 
 /// What tells a recording; what is no JSON at all is told when it is read.
 fn kind(bytes: &[u8]) -> Kind {
+    let bytes = bytes.strip_prefix(store::BYTE_ORDER_MARK).unwrap_or(bytes);
     // A list would be taken for the fields in their order.
     let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
     if first != Some(&b'{') {
@@ -193,43 +239,37 @@ fn kind(bytes: &[u8]) -> Kind {
     serde_json::from_slice(bytes).unwrap_or_default()
 }
 
-/// For which host a profile is read.
+/// The host that a profile is read for.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Host options")]
 pub(super) struct HostArgs {
-    /// The machine: x86_64, i386, aarch64, arm or riscv64 [default: that of the recordings, else this one]
+    /// Architecture: x86_64 (amd64), i386, aarch64 (arm64), arm or riscv64 [default: that of the recordings,
+    /// or this machine]
     #[arg(long, value_name = "MACHINE", value_parser = super::host::arch)]
     arch: Option<Abi>,
 
-    /// A capability of the container, for profiles that say more with some (Docker's, Podman's); `all` or
-    /// `none`: repeat it, or list several with commas [default: those that all recorded containers have,
-    /// else none]
-    #[arg(
-        long,
-        alias = "capabilities",
-        value_name = "CAP_NAME",
-        value_delimiter = ','
-    )]
-    capability: Vec<CapabilityEntry>,
+    /// Capabilities of the container, for profiles that depend on them (Docker's, Podman's): comma-separated,
+    /// `all` or `none` [default: those of all recorded containers, or none]
+    #[arg(long, alias = "capability", value_name = "CAP", value_delimiter = ',')]
+    capabilities: Vec<CapabilityEntry>,
 
-    /// The kernel, for profiles that say more with a newer one [default: that of the recordings, else this
-    /// one]
+    /// Kernel version, for profiles that depend on it [default: that of the recordings, or this machine's]
     #[arg(long, value_name = "VERSION")]
     kernel: Option<KernelVersion>,
 
-    /// The libseccomp of the runtime, which leaves out the names that it does not know
+    /// The runtime's libseccomp, which ignores names that it does not know
     #[arg(long, value_enum, default_value_t, value_name = "VERSION")]
     libseccomp: Library,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Library {
-    /// Every name that tracer knows
+    /// Every call that tracer knows
     #[default]
     Newest,
-    /// That of Debian 12: the calls of Linux 6.7
+    /// Debian 12: the calls of Linux 6.7
     Debian12,
-    /// As released: the calls of Linux 5.17
+    /// Upstream 2.5.4: the calls of Linux 5.17
     #[value(name = "2.5.4")]
     V2_5_4,
 }
@@ -248,7 +288,7 @@ impl HostArgs {
         natives.dedup();
         if natives.is_empty() {
             let this =
-                Machine::this().context("this machine is none that tracer knows; give --arch")?;
+                Machine::this().context("tracer does not know this architecture; give --arch")?;
             natives.push(this.native);
         }
         Ok(natives)
@@ -268,10 +308,10 @@ impl HostArgs {
     ) -> anyhow::Result<OciSeccomp> {
         let target = Target {
             native,
-            capabilities: if self.capability.is_empty() {
+            capabilities: if self.capabilities.is_empty() {
                 common_capabilities(recordings)
             } else {
-                capabilities(&self.capability)
+                capabilities(&self.capabilities)
             },
             kernel_version: match self.kernel {
                 Some(kernel) => kernel,

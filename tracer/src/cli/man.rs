@@ -6,24 +6,22 @@ use std::{
     path::PathBuf,
 };
 
+use super::{Exit, Failure, help};
 use anyhow::Context as _;
-use clap::CommandFactory as _;
 
-use super::{Cli, Exit, Failure};
-
-/// Prints the manual page, or writes the pages of all commands.
+/// Print the manual page, or write the pages of all commands.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  tracer man | man -l -\n  tracer man --output /usr/local/share/man/man1"
 )]
 pub(super) struct Args {
-    /// Write tracer.1 and a page for each command into this folder
+    /// Write tracer.1 and a page for each command into this directory
     #[arg(long, short, value_name = "DIR")]
     output: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let command = Cli::command();
+    let command = help::command();
     match &args.output {
         None => {
             let mut page = Vec::new();

@@ -73,17 +73,15 @@ fn apply(
     let hardening = models.hardening_in_pod();
     let context = models.context(&hardening)?;
     let chosen = settings.targets.container.as_deref();
-    let applied = patch::apply(&input, &context, &models.placement(), chosen)
-        .map_err(|error| anyhow::anyhow!("{}", plain(&error.to_string())))?;
-    Ok(applied)
+    Ok(patch::apply(&input, &context, &models.placement(), chosen)?)
 }
 
 fn report(applied: &Applied, is_changed: bool) {
     for container in &applied.containers {
         let changed = if is_changed {
-            "gets it"
+            "profile added"
         } else {
-            "has it already"
+            "already up to date"
         };
         say!("{}: {changed}", plain(container));
     }

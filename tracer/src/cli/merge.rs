@@ -9,16 +9,16 @@ use tracer_core::recording::json;
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::{Exit, Failure, name, output, stderr::say};
+use super::{Exit, Failure, input, name, output, stderr::say};
 use crate::store::{self, OutputFile};
-use tracer_core::recording::{Recording, merge::Merge};
+use tracer_core::recording::{Recording, merge::Merge, plain_text::counted};
+use tracer_report::words;
 
-/// Makes one recording from many: of replicas, nodes, versions, architectures.
+/// Merge recordings of replicas, nodes, versions and architectures.
 ///
-/// The result holds what any of them observed, and who did it where. Their order does not matter, nor
-/// does a recording that is there twice, or is itself a merge. Where they differ in kernel,
-/// architecture, image or command, the result says so. Thousands are read one after the other; of more
-/// than 100 instances not all are listed, and none is left out of what was observed.
+/// The result holds everything that any of them observed. Order and duplicates do not matter. The result
+/// says where the recordings differ in kernel, architecture, image or command. It lists up to 100 instances
+/// and counts the others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
@@ -27,19 +27,19 @@ use tracer_core::recording::{Recording, merge::Merge};
     "  tracer merge web-x86/recording.json web-arm/recording.json --name web -o web.json",
 ))]
 pub(super) struct Args {
-    /// Recordings of one workload: recording.json files, or folders that hold one
+    /// Recordings of one workload: recording.json files, or their directories
     #[arg(required = true, value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
 
-    /// The file to write, `-` for standard output; in a folder that exists, its recording.json
+    /// File to write, or directory for a recording.json; `-` for standard output
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
 
-    /// The workload's name in the result; needed when the recordings do not agree on one
+    /// Name of the workload, required if the recordings have different ones
     #[arg(long, value_parser = name::parse)]
     name: Option<String>,
 
-    /// No progress and no summary; what makes the result incomplete only
+    /// Print only errors and reasons for incompleteness
     #[arg(long, short)]
     quiet: bool,
 }
@@ -64,14 +64,13 @@ fn merge(args: &Args) -> anyhow::Result<Recording> {
     let mut merge = Merge::default();
     let mut name = args.name.clone();
     for path in &args.recordings {
-        let mut recording = store::read(path)?;
-        name::check(&recording, path)?;
+        let mut recording = input::recording(path)?;
         let its = &mut recording.workload.name;
         if args.name.is_some() {
             its.clone_from(name.get_or_insert_default());
         } else if *name.get_or_insert_with(|| its.clone()) != *its {
             anyhow::bail!(
-                "{} is of the workload {its:?}, and those before it of {:?}; give recordings of one workload, or the name that the result is to have with --name",
+                "{} is of the workload {its}, the ones before it of {}; give recordings of one workload, or name the result with --name",
                 path.display(),
                 name.unwrap_or_default()
             );
@@ -80,7 +79,7 @@ fn merge(args: &Args) -> anyhow::Result<Recording> {
         progress.inc(1);
     }
     progress.finish_and_clear();
-    merge.finish().context("there is nothing to merge")
+    merge.finish().context("nothing to merge")
 }
 
 /// A bar on a terminal, else nothing.
@@ -101,11 +100,11 @@ fn progress(args: &Args) -> ProgressBar {
 fn summary(args: &Args, recording: &Recording) {
     if !args.quiet {
         say!(
-            "merged {} recordings of {}: {} instances, {} system calls; {}",
-            args.recordings.len(),
+            "merged {} of {}: {}, {}; {}",
+            counted(args.recordings.len(), "recording", "recordings"),
             recording.workload.name,
-            recording.runs(),
-            recording.syscalls.len(),
+            counted(recording.runs(), "instance", "instances"),
+            counted(words::calls(recording).0, "system call", "system calls"),
             output::verdict(recording)
         );
     }

@@ -1,22 +1,27 @@
 //! The command line: one file a subcommand, each of which parses, calls and prints.
 
+mod advice;
 mod apparmor_parser;
 mod attach;
 mod audit;
 mod completions;
 mod diff;
 mod doctor;
+mod environment;
 mod exit;
 mod explain;
 mod format;
 mod generate;
+mod help;
 mod host;
 mod input;
+mod learn;
 mod man;
 mod manifest;
 mod merge;
 mod name;
 mod output;
+mod previous;
 mod profile;
 mod progress_line;
 mod record;
@@ -25,22 +30,23 @@ mod since;
 mod stderr;
 mod targets;
 mod verify;
+mod version;
 
 use std::{
     io::{self, Write as _},
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches as _, Parser, Subcommand};
 
 pub use exit::Exit;
 use stderr::say;
 use tracer_recorder::record::signals::ignore_file_size_signal;
 
-/// Records what a workload does, and writes the smallest profile that still lets it run.
+/// Record what a workload does, and write the smallest profile that still lets it run.
 ///
-/// tracer watches a workload with eBPF, writes down every system call it makes, and turns that into
-/// a seccomp profile with the evidence for each rule, for a person to review.
+/// tracer records the system calls, files, sockets and capabilities of a workload with eBPF, and writes
+/// seccomp and AppArmor profiles with the evidence for each rule.
 #[derive(Debug, Parser)]
 #[command(name = "tracer", version, propagate_version = true, after_help = exit::HELP)]
 pub struct Cli {
@@ -53,6 +59,7 @@ enum Command {
     Record(record::Args),
     Generate(generate::Args),
     Merge(merge::Args),
+    Learn(learn::Args),
     Verify(verify::Args),
     Diff(diff::Args),
     Explain(explain::Args),
@@ -61,11 +68,14 @@ enum Command {
     Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
+    #[command(hide = true)]
+    Version(version::Args),
 }
 
 /// Runs the command line and says how the process should end.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let matches = help::command().try_get_matches();
+    let cli = match matches.and_then(|it| Cli::from_arg_matches(&it)) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -82,6 +92,7 @@ pub fn main() -> ExitCode {
         Command::Record(args) => record::run(args),
         Command::Generate(args) => generate::run(&args),
         Command::Merge(args) => merge::run(&args),
+        Command::Learn(args) => learn::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
@@ -90,13 +101,17 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
+        Command::Version(args) => version::run(&args),
     };
     match result {
         Ok(exit) => exit.into(),
         // Whoever read our output has seen enough.
         Err(failure) if is_closed_pipe(&failure.error) => Exit::Fine.into(),
         Err(failure) => {
-            say!("{:#}", failure.error);
+            match advice::flag(&failure.error) {
+                Some(flag) => say!("{:#}; {flag}", failure.error),
+                None => say!("{:#}", failure.error),
+            }
             failure.exit.into()
         }
     }
@@ -118,7 +133,10 @@ fn usage(error: &clap::Error) -> ExitCode {
     // A closed pipe is no error here either.
     if error.use_stderr() {
         // An argument may be a file's name, put there by a wildcard.
-        let text = error.render().to_string();
+        let mut text = error.render().to_string();
+        if let Some(tip) = help::tip(error) {
+            text.push_str(&format!("\n  tip: {tip}\n"));
+        }
         let lines: String = text
             .lines()
             .map(|line| stderr::plain(line) + "\n")

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use super::{
     apparmor_parser::{self, Checked},
+    previous::ToWrite,
     progress_line,
     stderr::{plain, say},
 };
@@ -15,7 +16,7 @@ use tracer_core::{
     formats::{
         self, Error, Models, Profiles, Rendered, Selection, Settings, apparmor, review, seccomp,
     },
-    recording::{Discovery, Executable, ObservationKind, Recording},
+    recording::{Discovery, Executable, ObservationKind, Recording, Source, plain_text::counted},
 };
 use tracer_report::words;
 
@@ -47,9 +48,9 @@ pub(super) fn render(
 fn with_advice(error: Error) -> anyhow::Error {
     match &error {
         Error::NotObserved(_) => anyhow::anyhow!(
-            "{error}: record it again with a tracer, and on a kernel, that can see them; `tracer doctor` tells"
+            "{error}: record again on a kernel that can observe them; `tracer doctor` shows what this one can"
         ),
-        Error::OtherMachine(_) => anyhow::anyhow!("{error}: ask for them without --arch"),
+        Error::OtherMachine(_) => anyhow::anyhow!("{error}: run without --arch"),
         _ => error.into(),
     }
 }
@@ -80,7 +81,8 @@ pub(super) fn check(
     }
     if let Checked::Skipped(why) = &checked {
         say!(
-            "{} was not checked: {why}; to check it, run apparmor_parser --skip-kernel-load on it",
+            "{} was not checked: {why}; to check it, run apparmor_parser --skip-kernel-load {}",
+            path.display(),
             path.display()
         );
     }
@@ -99,14 +101,16 @@ pub(super) fn blobs(files: &[(String, String)]) -> Vec<&'static str> {
 /// Writes a new recording and all that is rendered from it. When all is written, AppArmor's parser looks at it.
 pub(super) fn write(
     output: &OutputDirectory,
-    recording: &Recording,
+    to_write: &ToWrite,
     settings: &Settings,
     ends: &mut dyn FnMut() -> bool,
 ) -> anyhow::Result<()> {
+    let recording = &to_write.recording;
     let name = &recording.workload.name;
     let directory = output.path().join(name);
     let made = render_all(recording, settings).context("cannot make a profile from the recording");
     let mut files = vec![(store::RECORDING_FILE.to_owned(), json::to_json(recording))];
+    files.extend(to_write.kept.clone());
     let (rendered, stale) = match made {
         Ok(made) => made,
         Err(error) => {
@@ -121,7 +125,7 @@ pub(super) fn write(
     let lost = rendered.omissions.iter();
     for (name, omissions) in lost.filter(|(name, _)| name == apparmor::FILE) {
         say!(
-            "{} cannot say {}: {}",
+            "{}: cannot express {}: {}",
             directory.join(name).display(),
             plain(&omissions.what),
             plain(&omissions.instead)
@@ -182,14 +186,15 @@ pub(super) fn summary(directory: &Path, recording: &Recording, quiet: bool) {
             })
             .collect::<std::collections::BTreeSet<_>>()
             .len();
+        let (own, others) = words::calls(recording);
+        let runtime = match others {
+            0 => String::new(),
+            others => format!(" (and {others} of the container runtime)"),
+        };
         say!(
-            "recorded {} system calls by {executables} {}; {}",
-            recording.syscalls.len(),
-            if executables == 1 {
-                "executable"
-            } else {
-                "executables"
-            },
+            "recorded {}{runtime} by {}; {}",
+            counted(own, "system call", "system calls"),
+            counted(executables, "executable", "executables"),
             verdict(recording)
         );
     }
@@ -204,15 +209,43 @@ pub(super) fn summary(directory: &Path, recording: &Recording, quiet: bool) {
             say!("profile  {}", directory.join(apparmor::FILE).display());
         }
         say!("review   {}", directory.join(review::FILE).display());
+        next_step(directory, recording);
+    }
+}
+
+/// The command to run now.
+fn next_step(directory: &Path, recording: &Recording) {
+    let seccomp = directory.join(seccomp::FILE);
+    let settings = Settings::default();
+    let Ok(profiles) = Profiles::from_recording(recording, &settings) else {
+        return;
+    };
+    let models = models(&profiles, recording, &settings);
+    if let Some(why) = tracer_report::record_longer(&models) {
+        say!("next     record longer: {}", plain(&why));
+    } else if recording
+        .instances
+        .iter()
+        .any(|it| it.source == Source::Command)
+    {
+        say!(
+            "next     read the review, then: tracer verify {} -- CMD",
+            seccomp.display()
+        );
+    } else {
+        say!(
+            "next     read the review, then: docker run --security-opt seccomp={} ...",
+            seccomp.display()
+        );
     }
 }
 
 /// Whether a recording is complete, in a few words.
 pub(super) fn verdict(recording: &Recording) -> &'static str {
     if recording.coverage.complete {
-        "the recording is complete"
+        "nothing was lost"
     } else {
-        "the recording is NOT complete"
+        "incomplete"
     }
 }
 
@@ -220,7 +253,7 @@ pub(super) fn verdict(recording: &Recording) -> &'static str {
 pub(super) fn coverage(recording: &Recording, quiet: bool) {
     let coverage = &recording.coverage;
     for reason in &coverage.reasons {
-        say!("not complete: {}", plain(&words::reason(reason)));
+        say!("incomplete: {}", plain(&words::reason(reason)));
     }
     if !coverage.losses.is_none() {
         say!("losses: {}", words::losses(&coverage.losses));
@@ -335,7 +368,11 @@ mod tests {
             fs::write(path, OLD).unwrap();
         }
         let output = OutputDirectory::open(scratch.path()).unwrap();
-        write(&output, &recording, &Settings::default(), &mut || false).unwrap();
+        let to_write = ToWrite {
+            recording,
+            kept: None,
+        };
+        write(&output, &to_write, &Settings::default(), &mut || false).unwrap();
         let is_old = |file: &&str| {
             let text = fs::read_to_string(directory.join(file));
             text.is_ok_and(|text| text == OLD)

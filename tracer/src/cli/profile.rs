@@ -10,17 +10,19 @@ use tracer_core::{
     },
 };
 
+/// The heading of these options in a help text.
+pub(super) const HEADING: &str = "Profile options";
+
 /// What a profile is to hold, as it was typed.
 #[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Profile options")]
+#[command(next_help_heading = HEADING)]
 pub(super) struct ProfileArgs {
-    /// The container runtimes that are to start the workload under the profile: runc, crun@1.21,
-    /// several with commas between them, or none [default: all]
+    /// Container runtimes that must be able to start the workload: runc, crun@1.21, a comma-separated list,
+    /// or none [default: all]
     #[arg(long, value_name = "RUNTIME[@VERSION]")]
     runtime: Vec<RuntimeSelection>,
 
-    /// Which programs that were put into a running container count: those without a terminal
-    /// (probes, hooks), all, or none
+    /// Which processes started in a running container (docker exec, probes) count
     #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
     exec: Exec,
 
@@ -39,21 +41,19 @@ pub(super) struct ProfileArgs {
     #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
     headroom: Headroom,
 
-    /// How far to restrict the arguments of calls: where their values cannot vary with load, libc or
-    /// hardware (safe), wherever they are recorded (all), or not at all (off)
+    /// How far to restrict the arguments of calls
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
     arguments: Arguments,
 
-    /// Allow the calls too that a filter stopped while they were recorded
+    /// Also allow calls that a seccomp filter blocked while recording
     #[arg(long)]
     allow_blocked: bool,
 
-    /// What a call that is not allowed returns
+    /// Error that denied calls return
     #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
     errno: Errno,
 
-    /// How far the paths in an AppArmor profile are generalised: by what is known or was seen to vary
-    /// (safe), on less evidence and to whole trees (wide), or not at all (none)
+    /// How far paths in the AppArmor profile are generalised
     #[arg(
         long,
         value_enum,
@@ -63,51 +63,50 @@ pub(super) struct ProfileArgs {
     )]
     generalise: Generalise,
 
-    /// Give each program that the workload starts an AppArmor profile of its own within the workload's
-    /// (cx). Not for what runs with no_new_privs: the kernel refuses to change the profile there
+    /// Give each program that the workload starts its own AppArmor child profile (cx); not with no_new_privs,
+    /// under which the kernel does not change profiles
     #[arg(long)]
     children: bool,
 
-    /// Make an AppArmor profile that reports what it would deny, and denies nothing
+    /// Write an AppArmor profile that reports and does not deny
     #[arg(long)]
     complain: bool,
 
-    /// The name of the AppArmor profile, and of Kubernetes' objects [default: the workload's]
+    /// Name of the AppArmor profile and of the Kubernetes objects [default: the workload's]
     #[arg(long, value_name = "NAME", value_parser = name::parse)]
     profile_name: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Generalise {
-    /// Exactly the paths that were seen; process ids and names of temporary files are others next time
+    /// Exactly the observed paths; process ids and names of temporary files will differ next time
     None,
-    /// Process ids, temporary names, UUIDs, hashes, versions of libraries, series of numbers, what
-    /// differs between replicas, directories of which many files were used
+    /// Process ids, temporary names, UUIDs, hashes, library versions, series of numbers, names that differ
+    /// between replicas, directories with many used files
     #[default]
     Safe,
-    /// The same from fewer files on, and whole trees
+    /// The same with less evidence, and whole trees
     Wide,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Exec {
-    /// Those without a terminal: probes and the like; interactive sessions are reported only
+    /// Those without a terminal, such as probes; interactive sessions are only reported
     #[default]
     Probes,
-    /// Interactive sessions too
+    /// Interactive sessions as well
     All,
-    /// None: what `exec` does is then refused under the profile
+    /// None: the profile denies what they do
     None,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Fallbacks {
-    /// Calls that do the same and no more: open and openat, stat and newfstatat, fork and clone with
-    /// the flags of fork
+    /// Equivalent calls: open and openat, stat and newfstatat, fork and clone with the flags of fork
     #[default]
     #[value(alias = "fallbacks")]
     Safe,
-    /// Only observed calls, and those of the other layers
+    /// No fallbacks
     None,
 }
 
@@ -124,22 +123,22 @@ enum Headroom {
 enum Arguments {
     /// Not at all
     Off,
-    /// Kinds of socket, namespaces, operations of prctl, ptrace, bpf and the like: what was not seen is
-    /// denied. Not ioctl, fcntl, setsockopt, madvise, nor memory that is executed
+    /// Arguments that do not vary with load, libc or hardware: socket families, namespaces, operations of
+    /// prctl, ptrace, bpf and the like
     #[default]
     Safe,
-    /// Those too. What the workload does under load, or on other hardware, has to have been recorded
+    /// All recorded arguments, including ioctl, fcntl, setsockopt and madvise; record under load first
     All,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Errno {
-    /// ENOSYS for what libc and others probe for and for numbers nobody knows yet, so that they fall
-    /// back; EPERM for calls that were always there
+    /// ENOSYS for calls that libraries probe for and for unknown numbers, so that callers fall back; EPERM
+    /// for long-established calls
     #[default]
     Probed,
-    /// EPERM for all; a libc that probes for a new call may then give up. runc answers ENOSYS all the
-    /// same to numbers above the largest one in the profile
+    /// EPERM for all calls; a libc that probes for a new call may then give up. runc still answers ENOSYS
+    /// to numbers above the largest one in the profile
     Eperm,
 }
 

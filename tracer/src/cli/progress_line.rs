@@ -141,7 +141,10 @@ mod tests {
             calls: 1,
             ..Losses::default()
         };
-        assert_eq!(with(calls), "1 calls lost, 2 without first-seen evidence");
+        assert_eq!(
+            with(calls),
+            "1 call lost, 2 events without first-seen details"
+        );
         let accesses = Losses {
             accesses: 2,
             ..Losses::default()

@@ -12,8 +12,8 @@ use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::{
-    Exit, Failure, attach, format, name, output, profile::ProfileArgs, progress_line::ProgressLine,
-    stderr::say,
+    Exit, Failure, attach, format, name, output, previous::PreviousArgs, profile::ProfileArgs,
+    progress_line::ProgressLine, stderr::say,
 };
 use crate::store::{self, OutputDirectory};
 use tracer_core::recording::Recording;
@@ -25,9 +25,9 @@ use tracer_recorder::{
     },
 };
 
-/// Records a command, a container or a cgroup, and writes its profile.
+/// Record a command, container, pod or cgroup, and write its profile.
 ///
-/// Runs the command in a cgroup of its own, or records containers, pods and cgroups.
+/// Runs the command in its own cgroup, or records containers, pods and cgroups.
 #[derive(Debug, clap::Args)]
 #[command(long_about = long_about())]
 #[command(after_help = concat!(
@@ -42,9 +42,9 @@ use tracer_recorder::{
     "  tracer record --all --duration 1h\n",
     "  tracer record --container web --until-stable 10m\n\n",
     "Exit status:\n",
-    "  that of the command, 128+N when signal N ended it; 0 for what ran already; 125 tracer failed,\n",
-    "  126 the command could not be run, 127 it could not be found, 2 wrong usage,\n",
-    "  3 the recording is incomplete and --require-complete was given,\n",
+    "  the status of the command (128+N if signal N ended it), 0 for containers, pods and cgroups;\n",
+    "  125 tracer failed, 126 the command cannot be executed, 127 the command was not found,\n",
+    "  2 wrong usage, 3 the recording is incomplete and --require-complete was given,\n",
     "  4 nothing was recorded",
 ))]
 #[command(override_usage = concat!(
@@ -53,46 +53,52 @@ use tracer_recorder::{
 ))]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["cgroup", "container", "pod", "all", "command"]))]
 pub(super) struct Args {
-    /// The workload's name, which is the name of its folder [default: the command's, the container's or the cgroup's]
+    /// Name of the workload and of its directory [default: from the command, container or cgroup]
     #[arg(long, value_parser = name::parse)]
     pub(super) name: Option<String>,
 
-    /// The folder that holds a folder for each workload
-    #[arg(long, short, default_value = output::DEFAULT_DIRECTORY, value_name = "DIR")]
+    /// Directory that holds a directory for each workload
+    #[arg(
+        long = "output-dir",
+        short,
+        alias = "output",
+        default_value = output::DEFAULT_DIRECTORY,
+        value_name = "DIR"
+    )]
     pub(super) output: PathBuf,
 
-    /// End after this time (90s, 10m, 1h30m); a command gets SIGTERM, ten seconds later SIGKILL
+    /// Stop after this time (90, 90s, 10m, 1h30m, 1d); a command gets SIGTERM, ten seconds later SIGKILL
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub(super) duration: Option<Duration>,
 
-    /// End when nothing new came for this long, no call and no value of an argument; with --duration, by whichever comes first
+    /// Stop when no new call or argument value appeared for this long
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub(super) until_stable: Option<Duration>,
 
-    /// Record this cgroup: its directory, or its path as in /proc/PID/cgroup
+    /// Record this cgroup: its directory, or its path from /proc/PID/cgroup (repeatable)
     // Not empty: an unset variable in a script must not mean the root of the hierarchy.
     #[arg(long, value_name = "PATH", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["user", "follow", "command"])]
     pub(super) cgroup: Vec<String>,
 
-    /// Record this container: its name, or the beginning of its id
+    /// Record this container: its name, or the beginning of its id (repeatable)
     #[arg(long, value_name = "ID|NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["user", "follow", "command"])]
     pub(super) container: Vec<String>,
 
-    /// Record the containers of this pod, each as a workload of its own
+    /// Record the containers of this pod, each as its own workload (repeatable)
     #[arg(long, value_name = "NAMESPACE/NAME", value_parser = NonEmptyStringValueParser::new(), conflicts_with_all = ["user", "follow", "command"])]
     pub(super) pod: Vec<String>,
 
-    /// Record all containers, those that run and those that are started later, until it is ended
+    /// Record all containers, running ones and those that start later, until stopped
     #[arg(long, conflicts_with_all = ["user", "follow", "command", "name"])]
     pub(super) all: bool,
 
-    /// Wait for containers and pods that do not run yet, and record them from their first call; ends
-    /// when they are gone, or with --duration then, so that restarts are recorded too
+    /// Wait for containers and pods that are not running yet, and record them from their first system call;
+    /// stops when they exit, or after --duration, which also records restarts
     #[arg(long, conflicts_with_all = ["user", "follow", "command", "cgroup"])]
     pub(super) wait: bool,
 
-    /// Ask this CRI socket for the names and labels of pods [default: those of containerd, CRI-O,
-    /// cri-dockerd and k3s, where they are]
+    /// CRI socket for names and labels of pods [default: those of containerd, CRI-O, cri-dockerd, k3s and
+    /// RKE2]
     #[arg(long, value_name = "PATH", conflicts_with_all = ["user", "follow", "command"])]
     pub(super) cri_socket: Option<PathBuf>,
 
@@ -100,79 +106,82 @@ pub(super) struct Args {
     #[arg(long, value_name = "USER")]
     user: Option<String>,
 
-    /// Go on until everything the command started has ended, daemons too
+    /// Continue until everything that the command started has exited, including daemons
     #[arg(long)]
     follow: bool,
 
-    /// Exit with 3 when the recording cannot be called complete
+    /// Exit with 3 if the recording is incomplete
     #[arg(long)]
     pub(super) require_complete: bool,
 
-    /// No progress and no summary; warnings and errors only
+    /// Print only warnings and errors
     #[arg(long, short)]
     pub(super) quiet: bool,
 
-    /// Size in bytes of the ring that carries evidence: a power of two, at least a page
+    /// Size of the ring buffer for first-seen details: a power of two, at least a page
     #[arg(long, value_name = "BYTES", default_value_t = Settings::default().ring_bytes)]
     ring_size: u32,
 
-    /// How many (container, phase, executable) can be told apart at once
+    /// Maximum number of tracked (container, phase, executable) combinations
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_rows)]
     max_rows: u32,
 
-    /// How many cgroups, processes and threads under a filter can be followed at once
+    /// Maximum number of followed cgroups, processes and threads under a filter
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_cgroups)]
     max_cgroups: u32,
 
-    /// By what files, capabilities, sockets and signals are seen; `none` records system calls only
+    /// How file, capability, socket and signal use is recorded; `none` records system calls only
     #[arg(long, value_enum, default_value_t)]
     accesses: AccessSource,
 
-    /// How many different accesses to files and the like can be told apart at once
+    /// Maximum number of different accesses to files and the like
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_accesses)]
     max_accesses: u32,
 
-    /// Show the live line although the command writes to this terminal too
+    /// Show the progress line although the command writes to the same terminal
     #[arg(long, conflicts_with = "quiet")]
     live: bool,
 
-    /// Print the kernel programs' own diagnostics to standard error
+    /// Print the messages of tracer's kernel programs
     #[arg(long)]
     kernel_log: bool,
+
+    #[command(flatten)]
+    pub(super) previous: PreviousArgs,
 
     #[command(flatten)]
     pub(super) profile: ProfileArgs,
 
     /// The command to record, and its arguments
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(trailing_var_arg = true, value_name = "CMD")]
     command: Vec<OsString>,
 }
 
 fn long_about() -> String {
     format!(
-        "Records a command, a container or a cgroup, and writes its profile.\n\n\
-         Runs the command in a cgroup of its own and records it from its very first call, with everything it starts; \
-         or records containers, pods and cgroups: those options can be repeated, and each workload gets a folder, \
-         with all its replicas and restarts in it. Writes {}, {} to OUTPUT/NAME, as far as it has something for them. \
-         The command's standard output, input, signals and exit status are its own.",
+        "Record a command, container, pod or cgroup, and write its profile.\n\n\
+         A command runs in its own cgroup and is recorded from its first system call, with everything that it starts. \
+         --container, --pod and --cgroup can be repeated; each workload gets a directory for all its replicas and restarts. \
+         Writes {}, {} to DIR/NAME, as far as the recording has data for them. \
+         The command keeps its standard streams, signals and exit status.",
         store::RECORDING_FILE,
         format::default_locations()
     )
 }
 
-/// By what accesses to files and the like are seen.
+/// How accesses to files and the like are recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum AccessSource {
-    /// The best that this kernel offers
+    /// The best mechanism of this kernel
     #[default]
     Best,
-    /// Programs on the hooks of the security modules
+    /// BPF LSM hooks
     Lsm,
-    /// Programs at the ends of the kernel's security functions
+    /// Exits of the kernel's security functions (fexit)
     Fexit,
-    /// The ends of system calls: some things cannot be seen
+    /// System call exits; some accesses cannot be observed
     SysExit,
-    /// Not at all
+    /// Record system calls only
     None,
 }
 
@@ -237,7 +246,7 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
     let options = args.profile.settings()?;
     let name = args
         .name
-        .unwrap_or_else(|| name::from_command(&args.command.first().cloned().unwrap_or_default()));
+        .unwrap_or_else(|| name::from_command(&args.command));
     let directory = args.output.join(&name);
     let user = args
         .user
@@ -271,7 +280,9 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
     }
     warn_of_failure(status);
     let mut ends = || signals.pending().is_some_and(ReceivedSignal::asks_to_end);
-    output::write(&output, &recording, &options, &mut ends).map_err(failed)?;
+    let to_write = args.previous.apply(&directory, recording).map_err(failed)?;
+    output::write(&output, &to_write, &options, &mut ends).map_err(failed)?;
+    let recording = to_write.recording;
     output::summary(&directory, &recording, args.quiet);
     Ok(verdict(
         &recording,
@@ -326,15 +337,34 @@ pub(super) fn record_failure(error: RecordError) -> Failure {
     Failure::new(exit, error)
 }
 
-/// A span as people write it: `90s`, `10m`, `1h 30m`, `2d`; a bare number is refused, since nothing
-/// says whether it means seconds.
+/// A span as people write it: `90` (seconds), `90s`, `10m`, `1h 30m`, `2d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    const SENTENCE: &str = "give a time such as 90s, 10m or 1h30m";
-    let span: jiff::SignedDuration = text.parse().map_err(|_| SENTENCE.to_owned())?;
-    Duration::try_from(span)
-        .ok()
+    const SENTENCE: &str = "give a time such as 90 (seconds), 90s, 10m, 1h30m or 1d";
+    let sentence = || SENTENCE.to_owned();
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        let span = Duration::from_secs(seconds);
+        return Some(span).filter(|it| !it.is_zero()).ok_or_else(sentence);
+    }
+    // jiff's unsigned durations end at hours, since a day may have 23 or 25 of them. Here it has 24.
+    let (days, rest) = match text.split_once('d') {
+        Some((days, rest)) => (
+            days.trim().parse::<u64>().map_err(|_| sentence())?,
+            rest.trim(),
+        ),
+        None => (0, text),
+    };
+    let rest = if rest.is_empty() && days > 0 {
+        Duration::ZERO
+    } else {
+        let span: jiff::SignedDuration = rest.parse().map_err(|_| sentence())?;
+        Duration::try_from(span).map_err(|_| sentence())?
+    };
+    days.checked_mul(86_400)
+        .map(Duration::from_secs)
+        .and_then(|days| days.checked_add(rest))
         .filter(|duration| !duration.is_zero())
-        .ok_or_else(|| SENTENCE.to_owned())
+        .ok_or_else(sentence)
 }
 
 #[cfg(test)]
@@ -346,7 +376,10 @@ mod tests {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
         assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
-        for wrong in ["", "10", "-5s", "0s", "5 parsecs"] {
+        assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1d"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(duration("1d12h"), Ok(Duration::from_secs(129_600)));
+        for wrong in ["", "0", "d", "1.5d", "-1d", "-5s", "0s", "0d", "5 parsecs"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }
     }

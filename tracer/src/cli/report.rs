@@ -1,4 +1,4 @@
-//! `tracer report`: a recording and what is made of it, as one page.
+//! `tracer report`: a recording and its profile as one page.
 
 use std::{
     io::{self, Write as _},
@@ -7,8 +7,8 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{Exit, Failure, name, output, profile::ProfileArgs, since::changes};
-use crate::store::{self, OutputFile};
+use super::{Exit, Failure, input, output, profile::ProfileArgs, since::changes};
+use crate::store::OutputFile;
 use syscalls::Abi;
 use tracer_core::{
     formats::{Profiles, Settings, review},
@@ -19,11 +19,10 @@ use tracer_report::html::Report;
 /// What the page is called in a folder.
 const PAGE: &str = "report.html";
 
-/// Makes one page of recordings and their profile, to read, to print, to send.
+/// Create a self-contained HTML report.
 ///
-/// It shows what the workload is, how sure that is, the calls beside Docker's default, every rule with its
-/// reason and its evidence, what changed, and the files to apply. The page needs nothing else: no network,
-/// no other file.
+/// The page shows the verdict, the risks, the comparison with Docker's default, every rule with its reason
+/// and evidence, what changed, and the files to apply. It needs no network and no other file.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
@@ -32,19 +31,19 @@ const PAGE: &str = "report.html";
     "  tracer report monday.json tuesday.json > report.html",
 ))]
 pub(super) struct Args {
-    /// Recordings of one workload: recording.json files, or folders that hold one
+    /// Recordings of one workload: recording.json files, or their directories
     #[arg(required = true, value_name = "RECORDING")]
     recordings: Vec<PathBuf>,
 
-    /// The file to write [default: standard output]
+    /// File to write, or directory for a report.html; `-` for standard output [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Show what changed since then: a recording, its folder, a seccomp profile, or an AppArmor profile
+    /// Show what changed since this recording or profile
     #[arg(long, value_name = "OLD")]
     since: Option<PathBuf>,
 
-    /// The machine to make the profile for, as in generate
+    /// Architecture to generate for, as in `tracer generate`
     #[arg(long, value_name = "MACHINE", value_parser = super::host::arch)]
     arch: Option<Abi>,
 
@@ -71,12 +70,11 @@ fn merged(paths: &[PathBuf]) -> anyhow::Result<Recording> {
     let mut merge = Merge::default();
     let mut first: Option<String> = None;
     for path in paths {
-        let recording = store::read(path)?;
-        name::check(&recording, path)?;
+        let recording = input::recording(path)?;
         let name = first.get_or_insert_with(|| recording.workload.name.clone());
         anyhow::ensure!(
             *name == recording.workload.name,
-            "{} is of another workload than {}: a page is about one; give it recordings of that one",
+            "{} and {} are of different workloads; give recordings of one",
             path.display(),
             paths
                 .first()
@@ -84,7 +82,7 @@ fn merged(paths: &[PathBuf]) -> anyhow::Result<Recording> {
         );
         merge.add(recording);
     }
-    merge.finish().context("there is no recording")
+    merge.finish().context("no recording was given")
 }
 
 fn page(

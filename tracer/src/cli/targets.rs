@@ -9,18 +9,16 @@ use tracer_core::{
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Kubernetes options")]
 pub(super) struct TargetArgs {
-    /// The version of the Security Profiles Operator in the cluster: 0.10 and 0.9 have other versions and
-    /// fields [default: 1.0 and later]
+    /// Version of the Security Profiles Operator in the cluster [default: 1.0 and later]
     #[arg(long, value_name = "VERSION")]
     spo: Option<Operator>,
 
-    /// Where the seccomp profile is on the nodes, below /var/lib/kubelet/seccomp, when no operator puts it
-    /// there; AppArmor's is then the one that was loaded from apparmor.profile [default: operator/NAME.json]
+    /// Path of the seccomp profile on the nodes, below /var/lib/kubelet/seccomp, without the operator
+    /// [default: operator/NAME.json]
     #[arg(long, value_name = "PATH", value_parser = Localhost::file)]
     localhost_profile: Option<Localhost>,
 
-    /// The version of Kubernetes: before 1.30 an AppArmor profile is named by an annotation
-    /// [default: 1.30 and later]
+    /// Kubernetes version; before 1.30, AppArmor profiles are named by an annotation [default: 1.30 and later]
     #[arg(long, value_name = "VERSION", value_parser = is_old)]
     kubernetes: Option<bool>,
 
@@ -29,7 +27,7 @@ pub(super) struct TargetArgs {
     #[arg(long, value_enum, value_name = "WHAT")]
     only: Option<Only>,
 
-    /// The container in the pod [default: the one recorded]
+    /// Container in the pod [default: the recorded one]
     #[arg(long, value_name = "NAME", value_parser = container)]
     container: Option<String>,
 }

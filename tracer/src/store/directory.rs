@@ -74,7 +74,7 @@ impl OutputDirectory {
 fn prepared(fd: OwnedFd, path: &Path) -> io::Result<OutputDirectory> {
     if let Err(error) = leftover::clean(&fd, path) {
         log::warn!(
-            "cannot remove all that a killed tracer left in {}: {error}",
+            "cannot remove everything that an interrupted tracer left in {}: {error}",
             path.display()
         );
     }

@@ -278,7 +278,7 @@ impl<'a> Staged<'a> {
             old_set::retire(&self.outer, &self.inner_name, &self.inner)
         } else {
             // It is not ours to remove.
-            Err(io::Error::other("something else was put in its place"))
+            Err(io::Error::other("it was replaced by something else"))
         };
         let Err(cause) = retired else { return };
         let path = self.output.path.join(self.name);
@@ -304,7 +304,7 @@ impl<'a> Staged<'a> {
     fn sync_or_warn(&self, directory: &OwnedFd) {
         if let Err(error) = sync(directory) {
             log::warn!(
-                "{} is new, but may be lost when the machine stops now: {error}",
+                "{} is new, but may be lost if the machine crashes now: {error}",
                 self.output.path.join(self.name).display()
             );
         }

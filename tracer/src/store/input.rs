@@ -21,11 +21,19 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// Reads a file up to one byte more than `limit`, so that a caller can tell that it is too large.
 ///
-/// A pipe, as in `<(command)`, is read to its end. When nobody writes to it, that is an error.
+/// `-` is standard input. A pipe, as in `<(command)`, is read to its end. When nobody writes to it, that is an error.
 ///
 /// # Errors
 /// When it cannot be opened or read, or is a pipe that stays silent.
 pub fn read_up_to(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    if path.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        let stdin = io::stdin().lock();
+        stdin
+            .take(limit.saturating_add(1))
+            .read_to_end(&mut bytes)?;
+        return Ok(bytes);
+    }
     // Opening a pipe waits for a writer, unless it is opened without blocking (fifo(7)).
     let nonblocking = OFlags::NONBLOCK.union(OFlags::NOCTTY).bits();
     let file = OpenOptions::new()
@@ -82,7 +90,7 @@ impl Read for Pipe {
                 // Without a writer there is nothing to read either; poll tells the end of a pipe that had one
                 // (POLLHUP, fs/pipe.c, pipe_poll).
                 Ok(0) if !self.has_writer && !self.is_at_end()? => {
-                    self.wait(NO_WRITER, "it is a pipe, and no program wrote to it")?;
+                    self.wait(NO_WRITER, "it is a pipe and no program writes to it")?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.has_writer = true;

@@ -36,7 +36,7 @@ pub(super) fn clean(at: &OwnedFd, path: &Path) -> io::Result<()> {
         };
         if let Err(error) = cleaned {
             log::warn!(
-                "cannot remove {}, which a killed tracer left: {error}; look into it, then remove it",
+                "cannot remove {}, left by an interrupted tracer: {error}; inspect it, then remove it",
                 path.join(&name).display()
             );
         }
@@ -70,7 +70,7 @@ fn clean_directory(
             // These are the old files, and it is not known whether they are anywhere else.
             let saved = save_beside(outer, &name, at, workload)?;
             log::warn!(
-                "a killed tracer left old files of {workload}; they are in {} now: remove it when you do not need them",
+                "an interrupted tracer left old files of {workload}; they are now in {}; remove it when you do not need them",
                 path.join(saved).display()
             );
         }

@@ -36,7 +36,7 @@ pub(super) fn hold(directory: impl AsFd, patience: Duration) -> io::Result<Owned
             return Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 format!(
-                    "another program has had it locked for {seconds} seconds; try again when it has ended"
+                    "another program has locked it for {seconds} seconds; try again when that program has ended"
                 ),
             ));
         }

@@ -207,7 +207,7 @@ fn replace(parent: &OwnedFd, name: &OsString, old: Option<&Stat>, bytes: &[u8]) 
     // The name is on disk when the directory is. The file is there already, whether that fails or not.
     if let Err(error) = walk::open_directory(parent, ".").and_then(sync) {
         log::warn!(
-            "{} is new, but may be lost when the machine stops now: {error}",
+            "{} is new, but may be lost if the machine crashes now: {error}",
             name.display()
         );
     }

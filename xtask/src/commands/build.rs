@@ -6,12 +6,13 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::commands::setup::{self, Tools};
+use crate::reproducible;
 use crate::toolchain::Toolchain;
 use crate::workspace::Workspace;
 use crate::{cmd, files};
 
 /// The BPF target of the machines that tracer runs on.
-const TARGET: &str = "bpfel-unknown-none";
+pub(crate) const TARGET: &str = "bpfel-unknown-none";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -132,14 +133,16 @@ pub(crate) fn kernel_cargo(
             cargo.env_remove(name);
         }
     }
+    let mut flags = reproducible::flags(workspace, &tools.toolchain);
+    // BTF of the programs is made from debugging information.
+    flags.extend(["-Cdebuginfo=2".into(), "-Clink-arg=--btf".into()]);
     cargo
         .env("RUSTC_BOOTSTRAP", "1")
         .env("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", &tools.linker)
-        // All there are: this keeps out RUSTFLAGS and those of the user's cargo configuration. BTF of
-        // the programs is made from debugging information.
+        // All there are: this keeps out RUSTFLAGS and those of the user's cargo configuration.
         .env(
             "CARGO_ENCODED_RUSTFLAGS",
-            "-Cdebuginfo=2\u{1f}-Clink-arg=--btf",
+            flags.join(reproducible::SEPARATOR),
         )
         // Build scripts look at RUSTC_BOOTSTRAP, so in one folder each of the two builds would
         // compile the other's macros again.

@@ -43,7 +43,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if let Some(release) = args.kernel {
         packages::ensure(workspace, &machine::PACKAGES, true)?;
         let kernel = Kernel::of(workspace, release)?;
-        let tracer = dist::build(workspace, &tools)?;
+        let tracer = dist::native(workspace, &tools)?;
         examples.env("TRACER_BIN", &tracer).args(&args.args);
         return in_machine(workspace, &kernel, &mut examples, &tracer);
     }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use crate::cmd::{self, say};
 use crate::commands::build::{self, Object};
 use crate::commands::setup::{self, Tools};
+use crate::error_texts;
 use crate::licences;
 use crate::purity;
 use crate::workspace::Workspace;
@@ -21,6 +22,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         kernel(Object::Bench),
         clippy(workspace, &tools),
         purity::dependencies(workspace),
+        error_texts::check(workspace),
         pure_builds(workspace, &tools),
         dependencies(workspace),
     ];

@@ -5,8 +5,10 @@ pub(crate) mod build;
 pub(crate) mod dist;
 pub(crate) mod examples;
 pub(crate) mod fuzz;
+pub(crate) mod kubernetes;
 pub(crate) mod lint;
 pub(crate) mod measure_runtime;
+pub(crate) mod release;
 pub(crate) mod run;
 pub(crate) mod runtimes;
 pub(crate) mod setup;
@@ -42,10 +44,14 @@ pub(crate) enum Command {
     Examples(examples::Args),
     /// Feeds the readers of profiles and recordings what nobody would write
     Fuzz(fuzz::Args),
+    /// Builds a Kubernetes for the tests that start a cluster: nine minutes, once
+    Kubernetes,
     /// Checks format, lints, the purity of crates, and licences
     Lint,
     /// Makes one static binary with the kernel object inside, and prints its path
     Dist,
+    /// Makes the files of a release: archives, packages, images, SBOMs and their checksums
+    Release(release::Args),
 }
 
 impl Command {
@@ -61,8 +67,10 @@ impl Command {
             Self::Bench(args) => bench::run(workspace, &args)?,
             Self::Examples(args) => examples::run(workspace, &args)?,
             Self::Fuzz(args) => return fuzz::run(workspace, &args),
+            Self::Kubernetes => kubernetes::run(workspace)?,
             Self::Lint => lint::run(workspace)?,
             Self::Dist => dist::run(workspace)?,
+            Self::Release(args) => release::run(workspace, &args)?,
         }
         Ok(ExitCode::SUCCESS)
     }

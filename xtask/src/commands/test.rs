@@ -12,7 +12,9 @@ use anyhow::{Context, Result};
 
 use crate::cmd::{self, say};
 use crate::commands::build::{self, Object, Progress};
-use crate::commands::setup;
+use crate::commands::dist::Architecture;
+use crate::commands::release;
+use crate::commands::setup::{self, Tools};
 use crate::commands::vm::{self, Checks};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
@@ -41,6 +43,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let runtimes = runtimes::all(workspace, !args.no_install && cmd::is_root())?;
     let runtimes = std::env::join_paths(runtimes.into_iter().map(|runtime| runtime.path))
         .context("the target folder's path cannot be in a list of paths")?;
+    let packages = wants_packages(args)
+        .then(|| packages_of_this_machine(workspace, &tools))
+        .transpose()?;
     let skip_log = SkipLog::new(workspace)?;
     let must_run_all = must_run_all(args, &missing);
     let cargo = || {
@@ -60,6 +65,9 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     if must_run_all {
         tests.env("TRACER_REQUIRE_ALL", "1");
     }
+    if let Some(packages) = packages {
+        tests.env("TRACER_PACKAGES", packages);
+    }
 
     let mut tally = Tally::default();
     let status = stream(&mut tests, |line| tally.line(line))?;
@@ -74,6 +82,32 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         tally.add(vm::TEST, vm::test(workspace, &checks, !args.no_install)?);
     }
     report(&tally, status)
+}
+
+/// Whether the tests of a release's files are among those that were chosen. Their names begin with
+/// `package`; building a static binary for any other test would be a waste.
+fn wants_packages(args: &Args) -> bool {
+    let mut filters = args.filter.iter().filter(|word| !word.starts_with('-'));
+    filters.clone().count() == 0 || filters.any(|filter| filter.starts_with("package"))
+}
+
+/// Makes the files of a release for this machine alone, and returns their directory.
+fn packages_of_this_machine(workspace: &Workspace, tools: &Tools) -> Result<PathBuf> {
+    let directory = workspace.target.join("test-packages");
+    let files = directory.join("files");
+    // What an older version left would be taken for a part of this one.
+    if files.exists() {
+        fs::remove_dir_all(&files).with_context(|| format!("cannot remove {}", files.display()))?;
+    }
+    let native = Architecture::native(&tools.toolchain)?;
+    release::make(
+        workspace,
+        tools,
+        &[native],
+        &directory.join("input"),
+        &files,
+    )?;
+    Ok(directory)
 }
 
 /// Without root, tests record nothing on any kernel.

@@ -187,7 +187,7 @@ impl Checks {
             .env("TRACER_EBPF_OBJECT", object)
             .env("TRACER_BENCH_OBJECT", bench_object);
         Ok(Self {
-            tracer: dist::build(workspace, &tools)?,
+            tracer: dist::native(workspace, &tools)?,
             tests: end_to_end(&mut cargo)?,
             must_run_all: false,
         })

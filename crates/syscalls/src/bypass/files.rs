@@ -269,7 +269,7 @@ pub(super) const ENDS: &[End] = &[
     },
     End {
         name: "rmdir",
-        words: "remove a folder",
+        words: "remove a directory",
         gain: Gain::Some,
         group: &[
             call("rmdir"),
@@ -297,7 +297,7 @@ pub(super) const ENDS: &[End] = &[
     },
     End {
         name: "mkdir",
-        words: "make a folder",
+        words: "create a directory",
         gain: Gain::Some,
         group: &[at("mkdir", 1), at("mkdirat", 2)],
         values: &[0o700],
@@ -413,11 +413,11 @@ pub(super) const ENDS: &[End] = &[
         ..END
     },
     End {
-        name: "list a folder",
-        words: "list a folder",
+        name: "list a directory",
+        words: "list a directory",
         gain: Gain::Nothing,
         group: &[call("getdents"), call("getdents64")],
-        instead: "keep the folder from being opened, with AppArmor, Landlock or mounts",
+        instead: "prevent the directory from being opened, with AppArmor, Landlock or mounts",
         source: "fs/readdir.c, iterate_dir",
         ..END
     },
@@ -483,5 +483,5 @@ pub(super) const ENDS: &[End] = &[
 
 const ACL: &str = "to own the file, on a file system with POSIX ACLs";
 const ONTO: &str = "another file to put in its place";
-const FILE: &str = "a file and not a folder; the new name on the same mount";
-const TMP: &str = "a folder that can be written, on a mount without noexec";
+const FILE: &str = "a file, not a directory; the new name on the same mount";
+const TMP: &str = "a writable directory on a mount without noexec";

@@ -35,7 +35,7 @@ pub(super) const ENDS: &[End] = &[
     },
     End {
         name: "bind mount",
-        words: "bind-mount a folder",
+        words: "bind-mount a directory",
         group: &[with("mount", &[(3, MS_BIND)])],
         ways: &[
             Way {

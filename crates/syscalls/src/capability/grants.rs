@@ -54,7 +54,7 @@ impl Capability {
         GRANTS.get(usize::from(self.number())).copied()
     }
 
-    /// Whether whoever has it can take the whole machine, or another's rights, with little effort.
+    /// Whether a process that has it can take over the machine or another user with little effort.
     pub fn is_nearly_root(self) -> bool {
         matches!(
             self.name(),

@@ -126,7 +126,7 @@ impl fmt::Debug for Capability {
 
 /// No capability is called that.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no capability: their names are CAP_CHOWN, CAP_NET_RAW and so on")]
+#[error("`{0}` is not a capability: their names are CAP_CHOWN, CAP_NET_RAW and so on")]
 pub struct UnknownCapability(String);
 
 /// Reads a name in any case, with or without `CAP_`: engines, Kubernetes and AppArmor each write

@@ -48,12 +48,13 @@ enum Prefix {
 
 /// Why a choice cannot be understood.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum RuntimeSelectionError {
     /// A name that no known runtime has.
     #[error("no runtime {0:?} is known; known are {known}, and all or none of them", known = known())]
     Runtime(String),
     /// What follows an @ and is no version.
-    #[error("{0:?} is no version; give its first numbers, such as 1.1 or 1.1.15")]
+    #[error("{0:?} is not a version; give its first numbers, such as 1.1 or 1.1.15")]
     Version(String),
     /// A version before everything known.
     #[error("nothing is known of {0}, which is older than all that was measured: {known}", known = known_versions(.0.runtime))]
@@ -390,7 +391,7 @@ mod tests {
             "runc@1.2.3.4",
             "runc@1.-1",
         ] {
-            assert!(error(wrong).contains("is no version"), "{wrong}");
+            assert!(error(wrong).contains("is not a version"), "{wrong}");
         }
         assert!(error("").contains("\"\""));
     }

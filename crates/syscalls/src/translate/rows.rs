@@ -242,7 +242,7 @@ pub const MISSING: &[Missing] = &[
             "uselib",
             "vserver",
         ],
-        why: "no kernel of today does it on any machine",
+        why: "no current kernel has it on any machine",
     },
     Missing {
         calls: &["sysfs", "ustat"],

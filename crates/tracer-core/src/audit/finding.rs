@@ -76,7 +76,7 @@ pub struct Finding {
     /// What it rests on.
     pub evidence: Vec<String>,
     /// The change that mends it.
-    #[serde(rename = "mend")]
+    #[serde(rename = "remediation")]
     pub fix: String,
     /// The same change, for `--fix`.
     #[serde(skip)]
@@ -84,6 +84,13 @@ pub struct Finding {
     /// What it is about, where several findings of a rule are of one file: an end, a call.
     #[serde(skip)]
     pub(crate) subject: String,
+}
+
+impl Finding {
+    /// Whether `audit::fixed` changes the file for it.
+    pub const fn is_fixable(&self) -> bool {
+        !self.edits.is_empty()
+    }
 }
 
 /// Most findings of one rule that are listed of a file. A file may have ten thousand lines that are all wrong

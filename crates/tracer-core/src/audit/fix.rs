@@ -33,6 +33,7 @@ pub(crate) enum Edit {
 
 /// Why a file cannot be fixed.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum FixError {
     /// It cannot be read.
     #[error(transparent)]

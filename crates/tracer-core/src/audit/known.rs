@@ -14,7 +14,7 @@ pub struct Known {
 
 /// Why a file is no such report.
 #[derive(Debug, Error)]
-#[error("this is not a report of tracer audit --format json: {0}")]
+#[error("this is not a report of an audit as JSON: {0}")]
 pub struct KnownError(#[from] serde_json::Error);
 
 #[derive(Deserialize)]

@@ -173,7 +173,7 @@ fn named_profile(
         }
     };
     let [Subject::Seccomp(read)] = subjects.as_slice() else {
-        return missing(format!("{} is no seccomp profile", input.name()));
+        return missing(format!("{} is not a seccomp profile", input.name()));
     };
     in_container((&input, read), named, context, findings, report);
     if !report.looked_up.iter().any(|it| it.name() == input.name()) {

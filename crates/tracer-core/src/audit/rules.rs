@@ -83,29 +83,29 @@ macro_rules! rules {
 
 rules! {
     EQUIVALENT_SYSCALL_ALLOWED = "equivalent-syscall-allowed", Gaps, High,
-        "A call is denied, and what it does can be done by another one.",
-        "Most things can be done by several system calls: a file's mode is changed by chmod, fchmod, fchmodat, fchmodat2, and by setting a POSIX ACL. A profile that denies some of them stops programs that happen to use these, but not an attacker. Each way that a finding names is performed in the project's tests under a filter that denies the call. A new call that is denied with ENOSYS is no gap: its callers fall back to the older ones.",
+        "A system call is denied, but another one that does the same is allowed.",
+        "Most things can be done by several system calls: a file's mode is changed by chmod, fchmod, fchmodat, fchmodat2, and by setting a POSIX ACL. A profile that denies some of them stops programs that happen to use these, but not an attacker. Each way that a finding names is performed in the project's tests under a filter that denies the call. A new call that is denied with ENOSYS is not a gap: its callers fall back to the older ones.",
         "Deny the other ways too, as the finding says, or make the profile an allow-list.";
     IO_URING = "io-uring", Gaps, High,
-        "io_uring is open, and what it does passes by the profile.",
-        "A ring of io_uring opens, reads, writes, renames, connects and more from inside the kernel, without system calls. seccomp never sees these operations, so no rule for openat, connect or unlinkat binds them. Docker, containerd and Google's products deny it for that reason and for its record of kernel holes.",
+        "io_uring is allowed, and its operations bypass the profile.",
+        "io_uring opens, reads, writes, renames, connects and more from inside the kernel, without system calls. seccomp never sees these operations, so no rule for openat, connect or unlinkat binds them. Docker, containerd and Google's products deny it for that reason and for its history of kernel vulnerabilities.",
         "Deny io_uring_setup, io_uring_enter and io_uring_register with ENOSYS (errnoRet 38): programs then go back to ordinary calls.";
     DEFAULT_ALLOW = "default-allow", Gaps, Medium,
-        "The profile allows all that it does not name.",
-        "A deny-list is right on the day it is written. Each kernel brings calls that it never heard of, each of them is open, and no list of bad calls has ever been complete.",
+        "The profile allows every system call that it does not name.",
+        "A deny-list is right on the day it is written. Each kernel adds calls that it does not name, all of them are allowed, and no list of bad calls has ever been complete.",
         "Record the workload and enforce what it used: tracer record, then tracer generate.";
     NEWER_SYSCALLS_ALLOWED = "newer-syscalls-allowed", Gaps, Low,
-        "Calls that came after the profile was written are open.",
-        "A profile that allows by default also allows what did not exist when it was written. The finding names the calls that came with kernels later than the newest call that the profile names, those first that open much.",
+        "System calls that are newer than the profile are allowed.",
+        "A profile that allows by default also allows what did not exist when it was written. The finding names the calls that came with kernels later than the newest call that the profile names, high-risk ones first.",
         "Deny these calls with ENOSYS, or make the profile an allow-list.";
     ABI_BYPASS = "abi-bypass", Gaps, High,
-        "A call is denied to 64-bit programs and open in another ABI.",
-        "The same kernel takes calls of several ABIs: i386 by int 0x80 and x32 by a bit of the number, from any process. Where a profile lists their architectures, what it denies by one name may be open there by another, such as socketcall or chown32.",
-        "Take the architecture out of the profile, or deny the names that do the same there.";
+        "A system call is denied to 64-bit programs and allowed in another ABI.",
+        "The same kernel takes calls of several ABIs: i386 by int 0x80 and x32 by a bit of the number, from any process. Where a profile lists their architectures, what it denies by one name may be allowed there by another, such as socketcall or chown32.",
+        "Remove the architecture from the profile, or deny the names that do the same there.";
     ABI_KILLED = "abi-killed", Gaps, Medium,
         "Programs of another ABI are neither allowed nor denied: they are killed.",
-        "A filter is for the architectures that the profile lists and for the runtime's own. A call of any other ABI kills its thread (libseccomp's SCMP_FLTATR_ACT_BADARCH), whatever the default action says. So i386 and x32 are no way around the profile on runc and crun, but a 32-bit program that defaultAction seems to allow dies with SIGSYS, and a loader that is not built on libseccomp may leave them open instead.",
-        "Say what is meant: list the architectures whose programs are to run, and nothing else.";
+        "A filter is for the architectures that the profile lists and for the runtime's own. A call of any other ABI kills its thread (libseccomp's SCMP_FLTATR_ACT_BADARCH), whatever the default action says. So i386 and x32 do not bypass the profile on runc and crun, but a 32-bit program that defaultAction seems to allow dies with SIGSYS, and a loader that is not built on libseccomp may allow them instead.",
+        "Add \"architectures\" with the ABIs that should be able to run, and nothing else.";
     LEGACY_ABI_ALLOWED = "legacy-abi-allowed", Gaps, Info,
         "The profile lets programs of an older ABI in.",
         "With SCMP_ARCH_X86 and SCMP_ARCH_X32 in the list, each allowed name is allowed in these ABIs, too: another entry to the kernel, with code that few use. i386 has calls that act by what is in memory (socketcall, ipc), where no condition can look.",
@@ -115,8 +115,8 @@ rules! {
         "32-bit x86 programs may make socket calls through socketcall, with the arguments in memory. A filter sees a number and a pointer there. libseccomp turns a rule for socket into one for socketcall as well, but a condition on the first argument is lost and one on the second compares the pointer.",
         "Take SCMP_ARCH_X86 out of architectures, or deny socketcall: libc falls back to the calls of their own.";
     UNCHECKED_ARGUMENT_BITS = "unchecked-argument-bits", Gaps, High,
-        "A condition is got around with bits that the kernel does not read.",
-        "A filter compares 64 bits of a register, and of an int the kernel reads 32. A program sets a bit above them: to the filter it is another value, to the kernel the same. That gets around whatever is denied by equality, and allowed by NE, GT or GE.",
+        "Bits that the kernel does not read bypass a condition.",
+        "A filter compares 64 bits of a register, and of an int the kernel reads 32. A program sets a bit above them: to the filter it is another value, to the kernel the same. That bypasses whatever is denied by equality, and allowed by NE, GT or GE.",
         "Compare with SCMP_CMP_MASKED_EQ and a mask of the bits that the kernel reads, or allow the wanted values by SCMP_CMP_EQ.";
     POINTER_ARGUMENT = "pointer-argument", Gaps, High,
         "A condition is on a pointer.",
@@ -143,58 +143,58 @@ rules! {
         "SCMP_CMP_MASKED_EQ compares argument & value with valueTwo. Bits of valueTwo that value does not have can never be set in the result; libseccomp drops them, so the condition holds for other arguments than those that are written.",
         "Let value be the mask, with all bits of valueTwo.";
     UNREAD_VALUE = "unread-value", Gaps, Low,
-        "A second value is given and nothing reads it.",
-        "Only SCMP_CMP_MASKED_EQ has a valueTwo. Whoever wrote it may have meant a mask.",
-        "Use SCMP_CMP_MASKED_EQ, or take valueTwo out.";
+        "A second value is given but not used.",
+        "Only SCMP_CMP_MASKED_EQ uses valueTwo. A mask may have been meant.",
+        "Use SCMP_CMP_MASKED_EQ, or remove valueTwo.";
     WEAKER_THAN_DEFAULT = "weaker-than-default", Gaps, High,
         "The profile lets through what the default profiles of Docker and containerd block.",
-        "RuntimeDefault is what a container gets for nothing. A profile of one's own that is weaker in some call should have a reason for it. The evidence says of each call why the defaults block it, and which capability would open it there.",
+        "Every container can have RuntimeDefault at no cost. A custom profile that is weaker for a call should have a reason for it. The evidence says of each call why the defaults block it, and which capability would allow it there.",
         "Deny the calls that the workload does not need, or use RuntimeDefault.";
 
     UNKNOWN_NAME = "unknown-name", Names, High,
-        "There is no system call of this name.",
-        "A runtime leaves out a name that its libseccomp does not know: runc in silence, crun with a warning. The rule does nothing.",
-        "Correct the name, or take it out.";
+        "No system call has this name.",
+        "A runtime leaves out a name that its libseccomp does not know: runc silently, crun with a warning. The rule does nothing.",
+        "Correct the name, or remove it.";
     OTHER_ARCHITECTURE_NAME = "other-architecture-name", Names, Info,
-        "Names are of architectures that this profile is not for.",
+        "System calls do not exist on this profile's architectures.",
         "They do nothing here and do no harm. They are a mistake where the call of the profile's own architecture was meant.",
-        "Leave them, or take them out.";
+        "Leave them, or remove them.";
     NEWER_THAN_LIBSECCOMP = "newer-than-libseccomp", Names, Medium,
         "A rule does nothing where libseccomp is older than the call.",
-        "A runtime leaves out names that its libseccomp does not know, and version 2.5.4 knows those of Linux 5.17. On a node with it, a deny-list lets the call through all the same. A profile that denies by default denies it.",
+        "A runtime leaves out names that its libseccomp does not know, and version 2.5.4 knows those of Linux 5.17. On a node with it, a deny-list still allows the call. A profile that denies by default denies it.",
         "Make the profile an allow-list, or make sure that the nodes' libseccomp is 2.6 or newer.";
     DUPLICATE_NAME = "duplicate-name", Names, Low,
         "A name is there twice and says the same.",
-        "The second one does nothing. Whoever takes the first one out thinks that the call is closed.",
-        "Take one of them out.";
+        "The second one does nothing now. But if only the first one is removed, the call is still listed.",
+        "Remove one of them.";
     SHADOWED_RULE = "shadowed-rule", Names, Medium,
-        "A rule never decides, because another one for the same call does.",
-        "libseccomp keeps a rule without conditions and drops all with conditions, wherever they stand. An entry that says the same as defaultAction is left out by the runtime, so it is no exception to another entry.",
+        "A rule has no effect, because another rule for the same call decides.",
+        "libseccomp keeps a rule without conditions and drops all with conditions, wherever they stand. An entry that says the same as defaultAction is left out by the runtime, so it is not an exception to another entry.",
         "Keep the one that is meant.";
     CONFLICTING_RULES = "conflicting-rules", Names, High,
-        "Two rules say different things of the same call.",
+        "Two rules for the same call contradict each other.",
         "The order of entries does not decide: libseccomp's does, and some pairs it refuses.",
         "Keep the one that is meant.";
     REFUSED_PROFILE = "refused-profile", Names, Critical,
         "A runtime refuses the profile, and no container starts with it.",
         "runc, crun and libseccomp check what they are given before they load it.",
-        "Mend what the message names.";
+        "Fix what the message names.";
     EXIT_DENIED = "exit-denied", Names, Critical,
         "No program can run under this profile.",
-        "Without execve nothing starts. Without exit and exit_group a process cannot end: libc tries again for ever, on a whole processor (kubernetes#85191). Without rt_sigreturn the first signal handler that returns kills.",
+        "Without execve nothing starts. Without exit and exit_group a process cannot end: libc retries forever, using a whole CPU (kubernetes#85191). Without rt_sigreturn the first signal handler that returns kills.",
         "Allow exit, exit_group, execve and rt_sigreturn.";
 
     UNCLEAR_IGNORE = "unclear-ignore", Forms, Low,
-        "A comment that is to take a finding back does nothing.",
-        "`# tracer:ignore RULE reason` takes the findings of a rule back for its line, or for the next one when it stands on a line of its own; `tracer:ignore-file` for the whole file. It has to name a rule, and to say why.",
+        "A comment that should suppress a finding has no effect.",
+        "`# tracer:ignore RULE reason` suppresses the findings of a rule for its line, or for the next one when it stands on a line of its own; `tracer:ignore-file` for the whole file. It has to name a rule, and to say why.",
         "Write the rule's id and the reason behind it.";
     LEGACY_NAME_KEY = "legacy-name-key", Forms, High,
-        "Entries have a name instead of names.",
-        "Docker read one name an entry until 1.13, and its readers still do. The runtime-spec has only names. Handed to runc as it is, as containerd does with a pod's profile, the entry is one without names and does nothing, in silence (runc 1.1.5: a profile that denies chmod so lets it through); crun refuses to start. Azure's page on AKS shows both forms.",
+        "Entries use the legacy key \"name\" instead of \"names\".",
+        "Docker read one name an entry until 1.13, and its readers still do. The runtime-spec has only names. Handed to runc as it is, as containerd does with a pod's profile, the entry is one without names and silently does nothing (runc 1.1.5: a profile that denies chmod this way allows it); crun refuses to start. Azure's page on AKS shows both forms.",
         "Write names with a list.";
     ENGINE_SPECIFIC_FIELDS = "engine-specific-fields", Forms, Info,
         "The profile uses what only Docker, Podman and CRI-O read.",
-        "archMap, includes, excludes and minKernel are of these engines. Whoever reads the file as plain OCI, as containerd does with a pod's profile, takes no notice of them: entries for some capability or architecture then count for all.",
+        "Only these engines read archMap, includes, excludes and minKernel. Software that reads the file as plain OCI, as containerd does with a pod's profile, ignores them: entries for some capability or architecture then count for all.",
         "For containerd and Kubernetes write plain OCI: architectures instead of archMap, and the entries that count for the container.";
     DEPRECATED_CRD = "deprecated-crd", Forms, Low,
         "The object is of a version or has a field that the operator is giving up.",
@@ -202,16 +202,16 @@ rules! {
         "Write apiVersion: security-profiles-operator.x-k8s.io/v1, state: Enabled or Disabled, mode: Enforce or Complain.";
     BASE_PROFILE = "base-profile", Forms, Medium,
         "The profile is only a part of what will be in force.",
-        "The operator adds the entries of the profile that baseProfileName names to this one's. What was found speaks of this one alone: what the base allows is not seen, and a gap may be shut there.",
+        "The operator adds the entries of the profile that baseProfileName names to this one's. The findings cover this profile alone: rules of the base are not taken into account and may close a gap.",
         "Audit the file together with the base: put both into one, with --- between them.";
     UNREAD_KEY = "unread-key", Forms, Low,
-        "A key of the profile is read by nobody.",
-        "Runtimes ignore keys that they do not know, so the profile is in force without them. That is harmless for a comment. A misspelt key is a rule or a setting that is missing; the finding is then high.",
-        "Take the key out, or correct it. Docker's form has \"comment\" in each entry of syscalls.";
+        "No runtime reads a key of the profile.",
+        "Runtimes ignore keys that they do not know, so the profile is enforced without them. That is harmless for a comment. A misspelt key is a rule or a setting that is missing; the finding is then high.",
+        "Remove the key, or correct it. Docker's form has \"comment\" in each entry of syscalls.";
     NOT_STANDARD_JSON = "not-standard-json", Forms, Critical,
         "Runtimes refuse the file, because it is not standard JSON.",
-        "JSON has no comments, and the JSON readers of Docker, containerd, CRI-O, Podman and Kubernetes take no byte order mark (BOM) either. A container with the profile does not start. The audit reads the rest of the file all the same.",
-        "Take the comments out, and save the file as UTF-8 without BOM.";
+        "JSON has no comments, and the JSON readers of Docker, containerd, CRI-O, Podman and Kubernetes do not accept a byte order mark (BOM) either. A container with the profile does not start. The audit reads the rest of the file anyway.",
+        "Remove the comments, and save the file as UTF-8 without BOM.";
     REMOVED_SECCOMP_ANNOTATION = "removed-seccomp-annotation", Forms, Critical,
         "The seccomp annotation is not read any more.",
         "Kubernetes has ignored seccomp.security.alpha.kubernetes.io and container.seccomp.security.alpha.kubernetes.io since 1.27: the pod runs without the profile.",
@@ -227,11 +227,11 @@ rules! {
         "Deny it with \"errnoRet\": 38 (ENOSYS).";
     IMPLICIT_ERRNO = "implicit-errno", Errno, Info,
         "The error of denied calls is not written down.",
-        "Without errnoRet and defaultErrnoRet a denied call returns EPERM. For old calls that is right. For those that libc probes it is not, and a reader cannot tell whether anybody thought of it.",
+        "Without errnoRet and defaultErrnoRet a denied call returns EPERM. For old calls that is right. For those that libc probes it is not, and a reader cannot tell whether that was intended.",
         "Write \"errnoRet\": 1 for old calls, and 38 (ENOSYS) for those that are newer than Linux 5.1.";
     KILL_PREVENTS_FALLBACK = "kill-prevents-fallback", Errno, High,
-        "A call that programs only try is killed for.",
-        "libc, the dynamic linker and language runtimes make new calls to find out whether they are there. With KILL or TRAP the first attempt ends the program.",
+        "A system call that programs merely probe for kills them.",
+        "libc, the dynamic linker and language runtimes try new calls to find out whether the kernel has them. With KILL or TRAP the first attempt ends the program.",
         "Deny it with SCMP_ACT_ERRNO and \"errnoRet\": 38 (ENOSYS).";
     ERRNO_ZERO = "errno-zero", Errno, High,
         "A denied call seems to succeed.",
@@ -239,21 +239,21 @@ rules! {
         "Give the error that the caller expects: 1 (EPERM) or 38 (ENOSYS).";
     LOG_ONLY = "log-only", Errno, Medium,
         "Calls are logged and let through.",
-        "SCMP_ACT_LOG is for trying a profile out. It denies nothing.",
+        "SCMP_ACT_LOG is for testing a profile. It denies nothing.",
         "Use SCMP_ACT_ERRNO once the log has stayed empty.";
     NOTIFY_WITHOUT_LISTENER = "notify-without-listener", Errno, High,
-        "A supervisor is to decide, and none is named.",
-        "SCMP_ACT_NOTIFY hands the call to whoever listens at listenerPath. Without one runc and crun refuse the profile or the call returns ENOSYS.",
+        "Calls are left to a supervisor, but none is named.",
+        "SCMP_ACT_NOTIFY hands the call to the supervisor that listens at listenerPath. Without one, runc and crun refuse the profile or the call returns ENOSYS.",
         "Name the supervisor's socket in listenerPath, or use another action.";
 
     BREAKS_WORKLOAD = "breaks-workload", Recording, High,
         "The recorded workload made a call that the profile denies.",
         "The recording holds what the workload did. Under this profile the call returns the error that the evidence names, or ends the process.",
-        "Allow the call, or record again if the workload does not make it any more.";
+        "Allow the call, or record again if the workload no longer makes it.";
     BREAKS_CONTAINER_START = "breaks-container-start", Recording, High,
         "A runtime cannot start a container under the profile.",
         "Between loading the filter and executing the workload, the runtime itself makes calls that the filter is for. Which they are depends on the runtime, its version and no_new_privs. A profile that works today stops containers after an upgrade of the node.",
-        "Allow the calls that the message names, or generate the profile anew: the layer window has them.";
+        "Allow the calls that the message names, or generate the profile again: its layer runtime-init has them.";
     UNUSED_SYSCALLS_ALLOWED = "unused-syscalls-allowed", Recording, Low,
         "The profile allows calls that were never used.",
         "Each allowed call is kernel code that an attacker in the container can reach. The evidence has the calls by what they have been used for. What recordings did not show may still be needed: the coverage of the recordings says how sure that is.",
@@ -261,36 +261,36 @@ rules! {
 
     EXCEEDS_BASELINE = "exceeds-baseline", Baseline, Medium,
         "The profile lets through what the baseline blocks.",
-        "The two were compared call by call, in each ABI, and with the arguments that either of them names.",
-        "Deny the calls that need not be open, or write down why they are.";
+        "The profiles are compared call by call, in each ABI, with the arguments that at least one of them names.",
+        "Deny the calls that are not needed, or document why they are allowed.";
 
     PRIVILEGED = "privileged", Context, Critical,
         "A privileged container runs without its profile.",
         "Container runtimes ignore the seccomp and AppArmor profiles of a privileged container, and give it all capabilities.",
-        "Take out privileged: true, and add the capabilities that are needed.";
+        "Remove privileged: true, and add the capabilities that are needed.";
     UNCONFINED = "unconfined", Context, High,
         "A container runs without a profile.",
-        "Unconfined, or no seccompProfile at all where kubelet's seccompDefault is off, leaves every system call open.",
+        "Unconfined, or no seccompProfile at all where kubelet's seccompDefault is off, allows every system call.",
         "Set seccompProfile: {type: RuntimeDefault}, or Localhost with a profile of its own.";
     PROFILE_MISSING = "profile-missing", Context, Medium,
         "The profile that a container names was not found.",
-        "kubelet looks for localhostProfile below its seccomp folder on the node, and a container whose profile is not there does not start.",
-        "Put it on each node, or tell where it is here with --profile-root.";
+        "kubelet looks for localhostProfile below its seccomp directory on the node, and a container whose profile is not there does not start.",
+        "Put it on each node, or say where it is on this machine with --profile-root.";
     PRIVILEGE_ESCALATION_ALLOWED = "privilege-escalation-allowed", Context, Medium,
         "A container with a profile may gain privileges.",
-        "Without allowPrivilegeEscalation: false (no_new_privs) the runtime loads the filter before it drops privileges, so the profile has to allow more for its sake, and set-uid programs work.",
+        "Without allowPrivilegeEscalation: false (no_new_privs) the runtime loads the filter before it drops privileges, so the profile has to allow more calls for the runtime, and set-uid programs work.",
         "Set allowPrivilegeEscalation: false.";
     RUNTIME_DEFAULT = "runtime-default", Context, Info,
         "What would change if the container used RuntimeDefault instead.",
-        "RuntimeDefault is the profile of the container runtime, and costs nothing to keep. A profile of one's own should be stronger than it; where it is weaker in some calls, those are the price of the rest. A profile that is nowhere stronger is worse than none of one's own. Compared are whole calls of the machine's own ABI, for the container's capabilities, with Docker's and containerd's default.",
+        "RuntimeDefault is the profile of the container runtime, and costs nothing to keep. A custom profile should be stronger; where it is weaker for some calls, they are the price of the rest. A custom profile that is nowhere stronger is worse than RuntimeDefault. Compared are whole calls of the machine's own ABI, for the container's capabilities, with Docker's and containerd's default.",
         "Deny the calls that RuntimeDefault denies and the workload does not need; use RuntimeDefault when the profile is nowhere stronger.";
     CAPABILITY_WITHOUT_SYSCALLS = "capability-without-syscalls", Context, Low,
-        "A capability is added, and the profile denies all that it is for.",
+        "A capability is added, but the profile denies all calls that need it.",
         "Either the capability is not needed, or the workload will fail when it uses it.",
-        "Take the capability out, or allow the calls.";
+        "Remove the capability, or allow the calls.";
     SYSCALLS_WITHOUT_CAPABILITY = "syscalls-without-capability", Context, Info,
-        "Calls are open that fail without a capability that the container does not have.",
-        "The kernel refuses them. They are attack surface for nothing, unless a user namespace gives the capability.",
+        "System calls are allowed that fail without a capability that the container does not have.",
+        "The kernel refuses them. They are needless attack surface, unless a user namespace gives the capability.",
         "Deny the calls.";
 
     APPARMOR_ALLOWS_EVERYTHING = "apparmor-allows-everything", AppArmor, High,
@@ -303,15 +303,15 @@ rules! {
         "Use ix to keep the profile, or px with a profile for the program.";
     APPARMOR_WRITE_EXEC = "apparmor-write-exec", AppArmor, High,
         "A path can be written and executed.",
-        "Whoever can write a file there can run it.",
+        "A program that can write a file there can run it.",
         "Give w or x, and not both, to a path.";
     APPARMOR_DENY_OVERLAP = "apparmor-deny-overlap", AppArmor, Medium,
-        "A deny rule takes back what another rule allows.",
-        "deny wins whatever stands after it, and is not logged: a denial that it causes is not seen anywhere.",
+        "A deny rule revokes what another rule allows.",
+        "deny wins whatever stands after it, and is not logged: the denials that it causes appear nowhere.",
         "Allow less instead, or use `audit deny`.";
     APPARMOR_NO_ABI = "apparmor-no-abi", AppArmor, Low,
         "The profile does not say which ABI it was written for.",
-        "Without abi the parser takes its own default, which may be of an older kernel: rules of newer kinds are then not enforced.",
+        "Without abi the parser takes its own default, which may be that of an older kernel: rules of newer kinds are then not enforced.",
         "Begin with `abi <abi/3.0>,` or the version that the profile was written for.";
     APPARMOR_NOT_UNDERSTOOD = "apparmor-not-understood", AppArmor, Medium,
         "A rule was not understood.",
@@ -324,7 +324,7 @@ rules! {
     APPARMOR_COMPLAIN = "apparmor-complain", AppArmor, Medium,
         "The profile is in complain mode and denies nothing.",
         "complain logs what would be denied. Only deny rules are enforced.",
-        "Take complain out of flags once the log has stayed empty.";
+        "Remove complain from flags once the log has stayed empty.";
 }
 
 /// Ids of version 0.1, and what they are now.
@@ -363,19 +363,19 @@ pub fn named(id: &str) -> Option<&'static Rule> {
 /// What `--explain` prints of a rule.
 pub fn explain(rule: &Rule) -> String {
     format!(
-        "{} ({})\n\n{}\n\n{}\n\nTo fix it: {}\n",
+        "{} ({})\n\n{}\n\n{}\n\nHow to fix: {}\n",
         rule.id, rule.severity, rule.title, rule.explanation, rule.fix
     )
 }
 
 /// docs/audit-rules.md.
 pub fn page() -> String {
-    let mut page = "# Rules of `tracer audit`\n\nMade from the rules themselves (`tracer audit --explain ID` prints one). How bad a finding is may differ from what is said here, when the case is better or worse than most.\n".to_owned();
+    let mut page = "# Rules of `tracer audit`\n\nMade from the rules themselves (`tracer audit --explain ID` prints one). The severity of a finding may differ from the one here, when the case is better or worse than most.\n".to_owned();
     for family in RuleGroup::ALL {
         page += &format!("\n## {}\n", family.title());
         for rule in ALL.iter().filter(|rule| rule.family == family) {
             page += &format!(
-                "\n### {}\n\n**{}** {}\n\n{}\n\nTo fix it: {}\n",
+                "\n### {}\n\n**{}** {}\n\n{}\n\nHow to fix: {}\n",
                 rule.id,
                 capital(rule.severity),
                 rule.title,

@@ -18,12 +18,12 @@ pub(super) fn consequences(
 ) -> Vec<String> {
     let error = error_of(profile, call);
     let Some(rule) = rule else {
-        return vec![format!("it returns {error} to whoever calls it")];
+        return vec![format!("it returns {error}")];
     };
-    let mut all = vec![format!("it would return {error} to whoever calls it")];
+    let mut all = vec![format!("it would return {error}")];
     let probed = errno::PROBED.iter().find(|it| it.calls.contains(&call));
     if let Some(probed) = probed.filter(|_| options.errno == ErrnoPolicy::Probed) {
-        all.push(format!("its callers know that: {}", probed.reason));
+        all.push(format!("its callers handle that: {}", probed.reason));
     }
     if rule.layers().any(|layer| layer == Layer::RuntimeInit)
         && let Some(rows) = profile.runtime_init_syscalls().get(call)
@@ -36,7 +36,7 @@ pub(super) fn consequences(
     let with_it = gone_with(profile, call);
     if !with_it.is_empty() {
         all.push(format!(
-            "these would go too, which are there because it is: {}",
+            "these would be removed too, since they are fallbacks for it: {}",
             with_it.join(", ")
         ));
     }
@@ -73,6 +73,6 @@ fn freed(profile: &SeccompProfile, call: &str) -> Vec<String> {
     capability_requirements::capability_requirements(call)
         .map(|gate| gate.capability)
         .filter(|capability| !others.contains(capability))
-        .map(|capability| format!("no other call in the profile is known to take {capability}"))
+        .map(|capability| format!("no other call in the profile is known to require {capability}"))
         .collect()
 }

@@ -27,6 +27,7 @@ use syscalls::{
 
 /// Why nothing can be explained.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ExplainError {
     /// The recording makes no profile.
     #[error(transparent)]
@@ -264,7 +265,7 @@ fn reasons(profile: &SeccompProfile, call: &str, rule: &Rule) -> Vec<Reason> {
                         .map(|group| group.reason);
                     let reasons: Vec<_> = reasons.collect();
                     if reasons.is_empty() {
-                        "staging hardly ever shows it".to_owned()
+                        "tests rarely exercise it but workloads need it".to_owned()
                     } else {
                         reasons.join(" ")
                     }
@@ -276,7 +277,7 @@ fn reasons(profile: &SeccompProfile, call: &str, rule: &Rule) -> Vec<Reason> {
                         .map(|it| it.stands_for.join(" with "))
                         .collect();
                     if stands_for.is_empty() {
-                        "clone3 gave way to it, whose flags no filter can see".to_owned()
+                        "it replaces clone3, whose flags a filter cannot read".to_owned()
                     } else {
                         let stands_for: Vec<_> = stands_for.into_iter().collect();
                         format!("another libc or kernel uses it instead of {}", stands_for.join(", "))
@@ -320,15 +321,16 @@ fn headroom_reason(profile: &SeccompProfile, call: &str) -> String {
 /// Why a call is not let through.
 fn why_not(profile: &SeccompProfile, call: &str) -> String {
     if profile.blocked().any(|(name, _)| name == call) {
-        return "a filter that was in place stopped it while it was recorded; --allow-blocked allows it".to_owned();
+        return "an active seccomp filter blocked it while recording; --allow-blocked allows it"
+            .to_owned();
     }
     if profile.excluded().any(|(name, _)| name == call) {
-        return "only programs made it that were put into the running container and do not count; --exec all counts them".to_owned();
+        return "only processes started in the running container made it, and they do not count; --exec all counts them".to_owned();
     }
     if call == "clone3" && profile.replaced_clone3().is_some() {
-        return "no filter can see its flags; it returns ENOSYS, upon which its callers go on with clone, which is allowed for the same".to_owned();
+        return "a filter cannot read its flags; it returns ENOSYS, so its callers fall back to clone, which is allowed for the same flags".to_owned();
     }
-    let unseen = "the workload was not seen to make it, and nothing else needs it";
+    let unseen = "the workload did not make it while recorded, and nothing else needs it";
     match headroom::left_out(call) {
         Some(why) => format!("{unseen}; it is not headroom: {}", why.reason),
         None if headroom::groups_of(call).next().is_some() => {

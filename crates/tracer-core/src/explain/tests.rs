@@ -21,7 +21,7 @@ fn observed_call_shows_callers_and_reasons() {
         ptrace
             .without
             .iter()
-            .any(|it| it == "no other call in the profile is known to take CAP_SYS_PTRACE")
+            .any(|it| it == "no other call in the profile is known to require CAP_SYS_PTRACE")
     );
 }
 
@@ -48,7 +48,7 @@ fn layers_give_their_reasons() {
     let recording = recording(&[(Abi::X86_64, 0, Phase::Run, path("/bin/cat"))]);
     let futex = of(&recording, "futex");
     let layers: Vec<_> = futex.why.iter().map(|it| it.layer).collect();
-    assert_eq!(layers, ["window", "essential"]);
+    assert_eq!(layers, ["runtime-init", "essential"]);
     assert!(futex.why[0].text.contains("runc"), "{futex:?}");
     assert!(futex.without.iter().any(|it| it.contains("may not start")));
     let readv = of(&recording, "readv");
@@ -60,10 +60,10 @@ fn layers_give_their_reasons() {
 fn denied_call_is_explained() {
     let mount = of(&mixed(), "mount");
     assert_eq!(mount.allowed, Allowed::No);
-    assert!(mount.why_not.unwrap().contains("not seen"));
+    assert!(mount.why_not.unwrap().contains("did not make it"));
     // The runtime made it before there was a filter.
     assert_eq!(mount.seen[0].by[0].phase, Phase::Setup);
-    assert_eq!(mount.without, ["it returns EPERM to whoever calls it"]);
+    assert_eq!(mount.without, ["it returns EPERM"]);
     let uring = of(&mixed(), "io_uring_setup");
     assert_eq!(uring.without, ["it returns ENOSYS to whoever calls it"]);
 }

@@ -16,7 +16,7 @@ pub fn page() -> String {
     // Writing to a string does not fail.
     let _ = writeln!(
         text,
-        "`tracer record`, and `tracer generate` without `--format`, write {}, as far as the recording has something for them. A new recording replaces an earlier one in the directory: default files that were not written again are removed, and so is every other file that cannot be made from the new recording.\n",
+        "`tracer record`, and `tracer generate` without `--format`, write {}, as far as the recording has data for them. A new recording replaces an earlier one in the directory: default files that were not written again are removed, and so is every other file that cannot be made from the new recording.\n",
         list(&defaults)
     );
     text +=

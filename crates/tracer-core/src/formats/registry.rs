@@ -56,7 +56,7 @@ impl Selection {
             Self::Group(group) => {
                 let names: Vec<_> = group.formats().map(OutputFormat::name).collect();
                 format!(
-                    "{}, as far as the recording has something for them",
+                    "{}, as far as the recording has data for them",
                     list(&names)
                 )
             }

@@ -18,7 +18,7 @@ impl OutputFormat for Systemd {
     }
 
     fn help(&self) -> &'static str {
-        "a drop-in for a service of systemd's"
+        "a drop-in for a systemd service"
     }
 
     fn files(&self) -> &'static [&'static str] {

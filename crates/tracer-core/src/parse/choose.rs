@@ -24,7 +24,7 @@ pub fn choose(input: &Input, name: Option<&str>) -> Result<Subject, ParseError> 
 pub fn choose_seccomp(input: &Input, name: Option<&str>) -> Result<Seccomp, ParseError> {
     let is_one = |subject: &Subject| matches!(subject, Subject::Seccomp(_));
     let Subject::Seccomp(read) = pick(input, name, is_one, "a seccomp profile")? else {
-        return Err(input.malformed(0, "this is no seccomp profile"));
+        return Err(input.malformed(0, "this is not a seccomp profile"));
     };
     whole(input, &read)?;
     Ok(*read)

@@ -110,7 +110,7 @@ impl Input {
                 return Err(ParseError {
                     file: name,
                     position: Some((place.line, place.column)),
-                    what: "this is no UTF-8 text".to_owned(),
+                    what: "this is not UTF-8 text".to_owned(),
                 });
             }
         };
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn invalid_utf8_is_reported_with_its_position() {
         let error = Input::new("a", b"{\n \xff}".to_vec()).unwrap_err();
-        assert_eq!(error.to_string(), "a:2:2: this is no UTF-8 text");
+        assert_eq!(error.to_string(), "a:2:2: this is not UTF-8 text");
         let large = Input::new("a", vec![b' '; MAX_BYTES + 1]).unwrap_err();
         assert!(large.to_string().contains("more than 4 MiB"), "{large}");
     }

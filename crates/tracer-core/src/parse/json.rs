@@ -103,7 +103,7 @@ fn node(source: Source<'_>, raw: &RawValue, depth: usize) -> Result<Node, ParseE
     let span = span(source, raw);
     let text = raw.get();
     if depth > MAX_DEPTH {
-        let what = format!("values lie in one another more than {MAX_DEPTH} deep");
+        let what = format!("values are nested more than {MAX_DEPTH} deep");
         return Err(input.malformed(span.start, what));
     }
     let wrong = |error: serde_json::Error| input.malformed(span.start, without_position(&error));
@@ -140,7 +140,7 @@ fn map(
         let text: String = serde_json::from_str(key.get())
             .map_err(|error| input.malformed(span.start, without_position(&error)))?;
         if !seen.insert(text.clone()) {
-            return Err(input.malformed(span.start, format!("the key {text:?} is there twice")));
+            return Err(input.malformed(span.start, format!("duplicate key {text:?}")));
         }
         map.push((Key { span, text }, node(source, value, depth + 1)?));
     }
@@ -230,10 +230,7 @@ mod tests {
     #[test]
     fn errors_have_a_position() {
         for (text, expected) in [
-            (
-                "{\"a\": 1,\n \"a\": 2}",
-                "f:2:2: the key \"a\" is there twice",
-            ),
+            ("{\"a\": 1,\n \"a\": 2}", "f:2:2: duplicate key \"a\""),
             ("{\"a\": }", "f:1:7: expected value"),
             ("[1] 2", "f:1:5: trailing characters"),
             ("", "f:1:1: EOF while parsing a value"),
@@ -242,7 +239,9 @@ mod tests {
         }
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
         assert!(
-            tree(&deep).unwrap_err().contains("f:1:50: values lie"),
+            tree(&deep)
+                .unwrap_err()
+                .contains("f:1:50: values are nested"),
             "{:?}",
             tree(&deep)
         );

@@ -105,7 +105,7 @@ fn add_bases(
     let mut here = spec;
     while let Some((at, name)) = base_of(here) {
         if seen.contains(&name) {
-            let what = format!("baseProfileName goes round in a circle by way of {name:?}");
+            let what = format!("baseProfileName is circular, through {name:?}");
             return Err(input.malformed(at.span.start, what));
         }
         seen.push(name);

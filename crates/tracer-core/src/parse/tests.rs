@@ -265,7 +265,7 @@ fn local_base_is_added_and_a_missing_one_refused() {
     );
     let circle = format!("{}---\n{}", of("a", "b", "read"), of("b", "a", "write"));
     let error = chosen(&circle, Some("a")).unwrap_err();
-    assert!(error.contains("goes round in a circle"), "{error}");
+    assert!(error.contains("is circular"), "{error}");
 }
 
 fn rules(text: &str) -> Result<Vec<String>, String> {

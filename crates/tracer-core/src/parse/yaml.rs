@@ -94,7 +94,7 @@ impl<'input> Builder<'input> {
             }
             Event::Alias(anchor) => {
                 let Some(node) = self.anchors.get(anchor).cloned() else {
-                    let what = "this alias stands within what it is an alias of";
+                    let what = "this alias is inside its own anchor";
                     return Err(self.input.malformed(span.start, what));
                 };
                 let count = count(&node);
@@ -150,7 +150,7 @@ impl<'input> Builder<'input> {
 
     fn begin(&mut self, span: Range<usize>, anchor: usize, kind: Kind) -> Result<(), ParseError> {
         if self.open.len() >= MAX_DEPTH {
-            let what = format!("values lie in one another more than {MAX_DEPTH} deep");
+            let what = format!("values are nested more than {MAX_DEPTH} deep");
             return Err(self.input.malformed(span.start, what));
         }
         self.open.push(Open {
@@ -164,9 +164,8 @@ impl<'input> Builder<'input> {
     fn add(&mut self, node: Node, anchor: usize, count: usize) -> Result<(), ParseError> {
         self.nodes += count;
         if self.nodes > MAX_NODES || depth(&node) + self.open.len() > MAX_DEPTH {
-            let what = format!(
-                "there are more than {MAX_NODES} values, or they lie more than {MAX_DEPTH} deep"
-            );
+            let what =
+                format!("more than {MAX_NODES} values, or nested more than {MAX_DEPTH} deep");
             return Err(self.input.malformed(node.span.start, what));
         }
         if anchor != 0 {
@@ -192,11 +191,11 @@ fn key(input: &Input, seen: &mut BTreeSet<String>, node: Node) -> Result<Key, Pa
         Content::Number(number) => number.to_string(),
         Content::Null => "null".to_owned(),
         Content::List(_) | Content::Map(_) => {
-            return Err(input.malformed(node.span.start, "a key that is no text"));
+            return Err(input.malformed(node.span.start, "a key is not text"));
         }
     };
     if !seen.insert(text.clone()) {
-        let what = format!("the key {text:?} is there twice");
+        let what = format!("duplicate key {text:?}");
         return Err(input.malformed(node.span.start, what));
     }
     Ok(Key {
@@ -302,7 +301,7 @@ mod tests {
     #[test]
     fn errors_have_a_position() {
         for (text, expected) in [
-            ("a: 1\na: 2\n", "f:2:1: the key"),
+            ("a: 1\na: 2\n", "f:2:1: duplicate key"),
             ("? [a]\n: b\n", "f:1:3: a key"),
             ("a: [1\n", "f:2:1: "),
             ("a: 'x\n", "f:"),

@@ -118,7 +118,7 @@ fn add(all: &mut Vec<ContainerMatch>, object: &Node, place: &Pointer) {
                 pod: pod_place.clone(),
                 container: pod_place.then(steps),
                 name: own.to_owned(),
-                label: format!("{} of {} {}", shown(own), shown(kind), shown(name)),
+                label: format!("{}/{}, container {}", shown(kind), shown(name), shown(own)),
                 object: (kind.to_ascii_lowercase(), name.to_owned()),
                 is_main: list == "containers",
             });

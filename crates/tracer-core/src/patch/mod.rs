@@ -42,9 +42,10 @@ pub struct Applied {
 
 /// Why nothing was put into a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Error {
     /// It cannot be read.
-    #[error("{0}; a template has to be rendered first")]
+    #[error("{0}; render a template first")]
     ParseError(#[from] ParseError),
     /// It has no pod.
     #[error(
@@ -55,7 +56,7 @@ pub enum Error {
         file: String,
     },
     /// Several containers may be meant.
-    #[error("which container of {file} is it? Give one with --container: {}", .known.join(", "))]
+    #[error("{file} has {} containers; choose one of {}", .known.len(), .known.join(", "))]
     Several {
         /// The file.
         file: String,
@@ -87,7 +88,7 @@ pub enum Error {
     },
     /// It is written in a way that cannot be followed.
     #[error(
-        "{file} is written in a way that tracer cannot change safely ({why}); apply kubernetes/patch.yaml instead: tracer generate --format patch"
+        "{file} is written in a way that tracer cannot change safely ({why}); apply the patch instead"
     )]
     Unsafe {
         /// The file.

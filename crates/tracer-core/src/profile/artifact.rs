@@ -13,7 +13,7 @@ use oci_spec::image::{
     OciLayoutBuilder,
 };
 
-use super::{TargetError, seccomp::oci::OciSeccomp};
+use super::{Remedy, TargetError, seccomp::oci::OciSeccomp};
 
 /// Says what an artifact is.
 pub const MEDIA_TYPE: &str = "application/vnd.cncf.seccomp-profile.config.v1+json";
@@ -25,6 +25,7 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// Why there is no artifact.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// Runtimes would refuse it.
     #[error(transparent)]
@@ -91,22 +92,20 @@ pub fn layout(
 }
 
 fn check(profile: &OciSeccomp, json: &str) -> Result<(), TargetError> {
-    let too_much = |found, unit, limit, advice| TargetError::TooMuch {
+    let too_much = |found, unit, limit| TargetError::TooMuch {
         what: "the seccomp profile",
         found,
         unit,
         limit,
         by: "that runtimes take from an artifact (KEP-6061)",
-        advice,
+        remedy: Remedy::FewerArguments,
     };
     let entries = profile.syscalls.len();
     if entries > MAX_ENTRIES {
-        let advice = "each set of arguments is an entry, so make it with --arguments safe or off";
-        return Err(too_much(entries, "entries", MAX_ENTRIES, advice));
+        return Err(too_much(entries, "entries", MAX_ENTRIES));
     }
     if json.len() > MAX_BYTES {
-        let advice = "make it with --arguments safe or off";
-        return Err(too_much(json.len(), "bytes", MAX_BYTES, advice));
+        return Err(too_much(json.len(), "bytes", MAX_BYTES));
     }
     Ok(())
 }

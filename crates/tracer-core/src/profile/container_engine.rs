@@ -107,16 +107,16 @@ impl ContainerOptions<'_> {
             keys.comment(&format!("No read_only: {reason}."))
         };
         let omissions = vec![Omission::new(
-            "which service of your compose file it is",
-            "it has the workload's name here: change it where yours has another",
+            "the name of the service in your compose file",
+            "the workload's name is used; change it if your service has another name",
         )];
         let mut head = Map::new().comment(&format!("Made by tracer for {}.", self.workload));
-        head = head.comment("What this form cannot say:");
+        head = head.comment("This format cannot express:");
         for Omission { what, instead } in &omissions {
             head = head.comment(&format!("- {what}: {instead}"));
         }
         let text = head
-            .comment("docker compose -f compose.yaml -f THIS up; paths are from the folder of the first.")
+            .comment("docker compose -f compose.yaml -f THIS up; paths are relative to the directory of the first file.")
             .with("services", Map::new().with(service, keys))
             .to_text();
         Rendering { text, omissions }

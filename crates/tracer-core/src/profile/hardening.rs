@@ -105,7 +105,7 @@ fn security(kind: InstanceKind) -> Option<Security> {
     kind.container?.security
 }
 
-const UNKNOWN: &str = "the recording does not say how the container was set up";
+const UNKNOWN: &str = "the recording does not contain the container's settings";
 
 fn no_new_privileges(
     security: Option<&[Security]>,
@@ -175,7 +175,7 @@ fn read_only_root(
         named.push(format!("{} more", written.len() - MAX_NAMED));
     }
     Setting::fails(format!(
-        "it changes files in {}: once there is a volume at each of them, it can be set",
+        "it changes files in {}; mount a volume at each, then set it",
         named.join(", ")
     ))
 }

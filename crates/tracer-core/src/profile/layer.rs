@@ -9,7 +9,7 @@ pub enum Layer {
     Observed,
     /// The container runtime does it after the filter is loaded; see [`syscalls::runtime_init`].
     RuntimeInit,
-    /// Needed, but hardly ever seen in staging; see [`syscalls::essential`].
+    /// Needed, but tests rarely exercise it; see [`syscalls::essential`].
     Essential,
     /// Another libc or kernel does by it what is allowed already; see [`syscalls::fallbacks`].
     Fallback,
@@ -31,9 +31,9 @@ impl Layer {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Observed => "observed",
-            Self::RuntimeInit => "window",
+            Self::RuntimeInit => "runtime-init",
             Self::Essential => "essential",
-            Self::Fallback => "variant",
+            Self::Fallback => "fallback",
             Self::Headroom => "headroom",
         }
     }

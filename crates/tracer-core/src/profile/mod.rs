@@ -15,4 +15,4 @@ pub mod systemd;
 pub(crate) mod yaml;
 
 pub use layer::Layer;
-pub use omissions::{Omission, Rendering, TargetError};
+pub use omissions::{Omission, Remedy, Rendering, TargetError};

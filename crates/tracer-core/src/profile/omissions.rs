@@ -1,5 +1,7 @@
 //! What a format cannot say, and what its target does not take.
 
+use std::fmt;
+
 use thiserror::Error;
 
 /// Something of a profile that a format cannot say.
@@ -32,9 +34,10 @@ pub struct Rendering {
 
 /// Why a profile does not fit a target, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum TargetError {
     /// A name is none that the target takes.
-    #[error("{name:?} cannot be the name of {of}: {rule}; give another with --profile-name")]
+    #[error("{name:?} cannot be the name of {of}: {rule}; give another name")]
     Name {
         /// The name.
         name: String,
@@ -44,7 +47,7 @@ pub enum TargetError {
         rule: &'static str,
     },
     /// There is too much of something.
-    #[error("{what} has {found} {unit}, and {limit} is the most {by}: {advice}")]
+    #[error("{what} has {found} {unit}, and {limit} is the most {by}: {remedy}")]
     TooMuch {
         /// What.
         what: &'static str,
@@ -57,16 +60,47 @@ pub enum TargetError {
         /// Whose limit.
         by: &'static str,
         /// What to do.
-        advice: &'static str,
+        remedy: Remedy,
     },
     /// It needs what the recording does not have.
-    #[error("{what} is not known: {advice}")]
+    #[error("{what} is not known: {remedy}")]
     Missing {
         /// What.
         what: &'static str,
         /// What to do.
-        advice: &'static str,
+        remedy: Remedy,
     },
+}
+
+/// What helps when a profile does not fit a target. The command line knows the flag for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Remedy {
+    /// Fewer rules of arguments.
+    FewerArguments,
+    /// Fewer rules of paths.
+    FewerPaths,
+    /// The container's name.
+    NameContainer,
+    /// A recording of a container.
+    RecordContainer,
+}
+
+impl fmt::Display for Remedy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FewerArguments => {
+                "each set of arguments is an entry of its own; restrict fewer arguments"
+            }
+            Self::FewerPaths => "each path is an entry of its own; generalise more paths",
+            Self::NameContainer => {
+                "the recording is not of a container in a pod; give the container's name"
+            }
+            Self::RecordContainer => {
+                "record a container, or use the patch instead of a ProfileBinding"
+            }
+        })
+    }
 }
 
 /// The largest object that is made: API servers take requests of up to 3 MiB and etcd values of 1.5
@@ -77,7 +111,7 @@ const MAX_OBJECT: usize = 1 << 20;
 pub(crate) fn object_fits(
     what: &'static str,
     text: &str,
-    advice: &'static str,
+    remedy: Remedy,
 ) -> Result<(), TargetError> {
     if text.len() <= MAX_OBJECT {
         return Ok(());
@@ -88,6 +122,6 @@ pub(crate) fn object_fits(
         unit: "bytes",
         limit: MAX_OBJECT,
         by: "that an object of Kubernetes should have",
-        advice,
+        remedy,
     })
 }

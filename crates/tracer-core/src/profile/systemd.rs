@@ -58,7 +58,7 @@ impl Service<'_> {
             plain(self.workload)
         );
         if !omissions.is_empty() {
-            text += "# What this form cannot say:\n";
+            text += "# This format cannot express:\n";
         }
         // Writing to a string does not fail.
         for Omission { what, instead } in &omissions {

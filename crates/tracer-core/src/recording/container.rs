@@ -169,6 +169,16 @@ pub enum Unresolved {
     },
 }
 
+impl Unresolved {
+    /// Whether it is about the container's names: its pod, and what owns the pod.
+    pub const fn is_about_names(&self) -> bool {
+        matches!(
+            self,
+            Self::PodMismatch { .. } | Self::NoPodName { .. } | Self::GuessedOwner { .. }
+        )
+    }
+}
+
 /// What a part of a `config.json` should be.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,

@@ -128,6 +128,12 @@ pub enum Reason {
         /// How many times.
         count: u64,
     },
+    /// Containers of the same pods were recorded, and nothing told their names: they may be instances
+    /// of this workload.
+    UnnamedInstances {
+        /// How many.
+        count: u64,
+    },
     /// An error ended the recording.
     CutShort {
         /// The error.
@@ -212,6 +218,8 @@ pub enum ReasonCode {
     ProgramSkipped,
     /// [`Reason::PhasesMixed`].
     PhasesMixed,
+    /// [`Reason::UnnamedInstances`].
+    UnnamedInstances,
     /// [`Reason::CutShort`].
     CutShort,
 }
@@ -229,6 +237,7 @@ impl Reason {
             Self::ObservationsLost { .. } => ReasonCode::ObservationsLost,
             Self::ProgramSkipped { .. } => ReasonCode::ProgramSkipped,
             Self::PhasesMixed { .. } => ReasonCode::PhasesMixed,
+            Self::UnnamedInstances { .. } => ReasonCode::UnnamedInstances,
             Self::CutShort { .. } => ReasonCode::CutShort,
             Self::Other { about, .. } => *about,
         }

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, Instance, Phase, Recording, SyscallId};
+use super::{Evidence, Instance, Phase, Recording, Source, SyscallId};
 
 /// Fewer instances tell too little.
 pub const MIN_INSTANCES: u64 = 5;
@@ -144,6 +144,13 @@ impl fmt::Display for Unseen {
     }
 }
 
+/// The numbers of the instances that a log told of.
+fn logs(recording: &Recording) -> impl Iterator<Item = u32> + '_ {
+    let numbered = recording.instances.iter().zip(0..);
+    let logs = numbered.filter(|(instance, _)| instance.source == Source::Log);
+    logs.map(|(_, number)| number)
+}
+
 /// In how many instances each call was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Incidence {
@@ -179,8 +186,12 @@ impl Incidence {
 
     /// That of a recording.
     pub fn from_recording(recording: &Recording) -> Self {
+        // A log tells what was denied and nothing else: it is no run that a call could be missing from.
+        let logs: BTreeSet<u32> = logs(recording).collect();
         let seen = recording.syscalls.iter().flat_map(|syscall| {
-            syscall.evidence.iter().map(|evidence| {
+            let seen = syscall.evidence.iter();
+            let seen = seen.filter(|evidence| !logs.contains(&evidence.instance));
+            seen.map(|evidence| {
                 (
                     syscall.call(),
                     evidence.instance,
@@ -189,7 +200,7 @@ impl Incidence {
                 )
             })
         });
-        Self::new(recording.runs() as u64, seen)
+        Self::new((recording.runs() - logs.len()) as u64, seen)
     }
 
     /// How many different calls were seen.
@@ -308,12 +319,13 @@ impl Timeline {
             let after = Duration::from_nanos(evidence.first.as_ref()?.after_ns);
             Some(began.checked_add(after).ok()?.min(ended.max(began)))
         };
+        let logs: BTreeSet<u32> = logs(recording).collect();
         let mut last_new = None;
         for syscall in &recording.syscalls {
             let mut counting = syscall
                 .evidence
                 .iter()
-                .filter(|it| evidence_counts(it))
+                .filter(|it| evidence_counts(it) && !logs.contains(&it.instance))
                 .peekable();
             if counting.peek().is_some() {
                 let Some(first) = counting.filter_map(at).min() else {

@@ -166,6 +166,8 @@ pub enum Source {
     Cgroup,
     /// tracer recorded a container.
     Container,
+    /// A log told what a profile denied, or would have denied: nothing else was seen.
+    Log,
 }
 
 /// A system call that was seen.

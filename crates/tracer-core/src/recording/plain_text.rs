@@ -17,12 +17,17 @@ pub fn plain(text: &str) -> String {
         .collect()
 }
 
+/// `1 call`, `2 calls`.
+pub fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 /// An executable.
 pub fn executable(executable: &Executable) -> String {
     match executable {
         Executable::Path(path) => plain(path),
         Executable::Truncated(beginning) => format!("{}... (cut off)", plain(beginning)),
-        Executable::Launcher => "what starts the workload".to_owned(),
+        Executable::Launcher => "container runtime or tracer (before exec)".to_owned(),
         Executable::Unknown => "an unknown program".to_owned(),
     }
 }

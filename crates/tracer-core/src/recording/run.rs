@@ -82,6 +82,7 @@ impl RunId {
             Source::Command => "command",
             Source::Cgroup => "cgroup",
             Source::Container => "container",
+            Source::Log => "log",
         };
         let id = instance.container.as_ref().map_or("", |it| it.id.as_str());
         let mut digest = Fnv::default();

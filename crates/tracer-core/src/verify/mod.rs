@@ -311,11 +311,11 @@ pub fn sees(verdict: Verdict) -> String {
     match verdict {
         Verdict::Allow | Verdict::Log => "let through".to_owned(),
         Verdict::Errno(number) => crate::recording::plain_text::errno(number),
-        Verdict::Trace(_) => "ENOSYS, where nobody traces it".to_owned(),
+        Verdict::Trace(_) => "ENOSYS, unless a tracer handles it".to_owned(),
         Verdict::Trap => "SIGSYS".to_owned(),
-        Verdict::KillThread => "the end of its thread".to_owned(),
-        Verdict::KillProcess => "the end of its process".to_owned(),
-        Verdict::Notify => "what the listener answers; ENOSYS without one".to_owned(),
+        Verdict::KillThread => "thread killed".to_owned(),
+        Verdict::KillProcess => "process killed".to_owned(),
+        Verdict::Notify => "the listener's answer; ENOSYS without a listener".to_owned(),
     }
 }
 
@@ -325,7 +325,7 @@ fn by(decider: Decider) -> String {
         Decider::Default => "defaultAction".to_owned(),
         Decider::Architecture => "architectures, which do not list its ABI".to_owned(),
         Decider::Stub => {
-            "runc, which answers so above the largest number that the profile names".to_owned()
+            "runc, which does that for numbers above the largest one in the profile".to_owned()
         }
     }
 }

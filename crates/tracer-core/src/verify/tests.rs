@@ -108,7 +108,7 @@ fn denial_shows_caller_and_outcome() {
     );
     assert_eq!(found(&report), [("ptrace", Answer::Denied, vec![])]);
     let ptrace = &report.recordings[0].findings[0];
-    assert_eq!(ptrace.outcomes[0].sees, "the end of its process");
+    assert_eq!(ptrace.outcomes[0].sees, "process killed");
     assert_eq!(ptrace.outcomes[0].by, "syscalls[1]");
     assert_eq!(ptrace.evidence[0].executable, path("/bin/web"));
     assert_eq!(ptrace.runtimes.len(), 2);
@@ -279,7 +279,7 @@ fn unlisted_abi_kills_the_thread() {
         RuntimeSelection::None,
     );
     let read = &report.recordings[0].findings[0];
-    assert_eq!(read.outcomes[0].sees, "the end of its thread");
+    assert_eq!(read.outcomes[0].sees, "thread killed");
     assert!(read.outcomes[0].by.starts_with("architectures"));
 }
 

@@ -14,6 +14,7 @@ use thiserror::Error;
 
 /// The bytes are no BTF that can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum BtfError {
     /// It does not begin as BTF of this machine's byte order does.
     #[error("it does not begin with a BTF header of version 1")]

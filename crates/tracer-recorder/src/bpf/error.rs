@@ -1,9 +1,34 @@
 //! What can go wrong with the kernel side, each with its remedy.
 
+use std::{error, fmt};
+
 use thiserror::Error;
+
+/// What a library or the kernel said, with what was being done.
+#[derive(Debug)]
+pub struct Cause(Box<dyn error::Error + Send + Sync>);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl From<anyhow::Error> for Cause {
+    fn from(error: anyhow::Error) -> Self {
+        Self(error.into())
+    }
+}
 
 /// Why the kernel side cannot do its work.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ProbeError {
     /// The binary has no kernel object inside.
     #[error(
@@ -42,7 +67,7 @@ pub enum ProbeError {
         /// Where it is.
         path: &'static str,
         /// Why.
-        cause: anyhow::Error,
+        cause: Cause,
     },
     /// A field that tracer reads is not there.
     #[error(
@@ -65,42 +90,43 @@ pub enum ProbeError {
     Lockdown,
     /// A size that the kernel would refuse.
     #[error(
-        "--ring-size {0}: the ring's size must be a power of two and at least one page ({1} bytes)"
+        "a ring of {0} bytes cannot be made: the size must be a power of two and at least one page ({1} bytes)"
     )]
     RingSize(u32, u32),
     /// More rows than a slot can name.
-    #[error("--max-rows {0}: give a number from 16 to {1}")]
+    #[error("a table of {0} rows cannot be made: give a number from 16 to {1}")]
     MaxRows(u32, u32),
+    /// All rows of marks are taken.
+    #[error("no row is free for another instance")]
+    NoRow,
     /// The way of seeing files that was asked for is not there.
-    #[error(
-        "--accesses: this kernel offers no {mechanism}: {cause:#}; leave the option out to take the best it offers"
-    )]
+    #[error("this kernel offers no {mechanism}: {cause}")]
     Accesses {
         /// What was asked for.
         mechanism: super::Mechanism,
         /// Why.
-        cause: anyhow::Error,
+        cause: Cause,
     },
     /// aya could not load the object.
-    #[error("cannot load the kernel program: {0:#}")]
-    Load(anyhow::Error),
+    #[error("cannot load the kernel program: {0}")]
+    Load(Cause),
     /// aya could not load or attach one program.
-    #[error("cannot attach to the kernel's `{program}` tracepoint: {cause:#}")]
+    #[error("cannot attach to the kernel's `{program}` tracepoint: {cause}")]
     Attach {
         /// The tracepoint.
         program: &'static str,
         /// Why.
-        cause: anyhow::Error,
+        cause: Cause,
     },
     /// A map did not do what was asked.
-    #[error("cannot {action} the kernel's map {map}: {cause:#}")]
+    #[error("cannot {action} the kernel's map {map}: {cause}")]
     Map {
         /// What was tried.
         action: &'static str,
         /// The map.
         map: &'static str,
         /// Why.
-        cause: anyhow::Error,
+        cause: Cause,
     },
 }
 
@@ -109,6 +135,10 @@ impl ProbeError {
         action: &'static str,
         map: &'static str,
     ) -> impl FnOnce(anyhow::Error) -> Self {
-        move |cause| Self::Map { action, map, cause }
+        move |cause| Self::Map {
+            action,
+            map,
+            cause: cause.into(),
+        }
     }
 }

@@ -260,9 +260,10 @@ impl Probe {
         }
         let row = {
             let mut free: Queue<_, u32> = self.map_mut(names::FREE_ROWS)?;
-            free.pop(0)
-                .context("no row is free; use a larger --max-rows")
-                .map_err(ProbeError::map("take from", names::FREE_ROWS))?
+            free.pop(0).map_err(|error| match error {
+                MapError::ElementNotFound => ProbeError::NoRow,
+                other => ProbeError::map("take from", names::FREE_ROWS)(other.into()),
+            })?
         };
         let mut rows: HashMap<_, Plain<RowKey>, u32> = self.map_mut(names::ROWS)?;
         rows.insert(Plain(key), row, 0)

@@ -133,7 +133,7 @@ impl Probe {
         // Read once: it takes some 40 ms, and aya would read it again for itself.
         let btf = Btf::from_sys_fs()
             .context(support::BTF_PATH)
-            .map_err(ProbeError::Load)?;
+            .map_err(|cause| ProbeError::Load(cause.into()))?;
         let machine = Machine::this().ok_or(ProbeError::Machine(std::env::consts::ARCH))?;
         let preferred_mechanisms = match accesses {
             Ok(offered) => accesses::preferred_mechanisms(settings.accesses, offered),
@@ -177,7 +177,10 @@ impl Probe {
             };
             match settings.accesses {
                 MechanismChoice::Only(mechanism) => {
-                    return Err(ProbeError::Accesses { mechanism, cause });
+                    return Err(ProbeError::Accesses {
+                        mechanism,
+                        cause: cause.into(),
+                    });
                 }
                 // A better way that is not there is no failure; the next one is tried.
                 _ => log::debug!("a way of seeing files is not there: {cause:#}"),
@@ -189,7 +192,7 @@ impl Probe {
             .then(|| EbpfLogger::init(&mut ebpf))
             .transpose()
             .context("the programs' diagnostics cannot be read")
-            .map_err(ProbeError::Load)?;
+            .map_err(|cause| ProbeError::Load(cause.into()))?;
         let control = Control::map(&mut ebpf)?;
         let accesses = AccessRing::new(&mut ebpf)?;
         let events = Events::new(&mut ebpf, accesses)?;
@@ -251,7 +254,7 @@ impl Probe {
         };
         self.exits = change().map_err(|cause| ProbeError::Attach {
             program: EXITS.1,
-            cause,
+            cause: cause.into(),
         })?;
         if !watch {
             self.forget_threads()?;
@@ -324,7 +327,7 @@ fn load_object(
         .map_max_entries(names::ROW_GENERATIONS, settings.max_rows)
         .load(OBJECT)
         .context("the kernel or aya refused the object")
-        .map_err(ProbeError::Load)
+        .map_err(|cause| ProbeError::Load(cause.into()))
 }
 
 /// The limit on locked memory. Before Linux 5.11 BPF memory counts against it, and aya raises it
@@ -379,9 +382,9 @@ fn programs(accesses: bool) -> impl Iterator<Item = (&'static str, &'static str)
 
 fn attach(ebpf: &mut Ebpf, btf: &Btf, accesses: bool) -> Result<(), ProbeError> {
     let failed = |tracepoint| {
-        move |cause| ProbeError::Attach {
+        move |cause: anyhow::Error| ProbeError::Attach {
             program: tracepoint,
-            cause,
+            cause: cause.into(),
         }
     };
     // The verifier takes its time; attaching is then quick.

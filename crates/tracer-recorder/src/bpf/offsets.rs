@@ -21,7 +21,7 @@ pub(super) fn of_running_kernel()
 -> Result<(Config, Result<AvailableMechanisms, String>), ProbeError> {
     let bad = |cause: anyhow::Error| ProbeError::BadBtf {
         path: BTF_PATH,
-        cause,
+        cause: cause.into(),
     };
     let bytes = fs::read(BTF_PATH).map_err(|error| bad(error.into()))?;
     let btf = Btf::parse(&bytes).map_err(|error| bad(error.into()))?;

@@ -47,6 +47,9 @@ pub struct Requirement {
     pub result: Result<String, ProbeError>,
 }
 
+/// How the text of a requirement begins that could not be checked, so that nothing says whether it is met.
+pub const UNCHECKED: &str = "could not be checked";
+
 /// Everything that recording rests on, in the order in which it is needed.
 pub fn requirements() -> Vec<Requirement> {
     type Question = fn() -> Result<String, ProbeError>;
@@ -160,7 +163,7 @@ fn ring_buffer() -> Result<String, ProbeError> {
             kernel: kernel_release(),
         }),
         Ok(true) => Ok("yes".to_owned()),
-        Err(error) => Ok(format!("could not be asked for ({error})")),
+        Err(error) => Ok(format!("{UNCHECKED} ({error})")),
     }
 }
 

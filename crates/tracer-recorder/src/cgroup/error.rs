@@ -6,6 +6,7 @@ use thiserror::Error;
 
 /// Why a cgroup cannot be used.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum CgroupError {
     /// No v2 hierarchy can be reached.
     #[error(
@@ -24,7 +25,7 @@ pub enum CgroupError {
         cause: io::Error,
     },
     /// The command could not be moved into its cgroup.
-    #[error("the command cannot enter its cgroup {}: {cause}; tracer needs the right to move processes there (root, or a delegated subtree), and with --user a kernel that asks whoever opened the file (5.17, or a stable series with that fix)", .path.display())]
+    #[error("the command cannot enter its cgroup {}: {cause}; tracer needs the right to move processes there (root, or a delegated subtree); for a command of another user, also a kernel that checks who opened the file (Linux 5.17, or a stable release with that fix)", .path.display())]
     Enter {
         /// The cgroup.
         path: PathBuf,

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use syscalls::capability::Capability;
 use tracer_core::recording::{ConfigType, Unresolved};
 
 use super::files::text;
@@ -89,48 +90,9 @@ pub enum Privileged {
     ByBundle,
 }
 
-/// Capabilities that every kernel with BPF recorders has, 0 (CAP_CHOWN) to 37 (CAP_AUDIT_READ); the
-/// three later ones are left out by engines that do not know them. include/uapi/linux/capability.h.
-const ALL_CAPABILITIES: [&str; 38] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-];
+/// How many capabilities every kernel with BPF recorders has: 0 (CAP_CHOWN) to 37 (CAP_AUDIT_READ). The
+/// three later ones are left out by engines that do not know them.
+const KNOWN_TO_ENGINES: usize = 38;
 
 /// Keys by which engines say that a container is privileged: Podman
 /// (libpod/define/annotations.go), CRI-O of its sandboxes (pkg/annotations).
@@ -172,9 +134,9 @@ impl Bundle {
         let by_bundle = seccomp == Seccomp::Unconfined
             && shown("/linux/maskedPaths")
             && shown("/linux/readonlyPaths")
-            && ALL_CAPABILITIES
-                .iter()
-                .all(|name| capabilities.bounding.contains(&format!("CAP_{name}")));
+            && Capability::all()
+                .take(KNOWN_TO_ENGINES)
+                .all(|capability| capabilities.bounding.contains(&capability.to_string()));
         let privileged = match (told, by_bundle) {
             (true, _) => Some(Privileged::Told),
             (false, true) => Some(Privileged::ByBundle),

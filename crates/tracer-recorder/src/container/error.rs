@@ -7,6 +7,7 @@ use tracer_core::recording::Unresolved;
 
 /// Why something about a container could not be read.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ContainerError {
     /// An id or a name that may not become a part of a path.
     #[error(

@@ -127,11 +127,11 @@ impl Files {
         };
         let metadata = file.metadata().map_err(read)?;
         if !metadata.is_file() {
-            return Err(not_read("no regular file".to_owned()));
+            return Err(not_read("not a regular file".to_owned()));
         }
         if owner.is_some_and(|owner| owner != metadata.uid()) {
             return Err(not_read(
-                "not the file of the user whose container it describes".to_owned(),
+                "owned by another user than the container".to_owned(),
             ));
         }
         let mut bytes = Vec::new();

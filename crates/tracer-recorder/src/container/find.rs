@@ -82,7 +82,8 @@ impl Selector {
         matches!(self, Self::Container(text) if !text.is_empty() && id.starts_with(text.as_str()))
     }
 
-    /// Whether it means this container. A pod's sandbox is meant only by its id.
+    /// Whether it means this container. A pod's sandbox is meant only by its id, and what a person put
+    /// into a pod (`kubectl debug`) by its name too.
     pub fn matches(&self, container: &Container) -> bool {
         let sandbox = container.role == Role::Sandbox;
         let by_id = |prefix: &str| !prefix.is_empty() && container.id.starts_with(prefix);
@@ -91,12 +92,13 @@ impl Selector {
             Self::Container(text) => by_name(text) || by_id(text),
             Self::Pod { namespace, name } => {
                 !sandbox
+                    && container.role != Role::Ephemeral
                     && container
                         .pod
                         .as_ref()
                         .is_some_and(|pod| pod.namespace == *namespace && pod.name == *name)
             }
-            Self::All => !sandbox,
+            Self::All => !sandbox && container.role != Role::Ephemeral,
         }
     }
 
@@ -127,7 +129,7 @@ impl Selector {
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Container(text) => write!(f, "named {text:?}, or has an id that begins so"),
+            Self::Container(text) => write!(f, "named {text}, or has an id that begins with it"),
             Self::Pod { namespace, name } => {
                 write!(f, "in the pod {:?}", format!("{namespace}/{name}"))
             }

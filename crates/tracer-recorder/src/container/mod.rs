@@ -88,6 +88,38 @@ pub struct Container {
     pub unresolved: Vec<Unresolved>,
 }
 
+impl Container {
+    /// Whether somebody who knows told what it is: its name in the pod, and what owns the pod. One in
+    /// no pod has no more to tell.
+    pub fn is_named(&self) -> bool {
+        let Some(pod) = &self.pod else {
+            return true;
+        };
+        let certain = pod.owner.as_ref().is_some_and(|owner| owner.certain);
+        self.role == Role::Sandbox || (certain && self.name.is_some())
+    }
+
+    /// The same container under the names of a later look. What its files told stays: they are gone
+    /// with the container, and the names come from elsewhere.
+    pub fn with_names_of(&self, later: &Self) -> Self {
+        let mut unresolved = self.unresolved.clone();
+        unresolved.retain(|problem| !problem.is_about_names());
+        let still = later.unresolved.iter().filter(|it| it.is_about_names());
+        unresolved.extend(still.cloned());
+        Self {
+            name: later.name.clone(),
+            pod: later.pod.clone(),
+            image: later.image.clone().or_else(|| self.image.clone()),
+            labels: later.labels.clone(),
+            role: later.role,
+            attempt: later.attempt.or(self.attempt),
+            workload: later.workload.clone(),
+            unresolved,
+            ..self.clone()
+        }
+    }
+}
+
 /// A pod of Kubernetes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pod {

@@ -154,7 +154,8 @@ fn ordinal(pod: &str) -> Option<&str> {
     (fits && !set.is_empty()).then_some(set)
 }
 
-fn is_random(text: &str) -> bool {
+/// Whether a text has only characters that Kubernetes makes random names of.
+pub(super) fn is_random(text: &str) -> bool {
     text.bytes()
         .all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b))
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::{
-    owner::{Labels, Owner, OwnerKind},
+    owner::{Labels, Owner, OwnerKind, is_random},
     path::Engine,
 };
 
@@ -128,7 +128,9 @@ pub enum Role {
 ///   others;
 /// - the pod's annotation `kubectl.kubernetes.io/last-applied-configuration`, the whole pod as it was
 ///   applied, when a bare pod was;
-/// - the pod's annotation `sidecar.istio.io/status`, the names that Istio put in.
+/// - the pod's annotation `sidecar.istio.io/status`, the names that Istio put in;
+/// - the name that `kubectl debug` makes, `debugger-` and five random characters
+///   (kubectl, pkg/cmd/debug: computeDebugContainerName), where nothing else tells.
 pub fn role(container: &str, labels: &Labels, pod_annotations: &Labels) -> Role {
     match labels
         .get("io.kubernetes.container.type")
@@ -158,8 +160,13 @@ pub fn role(container: &str, labels: &Labels, pod_annotations: &Labels) -> Role 
             };
         }
     }
+    let by_name = if is_debugger(container) {
+        Role::Ephemeral
+    } else {
+        Role::Unknown
+    };
     let Some(applied) = json("kubectl.kubernetes.io/last-applied-configuration") else {
-        return Role::Unknown;
+        return by_name;
     };
     let find = |pointer: &str| {
         let list = applied.pointer(pointer)?.as_array()?;
@@ -173,7 +180,13 @@ pub fn role(container: &str, labels: &Labels, pod_annotations: &Labels) -> Role 
     if find("/spec/containers").is_some() {
         return Role::Main;
     }
-    Role::Unknown
+    by_name
+}
+
+/// Whether a name is one that `kubectl debug` made.
+fn is_debugger(name: &str) -> bool {
+    let suffix = name.strip_prefix("debugger-");
+    suffix.is_some_and(|suffix| suffix.len() == 5 && is_random(suffix))
 }
 
 /// What the key of a container that is in no pod is.
@@ -302,6 +315,9 @@ mod tests {
             ("s", &applied, Role::Sidecar),
             ("c", &applied, Role::Main),
             ("debugger-x", &applied, Role::Unknown),
+            ("debugger-x2b4k", &applied, Role::Ephemeral),
+            ("debugger-x2b4k", &none, Role::Ephemeral),
+            ("debugger-queue", &none, Role::Unknown),
             ("istio-init", &istio, Role::Init),
             ("istio-proxy", &istio, Role::Sidecar),
             ("c", &istio, Role::Unknown),

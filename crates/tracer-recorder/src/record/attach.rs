@@ -23,6 +23,9 @@ use crate::{
 };
 use tracer_core::recording::Recording;
 
+/// How long to wait for CRI at the end.
+const CRI_LIMIT: Duration = Duration::from_secs(5);
+
 /// What to record, and until when.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -123,7 +126,7 @@ impl Attachment {
             recorder.watch(cgroup, container, listener)?;
         }
         if is_endless(&request) {
-            listener.began("all containers, those that are started later too");
+            listener.began("all containers, including those that start later");
         } else if request.wait && recorder.is_idle() {
             listener.waits();
         }
@@ -154,6 +157,7 @@ impl Attachment {
             .duration
             .and_then(|duration| Instant::now().checked_add(duration));
         let followed = recording_loop::run(&mut self, None, signals, listener).await;
+        self.name_the_gone(listener).await;
         let settled = self.recorder.settle(listener);
         let ended = match (followed, settled) {
             (Ok(ended), Ok(())) => ended,
@@ -161,6 +165,19 @@ impl Attachment {
             (Err(error), _) | (_, Err(error)) => Ended::Failed(error),
         };
         Ok((self.recorder.finish(&ended, listener)?, ended))
+    }
+
+    /// Asks CRI once more, where a container has no name yet: it knows those that ended, for a while.
+    async fn name_the_gone(&mut self, listener: &mut dyn ProgressListener) {
+        // What cannot be read now, `settle` reads and reports.
+        let _ = self.recorder.take_in(listener);
+        if !self.recorder.tracker.has_unnamed() {
+            return;
+        }
+        let answer = self.recorder.tracker.lookup_mut().refresh_cri();
+        if tokio::time::timeout(CRI_LIMIT, answer).await.is_err() {
+            listener.note("the container runtime did not answer at the end: names may be missing");
+        }
     }
 
     /// Records the containers that run and are not recorded although they were asked for.
@@ -280,6 +297,7 @@ fn find(
                 search
                     .found
                     .into_iter()
+                    .filter(|found| *selector != Selector::All || !is_own(&found.cgroup))
                     .map(|found| (found.cgroup, Some(found.container)))
                     .filter_map(|found| refuse_sandboxed(selector, found, &sandboxed).transpose())
                     .collect::<Result<_, _>>()?
@@ -328,6 +346,13 @@ fn refuse_sandboxed(
         return Ok(None);
     }
     Err(RecordError::Sandboxed(sandboxed))
+}
+
+/// Whether tracer itself runs in a cgroup: as an agent in a pod, it is nobody's workload.
+fn is_own(cgroup: &Cgroup) -> bool {
+    let own = i32::try_from(std::process::id()).ok();
+    let processes = cgroup.processes().unwrap_or_default();
+    processes.into_iter().any(|pid| Some(pid) == own)
 }
 
 /// Several containers may have one name: they are replicas. But the beginning of several ids means

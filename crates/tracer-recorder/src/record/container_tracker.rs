@@ -10,22 +10,16 @@ use tracer_abi::NoticeKind;
 
 use super::{
     ProgressListener, RecordError,
-    announce::{announce, brief},
+    announce::{Announcer, brief},
     convert,
     kernel::Kernel,
     lookup::ContainerLookup,
     mutation,
     session::{InstanceEvent, Session},
     system::System,
+    tracked_container::{IDENTIFY_TIMEOUT, TrackedContainer, newer},
 };
 use crate::container::{self, Container, Role, Selector, is_unit};
-
-/// How long a container that was started may stay unknown before it is taken for none: runtimes write
-/// their files before they start the program.
-const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// How often what is not known yet is looked up again.
-const LOOKUP_INTERVAL: Duration = Duration::from_millis(200);
 
 /// How often CRI is asked at most: it answers for all containers at once.
 const CRI_QUERY_INTERVAL: Duration = Duration::from_secs(2);
@@ -33,20 +27,6 @@ const CRI_QUERY_INTERVAL: Duration = Duration::from_secs(2);
 /// What a runtime calls to give a container its own root: with none of these, a cgroup that no
 /// runtime knows is not taken for a container.
 const ROOT_CHANGE_SYSCALLS: [&str; 2] = ["pivot_root", "chroot"];
-
-/// An instance that is recorded, or that the kernel side found and that is not known yet.
-#[derive(Debug, Default)]
-struct TrackedContainer {
-    /// Whether it is one that was asked for.
-    wanted: bool,
-    container: Option<Container>,
-    /// When its program was started.
-    started: Option<Instant>,
-    looked: Option<Instant>,
-    removed: bool,
-    /// Whether its beginning was told.
-    announced: bool,
-}
 
 /// The instances, and who is meant.
 pub(super) struct ContainerTracker<L> {
@@ -60,6 +40,7 @@ pub(super) struct ContainerTracker<L> {
     needs_cri: bool,
     /// Containers that came and went, and that nothing told the name of.
     unidentified: u64,
+    pub(super) announcer: Announcer,
     /// Since when nothing that was asked for runs any more.
     all_ended_since: Option<Instant>,
     /// Whether something was left that had cgroups below it: containers among them are not recorded.
@@ -76,6 +57,7 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             cri_queried_at: now,
             needs_cri: false,
             unidentified: 0,
+            announcer: Announcer::default(),
             all_ended_since: None,
             rescan: false,
         }
@@ -83,6 +65,10 @@ impl<L: ContainerLookup> ContainerTracker<L> {
 
     pub(super) fn lookup(&self) -> &L {
         &self.lookup
+    }
+
+    pub(super) fn lookup_mut(&mut self) -> &mut L {
+        &mut self.lookup
     }
 
     /// Takes in a container that was there from the beginning.
@@ -182,6 +168,13 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             .collect();
         for instance in due {
             self.look_up(instance, session, listener)?;
+            let gone = self.tracked_by_instance.get_mut(&instance);
+            if let Some(tracked) = gone.filter(|tracked| tracked.removed) {
+                if std::mem::take(&mut tracked.undecided) {
+                    self.decide_unknown(instance, session, listener)?;
+                }
+                continue;
+            }
             let overdue = self.tracked_by_instance.get(&instance).filter(|tracked| {
                 !tracked.wanted
                     && tracked
@@ -214,17 +207,29 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         let open: Vec<_> = self
             .tracked_by_instance
             .iter()
-            .filter(|(_, tracked)| !tracked.wanted)
+            .filter(|(_, tracked)| {
+                let unnamed = |container: &Container| !container.is_named();
+                !tracked.wanted || tracked.container.as_ref().is_some_and(unnamed)
+            })
             .map(|(instance, _)| *instance)
             .collect();
         for instance in open {
             self.look_up(instance, session, listener)?;
-            self.decide_unknown(instance, session, listener)?;
+            let tracked = self.tracked_by_instance.get(&instance);
+            if tracked.is_some_and(|tracked| !tracked.wanted) {
+                self.decide_unknown(instance, session, listener)?;
+            }
+        }
+        for tracked in self.tracked_by_instance.values() {
+            if let Some(container) = tracked.container.as_ref().filter(|_| tracked.wanted) {
+                self.announcer.unnamed(container, listener);
+            }
         }
         let unnamed = session.unnamed_cgroups()?;
         if unnamed > 0 {
             listener.note(&format!(
-                "{unnamed} cgroups came faster than their paths could be kept: which containers they were is not known"
+                "{} could not be identified: created faster than tracer could read the paths",
+                tracer_report::words::counted(unnamed, "cgroup", "cgroups")
             ));
         }
         if self.unidentified > 1 {
@@ -251,10 +256,9 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         let Some(container) = self.lookup.resolve(&path) else {
             return Ok(());
         };
-        // What was known before is not forgotten because its files are gone by now.
-        if tracked.container.as_ref().is_some_and(|known| known.known) && !container.known {
+        let Some(container) = newer(tracked.container.as_ref(), container) else {
             return Ok(());
-        }
+        };
         self.needs_cri |= container.pod.is_some() && !self.lookup.is_known_to_cri(&container.id);
         let matches = self
             .selectors
@@ -271,9 +275,9 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         if matches {
             self.note_match(&container, listener);
             session.want(instance, Some(&container.workload));
-        } else if tracked.wanted && container.role != Role::Sandbox {
-            // It was renamed: who was asked for stays who it was. Only a sandbox may have been taken for
-            // a container of its pod.
+        } else if tracked.wanted && !matches!(container.role, Role::Sandbox | Role::Ephemeral) {
+            // It was renamed: who was asked for stays who it was. Only a sandbox, or a person's container,
+            // may have been taken for a container of its pod.
             return Ok(());
         } else if self.is_another(&container) {
             return self.discard(instance, session);
@@ -287,7 +291,8 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             tracked.wanted = matches;
             tracked.container = Some(container);
             if begins {
-                announce(tracked.container.as_ref(), &path, listener);
+                self.announcer
+                    .began(tracked.container.as_ref(), &path, listener);
             }
         }
         Ok(())
@@ -313,7 +318,7 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             // Of those that are to come, it cannot be known before that there are several.
             if *first != container.id && !selector.is_exact(container) {
                 listener.note(&format!(
-                    "several containers are {selector}: {} is recorded as well as {}; give more of the id",
+                    "several containers are {selector}: recording {} as well as {}; give more of the id",
                     brief(&container.id),
                     brief(first)
                 ));
@@ -346,6 +351,14 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         session.retire(instance)?;
         if let Some(tracked) = self.tracked_by_instance.get_mut(&instance) {
             tracked.removed = true;
+            let unnamed = |container: &Container| {
+                !container.is_named() && !self.lookup.is_known_to_cri(&container.id)
+            };
+            // Only CRI can tell whether it was asked for, and it knows those that ended for a while.
+            if !tracked.wanted && tracked.container.as_ref().is_some_and(unnamed) {
+                tracked.undecided = true;
+                return Ok(());
+            }
         }
         self.decide_unknown(instance, session, listener)
     }
@@ -384,14 +397,14 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             self.unidentified += 1;
             if self.unidentified == 1 {
                 listener.note(&format!(
-                    "a container came and went at {}, and nothing tells which one it was: it is not recorded, nor are others like it; --all keeps them under their cgroup's path",
+                    "skipped a short-lived container ({}): could not determine its name. --all records it anyway",
                     path.escape_debug()
                 ));
             }
             return self.discard(instance, session);
         }
         listener.note(&format!(
-            "nothing tells which container was at {}: it is kept under that path",
+            "could not determine the name of the container at {}: recorded under that path",
             path.escape_debug()
         ));
         session.want(instance, None);
@@ -417,7 +430,8 @@ impl<L: ContainerLookup> ContainerTracker<L> {
     ) -> Result<(), RecordError> {
         self.note_match(&container, listener);
         session.want(instance, Some(&container.workload));
-        announce(Some(&container), &container.cgroup, listener);
+        self.announcer
+            .began(Some(&container), &container.cgroup, listener);
         if let Some(watched) = session.instance_mut(instance) {
             watched.subject.container = Some(convert::container(&container));
         }
@@ -444,37 +458,23 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         if !self.lookup.take_cri_answer() {
             return;
         }
-        // Those of pods may have labels now.
+        // Those of pods may have names now. The runtime knows those that ended, for a while.
         for tracked in self.tracked_by_instance.values_mut() {
-            let of_pod = tracked.container.as_ref().is_some_and(|c| c.pod.is_some());
-            if of_pod && !tracked.removed {
+            let unnamed = |container: &Container| !container.is_named();
+            let in_pod = |container: &Container| container.pod.is_some();
+            let container = tracked.container.as_ref();
+            if container.is_some_and(unnamed) || !tracked.removed && container.is_some_and(in_pod) {
                 tracked.looked = None;
             }
         }
     }
-}
 
-impl TrackedContainer {
-    /// Whether a runtime's files tell of it.
-    fn is_known(&self) -> bool {
-        self.container
-            .as_ref()
-            .is_some_and(|container| container.known)
-    }
-
-    /// Whether it is to be looked up again: because there is news, or because its runtime may just be
-    /// writing its files. One that nobody knew for so long is looked up once more when it is gone.
-    fn is_due(&self, now: Instant) -> bool {
-        if self.removed || self.started.is_none() && !self.announced {
-            return false;
-        }
-        let Some(looked) = self.looked else {
-            return true;
-        };
-        let fresh = self
-            .started
-            .is_some_and(|at| looked.duration_since(at) <= IDENTIFY_TIMEOUT);
-        !self.wanted && fresh && now.duration_since(looked) >= LOOKUP_INTERVAL
+    /// Whether a container of a pod is recorded, or may have to be, of which nobody told the name.
+    pub(super) fn has_unnamed(&self) -> bool {
+        let containers = self.tracked_by_instance.values();
+        containers
+            .filter_map(|tracked| tracked.container.as_ref())
+            .any(|container| !container.is_named())
     }
 }
 

@@ -14,6 +14,7 @@ use tracer_core::recording::Reason;
 
 /// Why a recording could not be made.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum RecordError {
     /// The kernel side.
     #[error(transparent)]
@@ -25,9 +26,7 @@ pub enum RecordError {
     #[error(transparent)]
     Container(#[from] ContainerError),
     /// Nothing that runs is the container that was asked for.
-    #[error(
-        "no running container is {0}; `docker ps`, `crictl ps` or `runc list` show what runs, and --wait waits for what does not run yet"
-    )]
+    #[error("no running container is {0}; `docker ps`, `crictl ps` or `runc list` show what runs")]
     NoContainer(String),
     /// The container's tasks are none of this kernel's.
     #[error("cannot record: {0}")]
@@ -54,7 +53,7 @@ pub enum RecordError {
     },
     /// One name was given for several workloads.
     #[error(
-        "--name names one workload, and {0} different ones were found; leave it out, or select one"
+        "one name was given for one workload, and {0} different ones were found; give no name, or select one workload"
     )]
     OneNameForSeveral(usize),
     /// There are no v2 cgroups, by which containers are told apart.
@@ -63,9 +62,7 @@ pub enum RecordError {
     )]
     OnlyV1,
     /// No room for what was asked for.
-    #[error(
-        "there is no room to follow another cgroup; record fewer, or give a larger --max-cgroups"
-    )]
+    #[error("there is no room to follow another cgroup; record fewer cgroups, or make more room")]
     TooManyCgroups,
     /// The command does not exist.
     #[error("cannot find the command {0:?}; give its path, or check PATH")]

@@ -58,6 +58,14 @@ impl RuntimeLookup {
     }
 }
 
+impl RuntimeLookup {
+    /// Asks CRI and waits for the answer: some seconds at most.
+    pub(super) async fn refresh_cri(&mut self) {
+        self.query = None;
+        self.sources.refresh_cri(self.cri_socket.as_deref()).await;
+    }
+}
+
 impl ContainerLookup for RuntimeLookup {
     fn resolve(&self, path: &str) -> Option<Container> {
         container::resolve(path, &self.sources)

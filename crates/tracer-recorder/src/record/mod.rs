@@ -48,6 +48,8 @@ mod simulation;
 mod socket_address;
 mod spawn;
 mod system;
+mod tracked_container;
+mod unnamed;
 mod user;
 
 pub use assemble::FinishedWorkload;

@@ -7,15 +7,9 @@ use std::collections::BTreeMap;
 use tracer_abi::EXE_UNKNOWN;
 
 use super::{
-    Ended, FinishedWorkload, InstanceInfo, ProgressListener, RecordError,
-    announce::{announce, source},
-    container_tracker::ContainerTracker,
-    convert,
-    kernel::Kernel,
-    lookup::ContainerLookup,
-    naming::Naming,
-    session::Session,
-    system::System,
+    Ended, FinishedWorkload, InstanceInfo, ProgressListener, RecordError, announce::source,
+    container_tracker::ContainerTracker, convert, kernel::Kernel, lookup::ContainerLookup,
+    naming::Naming, session::Session, system::System, unnamed::UnnamedInPods,
 };
 use crate::{
     bpf::CgroupKind,
@@ -125,7 +119,7 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
         }
         // Again: who was forked in the meantime. Who execs from now on is known to the kernel side.
         self.register_processes(&cgroup)?;
-        announce(
+        self.tracker.announcer.began(
             container.as_ref(),
             &cgroup.path.display().to_string(),
             listener,
@@ -216,7 +210,7 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
         if let Some(other) = others.filter(|_| !self.told_of_name) {
             self.told_of_name = true;
             listener.note(&format!(
-                "--name {} names one workload, and there are others, as {}: they get names of their own",
+                "--name {} names one workload; others, such as {}, keep their own names",
                 given.escape_debug(),
                 other.workload.to_string().escape_debug()
             ));
@@ -288,6 +282,7 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
 
     fn finished_workloads(&self) -> Vec<FinishedWorkload> {
         let mut workloads: BTreeMap<String, FinishedWorkload> = BTreeMap::new();
+        let unnamed = UnnamedInPods::of(self.tracker.wanted());
         for (name, number) in self.named() {
             let workload = workloads
                 .entry(name.clone())
@@ -305,6 +300,9 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
                     after: RecordingEnd::Attached,
                 });
             }
+        }
+        for workload in workloads.values_mut() {
+            workload.reasons.extend(unnamed.reason(&workload.instances));
         }
         workloads.into_values().collect()
     }

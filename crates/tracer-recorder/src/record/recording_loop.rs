@@ -128,7 +128,7 @@ fn describe_quiet(span: Duration) -> String {
     // As people write it, and as `--until-stable` reads it.
     let span = SignedDuration::try_from(span)
         .map_or_else(|_| format!("{span:?}"), |span| format!("{span:#}"));
-    format!("nothing new came for {span}, so the recording ends")
+    format!("nothing new for {span}; recording finished")
 }
 
 #[cfg(test)]
@@ -139,7 +139,7 @@ mod tests {
     fn message_states_the_requested_time() {
         for (span, text) in [(600_000, "10m"), (1500, "1s 500ms"), (5_400_000, "1h 30m")] {
             let said = describe_quiet(Duration::from_millis(span));
-            assert!(said.contains(&format!("for {text},")), "{said}");
+            assert!(said.contains(&format!("for {text};")), "{said}");
         }
     }
 }

@@ -17,7 +17,7 @@ pub trait Clock {
     /// For spans of time.
     fn now(&self) -> Instant;
 
-    /// For people.
+    /// Text.
     fn wall_clock(&self) -> Timestamp;
 
     /// As the kernel programs have it (`bpf_ktime_get_ns`): nanoseconds.

@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::{Report, page::Part, text::literal};
+use crate::apply::commands;
 
 pub(super) fn part(report: &Report<'_>) -> Part {
     Part {
@@ -11,28 +12,21 @@ pub(super) fn part(report: &Report<'_>) -> Part {
         number: None,
         body: html! {
             p { "With Docker or Podman:" }
-            (commands(report))
+            (copied(&commands(report.apparmor, report.capabilities)))
             p { "In Kubernetes, below a container's " code { "securityContext" } ", with the files on each node:" }
-            pre { code { (security_context(report)) } }
+            (copied(&security_context(report)))
             h3 { "The files" }
             @for (name, text) in report.files { (file(name, text)) }
         },
     }
 }
 
-fn commands(report: &Report<'_>) -> Markup {
-    let apparmor = report
-        .apparmor
-        .map(|profile| crate::escape::visible(profile.name()));
-    html! {
-        pre { code {
-            @if apparmor.is_some() { "apparmor_parser --replace apparmor.profile\n" }
-            "docker run --security-opt seccomp=seccomp.json"
-            @if let Some(name) = &apparmor { " --security-opt apparmor=" (name) }
-            @if let Some(needed) = report.capabilities { " " (needed.to_engine_flags().trim_end()) }
-            " IMAGE\n"
-        } }
-    }
+/// Text with a button that copies it.
+fn copied(text: &str) -> Markup {
+    html! { div.copied {
+        button.copy type="button" hidden { "Copy" }
+        pre tabindex="0" { code { (text) } }
+    } }
 }
 
 fn security_context(report: &Report<'_>) -> String {

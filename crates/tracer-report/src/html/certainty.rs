@@ -22,7 +22,7 @@ pub(super) fn part(report: &Report<'_>) -> Part {
     let recording = report.recording;
     Part {
         id: "certainty",
-        title: "How sure this is",
+        title: "How it was recorded",
         number: None,
         body: html! {
             (verdict(recording))
@@ -39,17 +39,17 @@ fn verdict(recording: &Recording) -> Markup {
     let losses: Vec<_> = coverage.losses.iter().collect();
     html! {
         @if coverage.complete {
-            p.verdict.good { strong { "✓ Complete. " } "Every system call that the workload made while it was recorded is in the profile. What it did not do then is not." }
+            p.verdict.good { strong { "✓ No events lost. " } "Every system call that the workload made while recorded is in the profile. Behaviour that did not occur then is not." }
         } @else {
-            p.verdict.bad { strong { "△ Not complete. " } "The workload may have done more than this profile shows, and may be denied it." }
+            p.verdict.bad { strong { "△ Incomplete. " } "The workload may have done more than this profile allows." }
             ul { @for reason in coverage.reasons.iter().map(|it| sentence(&words::reason(it))).collect::<BTreeSet<_>>() { li { (reason) } } }
         }
         @if losses.is_empty() {
-            p { "Nothing was lost: every counter of losses is zero." }
+            p { "Every loss counter is zero." }
         } @else {
             table.plain {
-                caption { "What was counted as lost" }
-                tbody { @for (lost, count) in losses { tr { th scope="row" { (count) } td { (words::loss(lost)) } } } }
+                caption { "Losses" }
+                tbody { @for (lost, count) in losses { tr { td { (words::loss(lost, count)) } } } }
             }
         }
     }
@@ -62,7 +62,7 @@ fn discovery(recording: &Recording) -> Markup {
             @match &discovery.unseen {
                 Estimate::Refused(why) => { li { (sentence(&words::refusal(why))) } }
                 Estimate::Chao2(unseen) => { li {
-                    "By how many calls are rare, about " (unseen.calls) " more are unseen (95 % interval: " (unseen.low) " to " (unseen.high) "; Chao2, which tends to be too low). That holds for instances that do the same kind of work."
+                    "Estimated unseen system calls: " (unseen.calls) " (95 % interval: " (unseen.low) " to " (unseen.high) "; Chao2, a lower bound). That covers instances with the same kind of work."
                 } }
             }
             @for note in &recording.coverage.notes { li { (sentence(&words::note(note))) } }
@@ -96,9 +96,9 @@ fn rare(recording: &Recording) -> Markup {
         .into_iter()
         .collect();
     html! {
-        h3 { "Seen in only one of " (runs) " instances" }
+        h3 { "Observed in only one of " (runs) " instances" }
         @if calls.is_empty() && files.is_empty() {
-            p { "Nothing: each call and each file was seen in at least two." }
+            p { "Nothing: each call and each file was observed in at least two." }
         }
         @if !calls.is_empty() {
             div.scroll { table {
@@ -129,9 +129,9 @@ fn more(number: usize) -> Markup {
 
 fn providers(recording: &Recording) -> Markup {
     html! {
-        h3 { "What was watched, and what that cannot see" }
+        h3 { "What was monitored, and what was not observed" }
         div.scroll { table {
-            thead { tr { th scope="col" { "Kind" } th scope="col" { "Watched by" } th scope="col" { "Cannot see" } } }
+            thead { tr { th scope="col" { "Kind" } th scope="col" { "Monitored by" } th scope="col" { "Not observed" } } }
             tbody { @for provider in &recording.providers { tr {
                 th scope="row" { (name(provider.kind.as_str())) }
                 td { (crate::escape::printable(words::mechanism(&provider.provider))) }
@@ -141,6 +141,6 @@ fn providers(recording: &Recording) -> Markup {
                 }
             } } }
         } }
-        p.note { "A kind that is not in this table was not watched, and the profiles restrict nothing of it, but for mounts, which stay denied, and for ptrace where nothing that was recorded could have used it." }
+        p.note { "A kind that is not in this table was not monitored. The profiles do not restrict it, except mounts, which are denied, and ptrace, where nothing that was recorded could have used it." }
     }
 }

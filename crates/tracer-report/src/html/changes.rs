@@ -22,11 +22,11 @@ pub(super) fn part(since: &Since) -> Part {
             @if calls + rules == 0 && (since.calls.is_some() || since.rules.is_some()) { p.verdict.good { strong { "✓ No difference." } } }
             @match &since.calls {
                 Some(diff) => { (changed(diff)) }
-                None => { p { "The older one says nothing of system calls." } }
+                None => { p { "The older one has no system calls to compare." } }
             }
             @match &since.rules {
                 Some(diff) => { (changed(diff)) }
-                None => { p { "Files, capabilities, sockets and signals are not compared: only one of the two says anything of them." } }
+                None => { p { "Files, capabilities, sockets and signals are not compared: only one of the two has them." } }
             }
         },
     }
@@ -48,7 +48,7 @@ fn changed(diff: &Diff) -> Markup {
         @if !diff.changes.is_empty() {
             div.scroll { table {
                 caption { (count(diff.changes.len(), one, several)) ", riskiest first" }
-                thead { tr { th scope="col" { "" } th scope="col" { (what) } th scope="col" { "Before" } th scope="col" { "After" } th scope="col" { "To know" } } }
+                thead { tr { th scope="col" { "" } th scope="col" { (what) } th scope="col" { "Before" } th scope="col" { "After" } th scope="col" { "Notes" } } }
                 tbody { @for change in &diff.changes {
                     tr.risk[change.grants && change.risk.is_some()] {
                         td { span class=(format!("change {}", change.kind.as_str())) { (sign(change)) " " (change.kind.as_str()) } }
@@ -57,7 +57,7 @@ fn changed(diff: &Diff) -> Markup {
                         td { (lines(&change.after)) }
                         td {
                             @if let Some(risk) = change.risk { div.known { (sentence(risk)) } }
-                            @if !change.capabilities.is_empty() { div { "takes " (change.capabilities.iter().copied().collect::<Vec<_>>().join(", ")) } }
+                            @if !change.capabilities.is_empty() { div { "requires " (change.capabilities.iter().copied().collect::<Vec<_>>().join(", ")) } }
                         }
                     }
                 } }

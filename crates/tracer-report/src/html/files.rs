@@ -41,7 +41,7 @@ pub(super) fn part(profile: &AppArmorProfile) -> Part {
                 @let members: Vec<_> = group.members.iter().filter_map(|at| rules.get(*at)).collect();
                 (table(group, &members, open))
             }
-            h3 { "Beyond the profile" }
+            h3 { "Limits of AppArmor profiles" }
             p { (LEFT_OPEN.replace('`', "")) }
             p { (DENIED_UNSEEN.replace('`', "")) }
         },
@@ -51,7 +51,7 @@ pub(super) fn part(profile: &AppArmorProfile) -> Part {
 fn introduction(profile: &AppArmorProfile) -> String {
     let how = match profile.policy() {
         Policy::None => {
-            " Paths are exactly those that were seen: process ids and the names of temporary files are others the next time."
+            " Paths are exactly the observed ones: process ids and names of temporary files will differ the next time."
         }
         Policy::Safe => "",
         Policy::Wide => " Paths were generalised widely, whole trees included.",
@@ -62,7 +62,7 @@ fn introduction(profile: &AppArmorProfile) -> String {
         ""
     };
     format!(
-        "r reads, w writes and makes, k locks, m maps to execute, ix executes, l is the new name of a link. What no rule names is denied, and the kernel logs it.{how}{complain}"
+        "r: read, w: write and create, k: lock, m: map executable, ix: execute, l: new name of a hard link. Everything else is denied and logged.{how}{complain}"
     )
 }
 
@@ -70,7 +70,7 @@ fn children(profile: &AppArmorProfile) -> Markup {
     let parts = match profile.division() {
         Division::Undivided => return html! {},
         Division::Impossible(why) => {
-            return html! { p.note { "No child profiles: " (why) ". All programs run under the one profile." } };
+            return html! { p.note { "No child profiles: " (why) ". All programs run under one profile." } };
         }
         Division::Divided(parts) => parts,
     };
@@ -114,7 +114,7 @@ fn table(group: &Group, rows: &[&Row<'_>], open: bool) -> Markup {
                     th scope="col" { "Anyone" }
                     th scope="col" { "Owner" }
                     th scope="col" { "Used by" }
-                    th scope="col" { "To know" }
+                    th scope="col" { "Notes" }
                 } }
                 tbody { @for row in rows { (line(row)) } }
             } }
@@ -145,7 +145,7 @@ fn behind(rule: &FileRule) -> Markup {
     html! {
         @if !rule.paths.is_empty() {
             details {
-                summary { (thousands(rule.paths.len())) " seen" }
+                summary { (thousands(rule.paths.len())) " observed" }
                 ul { @for (path, needed) in rule.paths.iter().take(PATHS) { li { (name(&path.to_string())) " " (needed) } } }
                 @if more > 0 { p.more { "and " (thousands(more)) " more; recording.json has them all" } }
             }

@@ -22,7 +22,7 @@ pub(super) fn part(report: &Report<'_>) -> Option<Part> {
     }
     (number > 0).then(|| Part {
         id: "gaps",
-        title: "Seen, and in no rule",
+        title: "Observed, but not allowed",
         number: Some(number),
         body: html! {
             (blocked(report))
@@ -38,9 +38,9 @@ fn blocked(report: &Report<'_>) -> Markup {
     html! {
         @if !rows.is_empty() {
             h3 { "Attempted, and blocked" }
-            p { "A filter that was in place stopped these calls while the workload was recorded. It ran without them, so being stopped is no reason to allow them." }
+            p { "A seccomp filter blocked these calls while recording. The workload ran without them, so they are not allowed." }
             div.scroll { table {
-                thead { tr { th scope="col" { "Call" } th scope="col" { "Made by" } th scope="col" { "The program saw" } } }
+                thead { tr { th scope="col" { "Call" } th scope="col" { "Made by" } th scope="col" { "Result" } } }
                 tbody { @for (call, stopped) in rows { tr {
                     th scope="row" { (name(call)) }
                     td { (executables(&stopped.executables)) }
@@ -60,10 +60,10 @@ fn excluded(report: &Report<'_>) -> Markup {
         .collect();
     html! {
         @if !calls.is_empty() || !others.is_empty() {
-            h3 { "Done by somebody's session" }
-            p { "Only programs did this that were put into the running container; " code { "--exec" } " says which of them count." }
+            h3 { "Done in other sessions only" }
+            p { "Only processes started in the running container (docker exec, probes) did this; " code { "--exec" } " selects which of them count." }
             div.scroll { table {
-                thead { tr { th scope="col" { "What" } th scope="col" { "By" } } }
+                thead { tr { th scope="col" { "What" } th scope="col" { "Used by" } } }
                 tbody {
                     @for (call, who) in calls { tr { th scope="row" { "call " (name(call)) } td { (executables(who)) } } }
                     @for (what, who) in others.iter().take(LIMIT) {
@@ -82,7 +82,7 @@ fn unnamed(report: &Report<'_>) -> Markup {
     html! {
         @if !rows.is_empty() {
             h3 { "Numbers without a name" }
-            p { "A profile can only allow names. Most of these are numbers that no kernel has, and fail without a profile too." }
+            p { "A profile can only allow names. Most of these numbers do not exist in any kernel and fail without a profile too." }
             div.scroll { table {
                 thead { tr { th scope="col" { "ABI" } th scope="col" { "Number" } th scope="col" { "Made by" } } }
                 tbody { @for (call, unnamed) in rows { tr {
@@ -101,8 +101,8 @@ fn lost(report: &Report<'_>) -> Markup {
         .collect();
     html! {
         @if !rows.is_empty() {
-            h3 { "What no rule of AppArmor can say" }
-            p { "Unless the reason says otherwise, these are denied." }
+            h3 { "Not expressible in AppArmor" }
+            p { "Denied, unless the reason says otherwise." }
             div.scroll { table {
                 thead { tr { th scope="col" { "What" } th scope="col" { "Why" } } }
                 tbody { @for lost in rows { tr { th scope="row" { (name(&lost.what)) } td { (super::text::sentence(lost.reason)) } } } }

@@ -7,8 +7,8 @@ use super::{
     text::{executables, literal, name},
 };
 use crate::phrases::{
-    PERHAPS_PROBES, PROBES, PTRACE_NOT_MONITORED, capability_notes, operation, peer, signalled,
-    traced,
+    PERHAPS_PROBES, PROBES, PTRACE_NOT_MONITORED, capability_notes, operation, peer, signal,
+    signalled, traced,
 };
 use syscalls::capability::Capability;
 use tracer_core::profile::apparmor::{AppArmorProfile, CapabilityRule};
@@ -22,7 +22,7 @@ fn unseen(profile: &AppArmorProfile, kind: ObservationKind) -> bool {
 }
 
 fn not_observed(what: &str) -> Markup {
-    html! { p.notice { strong { "Not observed. " } "Nothing looked for " (what) " while the workload was recorded, so the profile does not restrict them." } }
+    html! { p.notice { strong { "Not monitored: " } (what) " were not recorded, so the profile does not restrict them." } }
 }
 
 pub(super) fn capabilities(profile: &AppArmorProfile) -> Part {
@@ -52,7 +52,7 @@ fn table(caption: &str, rows: &[(Capability, &CapabilityRule)], filtered: bool) 
     html! {
         div.scroll { table.filtered[filtered] {
             @if !caption.is_empty() { caption { (caption) } }
-            thead { tr { th scope="col" { "Capability" } th scope="col" { "Used by" } th scope="col" { "In" } th scope="col" { "It opens" } } }
+            thead { tr { th scope="col" { "Capability" } th scope="col" { "Used by" } th scope="col" { "In" } th scope="col" { "Grants" } } }
             tbody { @for (capability, rule) in rows {
                 tr.risk[capability.is_nearly_root()] {
                     th scope="row" { (name(&capability.to_string())) }
@@ -63,7 +63,7 @@ fn table(caption: &str, rows: &[(Capability, &CapabilityRule)], filtered: bool) 
                     } }
                     td {
                         @if capability.is_nearly_root() { strong { "close to root: " } }
-                        (capability.grants().unwrap_or("it is not known what"))
+                        (capability.grants().unwrap_or("effect unknown"))
                         @for note in capability_notes(rule) { "; " (note) }
                     }
                 }
@@ -83,9 +83,9 @@ pub(super) fn sockets(profile: &AppArmorProfile) -> Option<Part> {
         not_observed("sockets")
     } else {
         html! {
-            p { "A rule allows a family and a type with any address: the language of AppArmor 3.0 has no finer word for the network." }
+            p { "AppArmor 3.0 cannot restrict addresses or ports." }
             div.scroll { table.filtered {
-                thead { tr { th scope="col" { "Family and type" } th scope="col" { "Were" } th scope="col" { "With" } th scope="col" { "By" } } }
+                thead { tr { th scope="col" { "Family and type" } th scope="col" { "Used for" } th scope="col" { "Addresses" } th scope="col" { "Used by" } } }
                 tbody { @for ((family, kind), rule) in rules { tr {
                     th scope="row" { (name(&AppArmorProfile::socket_name(family, kind))) }
                     td { (rule.operations.iter().map(|it| operation(*it)).collect::<Vec<_>>().join(", ")) }
@@ -119,14 +119,14 @@ pub(super) fn signals(profile: &AppArmorProfile) -> Part {
             @if unseen(profile, ObservationKind::Traces) { (not_observed("uses of ptrace")) }
             @if profile.ptrace_not_monitored() { p.notice { (PTRACE_NOT_MONITORED) } }
             @if profile.essential() {
-                p { "Layer essential: signals from whoever stops the workload, and any between its own processes." }
+                p { "Always allowed (layer essential): signals that stop the workload, and signals between its own processes." }
             }
             @if number > 0 {
                 div.scroll { table.filtered {
-                    thead { tr { th scope="col" { "What" } th scope="col" { "Which way" } th scope="col" { "Other end" } th scope="col" { "By" } } }
+                    thead { tr { th scope="col" { "What" } th scope="col" { "Direction" } th scope="col" { "Other end" } th scope="col" { "Used by" } } }
                     tbody {
                         @for (direction, other, rule) in signals { tr {
-                            th scope="row" { "signals " (rule.signals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) }
+                            th scope="row" { (rule.signals.iter().map(|it| signal(*it)).collect::<Vec<_>>().join(", ")) }
                             td { (signalled(direction)) } td { (peer(other)) } td { (executables(&rule.executables)) }
                         } }
                         @for (direction, other, rule) in traces { tr {
@@ -148,7 +148,7 @@ pub(super) fn mounts(profile: &AppArmorProfile) -> Option<Part> {
         number: Some(rules.len()),
         body: html! {
             div.scroll { table.filtered {
-                thead { tr { th scope="col" { "Rule" } th scope="col" { "By" } } }
+                thead { tr { th scope="col" { "Rule" } th scope="col" { "Used by" } } }
                 tbody { @for (text, rule) in rules { tr {
                     th scope="row" { (literal(text)) }
                     td { (executables(&rule.executables)) }

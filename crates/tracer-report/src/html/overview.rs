@@ -1,76 +1,84 @@
-//! The top of the page: what the workload is, and the review in five numbers.
+//! The top of the page: the verdict, and the profile in a few numbers.
 
 use maud::{Markup, html};
 
 use super::{
-    Report, attention,
+    Report,
     text::{count, name, thousands},
 };
 use crate::{
-    escape::{shell_words, visible},
+    escape::{printable, shell_words, visible},
     phrases::how_recorded,
+    summary::{against_default, allowed},
+    verdict::{Decision, Verdict},
 };
 use syscalls::defaults;
-use tracer_core::{
-    profile::Layer,
-    recording::{InstanceKind, Recording},
-};
+use tracer_core::recording::{InstanceKind, Recording};
 
-pub(super) fn header(report: &Report<'_>) -> Markup {
+pub(super) fn header(report: &Report<'_>, verdict: &Verdict, risks: usize) -> Markup {
     let recording = report.recording;
     html! {
         header #overview {
             p.kicker { "Review of a least-privilege profile" }
             h1 { (visible(&recording.workload.name)) }
+            p class=(if verdict.decision == Decision::Enforce { "decision good" } else { "decision bad" }) {
+                strong { (verdict.decision.title()) ": " } (printable(&verdict.reason)) "."
+            }
+            (answers(verdict))
             p.lede { (lede(report)) }
+            @if let Some(text) = against_default(report.seccomp) { p { (text.replace('`', "")) } }
             (translated(report))
-            (numbers(report))
+            (numbers(report, risks))
             (origin(recording))
         }
     }
 }
 
+/// The three answers that the decision follows from.
+fn answers(verdict: &Verdict) -> Markup {
+    let rows = [
+        ("Was anything lost?", &verdict.lost, verdict.whole),
+        (
+            "Has it stopped discovering?",
+            &verdict.discovering,
+            verdict.settled,
+        ),
+        (
+            "What is risky?",
+            &verdict.risky,
+            verdict.decision != Decision::LookFirst,
+        ),
+    ];
+    html! {
+        dl.answers { @for (question, answer, good) in rows {
+            div class=(if good { "good" } else { "bad" }) { dt { (question) } dd { (printable(answer)) } }
+        } }
+    }
+}
+
 fn lede(report: &Report<'_>) -> String {
-    let profile = report.seccomp;
-    let observed = profile.names_in(Layer::Observed).count()
-        + usize::from(profile.replaced_clone3().is_some());
-    let headroom = profile.names_in(Layer::Headroom).count();
-    let added = profile.rules().count() - profile.names_in(Layer::Observed).count() - headroom;
     let files = report.apparmor.map_or_else(String::new, |profile| {
         format!(
             " Its files take {}.",
             count(profile.files().count(), "rule", "rules")
         )
     });
-    let added = match added {
-        0 => String::new(),
-        1 => " One more is allowed because its runtime, its libc or the kernel need it.".to_owned(),
-        added => format!(
-            " {added} more are allowed because its runtime, its libc or the kernel need them."
-        ),
-    };
-    let headroom = match headroom {
-        0 => String::new(),
-        headroom => format!(" {headroom} more are harmless, and the next run may make them."),
-    };
     format!(
-        "The workload was seen to make {}.{added}{headroom}{files} Everything else is denied.",
-        count(observed, "system call", "different system calls")
+        "{}{files} Everything else is denied.",
+        allowed(report.seccomp).replace('`', "")
     )
 }
 
 fn translated(report: &Report<'_>) -> Markup {
     html! {
         @if let Some(translation) = report.seccomp.translation() {
-            p.notice { strong { "Translated. " } "It was recorded on another machine and made for " (translation.to()) ". Nobody has seen the workload run there." }
+            p.notice { strong { "Translated. " } "Recorded on another architecture, generated for " (translation.to()) ". The workload was not observed there." }
         }
     }
 }
 
-fn numbers(report: &Report<'_>) -> Markup {
+fn numbers(report: &Report<'_>, risks: usize) -> Markup {
     let profile = report.seccomp;
-    let complete = report.recording.coverage.complete;
-    let look = attention::number(report);
     let globs = |files: &tracer_core::profile::apparmor::AppArmorProfile| {
         files
             .files()
@@ -79,35 +87,29 @@ fn numbers(report: &Report<'_>) -> Markup {
     };
     html! {
         ul.numbers {
-            li class=(if complete { "good" } else { "bad" }) {
-                a href="#certainty" {
-                    b { (if complete { "✓ Complete" } else { "△ Not complete" }) }
-                    span { @if complete { "nothing that it did was lost" } @else { (count(report.recording.coverage.reasons.len(), "reason against it", "reasons against it")) } }
-                }
-            }
             li { a href="#calls" {
                 b { (profile.rules().count()) }
-                span { "system calls allowed; Docker's default lets " (defaults::allowed_by_default().count()) " through" }
+                span { "system calls allowed; Docker's default allows " (defaults::allowed_by_default().count()) }
             } }
             @match report.apparmor {
                 Some(files) => {
                     li { a href="#files" {
                         b { (thousands(files.files().count())) }
-                        span { "rules for files, " (thousands(globs(files))) " of them for more than one path" }
+                        span { "rules for files, " (thousands(globs(files))) " of them globs" }
                     } }
                     li { a href="#capabilities" {
                         @match report.capabilities {
                             Some(needed) => { b { (needed.iter().count()) } span { "capabilities needed; Docker grants " (defaults::DEFAULT_CAPABILITIES.len()) } }
-                            None => { b { "-" } span { "capabilities were not observed" } }
+                            None => { b { "-" } span { "capabilities were not recorded" } }
                         }
                     } }
                 }
-                None => { li { div { b { "-" } span { "files, capabilities and sockets were not observed" } } } }
+                None => { li { div { b { "-" } span { "files, capabilities and sockets were not recorded" } } } }
             }
-            li class=(if look == 0 { "good" } else { "look" }) {
+            li class=(if risks == 0 { "good" } else { "look" }) {
                 a href="#attention" {
-                    b { (thousands(look)) }
-                    span { (if look == 1 { "rule deserves" } else { "rules deserve" }) " a second look" }
+                    b { (thousands(risks)) }
+                    span { (if risks == 1 { "rule with a known risk" } else { "rules with a known risk" }) }
                 }
             }
         }

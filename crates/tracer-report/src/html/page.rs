@@ -7,7 +7,7 @@ use super::{
     Report, apply, attention, certainty, changes, files, gaps, other_accesses, overview, surface,
     syscalls,
 };
-use crate::escape::visible;
+use crate::{escape::visible, risks::risks, verdict::Verdict};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
@@ -24,11 +24,12 @@ pub(super) struct Part {
 
 /// The page.
 pub(super) fn page(report: &Report<'_>) -> String {
+    let risks = risks(Some(report.recording), report.seccomp, report.apparmor);
+    let verdict = Verdict::new(report.recording, report.seccomp, &risks);
     let before = [
-        Some(certainty::part(report)),
-        Some(surface::part(report)),
         report.since.map(changes::part),
-        Some(attention::part(report)),
+        Some(attention::part(&risks)),
+        Some(surface::part(report)),
     ];
     let rules = [
         Some(syscalls::part(report)),
@@ -38,7 +39,11 @@ pub(super) fn page(report: &Report<'_>) -> String {
         report.apparmor.map(other_accesses::signals),
         report.apparmor.and_then(other_accesses::mounts),
     ];
-    let after = [gaps::part(report), Some(apply::part(report))];
+    let after = [
+        gaps::part(report),
+        Some(apply::part(report)),
+        Some(certainty::part(report)),
+    ];
     let [before, rules, after] = [
         before.into_iter().flatten().collect::<Vec<_>>(),
         rules.into_iter().flatten().collect(),
@@ -73,7 +78,7 @@ pub(super) fn page(report: &Report<'_>) -> String {
                     }
                 }
                 main #main tabindex="-1" {
-                    (overview::header(report))
+                    (overview::header(report, &verdict, risks.len()))
                     @for part in &before { (section(part)) }
                     div.rules #rules {
                         (filter())
@@ -81,7 +86,7 @@ pub(super) fn page(report: &Report<'_>) -> String {
                     }
                     @for part in &after { (section(part)) }
                     footer {
-                        p { "Made by tracer " (visible(env!("CARGO_PKG_VERSION"))) " from the recording alone. The page loads nothing and sends nothing. Signs in names that are not printable ASCII are spelled out, as " code { "\\x1b" } " or " code { "\\u{202e}" } "." }
+                        p { "Made by tracer " (visible(env!("CARGO_PKG_VERSION"))) " from the recording alone. The page loads nothing and sends nothing. Non-printable characters in names are escaped, as " code { "\\x1b" } " or " code { "\\u{202e}" } "." }
                     }
                 }
                 script { (PreEscaped(SCRIPT)) }
@@ -118,7 +123,7 @@ fn filter() -> Markup {
                     label { input type="checkbox" name="layer" value=(layer.as_str()) checked; " " (layer.as_str()) }
                 }
             }
-            label { input #risky type="checkbox"; " only what deserves a second look" }
+            label { input #risky type="checkbox"; " only rules with a known risk" }
             output #found for="q" aria-live="polite" {}
         }
     }

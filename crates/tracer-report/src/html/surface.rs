@@ -53,9 +53,9 @@ impl State {
         match self {
             Self::Used => "used",
             Self::Added => "allowed for the runtime, libc or kernel",
-            Self::Unused => "granted by Docker's default, unused: denied from now on",
-            Self::NewUsed => "used, and not granted by Docker's default",
-            Self::NewAdded => "allowed for the runtime or libc, not granted by Docker's default",
+            Self::Unused => "allowed by Docker's default, not used: denied here",
+            Self::NewUsed => "used, denied by Docker's default",
+            Self::NewAdded => "allowed for the runtime or libc, denied by Docker's default",
         }
     }
 }
@@ -113,14 +113,14 @@ pub(super) fn part(report: &Report<'_>) -> Part {
     let (granted, unused) = (defaults::allowed_by_default().count(), sum(State::Unused));
     Part {
         id: "surface",
-        title: "Against Docker's default",
+        title: "Compared with Docker's default",
         number: None,
         body: html! {
             p {
-                "Docker's default profile lets " (granted) " calls of x86-64 through, for some arguments at least. Of these the workload is denied "
-                strong { (unused) } " from now on"
-                @if new == 0 { ", and it needs none that Docker's default denies." }
-                @else { "; " strong { (new) } " that Docker's default denies are newly allowed." }
+                "Docker's default profile allows " (granted) " system calls of x86-64, some with restricted arguments. This profile denies "
+                strong { (unused) } " of them"
+                @if new == 0 { " and allows none that Docker's default denies." }
+                @else { "; it allows " strong { (new) } " that Docker's default denies." }
             }
             (bar(State::ALL.map(|state| (state, sum(state)))))
             ul.legend { @for state in State::ALL { @if sum(state) > 0 {
@@ -128,7 +128,7 @@ pub(super) fn part(report: &Report<'_>) -> Part {
             } } }
             div.surface { @for group in &groups { (picture(group)) } }
             (table(&groups))
-            p.note { "A group is what its calls are for. Calls of 32-bit ABIs that x86-64 does not have are shown when they are allowed. Docker's default grants more in a container that was given more capabilities." }
+            p.note { "Calls are grouped by purpose. Calls that exist only in 32-bit ABIs are shown if they are allowed. Docker's default allows more in a container with more capabilities." }
         },
     }
 }
@@ -233,7 +233,7 @@ fn table(groups: &[Group]) -> Markup {
             summary { "The same as a table, with the names" }
             table.names {
                 thead { tr {
-                    th scope="col" { "For" } th scope="col" { "Allowed" } th scope="col" { "Newly allowed" } th scope="col" { "Denied from now on" }
+                    th scope="col" { "For" } th scope="col" { "Allowed" } th scope="col" { "Newly allowed" } th scope="col" { "Denied here" }
                 } }
                 tbody { @for group in groups { tr {
                     th scope="row" { (group.title) }

@@ -50,7 +50,7 @@ pub(super) fn part(report: &Report<'_>) -> Part {
                     th scope="col" { "Layer" }
                     th scope="col" { "Arguments" }
                     th scope="col" { "Why it is allowed" }
-                    th scope="col" { "To know" }
+                    th scope="col" { "Notes" }
                 } }
                 tbody { @for (call, rule) in profile.rules() {
                     tr.risk[risk::risk(call).is_some() || is_open(call, rule)] data-layers=(layers(rule)) {
@@ -72,7 +72,7 @@ pub(super) fn part(report: &Report<'_>) -> Part {
 fn introduction(profile: &SeccompProfile) -> String {
     let abis: Vec<_> = profile.architectures().map(|abi| abi.to_string()).collect();
     format!(
-        "Layer observed: the workload made the call. Window: a container runtime makes it between loading the profile and starting the workload. Essential: it is needed, and a test run hardly ever shows it. Variant: another libc or kernel does the same work by it. Headroom: it was not observed, it is harmless, and the next run may make it. The profile is for {}; a call of any other ABI kills its caller.",
+        "Layer observed: the workload made the call. Runtime-init: a container runtime makes it after loading the profile, before it starts the workload. Essential: tests rarely exercise it but workloads need it. Fallback: another libc or kernel uses it for the same work. Headroom: it was not observed, it is harmless, and the next run may make it. The profile is for {}; a system call from any other ABI kills the calling thread.",
         abis.join(", ")
     )
 }
@@ -156,9 +156,9 @@ fn reasons(
         @for layer in rule.layers() {
             @match layer {
                 Layer::Observed => {}
-                Layer::RuntimeInit => { div { "needed by " (runtime_init.map_or_else(|| "the runtime that was recorded".to_owned(), |rows| runtime_init::describe(rows).join(", "))) } }
+                Layer::RuntimeInit => { div { "needed by " (runtime_init.map_or_else(|| "the recorded runtime".to_owned(), |rows| runtime_init::describe(rows).join(", "))) } }
                 Layer::Essential => { @for group in essential::GROUPS.iter().filter(|group| group.calls.contains(&call)) { div { (group.title) ": " (group.reason) } } }
-                Layer::Fallback => { @if let Some(names) = stands_for { div { "stands in for " (names.iter().copied().collect::<Vec<_>>().join(", ")) } } }
+                Layer::Fallback => { @if let Some(names) = stands_for { div { "used instead of " (names.iter().copied().collect::<Vec<_>>().join(", ")) } } }
                 Layer::Headroom => { @for reason in headroom(profile, call) { div { (reason) } } }
             }
         }
@@ -182,9 +182,9 @@ fn known(call: &str, rule: &Rule) -> Markup {
     html! {
         @if let Some(risk) = risk::risk(call) { div.known { (risk.sentence) } }
         @if let Some((_, what)) = open && rule.only().is_none() { div.known { "Not restricted: " (what) "." } }
-        @for why in rule.unrestricted_reasons() { div { "Open: " (why) "." } }
+        @for why in rule.unrestricted_reasons() { div { "Any arguments: " (why) "." } }
         @if !values.is_empty() && rule.only().is_none() {
-            div { "Seen with " (values.iter().take(VALUES).map(|it| visible(it)).collect::<Vec<_>>().join("; ")) @if values.len() > VALUES { "; and " (values.len() - VALUES) " more" } }
+            div { "Recorded arguments: " (values.iter().take(VALUES).map(|it| visible(it)).collect::<Vec<_>>().join("; ")) @if values.len() > VALUES { "; and " (values.len() - VALUES) " more" } }
         }
     }
 }

@@ -41,7 +41,7 @@ pub(super) fn executables(all: &BTreeSet<Executable>) -> Markup {
             @match executable {
                 Executable::Path(path) => { (name(path)) }
                 Executable::Truncated(beginning) => { (name(beginning)) " (cut off)" }
-                Executable::Launcher => { "what starts the workload" }
+                Executable::Launcher => { "container runtime or tracer (before exec)" }
                 Executable::Unknown => { "an unknown program" }
             }
         }

@@ -1,6 +1,6 @@
 //! What has to be known of a container, and what could not be found out.
 
-use tracer_core::recording::{ConfigType, Unresolved, Warning};
+use tracer_core::recording::{ConfigType, Unresolved, Warning, plain_text::plain};
 
 /// A warning, without a stop.
 pub fn warning(warning: &Warning) -> String {
@@ -12,7 +12,7 @@ pub fn warning(warning: &Warning) -> String {
                 ""
             };
             format!(
-                "the container is privileged{why}: its engine ignores a seccomp profile; take privileged away first"
+                "the container is privileged{why}: its engine ignores a seccomp profile; remove privileged first"
             )
         }
         Warning::RootUser {} => {
@@ -21,10 +21,11 @@ pub fn warning(warning: &Warning) -> String {
         }
         Warning::SeccompUnconfined {} => "the container runs without a seccomp filter".to_owned(),
         Warning::FilterAllowsAll {} => {
-            "the container runs under a seccomp filter that stops nothing".to_owned()
+            "the container runs under a seccomp filter that allows everything".to_owned()
         }
         Warning::FilterInPlace { default_action } => format!(
-            "a seccomp filter was in place (default action {default_action:?}): what it stops the program did not get to do"
+            "a seccomp filter was active while recording (default action {}); what the program would have done after a blocked call is unknown",
+            plain(default_action)
         ),
         Warning::Other { text, .. } => text.clone(),
     }
@@ -34,33 +35,49 @@ pub fn warning(warning: &Warning) -> String {
 pub fn unresolved(unresolved: &Unresolved) -> String {
     match unresolved {
         Unresolved::InvalidId { id } => format!(
-            "{id:?} cannot be a container's id: ids have 1 to 255 letters, digits and _ + - . characters, and do not begin with a dot"
+            "{} is not a valid container id: ids have 1 to 255 letters, digits and _ + - . characters, and do not begin with a dot",
+            plain(id)
         ),
         Unresolved::UnknownToRuntimes {} => {
-            "no runtime's files know this container: it was gone, or not begun, when tracer looked"
+            "no runtime metadata found for this container (already exited, or the runtime uses another state directory)"
                 .to_owned()
         }
-        Unresolved::NoConfig {} => "its bundle's config.json was not found".to_owned(),
-        Unresolved::InvalidConfig {} => "config.json is no object".to_owned(),
+        Unresolved::NoConfig {} => "the bundle's config.json was not found".to_owned(),
+        Unresolved::InvalidConfig {} => "config.json is not an object".to_owned(),
         Unresolved::InvalidConfigField { field, expected } => {
             format!("{field} of config.json is not {}", config_type(*expected))
         }
         Unresolved::UnsafePath { path } => format!(
-            "the path {path:?} in a runtime's state is not absolute or contains ..; it was not followed"
+            "the path {} in a runtime's state is not absolute or contains ..; it was not followed",
+            plain(path)
         ),
         Unresolved::UnreadableFile { path, error } => {
-            format!("cannot read {path:?}: {error}; run tracer as root, and on the host")
+            format!(
+                "cannot read {}: {}; run tracer as root on the host",
+                plain(path),
+                plain(error)
+            )
         }
-        Unresolved::RefusedFile { path, found } => format!("{path:?} is {found}; it was not read"),
+        Unresolved::RefusedFile { path, found } => format!("{} is {}; it was not read", plain(path), plain(found)),
         Unresolved::InvalidJson { path, error } => {
-            format!("{path:?} is not the JSON that a runtime writes: {error}")
+            format!(
+                "{} is not valid runtime state (JSON): {}",
+                plain(path),
+                plain(error)
+            )
         }
         Unresolved::PodMismatch { cgroup, files } => {
-            format!("the cgroup is of pod {cgroup:?}, the container's files say {files:?}")
+            format!(
+                "the cgroup belongs to pod {}, but the container's files say {}",
+                plain(cgroup),
+                plain(files)
+            )
         }
-        Unresolved::NoPodName { uid } => format!("the name of pod {uid:?} was not found"),
-        Unresolved::GuessedOwner { pod, kind, owner } => format!(
-            "the labels of pod {pod:?} are not known: that it belongs to {kind} {owner:?} is a guess from its name"
+        Unresolved::NoPodName { uid } => format!("the name of pod {} was not found", plain(uid)),
+        Unresolved::GuessedOwner { kind, owner, .. } => format!(
+            "the pod's labels are unknown; its owner {}/{} is guessed from its name",
+            plain(kind),
+            plain(owner)
         ),
         Unresolved::Other { text } => text.clone(),
     }

@@ -6,36 +6,42 @@ use tracer_core::recording::{LossKind, Losses, Note, Reason, RecordingEnd, estim
 pub fn reason(reason: &Reason) -> String {
     let text = match reason {
         Reason::StartNotObserved {} => {
-            "the workload was running before the recording began: what it did at its start was not seen; record it from its start"
+            "start-up was not observed; use --wait, then restart the workload"
         }
         Reason::StillRunning { after } => still_running(*after),
         Reason::IoUring {} => {
-            "the workload used io_uring or tried to: what it does there is done without system calls, was not seen, and is not bound by seccomp either"
+            "the workload used io_uring or tried to; io_uring operations are not system calls, so they were not recorded and seccomp does not restrict them"
         }
         Reason::FilterInPlace {} => {
-            "a seccomp filter was in place before tracer watched what it stops: calls that it stopped then were not seen; record the workload from its start, or without the filter"
+            "a seccomp filter was active before tracer watched for blocked calls; earlier blocked calls were not recorded; record the workload from its start, or without the filter"
         }
         Reason::NotStarted {} => {
-            "processes were put into the container, and none was seen to start a program there: all they did is filed under the runtime (phase `setup`) and is not in the profile"
+            "no process in the container started a program while recorded; its calls count as the runtime's (phase `setup`) and are not in the profile"
         }
         Reason::LeftCgroup {} => {
-            "a process of the workload went to another cgroup, where it was not seen any more; record that cgroup, or run the command without what moves it (sudo, systemd-run, a container runtime)"
+            "a process of the workload moved to another cgroup and was no longer recorded; record that cgroup, or run the command without what moves it (sudo, systemd-run, a container runtime)"
         }
         Reason::ObservationsLost { lost, count } => return observations_lost(*lost, *count),
         Reason::ProgramSkipped { count } => {
             return format!(
-                "the kernel skipped {count} runs of tracer's programs; another tracing tool may be interfering, record again without it"
+                "the kernel skipped {} of tracer's programs; another tracing tool may be interfering, record again without it",
+                counted(*count, "run", "runs")
             );
         }
         Reason::PhasesMixed { count } => {
             return format!(
-                "the kernel side's tables were full {count} times when a runtime, or a program that was put in later, was at work: what it did is filed as the workload's, and the profile may allow more than that needs; record again with a larger --max-rows"
+                "the kernel tables were full {} while the runtime, or a process started later, was active; its calls count as the workload's, so the profile may allow too much; record again with a larger --max-rows",
+                counted(*count, "time", "times")
+            );
+        }
+        Reason::UnnamedInstances { count } => {
+            return format!(
+                "{} of the same pods could not be identified and may belong to this workload; recorded separately",
+                counted(*count, "container", "containers")
             );
         }
         Reason::CutShort { error } => {
-            return format!(
-                "an error ended the recording, and what came later was not seen: {error}"
-            );
+            return format!("an error ended the recording early: {error}");
         }
         Reason::Other { text, .. } => text,
     };
@@ -44,14 +50,12 @@ pub fn reason(reason: &Reason) -> String {
 
 const fn still_running(after: RecordingEnd) -> &'static str {
     match after {
-        RecordingEnd::Attached => {
-            "the recording ended while the workload was running: what it does later, at its end for one, was not seen"
-        }
+        RecordingEnd::Attached => "still running when recording stopped; shutdown was not observed",
         RecordingEnd::Followed => {
-            "the recording was ended while processes of the workload were running; what they did later was not seen"
+            "processes of the workload were still running when recording stopped; later calls were not recorded"
         }
         RecordingEnd::CommandEnded => {
-            "the command ended and left processes running; what they did later was not seen; record with --follow to wait for them"
+            "the command ended and left processes running; later calls were not recorded; use --follow to wait for them"
         }
     }
 }
@@ -59,23 +63,27 @@ const fn still_running(after: RecordingEnd) -> &'static str {
 fn observations_lost(lost: LossKind, count: u64) -> String {
     match lost {
         LossKind::Calls => format!(
-            "{count} calls found the kernel side's tables full; record again with a larger --max-rows"
+            "{} did not fit into the kernel tables; record again with a larger --max-rows",
+            counted(count, "system call", "system calls")
         ),
         LossKind::Cgroups => format!(
-            "{count} child cgroups could not be followed from their start; record again, with a larger --max-cgroups when there are many"
+            "{} could not be followed from the start; record again, with a larger --max-cgroups if there are many",
+            counted(count, "child cgroup", "child cgroups")
         ),
         LossKind::Threads => format!(
-            "what a filter stopped was not seen of {count} threads; record again with a larger --max-cgroups"
+            "blocked calls of {} were not recorded; record again with a larger --max-cgroups",
+            counted(count, "thread", "threads")
         ),
         LossKind::Accesses => format!(
-            "{count} accesses to files and the like found the kernel side's tables full, or their paths could not be read; record again with a larger --max-accesses"
+            "{} to files and the like did not fit into the kernel tables, or the path could not be read; record again with a larger --max-accesses",
+            counted(count, "access", "accesses")
         ),
         // No recorder gives these as a reason; a file may.
         LossKind::ProgramRuns
         | LossKind::Phases
         | LossKind::Values
         | LossKind::Executables
-        | LossKind::Events => format!("{count} {}", loss(lost)),
+        | LossKind::Events => loss(lost, count),
     }
 }
 
@@ -98,7 +106,7 @@ pub fn note(note: &Note) -> String {
             *count,
             "architectures were recorded on",
             values,
-            "the profile allows each what was seen on any of them",
+            "the profile allows on each what was observed on any of them",
         ),
         Note::SeveralKernels { count, values } => several(
             *count,
@@ -110,20 +118,20 @@ pub fn note(note: &Note) -> String {
             *count,
             "images were recorded",
             values,
-            "the profile allows each what was seen of any of them",
+            "the profile allows each of them what was observed of any",
         ),
         Note::SeveralCommands { count, values } => several(
             *count,
             "commands were recorded",
             values,
-            "the profile allows each what was seen of any of them",
+            "the profile allows each of them what was observed of any",
         ),
         Note::InstancesFolded {
             listed,
             instances,
             uncounted,
         } => format!(
-            "{listed} of {}{instances} instances are listed; of the others it is kept what was observed, and by which executables",
+            "{listed} of {}{instances} instances are listed individually; for the others, the recording keeps what was observed and by which executables",
             if *uncounted { "more than " } else { "" },
         ),
         Note::Other { text, .. } => text.clone(),
@@ -136,46 +144,63 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::SeveralArchitectures => {
             "on different architectures the same program makes different calls".to_owned()
         }
-        Refusal::NoCalls => "none was seen".to_owned(),
+        Refusal::NoCalls => "no call was recorded".to_owned(),
         Refusal::TooFewInstances { instances, needed } => format!(
-            "that takes {needed} instances (replicas, restarts, further recordings), not {instances}"
+            "needs {needed} instances (replicas, restarts, further recordings), has {instances}"
         ),
         Refusal::TooManyRareCalls => {
-            "more than half of the calls were seen in one instance only, so that too little was seen for an estimate".to_owned()
+            "more than half of the calls appeared in only one instance".to_owned()
         }
         Refusal::Other(text) => return text.clone(),
     };
-    format!("how many calls are unseen is not estimated: {why}")
+    format!("no estimate of unseen calls: {why}")
 }
 
-/// What was lost, after its number: `2 calls found no room …`.
-pub const fn loss(lost: LossKind) -> &'static str {
-    match lost {
-        LossKind::Calls => "calls found no room in the kernel's tables",
-        LossKind::Accesses => {
-            "accesses to files, capabilities, sockets and the like found no room, or their path could not be read"
-        }
-        LossKind::Cgroups => "child cgroups were not followed",
-        LossKind::ProgramRuns => "runs of a kernel program were skipped",
-        LossKind::Threads => "threads under a filter were not watched for what it stops",
-        LossKind::Phases => {
-            "times a runtime's process, or one that was put in later, was taken for the workload"
-        }
-        LossKind::Values => {
-            "calls whose arguments found no room, or could not be read; they are kept, with any arguments"
-        }
-        LossKind::Executables => {
-            "times a task or process could not be filed under its executable; what it did is kept"
-        }
-        LossKind::Events => "first sightings were lost; the calls themselves are kept",
-    }
+/// What was lost, with its number: `2 system calls did not fit …`.
+pub fn loss(lost: LossKind, count: u64) -> String {
+    let (one, many, what) = match lost {
+        LossKind::Calls => (
+            "system call",
+            "system calls",
+            "did not fit into the kernel tables",
+        ),
+        LossKind::Accesses => (
+            "access",
+            "accesses",
+            "to files, capabilities, sockets and the like did not fit, or the path could not be read",
+        ),
+        LossKind::Cgroups => ("child cgroup", "child cgroups", "could not be followed"),
+        LossKind::ProgramRuns => ("run", "runs", "of tracer's kernel programs skipped"),
+        LossKind::Threads => ("thread", "threads", "not watched for blocked calls"),
+        LossKind::Phases => (
+            "process",
+            "processes",
+            "of the runtime, or started later, counted as the workload",
+        ),
+        LossKind::Values => (
+            "call",
+            "calls",
+            "with arguments that did not fit or could not be read; kept with any arguments",
+        ),
+        LossKind::Executables => (
+            "process",
+            "processes",
+            "with an unknown executable; what they did is kept",
+        ),
+        LossKind::Events => (
+            "event",
+            "events",
+            "with first-seen details lost; the calls themselves are kept",
+        ),
+    };
+    format!("{} {what}", counted(count, one, many))
 }
 
-/// All that was lost, in a few words: `2 calls lost, 1 cgroups lost`, or `nothing lost`.
+/// All that was lost, in a few words: `2 calls lost, 1 cgroup lost`, or `nothing lost`.
 pub fn losses(losses: &Losses) -> String {
     let parts: Vec<_> = losses
         .iter()
-        .map(|(lost, count)| format!("{count} {}", loss_in_brief(lost)))
+        .map(|(lost, count)| loss_in_brief(lost, count))
         .collect();
     if parts.is_empty() {
         return "nothing lost".to_owned();
@@ -183,18 +208,24 @@ pub fn losses(losses: &Losses) -> String {
     parts.join(", ")
 }
 
-const fn loss_in_brief(lost: LossKind) -> &'static str {
-    match lost {
-        LossKind::Calls => "calls lost",
-        LossKind::Accesses => "accesses lost",
-        LossKind::Cgroups => "cgroups lost",
-        LossKind::ProgramRuns => "program runs skipped",
-        LossKind::Threads => "threads without blocked calls",
-        LossKind::Phases => "times in the wrong phase",
-        LossKind::Values => "calls without their arguments",
-        LossKind::Executables => "times without executable",
-        LossKind::Events => "without first-seen evidence",
-    }
+fn loss_in_brief(lost: LossKind, count: u64) -> String {
+    let (one, many, what) = match lost {
+        LossKind::Calls => ("call", "calls", "lost"),
+        LossKind::Accesses => ("access", "accesses", "lost"),
+        LossKind::Cgroups => ("cgroup", "cgroups", "lost"),
+        LossKind::ProgramRuns => ("program run", "program runs", "skipped"),
+        LossKind::Threads => ("thread", "threads", "without blocked calls"),
+        LossKind::Phases => ("process", "processes", "in the wrong phase"),
+        LossKind::Values => ("call", "calls", "without arguments"),
+        LossKind::Executables => ("process", "processes", "without executable"),
+        LossKind::Events => ("event", "events", "without first-seen details"),
+    };
+    format!("{} {what}", counted(count, one, many))
+}
+
+/// `1 call`, `2 calls`.
+pub fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 #[cfg(test)]
@@ -229,6 +260,11 @@ mod tests {
         for count in 1..=9 {
             assert_eq!(text.matches(&format!("{count} ")).count(), 1, "{text}");
         }
+        let call = Losses {
+            calls: 1,
+            ..Losses::default()
+        };
+        assert_eq!(losses(&call), "1 call lost");
         let accesses = Losses {
             accesses: 2,
             ..Losses::default()

@@ -3,12 +3,14 @@
 //! A recording holds codes with their parameters; this is where they become English. What a workload
 //! or an image chose is escaped here.
 
+mod calls;
 mod container;
 mod coverage;
 mod provider;
 mod sighting;
 
+pub use calls::calls;
 pub use container::{unresolved, warning};
-pub use coverage::{loss, losses, note, reason, refusal};
+pub use coverage::{counted, loss, losses, note, reason, refusal};
 pub use provider::{blind_spot, mechanism};
 pub(crate) use sighting::{phases, sighting};

@@ -18,33 +18,27 @@ pub fn mechanism(mechanism: &Mechanism) -> &str {
 /// What a mechanism cannot see.
 pub fn blind_spot(blind_spot: &BlindSpot) -> String {
     let text = match blind_spot {
-        BlindSpot::IoUring => "what io_uring does",
-        BlindSpot::ForgedAbi => {
-            "that a call was 32-bit, when a 64-bit program forges the registers of a 64-bit one"
-        }
-        BlindSpot::BlockedCallArguments => "those of calls that a filter in place stopped",
-        BlindSpot::PointedToMemory => "what pointers lead to",
-        BlindSpot::OwnerOfUnopenedFile => {
-            "whom a file belongs to, of calls that name it by a path and do not open it"
-        }
-        BlindSpot::LinkSource => "what a link was made of",
+        BlindSpot::IoUring => "io_uring operations",
+        BlindSpot::ForgedAbi => "32-bit calls that a 64-bit program disguises as 64-bit ones",
+        BlindSpot::BlockedCallArguments => "arguments of blocked calls",
+        BlindSpot::PointedToMemory => "memory behind pointers",
+        BlindSpot::OwnerOfUnopenedFile => "the owner of a file that a call names but does not open",
+        BlindSpot::LinkSource => "the source of a link",
         BlindSpot::MappedBeforeMprotect => {
-            "what was mapped before it was made executable, by mprotect"
+            "files that were mapped before mprotect made them executable"
         }
         BlindSpot::MessageQueuesAndPeerTerminals => {
             "message queues, and the terminals that TIOCGPTPEER opens"
         }
-        BlindSpot::PathRace => {
-            "exactly which file a path named when another thread changed the path, or a directory of it, meanwhile"
-        }
-        BlindSpot::Socketcall => "calls by i386's socketcall",
+        BlindSpot::PathRace => "the exact file if another thread changes the path meanwhile",
+        BlindSpot::Socketcall => "sockets of i386's socketcall",
         BlindSpot::PivotRoot => "pivot_root",
-        BlindSpot::NewMountInterface => "move_mount and the other calls of the newer interface",
-        BlindSpot::ChangedLink => "what a link led to that was changed since",
-        BlindSpot::CapabilityProbe => "whether the kernel only probed for a capability",
-        BlindSpot::SignalZero => "signal 0, which only asks whether a process is there",
+        BlindSpot::NewMountInterface => "move_mount and other calls of the new mount interface",
+        BlindSpot::ChangedLink => "the former target of a link that has changed",
+        BlindSpot::CapabilityProbe => "real use versus a mere permission check",
+        BlindSpot::SignalZero => "signal 0, which only checks whether a process exists",
         BlindSpot::UnusableHook { hook, error } => {
-            return format!("what goes through the hook {hook}: {error}");
+            return format!("accesses through the hook {hook}: {error}");
         }
         BlindSpot::Other(text) => text,
     };

@@ -1,5 +1,7 @@
 //! `tracer verify PROFILE -- CMD`: the command under the profile.
 
+use std::ffi::OsString;
+
 use tracer_core::recording::json;
 
 use anyhow::Context as _;
@@ -29,12 +31,12 @@ const RING: u32 = 4 << 20;
 pub(super) fn run(args: &Args, choice: &RuntimeSelection) -> Result<Exit, Failure> {
     if args.format == Format::Json && args.report.is_none() {
         let error = anyhow::anyhow!(
-            "standard output is the command's own: give a file for the result with --report"
+            "the command writes to standard output; give a file for the result with --output"
         );
         return Err(Failure::new(Exit::Usage, error));
     }
     if args.host.asked_for().is_some() {
-        let error = anyhow::anyhow!("a command runs on this machine: leave --arch out");
+        let error = anyhow::anyhow!("a command runs on this machine; remove --arch");
         return Err(Failure::new(Exit::Usage, error));
     }
     let enforced = enforced(args, choice).map_err(failed)?;
@@ -82,16 +84,50 @@ pub(super) fn run(args: &Args, choice: &RuntimeSelection) -> Result<Exit, Failur
         let command = Exit::from_status(status);
         if !args.quiet {
             output::coverage(&recording, false);
-            say!("the command ended with status {}", command.code());
+            say!("the command exited with status {}", command.code());
+            if denies {
+                next_step(args);
+            }
         }
         Ok(if denies { Exit::No } else { command })
     })
 }
 
-/// The profile as it is in force here.
+/// The commands that allow what was denied.
+fn next_step(args: &Args) {
+    let recording = args.update.as_deref().map(label);
+    let recording = recording.as_deref();
+    let command = shell_words(&args.command);
+    if args.log_only
+        && let Some(recording) = recording
+    {
+        say!(
+            "next: to allow the calls, run: tracer generate {}",
+            plain(recording)
+        );
+        return;
+    }
+    say!(
+        "next: to allow the calls, run: tracer verify {} --log-only --update {} -- {} && tracer generate {}",
+        plain(&label(&args.profile)),
+        plain(recording.unwrap_or("RECORDING")),
+        plain(&command),
+        plain(recording.unwrap_or("RECORDING"))
+    );
+}
+
+fn shell_words(command: &[OsString]) -> String {
+    let words: Vec<_> = command
+        .iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    tracer_report::escape::shell_words(&words)
+}
+
+/// The profile as it is enforced here.
 fn enforced(args: &Args, choice: &RuntimeSelection) -> anyhow::Result<Enforced> {
     let native = Machine::this()
-        .context("this machine is none that tracer knows")?
+        .context("tracer does not know this architecture")?
         .native;
     let read = input::seccomp(&args.profile)?;
     let runtime = super::runtimes(choice)
@@ -117,7 +153,7 @@ fn request(args: &Args, filter: &Filter, native: Abi) -> Result<command::Request
     let user = args.user.as_deref().map(RunAs::resolve).transpose();
     let user = user.map_err(|error| Failure::new(Exit::Usage, error))?;
     Ok(command::Request {
-        name: name::from_command(&args.command.first().cloned().unwrap_or_default()),
+        name: name::from_command(&args.command),
         command: args.command.clone(),
         user,
         follow: false,
@@ -142,7 +178,7 @@ fn starts(filter: &Filter, native: Abi) -> anyhow::Result<()> {
             .verdict;
         anyhow::ensure!(
             verdict.allows(),
-            "the profile answers {name} with {verdict}, so no program can be run under it; allow {name}, or give --log-only"
+            "the profile answers {name} with {verdict}, so no program can run under it; allow {name}, or use --log-only"
         );
     }
     Ok(())
@@ -166,7 +202,7 @@ fn were_denied(args: &Args, told: DenialCollector, recording: &Recording) -> any
             say!("{line}");
         }
         if recording.coverage.losses.events > 0 && !report.denied.is_empty() {
-            say!("not every event found room: the numbers are lower bounds");
+            say!("some events were lost: the numbers are lower bounds");
         }
     }
     if args.quiet {
@@ -214,7 +250,7 @@ fn update(output: OutputFile, before: Recording, mut seen: Recording) -> anyhow:
     let mut merge = Merge::default();
     merge.add(before);
     merge.add(seen);
-    let merged = merge.finish().context("there is nothing to merge")?;
+    let merged = merge.finish().context("nothing to merge")?;
     Ok(output.write(json::to_json(&merged).as_bytes())?)
 }
 

@@ -1,4 +1,4 @@
-//! `tracer verify`: would a profile have let a recording run, and does it let a command run?
+//! `tracer verify`: check a profile against a recording, or run a command under it.
 
 mod live;
 
@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use super::{
     Exit, Failure,
     input::{self, HostArgs, label},
+    stderr::{plain, say},
 };
 use crate::store::OutputFile;
 use syscalls::{OciRuntime, runtime_init::RuntimeSelection};
@@ -20,16 +21,15 @@ use tracer_core::{
     verify::{Enforced, Report, VerifyInput, verify},
 };
 
-/// Says whether a profile would have let a recording run, or runs a command under it.
+/// Check a profile against a recording, or run a command under it.
 ///
-/// With --recording, nothing is run. Every call that was recorded goes through the profile as runc and
-/// crun put it in force, with each combination of arguments that was recorded, and so does what the
-/// runtimes themselves call before they start the workload, with and without noNewPrivileges. What a
-/// profile asks of an argument that was not recorded is told as undecided.
+/// With --recording, nothing runs. tracer evaluates every recorded call, with its recorded arguments, as
+/// runc and crun would enforce the profile. It also evaluates the calls of the runtimes themselves, with and
+/// without noNewPrivileges. A call that depends on an unrecorded argument is undecided.
 ///
-/// With a command, it is run in a cgroup of its own with the profile as its seccomp filter, and each call
-/// that is denied is told on standard error, with who made it, its arguments and how often. With
-/// --log-only the command runs without the filter, and what it would have denied is told at the end.
+/// With a command, tracer runs it in its own cgroup under the profile. It reports each denied call on
+/// standard error, with the program, the arguments and the number of times. With --log-only, the command
+/// runs without the filter, and the calls that it would have denied are reported at the end.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
@@ -39,10 +39,10 @@ use tracer_core::{
     "  tracer verify seccomp.json -- ./server --self-test\n",
     "  tracer verify seccomp.json --log-only --update profiles-out/server -- ./server --self-test\n\n",
     "Exit status:\n",
-    "  0 nothing would be denied, 1 it could not be done, 2 wrong usage, 3 something would be denied,\n",
-    "  or cannot be decided and --require-decided was given. With a command: 3 when anything was denied,\n",
-    "  else that of the command, 128+N when signal N ended it; 125 tracer failed, 126 the command could\n",
-    "  not be run, 127 it could not be found",
+    "  0 nothing would be denied, 1 error, 2 wrong usage, 3 something would be denied, or is undecided\n",
+    "  and --require-decided was given. With a command: 3 if anything was denied, otherwise the status\n",
+    "  of the command (128+N if signal N ended it); 125 tracer failed, 126 the command cannot be\n",
+    "  executed, 127 the command was not found",
 ))]
 #[command(override_usage = concat!(
     "tracer verify [OPTIONS] <PROFILE> --recording <RECORDING>...\n",
@@ -50,17 +50,17 @@ use tracer_core::{
 ))]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["recording", "command"]))]
 pub(super) struct Args {
-    /// The seccomp profile, in any form that `tracer audit` reads, or a folder with a seccomp.json; of a
-    /// file with several, FILE#NAME
+    /// The seccomp profile, in any form that `tracer audit` reads, or a directory with a seccomp.json;
+    /// FILE#NAME selects one of several
     #[arg(value_name = "PROFILE")]
     profile: PathBuf,
 
-    /// What is to run under it: recording.json files, or folders that hold one
+    /// Recordings to check: recording.json files, or their directories
     #[arg(long, value_name = "RECORDING", num_args = 1..)]
     recording: Vec<PathBuf>,
 
-    /// The container runtimes that are to start it: runc, crun@1.21, several with commas between them, or
-    /// none [default: all]. A command is run as the first of runc and crun that is named would have it
+    /// Container runtimes: runc, crun@1.21, a comma-separated list, or none [default: all]. A command runs
+    /// as under the first one
     #[arg(long, value_name = "RUNTIME[@VERSION]")]
     runtime: Vec<RuntimeSelection>,
 
@@ -68,37 +68,37 @@ pub(super) struct Args {
     #[arg(long, value_name = "BOOL", conflicts_with = "command")]
     no_new_privileges: Option<bool>,
 
-    /// Count what people did in terminals too
+    /// Include interactive sessions (phase terminal)
     #[arg(long, conflicts_with = "command")]
     terminal: bool,
 
-    /// Exit with 3, too, when something cannot be decided
+    /// Exit with 3 if a call is undecided
     #[arg(long)]
     require_decided: bool,
 
-    /// How to print it
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
-    /// Write the result to this file, `-` for standard output; for a command, whose output is its own, needed for --format json
-    #[arg(long, value_name = "FILE")]
+    /// Write the result to this file, `-` for standard output; required for --format json with a command
+    #[arg(long = "output", short, alias = "report", value_name = "FILE")]
     report: Option<PathBuf>,
 
     /// Run the command as this user: a name, a uid, or uid:gid
     #[arg(long, value_name = "USER", requires = "command")]
     user: Option<String>,
 
-    /// Run the command without the filter, and tell what it would have denied
+    /// Run the command without the filter, and report the calls that it would have denied
     #[arg(long, requires = "command")]
     log_only: bool,
 
-    /// Merge what was seen of the command into this recording: a recording.json, or a folder that holds
-    /// one. `tracer generate` then makes a profile that allows it; what the filter stopped only with
-    /// --allow-blocked, so --log-only is the better way to it
+    /// Merge the observed calls into this recording (a recording.json or its directory), so that `tracer
+    /// generate` allows them; use it with --log-only, since calls that the filter blocked also need
+    /// --allow-blocked
     #[arg(long, value_name = "RECORDING", requires = "command")]
     update: Option<PathBuf>,
 
-    /// No progress and no summary; denials and errors only
+    /// Print only denials and errors
     #[arg(long, short)]
     quiet: bool,
 
@@ -112,9 +112,9 @@ pub(super) struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// For people
+    /// Text
     Text,
-    /// For programs
+    /// JSON
     Json,
 }
 
@@ -138,7 +138,15 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Some(file) => write(file, &text)?,
         None => super::print(text.as_bytes())?,
     }
-    Ok(verdict(args, &report))
+    let verdict = verdict(args, &report);
+    if verdict == Exit::No && !args.quiet {
+        let recordings: Vec<_> = args.recording.iter().map(|path| label(path)).collect();
+        say!(
+            "next: to generate a profile that allows them, run: tracer generate {}",
+            plain(&recordings.join(" "))
+        );
+    }
+    Ok(verdict)
 }
 
 fn verdict(args: &Args, report: &Report) -> Exit {

@@ -128,7 +128,7 @@ fn a_link_of_another_user_is_not_followed() {
             .to_string();
         assert!(error.contains("of another user"), "{error}");
         assert!(
-            error.contains("the file ") && !error.contains("folder"),
+            error.contains("the file ") && !error.contains("directory"),
             "{error}"
         );
     }

@@ -63,7 +63,7 @@ fn open(profile: &LoadedProfile<'_>, listed: &[Abi], out: &mut Findings<'_>) {
         &rules::LEGACY_ABI_ALLOWED,
         profile.top("architectures"),
         format!(
-            "{} are open: what no rule names is allowed there, in code of the kernel that 64-bit programs do not reach",
+            "{} are allowed: default action is ALLOW, and 64-bit programs cannot reach this kernel code",
             names.join(" and ")
         ),
     )

@@ -47,7 +47,7 @@ pub(in super::super) fn check(read: &AppArmor, out: &mut Findings<'_>) {
             out.add(
                 &rules::APPARMOR_DENY_OVERLAP,
                 deny.statement.span.clone(),
-                format!("this takes back `{}`", other.statement.words.join(" ")),
+                format!("this revokes `{}`", other.statement.words.join(" ")),
             );
         }
     }
@@ -99,7 +99,7 @@ fn heads(read: &AppArmor, out: &mut Findings<'_>) {
                 "flags has unconfined",
             )
             .severity(Severity::High)
-            .fix("take unconfined out of flags");
+            .fix("remove unconfined from flags");
         }
     }
 }

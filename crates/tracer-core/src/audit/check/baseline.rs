@@ -10,6 +10,7 @@ use super::{
     },
     list,
 };
+use crate::recording::plain_text::counted;
 use crate::{
     profile::seccomp::evaluate::{Filter, OciRuntime},
     recording::SyscallId,
@@ -74,7 +75,8 @@ pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         &rules::EXCEEDS_BASELINE,
         span,
         format!(
-            "no subset of {name}: {calls} calls are open that it blocks, {}",
+            "weaker than {name}: {} allowed that it blocks, {}",
+            counted(calls, "system call is", "system calls are"),
             list(names.iter().copied(), 8)
         ),
     )

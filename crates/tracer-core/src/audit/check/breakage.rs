@@ -6,6 +6,7 @@ use super::{
     super::{Findings, Severity, loaded_profile::LoadedProfile, rules},
     list,
 };
+use crate::recording::plain_text::counted;
 use crate::{
     profile::seccomp::evaluate::{Outcome, Verdict},
     recording::{Executable, Phase, Recording, Syscall},
@@ -71,8 +72,8 @@ fn workload(profile: &LoadedProfile<'_>, recordings: &[Recording], out: &mut Fin
         &rules::BREAKS_WORKLOAD,
         span,
         format!(
-            "{} calls that were recorded are denied: {}",
-            denied.len(),
+            "{} denied: {}",
+            counted(denied.len(), "recorded call is", "recorded calls are"),
             list(denied.keys().map(String::as_str), 8)
         ),
     )
@@ -132,17 +133,17 @@ fn made(syscall: &Syscall) -> Vec<Made> {
 fn path(executable: &Executable) -> String {
     match executable {
         Executable::Path(path) | Executable::Truncated(path) => path.clone(),
-        Executable::Launcher => "what started it".to_owned(),
+        Executable::Launcher => "the container runtime".to_owned(),
         Executable::Unknown => "an unknown program".to_owned(),
     }
 }
 
 fn describe(phase: Phase) -> &'static str {
     match phase {
-        Phase::Setup => "while it was prepared",
-        Phase::RuntimeInit => "between the filter and the start",
+        Phase::Setup => "while the container was prepared",
+        Phase::RuntimeInit => "after loading the filter, before the start",
         Phase::Run => "while it ran",
-        Phase::Exec => "by a process that was put in",
+        Phase::Exec => "by a process started in the running container",
         Phase::Terminal => "in a session",
     }
 }
@@ -201,7 +202,7 @@ fn start(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         )
     }))
     .fix(format!(
-        "allow {}, or generate the profile anew: its layer window has them",
+        "allow {}, or generate the profile again: its layer runtime-init has them",
         list(all.iter().copied(), 40)
     ));
 }

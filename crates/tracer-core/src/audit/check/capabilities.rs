@@ -59,7 +59,7 @@ pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         &rules::SYSCALLS_WITHOUT_CAPABILITY,
         profile.named(first.name),
         format!(
-            "open without the capability that they want: {}",
+            "allowed without the capability that they require: {}",
             list(useless.iter().map(|blocked| blocked.name), 8)
         ),
     )

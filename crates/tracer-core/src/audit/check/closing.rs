@@ -42,7 +42,7 @@ impl Closing {
         if !removed.is_empty() {
             let names: Vec<_> = removed.into_iter().collect();
             parts.push(format!(
-                "take {} out of the entries that allow it",
+                "remove {} from the entries that allow it",
                 names.join(", ")
             ));
         }

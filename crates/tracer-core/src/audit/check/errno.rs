@@ -110,7 +110,7 @@ fn implicit(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         out.add(
             &rules::IMPLICIT_ERRNO,
             span,
-            "what no rule names returns EPERM, since there is no defaultErrnoRet",
+            "defaultErrnoRet is not set; calls that no rule names return EPERM",
         )
         .fix("write \"defaultErrnoRet\": 38 (ENOSYS), and name the old calls with \"errnoRet\": 1");
     }
@@ -127,7 +127,7 @@ fn implicit(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
             &rules::IMPLICIT_ERRNO,
             profile.part(*at, "action"),
             format!(
-                "{} return EPERM by habit: no errnoRet says so",
+                "no errnoRet is set; {} return EPERM by default",
                 list(names.map(String::as_str), 8)
             ),
         );
@@ -140,7 +140,7 @@ fn actions(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         out.add(
             &rules::LOG_ONLY,
             span,
-            "what no rule names is logged and let through",
+            "calls that no rule names are logged and allowed",
         );
     }
     if profile.oci.default_errno_ret == Some(0) {
@@ -148,7 +148,7 @@ fn actions(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         out.add(
             &rules::ERRNO_ZERO,
             span,
-            "what no rule names seems to succeed",
+            "calls that no rule names seem to succeed",
         );
     }
     for (at, entry) in profile.oci.syscalls.iter().enumerate() {
@@ -159,7 +159,7 @@ fn actions(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
                 out.add(
                     &rules::LOG_ONLY,
                     span,
-                    format!("{} let through and logged", names()),
+                    format!("{} allowed and logged", names()),
                 )
                 .severity(Severity::Low);
             }

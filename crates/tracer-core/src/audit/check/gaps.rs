@@ -8,6 +8,7 @@ use super::{
     },
     closing, list,
 };
+use crate::recording::plain_text::counted;
 use std::collections::BTreeSet;
 use syscalls::{
     Abi, defaults,
@@ -181,8 +182,9 @@ fn unheard(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         &rules::NEWER_SYSCALLS_ALLOWED,
         profile.top("defaultAction"),
         format!(
-            "{} system calls newer than the newest one named in the profile are allowed{}",
-            all().count(),
+            "{} allowed that {} newer than the newest one named in the profile{}",
+            counted(all().count(), "system call is", "system calls are"),
+            if all().count() == 1 { "is" } else { "are" },
             if risky.is_empty() {
                 String::new()
             } else {

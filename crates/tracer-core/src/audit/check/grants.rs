@@ -76,12 +76,12 @@ pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         &rules::UNUSED_SYSCALLS_ALLOWED,
         span,
         format!(
-            "{} of {} allowed calls were used or are needed{}; {} can go{}",
+            "{} of {} allowed calls used or needed{}; {} can be removed{}",
             open.len() - needless.len() - harmless.len(),
             open.len(),
             match harmless.len() {
                 0 => String::new(),
-                some => format!(", {some} were not used and are harmless (headroom)"),
+                some => format!(", {some} unused and harmless (headroom)"),
             },
             needless.len(),
             if risky.is_empty() {

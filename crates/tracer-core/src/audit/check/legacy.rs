@@ -2,6 +2,7 @@
 
 use super::super::{Context, Findings, Severity, rules};
 use crate::parse::{self, Form, Node, Seccomp};
+use crate::recording::plain_text::counted;
 
 pub(super) fn check(read: &Seccomp, context: &Context<'_>, out: &mut Findings<'_>) {
     old_names(read, out);
@@ -46,8 +47,8 @@ fn old_names(read: &Seccomp, out: &mut Findings<'_>) {
         &rules::LEGACY_NAME_KEY,
         first.span.clone(),
         format!(
-            "{} entries have a name instead of names; containerd takes no notice of them",
-            old.len()
+            "{} the legacy key \"name\"; containerd ignores such an entry, so it denies nothing there",
+            counted(old.len(), "entry uses", "entries use")
         ),
     )
     .fix(format!("write \"names\": [{}]", names.join(", ")));
@@ -71,11 +72,11 @@ fn unread_keys(read: &Seccomp, out: &mut Findings<'_>) {
     for key in &read.unread {
         let text = &key.text;
         let Some(meant) = key.meant else {
-            let message = format!("the key {text:?} is read by nobody");
+            let message = format!("no runtime reads the key {text:?}");
             out.add(&rules::UNREAD_KEY, key.span.clone(), message);
             continue;
         };
-        let message = format!("the key {text:?} is read by nobody; {meant:?} was probably meant");
+        let message = format!("no runtime reads the key {text:?}; {meant:?} was probably meant");
         out.add(&rules::UNREAD_KEY, key.span.clone(), message)
             .severity(Severity::High)
             .fix(format!("write {meant:?}"));
@@ -102,11 +103,12 @@ fn engine_form(read: &Seccomp, context: &Context<'_>, out: &mut Findings<'_>) {
         &rules::ENGINE_SPECIFIC_FIELDS,
         span,
         if choosing.is_empty() {
-            "only Docker, Podman and CRI-O read this form whole".to_owned()
+            "only Docker, Podman and CRI-O read this form in full".to_owned()
         } else {
             format!(
-                "only Docker, Podman and CRI-O read this form whole: in plain OCI the {} entries with includes or excludes count for every container",
-                choosing.len()
+                "only Docker, Podman and CRI-O read this form in full: in plain OCI, the {} with includes or excludes {} for every container",
+                counted(choosing.len(), "entry", "entries"),
+                if choosing.len() == 1 { "counts" } else { "count" }
             )
         },
     )
@@ -168,6 +170,6 @@ pub(super) fn old_resource(object: &Node, out: &mut Findings<'_>) {
             span,
             format!("{kind} has no namespace since v1"),
         )
-        .fix("take namespace out");
+        .fix("remove namespace");
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
             &rules::OTHER_ARCHITECTURE_NAME,
             span.clone(),
             format!(
-                "calls of none of the ABIs that this profile is for: {}",
+                "system calls that do not exist on this profile's architectures: {}",
                 list(names, 10)
             ),
         );

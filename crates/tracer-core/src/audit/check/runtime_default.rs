@@ -9,6 +9,7 @@ use super::{
     list,
     manifest::Named,
 };
+use crate::recording::plain_text::counted;
 use syscalls::{
     defaults::{DefaultDecision, by_default},
     risk,
@@ -37,16 +38,25 @@ pub(in super::super) fn check(profile: &LoadedProfile<'_>, named: &Named, out: &
         (false, true) => Severity::High,
         _ => Severity::Info,
     };
+    let calls = |count| counted(count, "call", "calls");
     let verdict = match (weaker.len(), stronger.len()) {
-        (0, more) => format!("weaker: it opens {more} calls that this profile denies or restricts"),
+        (0, more) => format!(
+            "weaker: it allows {} that this profile denies or restricts",
+            calls(more)
+        ),
         (less, 0) => format!(
-            "stronger, and no weaker anywhere: it denies or restricts {less} calls that this profile opens"
+            "stronger and nowhere weaker: it denies or restricts {} that this profile allows",
+            calls(less)
         ),
         (less, more) => format!(
-            "weaker in {more} calls, which it opens, and stronger in {less}, which it denies or restricts"
+            "weaker for {}, which it allows, and stronger for {less}, which it denies or restricts",
+            calls(more)
         ),
     };
-    let evidence = [("it denies or restricts", &weaker), ("it opens", &stronger)];
+    let evidence = [
+        ("it denies or restricts", &weaker),
+        ("it allows", &stronger),
+    ];
     out.add(
         &rules::RUNTIME_DEFAULT,
         named.span.clone(),

@@ -74,7 +74,7 @@ fn descriptor(rule: &Rule) -> Value {
         "id": rule.id,
         "shortDescription": {"text": rule.title},
         "fullDescription": {"text": rule.explanation},
-        "help": {"text": format!("{} To fix it: {}", rule.explanation, rule.fix)},
+        "help": {"text": format!("{} How to fix: {}", rule.explanation, rule.fix)},
         "defaultConfiguration": {"level": level(rule.severity)},
         "properties": {"security-severity": score(rule.severity), "tags": ["security"]},
     })
@@ -92,7 +92,7 @@ fn result(finding: &Finding, used: &[&Rule]) -> Value {
     for evidence in &finding.evidence {
         text += &format!("\n- {evidence}");
     }
-    text += &format!("\nTo fix it: {}", finding.fix);
+    text += &format!("\nHow to fix: {}", finding.fix);
     let mut result = json!({
         "ruleId": finding.id,
         "level": level(finding.severity),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Range};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::super::{Finding, Input, Report, Severity};
-use crate::recording::plain_text::plain;
+use crate::recording::plain_text::{counted, plain};
 
 /// Longest line that is shown, in bytes: a profile on one line may have millions.
 const MAX_LINE_LEN: usize = 2_000;
@@ -45,15 +45,15 @@ pub fn summary(report: &Report) -> String {
         "nothing found".to_owned()
     } else {
         format!(
-            "found {}; tracer audit --explain ID says more of a rule",
+            "{}. Run \"tracer audit --explain ID\" for details",
             counts.join(", ")
         )
     };
-    let what = match report.profiles {
-        1 => "1 profile or manifest".to_owned(),
-        count => format!("{count} profiles and manifests"),
-    };
-    let mut text = format!("audited {what}: {found}");
+    if report.profiles == 0 {
+        return "no profile could be read".to_owned();
+    }
+    let what = counted(report.profiles, "file or object", "files and objects");
+    let mut text = format!("{what} checked: {found}");
     if let [only] = report.scores.as_slice() {
         text += &format!("; score {} of 100", only.score);
     } else if let Some(least) = report.scores.iter().min_by_key(|score| score.score) {

@@ -82,7 +82,7 @@ fn other_programs_files_are_not_apparmor() {
     }
     assert_eq!(
         error("include x.local\nnet none\n"),
-        "f:1:1: not an AppArmor profile: there is no profile in it, and `include x.local` is no rule of AppArmor"
+        "f:1:1: not an AppArmor profile: it contains none, and `include x.local` is not an AppArmor rule"
     );
     // Nor is a server's configuration in a ConfigMap.
     let map = "apiVersion: v1\nkind: ConfigMap\ndata:\n  nginx.conf: |\n    include mime.types;\n    events {\n      x 1;\n    }\n";
@@ -102,27 +102,27 @@ fn missing_commas_and_braces_are_errors() {
     for (text, expected) in [
         (
             "profile a {\n  /a r\n  /b ix,\n}\n",
-            "f:2:7: there is no comma",
+            "f:2:7: the comma at the end",
         ),
         (
             "profile a {\n  capability chown # x\n  deny /b w,\n}\n",
-            "f:2:23: there is no comma",
+            "f:2:23: the comma at the end",
         ),
         (
             "profile a {\n  /a r,\n  /b w\n}\n",
-            "f:3:7: there is no comma",
+            "f:3:7: the comma at the end",
         ),
         (
             "profile a {\n  network inet\n  /b w,\n}\n",
-            "f:2:15: there is no comma",
+            "f:2:15: the comma at the end",
         ),
         (
             "profile a {\n  unix\n\n  capability chown,\n}\n",
-            "f:2:7: there is no comma",
+            "f:2:7: the comma at the end",
         ),
         (
             "profile a {\n  /a r\n  profile b {\n  }\n}\n",
-            "f:2:7: there is no comma",
+            "f:2:7: the comma at the end",
         ),
         (
             "profile a {\n  /a r,\n",

@@ -36,7 +36,7 @@ fn baseline_is_compared_call_by_call() {
     assert!(
         other[0]
             .message
-            .ends_with("2 calls are open that it blocks, bpf, read"),
+            .ends_with("2 system calls are allowed that it blocks, bpf, read"),
         "{other:?}"
     );
 }

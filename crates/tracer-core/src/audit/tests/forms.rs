@@ -12,10 +12,10 @@ fn extra_keys_are_reported_and_the_profile_is_read() {
         [
             (
                 5,
-                "the key \"argss\" is read by nobody; \"args\" was probably meant"
+                "no runtime reads the key \"argss\"; \"args\" was probably meant"
             ),
-            (2, "the key \"note\" is read by nobody"),
-            (4, "the key \"why\" is read by nobody"),
+            (2, "no runtime reads the key \"note\""),
+            (4, "no runtime reads the key \"why\""),
         ]
     );
     let severities: Vec<_> = findings

@@ -129,14 +129,14 @@ fn compares_the_profile_with_runtime_default() {
         told[0].0 == Severity::Info
             && told[0]
                 .1
-                .contains("would be weaker in 1 calls, which it opens, and stronger in"),
+                .contains("would be weaker for 1 call, which it allows, and stronger for"),
         "{told:?}"
     );
     let all = r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#;
     let findings = manifest(DEPLOYMENT, Some(all));
     let told = in_pod(&findings, "runtime-default");
     assert!(
-        told[0].0 == Severity::High && told[0].1.contains("stronger, and no weaker anywhere"),
+        told[0].0 == Severity::High && told[0].1.contains("stronger and nowhere weaker"),
         "{told:?}"
     );
     let none = r#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["execve", "exit", "exit_group", "rt_sigreturn"], "action": "SCMP_ACT_ALLOW"}]}"#;

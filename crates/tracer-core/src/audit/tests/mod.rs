@@ -244,7 +244,7 @@ fn reports_ineffective_names() {
         of(&findings, "other-architecture-name"),
         [(
             3,
-            "calls of none of the ABIs that this profile is for: set_tls"
+            "system calls that do not exist on this profile's architectures: set_tls"
         )]
     );
     assert!(

@@ -28,7 +28,8 @@ pub(super) fn explain(
     let Some((_, rule)) = rule else {
         let probed = of.profile.probes().any(|(one, _)| one == capability);
         it.why_not = Some(if probed {
-            "the kernel only asked whether it is there, and would have gone on without".to_owned()
+            "the kernel only checked whether the process has it, and would have gone on without"
+                .to_owned()
         } else {
             of.why_not(seen.iter().flat_map(|seen| &seen.evidence))
         });
@@ -60,7 +61,7 @@ pub(super) fn explain(
     )];
     if !rule.certain {
         it.without.push(
-            "unless the kernel only probed for it, which what recorded it cannot tell".to_owned(),
+            "unless it was a mere permission check; this kernel interface cannot tell".to_owned(),
         );
     }
     let container = match rule.container_need {
@@ -80,9 +81,9 @@ pub(super) fn explain(
 
 fn words(seen: &ObservedAccess<CapabilityUse>) -> String {
     let mut text = match seen.what.audited {
-        Some(false) => "asked whether it is there".to_owned(),
+        Some(false) => "checked for".to_owned(),
         Some(true) => "used".to_owned(),
-        None => "used, or asked whether it is there".to_owned(),
+        None => "used or checked for".to_owned(),
     };
     if seen.what.own_namespace {
         text.push_str(" in a user namespace other than the host's");
@@ -112,13 +113,13 @@ fn known(capability: Capability, calls: &[&str]) -> Vec<String> {
     }
     if capability.is_nearly_root() {
         known.push(
-            "whoever has it can take the whole machine, or another's rights, with little effort"
+            "a process that has it can take over the machine or another user with little effort"
                 .to_owned(),
         );
     }
     if !calls.is_empty() {
         known.push(format!(
-            "calls of the seccomp profile that may take it: {}",
+            "calls of the seccomp profile that may require it: {}",
             calls.join(", ")
         ));
     }

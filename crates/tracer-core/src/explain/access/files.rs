@@ -172,7 +172,7 @@ fn without(
         }
     }
     if rules.len() > 1 {
-        all.push("several rules hold for it: all of them have to go".to_owned());
+        all.push("several rules allow it: all of them would have to be removed".to_owned());
     }
     all
 }
@@ -184,7 +184,10 @@ fn why_not(of: &ExplainContext<'_>, path: &FilePath, exact: &[&ObservedAccess<Fi
         .lost()
         .find(|lost| lost.what == name || lost.what.ends_with(&format!(" {name}")));
     match lost {
-        Some(lost) => format!("it was seen, and no rule can say it: {}", lost.reason),
+        Some(lost) => format!(
+            "it was observed, but no AppArmor rule can express it: {}",
+            lost.reason
+        ),
         None => of.why_not(exact.iter().flat_map(|seen| &seen.evidence)),
     }
 }

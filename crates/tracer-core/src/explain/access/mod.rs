@@ -77,6 +77,7 @@ pub struct AccessByKind {
 
 /// Why nothing can be explained.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum AccessError {
     /// Nothing looked for it.
     #[error(
@@ -177,7 +178,7 @@ impl ExplainContext<'_> {
         let phases: BTreeSet<_> = evidence.into_iter().map(|it| it.phase).collect();
         let is_later = |phase: &Phase| matches!(phase, Phase::Exec | Phase::Terminal);
         if phases.is_empty() {
-            "it was not seen, and nothing else needs it".to_owned()
+            "it was not observed, and nothing else needs it".to_owned()
         } else if phases.iter().any(is_later) {
             "only programs used it that were put into the running container and do not count; --exec all counts them".to_owned()
         } else {

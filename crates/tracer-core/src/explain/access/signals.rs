@@ -23,7 +23,7 @@ pub(super) fn explain(of: &ExplainContext<'_>, number: u8) -> AccessExplanation 
             rule,
             layer: layer.as_str(),
             reasons: vec![match layer {
-                Layer::Essential => "whoever stops a container signals it, and processes of one workload signal each other; a test run hardly ever shows which signals".to_owned(),
+                Layer::Essential => "a container is stopped by signals, and processes of one workload signal each other; tests rarely exercise all of them".to_owned(),
                 _ => "it was sent while the workload was recorded".to_owned(),
             }],
         })
@@ -42,7 +42,7 @@ pub(super) fn explain(of: &ExplainContext<'_>, number: u8) -> AccessExplanation 
             )
         }];
         it.without.push(
-            "without the rule for the runtime's signals, a container could not be stopped in peace"
+            "without the rule for the runtime's signals, a container could not be stopped cleanly"
                 .to_owned(),
         );
     } else {

@@ -49,7 +49,7 @@ pub(super) fn explain(
                 "socket, connect, bind and the like would return EACCES to {}",
                 executables(&who)
             ),
-            "no rule of AppArmor's tells addresses or ports apart: the rule is for all of them"
+            "AppArmor 3.0 cannot restrict addresses or ports: the rule covers all of them"
                 .to_owned(),
         ];
     } else {
@@ -61,7 +61,7 @@ pub(super) fn explain(
 
 fn words(socket: &SocketUse) -> String {
     let what = match socket.operation {
-        SocketOperation::Create => "made",
+        SocketOperation::Create => "created",
         SocketOperation::Bind => "bound",
         SocketOperation::Connect => "connected",
         SocketOperation::Listen => "listened",

@@ -115,7 +115,10 @@ fn path_behind_a_glob_shows_the_glob() {
             it.seen[0].what,
             "writing /tmp/tmp.AbCdEfGhIj (its own file)"
         );
-        assert!(it.known[0].contains("more files than were seen"), "{it:?}");
+        assert!(
+            it.known[0].contains("more files than were observed"),
+            "{it:?}"
+        );
     }
     let other = of("/tmp/tmp.0123456789");
     assert!(
@@ -142,13 +145,13 @@ fn path_without_a_rule_says_why() {
         assert!(!it.allowed, "{name}");
         it.why_not.unwrap()
     };
-    assert!(why_not("/etc/shadow").contains("not seen"));
+    assert!(why_not("/etc/shadow").contains("not observed"));
     assert!(why_not("/root/.bashrc").contains("--exec all"));
     assert!(why_not("/var/lib/overlay/x").contains("only the runtime"));
     assert!(of("/etc/shadow").known[0].contains("passwords"));
-    assert!(why_not("CAP_SYS_ADMIN").contains("only asked whether"));
-    assert!(why_not("CAP_SYS_PTRACE").contains("not seen"));
-    assert!(why_not("AF_PACKET").contains("not seen"));
+    assert!(why_not("CAP_SYS_ADMIN").contains("only checked whether"));
+    assert!(why_not("CAP_SYS_PTRACE").contains("not observed"));
+    assert!(why_not("AF_PACKET").contains("not observed"));
     // As the options say.
     let mut settings = Settings::default();
     settings.apparmor.exec = ExecPolicy::All;
@@ -169,7 +172,7 @@ fn capability_shows_what_it_allows() {
         of("CAP_SYS_ADMIN")
             .known
             .iter()
-            .any(|it| it.contains("whole machine"))
+            .any(|it| it.contains("take over the machine"))
     );
 }
 

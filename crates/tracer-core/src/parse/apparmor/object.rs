@@ -169,7 +169,7 @@ fn items<'a>(spec: &'a Node, keys: &[&str]) -> impl Iterator<Item = &'a Node> {
 }
 
 fn text<'a>(input: &Input, node: &'a Node) -> Result<&'a str, ParseError> {
-    let wrong = || input.malformed(node.span.start, "this is no text");
+    let wrong = || input.malformed(node.span.start, "this is not text");
     node.text().ok_or_else(wrong)
 }
 

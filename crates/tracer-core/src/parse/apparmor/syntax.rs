@@ -131,7 +131,7 @@ pub(super) fn check(input: &Input, reader: &Reader<'_>) -> Result<(), ParseError
                 let text = input.text().get(statement.span.clone());
                 let line = text.and_then(|it| it.lines().next()).unwrap_or_default();
                 let what = format!(
-                    "not an AppArmor profile: there is no profile in it, and `{line}` is no rule of AppArmor"
+                    "not an AppArmor profile: it contains none, and `{line}` is not an AppArmor rule"
                 );
                 return Err(input.malformed(statement.span.start, what));
             }
@@ -174,7 +174,7 @@ fn is_part(input: &Input, statement: &Statement) -> bool {
 
 fn comma(input: &Input, statement: &Statement, end: End) -> Result<(), ParseError> {
     let missing = |at: usize| {
-        let what = "there is no comma at the end of this rule (read as AppArmor text)";
+        let what = "the comma at the end of this rule is missing (read as AppArmor text)";
         Err(input.malformed(at, what))
     };
     // The head of a child profile may come behind it.

@@ -197,7 +197,7 @@ impl Builder {
         if file.more && matches!(file.access, FileAccess::Execute | FileAccess::MapExecutable) {
             return self.lose(
                 format!("{} more files in {}", describe_access(file.access), file.path),
-                "a recording does not keep so many of one directory, and a glob would let every file there be executed",
+                "a recording does not keep that many files of one directory, and a glob would let every file there be executed",
             );
         }
         let runs: BTreeSet<_> = counting
@@ -358,7 +358,7 @@ impl Builder {
         for what in self.gathered.withhold_writes() {
             self.profile.lost.insert(Lost {
                 what,
-                reason: "a recording does not keep so many of one directory, and a glob would let the programs and libraries be written that it was seen to use there",
+                reason: "a recording does not keep that many files of one directory, and a glob would make the programs and libraries that it uses there writable",
             });
         }
         self.profile.files = self.gathered.rules(&general, changes_user);

@@ -77,7 +77,7 @@ pub(super) fn divide(
     let mut programs = Programs::of(recordings, exec);
     let without = programs.choose(whole);
     if programs.chosen.is_empty() {
-        return Division::Impossible("the workload was not seen to start another program");
+        return Division::Impossible("the workload started no other program while recorded");
     }
     programs.settle();
     let names = programs.names();
@@ -105,7 +105,7 @@ fn obstacle(recordings: &[Recording], exec: ExecPolicy) -> Option<&'static str> 
     let mut providers = recordings.iter().flat_map(|it| &it.providers);
     if providers.any(|it| it.kind == ObservationKind::Files && it.provider.is_syscall_exit()) {
         return Some(
-            "files were recorded by the ends of system calls, which do not tell who executed a program: record where `tracer doctor` finds BPF LSM hooks or fexit",
+            "files were recorded at system call exits, which do not show who executed a program: record where `tracer doctor` finds BPF LSM hooks or fexit",
         );
     }
     let is_fixed = |kind: InstanceKind| {

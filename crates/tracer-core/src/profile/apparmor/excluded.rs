@@ -29,7 +29,7 @@ impl Excluded {
     pub fn words(&self) -> (&'static str, String) {
         let other_end = |peer: &Peer| match peer {
             Peer::Own => "itself",
-            Peer::Outside => "what is outside",
+            Peer::Outside => "outside the container",
         };
         match self {
             Self::File(path, access) => (describe_access(*access), path.to_string()),

@@ -46,4 +46,5 @@ pub use network::NetworkRule;
 pub(crate) use network::family as family_name;
 pub use pattern::Pattern;
 pub use permissions::Permissions;
+pub use review_reason::WIDER_WRITE;
 pub(crate) use unsupported::describe_access;

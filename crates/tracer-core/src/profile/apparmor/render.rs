@@ -106,7 +106,7 @@ impl AppArmorProfile {
         block(&mut text, "Observed.", &observed);
         block(
             &mut text,
-            "Needed, and hardly ever seen in a test run.",
+            "Needed by workloads, but rarely exercised by tests.",
             &essential,
         );
         text

@@ -3,6 +3,9 @@
 use super::{files::FileRule, pattern::Pattern, permissions::Permissions, secrets};
 use crate::recording::FilePath;
 
+/// The reason against a glob that only lets more files be written than the workload wrote.
+pub const WIDER_WRITE: &str = "more files than were observed can be written";
+
 impl FileRule {
     /// Why a reviewer should look at it twice, the worst that is known; `None` when nothing is known
     /// against it.
@@ -20,7 +23,7 @@ impl FileRule {
         } else if let Some(why) = place() {
             Some(why)
         } else if pattern.is_glob() && all.has_any(Permissions::WRITE) {
-            Some("more files than were seen can be written")
+            Some(WIDER_WRITE)
         } else {
             None
         }
@@ -41,17 +44,17 @@ const PLACES: &[Place] = &[
     Place {
         needs: Permissions::WRITE,
         has: is_runtime_socket,
-        why: "whoever may speak to a container runtime is root on the machine",
+        why: "access to a container runtime is root on the machine",
     },
     Place {
         needs: Permissions::READ.and(Permissions::WRITE),
         has: secrets::is_secret,
-        why: "it is, or lies where people keep, a password, a key or a token",
+        why: "it is, or may contain, a password, key or token",
     },
     Place {
         needs: Permissions::WRITE,
         has: is_cron,
-        why: "what is written there is run by cron, mostly as root",
+        why: "cron runs it, usually as root",
     },
     Place {
         needs: Permissions::WRITE,
@@ -61,17 +64,17 @@ const PLACES: &[Place] = &[
     Place {
         needs: Permissions::WRITE,
         has: |pattern| pattern.text_at(0) == Some(b"root"),
-        why: "what is written there is run or believed by root's next session",
+        why: "root's next session runs or trusts it",
     },
     Place {
         needs: Permissions::WRITE,
         has: is_program,
-        why: "programs of the system are there, and whoever runs them runs what was written",
+        why: "system programs are there: a changed one runs for every user",
     },
     Place {
         needs: Permissions::WRITE,
         has: is_system,
-        why: "what is written there changes the system",
+        why: "it changes the system configuration",
     },
 ];
 

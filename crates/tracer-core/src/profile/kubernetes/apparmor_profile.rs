@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{ObjectName, head, operator::GROUP, operator::Operator};
 use crate::{
     profile::{
-        Omission, Rendering, TargetError,
+        Omission, Remedy, Rendering, TargetError,
         apparmor::{AppArmorProfile, Division, FileRule, Pattern, Permissions},
         omissions::object_fits,
         yaml::Map,
@@ -77,11 +77,7 @@ pub fn apparmor_profile(
         .with("metadata", Map::new().with("name", name.as_str()))
         .with("spec", mode.with("abstract", rules))
         .to_text();
-    object_fits(
-        "the AppArmorProfile",
-        &text,
-        "make fewer rules of its paths with --generalise wide",
-    )?;
+    object_fits("the AppArmorProfile", &text, Remedy::FewerPaths)?;
     Ok(Rendering { text, omissions })
 }
 
@@ -378,7 +374,7 @@ fn others(profile: &AppArmorProfile, omissions: &mut BTreeSet<Omission>) {
     if profile.traces().next().is_some() {
         omissions.insert(Omission::new(
             "what needs a debugger's rights (ptrace)",
-            "it is denied, but for reading what the base abstraction lets be read",
+            "it is denied, except reading what the base abstraction allows",
         ));
     }
     if let Division::Divided(_) = profile.division() {

@@ -2,7 +2,7 @@
 
 use super::{ObjectName, Placement, head, syscalls::calls};
 use crate::profile::{
-    Rendering, TargetError,
+    Remedy, Rendering, TargetError,
     omissions::object_fits,
     seccomp::SeccompProfile,
     yaml::{Map, Value},
@@ -38,10 +38,6 @@ pub fn kubescape(
         .with("metadata", metadata)
         .with("spec", Map::new().with(placement.list(), list))
         .to_text();
-    object_fits(
-        "the SeccompProfile",
-        &text,
-        "make it with --arguments safe or off",
-    )?;
+    object_fits("the SeccompProfile", &text, Remedy::FewerArguments)?;
     Ok(Rendering { text, omissions })
 }

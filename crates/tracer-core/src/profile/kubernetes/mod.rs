@@ -38,7 +38,7 @@ fn head(workload: &str, omissions: &[Omission]) -> Map {
         "Made by tracer for {workload}. REVIEW.md has the reason and the evidence of each rule."
     ));
     if !omissions.is_empty() {
-        head = head.comment("What this form cannot say:");
+        head = head.comment("This format cannot express:");
     }
     for Omission { what, instead } in omissions {
         head = head.comment(&format!("- {what}: {instead}"));

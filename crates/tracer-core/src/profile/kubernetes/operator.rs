@@ -26,7 +26,7 @@ impl FromStr for Operator {
             (Some(1), _) => Ok(Self::V1),
             (Some(0), Some(9 | 10)) => Ok(Self::V0_10),
             _ => Err(
-                "known are the operator's versions 1 and later, 0.10 and 0.9; older ones want a namespace, so bring the operator up to date"
+                "supported versions of the operator: 1 and later, 0.10 and 0.9; update older ones"
                     .to_owned(),
             ),
         }

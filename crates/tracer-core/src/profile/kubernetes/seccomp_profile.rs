@@ -2,7 +2,7 @@
 
 use super::{ObjectName, head, operator::GROUP, operator::Operator, syscalls::calls};
 use crate::profile::{
-    Rendering, TargetError, omissions::object_fits, seccomp::SeccompProfile, yaml::Map,
+    Remedy, Rendering, TargetError, omissions::object_fits, seccomp::SeccompProfile, yaml::Map,
 };
 
 /// The profile as an object of the operator's, which puts it on every node as `operator/<name>.json`.
@@ -23,10 +23,6 @@ pub fn seccomp_profile(
         .with("metadata", Map::new().with("name", name.as_str()))
         .with("spec", calls)
         .to_text();
-    object_fits(
-        "the SeccompProfile",
-        &text,
-        "make it with --arguments safe or off",
-    )?;
+    object_fits("the SeccompProfile", &text, Remedy::FewerArguments)?;
     Ok(Rendering { text, omissions })
 }

@@ -32,7 +32,7 @@ impl Localhost {
         let leads_out = path.starts_with('/') || path.split('/').any(|part| part == "..");
         if path.is_empty() || leads_out || path.chars().any(char::is_control) {
             return Err(
-                "give the path below the kubelet's folder for seccomp, as profiles/web.json: it must not begin with / nor have .. in it"
+                "give the path below the kubelet's seccomp directory, as profiles/web.json: it must not begin with / nor have .. in it"
                     .to_owned(),
             );
         }
@@ -95,7 +95,7 @@ impl Context<'_> {
                 let add = needed.names().map(str::to_owned).collect();
                 let drop = Map::new().with_texts("drop", vec!["ALL".to_owned()]);
                 fields
-                    .comment("Those that the kernel granted while it was recorded.")
+                    .comment("Granted by the kernel while recording.")
                     .with("capabilities", drop.with_texts("add", add))
             }
             None => fields.comment("capabilities are not set: they were not observed."),
@@ -203,7 +203,7 @@ impl Context<'_> {
         let mut head = head(self.workload, &omissions);
         if owner.is_none() {
             head = head.comment(
-                "What owns its pods is not known. This is for a Deployment, and for whatever else has a template.",
+                "The owner of its pods is unknown. This is for a Deployment or any other object with a pod template.",
             );
         }
         // kustomize finds the object by these.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{ObjectName, name::is_label};
 use crate::{
-    profile::TargetError,
+    profile::{Remedy, TargetError},
     recording::{Container, Recording},
 };
 
@@ -55,7 +55,7 @@ impl Placement {
     pub fn container(&self) -> Result<&str, TargetError> {
         self.container.as_deref().ok_or(TargetError::Missing {
             what: "the container's name in its pod",
-            advice: "the recording is not of a container in a pod, so give the name with --container",
+            remedy: Remedy::NameContainer,
         })
     }
 
@@ -67,7 +67,7 @@ impl Placement {
         let image = self.image.as_deref().filter(|it| !it.is_empty());
         image.ok_or(TargetError::Missing {
             what: "the image of the workload's container",
-            advice: "record a container, or use the patch instead of a ProfileBinding",
+            remedy: Remedy::RecordContainer,
         })
     }
 

@@ -4,9 +4,10 @@ use thiserror::Error;
 
 /// Why no profile can be made from some recordings.
 #[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Error {
     /// The list of recordings is empty.
-    #[error("there is no recording to make a profile from")]
+    #[error("no recording to make a profile from")]
     NoRecording,
     /// Neither the machine nor any call tells the ABI.
     #[error(

@@ -137,7 +137,7 @@ impl KernelVersion {
 
 /// A text that does not begin like the version of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0:?} is no version of a kernel; write it as 4.8")]
+#[error("{0:?} is not a kernel version; write it as 4.8")]
 pub struct InvalidKernelVersion(String);
 
 impl FromStr for KernelVersion {
@@ -206,7 +206,7 @@ pub enum ResolveError {
     #[error("syscalls[{entry}] has neither name nor names; say which calls it is for")]
     NoName { entry: usize },
     /// Not a name that is known here.
-    #[error("{place}: there is no error {name:?}; give its number as errnoRet")]
+    #[error("{place}: unknown error {name:?}; give its number as errnoRet")]
     Errno { place: String, name: String },
     /// Docker reads the number, Podman the name.
     #[error(

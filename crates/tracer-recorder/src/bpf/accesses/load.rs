@@ -78,7 +78,7 @@ pub(in crate::bpf) fn first(
         Some(by @ (Mechanism::Lsm | Mechanism::FunctionExit)) => {
             ensure!(
                 by != Mechanism::Lsm || support::has_bpf_lsm(),
-                "`bpf` is not among the security modules that are in use (lsm= on the kernel's command line)"
+                "BPF LSM is not enabled: add bpf to lsm= on the kernel command line"
             );
             verify(ebpf, btf, by, &FILES[0])
         }

@@ -4,29 +4,19 @@
 //! once, within a time limit, and kept in a [`Snapshot`]. The files know less and never wait.
 
 mod client;
+mod sockets;
 mod wire;
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 pub use client::TIMEOUT;
+pub use sockets::SOCKETS;
 
 use self::{
     client::Client,
     wire::{ListContainersResponse, ListImagesResponse, ListPodSandboxResponse},
 };
 use super::{ContainerError, files::MAX_ENTRIES};
-
-/// The sockets that are tried: containerd, CRI-O, Docker by cri-dockerd, k3s and RKE2.
-pub const SOCKETS: [&str; 4] = [
-    "/run/containerd/containerd.sock",
-    "/run/crio/crio.sock",
-    "/var/run/cri-dockerd.sock",
-    "/run/k3s/containerd/containerd.sock",
-];
 
 /// A container, as CRI has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -115,18 +105,17 @@ impl Snapshot {
         Ok(Some(Self::of(pods, containers, &images)))
     }
 
-    /// Asks the runtimes at [`SOCKETS`], or the one that was `given`, and says which did not
+    /// Asks the runtimes that listen at [`SOCKETS`] or elsewhere, or the one that was `given`, and says which did not
     /// answer. A socket that is not there is an error only when it was given.
     pub async fn ask_all(given: Option<&Path>) -> (Self, Vec<ContainerError>) {
         let mut all = Self::default();
         let mut problems = Vec::new();
-        let sockets: Vec<PathBuf> = match given {
+        let sockets = match given {
             Some(given) => vec![given.to_owned()],
-            None => SOCKETS
-                .iter()
-                .map(PathBuf::from)
-                .filter(|path| path.exists())
-                .collect(),
+            // It looks at every process of the host: recording goes on meanwhile.
+            None => tokio::task::spawn_blocking(sockets::all)
+                .await
+                .unwrap_or_default(),
         };
         for socket in sockets {
             match Self::ask(&socket, TIMEOUT).await {

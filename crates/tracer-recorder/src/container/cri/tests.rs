@@ -1,6 +1,7 @@
 use std::{
     io::{Read as _, Write as _},
     os::unix::net::UnixListener,
+    path::PathBuf,
     thread,
     time::Instant,
 };

@@ -27,7 +27,7 @@ pub enum Refusal {
     Number { entry: usize, action: Action },
     /// No such error exists.
     #[error(
-        "{place}: {number} is no error that libseccomp lets a filter return; give one below 4095"
+        "{place}: {number} is not an error that libseccomp lets a filter return; give one below 4095"
     )]
     Errno { place: String, number: u16 },
     /// runc itself makes calls after it has loaded the filter.
@@ -40,7 +40,7 @@ pub enum Refusal {
     #[error("syscalls[{entry}]: runc refuses an empty name; take it out of names")]
     EmptyName { entry: usize },
     /// A call has six arguments.
-    #[error("syscalls[{entry}]: there is no argument {index}; a call has 0 to 5")]
+    #[error("syscalls[{entry}]: no argument {index}; a call has arguments 0 to 5")]
     Index { entry: usize, index: u32 },
     /// libseccomp returns EEXIST.
     #[error(

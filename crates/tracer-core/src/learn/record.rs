@@ -1,0 +1,240 @@
+//! One record of the kernel's audit system, as daemons and logs write it.
+//!
+//! The same record has many coats: `type=SECCOMP msg=audit(…): …` in the file of auditd, `audit:
+//! type=1326 audit(…): …` in the kernel's log, `audit[PID]: SECCOMP …` in the journal, and any of these
+//! with a time and a host before it. So the type and the fields are looked for wherever they are.
+//! Numbers of types: include/uapi/linux/audit.h.
+
+use std::collections::BTreeMap;
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A seccomp filter answered a call (`AUDIT_SECCOMP`, 1326).
+    Seccomp,
+    /// A security module decided (`AUDIT_AVC`, 1400; AppArmor's own numbers are 1501 to 1507).
+    Avc,
+}
+
+/// A record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Record<'a> {
+    pub(super) kind: Kind,
+    /// Seconds since 1970.
+    pub(super) time: Option<i64>,
+    fields: BTreeMap<&'a str, Field<'a>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Field<'a> {
+    Quoted(&'a str),
+    Bare(&'a str),
+}
+
+/// What a line of a log is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Line<'a> {
+    /// A record.
+    Record(Record<'a>),
+    /// The kernel or a daemon says that so many records are missing.
+    Lost(u64),
+    /// Something else.
+    Other,
+}
+
+impl<'a> Line<'a> {
+    /// Reads a line.
+    pub(super) fn read(line: &'a str) -> Self {
+        if let Some(lost) = lost(line) {
+            return Self::Lost(lost);
+        }
+        match kind(line) {
+            Some((kind, rest)) => Self::Record(Record {
+                kind,
+                time: time(line),
+                fields: fields(rest),
+            }),
+            None => Self::Other,
+        }
+    }
+}
+
+impl Record<'_> {
+    /// A field that the kernel writes as it is: a number, a word of its own.
+    pub(super) fn word(&self, name: &str) -> Option<&str> {
+        match self.fields.get(name)? {
+            Field::Quoted(text) | Field::Bare(text) => Some(text),
+        }
+    }
+
+    /// A decimal number.
+    pub(super) fn number(&self, name: &str) -> Option<u32> {
+        self.word(name)?.parse().ok()
+    }
+
+    /// A hexadecimal number, with `0x` or without.
+    pub(super) fn hexadecimal(&self, name: &str) -> Option<u32> {
+        let text = self.word(name)?;
+        u32::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok()
+    }
+
+    /// A field that a program chose: in quotes, or as hexadecimal digits when it has bytes that a log
+    /// could not show (kernel/audit.c, `audit_log_n_untrustedstring`).
+    pub(super) fn text(&self, name: &str) -> Option<Vec<u8>> {
+        match self.fields.get(name)? {
+            Field::Quoted(text) => Some(text.as_bytes().to_vec()),
+            Field::Bare(digits) => bytes(digits),
+        }
+    }
+}
+
+fn bytes(digits: &str) -> Option<Vec<u8>> {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
+        return None;
+    }
+    let byte = |at| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+    (0..digits.len()).step_by(2).map(byte).collect()
+}
+
+/// The record's kind, and what is behind its name.
+fn kind(line: &str) -> Option<(Kind, &str)> {
+    const NAMES: [(&str, Kind); 8] = [
+        ("type=SECCOMP ", Kind::Seccomp),
+        ("type=1326 ", Kind::Seccomp),
+        ("]: SECCOMP ", Kind::Seccomp),
+        ("type=AVC ", Kind::Avc),
+        ("type=1400 ", Kind::Avc),
+        ("]: AVC ", Kind::Avc),
+        ("type=APPARMOR_ALLOWED ", Kind::Avc),
+        ("type=APPARMOR_DENIED ", Kind::Avc),
+    ];
+    NAMES.iter().find_map(|(name, kind)| {
+        let at = line.find(name)?;
+        // What a program chose comes after the kind, in fields: a path may hold any of these names.
+        let before = line.get(..at)?;
+        let after = line.get(at + name.len()..)?;
+        (!before.contains('"') && !before.contains("exe=")).then_some((*kind, after))
+    })
+}
+
+/// `audit(1700000000.123:45)` → seconds.
+fn time(line: &str) -> Option<i64> {
+    let (_, rest) = line.split_once("audit(")?;
+    rest.split(['.', ':', ')']).next()?.parse().ok()
+}
+
+/// `N callbacks suppressed` of the kernel's log (printk's rate limit), `audit_lost=N`.
+fn lost(line: &str) -> Option<u64> {
+    if line.contains('"') {
+        return None;
+    }
+    if let Some((before, _)) = line.split_once(" callbacks suppressed") {
+        let is_audit = before.contains("audit");
+        return before.rsplit(' ').next()?.parse().ok().filter(|_| is_audit);
+    }
+    let (_, rest) = line.split_once("audit_lost=")?;
+    let count = rest.split(|it: char| !it.is_ascii_digit()).next()?;
+    count.parse().ok().filter(|count| *count > 0)
+}
+
+/// `name=value` pairs; a value is in quotes or ends with a space.
+fn fields(text: &str) -> BTreeMap<&str, Field<'_>> {
+    let mut fields = BTreeMap::new();
+    let mut rest = text;
+    while let Some((name, after)) = rest.split_once('=') {
+        let name = name.rsplit(' ').next().unwrap_or(name);
+        let (value, after) = match after.strip_prefix('"') {
+            Some(quoted) => {
+                let (value, after) = quoted.split_once('"').unwrap_or((quoted, ""));
+                (Field::Quoted(value), after)
+            }
+            None => {
+                let (value, after) = after.split_once(' ').unwrap_or((after, ""));
+                (Field::Bare(value.trim_end()), after)
+            }
+        };
+        // The first one counts: the kernel's own come before what a program chose.
+        fields.entry(name).or_insert(value);
+        rest = after;
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(line: &str) -> Record<'_> {
+        match Line::read(line) {
+            Line::Record(record) => record,
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_record_is_read_in_every_coat() {
+        let body = r#"auid=1000 uid=0 pid=7 comm="sh" exe="/bin/sh" sig=0 arch=c000003e syscall=83 code=0x7ffc0000"#;
+        for line in [
+            format!("type=SECCOMP msg=audit(1700000000.123:45): {body}"),
+            format!("audit: type=1326 audit(1700000000.123:45): {body}"),
+            format!("[   12.5] audit: type=1326 audit(1700000000.123:45): {body}"),
+            format!("5,812,99,-;audit: type=1326 audit(1700000000.123:45): {body}"),
+            format!(
+                "Nov 30 10:00:00 host kernel: audit: type=1326 audit(1700000000.123:45): {body}"
+            ),
+            format!("Nov 30 10:00:00 host audit[7]: SECCOMP {body}"),
+        ] {
+            let record = record(&line);
+            assert_eq!(record.kind, Kind::Seccomp, "{line}");
+            assert_eq!(record.number("syscall"), Some(83), "{line}");
+            assert_eq!(record.hexadecimal("arch"), Some(0xc000_003e), "{line}");
+            assert_eq!(record.hexadecimal("code"), Some(0x7ffc_0000), "{line}");
+            assert_eq!(
+                record.text("exe").as_deref(),
+                Some(&b"/bin/sh"[..]),
+                "{line}"
+            );
+            let has_time = line.contains("audit(");
+            assert_eq!(record.time, has_time.then_some(1_700_000_000), "{line}");
+        }
+    }
+
+    #[test]
+    fn text_that_a_log_cannot_show_is_in_hexadecimal() {
+        let line =
+            r#"type=AVC msg=audit(1.0:1): apparmor="ALLOWED" name=2F746D702F6120620A comm=7368"#;
+        let record = record(line);
+        assert_eq!(record.text("name").as_deref(), Some(&b"/tmp/a b\n"[..]));
+        assert_eq!(record.text("comm").as_deref(), Some(&b"sh"[..]));
+        assert_eq!(record.word("apparmor"), Some("ALLOWED"));
+    }
+
+    #[test]
+    fn a_path_cannot_pretend_to_be_a_record() {
+        let line = r#"type=AVC msg=audit(1.0:1): apparmor="DENIED" name="/x/type=SECCOMP arch=c000003e syscall=1""#;
+        let record = record(line);
+        assert_eq!(record.kind, Kind::Avc);
+        assert_eq!(record.number("syscall"), None);
+    }
+
+    #[test]
+    fn missing_records_are_counted() {
+        let lost = |line| match Line::read(line) {
+            Line::Lost(count) => Some(count),
+            _ => None,
+        };
+        let suppressed = "kauditd_printk_skb: 12 callbacks suppressed";
+        assert_eq!(lost(suppressed), Some(12));
+        assert_eq!(lost("audit: audit_lost=7 audit_rate_limit=0"), Some(7));
+        assert_eq!(lost("audit: audit_lost=0 audit_rate_limit=0"), None);
+        assert_eq!(lost("net_ratelimit: 3 callbacks suppressed"), None);
+        assert_eq!(Line::read("nothing"), Line::Other);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_line_is_read(line in "(type=(SECCOMP|AVC|1326) )?\\PC{0,80}[=\" a-f0-9]{0,20}") {
+            let _ = Line::read(&line);
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What `tracer doctor` finds out about the host besides the kernel's programs: which security modules
+//! enforce profiles, and which engines run containers.
+
+use std::{env, fs, io, path::Path};
+
+use super::{
+    apparmor_parser,
+    doctor::{Check, State},
+};
+
+/// Where engines listen. The user's own follow.
+const SOCKETS: [(&str, &str); 8] = [
+    ("Docker", "/run/docker.sock"),
+    ("Docker (snap)", "/run/snap.docker/docker.sock"),
+    ("Podman", "/run/podman/podman.sock"),
+    ("containerd", "/run/containerd/containerd.sock"),
+    ("CRI-O", "/run/crio/crio.sock"),
+    ("cri-dockerd", "/run/cri-dockerd.sock"),
+    ("k3s or RKE2", "/run/k3s/containerd/containerd.sock"),
+    ("MicroK8s", "/var/snap/microk8s/common/run/containerd.sock"),
+];
+
+/// The sockets of rootless engines, below `XDG_RUNTIME_DIR`.
+const ROOTLESS: [(&str, &str); 2] = [
+    ("rootless Docker", "docker.sock"),
+    ("rootless Podman", "podman/podman.sock"),
+];
+
+/// All of it.
+pub(super) fn examine() -> Vec<Check> {
+    vec![
+        security_modules(fs::read_to_string("/sys/kernel/security/lsm")),
+        apparmor(fs::read_to_string(
+            "/sys/module/apparmor/parameters/enabled",
+        )),
+        selinux(fs::read_to_string("/sys/fs/selinux/enforce")),
+        parser(),
+        engines(),
+    ]
+}
+
+/// `lsm=` of the kernel that runs (Documentation/admin-guide/LSM/index.rst).
+fn security_modules(read: io::Result<String>) -> Check {
+    const NAME: &str = "security modules";
+    let Ok(list) = read else {
+        let text = "could not be checked (is securityfs mounted at /sys/kernel/security?)";
+        return Check::new(NAME, State::Unknown, text.to_owned());
+    };
+    let list = list.trim();
+    if list.split(',').any(|module| module == "bpf") {
+        return Check::new(NAME, State::Ok, list.to_owned());
+    }
+    let text = format!(
+        "{list}; for exact recordings of files, set lsm={list},bpf on the kernel command line and reboot"
+    );
+    Check::new(NAME, State::Missing, text)
+}
+
+fn apparmor(read: io::Result<String>) -> Check {
+    const NAME: &str = "AppArmor";
+    match read {
+        Ok(enabled) if enabled.trim() == "Y" => Check::new(NAME, State::Ok, "enabled".to_owned()),
+        Ok(_) => Check::new(
+            NAME,
+            State::Missing,
+            "built in, but not enabled: AppArmor profiles are not enforced on this host".to_owned(),
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Check::new(
+            NAME,
+            State::Missing,
+            "not in this kernel: AppArmor profiles are not enforced on this host".to_owned(),
+        ),
+        Err(error) => Check::new(
+            NAME,
+            State::Unknown,
+            format!("could not be checked ({error})"),
+        ),
+    }
+}
+
+fn selinux(read: io::Result<String>) -> Check {
+    const NAME: &str = "SELinux";
+    match read.as_deref().map(str::trim) {
+        Ok("1") => Check::new(NAME, State::Ok, "enforcing".to_owned()),
+        Ok("0") => Check::new(NAME, State::Ok, "permissive".to_owned()),
+        Ok(_) => Check::new(NAME, State::Unknown, "in an unknown mode".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Check::new(NAME, State::Missing, "not enabled".to_owned())
+        }
+        Err(error) => Check::new(
+            NAME,
+            State::Unknown,
+            format!("could not be checked ({error})"),
+        ),
+    }
+}
+
+fn parser() -> Check {
+    const NAME: &str = "apparmor_parser";
+    match apparmor_parser::find() {
+        Some(path) => Check::new(NAME, State::Ok, path.display().to_string()),
+        None => Check::new(
+            NAME,
+            State::Missing,
+            "not installed (apt-get install apparmor): AppArmor profiles cannot be checked or loaded"
+                .to_owned(),
+        ),
+    }
+}
+
+fn engines() -> Check {
+    const NAME: &str = "container engines";
+    let mut found: Vec<_> = SOCKETS
+        .into_iter()
+        .filter(|(_, socket)| Path::new(socket).exists())
+        .map(|(name, socket)| format!("{name} ({socket})"))
+        .collect();
+    if let Some(own) = env::var_os("XDG_RUNTIME_DIR") {
+        let sockets = ROOTLESS.map(|(name, socket)| (name, Path::new(&own).join(socket)));
+        let there = sockets.into_iter().filter(|(_, socket)| socket.exists());
+        found.extend(there.map(|(name, socket)| format!("{name} ({})", socket.display())));
+    }
+    if found.is_empty() {
+        let text = "no socket of Docker, Podman, containerd, CRI-O, k3s or RKE2 found";
+        return Check::new(NAME, State::Missing, text.to_owned());
+    }
+    Check::new(NAME, State::Ok, found.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_bpf_lsm_comes_with_the_command_line() {
+        let without = security_modules(Ok("lockdown,capability,apparmor\n".to_owned()));
+        assert_eq!(without.state, State::Missing);
+        assert!(
+            without
+                .text
+                .contains("lsm=lockdown,capability,apparmor,bpf"),
+            "{}",
+            without.text
+        );
+        let with = security_modules(Ok("capability,bpf".to_owned()));
+        assert_eq!(with.state, State::Ok);
+    }
+
+    #[test]
+    fn unknown_is_not_ok() {
+        let denied = || Err(io::Error::from(io::ErrorKind::PermissionDenied));
+        for check in [
+            security_modules(denied()),
+            apparmor(denied()),
+            selinux(denied()),
+        ] {
+            assert_eq!(check.state, State::Unknown, "{}", check.name);
+        }
+        let absent = || Err(io::Error::from(io::ErrorKind::NotFound));
+        for check in [apparmor(absent()), selinux(absent())] {
+            assert_eq!(check.state, State::Missing, "{}", check.name);
+        }
+    }
+}
