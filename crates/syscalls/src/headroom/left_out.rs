@@ -51,6 +51,10 @@ pub const LEFT_OUT: &[LeftOut] = &[
         reason: "it makes a kernel object with a complex lifetime; it is allowed only where the workload uses it",
     },
     LeftOut {
+        calls: &["pipe", "pipe2"],
+        reason: "pipes have a history of exploited flaws (CVE-2015-1805, CVE-2022-0847); they are allowed only where the workload uses them",
+    },
+    LeftOut {
         calls: &["waitid"],
         reason: "it has a history of exploited flaws (CVE-2017-5123); wait4 collects the same children",
     },

@@ -182,7 +182,7 @@ fn artifact_size_is_limited() {
     let error = artifact::layout("web", &profile, &json).unwrap_err();
     let error = error.to_string();
     assert!(
-        error.contains("129 entries") && error.contains("--arguments"),
+        error.contains("129 entries") && error.contains("restrict fewer arguments"),
         "{error}"
     );
     profile.syscalls.clear();

@@ -49,6 +49,6 @@ fn harmless_calls_are_counted_apart() {
     // fallocate is harmless for some arguments only.
     assert_eq!(
         message,
-        "3 of 7 allowed calls were used or are needed, 2 were not used and are harmless (headroom); 2 can go, first ptrace"
+        "3 of 7 allowed calls used or needed, 2 unused and harmless (headroom); 2 can be removed, first ptrace"
     );
 }
