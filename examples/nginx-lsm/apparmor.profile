@@ -52,7 +52,7 @@ profile "nginx-lsm" flags=(attach_disconnected,mediate_deleted) {
   /var/lib/nginx/uwsgi/ w,
   /var/log/nginx/access.log w,
 
-  # Needed, and hardly ever seen in a test run.
+  # Needed by workloads, but rarely exercised by tests.
   signal (receive) peer=unconfined,
   signal (receive) peer=runc,
   signal (receive) peer=crun,

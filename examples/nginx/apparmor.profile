@@ -41,7 +41,7 @@ profile "nginx" flags=(attach_disconnected,mediate_deleted) {
   /usr/share/zoneinfo/Etc/UTC r,
   /var/log/nginx/access.log w,
 
-  # Needed, and hardly ever seen in a test run.
+  # Needed by workloads, but rarely exercised by tests.
   signal (receive) peer=unconfined,
   signal (receive) peer=runc,
   signal (receive) peer=crun,

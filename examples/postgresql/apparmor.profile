@@ -137,7 +137,7 @@ profile "postgresql" flags=(attach_disconnected,mediate_deleted) {
   /usr/share/zoneinfo/Etc/ r,
   /usr/share/zoneinfo/Etc/UTC r,
 
-  # Needed, and hardly ever seen in a test run.
+  # Needed by workloads, but rarely exercised by tests.
   signal (receive) peer=unconfined,
   signal (receive) peer=runc,
   signal (receive) peer=crun,

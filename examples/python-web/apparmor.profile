@@ -103,7 +103,7 @@ profile "python-web" flags=(attach_disconnected,mediate_deleted) {
   /usr/local/lib/python3.11/dist-packages/_sandboxing_egress_ca.pth r,
   /usr/share/zoneinfo/Etc/UTC r,
 
-  # Needed, and hardly ever seen in a test run.
+  # Needed by workloads, but rarely exercised by tests.
   signal (receive) peer=unconfined,
   signal (receive) peer=runc,
   signal (receive) peer=crun,

@@ -56,7 +56,7 @@ profile "redis" flags=(attach_disconnected,mediate_deleted) {
   /usr/lib/x86_64-linux-gnu/libzstd.so.* mr,
   /usr/share/zoneinfo/Etc/UTC r,
 
-  # Needed, and hardly ever seen in a test run.
+  # Needed by workloads, but rarely exercised by tests.
   signal (receive) peer=unconfined,
   signal (receive) peer=runc,
   signal (receive) peer=crun,

@@ -69,10 +69,8 @@ fn all_containers_of_a_pod_get_their_own_profile() {
             own.contains(&format!("operator/shop.pod-cart.{container}.json")),
             "{text}"
         );
-        assert!(
-            said.contains(&format!("{container} of Pod cart: profile added")),
-            "{said}"
-        );
+        let line = format!("Pod/cart, container {container}: profile added");
+        assert!(said.contains(&line), "{said}");
     }
 }
 
