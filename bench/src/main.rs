@@ -3,7 +3,7 @@
 //! [`overhead`] measures the cost of one call, [`scale`] how that cost and the tracer's memory grow
 //! with the number of cgroups, [`churn`] what containers of a few milliseconds ask of it,
 //! [`merge`] what many recordings do, [`audit`] what many profiles do, [`profile`] what a profile costs that is enforced,
-//! [`report`] what a page for reviewers does. All compare within one run only: conditions take turns, so that a
+//! [`report`] what a page for reviewers does, [`second_day`] what fails under a profile on another day. All compare within one run only: conditions take turns, so that a
 //! machine that gets slower gets slower for all of them.
 
 mod audit;
@@ -23,6 +23,7 @@ mod report;
 mod results;
 mod sampler;
 mod scale;
+mod second_day;
 mod startup;
 mod stats;
 mod table;
@@ -57,6 +58,8 @@ enum Command {
     Profile(profile::Options),
     /// The page of a small and of a large recording: time to make it, its size, time to show it.
     Report(report::Options),
+    /// What fails under a profile on another day, with and without headroom.
+    SecondDay(second_day::Options),
     /// Serves one load process (internal).
     #[command(hide = true)]
     Load {
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Command::Audit(options) => run(|| audit::run(&options)),
         Command::Profile(options) => run(|| profile::run(&options)),
         Command::Report(options) => run(|| report::run(&options)),
+        Command::SecondDay(options) => run(|| second_day::run(&options)),
         Command::Load { cpu, tree } => load::serve(cpu, &tree),
     };
     match result {

@@ -185,6 +185,41 @@ fn removing_one_call_denies_exactly_that_call() -> Outcome {
     Ok(())
 }
 
+/// The filter is loaded after the change of user, and no capability is left to the command.
+#[test]
+fn command_runs_as_the_user_under_the_filter() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, program::BASH);
+    let scratch = Scratch::new()?;
+    let deny = json!({
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [{ "names": ["umask"], "action": "SCMP_ACT_ERRNO" }],
+    });
+    let profile = write(&scratch, "deny.json", &deny)?;
+    let script = "echo $UID; umask; while read line; do echo $line; done < /proc/self/status";
+    let mut command = tracer::command()?;
+    command.arg("verify").arg(&profile).args([
+        "--user",
+        "65534:65534",
+        "--",
+        "/bin/bash",
+        "-c",
+        script,
+    ]);
+    let finished = process::run(&mut command)?;
+    let text = finished.text();
+    ensure!(finished.code() == 3, "{finished:?}");
+    ensure!(finished.stderr.contains("denied: umask"), "{finished:?}");
+    ensure!(text.starts_with("65534\n"), "{text}");
+    for line in [
+        "CapEff: 0000000000000000",
+        "CapPrm: 0000000000000000",
+        "NoNewPrivs: 0",
+    ] {
+        ensure!(text.contains(line), "{line}: {text}");
+    }
+    Ok(())
+}
+
 /// libc starts a thread by clone3, which tracer's profile answers with ENOSYS, and then by clone.
 #[test]
 fn own_profile_of_a_program_with_threads_denies_nothing() -> Outcome {

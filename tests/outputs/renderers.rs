@@ -103,6 +103,7 @@ impl Models {
             workload: self.workload(),
             seccomp: Localhost::Operator.seccomp(&self.name),
             apparmor: self.apparmor.as_ref().map(|_| self.name.to_string()),
+            seccomp_only: false,
             old_cluster,
             capabilities: self.capabilities.as_ref(),
             hardening: &self.hardening,

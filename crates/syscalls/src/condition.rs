@@ -252,6 +252,62 @@ pub(super) const LINK_ITSELF: ArgumentConstraint =
 /// sendto(2) as send(2), and recvfrom(2) as recv(2).
 pub(super) const NO_ADDRESS: ArgumentConstraint = only(&[null(4)], "it has no address");
 
+/// select(2) and pselect6(2) of no descriptor, which is a sleep.
+pub(super) const NO_DESCRIPTORS: ArgumentConstraint = only(
+    &[int(0, 0)],
+    "it has no descriptors, so that it only sleeps",
+);
+
+/// poll(2) and ppoll(2) of no descriptor. The number is an `unsigned int` (fs/select.c).
+pub(super) const NO_POLLED: ArgumentConstraint = only(
+    &[int(1, 0)],
+    "it has no descriptors, so that it only sleeps",
+);
+
+/// clock_nanosleep(2) by CLOCK_REALTIME, CLOCK_MONOTONIC or the caller's own processor time; not by an
+/// alarm clock, which wakes a sleeping machine, nor by the clock of a device or of another process.
+pub(super) const OWN_CLOCK: ArgumentConstraint = only(
+    &[bits(0, INT & !3, 0)],
+    "its clock is the machine's or the caller's own",
+);
+
+/// Scheduling calls that ask about a task: the caller itself.
+pub(super) const OF_CALLER: ArgumentConstraint =
+    only(&[int(0, 0)], "it asks about the caller itself");
+
+/// getpriority(2) of PRIO_PROCESS 0.
+pub(super) const OWN_PRIORITY: ArgumentConstraint =
+    only(&[int(0, 0), int(1, 0)], "it asks about the caller itself");
+
+/// fcntl(2): F_DUPFD, F_GETFD, F_SETFD, F_GETFL.
+pub(super) const DESCRIPTOR_FLAGS: ArgumentConstraint = only(
+    &[bits(1, INT & !3, 0)],
+    "its operation is F_DUPFD, F_GETFD, F_SETFD or F_GETFL",
+);
+
+/// fcntl(2): F_SETFL.
+pub(super) const STATUS_FLAGS: ArgumentConstraint = only(&[int(1, 4)], "its operation is F_SETFL");
+
+/// fcntl(2): F_DUPFD_CLOEXEC.
+pub(super) const DUPLICATE: ArgumentConstraint =
+    only(&[int(1, 1030)], "its operation is F_DUPFD_CLOEXEC");
+
+/// ioctl(2): FIONCLEX, FIOCLEX. The VFS answers them itself (fs/ioctl.c, `do_vfs_ioctl`).
+pub(super) const CLOSE_AT_EXEC: ArgumentConstraint = only(
+    &[bits(1, INT & !1, 0x5450)],
+    "its operation is FIOCLEX or FIONCLEX",
+);
+
+/// ioctl(2): FIONBIO. The VFS answers it itself.
+pub(super) const NONBLOCKING: ArgumentConstraint =
+    only(&[int(1, 0x5421)], "its operation is FIONBIO");
+
+/// fallocate(2) without flags: no hole, no other layout.
+pub(super) const PLAIN_ALLOCATION: ArgumentConstraint = only(&[int(1, 0)], "it has no flags");
+
+/// getsockopt(2): SOL_SOCKET. Other levels reach the code of each protocol, netfilter's too.
+pub(super) const SOCKET_LEVEL: ArgumentConstraint = only(&[int(1, 1)], "its level is SOL_SOCKET");
+
 #[cfg(test)]
 mod tests {
     use proptest::{array::uniform6, collection::vec, prelude::*};

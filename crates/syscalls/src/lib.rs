@@ -16,6 +16,7 @@ pub mod errno;
 pub mod essential;
 pub mod fallbacks;
 pub mod flags;
+pub mod headroom;
 pub mod introduced;
 mod oci_runtime;
 pub mod registers;

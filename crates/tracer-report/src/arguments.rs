@@ -6,11 +6,16 @@ use super::{
     rules::{executables, list},
 };
 use syscalls::{Abi, condition::Conditions, errno, translate::uses_socketcall};
-use tracer_core::profile::seccomp::{Alternative, Rule, SeccompProfile};
+use tracer_core::profile::{
+    Layer,
+    seccomp::{Alternative, Rule, SeccompProfile},
+};
 
 pub(super) fn restricted(doc: &mut Document, profile: &SeccompProfile) {
     let rows: Vec<_> = profile
         .rules()
+        // What is only headroom has a table of its own.
+        .filter(|(_, rule)| rule.layer() != Some(Layer::Headroom))
         .filter_map(|(name, rule)| {
             let only = rule.only()?;
             let each = |of: &dyn Fn(&Conditions, &Alternative) -> String| {
@@ -115,7 +120,7 @@ mod tests {
     use syscalls::{Abi, arguments::recorded};
     use tracer_core::{
         profile::seccomp::{
-            ErrnoPolicy, FallbackPolicy, Options, SeccompProfile,
+            ErrnoPolicy, FallbackPolicy, HeadroomPolicy, Options, SeccompProfile,
             fixture::{path, recording},
         },
         recording::{Arguments, Combination, Phase},
@@ -142,6 +147,7 @@ mod tests {
             let options = Options {
                 errno,
                 fallbacks: FallbackPolicy::None,
+                headroom: HeadroomPolicy::None,
                 ..Options::default()
             };
             let recordings = [recording];

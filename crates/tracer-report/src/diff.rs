@@ -126,10 +126,15 @@ fn summary(diff: &Diff) -> String {
     });
     let parts: Vec<_> = parts.collect();
     let grants = diff.changes.iter().filter(|it| it.grants).count();
+    let harmless = diff.changes.iter().filter(|it| it.headroom.is_some());
+    let harmless = match harmless.count() {
+        0 => String::new(),
+        some => format!(", {some} of them harmless (headroom)"),
+    };
     let grants = match (grants, diff.of) {
         (0, _) => String::new(),
-        (1, Kind::Profiles | Kind::AppArmor) => "; 1 is more permissive".to_owned(),
-        (_, Kind::Profiles | Kind::AppArmor) => format!("; {grants} are more permissive"),
+        (1, Kind::Profiles | Kind::AppArmor) => format!("; 1 is more permissive{harmless}"),
+        (_, Kind::Profiles | Kind::AppArmor) => format!("; {grants} are more permissive{harmless}"),
         (1, Kind::Recordings) => "; 1 adds behaviour".to_owned(),
         (_, Kind::Recordings) => format!("; {grants} add behaviour"),
     };
@@ -182,6 +187,7 @@ fn known(change: &Change) -> String {
         some => Some(format!("requires {}", some.join(", "))),
     };
     let parts = [
+        change.headroom.map(|group| format!("headroom: {group}")),
         change.risk.map(|it| it.trim_end_matches('.').to_owned()),
         takes,
     ];

@@ -37,6 +37,7 @@ fn rules(name: &str) -> Diff {
         before: vec![name.to_owned()],
         after: vec![name.to_owned()],
         risk: None,
+        headroom: None,
         capabilities: [].into(),
     };
     Diff {
@@ -69,6 +70,7 @@ fn page(recording: &Recording) -> String {
         rules: Some(rules(name)),
     };
     Report {
+        localhost: "operator/web.json",
         recording,
         seccomp: &seccomp,
         apparmor: Some(&apparmor),

@@ -13,6 +13,7 @@ pub mod escape;
 mod explain;
 mod fallbacks;
 mod full_review;
+mod headroom;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod hostile;
 pub mod html;
@@ -34,6 +35,7 @@ pub use apparmor::apparmor;
 pub use diff::{diff_markdown, diff_text};
 pub use explain::{access_explanation, explanation};
 pub use full_review::{full_review, full_review_since};
+pub use headroom::headroom_page;
 pub use learn::learned;
 pub use review::review;
 pub use verdict::record_longer;

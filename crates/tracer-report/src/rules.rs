@@ -95,7 +95,7 @@ pub(super) fn added(doc: &mut Document, profile: &SeccompProfile) {
     ];
     let number = Layer::ALL
         .into_iter()
-        .filter(|layer| *layer != Layer::Observed);
+        .filter(|layer| ![Layer::Observed, Layer::Headroom].contains(layer));
     let number: usize = number.map(|layer| profile.names_in(layer).count()).sum();
     let folded = doc.folded(&format!(
         "{} allowed that the workload did not make: runtime, essential, fallbacks",

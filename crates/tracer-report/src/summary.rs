@@ -45,6 +45,7 @@ const fn why(layer: Layer) -> &'static str {
         Layer::RuntimeInit => "that a container runtime needs to start it (layer `runtime-init`)",
         Layer::Essential => "that tests rarely exercise but workloads need (layer `essential`)",
         Layer::Fallback => "that another libc or kernel uses for the same work (layer `fallback`)",
+        Layer::Headroom => "that are harmless and were not observed (layer `headroom`)",
     }
 }
 

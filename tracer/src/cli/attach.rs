@@ -9,6 +9,7 @@ use super::{
     stderr::{plain, say},
 };
 use crate::store::OutputDirectory;
+use tracer_core::recording::Recording;
 use tracer_recorder::{
     confine::profile::Calls,
     container::Selector,
@@ -81,8 +82,16 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
     if recordings.is_empty() && failure.is_none() {
         say!("nothing recorded: {}", never_started(args));
     }
+    let (recordings, empty): (Vec<_>, Vec<_>) =
+        recordings.into_iter().partition(Recording::has_program);
+    empty.iter().for_each(output::nothing);
+    let otherwise = if recordings.is_empty() {
+        Exit::Nothing
+    } else {
+        Exit::Fine
+    };
     let saved = keeper.finish(recordings, signals, args.quiet);
-    let exit = saved.verdict(args.require_complete, Exit::Fine);
+    let exit = saved.verdict(args.require_complete, otherwise);
     match (failure, saved.failure) {
         (Some(failure), Some(other)) => {
             say!("{:#}", other.error);

@@ -10,6 +10,7 @@ Exit status:
   2    wrong usage
   3    completed; findings, denials or differences (audit --fail-on, verify, diff --exit-code),
        or an incomplete recording (record --require-complete)
+  4    nothing was recorded, so no profile was written
   `record -- CMD`, and `verify -- CMD` without denials, exit with the status of CMD
   (128+N if signal N ended it), or with
   125  if tracer failed
@@ -27,6 +28,8 @@ pub enum Exit {
     Usage,
     /// 3: the check failed.
     No,
+    /// 4: nothing was recorded.
+    Nothing,
     /// 125: `record` failed (the convention of `env`, `timeout`, `docker run`).
     RecordFailed,
     /// 126: the command could not be run.
@@ -56,6 +59,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::No => 3,
+            Self::Nothing => 4,
             Self::RecordFailed => 125,
             Self::NotExecutable => 126,
             Self::NotFound => 127,

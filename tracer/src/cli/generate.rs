@@ -22,7 +22,7 @@ use crate::store::{FileSet, OutputDirectory, StoreError};
 use syscalls::Abi;
 use tracer_core::{
     formats::{self, Profiles, Rendered},
-    profile::Omission,
+    profile::{Omission, kubernetes::Localhost},
     recording::{Recording, merge::Merge, plain_text::counted},
 };
 
@@ -59,8 +59,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "MACHINE", value_parser = super::host::arch)]
     arch: Option<Abi>,
 
-    /// Add the profiles to the container in this Kubernetes manifest and print it; comments and layout are
-    /// kept, conflicting settings reported. Writes no profiles
+    /// Add the profiles to their containers in this Kubernetes manifest and print it; comments and layout are
+    /// kept, conflicting settings reported. Takes the recordings of all containers of a pod. Writes no profiles
     #[arg(long = "for", value_name = "MANIFEST", conflicts_with_all = ["format", "arch", "check"])]
     manifest: Option<PathBuf>,
 
@@ -134,6 +134,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     for named in &args.recordings {
         for path in input::recordings_of(named)? {
             let recording = input::recording(&path)?;
+            if !recording.has_program() {
+                output::nothing(&recording);
+                continue;
+            }
             beside.get_or_insert_with(|| directory_beside(&path, &recording));
             workloads
                 .entry(recording.workload.name.clone())
@@ -141,19 +145,21 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
                 .add(recording);
         }
     }
+    if workloads.is_empty() {
+        return Ok(Exit::Nothing);
+    }
     if let Some(path) = &args.manifest {
-        let several = workloads.len() > 1;
-        let merged = workloads.into_values().find_map(Merge::finish);
-        return match merged.filter(|_| !several) {
-            Some(recording) => {
-                manifest::run(path, args.in_place, &recording, &settings)?;
-                Ok(Exit::Fine)
-            }
-            None => {
-                let error = anyhow::anyhow!("--for takes recordings of one workload");
-                Err(Failure::new(Exit::Usage, error))
-            }
-        };
+        let recordings: Vec<_> = workloads.into_values().filter_map(Merge::finish).collect();
+        let targets = &settings.targets;
+        let is_file = matches!(targets.localhost, Localhost::File(_));
+        if recordings.len() > 1 && (targets.container.is_some() || is_file) {
+            let error = anyhow::anyhow!(
+                "--container and --localhost-profile are for recordings of one workload; these are of several"
+            );
+            return Err(Failure::new(Exit::Usage, error));
+        }
+        manifest::run(path, args.in_place, &recordings, &settings)?;
+        return Ok(Exit::Fine);
     }
     if args.since.is_some() && workloads.len() > 1 {
         let several = "--since takes recordings of one workload; these are of several";

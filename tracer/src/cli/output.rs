@@ -212,6 +212,20 @@ fn render_all(
     Ok((rendered, outdated))
 }
 
+/// Says that nothing of a workload was recorded, so that no profile of it is made.
+pub(super) fn nothing(recording: &Recording) {
+    let name = plain(&recording.workload.name);
+    let calls = recording.syscalls.len();
+    let why = if calls == 0 {
+        "no system call was observed; it may not have run while it was recorded".to_owned()
+    } else {
+        format!(
+            "{calls} system calls of what starts it were observed, and no program of its own; it may never have started"
+        )
+    };
+    say!("nothing recorded of {name}: {why}. No profile was written");
+}
+
 /// Tells on standard error what came of a recording. What makes it incomplete is told even when
 /// `quiet`.
 pub(super) fn summary(directory: &Path, recording: &Recording, quiet: bool) {

@@ -6,7 +6,7 @@ use tracer_core::{
     formats::{Settings, Targets},
     profile::{
         apparmor::{self, Policy},
-        seccomp::{ErrnoPolicy, ExecPolicy, FallbackPolicy, Options},
+        seccomp::{ErrnoPolicy, ExecPolicy, FallbackPolicy, HeadroomPolicy, Options},
     },
 };
 
@@ -35,6 +35,11 @@ pub(super) struct ProfileArgs {
         alias = "variants"
     )]
     fallbacks: Fallbacks,
+
+    /// Allow harmless system calls that were not observed: sleeping, reading one's own ids and limits,
+    /// flushing a file that is written
+    #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
+    headroom: Headroom,
 
     /// How far to restrict the arguments of calls
     #[arg(long, value_enum, default_value_t, value_name = "HOW")]
@@ -106,6 +111,15 @@ enum Fallbacks {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Headroom {
+    /// Calls that touch nothing outside of the process and grant nothing new
+    #[default]
+    Safe,
+    /// Only observed calls, and those of the other layers
+    None,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 enum Arguments {
     /// Not at all
     Off,
@@ -147,6 +161,10 @@ impl ProfileArgs {
             fallbacks: match self.fallbacks {
                 Fallbacks::Safe => FallbackPolicy::Fallbacks,
                 Fallbacks::None => FallbackPolicy::None,
+            },
+            headroom: match self.headroom {
+                Headroom::Safe => HeadroomPolicy::Safe,
+                Headroom::None => HeadroomPolicy::None,
             },
             arguments: match self.arguments {
                 Arguments::Off => Mode::Off,
@@ -210,6 +228,14 @@ mod tests {
         assert_eq!(errno(&["--errno=probed"]), Ok(ErrnoPolicy::Probed));
         assert_eq!(errno(&["--errno", "eperm"]), Ok(ErrnoPolicy::Eperm));
         assert!(errno(&["--errno=13"]).is_err());
+    }
+
+    #[test]
+    fn headroom_can_be_left_out() {
+        let headroom = |arguments: &[&str]| settings(arguments).map(|it| it.seccomp.headroom);
+        assert_eq!(headroom(&[]), Ok(HeadroomPolicy::Safe));
+        assert_eq!(headroom(&["--headroom=none"]), Ok(HeadroomPolicy::None));
+        assert!(headroom(&["--headroom=all"]).is_err());
     }
 
     #[test]

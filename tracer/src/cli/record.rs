@@ -4,6 +4,7 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal as _},
     path::PathBuf,
+    process::ExitStatus,
     time::Duration,
 };
 
@@ -12,7 +13,7 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::{
     Exit, Failure, apparmor_parser, attach, format, name, output, previous::PreviousArgs,
-    profile::ProfileArgs, progress_line::ProgressLine, recover, saving::Keeper,
+    profile::ProfileArgs, progress_line::ProgressLine, recover, saving::Keeper, stderr::say,
 };
 use crate::store::{self, OutputDirectory};
 use tracer_recorder::{
@@ -40,7 +41,8 @@ use tracer_recorder::{
     "Exit status:\n",
     "  the status of the command (128+N if signal N ended it), 0 for containers, pods and cgroups;\n",
     "  125 tracer failed, 126 the command cannot be executed, 127 the command was not found,\n",
-    "  2 wrong usage, 3 the recording is incomplete and --require-complete was given",
+    "  2 wrong usage, 3 the recording is incomplete and --require-complete was given,\n",
+    "  4 nothing was recorded",
 ))]
 #[command(override_usage = concat!(
     "tracer record [OPTIONS] -- CMD [ARG]...\n",
@@ -276,9 +278,37 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         .await
         .map_err(record_failure)?;
     live.clear();
+    if !recording.has_program() {
+        output::nothing(&recording);
+        return Ok(Exit::Nothing);
+    }
+    warn_of_failure(status);
     let saved = keeper.finish(vec![recording], signals, args.quiet);
     let exit = saved.verdict(args.require_complete, Exit::from_status(status));
     saved.failure.map_or(Ok(exit), Err)
+}
+
+/// Says first of all that a command failed: its profile would be taken for one of all its work. Not of one
+/// that was told to end.
+fn warn_of_failure(status: ExitStatus) {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use nix::sys::signal::Signal;
+
+    const ASKS: [Signal; 4] = [
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGKILL,
+        Signal::SIGTERM,
+    ];
+    let was_asked = status
+        .signal()
+        .is_some_and(|signal| ASKS.iter().any(|it| *it as i32 == signal));
+    if !status.success() && !was_asked {
+        say!(
+            "warning: the command failed ({status}); the profile holds only what it did until then"
+        );
+    }
 }
 
 pub(super) fn failed(error: impl Into<anyhow::Error>) -> Failure {

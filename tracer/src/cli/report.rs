@@ -96,7 +96,9 @@ fn page(
     let since = since
         .map(|path| changes(path, recording, &profiles, settings))
         .transpose()?;
+    let localhost = output::models(&profiles, recording, settings).localhost();
     let report = Report {
+        localhost: &localhost,
         recording,
         seccomp: &profiles.seccomp,
         apparmor: profiles.apparmor.as_ref(),

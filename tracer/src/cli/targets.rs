@@ -22,9 +22,20 @@ pub(super) struct TargetArgs {
     #[arg(long, value_name = "VERSION", value_parser = is_old)]
     kubernetes: Option<bool>,
 
+    /// Name the seccomp profile only: an API server refuses a pod with an AppArmor profile where the nodes
+    /// have no AppArmor
+    #[arg(long, value_enum, value_name = "WHAT")]
+    only: Option<Only>,
+
     /// Container in the pod [default: the recorded one]
     #[arg(long, value_name = "NAME", value_parser = container)]
     container: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Only {
+    /// The seccomp profile
+    Seccomp,
 }
 
 impl TargetArgs {
@@ -34,6 +45,7 @@ impl TargetArgs {
             operator: self.spo.unwrap_or_default(),
             localhost: self.localhost_profile.clone().unwrap_or_default(),
             old_cluster: self.kubernetes.unwrap_or_default(),
+            seccomp_only: self.only == Some(Only::Seccomp),
             container: self.container.clone(),
         }
     }

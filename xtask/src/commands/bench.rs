@@ -1,4 +1,4 @@
-//! `cargo xtask bench overhead|scale|churn|merge|audit|profile|report`: builds what is measured, then becomes the bench.
+//! `cargo xtask bench overhead|scale|churn|merge|audit|profile|report|second-day`: builds what is measured, then becomes the bench.
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -13,7 +13,7 @@ use crate::workspace::{self, Workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// What the bench gets: `overhead`, `scale`, `churn`, `merge`, `audit`, `profile` or `report`, and its options
+    /// What the bench gets: `overhead`, `scale`, `churn`, `merge`, `audit`, `profile`, `report` or `second-day`, and its options
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
     args: Vec<OsString>,
 }

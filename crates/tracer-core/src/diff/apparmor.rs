@@ -222,6 +222,7 @@ fn change(subject: &Subject, old: &Rules<'_>, new: &Rules<'_>) -> Option<Change>
     };
     let allows_what = if grants && !subject.denies { has } else { had };
     Some(Change {
+        headroom: None,
         call: subject.words(),
         abis: BTreeSet::new(),
         kind: match (was, is) {

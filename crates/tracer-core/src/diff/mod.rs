@@ -1,6 +1,7 @@
 //! What changed between two recordings, or between two profiles, riskiest first. Pure.
 
 mod apparmor;
+mod headroom;
 mod permissiveness;
 mod profiles;
 mod recordings;
@@ -61,6 +62,10 @@ pub struct Change {
     /// What it gives to somebody who has taken over the workload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk: Option<&'static str>,
+    /// The group of the layer `headroom` that it belongs to, when it lets through no more than that
+    /// layer does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headroom: Option<&'static str>,
     /// The capabilities that it takes, for some purposes at least.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub capabilities: BTreeSet<&'static str>,
@@ -101,6 +106,7 @@ struct Difference {
     call: String,
     kind: ChangeKind,
     grants: bool,
+    headroom: Option<&'static str>,
     before: Vec<String>,
     after: Vec<String>,
 }
@@ -122,6 +128,7 @@ fn changes(differences: impl IntoIterator<Item = (Abi, Difference)>) -> Vec<Chan
             abis,
             kind: it.kind,
             grants: it.grants,
+            headroom: it.headroom,
             before: it.before,
             after: it.after,
         })
@@ -142,11 +149,12 @@ fn known_against(call: &str) -> Option<&'static str> {
 fn rank(change: &Change) -> u8 {
     match (change.grants, change.is_of_many(), change.kind) {
         (true, true, _) => 0,
+        (true, ..) if change.headroom.is_some() => 4,
         (true, ..) if change.risk.is_some() => 1,
         (true, ..) if !change.capabilities.is_empty() => 2,
         (true, ..) => 3,
-        (false, _, ChangeKind::Action | ChangeKind::Phases) => 4,
-        (false, ..) => 5,
+        (false, _, ChangeKind::Action | ChangeKind::Phases) => 5,
+        (false, ..) => 6,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ChangeKind, Diff, Difference, Kind, changes, permissiveness};
+use super::{ChangeKind, Diff, Difference, Kind, changes, headroom, permissiveness};
 use crate::{
     profile::seccomp::{
         evaluate::{Decision, Filter, Verdict},
@@ -53,6 +53,7 @@ fn whole_abi(abi: Abi, has: bool) -> Difference {
             ChangeKind::Removed
         },
         grants: has,
+        headroom: None,
         before,
         after,
     }
@@ -60,6 +61,7 @@ fn whole_abi(abi: Abi, has: bool) -> Difference {
 
 fn of_abi(abi: Abi, before: &Filter, after: &Filter) -> Vec<(Abi, Difference)> {
     let mut differences = Vec::new();
+    let headroom = headroom::InAbi::of(after, abi);
     let default = (before.default_verdict(), after.default_verdict());
     let mut by_default = 0;
     for (nr, name) in abi.syscalls() {
@@ -73,7 +75,11 @@ fn of_abi(abi: Abi, before: &Filter, after: &Filter) -> Vec<(Abi, Difference)> {
             continue;
         }
         let grants = permissiveness::is_more_permissive(before, after, call);
-        differences.push((abi, old.difference(&new, (abi, name), grants)));
+        let mut difference = old.difference(&new, (abi, name), grants);
+        if grants && difference.kind == ChangeKind::Added {
+            difference.headroom = headroom.group(after, nr, name);
+        }
+        differences.push((abi, difference));
     }
     if default.0 != default.1 {
         let (old, new) = (Behaviour::always(default.0), Behaviour::always(default.1));
@@ -161,6 +167,7 @@ impl Behaviour {
             call: name.to_owned(),
             kind,
             grants,
+            headroom: None,
             before: self.lines(new, abi, name),
             after: new.lines(self, abi, name),
         }

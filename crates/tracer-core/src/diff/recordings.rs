@@ -95,6 +95,7 @@ fn one_sided(done: &Done<'_>, kind: ChangeKind) -> Difference {
         _ => (lines, Vec::new()),
     };
     Difference {
+        headroom: None,
         call: label(done.syscall),
         kind,
         grants: kind == ChangeKind::Added && done.was_made(),
@@ -118,6 +119,7 @@ fn changed(old: &Done<'_>, new: &Done<'_>) -> Option<Difference> {
     let same_given = old.given == new.given;
     let newly_made = new.how.difference(&old.how).any(|(_, it)| it.is_none());
     Some(Difference {
+        headroom: None,
         call: label(new.syscall),
         kind: if same_given {
             ChangeKind::Phases

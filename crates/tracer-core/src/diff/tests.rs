@@ -306,3 +306,35 @@ fn apparmor_object_equals_its_text() {
     assert!(diff.notes[0].contains("denials of its own"));
     assert_eq!(diff.notes[1], "the profile a is called b now");
 }
+
+#[test]
+fn headroom_is_told_apart_and_comes_last() {
+    let before = denying(&[entry(r#""read","write""#, "ALLOW", "")]);
+    let nonblocking =
+        r#"{"index":1,"value":4294967295,"valueTwo":21537,"op":"SCMP_CMP_MASKED_EQ"}"#;
+    let after = denying(&[
+        entry(
+            r#""read","write","fsync","getuid","chdir","fcntl""#,
+            "ALLOW",
+            "",
+        ),
+        entry(r#""ioctl""#, "ALLOW", nonblocking),
+    ]);
+    let diff = profiles(&before, &after);
+    let groups: Vec<_> = diff
+        .changes
+        .iter()
+        .map(|it| (it.call.as_str(), it.headroom))
+        .collect();
+    assert_eq!(
+        groups,
+        [
+            ("chdir", None),
+            // Allowed for any arguments, so for more than headroom.
+            ("fcntl", None),
+            ("fsync", Some("write out")),
+            ("getuid", Some("cannot fail")),
+            ("ioctl", Some("own descriptors")),
+        ]
+    );
+}

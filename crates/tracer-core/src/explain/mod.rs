@@ -21,7 +21,8 @@ use crate::{
     recording::{EvidenceSummary, Executable, Phase, Recording, Syscall},
 };
 use syscalls::{
-    Abi, arguments::recorded, capability_requirements, errno, essential, risk, runtime_init,
+    Abi, arguments::recorded, capability_requirements, errno, essential, headroom, risk,
+    runtime_init,
 };
 
 /// Why nothing can be explained.
@@ -282,6 +283,7 @@ fn reasons(profile: &SeccompProfile, call: &str, rule: &Rule) -> Vec<Reason> {
                         format!("another libc or kernel uses it instead of {}", stands_for.join(", "))
                     }
                 }
+                Layer::Headroom => headroom_reason(profile, call),
             },
             only: only
                 .iter()
@@ -296,6 +298,26 @@ fn reasons(profile: &SeccompProfile, call: &str, rule: &Rule) -> Vec<Reason> {
         .collect()
 }
 
+/// Why a call that was not observed is let through all the same.
+fn headroom_reason(profile: &SeccompProfile, call: &str) -> String {
+    let added = profile.headroom().filter(|(name, _)| *name == call);
+    let sentences: BTreeSet<_> = added
+        .flat_map(|(_, reasons)| reasons)
+        .map(|it| {
+            let beside = it
+                .beside
+                .map_or_else(String::new, |name| format!("allowed beside {name}: "));
+            let group = it.group;
+            format!(
+                "{beside}{}. It grants nothing new: {}",
+                group.need, group.grants
+            )
+        })
+        .collect();
+    let sentences: Vec<_> = sentences.into_iter().collect();
+    format!("not observed, and harmless; {}", sentences.join("; "))
+}
+
 /// Why a call is not let through.
 fn why_not(profile: &SeccompProfile, call: &str) -> String {
     if profile.blocked().any(|(name, _)| name == call) {
@@ -308,7 +330,14 @@ fn why_not(profile: &SeccompProfile, call: &str) -> String {
     if call == "clone3" && profile.replaced_clone3().is_some() {
         return "a filter cannot read its flags; it returns ENOSYS, so its callers fall back to clone, which is allowed for the same flags".to_owned();
     }
-    "the workload did not make it while recorded, and nothing else needs it".to_owned()
+    let unseen = "the workload did not make it while recorded, and nothing else needs it";
+    match headroom::left_out(call) {
+        Some(why) => format!("{unseen}; it is not headroom: {}", why.reason),
+        None if headroom::groups_of(call).next().is_some() => {
+            format!("{unseen}; --headroom safe may allow it")
+        }
+        None => unseen.to_owned(),
+    }
 }
 
 /// The name of the error that a denied call returns.

@@ -33,6 +33,8 @@ pub struct Targets {
     pub localhost: Localhost,
     /// Whether the cluster is older than Kubernetes 1.30.
     pub old_cluster: bool,
+    /// Whether pods are to name the seccomp profile only, since the nodes have no AppArmor.
+    pub seccomp_only: bool,
     /// The container in its pod, when it is another than the recorded one.
     pub container: Option<String>,
 }
@@ -165,6 +167,17 @@ impl Models<'_> {
         )
     }
 
+    /// `localhostProfile` of the seccomp profile, as every output has it.
+    pub fn localhost(&self) -> String {
+        match self.object() {
+            Ok(name) => self.settings.targets.localhost.seccomp(&name),
+            Err(_) => match &self.settings.targets.localhost {
+                Localhost::File(path) => path.clone(),
+                Localhost::Operator => "operator/NAME.json".to_owned(),
+            },
+        }
+    }
+
     /// What the container's security context is to hold.
     ///
     /// # Errors
@@ -172,7 +185,8 @@ impl Models<'_> {
     pub fn context<'a>(&'a self, hardening: &'a Hardening) -> Result<Context<'a>, TargetError> {
         let targets = &self.settings.targets;
         let object = self.object()?;
-        let apparmor = self.apparmor.map(|profile| match targets.localhost {
+        let apparmor = self.apparmor.filter(|_| !targets.seccomp_only);
+        let apparmor = apparmor.map(|profile| match targets.localhost {
             Localhost::Operator => object.to_string(),
             Localhost::File(_) => profile.name().to_owned(),
         });
@@ -180,6 +194,7 @@ impl Models<'_> {
             workload: self.workload(),
             seccomp: targets.localhost.seccomp(&object),
             apparmor,
+            seccomp_only: targets.seccomp_only,
             old_cluster: targets.old_cluster,
             capabilities: self.capabilities,
             hardening,

@@ -42,7 +42,7 @@ impl OutputFormat for ProfileBinding {
             &models.object()?,
             models.workload(),
             &models.placement(),
-            models.apparmor.is_some(),
+            models.apparmor.is_some() && !models.settings.targets.seccomp_only,
             models.settings.targets.operator,
         )?;
         Ok(Output::rendering(FILE, made))

@@ -176,6 +176,45 @@ fn users(spec: Option<&Node>, name: &str, context: &Context<'_>) -> Option<Strin
     }
 }
 
+/// The capabilities that have the same effect in a user namespace of the container's own, on what belongs to
+/// it (user_namespaces(7)).
+const WORKS_IN_A_USER_NAMESPACE: &[&str] = &[
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+];
+
+/// Recommends `hostUsers: false`, where the recording supports it: root in the container is then nobody on
+/// the node. API servers refuse it together with the node's network, processes or IPC.
+pub(super) fn own_users(pod: &Node, name: &str, context: &Context<'_>) -> Option<String> {
+    let spec = pod.get("spec")?;
+    let is_host = |key: &&str| spec.get(key).and_then(Node::bool) == Some(true);
+    let is_refused = ["hostNetwork", "hostPID", "hostIPC"].iter().any(is_host);
+    let is_decided = spec.get("hostUsers").is_some();
+    if is_refused || is_decided || context.hardening.recorded.user_namespace != Some(false) {
+        return None;
+    }
+    let mut needed = context.capabilities?.iter();
+    let works = needed.all(|it| {
+        it.name()
+            .is_some_and(|it| WORKS_IN_A_USER_NAMESPACE.contains(&it))
+    });
+    works.then(|| {
+        format!(
+            "container {name} used nothing that takes the node's users: set hostUsers: false in the pod, if its volumes support it (Kubernetes 1.33 and later)"
+        )
+    })
+}
+
 fn join(capabilities: &[Capability]) -> String {
     let names: Vec<_> = capabilities.iter().map(ToString::to_string).collect();
     names.join(", ")

@@ -36,6 +36,8 @@ pub struct Applied {
     pub containers: Vec<String>,
     /// What contradicts the profile.
     pub warnings: Vec<String>,
+    /// What the recording supports beside it.
+    pub advice: Vec<String>,
 }
 
 /// Why nothing was put into a manifest.
@@ -144,6 +146,12 @@ pub fn apply(
         text,
         containers: vec![found.label.clone()],
         warnings: warn::warnings(&roots, &found, context),
+        advice: found
+            .pod
+            .node(&roots)
+            .and_then(|pod| contradictions::own_users(pod, &shown(&found.name), context))
+            .into_iter()
+            .collect(),
     })
 }
 

@@ -44,6 +44,7 @@ fn put_hardened(
         workload: "web",
         seccomp: Localhost::Operator.seccomp(&ObjectName::new("web").unwrap()),
         apparmor: Some("web".to_owned()),
+        seccomp_only: false,
         old_cluster,
         capabilities: None,
         hardening,
@@ -286,9 +287,15 @@ spec:
 /// What is said of a pod, under a recording that used CAP_CHOWN and CAP_SYS_TIME, changed files in
 /// /var/lib/x/ and ran registry.example/cart:1.2.
 fn contradictions(spec: &str, container: &str, user_namespace: bool) -> Vec<String> {
+    recorded(&["CHOWN", "SYS_TIME"], spec, container, user_namespace).warnings
+}
+
+/// What comes of a manifest under a recording that used these capabilities.
+fn recorded(used: &[&str], spec: &str, container: &str, user_namespace: bool) -> Applied {
     let mut recording = fixture::empty();
     let number = |name: &str| name.parse::<Capability>().unwrap();
-    recording.capabilities = ["CHOWN", "SYS_TIME"]
+    recording.capabilities = used
+        .iter()
         .map(|name| CapabilityUse {
             capability: number(name),
             audited: Some(true),
@@ -296,7 +303,7 @@ fn contradictions(spec: &str, container: &str, user_namespace: bool) -> Vec<Stri
             by_exec: false,
         })
         .map(|it| fixture::seen(it, Phase::Run, "/bin/x"))
-        .to_vec();
+        .collect();
     let file = fixture::file(b"/var/lib/x/db", FileAccess::Write);
     recording.files = vec![fixture::seen(file, Phase::Run, "/bin/x")];
     let security = Security {
@@ -313,6 +320,7 @@ fn contradictions(spec: &str, container: &str, user_namespace: bool) -> Vec<Stri
         workload: "web",
         seccomp: Localhost::Operator.seccomp(&ObjectName::new("web").unwrap()),
         apparmor: None,
+        seccomp_only: false,
         old_cluster: false,
         capabilities: Some(&capabilities),
         hardening: &hardening,
@@ -322,7 +330,23 @@ fn contradictions(spec: &str, container: &str, user_namespace: bool) -> Vec<Stri
     );
     let input = Input::new("f.yaml", manifest.into_bytes()).unwrap();
     let applied = apply(&input, &context, &Placement::default(), None);
-    applied.unwrap().warnings
+    applied.unwrap()
+}
+
+#[test]
+fn users_of_its_own_are_recommended_where_they_work() {
+    for (used, spec, user_namespace, expected) in [
+        (&["CHOWN", "SETUID"][..], "", false, true),
+        (&["CHOWN", "SYS_TIME"], "", false, false),
+        (&["SYS_ADMIN"], "", false, false),
+        (&["CHOWN"], "  hostNetwork: true\n", false, false),
+        (&["CHOWN"], "  hostUsers: true\n", false, false),
+        (&["CHOWN"], "", true, false),
+    ] {
+        let advice = recorded(used, spec, "    image: x\n", user_namespace).advice;
+        let is_recommended = advice.iter().any(|it| it.contains("hostUsers: false"));
+        assert_eq!(is_recommended, expected, "{used:?} {spec} {advice:?}");
+    }
 }
 
 #[test]

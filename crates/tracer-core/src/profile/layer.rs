@@ -13,15 +13,18 @@ pub enum Layer {
     Essential,
     /// Another libc or kernel does by it what is allowed already; see [`syscalls::fallbacks`].
     Fallback,
+    /// Harmless, and not observed; see [`syscalls::headroom`].
+    Headroom,
 }
 
 impl Layer {
     /// All of them, in the order of output.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::Observed,
         Self::RuntimeInit,
         Self::Essential,
         Self::Fallback,
+        Self::Headroom,
     ];
 
     /// The name in reviews.
@@ -31,6 +34,7 @@ impl Layer {
             Self::RuntimeInit => "runtime-init",
             Self::Essential => "essential",
             Self::Fallback => "fallback",
+            Self::Headroom => "headroom",
         }
     }
 }

@@ -67,6 +67,7 @@ impl Models {
             workload: "web",
             seccomp: Localhost::Operator.seccomp(&self.name),
             apparmor: Some("web".to_owned()),
+            seccomp_only: false,
             old_cluster,
             capabilities: Some(&self.capabilities),
             hardening: &self.hardening,
@@ -181,7 +182,7 @@ fn artifact_size_is_limited() {
     let error = artifact::layout("web", &profile, &json).unwrap_err();
     let error = error.to_string();
     assert!(
-        error.contains("129 entries") && error.contains("--arguments"),
+        error.contains("129 entries") && error.contains("restrict fewer arguments"),
         "{error}"
     );
     profile.syscalls.clear();

@@ -73,7 +73,7 @@ impl Service<'_> {
         );
         // After the reset, the first assignment makes it a list of what is allowed.
         text += "SystemCallFilter=\n";
-        for line in lines(self.seccomp.rules().map(|(name, _)| name)) {
+        for line in lines(self.names()) {
             let _ = writeln!(text, "SystemCallFilter={line}");
         }
         let error = if self.seccomp.default_errno() == errno::EPERM {
@@ -95,6 +95,12 @@ impl Service<'_> {
             let _ = writeln!(text, "# No NoNewPrivileges: {reason}.");
         }
         Rendering { text, omissions }
+    }
+
+    /// The calls that it allows; see [`SeccompProfile::is_allowed_without_conditions`].
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        let rules = self.seccomp.rules().map(|(name, _)| name);
+        rules.filter(|name| self.seccomp.is_allowed_without_conditions(name))
     }
 
     fn family_lines(&self) -> String {
@@ -136,16 +142,21 @@ impl Service<'_> {
 
     fn omissions(&self) -> Vec<Omission> {
         let mut omissions = Vec::new();
-        let conditional: Vec<_> = self
-            .seccomp
-            .rules()
-            .filter(|(_, rule)| rule.only().is_some())
+        let conditional = self.seccomp.rules();
+        let conditional = conditional.filter(|(_, rule)| rule.only().is_some());
+        let (conditional, left_out): (Vec<_>, Vec<_>) = conditional
             .map(|(name, _)| name)
-            .collect();
+            .partition(|name| self.seccomp.is_allowed_without_conditions(name));
         if !conditional.is_empty() {
             omissions.push(Omission::new(
                 format!("the arguments of {}", conditional.join(", ")),
                 "these calls are allowed with any",
+            ));
+        }
+        if !left_out.is_empty() {
+            omissions.push(Omission::new(
+                format!("the headroom of {}", left_out.join(", ")),
+                "they are harmless with some arguments only, and are left out",
             ));
         }
         if self.seccomp.default_errno() != errno::EPERM {

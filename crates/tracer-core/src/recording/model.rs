@@ -62,6 +62,14 @@ pub struct Recording {
 }
 
 impl Recording {
+    /// Whether a program of the workload was observed: what a runtime does to prepare a container is not
+    /// the workload's, and a profile of it alone would be of nothing.
+    pub fn has_program(&self) -> bool {
+        let evidence = self.syscalls.iter().flat_map(|it| &it.evidence);
+        let mut evidence = evidence.filter(|it| it.executable != Executable::Launcher);
+        evidence.any(|it| !matches!(it.phase, Phase::Setup | Phase::RuntimeInit))
+    }
+
     /// Every host that a part of it was recorded on.
     pub fn hosts(&self) -> impl Iterator<Item = &Host> {
         let others = self.merged.iter().flat_map(|merged| &merged.hosts);

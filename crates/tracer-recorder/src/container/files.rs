@@ -92,6 +92,20 @@ impl Files {
         Ok(Some(value))
     }
 
+    /// The text in a file, what is no UTF-8 in it replaced; `None` when there is no such file.
+    ///
+    /// # Errors
+    /// When it is no regular file, or too long.
+    pub fn text(&self, path: &Path) -> Result<Option<String>, ContainerError> {
+        let bytes = self.bytes(path, None)?;
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    }
+
+    /// Whether there is a directory.
+    pub fn is_directory(&self, path: &Path) -> bool {
+        self.at(path).is_ok_and(|at| at.is_dir())
+    }
+
     fn bytes(&self, path: &Path, owner: Option<u32>) -> Result<Option<Vec<u8>>, ContainerError> {
         let read = |source| ContainerError::Read {
             path: path.to_owned(),

@@ -77,6 +77,11 @@ impl Selector {
         !matches!(self, Self::All)
     }
 
+    /// Whether it means a container of that id, of which nothing else is known.
+    pub fn means_id(&self, id: &str) -> bool {
+        matches!(self, Self::Container(text) if !text.is_empty() && id.starts_with(text.as_str()))
+    }
+
     /// Whether it means this container. A pod's sandbox is meant only by its id, and what a person put
     /// into a pod (`kubectl debug`) by its name too.
     pub fn matches(&self, container: &Container) -> bool {

@@ -19,6 +19,7 @@ pub mod find;
 pub mod owner;
 pub mod path;
 mod resolve;
+mod sandboxed;
 pub mod state;
 pub mod warning;
 pub mod workload;
@@ -36,6 +37,7 @@ pub use self::{
     owner::{Owner, OwnerKind},
     path::{Driver, Engine, is_unit, pod_cgroup},
     resolve::{MetadataSources, named, resolve},
+    sandboxed::{Sandbox, Sandboxed, of_program, running},
     warning::warnings,
     workload::{Role, WorkloadKey},
 };
@@ -78,6 +80,8 @@ pub struct Container {
     pub user: Option<u32>,
     /// The workload that it is an instance of.
     pub workload: WorkloadKey,
+    /// What runs its tasks in place of this kernel, if something does.
+    pub sandboxed: Option<Sandboxed>,
     /// Whether a runtime's files know it: if not, it is known by its cgroup's path alone.
     pub known: bool,
     /// What could not be found out, and why.

@@ -10,6 +10,7 @@ use super::{
     files::{Files, Id},
     owner::{Labels, owner},
     path::{CgroupIdentity, Engine, identify, is_within},
+    sandboxed,
     state::{self, Scan, State},
     warning::warnings,
     workload::{plain_workload, role},
@@ -220,6 +221,9 @@ fn identified(identity: &CgroupIdentity, sources: &MetadataSources) -> Container
         security,
         user: identity.user,
         workload,
+        sandboxed: Id::new(&identity.id)
+            .ok()
+            .and_then(|id| sandboxed::of_files(&sources.files, &id)),
         known: state.is_some(),
         unresolved,
     }

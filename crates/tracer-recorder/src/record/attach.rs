@@ -19,7 +19,7 @@ use super::{
 use crate::{
     bpf::Settings,
     cgroup::{Cgroup, Hierarchy},
-    container::{self, Container, MetadataSources, Selector},
+    container::{self, Container, MetadataSources, Sandboxed, Selector},
 };
 use tracer_core::recording::Recording;
 
@@ -291,6 +291,7 @@ fn find(
     sources: &MetadataSources,
 ) -> Result<Vec<Found>, RecordError> {
     let mut found: Vec<Found> = Vec::new();
+    let sandboxed = container::running(&sources.files);
     for wanted in &request.wanted {
         let matches: Vec<Found> = match wanted {
             RecordTarget::Cgroup(given) => vec![(hierarchy.find(given)?, None)],
@@ -304,11 +305,17 @@ fn find(
                     .into_iter()
                     .filter(|found| *selector != Selector::All || !is_own(&found.cgroup))
                     .map(|found| (found.cgroup, Some(found.container)))
-                    .collect()
+                    .filter_map(|found| refuse_sandboxed(selector, found, &sandboxed).transpose())
+                    .collect::<Result<_, _>>()?
             }
         };
         if let RecordTarget::Containers(selector) = wanted {
             let may_come = request.wait || *selector == Selector::All;
+            if matches.is_empty()
+                && let Some(it) = sandboxed.iter().find(|it| selector.means_id(&it.id))
+            {
+                return Err(RecordError::Sandboxed(it.clone()));
+            }
             if matches.is_empty() && !may_come {
                 return Err(RecordError::NoContainer(selector.to_string()));
             }
@@ -324,6 +331,27 @@ fn find(
         }
     }
     Ok(found)
+}
+
+/// Refuses a container that was asked for and whose tasks are none of this kernel's. Of all containers such
+/// a one is left out.
+fn refuse_sandboxed(
+    selector: &Selector,
+    found: Found,
+    running: &[Sandboxed],
+) -> Result<Option<Found>, RecordError> {
+    let of_container = found.1.as_ref().and_then(|container| {
+        let of_process = || running.iter().find(|it| it.id == container.id);
+        container.sandboxed.as_ref().or_else(of_process)
+    });
+    let Some(sandboxed) = of_container.cloned() else {
+        return Ok(Some(found));
+    };
+    if *selector == Selector::All {
+        log::warn!("not recorded: {sandboxed}");
+        return Ok(None);
+    }
+    Err(RecordError::Sandboxed(sandboxed))
 }
 
 /// Whether tracer itself runs in a cgroup: as an agent in a pod, it is nobody's workload.

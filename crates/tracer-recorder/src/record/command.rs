@@ -22,7 +22,7 @@ use tracer_abi::EXE_LAUNCHER;
 use super::{
     FinishedWorkload, InstanceInfo, ProgressListener, RecordError, RunAs, Session, SnapshotSink,
     convert::text,
-    program,
+    daemon_client, program,
     recording_loop::{self, Recorded},
     signals::{ReceivedSignal, Signals, Terminal},
     spawn,
@@ -30,6 +30,7 @@ use super::{
 use crate::{
     bpf::{CgroupKind, Settings},
     cgroup::{Cgroup, CgroupError, Hierarchy, OwnCgroup},
+    container::of_program,
 };
 use tracer_core::{
     profile::seccomp::evaluate::Instruction,
@@ -88,6 +89,12 @@ pub async fn run(
 ) -> Result<(Recording, ExitStatus), RecordError> {
     let program = request.command.first().cloned().unwrap_or_default();
     let path = program::find(&program)?;
+    if let Some(sandbox) = of_program(&path) {
+        return Err(RecordError::SandboxRuntime { program, sandbox });
+    }
+    if let Some(hint) = daemon_client::hint(&request.command) {
+        listener.note(&hint);
+    }
     let mut session = Session::start(&request.settings, Path::new("/"))?;
     let own = own_cgroup()?;
     watch_own(&mut session, &own, request.filter.is_some())?;

@@ -268,6 +268,14 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             .selectors
             .iter()
             .any(|wanted| wanted.matches_later(&container));
+        if matches && let Some(sandboxed) = &container.sandboxed {
+            // Recorded would be the sandbox and not the workload.
+            if !self.selectors.contains(&Selector::All) {
+                return Err(RecordError::Sandboxed(sandboxed.clone()));
+            }
+            listener.note(&format!("not recorded: {sandboxed}"));
+            return self.discard(instance, session);
+        }
         if matches {
             self.note_match(&container, listener);
             session.want(instance, Some(&container.workload));

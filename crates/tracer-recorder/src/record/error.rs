@@ -5,7 +5,11 @@ use std::{ffi::OsString, io};
 use nix::sys::signal::Signal;
 use thiserror::Error;
 
-use crate::{bpf::ProbeError, cgroup::CgroupError, container::ContainerError};
+use crate::{
+    bpf::ProbeError,
+    cgroup::CgroupError,
+    container::{ContainerError, Sandbox, Sandboxed},
+};
 use tracer_core::recording::Reason;
 
 /// Why a recording could not be made.
@@ -24,6 +28,19 @@ pub enum RecordError {
     /// Nothing that runs is the container that was asked for.
     #[error("no running container is {0}; `docker ps`, `crictl ps` or `runc list` show what runs")]
     NoContainer(String),
+    /// The container's tasks are none of this kernel's.
+    #[error("cannot record: {0}")]
+    Sandboxed(Sandboxed),
+    /// The command is the runtime of such a container.
+    #[error(
+        "cannot record {program:?}: it runs the workload in {sandbox}, and a profile would be of {sandbox} and not of the workload; record it under runc or crun"
+    )]
+    SandboxRuntime {
+        /// The command as given.
+        program: OsString,
+        /// What it is.
+        sandbox: Sandbox,
+    },
     /// The beginning of several ids was given.
     #[error(
         "several containers have an id that begins with {given:?}: {ids}; give more of the one you mean"

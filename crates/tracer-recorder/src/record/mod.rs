@@ -23,6 +23,7 @@ mod checkpoint;
 pub mod command;
 mod container_tracker;
 mod convert;
+mod daemon_client;
 mod discovery;
 mod error;
 mod exits;

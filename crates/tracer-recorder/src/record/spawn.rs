@@ -60,7 +60,7 @@ pub(super) fn spawn(
         };
         stage(Stage::Prepare, inherited.restore())?;
         if let Some(user) = &user {
-            stage(Stage::User, become_user(user))?;
+            stage(Stage::User, become_user(user, filter.is_some()))?;
         }
         stage(Stage::Enter, enter(&procs_file))?;
         match &filter {
@@ -114,9 +114,25 @@ fn enter(mut procs_file: &File) -> io::Result<()> {
 }
 
 /// Groups first, uid last: without root nothing more can be changed.
-fn become_user(user: &RunAs) -> io::Result<()> {
+fn become_user(user: &RunAs, loads_filter: bool) -> io::Result<()> {
+    // Without no_new_privs, which would change what set-user-id programs do, a filter takes CAP_SYS_ADMIN
+    // (kernel/seccomp.c, `seccomp_prepare_filter`). The capability is kept until it is loaded; the exec of
+    // a user's program takes it away (capabilities(7), "Transformation of capabilities during execve").
+    let keeps = loads_filter && !user.uid.is_root();
+    if keeps {
+        rustix::thread::set_keep_capabilities(true)?;
+    }
     nix::unistd::setgroups(&user.groups)?;
     nix::unistd::setresgid(user.gid, user.gid, user.gid)?;
     nix::unistd::setresuid(user.uid, user.uid, user.uid)?;
+    if keeps {
+        let only = rustix::thread::CapabilitySet::SYS_ADMIN;
+        let sets = rustix::thread::CapabilitySets {
+            effective: only,
+            permitted: only,
+            inheritable: rustix::thread::CapabilitySet::empty(),
+        };
+        rustix::thread::set_capabilities(None, sets)?;
+    }
     Ok(())
 }

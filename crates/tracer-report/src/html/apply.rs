@@ -30,7 +30,10 @@ fn copied(text: &str) -> Markup {
 }
 
 fn security_context(report: &Report<'_>) -> String {
-    let mut text = "seccompProfile:\n  type: Localhost\n  localhostProfile: profiles/seccomp.json  # below /var/lib/kubelet/seccomp\n".to_owned();
+    let mut text = format!(
+        "seccompProfile:\n  type: Localhost\n  localhostProfile: {}  # below /var/lib/kubelet/seccomp\n",
+        crate::escape::visible(report.localhost)
+    );
     if let Some(profile) = report.apparmor {
         text.push_str("appArmorProfile:\n  type: Localhost\n  localhostProfile: ");
         text.push_str(&crate::escape::visible(profile.name()));

@@ -42,6 +42,8 @@ pub struct Report<'a> {
     pub apparmor: Option<&'a AppArmorProfile>,
     /// None where no capabilities were recorded.
     pub capabilities: Option<&'a Capabilities>,
+    /// `localhostProfile` of the seccomp profile in Kubernetes.
+    pub localhost: &'a str,
     /// The files to apply: their names and texts.
     pub files: &'a [(String, String)],
     /// What changed since an older profile or recording.

@@ -72,7 +72,7 @@ pub(super) fn part(report: &Report<'_>) -> Part {
 fn introduction(profile: &SeccompProfile) -> String {
     let abis: Vec<_> = profile.architectures().map(|abi| abi.to_string()).collect();
     format!(
-        "Layer observed: the workload made the call. Runtime-init: a container runtime makes it after loading the profile, before it starts the workload. Essential: tests rarely exercise it but workloads need it. Fallback: another libc or kernel uses it for the same work. The profile is for {}; a system call from any other ABI kills the calling thread.",
+        "Layer observed: the workload made the call. Runtime-init: a container runtime makes it after loading the profile, before it starts the workload. Essential: tests rarely exercise it but workloads need it. Fallback: another libc or kernel uses it for the same work. Headroom: it was not observed, it is harmless, and the next run may make it. The profile is for {}; a system call from any other ABI kills the calling thread.",
         abis.join(", ")
     )
 }
@@ -159,9 +159,19 @@ fn reasons(
                 Layer::RuntimeInit => { div { "needed by " (runtime_init.map_or_else(|| "the recorded runtime".to_owned(), |rows| runtime_init::describe(rows).join(", "))) } }
                 Layer::Essential => { @for group in essential::GROUPS.iter().filter(|group| group.calls.contains(&call)) { div { (group.title) ": " (group.reason) } } }
                 Layer::Fallback => { @if let Some(names) = stands_for { div { "used instead of " (names.iter().copied().collect::<Vec<_>>().join(", ")) } } }
+                Layer::Headroom => { @for reason in headroom(profile, call) { div { (reason) } } }
             }
         }
     }
+}
+
+/// Why a call is headroom, once for each reason.
+fn headroom(profile: &SeccompProfile, call: &str) -> BTreeSet<String> {
+    let added = profile.headroom().filter(|(name, _)| *name == call);
+    added
+        .flat_map(|(_, reasons)| reasons)
+        .map(|it| format!("{}: {}", it.group.title, it.group.grants))
+        .collect()
 }
 
 fn known(call: &str, rule: &Rule) -> Markup {

@@ -21,7 +21,7 @@ use tracer_core::{
 };
 use tracer_recorder::{
     bpf::Settings,
-    record::{Denial, NoSnapshots, Progress, ProgressListener, command, signals::Signals},
+    record::{Denial, NoSnapshots, Progress, ProgressListener, RunAs, command, signals::Signals},
 };
 
 /// Bytes of the ring: room for some 30,000 denials in the tenth of a second until it is looked at.
@@ -150,10 +150,12 @@ fn request(args: &Args, filter: &Filter, native: Abi) -> Result<command::Request
         starts(filter, native).map_err(failed)?;
         Some(filter.program().map_err(failed)?)
     };
+    let user = args.user.as_deref().map(RunAs::resolve).transpose();
+    let user = user.map_err(|error| Failure::new(Exit::Usage, error))?;
     Ok(command::Request {
         name: name::from_command(&args.command),
         command: args.command.clone(),
-        user: None,
+        user,
         follow: false,
         duration: None,
         until_stable: None,

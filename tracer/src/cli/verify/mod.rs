@@ -84,6 +84,10 @@ pub(super) struct Args {
     #[arg(long = "output", short, alias = "report", value_name = "FILE")]
     report: Option<PathBuf>,
 
+    /// Run the command as this user: a name, a uid, or uid:gid
+    #[arg(long, value_name = "USER", requires = "command")]
+    user: Option<String>,
+
     /// Run the command without the filter, and report the calls that it would have denied
     #[arg(long, requires = "command")]
     log_only: bool,

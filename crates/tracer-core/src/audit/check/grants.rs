@@ -3,11 +3,20 @@
 use std::collections::BTreeSet;
 
 use super::{
-    super::{Findings, Severity, loaded_profile::LoadedProfile, rules},
+    super::{
+        Findings, Severity,
+        loaded_profile::{LoadedProfile, SyscallState},
+        rules,
+    },
     list,
 };
 use crate::recording::Phase;
-use syscalls::{defaults, essential, fallbacks, risk, runtime_init::RuntimeSelection};
+use syscalls::{
+    defaults, essential, fallbacks,
+    headroom::{self, Headroom},
+    risk,
+    runtime_init::RuntimeSelection,
+};
 
 pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
     if profile.context.recordings.is_empty() {
@@ -31,16 +40,22 @@ pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         .map(|added| added.call)
         .collect();
     needed.extend(variants);
+    let is_made = |name: &str| used.contains(name) || needed.contains(name);
+    // Harmless, and the next run may make them: no reason to take them out, and no need either.
+    let headroom: Vec<_> = headroom::added(native, is_made).collect();
+    let is_harmless = |name: &str| is_headroom(profile, &headroom, name);
     let open: Vec<_> = native
         .syscalls()
         .map(|(_, name)| name)
         .filter(|name| profile.state(native, name).allows_some())
         .collect();
-    let mut needless: Vec<_> = open
+    let mut needless: Vec<_> = open.iter().copied().filter(|name| !is_made(name)).collect();
+    let harmless: BTreeSet<_> = needless
         .iter()
         .copied()
-        .filter(|name| !needed.contains(*name) && !used.contains(*name))
+        .filter(|it| is_harmless(it))
         .collect();
+    needless.retain(|name| !harmless.contains(name));
     if needless.is_empty() {
         return;
     }
@@ -61,9 +76,13 @@ pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         &rules::UNUSED_SYSCALLS_ALLOWED,
         span,
         format!(
-            "{} of {} allowed calls used or needed; {} can be removed{}",
-            open.len() - needless.len(),
+            "{} of {} allowed calls used or needed{}; {} can be removed{}",
+            open.len() - needless.len() - harmless.len(),
             open.len(),
+            match harmless.len() {
+                0 => String::new(),
+                some => format!(", {some} unused and harmless (headroom)"),
+            },
             needless.len(),
             if risky.is_empty() {
                 String::new()
@@ -84,6 +103,32 @@ pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         format!("{name}: {}", why.unwrap_or_default())
     }))
     .evidence([format!("all of them: {}", needless.join(", "))]);
+}
+
+/// Whether the profile lets a call through for no more than the layer `headroom` would.
+fn is_headroom(profile: &LoadedProfile<'_>, added: &[Headroom], name: &str) -> bool {
+    let of_call = || added.iter().filter(|it| it.call == name);
+    if of_call().any(|it| it.only.is_none()) {
+        return true;
+    }
+    let is_covered = |arguments: &[u64; 6]| {
+        of_call().any(|it| {
+            it.only
+                .is_some_and(|only| only.conditions.are_met_by(arguments))
+        })
+    };
+    let native = profile.context.native;
+    let is_allowed = |arguments: &[u64; 6]| {
+        profile
+            .outcome(native, name, *arguments)
+            .is_some_and(|outcome| outcome.verdict.allows())
+    };
+    // Without conditions there is one probe, and any arguments pass.
+    profile.state(native, name) == SyscallState::Conditional
+        && profile
+            .probes(name)
+            .iter()
+            .all(|arguments| !is_allowed(arguments) || is_covered(arguments))
 }
 
 /// How much a call opens.

@@ -8,6 +8,7 @@ mod bypass;
 mod fix;
 mod flags;
 mod forms;
+mod headroom;
 mod manifests;
 mod ranking;
 

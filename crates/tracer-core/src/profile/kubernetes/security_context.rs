@@ -57,6 +57,8 @@ pub struct Context<'a> {
     pub seccomp: String,
     /// The AppArmor profile, if there is one.
     pub apparmor: Option<String>,
+    /// Whether AppArmor is left out on purpose.
+    pub seccomp_only: bool,
     /// Whether the cluster is older than 1.30 and wants an annotation for it.
     pub old_cluster: bool,
     /// The capabilities that it needs, if they were observed.
@@ -83,7 +85,9 @@ impl Context<'_> {
     /// All fields, with a comment for each that is not set.
     fn fields(&self) -> Map {
         let mut fields = self.references();
-        if self.apparmor.is_none() {
+        if self.seccomp_only {
+            fields = fields.comment("appArmorProfile is not set: --only seccomp.");
+        } else if self.apparmor.is_none() {
             fields = fields.comment("appArmorProfile is not set: files were not observed.");
         }
         fields = match self.capabilities {

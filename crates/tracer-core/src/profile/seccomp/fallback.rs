@@ -46,7 +46,7 @@ pub(super) fn added(
                 rule.layers().any(|layer| match layer {
                     Layer::Observed => rule.abis().any(|seen| seen == abi),
                     Layer::Essential => true,
-                    Layer::RuntimeInit | Layer::Fallback => false,
+                    Layer::RuntimeInit | Layer::Fallback | Layer::Headroom => false,
                 })
             })
     };

@@ -10,8 +10,10 @@ pub mod evaluate;
 mod fallback;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixture;
+mod headroom;
 mod model;
 pub mod oci;
+mod options;
 #[cfg(test)]
 mod properties;
 pub mod read;
@@ -25,7 +27,9 @@ mod translation_tests;
 pub(crate) use arguments::flags_for_clone;
 pub use error::Error;
 pub use fallback::FallbackPolicy;
+pub use headroom::HeadroomPolicy;
 pub(crate) use model::MULTIPLEXERS;
-pub use model::{BlockedAttempt, ErrnoPolicy, ExecPolicy, Options, SeccompProfile, UnknownSyscall};
+pub use model::{BlockedAttempt, SeccompProfile, UnknownSyscall};
+pub use options::{ErrnoPolicy, ExecPolicy, Options};
 pub use rule::{Alternative, Rule};
 pub use translation::{Translation, Untranslated};

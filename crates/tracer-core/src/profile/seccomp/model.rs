@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Error, FallbackPolicy, Rule, Translation, arguments, fallback, oci::OciSeccomp, translation,
+    ErrnoPolicy, Error, FallbackPolicy, HeadroomPolicy, Options, Rule, Translation, arguments,
+    fallback, headroom, oci::OciSeccomp, translation,
 };
 use crate::{
     profile::Layer,
@@ -12,83 +13,12 @@ use crate::{
 #[cfg(test)]
 use syscalls::condition::Conditions;
 use syscalls::{
-    Abi, Machine, arguments::Mode, errno, essential, fallbacks::Fallback, runtime_init,
-    translate::Counterpart,
+    Abi, Machine, arguments::Mode, errno, essential, fallbacks::Fallback, headroom::Headroom,
+    runtime_init, translate::Counterpart,
 };
-
-/// What a profile is to hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Whose calls to add: container runtimes make some after they have loaded the filter.
-    pub runtime_init: runtime_init::RuntimeSelection,
-    /// Whether to add what staging hardly ever shows.
-    pub essential: bool,
-    /// Whether to add what another libc or kernel uses instead.
-    pub fallbacks: FallbackPolicy,
-    /// Which programs count that were put into a running container.
-    pub exec: ExecPolicy,
-    /// Whether to allow what a filter stopped while it was recorded.
-    pub allow_blocked: bool,
-    /// How far arguments are restricted.
-    pub arguments: Mode,
-    /// What a denied call returns.
-    pub errno: ErrnoPolicy,
-    /// The machine to make it for, by its native ABI; `None`: those that were recorded on.
-    pub arch: Option<Abi>,
-}
-
-/// Which programs count that were put into a running container (`kubectl exec`, probes).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ExecPolicy {
-    /// Those without a terminal: a probe never has one, and a person's shell does.
-    #[default]
-    Probes,
-    /// All.
-    All,
-    /// None.
-    None,
-}
-
-impl ExecPolicy {
-    /// Whether what was done in a phase by such a program, or by anyone, counts.
-    pub(crate) fn counts(self, phase: Phase) -> bool {
-        match phase {
-            Phase::Run => true,
-            Phase::Exec => self != Self::None,
-            Phase::Terminal => self == Self::All,
-            Phase::Setup | Phase::RuntimeInit => false,
-        }
-    }
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            runtime_init: runtime_init::RuntimeSelection::All,
-            essential: true,
-            fallbacks: FallbackPolicy::default(),
-            exec: ExecPolicy::default(),
-            allow_blocked: false,
-            arguments: Mode::default(),
-            errno: ErrnoPolicy::default(),
-            arch: None,
-        }
-    }
-}
 
 /// The calls of i386 that stand for many others, whose arguments they have in memory.
 pub(crate) const MULTIPLEXERS: [&str; 2] = ["ipc", "socketcall"];
-
-/// Error that denied calls return; see [`syscalls::errno`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ErrnoPolicy {
-    /// ENOSYS for what callers probe for and for unknown numbers, EPERM for old calls.
-    #[default]
-    Probed,
-    /// EPERM for everything but the multiplexers of i386, which would be open without a rule of their
-    /// own.
-    Eperm,
-}
 
 /// A call that was attempted, and stopped by a filter that was in place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,6 +42,7 @@ pub struct SeccompProfile {
     architectures: BTreeSet<Abi>,
     rules: BTreeMap<&'static str, Rule>,
     fallbacks: BTreeMap<&'static str, Vec<Fallback>>,
+    headroom: BTreeMap<&'static str, Vec<Headroom>>,
     replaced_clone3: Option<Rule>,
     refused: BTreeSet<&'static str>,
     absent: BTreeSet<&'static str>,
@@ -140,6 +71,7 @@ impl SeccompProfile {
             architectures: natives.clone(),
             rules: BTreeMap::new(),
             fallbacks: BTreeMap::new(),
+            headroom: BTreeMap::new(),
             replaced_clone3: None,
             refused: BTreeSet::new(),
             absent: BTreeSet::new(),
@@ -165,72 +97,90 @@ impl SeccompProfile {
             profile.replaced_clone3 =
                 arguments::prefer_clone(&mut profile.rules, recordings, counts);
         }
+        profile.add_runtime_init(&natives, options);
+        profile.add_unobserved(options);
+        profile
+            .excluded
+            .retain(|name, _| profile.rules.get(name).is_none_or(|it| it.only().is_some()));
+        profile.add_denied();
+        Ok(profile)
+    }
+
+    fn add_runtime_init(&mut self, natives: &BTreeSet<Abi>, options: &Options) {
         // The runtime is a native program, whatever the workload is.
-        for name in profile
+        for name in self
             .runtime_init_syscalls
             .keys()
             .copied()
             .collect::<Vec<_>>()
         {
-            for abi in &natives {
+            for abi in natives {
                 if abi.is_32_bit() {
                     // What runtimes give to it was seen with 64-bit calls only.
-                    profile
-                        .rules
+                    self.rules
                         .entry(name)
                         .or_default()
                         .allow(Layer::RuntimeInit);
                 } else {
-                    profile.add_layer(*abi, name, Layer::RuntimeInit, options);
+                    self.add_layer(*abi, name, Layer::RuntimeInit, options);
                 }
             }
         }
+    }
+
+    /// Adds what the workload needs, or may do, and was not observed to.
+    fn add_unobserved(&mut self, options: &Options) {
         if options.essential {
-            for abi in profile.architectures.clone() {
+            for abi in self.architectures.clone() {
                 for name in essential::names(abi) {
-                    profile.add_layer(abi, name, Layer::Essential, options);
+                    self.add_layer(abi, name, Layer::Essential, options);
                 }
             }
         }
-        let start = profile.translation.iter().flat_map(|it| {
+        let start = self.translation.iter().flat_map(|it| {
             let to = it.to();
             it.start().map(move |(name, _)| (to, name))
         });
         for (abi, name) in start.collect::<Vec<_>>() {
-            profile.add_layer(abi, name, Layer::Essential, options);
+            self.add_layer(abi, name, Layer::Essential, options);
         }
         if options.fallbacks == FallbackPolicy::Fallbacks {
-            let observed = profile.replaced_clone3.is_some();
-            for added in fallback::added(&profile.rules, &profile.architectures, observed) {
-                profile.add_variant(added);
+            let observed = self.replaced_clone3.is_some();
+            for added in fallback::added(&self.rules, &self.architectures, observed) {
+                self.add_variant(added);
             }
         }
-        profile
-            .excluded
-            .retain(|name, _| profile.rules.get(name).is_none_or(|it| it.only().is_some()));
-        if options.errno == ErrnoPolicy::Probed {
-            profile.refused = profile
+        if options.headroom == HeadroomPolicy::Safe {
+            for added in headroom::added(&self.rules, &self.architectures) {
+                self.add_headroom(added);
+            }
+        }
+    }
+
+    /// Says what the calls return that are not allowed.
+    fn add_denied(&mut self) {
+        if self.errno == ErrnoPolicy::Probed {
+            self.refused = self
                 .architectures
                 .iter()
                 .flat_map(|abi| errno::long_established_syscalls(*abi))
-                .filter(|name| !profile.rules.contains_key(name))
+                .filter(|name| !self.rules.contains_key(name))
                 .collect();
-            profile.absent = profile
+            self.absent = self
                 .architectures
                 .iter()
                 .flat_map(|abi| errno::probed_syscalls(*abi))
-                .filter(|name| !profile.rules.contains_key(name))
+                .filter(|name| !self.rules.contains_key(name))
                 .filter(|name| !errno::is_newer_than_libseccomp_2_5_4(name))
                 .collect();
-        } else if profile.architectures.contains(&Abi::I386) {
+        } else if self.architectures.contains(&Abi::I386) {
             // An entry that says what the default says is left out by runtimes, and then a rule for
             // `socket` lets `socketcall` through as well; see [`super::oci`].
-            profile.absent = MULTIPLEXERS
+            self.absent = MULTIPLEXERS
                 .into_iter()
-                .filter(|name| !profile.rules.contains_key(name))
+                .filter(|name| !self.rules.contains_key(name))
                 .collect();
         }
-        Ok(profile)
     }
 
     fn add_observed(&mut self, syscall: &Syscall, options: &Options) {
@@ -348,6 +298,22 @@ impl SeccompProfile {
         }
     }
 
+    fn add_headroom(&mut self, added: Headroom) {
+        // What one filter forbade, the next does not grant.
+        if self.blocked.contains_key(added.call) {
+            return;
+        }
+        let rule = self.rules.entry(added.call).or_default();
+        match added.only {
+            None => rule.allow(Layer::Headroom),
+            Some(only) => rule.allow_only(Layer::Headroom, only.conditions, only.when),
+        }
+        let reasons = self.headroom.entry(added.call).or_default();
+        if !reasons.contains(&added) {
+            reasons.push(added);
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn allow_only(
         &mut self,
@@ -394,6 +360,25 @@ impl SeccompProfile {
             let any = reasons.iter().any(|added| added.only.is_none());
             let shown = reasons.iter().filter(move |it| it.only.is_none() || !any);
             (*name, shown)
+        })
+    }
+
+    /// The calls of the layer `headroom`, each with why it is added.
+    pub fn headroom(&self) -> impl Iterator<Item = (&'static str, &[Headroom])> {
+        let reasons = self.headroom.iter();
+        reasons.map(|(name, reasons)| (*name, reasons.as_slice()))
+    }
+
+    /// Whether a format that cannot express conditions on arguments may allow a call. Only headroom is left
+    /// out there: allowed for any arguments it would no longer be harmless.
+    pub fn is_allowed_without_conditions(&self, name: &str) -> bool {
+        self.rule(name).is_some_and(|rule| {
+            rule.only().is_none()
+                || rule.layer() != Some(Layer::Headroom)
+                || self
+                    .headroom
+                    .get(name)
+                    .is_some_and(|reasons| reasons.iter().any(|it| it.harmless_with_any))
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! JSON has no comments, and a key that the spec does not have would be lost or refused by some
 //! reader. So layers are told apart by the order of entries: `observed`, `runtime_init`, `essential`,
-//! `fallback`. Each has an entry that allows its names for any arguments, then one for each condition
+//! `fallback`, `headroom`. Each has an entry that allows its names for any arguments, then one for each condition
 //! under which it allows others. Then come the old calls that are refused with EPERM, then the new
 //! ones that are answered with ENOSYS. An entry with no names is left out. A name is in one entry only,
 //! or, if it is allowed for some arguments only, in one for each alternative and in no other.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{
-    ErrnoPolicy, ExecPolicy, FallbackPolicy, Options, Rule, SeccompProfile,
+    ErrnoPolicy, ExecPolicy, FallbackPolicy, HeadroomPolicy, Options, Rule, SeccompProfile,
     fixture::{Seen, path, recording},
     oci::{Action, OciSeccomp},
 };
@@ -93,16 +93,27 @@ pub(super) fn options() -> impl Strategy<Value = Options> {
         select(vec!["all", "none", "runc", "runc@1.1,crun@1.8"]),
         any::<bool>(),
         select(vec![FallbackPolicy::Fallbacks, FallbackPolicy::None]),
+        select(vec![HeadroomPolicy::Safe, HeadroomPolicy::None]),
         select(vec![ExecPolicy::Probes, ExecPolicy::All, ExecPolicy::None]),
         any::<bool>(),
         select(vec![ErrnoPolicy::Probed, ErrnoPolicy::Eperm]),
         select(vec![Mode::Off, Mode::Safe, Mode::All]),
     )
         .prop_map(
-            |(runtime_init, essential, fallbacks, exec, allow_blocked, errno, arguments)| Options {
+            |(
+                runtime_init,
+                essential,
+                fallbacks,
+                headroom,
+                exec,
+                allow_blocked,
+                errno,
+                arguments,
+            )| Options {
                 runtime_init: runtime_init.parse().unwrap(),
                 essential,
                 fallbacks,
+                headroom,
                 exec,
                 allow_blocked,
                 arguments,
@@ -213,7 +224,7 @@ proptest! {
     #[test]
     fn fallbacks_only_add_rules(seen in seen(), options in options()) {
         let of = |fallbacks| {
-            let options = Options { fallbacks, ..options.clone() };
+            let options = Options { fallbacks, headroom: HeadroomPolicy::None, ..options.clone() };
             SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap()
         };
         let (with, without) = (of(FallbackPolicy::Fallbacks), of(FallbackPolicy::None));
@@ -239,6 +250,32 @@ proptest! {
         }
         let new = added.iter().filter(|name| without.rule(name).is_none()).count();
         prop_assert_eq!(without.rules().count() + new, with.rules().count());
+    }
+
+    #[test]
+    fn headroom_only_adds_rules(seen in seen(), options in options()) {
+        let of = |headroom| {
+            let options = Options { headroom, ..options.clone() };
+            SeccompProfile::from_recordings(&[recording(&seen)], &options).unwrap()
+        };
+        let (with, without) = (of(HeadroomPolicy::Safe), of(HeadroomPolicy::None));
+        prop_assert_eq!(without.headroom().count(), 0);
+        prop_assert_eq!(without.names_in(Layer::Headroom).count(), 0);
+        let added: BTreeSet<_> = with.headroom().map(|(name, _)| name).collect();
+        for (name, rule) in with.rules() {
+            if added.contains(name) {
+                prop_assert!(rule.layers().any(|layer| layer == Layer::Headroom));
+                prop_assert!(without.rule(name).is_none_or(|rule| rule.only().is_some()));
+            } else {
+                prop_assert_eq!(Some(rule), without.rule(name));
+            }
+        }
+        for (name, reasons) in with.headroom() {
+            for it in reasons {
+                prop_assert!(it.beside.is_none_or(|by| without.rule(by).is_some()), "{}", name);
+            }
+        }
+        prop_assert!(without.rules().all(|(name, _)| with.rule(name).is_some()));
     }
 
     #[test]

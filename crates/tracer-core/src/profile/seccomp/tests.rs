@@ -1,7 +1,7 @@
 //! The model by examples, and the OCI form.
 
 use super::{
-    ErrnoPolicy, Error, ExecPolicy, FallbackPolicy, Options, Rule, SeccompProfile,
+    ErrnoPolicy, Error, ExecPolicy, FallbackPolicy, HeadroomPolicy, Options, Rule, SeccompProfile,
     evaluate::{Filter, Host, Libseccomp, OciRuntime, Verdict},
     fixture::{mixed, path, recording},
     oci::{Action, Condition, Entry, OciSeccomp, Operator},
@@ -21,6 +21,7 @@ const BARE: Options = Options {
     runtime_init: runtime_init::RuntimeSelection::None,
     essential: false,
     fallbacks: FallbackPolicy::None,
+    headroom: HeadroomPolicy::None,
     exec: ExecPolicy::Probes,
     allow_blocked: false,
     arguments: Mode::Safe,
@@ -289,6 +290,43 @@ fn missing_or_unknown_recordings_are_errors() {
 fn oci_json() {
     let profile = SeccompProfile::from_recordings(&[mixed()], &Options::default()).unwrap();
     insta::assert_snapshot!(profile.to_oci_json().unwrap());
+}
+
+#[test]
+fn without_headroom_output_is_as_before() {
+    let options = Options {
+        headroom: HeadroomPolicy::None,
+        ..Options::default()
+    };
+    let profile = SeccompProfile::from_recordings(&[mixed()], &options).unwrap();
+    insta::assert_snapshot!("oci_json_without_headroom", profile.to_oci_json().unwrap());
+}
+
+#[test]
+fn what_a_filter_stopped_is_not_headroom() {
+    let mut recording = recording(&[run(Abi::X86_64, "read"), run(Abi::X86_64, "sysinfo")]);
+    recording.syscalls[1].evidence[0].blocked = Some(Blocked::Signal);
+    let profile = SeccompProfile::from_recordings(&[recording], &Options::default()).unwrap();
+    assert!(profile.rule("sysinfo").is_none());
+    assert_eq!(
+        profile.rule("times").unwrap().layer(),
+        Some(Layer::Headroom)
+    );
+}
+
+#[test]
+fn runtime_calls_alone_bring_no_headroom_beside_them() {
+    let seen = [(
+        Abi::X86_64,
+        Abi::X86_64.syscall_number("epoll_create1").unwrap(),
+        Phase::RuntimeInit,
+        path("/bin/x"),
+    )];
+    let profile = SeccompProfile::from_recordings(&[recording(&seen)], &Options::default());
+    let profile = profile.unwrap();
+    assert!(profile.rule("epoll_create1").is_some());
+    let polls = profile.rule("poll").unwrap();
+    assert!(polls.only().is_some(), "for sleeping only");
 }
 
 #[test]

@@ -51,6 +51,7 @@ impl World {
         let id = format!("{:064x}", dir.id);
         let name = is_known.then(|| name_of(name));
         Some(Container {
+            sandboxed: None,
             cgroup: dir.path.clone(),
             engine: Engine::Docker,
             driver: None,
