@@ -15,8 +15,11 @@ pub(crate) fn used(path: &[u8], access: FileAccess, runs: &[u32]) -> ObservedAcc
             target: None,
             owned: false,
             more: false,
+            tree: false,
             truncated: false,
             detached: false,
+            provenance: None,
+            gains_privileges: false,
         },
         evidence: vec![AccessEvidence {
             phase: Phase::Run,

@@ -69,6 +69,7 @@ fn everything() -> Recording {
             capability: Capability::from_number(number),
             audited: None,
             own_namespace: false,
+            by_exec: false,
         })
         .map(by_run)
         .collect();

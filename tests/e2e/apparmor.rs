@@ -205,6 +205,62 @@ enforce! {
     pipeline: Work::Script(program::BASH, "work.bash"), Divided;
     python: Work::Script(program::PYTHON, "work.py"), Together;
     redis: Work::Script(program::BASH, "redis_dump.bash"), Divided;
+    temporary_names: Work::Script(program::PYTHON, "temporary.py"), Together;
+}
+
+/// Memory and files without a name are recorded where AppArmor asks about them, and run under the profile.
+#[test]
+fn nameless_memory_and_files_are_recorded() -> Outcome {
+    needs!(
+        Need::Root,
+        Need::Cgroup2,
+        Need::SecurityModules,
+        AA_EXEC,
+        PARSER,
+        program::CC
+    );
+    // Of the whole machine, which is the virtual one.
+    fs::write("/proc/sys/vm/nr_hugepages", "8")?;
+    let scratch = Scratch::new()?;
+    let name = profile_name(tracer_tests::test_name!());
+    let program = programs::compiled("nameless", Build::Static)?;
+    let line: Vec<PathBuf> = ["huge", "unnamed", "posix", "system-v", "memory"]
+        .into_iter()
+        .map(PathBuf::from)
+        .collect();
+    let line = [vec![program], line].concat();
+    let (finished, recorded) = Record::new(&scratch.join("out"), &name)?
+        .with_files()
+        .of(&line)
+        .run()?;
+    let said = finished.success()?.text();
+    let file = recorded.directory.join("apparmor.profile");
+    let text = fs::read_to_string(&file)?;
+    for rule in [
+        "  / mrwix,",
+        "/dev/shm/#[0-9]* ",
+        "/dev/shm/nameless-[0-9]* ",
+    ] {
+        ensure!(text.contains(rule), "there is no {rule}:\n{text}");
+    }
+    let mut log = KernelLog::from_now()?;
+    let mut run = |text: &str| -> Result<(String, Vec<String>)> {
+        let file = scratch.join("profile");
+        fs::write(&file, text)?;
+        let _loaded = Loaded::new(&file)?;
+        let mut command = Command::new("aa-exec");
+        let finished = process::run(command.args(["-p", &name, "--"]).args(&line))?;
+        Ok((finished.text(), log.denied(&name)?))
+    };
+    let (again, denied) = run(&text)?;
+    ensure!(denied.is_empty(), "denied:\n{denied:#?}\nby\n{text}");
+    ensure!(again == said, "it said {again:?}, and before {said:?}");
+    let (_, denied) = run(&text.replace("  / mrwix,", ""))?;
+    ensure!(
+        denied.iter().any(|line| line.contains("file_mmap")),
+        "{denied:#?}"
+    );
+    Ok(())
 }
 
 /// Each program has its own rights, what was open is handed down, and what is another's is denied.

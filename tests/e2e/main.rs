@@ -20,6 +20,7 @@
 //! | [`docker`] | so are Docker's own, and they run under the profile |
 //! | [`containerd`] | so are those of `ctr`, and of pods as kubelet makes them |
 //! | [`runtime_matrix`] | the profile of a container runs it in each configuration and on each runtime |
+//! | [`needs`] | capabilities are what is needed and not what is asked for; an executable is the file that runs |
 //! | [`fallbacks`] | the profile of a program runs it linked with another libc, and lets it do nothing new |
 //! | [`runtime_init`] | each version of a runtime starts and enters a container under a profile for it |
 //! | [`lifecycle`] | a container is recorded whenever it starts, ends, comes again or is killed |
@@ -28,6 +29,7 @@
 //! | [`verify`] | what a profile would deny is denied, and what is denied is told |
 //! | [`warnings`] | what is dangerous about a container is said wherever its profile is read |
 //! | [`hostile_containers`] | files, names and sockets that mean harm do none |
+//! | [`hostile_neighbours`] | a workload that takes all it can, or never answers, takes nothing from others |
 //! | [`merge`] | many recordings are one, in any order, and what differs between them shows |
 //! | [`output`] | what is written, where, and that it is the same each time |
 //! | [`kills`] | a tracer that is killed leaves what it had recorded, and nothing else |
@@ -62,6 +64,7 @@ mod formats;
 mod generalise;
 mod ground_truth;
 mod hostile_containers;
+mod hostile_neighbours;
 mod hostile_profiles;
 mod kernel_versions;
 mod kills;
@@ -70,6 +73,7 @@ mod lifecycle;
 mod merge;
 mod minimal_profile;
 mod mounts;
+mod needs;
 mod output;
 mod output_limits;
 mod output_safety;

@@ -60,8 +60,11 @@ pub(crate) fn file(path: &str, access: FileAccess) -> ObservedAccess<FileUse> {
         target: None,
         owned: false,
         more: false,
+        tree: false,
         truncated: false,
         detached: false,
+        provenance: None,
+        gains_privileges: false,
     })
 }
 
@@ -292,6 +295,7 @@ pub(crate) fn any_recording() -> impl Strategy<Value = Recording> {
                         capability: Capability::from_number(number),
                         audited,
                         own_namespace: false,
+                        by_exec: false,
                     })
                 })
                 .collect();

@@ -60,6 +60,7 @@ fn everything() -> Recording {
                 capability,
                 audited: None,
                 own_namespace: false,
+                by_exec: false,
             })
         })
         .collect();

@@ -376,6 +376,11 @@ pub struct Losses {
     pub program_runs: u64,
     /// Accesses to files and the like.
     pub accesses: u64,
+    /// Arguments.
+    pub values: u64,
+    /// Files that were not looked up.
+    #[serde(default)]
+    pub paths: u64,
 }
 
 impl Recording {

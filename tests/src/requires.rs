@@ -41,6 +41,8 @@ pub enum Need {
     Containerd,
     /// A Docker that starts here.
     Docker,
+    /// The device by which programs serve file systems.
+    Fuse,
     /// That the filters of processes can be read.
     Filters,
     /// libseccomp, to be opened at run time.
@@ -152,6 +154,8 @@ impl Need {
                 Containerd::start().map(drop)
             }),
             Self::Docker => engine_missing(&program::DOCKER, &DOCKER, || Docker::start().map(drop)),
+            Self::Fuse => (!Path::new("/dev/fuse").exists())
+                .then(|| "/dev/fuse: a kernel with CONFIG_FUSE_FS".into()),
             Self::Filters => filter::unreadable().map(str::to_owned),
             Self::Libseccomp => Libseccomp::open()
                 .err()

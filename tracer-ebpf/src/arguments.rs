@@ -3,11 +3,12 @@
 //! Called from `sys_enter` for those calls alone, by their marks: no other call pays for it.
 
 use tracer_abi::{
-    AbiClass, MAX_VALUES, MAX_WATCHES, SeenValues, VALUES_PER_CALL, ValueKey, WATCHED_ARGUMENTS,
-    Watch, recent,
+    AbiClass, MAX_VALUES, MAX_WATCHES, Quota, SeenValues, VALUES_PER_CALL, ValueKey,
+    WATCHED_ARGUMENTS, Watch, recent,
 };
 
 use crate::{
+    accounts,
     counters::count,
     kernel::{field, low},
     maps::{self, config},
@@ -57,7 +58,7 @@ pub(crate) fn record(
         if cut.load() != 0 {
             return;
         }
-        let id = number_of(given, index, watch);
+        let id = number_of(given, index, watch, row);
         if !id.is_some_and(|id| mark(values, number, id)) {
             cut.store(1);
         } else if let Some((place, word)) = recent {
@@ -140,22 +141,35 @@ fn key(mut values: [u64; WATCHED_ARGUMENTS], index: usize, watch: &Watch) -> Opt
 
 /// The number of a combination; `None`, and counted, when it has none.
 #[inline(always)]
-fn number_of(given: [u64; WATCHED_ARGUMENTS], index: usize, watch: &Watch) -> Option<u32> {
-    let number = key(given, index, watch).and_then(|key| existing_or_new(&key));
+fn number_of(
+    given: [u64; WATCHED_ARGUMENTS],
+    index: usize,
+    watch: &Watch,
+    row: u32,
+) -> Option<u32> {
+    // What a pointer that leads nowhere stands for is not known; that is no want of room.
+    let key = key(given, index, watch)?;
+    let number = existing_or_new(&key, row);
     if number.is_none() {
         count!(values_lost);
+        accounts::lost(accounts::owner_of(row), Quota::ValuesLost);
     }
     number
 }
 
 #[inline(always)]
-fn existing_or_new(key: &ValueKey) -> Option<u32> {
-    // SAFETY: entries are never removed.
+fn existing_or_new(key: &ValueKey, row: u32) -> Option<u32> {
+    // SAFETY: a number is given to others a while after its entry was removed, and only when no row has it.
     if let Some(&id) = unsafe { maps::VALUES.get(key) } {
         return Some(id);
     }
+    let owner = accounts::owner_of(row);
+    if !accounts::may_take_value(owner) {
+        return None;
+    }
     let id = maps::FREE_VALUES.pop().ok().flatten()?;
     if maps::VALUES.insert(key, id, u64::from(BPF_NOEXIST)).is_ok() {
+        accounts::took_value(owner);
         return Some(id);
     }
     // Another CPU was first.

@@ -11,6 +11,9 @@
 //! | execve of a thread that takes over its leader's id | [`execed`]: the id is in a call |
 //! | syscall user dispatch | none fires (`syscall_exit_work`) |
 //!
+//! A call that a supervisor (SECCOMP_RET_USER_NOTIF) or a tracer (SECCOMP_RET_TRACE) answers looks the same, and
+//! is none that was stopped: it is told by who listens, and by the thread having waited.
+//!
 //! And what stops a thread without an exit: SECCOMP_RET_KILL_THREAD among several threads, and any
 //! kill before Linux 5.16: [`exited`].
 
@@ -45,12 +48,16 @@ const NOT_CALLED_YET: i64 = -38;
 )]
 pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     let regs: *const u8 = ctx.arg(0);
-    if slots::row_of_current(regs) & FILTERED_BIT == 0 {
-        return 0;
-    }
     // SAFETY: `regs` is the tracepoint's typed argument.
     let nr = unsafe { field::<u32>(regs, config!(regs_nr)) };
     let returned = ctx.arg::<u64>(1).cast_signed();
+    if config!(exits_attached) != 0 && !slots::exits_are_watched() && !begins_to_watch(nr, returned)
+    {
+        return 0;
+    }
+    if slots::row_of_current(regs) & FILTERED_BIT == 0 {
+        return 0;
+    }
     if returned == 0 && syscalls::is_seccomp(nr) {
         // For all threads, perhaps (SECCOMP_FILTER_FLAG_TSYNC): slots say that others have no filter.
         slots::drop_all_slots();
@@ -58,12 +65,24 @@ pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     let tid = low(bpf_get_current_pid_tgid());
     match maps::THREADS.get_ptr_mut(tid) {
         // SAFETY: only the thread itself writes its word.
-        Some(state) if unsafe { state.load() } == OUTSIDE_SYSCALL => {
+        Some(state) if unsafe { state.load() } & INSIDE_SYSCALL == OUTSIDE_SYSCALL => {
+            // SAFETY: as above.
+            let waited = unsafe { state.load() } != outside();
+            // SAFETY: as above.
+            unsafe { state.store(outside()) };
             let abi = syscalls::abi_of(regs, nr);
             // SAFETY: `regs` is the tracepoint's typed argument.
             let rolled_back = unsafe { field::<u64>(regs, config!(regs_rolled_back)) };
             let outcome = outcome::blocked(returned, rolled_back.cast_signed());
-            let row = tasks::row_of_blocked();
+            let is_answered = waited && outcome != outcome::SIGNAL && tasks::is_supervised();
+            // What its own supervisor answers is what the workload does: a filter of others, whose verdict
+            // comes first, has to let it through to there.
+            let (row, outcome) = if is_answered {
+                let row = tasks::look_up().row & !FILTERED_BIT;
+                (row, outcome::EXECUTED_CHECK_AGAIN)
+            } else {
+                (tasks::row_of_blocked(), outcome)
+            };
             events::observe(
                 &ctx,
                 regs,
@@ -72,15 +91,38 @@ pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
                     nr,
                     abi,
                     outcome,
-                    again: config!(report_every_blocked) != 0,
+                    again: !is_answered && config!(report_every_blocked) != 0,
                 },
             );
         }
         // SAFETY: as above.
-        Some(state) => unsafe { state.store(OUTSIDE_SYSCALL) },
-        None => set(tid, OUTSIDE_SYSCALL),
+        Some(state) => unsafe { state.store(outside()) },
+        None => set(tid, outside()),
     }
     0
+}
+
+/// The word of a thread that leaves a call. A verdict of the filter alone keeps no thread waiting; whoever is
+/// asked to answer in the kernel's place does (`seccomp_do_user_notification`, kernel/seccomp.c;
+/// `ptrace_stop`, kernel/signal.c).
+#[inline(always)]
+fn outside() -> u32 {
+    OUTSIDE_SYSCALL | tasks::waits()
+}
+
+/// Whether this is the exit of the call that put a recorded thread under a filter: from it on, exits are watched.
+#[inline(always)]
+fn begins_to_watch(nr: u32, returned: i64) -> bool {
+    if !syscalls::may_load_a_filter(nr) || returned < 0 {
+        return false;
+    }
+    // SAFETY: the offset of that field.
+    let filter = unsafe { tasks::of_current::<u64>(config!(task_seccomp_filter)) };
+    if filter.unwrap_or(0) == 0 || tasks::entry_of_current().is_none() {
+        return false;
+    }
+    slots::watch_exits();
+    true
 }
 
 /// The running thread, which is under a filter, begins a call.
@@ -137,7 +179,7 @@ pub(crate) fn exited(ctx: &BtfTracePointContext, tid: u32, stack: u64, code: u32
         return;
     };
     // SAFETY: only the thread itself writes its word.
-    let out = unsafe { state.load() } == OUTSIDE_SYSCALL;
+    let out = unsafe { state.load() } & INSIDE_SYSCALL == OUTSIDE_SYSCALL;
     let _ = maps::THREADS.remove(tid);
     if !out || code & 0x7f != SIGSYS {
         return;

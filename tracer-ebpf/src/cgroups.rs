@@ -1,17 +1,18 @@
 //! Which cgroups are recorded: new ones are found, children inherit, tasks move, directories go away.
 
 use tracer_abi::{
-    CGROUP_PATH_LEN, CgroupEntry, EXE_LAUNCHER, EXE_OVERFLOW, NoticeKind, Phase, RowKey, kind,
+    CGROUP_PATH_LEN, CgroupEntry, EXE_LAUNCHER, EXE_OVERFLOW, NoticeKind, Phase, Quota, RowKey,
+    kind,
 };
 
 use crate::{
-    blocked,
+    accounts, blocked,
     counters::count,
     kernel::{field, low},
     maps::{self, config},
     notices,
     platform::{
-        Shared as _, SharedMut as _,
+        self, Shared as _, SharedMut as _,
         bindings::BPF_NOEXIST,
         debug,
         helpers::{bpf_get_current_pid_tgid, bpf_probe_read_kernel_str_bytes},
@@ -43,28 +44,112 @@ pub(crate) fn mkdir(ctx: BtfTracePointContext) -> i32 {
         let parent = field::<*const u8>(parent_css, config!(css_cgroup));
         (id(cgroup), id(parent))
     };
-    // SAFETY: map memory stays; the parent is alive, so its entry is its own.
-    match unsafe { maps::CGROUPS.get(parent) }.copied() {
-        Some(entry) if !is_ancestor_only(&entry, parent) => {
-            let mut child = CgroupEntry {
-                populated: 0,
-                ..entry
-            };
-            if mutated!(ChildIsItsOwn) {
-                child.instance = id;
-            }
-            if maps::CGROUPS
-                .insert(id, child, u64::from(BPF_NOEXIST))
-                .is_err()
-            {
-                count!(cgroups_full);
-            }
-            debug!(&ctx, "cgroup {} inherits from {}", id, parent);
+    if inherits(id, parent) {
+        debug!(&ctx, "cgroup {} inherits from {}", id, parent);
+    } else if config!(discover) != 0 {
+        note_first(id);
+        if has_room_for_unused() {
+            found(id, ctx.arg(1), true);
         }
-        _ if config!(discover) != 0 => found(id, ctx.arg(1)),
-        _ => {}
     }
     0
+}
+
+/// Makes a cgroup part of the instance that the one above belongs to, if there is one.
+#[inline(always)]
+fn inherits(id: u64, parent: u64) -> bool {
+    // SAFETY: map memory stays; the parent is alive, so its entry is its own.
+    let Some(entry) = unsafe { maps::CGROUPS.get(parent) }.copied() else {
+        return false;
+    };
+    if is_ancestor_only(&entry, parent) {
+        return false;
+    }
+    let mut child = CgroupEntry {
+        populated: 0,
+        ..entry
+    };
+    if mutated!(ChildIsItsOwn) {
+        child.instance = id;
+    }
+    if maps::CGROUPS
+        .insert(id, child, u64::from(BPF_NOEXIST))
+        .is_err()
+    {
+        count!(cgroups_full);
+        accounts::lost(entry.instance, Quota::CgroupsFull);
+    }
+    true
+}
+
+/// Notes the id of the first cgroup that is made: those with smaller ids were there before.
+/// `cgroup_mutex` is held, so nobody else does so at the same time.
+#[inline(always)]
+fn note_first(id: u64) {
+    if let Some(control) = maps::CONTROL.get_ptr_mut(0) {
+        // SAFETY: a word of the map.
+        unsafe {
+            let first = &raw mut (*control).first_new_cgroup;
+            if first.load() == 0 {
+                first.store(id);
+            }
+        }
+    }
+}
+
+/// Whether another cgroup is followed that nobody is in: anyone may make any number of them.
+#[inline(always)]
+fn has_room_for_unused() -> bool {
+    maps::CONTROL.get_ptr_mut(0).is_some_and(|control| {
+        // SAFETY: a word of the map.
+        let unused = unsafe { (&raw const (*control).unused_cgroups).load() };
+        unused < u64::from(config!(most_unused_cgroups))
+    })
+}
+
+/// A found cgroup is unused no more.
+#[inline(always)]
+fn is_used_now() {
+    if let Some(control) = maps::CONTROL.get_ptr_mut(0) {
+        // SAFETY: a word of the map. What two change at once may count for one: a few more, or fewer, are
+        // followed then.
+        unsafe {
+            let unused = &raw mut (*control).unused_cgroups;
+            let count = unused.load();
+            if count > 0 {
+                unused.store(count - 1);
+            }
+        }
+    }
+}
+
+/// The first process comes into a cgroup that there was no room for when it was made.
+///
+/// # Safety
+/// `cgroup` must be a `struct cgroup` of the v2 hierarchy that the verifier tracks.
+#[inline(always)]
+pub(crate) unsafe fn found_late(cgroup: *const u8, path: *const u8) {
+    // SAFETY: as the caller says, and as in `mkdir`.
+    let (id, parent) = unsafe {
+        let parent_css = field::<*const u8>(cgroup, config!(cgroup_parent));
+        let parent = field::<*const u8>(parent_css, config!(css_cgroup));
+        (id(cgroup), id(parent))
+    };
+    let Some(control) = maps::CONTROL.get_ptr(0) else {
+        return;
+    };
+    // SAFETY: a word of the map.
+    let first = unsafe { (&raw const (*control).first_new_cgroup).load() };
+    if first == 0 || id < first {
+        return;
+    }
+    // SAFETY: an entry that goes away just now may be read once more.
+    if unsafe { maps::UNWANTED.get(id) }.is_some() {
+        return;
+    }
+    if !inherits(id, parent) {
+        found(id, path, false);
+    }
 }
 
 /// Whether a cgroup that may be a container is, so far, only where others lie: a pod's slice, and
@@ -81,7 +166,7 @@ fn is_ancestor_only(entry: &CgroupEntry, id: u64) -> bool {
 /// Begins to record a cgroup that nobody asked about by its id: which container it is, and whether
 /// it is wanted, only user space can find out, and not before its first call.
 #[inline(always)]
-fn found(id: u64, path: *const u8) {
+fn found(id: u64, path: *const u8, is_unused: bool) {
     let entry = CgroupEntry {
         instance: id,
         first_exe: EXE_LAUNCHER,
@@ -98,20 +183,20 @@ fn found(id: u64, path: *const u8) {
         .insert(id, entry, u64::from(BPF_NOEXIST))
         .is_err()
     {
-        count!(cgroups_full);
+        // Somebody else has just found it, or there is no room.
+        // SAFETY: map memory stays.
+        if unsafe { maps::CGROUPS.get(id) }.is_none() {
+            count!(cgroups_full);
+        }
         return;
     }
-    // So that its calls find a row even when all others are taken by then.
-    let overflow = RowKey {
-        instance: id,
-        exe: EXE_OVERFLOW,
-        phase: Phase::Run as u32,
-        blocked: 0,
-    };
-    if tasks::existing_or_new(&overflow).is_none() {
-        count!(rows_full);
+    if is_unused && let Some(control) = maps::CONTROL.get_ptr_mut(0) {
+        // SAFETY: a word of the map.
+        unsafe { platform::add_one(&raw mut (*control).unused_cgroups) };
     }
-    keep_path(id, path);
+    if !path.is_null() {
+        keep_path(id, path);
+    }
     notices::send(id, NoticeKind::Made, low(bpf_get_current_pid_tgid() >> 32));
 }
 
@@ -159,6 +244,10 @@ pub(crate) fn rmdir(ctx: BtfTracePointContext) -> i32 {
     if let Some(entry) = maps::CGROUPS.get_ptr_mut(id) {
         // SAFETY: as above.
         if unsafe { (*entry).instance } == id {
+            // SAFETY: as above.
+            if unsafe { (*entry).populated } == 0 {
+                is_used_now();
+            }
             // SAFETY: as above; written whole.
             unsafe { (&raw mut (*entry).removed).store(1) };
             notices::send(
@@ -193,7 +282,13 @@ pub(crate) fn attach_task(ctx: BtfTracePointContext) -> i32 {
         (
             field::<u32>(task, config!(task_tgid)),
             field::<u64>(task, config!(task_seccomp_filter)),
-            entry_of(cgroup),
+            match entry_of(cgroup) {
+                None if config!(discover) != 0 => {
+                    found_late(cgroup, ctx.arg(1));
+                    entry_of(cgroup)
+                }
+                entry => entry,
+            },
         )
     };
     // Before the process is looked up: the verifier takes no half of an option over a call.
@@ -228,10 +323,27 @@ pub(crate) unsafe fn populate(entry: *mut CgroupEntry, tgid: u32) -> &'static Cg
         if (&raw const (*entry).populated).load() == 0 {
             (&raw mut (*entry).populated).store(1);
             if (*entry).kind == kind::CONTAINER {
+                is_used_now();
+                reserve_overflow_row((*entry).instance);
                 notices::send((*entry).instance, NoticeKind::Entered, tgid);
             }
         }
         &*entry
+    }
+}
+
+/// So that the calls of an instance find a row even when all others are taken by then.
+#[inline(never)]
+fn reserve_overflow_row(instance: u64) {
+    let overflow = RowKey {
+        instance,
+        exe: EXE_OVERFLOW,
+        phase: Phase::Run as u32,
+        blocked: 0,
+    };
+    if tasks::existing_or_new(&overflow).is_none() {
+        count!(rows_full);
+        accounts::lost(instance, Quota::RowsFull);
     }
 }
 

@@ -8,6 +8,7 @@
 
 #[expect(dead_code, reason = "the machine calls few of the hooks")]
 mod accesses;
+mod accounts;
 mod arguments;
 mod blocked;
 mod cgroups;

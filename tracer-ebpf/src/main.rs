@@ -13,6 +13,7 @@
 #![feature(asm_experimental_arch)]
 
 mod accesses;
+mod accounts;
 mod arguments;
 mod blocked;
 mod cgroups;

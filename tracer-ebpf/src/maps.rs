@@ -2,9 +2,9 @@
 //! [`tracer_abi::maps`] and sets their sizes when it loads them.
 
 use tracer_abi::{
-    AccessEvent, CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath, Operation,
-    ProcessEntry, ROW_BYTES, Row, RowKey, SeenValues, UnindexedKey, VALUE_NUMBERS, ValueKey, Watch,
-    access::LONG_BYTES,
+    AccessEvent, Account, CgroupEntry, CgroupPath, Config, Control, Counters, ExecutablePath,
+    Operation, ProcessEntry, ROW_BYTES, ResolvedPath, Row, RowKey, SeenValues, UnindexedKey,
+    VALUE_NUMBERS, ValueKey, Watch, access::LONG_BYTES,
 };
 
 use crate::platform::{
@@ -29,6 +29,17 @@ pub(crate) static ROWS: HashMap<RowKey, u32> = HashMap::with_max_entries(1024, 0
 
 #[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static MARKS: Array<Row> = Array::with_max_entries(1024, 0);
+
+/// Only those that took or lost something are in it: its entries are few.
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
+pub(crate) static ACCOUNTS: HashMap<u64, Account> = HashMap::with_max_entries(1024, 0);
+
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
+pub(crate) static ROW_OWNERS: Array<u64> = Array::with_max_entries(1024, 0);
+
+/// The map drops what was put in longest ago: such a cgroup is found again, and decided about again.
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
+pub(crate) static UNWANTED: LruHashMap<u64, u32> = LruHashMap::with_max_entries(1024, 0);
 
 #[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static FREE_ROWS: Queue<u32> = Queue::with_max_entries(1024, 0);
@@ -65,6 +76,13 @@ pub(crate) static SCRATCH: PerCpuArray<ExecutablePath> = PerCpuArray::with_max_e
 
 #[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(256 * 1024, 0);
+
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
+pub(crate) static RESOLVED_PATHS: HashMap<u64, ResolvedPath> = HashMap::with_max_entries(1, 0);
+
+/// Where a resolved path is put together.
+#[cfg_attr(target_arch = "bpf", aya_ebpf::macros::map)]
+pub(crate) static RESOLVED_SCRATCH: PerCpuArray<ResolvedPath> = PerCpuArray::with_max_entries(1, 0);
 
 /// Only asked for what is done seldom or was not told before, so a hash map: no row could hold all
 /// paths there are.

@@ -2,11 +2,12 @@
 //! under, and take away the slots that no longer hold.
 
 use tracer_abi::{
-    CgroupEntry, EXE_LAUNCHER, ExecutablePath, NoticeKind, PATH_LEN, Phase, ProcessEntry, kind,
+    CgroupEntry, EXE_LAUNCHER, ExecutablePath, NoticeKind, PATH_LEN, Phase, ProcessEntry, Quota,
+    kind,
 };
 
 use crate::{
-    blocked, cgroups,
+    accounts, blocked, cgroups,
     counters::count,
     kernel::{field, low},
     maps::{self, config},
@@ -53,7 +54,13 @@ pub(crate) fn fork(ctx: BtfTracePointContext) -> i32 {
     let entry = unsafe {
         let set = field::<*const u8>(child, config!(task_cgroups));
         let cgroup = field::<*const u8>(set, config!(css_set_dfl_cgrp));
-        cgroups::entry_of(cgroup)
+        match cgroups::entry_of(cgroup) {
+            None if config!(discover) != 0 && !is_thread => {
+                cgroups::found_late(cgroup, core::ptr::null());
+                cgroups::entry_of(cgroup)
+            }
+            entry => entry,
+        }
     };
     if filter != 0 && entry.is_some() {
         blocked::born(tid);
@@ -157,6 +164,8 @@ pub(crate) fn exec(ctx: BtfTracePointContext) -> i32 {
     let Some(path) = read_path(filename) else {
         return 0;
     };
+    // SAFETY: the tracepoint's typed argument.
+    unsafe { identify(path, bprm, filename as u64) };
     // SAFETY: an entry is removed when its process is gone.
     let known = unsafe { maps::PROCESSES.get(tgid) }.copied();
     let mut process = known.unwrap_or(ProcessEntry {
@@ -284,6 +293,7 @@ fn remember(tgid: u32, process: &ProcessEntry) {
         && !mutated!(ForgetProcessesFull)
     {
         count!(processes_full);
+        accounts::lost(process.instance, Quota::ProcessesFull);
     }
 }
 
@@ -302,19 +312,60 @@ fn read_path(filename: *const u8) -> Option<&'static mut ExecutablePath> {
     Some(path)
 }
 
-/// The id of an executable's path, which is kept with it.
+/// Notes which file a name led to.
+///
+/// # Safety
+/// `bprm` must be the tracepoint's typed argument.
+#[inline(always)]
+unsafe fn identify(path: &mut ExecutablePath, bprm: *const u8, filename: u64) {
+    // SAFETY: as the caller says, and pointer fields of it. What lies behind a null pointer is 0.
+    unsafe {
+        let file = field::<*const u8>(bprm, config!(binprm_file));
+        let inode = field::<*const u8>(file, config!(file_inode));
+        let sb = field::<*const u8>(inode, config!(inode_sb));
+        path.inode = field(inode, config!(inode_number));
+        path.device = field(sb, config!(sb_device));
+        path.generation = field(inode, config!(inode_generation));
+        let seconds: u64 = field(inode, config!(inode_changed));
+        let nanoseconds: u32 = field(inode, config!(inode_changed_ns));
+        path.changed = seconds
+            .wrapping_mul(1_000_000_000)
+            .wrapping_add(u64::from(nanoseconds));
+        // `bprm_change_interp` (fs/exec.c): the file is what runs the script of that name.
+        let is_script = field::<u64>(bprm, config!(binprm_interp)) != filename;
+        path.script = u32::from(is_script);
+    }
+    path.start = if path.script != 0 && path.bytes[0] != b'/' {
+        // The name alone is not a file's: two directories may have it.
+        tasks::working_directory()
+    } else {
+        0
+    };
+}
+
+/// The id of an executable, which is kept with it, and with the names that it was asked for by.
 #[inline(always)]
 fn intern(path: &ExecutablePath) -> u64 {
     let exe = path.id();
     // SAFETY: entries are never removed while programs run.
-    if unsafe { maps::EXECUTABLES.get(exe) }.is_none()
+    if unsafe { maps::EXECUTABLES.get(exe) }.is_none() {
+        keep(exe, path);
+    } else if path.inode != 0 && path.script == 0 {
+        keep(path.name_id(exe), path);
+    }
+    exe
+}
+
+#[inline(always)]
+fn keep(id: u64, path: &ExecutablePath) {
+    // SAFETY: as in `intern`.
+    if unsafe { maps::EXECUTABLES.get(id) }.is_none()
         && maps::EXECUTABLES
-            .insert(exe, path, u64::from(BPF_NOEXIST))
+            .insert(id, path, u64::from(BPF_NOEXIST))
             .is_err()
         // SAFETY: as above; another CPU may have been first.
-        && unsafe { maps::EXECUTABLES.get(exe) }.is_none()
+        && unsafe { maps::EXECUTABLES.get(id) }.is_none()
     {
         count!(executables_full);
     }
-    exe
 }

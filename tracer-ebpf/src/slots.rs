@@ -213,3 +213,12 @@ pub(crate) fn exits_are_watched() -> bool {
         unsafe { (&raw const (*control).exits).load() != 0 }
     })
 }
+
+/// Watches them from now on: user space hears of the filter that made it necessary, and agrees.
+#[inline(always)]
+pub(crate) fn watch_exits() {
+    if let Some(control) = maps::CONTROL.get_ptr_mut(0) {
+        // SAFETY: as above.
+        unsafe { (&raw mut (*control).exits).store(1) };
+    }
+}

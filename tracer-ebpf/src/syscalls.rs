@@ -121,7 +121,7 @@ fn without_a_byte(ctx: &BtfTracePointContext, regs: *const u8, row: u32, nr: u32
 
 /// Whether it is `prctl` or `seccomp`, in either ABI: after it, the thread may be under a filter.
 #[inline(always)]
-fn may_load_a_filter(nr: u32) -> bool {
+pub(crate) fn may_load_a_filter(nr: u32) -> bool {
     nr == config!(filter_calls[0]) || nr == config!(filter_calls[2]) || is_seccomp(nr)
 }
 

@@ -3,10 +3,11 @@
 
 use tracer_abi::{
     CgroupEntry, EXE_OVERFLOW, FILTERED_BIT, FIRST_ROW, MAX_ROWS, NO_ROW, NoticeKind, Phase,
-    ProcessEntry, RowKey, UNRECORDED_ROW, kind,
+    ProcessEntry, Quota, RowKey, UNRECORDED_ROW, kind,
 };
 
 use crate::{
+    accounts,
     counters::count,
     kernel::low,
     maps::{self, config},
@@ -58,6 +59,54 @@ pub(crate) unsafe fn of_current<T>(offset: u32) -> Result<T, i32> {
 pub(crate) fn current() -> u64 {
     // SAFETY: a helper without arguments.
     unsafe { bpf_get_current_task() }
+}
+
+/// The address of the running task's working directory (`struct dentry`), which tells it from others.
+#[inline(always)]
+pub(crate) fn working_directory() -> u64 {
+    // SAFETY: offsets of these fields.
+    let fs = unsafe { of_current::<u64>(config!(task_fs)) }.unwrap_or(0);
+    // `struct path`: the mount, then the name.
+    read_of(fs as *const u8, config!(fs_pwd) + 8).unwrap_or(0)
+}
+
+/// How often the running task gave up the CPU by itself, as far as it fits beside a bit.
+#[inline(always)]
+pub(crate) fn waits() -> u32 {
+    // SAFETY: the offset of that field.
+    unsafe { of_current::<u32>(config!(task_switches)) }.unwrap_or(0) << 1
+}
+
+/// Most filters of a thread that are looked at.
+const MAX_FILTERS: usize = 8;
+
+/// `PTRACE_O_TRACESECCOMP << PT_OPT_FLAG_SHIFT` (include/linux/ptrace.h).
+const TRACED_BY_FILTER: u32 = 1 << (7 + 3);
+
+/// Whether a supervisor or a tracer may answer for the kernel what the running task calls: somebody listens to
+/// one of its filters, or traces what they leave to a tracer.
+#[inline(never)]
+pub(crate) fn is_supervised() -> bool {
+    // SAFETY: offsets of these fields.
+    let (traced, mut filter) = unsafe {
+        (
+            of_current::<u32>(config!(task_ptrace)).unwrap_or(0),
+            of_current::<u64>(config!(task_seccomp_filter)).unwrap_or(0),
+        )
+    };
+    if traced & TRACED_BY_FILTER != 0 {
+        return true;
+    }
+    for _ in 0..MAX_FILTERS {
+        if filter == 0 {
+            return false;
+        }
+        if read_of::<u64>(filter as *const u8, config!(filter_listener)).unwrap_or(0) != 0 {
+            return true;
+        }
+        filter = read_of(filter as *const u8, config!(filter_prev)).unwrap_or(0);
+    }
+    false
 }
 
 /// The entry of the running task's cgroup, if it is recorded.
@@ -288,8 +337,10 @@ fn row_of(mut key: RowKey) -> u32 {
         return row;
     }
     count!(rows_full);
+    accounts::lost(key.instance, Quota::RowsFull);
     if key.phase != Phase::Run as u32 {
         count!(phases_full);
+        accounts::lost(key.instance, Quota::PhasesFull);
     }
     key.exe = EXE_OVERFLOW;
     // Whatever it is doing: what cannot be told apart is taken for the workload.
@@ -300,6 +351,7 @@ fn row_of(mut key: RowKey) -> u32 {
         None => {
             if !mutated!(ForgetCallsLost) {
                 count!(calls_lost);
+                accounts::lost(key.instance, Quota::CallsLost);
             }
             NO_ROW
         }
@@ -312,11 +364,16 @@ pub(crate) fn existing_or_new(key: &RowKey) -> Option<u32> {
     if let Some(&row) = unsafe { maps::ROWS.get(key) } {
         return Some(if mutated!(NextRow) { row ^ 1 } else { row });
     }
+    if !accounts::may_take_row(key.instance) {
+        return None;
+    }
     let row = maps::FREE_ROWS.pop().ok().flatten()?;
     if !(FIRST_ROW..MAX_ROWS).contains(&row) {
         return None;
     }
+    accounts::take_row(key.instance, row);
     if maps::ROWS.insert(key, row, u64::from(BPF_NOEXIST)).is_ok() {
+        accounts::took_row(key.instance);
         return Some(row);
     }
     // Another CPU was first, or the map is full: either way this row is not needed.

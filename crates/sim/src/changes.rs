@@ -1,12 +1,36 @@
 //! How the state of the simulated kernel changes, when what changed it is over.
 
+use tracer_ebpf::machine::whole;
+
 use crate::kernel::{Thread, World};
 use crate::process::Known;
 
 impl World {
+    /// Somebody came into a cgroup: one that was not followed from its making is found now.
+    fn find_late(&mut self, cgroup: usize) {
+        let Some(group) = self.groups[cgroup].filter(|group| group.lost) else {
+            return;
+        };
+        let id = group.object.id();
+        let cgroups = whole(|| self.machine.cgroups());
+        let Some((_, entry)) = cgroups.iter().find(|(known, _)| *known == id) else {
+            return;
+        };
+        let of_parent = self.groups[group.parent].and_then(|parent| parent.instance);
+        if entry.instance != id && Some(entry.instance) != of_parent {
+            self.wrong
+                .push(format!("cgroup {id} was filed under {}", entry.instance));
+        }
+        if let Some(group) = &mut self.groups[cgroup] {
+            group.lost = false;
+            group.instance = Some(entry.instance);
+        }
+    }
+
     /// Its birth was told.
     pub(crate) fn fork_ends(&mut self, child: usize, parent: usize, silent: bool) {
         let cgroup = self.processes[child].cgroup;
+        self.find_late(cgroup);
         let known_parent = self.processes[parent].known;
         let filter = self.filter_of_leader(child);
         let uncertain = self.processes[parent].uncertain;
@@ -111,6 +135,7 @@ impl World {
     /// It was told.
     pub(crate) fn move_ends(&mut self, process: usize) {
         let cgroup = self.processes[process].cgroup;
+        self.find_late(cgroup);
         let filter = self.filter_of_leader(process);
         let lost = self.is_lost(cgroup);
         let number = self.instance(cgroup).filter(|_| !lost);

@@ -77,6 +77,8 @@ fn settings(dice: &mut Dice) -> Settings {
         7 => settings.told = 2,
         8 => settings.access_bytes = 700,
         9 => settings.executables = 1,
+        10 => settings.unused_cgroups = 0,
+        11 => settings.unused_cgroups = 1,
         _ => {}
     }
     settings

@@ -189,6 +189,8 @@ fn globs(doc: &mut Document, profile: &AppArmorProfile) {
         // A review is the same when the same was done again, so names of one run are not in it.
         let paths = if rule.reasons.iter().any(|reason| reason.is_of_one_run()) {
             "different in each run, see recording.json".to_owned()
+        } else if rule.reasons.contains(&Reason::Imports) {
+            format!("{} files, see recording.json", rule.paths.len())
         } else {
             or_dash(list(rule.paths.keys().map(|path| whole(&path.to_string()))))
         };

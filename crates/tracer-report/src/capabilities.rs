@@ -8,12 +8,25 @@ use super::{
 use syscalls::capability::Capability;
 use tracer_core::profile::apparmor::{AppArmorProfile, CapabilityRule};
 
-/// Rows of what was used, then of what was only checked for and is not allowed.
+/// What is said before a capability that was only checked for.
+const CHECKED: &str = "not allowed (checked for, but not required): ";
+
+/// What is said before one that may have been required, and is close to root.
+const PERHAPS: &str = "not allowed (perhaps only checked for; try without it, and allow it when the call fails with EPERM): ";
+
+/// What is said before one that nothing checked for.
+const BY_EXEC: &str = "needed to execute the file, which has it as a file capability with the effective bit (`setcap -r` removes it): ";
+
+/// Rows of what was used, of what executing a file demands, then of what was only checked for and is not
+/// allowed.
 pub(super) fn capabilities(profile: &AppArmorProfile) -> Vec<[String; 3]> {
     let used = profile.capabilities().map(|it| row(it, ""));
-    let checked = profile.probes();
-    let checked = checked.map(|it| row(it, "not allowed (checked for, but not required): "));
-    used.chain(checked).collect()
+    let by_exec = profile.exec_capabilities().map(|it| row(it, BY_EXEC));
+    let checked = profile.probes().map(|it| {
+        let is_certain = it.1.certain;
+        row(it, if is_certain { CHECKED } else { PERHAPS })
+    });
+    used.chain(by_exec).chain(checked).collect()
 }
 
 fn row((capability, rule): (Capability, &CapabilityRule), how: &str) -> [String; 3] {
@@ -68,6 +81,7 @@ mod tests {
             capability: Capability::from_number(21),
             audited: Some(true),
             own_namespace: false,
+            by_exec: false,
         };
         recording.capabilities = vec![fixture::seen(what, Phase::Run, "/bin/x")];
         change(&mut recording);
@@ -114,8 +128,8 @@ mod tests {
 
     #[test]
     fn possible_probes_are_marked() {
-        let may_be = "; may be a mere check";
-        for (name, flags, cut, is_needed) in [
+        let may_be = "try without it";
+        for (name, flags, cut, is_uncertain) in [
             ("openat", None, false, true),
             ("clone", None, false, true),
             ("clone", Some(17), false, false),
@@ -132,8 +146,9 @@ mod tests {
                     arguments.cut.insert(Phase::Run);
                 }
             });
-            assert_eq!(!needed.is_empty(), is_needed, "{name} {flags:?} {cut}");
-            assert_eq!(review.contains(may_be), is_needed, "{review}");
+            // Close to root: not given unless that is certain.
+            assert!(needed.is_empty(), "{name} {flags:?} {cut}");
+            assert_eq!(review.contains(may_be), is_uncertain, "{review}");
         }
         assert!(!outcome(|_| ()).1.contains(may_be));
     }

@@ -39,7 +39,8 @@ pub enum AccessKind {
     Execute = 13,
     /// It was mapped to be executed: by an exec when `values[0]` holds bits of [`open`].
     MapExecutable = 14,
-    /// A capability was granted: its number is `values[0]`.
+    /// A capability was granted: its number is `values[0]`, and `values[1]` holds bits of [`argument`]. The
+    /// bytes are the names of the functions that asked, the innermost first.
     Capability = 15,
     /// A socket was made: family, type and protocol are the values.
     SocketCreate = 16,
@@ -130,10 +131,20 @@ pub mod open {
     pub const WRITE: u64 = 2;
     /// Whatever is written goes to its end.
     pub const APPEND: u64 = 4;
-    /// It was made by this.
+    /// It was to be made if it was not there (`O_CREAT`).
     pub const CREATED: u64 = 8;
     /// It is the program that was executed.
     pub const EXECUTED: u64 = 16;
+    /// The name was not there before: this access made it. Of a rename too, for the new name.
+    pub const NEW: u64 = 32;
+    /// It would have failed had the name been there (`O_EXCL`).
+    pub const EXCLUSIVE: u64 = 64;
+    /// The file has no name (`O_TMPFILE`): the kernel calls it `#` and the number of its inode.
+    pub const UNNAMED: u64 = 128;
+    /// Executing it gave the process another user or group.
+    pub const SET_ID: u64 = 256;
+    /// Whoever executed it was not root: its capabilities, when it has some, were a gain.
+    pub const NOT_ROOT: u64 = 512;
 }
 
 /// What else is said of an access, as bits of [`Access::flags`].
@@ -163,9 +174,30 @@ pub mod flag {
     /// The first path is a program's words, as they were given, and the second the directory that they
     /// start from. User space puts them together.
     pub const AS_GIVEN: u32 = 1024;
-    /// The kernel acts with other credentials than the task's own.
-    pub const OVERRIDDEN: u32 = 2048;
 }
+
+/// What the arguments of a call say of a capability that it was asked for, as bits of
+/// [`Access::values`]. Each is told of those capabilities only that it matters for.
+pub mod argument {
+    /// The first one is the real or the saved id of the task (`CAP_SETUID`, `CAP_SETGID`).
+    pub const OWN_ID: u64 = 1;
+    /// The second one has `S_ISGID` (`CAP_FSETID`).
+    pub const SECOND_SET_GROUP_ID: u64 = 2;
+    /// The third one has `S_ISGID`.
+    pub const THIRD_SET_GROUP_ID: u64 = 4;
+    /// The second one, as flags of open(2), asks to write (sysctl files).
+    pub const SECOND_WRITES: u64 = 8;
+    /// The third one does.
+    pub const THIRD_WRITES: u64 = 16;
+    /// The task acts as root.
+    pub const ROOT: u64 = 32;
+    /// The second one, as a command of ioctl(2), reads a setting of an interface.
+    pub const READS_INTERFACE: u64 = 64;
+}
+
+/// How many return addresses are told of who asked for a capability: BPF's own, and those from
+/// `cap_capable` to what asked.
+pub const CAPABILITY_CALLERS: usize = 10;
 
 /// Longest path that is kept, in bytes, as the kernel's own PATH_MAX.
 pub const ACCESS_PATH_LEN: usize = 4096;

@@ -43,6 +43,17 @@ pub struct Config {
     pub discover: u32,
     /// 1: announce each call that a filter stops; 0: the first of each kind only.
     pub report_every_blocked: u32,
+    /// Rows that may be taken by whoever comes first: half of them.
+    pub common_rows: u32,
+    /// Rows that an instance may take when these are gone.
+    pub row_share: u32,
+    /// Numbers of values that may be taken by whoever comes first: half of them.
+    pub common_values: u32,
+    /// Numbers that an instance may take when these are gone.
+    pub value_share: u32,
+    /// Cgroups without processes that are followed before the first one comes in; of others the first
+    /// process tells.
+    pub most_unused_cgroups: u32,
     /// The numbers of `prctl` and `seccomp`: native, native, 32-bit, 32-bit.
     pub filter_calls: [u32; 4],
     /// `task_struct.stack`.
@@ -63,6 +74,16 @@ pub struct Config {
     pub task_cgroups: u32,
     /// `task_struct.seccomp.filter`: null without a filter.
     pub task_seccomp_filter: u32,
+    /// `task_struct.nvcsw`: how often it gave up the CPU by itself.
+    pub task_switches: u32,
+    /// `task_struct.ptrace`.
+    pub task_ptrace: u32,
+    /// `seccomp_filter.prev`.
+    pub filter_prev: u32,
+    /// `seccomp_filter.notif`: null unless somebody listens (SECCOMP_FILTER_FLAG_NEW_LISTENER).
+    pub filter_listener: u32,
+    /// 1 when the program on `sys_exit` is attached from the beginning.
+    pub exits_attached: u32,
     /// `css_set.dfl_cgrp`.
     pub css_set_dfl_cgrp: u32,
     /// `signal_struct.live`.
@@ -71,6 +92,20 @@ pub struct Config {
     pub signal_tty: u32,
     /// `linux_binprm.filename`.
     pub binprm_filename: u32,
+    /// `file.f_inode`.
+    pub file_inode: u32,
+    /// `inode.i_sb`.
+    pub inode_sb: u32,
+    /// `inode.i_ino`.
+    pub inode_number: u32,
+    /// `inode.i_generation`.
+    pub inode_generation: u32,
+    /// The seconds of the inode's last change.
+    pub inode_changed: u32,
+    /// The nanoseconds of it.
+    pub inode_changed_ns: u32,
+    /// `super_block.s_dev`.
+    pub sb_device: u32,
     /// `cgroup.kn`.
     pub cgroup_kn: u32,
     /// `cgroup.root`.
@@ -111,6 +146,10 @@ pub struct Config {
     pub task_fs: u32,
     /// `cred.fsuid`.
     pub cred_fsuid: u32,
+    /// `cred.uid`, followed by `gid`, `suid` and `sgid`.
+    pub cred_uid: u32,
+    /// `cred.non_rcu`.
+    pub cred_non_rcu: u32,
     /// `user_namespace.parent`: null for the first one.
     pub user_ns_parent: u32,
     /// `file.f_path`: the mount, then the name.
@@ -178,6 +217,11 @@ impl Config {
         wakeup_bytes: 0,
         discover: 0,
         report_every_blocked: 0,
+        common_rows: 0,
+        row_share: 0,
+        common_values: 0,
+        value_share: 0,
+        most_unused_cgroups: 0,
         filter_calls: [0; 4],
         task_stack: 0,
         task_tgid: 0,
@@ -188,10 +232,22 @@ impl Config {
         task_status: 0,
         task_cgroups: 0,
         task_seccomp_filter: 0,
+        task_switches: 0,
+        task_ptrace: 0,
+        filter_prev: 0,
+        filter_listener: 0,
+        exits_attached: 0,
         css_set_dfl_cgrp: 0,
         signal_live: 0,
         signal_tty: 0,
         binprm_filename: 0,
+        file_inode: 0,
+        inode_sb: 0,
+        inode_number: 0,
+        inode_generation: 0,
+        inode_changed: 0,
+        inode_changed_ns: 0,
+        sb_device: 0,
         cgroup_kn: 0,
         cgroup_root: 0,
         cgroup_parent: 0,
@@ -212,6 +268,8 @@ impl Config {
         task_files: 0,
         task_fs: 0,
         cred_fsuid: 0,
+        cred_uid: 0,
+        cred_non_rcu: 0,
         user_ns_parent: 0,
         file_path: 0,
         file_mode: 0,

@@ -25,8 +25,8 @@ pub struct Counters {
     pub executables_full: u64,
     /// Calls that found [`crate::maps::UNINDEXED`] full: observations lost.
     pub exotic_full: u64,
-    /// Calls whose arguments were lost, and the row says so: [`crate::maps::VALUES`] was full, or a pointer
-    /// led nowhere.
+    /// Calls whose arguments were lost, and the row says so: the share of the instance, or
+    /// [`crate::maps::VALUES`], was full.
     pub values_lost: u64,
     /// Accesses to files and the like that found [`crate::maps::REPORTED`] or the rows full, or whose path
     /// could not be read.

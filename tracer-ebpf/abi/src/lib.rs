@@ -7,6 +7,7 @@
 #![no_std]
 
 pub mod access;
+mod account;
 mod config;
 mod counts;
 mod message;
@@ -16,6 +17,7 @@ pub mod slot;
 mod values;
 
 pub use access::{Access, AccessEvent, AccessKind, Operation};
+pub use account::{Account, Quota};
 pub use config::{AbiTest, Config, FileSource};
 pub use counts::Counters;
 pub use message::{Event, Notice, NoticeKind};
@@ -80,6 +82,12 @@ pub mod maps {
     pub const ROWS: &str = "ROWS";
     /// Row number → [`Row`](super::Row): the truth about what was seen.
     pub const MARKS: &str = "MARKS";
+    /// Instance → [`Account`](super::Account), of those that took or lost something.
+    pub const ACCOUNTS: &str = "ACCOUNTS";
+    /// Row number → the instance that it belongs to, 0 for none.
+    pub const ROW_OWNERS: &str = "ROW_OWNERS";
+    /// cgroup id → 1, of those that user space does not want and that may live on.
+    pub const UNWANTED: &str = "UNWANTED";
     /// Queue of row numbers that are free.
     pub const FREE_ROWS: &str = "FREE_ROWS";
     /// Byte in a row → [`Watch`](super::Watch): what is recorded of the call's arguments.
@@ -97,8 +105,10 @@ pub mod maps {
     /// Thread id → where a thread under a filter is: [`OUTSIDE_SYSCALL`](super::OUTSIDE_SYSCALL) or
     /// [`INSIDE_SYSCALL`](super::INSIDE_SYSCALL).
     pub const THREADS: &str = "THREADS";
-    /// Executable id → [`ExecutablePath`](super::ExecutablePath).
+    /// Executable id → [`ExecutablePath`](super::ExecutablePath); and its id under another name → the same.
     pub const EXECUTABLES: &str = "EXECUTABLES";
+    /// Executable id → [`ResolvedPath`](super::ResolvedPath), where accesses are recorded.
+    pub const RESOLVED_PATHS: &str = "RESOLVED_PATHS";
     /// Hash of an access → 0 when user space was told of it, else how often that failed.
     pub const REPORTED: &str = "REPORTED";
     /// Hash of a directory, a row and a kind of access → how many files of it were told apart.
@@ -174,7 +184,8 @@ pub mod kind {
     pub const CONTAINER: u32 = 1;
 }
 
-/// A thread under a filter is not in a call: an exit now is that of a call that was stopped.
+/// A thread under a filter is not in a call: an exit now is that of a call that was stopped. The bits above the
+/// lowest are those of how often the thread had waited by then.
 pub const OUTSIDE_SYSCALL: u32 = 0;
 
 /// A thread under a filter is in a call that was seen to begin.
@@ -255,7 +266,7 @@ pub struct ProcessEntry {
 pub struct RowKey {
     /// The instance, as in [`CgroupEntry`].
     pub instance: u64,
-    /// Executable id: a hash of its path, [`EXE_UNKNOWN`] or [`EXE_OVERFLOW`].
+    /// Executable id: a hash of its file, [`EXE_UNKNOWN`] or [`EXE_OVERFLOW`].
     pub exe: u64,
     /// A [`Phase`].
     pub phase: u32,
@@ -273,7 +284,7 @@ pub const EXE_OVERFLOW: u64 = 1;
 /// Executable id of what starts the workload, until it execs.
 pub const EXE_LAUNCHER: u64 = 2;
 
-/// The smallest executable id that stands for a path.
+/// The smallest executable id that stands for a file.
 pub const EXE_FIRST_PATH: u64 = 3;
 
 /// A seen call that has no byte in a row.
@@ -290,26 +301,53 @@ pub struct UnindexedKey {
     pub pad: u32,
 }
 
-/// The path an executable was started by (`linux_binprm.filename`).
+/// An executable: the file that runs, and the name it was asked for by (`linux_binprm.filename`).
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct ExecutablePath {
+    /// `super_block.s_dev`, 0 when the file is not known.
+    pub device: u32,
+    /// `inode.i_generation`: another one when the number is used again, where file systems keep it.
+    pub generation: u32,
+    /// `inode.i_ino`, 0 when the file is not known.
+    pub inode: u64,
+    /// When the inode was changed last, in nanoseconds: where generations are not kept.
+    pub changed: u64,
+    /// 1 when the file is an interpreter, and what runs is the script that the name stands for.
+    pub script: u32,
     /// Bytes used in `bytes`, without a terminating NUL.
     pub len: u32,
-    /// 1 when the path was longer than [`PATH_LEN`] - 1 bytes.
+    /// For a script, the name's working directory as a number; else 0.
+    pub start: u64,
+    /// 1 when the name was longer than [`PATH_LEN`] - 1 bytes.
     pub truncated: u32,
-    /// The path.
+    /// Always 0.
+    pub pad: u32,
+    /// The name.
     pub bytes: [u8; PATH_LEN],
 }
 
+/// FNV-1a's prime (<http://www.isthe.com/chongo/tech/comp/fnv/>).
+const PRIME: u64 = 0x0100_0000_01b3;
+
 impl ExecutablePath {
-    /// The value for a path, cut where the kernel side would cut it.
+    /// Nothing is known.
+    pub const EMPTY: Self = Self {
+        device: 0,
+        generation: 0,
+        inode: 0,
+        changed: 0,
+        script: 0,
+        len: 0,
+        start: 0,
+        truncated: 0,
+        pad: 0,
+        bytes: [0; PATH_LEN],
+    };
+
+    /// The value for a name whose file is not known, cut where the kernel side would cut it.
     pub const fn new(path: &[u8]) -> Self {
-        let mut this = Self {
-            len: 0,
-            truncated: 0,
-            bytes: [0; PATH_LEN],
-        };
+        let mut this = Self::EMPTY;
         while (this.len as usize) < path.len() && (this.len as usize) < PATH_LEN - 1 {
             this.bytes[this.len as usize] = path[this.len as usize];
             this.len += 1;
@@ -318,14 +356,36 @@ impl ExecutablePath {
         this
     }
 
-    /// The executable id of this path.
-    ///
-    /// It is a hash of the path as the program named it, not an inode: the same work gives the same
-    /// ids, and the applets of a multi-call binary stay apart. FNV-1a, 64 bits
-    /// (<http://www.isthe.com/chongo/tech/comp/fnv/>): two paths that collide would share evidence,
-    /// never lose an observation.
+    /// The executable id: of the file, however it was called. Of a script, and of what no file is known of,
+    /// the name takes part. Two that collide would share evidence, never lose an observation; one file that
+    /// has two ids is put together by its path.
     #[inline(always)]
     pub fn id(&self) -> u64 {
+        let named = self.inode == 0 || self.script != 0;
+        let mut hash = if named {
+            self.hash_of_name()
+        } else {
+            0xcbf2_9ce4_8422_2325
+        };
+        if self.inode != 0 {
+            let file = u64::from(self.device) << 32 | u64::from(self.generation);
+            hash = spread(hash, file);
+            hash = spread(hash, self.inode);
+            hash = spread(hash, self.changed);
+            hash = spread(hash, self.start);
+        }
+        hash.max(EXE_FIRST_PATH)
+    }
+
+    /// The id of the file under another name.
+    #[inline(always)]
+    pub fn name_id(&self, exe: u64) -> u64 {
+        spread(self.hash_of_name(), exe)
+    }
+
+    /// FNV-1a, 64 bits.
+    #[inline(always)]
+    fn hash_of_name(&self) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325_u64;
         // Over the whole array and not `..len`: a loop of fixed length needs no bounds check that
         // the verifier would have to follow.
@@ -333,10 +393,33 @@ impl ExecutablePath {
             if i >= self.len as usize {
                 break;
             }
-            hash = (hash ^ *byte as u64).wrapping_mul(0x0100_0000_01b3);
+            hash = (hash ^ *byte as u64).wrapping_mul(PRIME);
         }
-        hash.max(EXE_FIRST_PATH)
+        hash
     }
+}
+
+/// Adds a word to a hash, and brings the upper half back.
+#[inline(always)]
+const fn spread(hash: u64, word: u64) -> u64 {
+    let mixed = (hash ^ word).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed ^ mixed >> 31
+}
+
+/// Longest path of an executable that is kept, and room for one more name.
+pub const RESOLVED_LEN: usize = 1024;
+
+/// Where an executable lies: its names from the last one up, each ended by a NUL. For a script, those of the
+/// directory that its name starts from.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ResolvedPath {
+    /// Bytes used in `bytes`.
+    pub len: u32,
+    /// 1 when there was no room for all names.
+    pub truncated: u32,
+    /// The names.
+    pub bytes: [u8; RESOLVED_LEN],
 }
 
 /// What user space maps, and both sides write while the programs run: whole words only.
@@ -348,8 +431,18 @@ pub struct Control {
     pub epoch: u64,
     /// 1 while the exits of calls are watched.
     pub exits: u64,
+    /// Rows of marks that are taken.
+    pub rows_taken: u64,
+    /// Numbers of values that are taken.
+    pub values_taken: u64,
+    /// Cgroups that were found and that nobody was in so far. What several processors change at once may
+    /// be counted twice or not at all.
+    pub unused_cgroups: u64,
+    /// The id of the first cgroup that was made after the programs were attached; ids only grow
+    /// (`kernfs_new_node`, fs/kernfs/dir.c).
+    pub first_new_cgroup: u64,
     /// Keeps the slots off these words' cache line.
-    pub pad: [u64; 6],
+    pub pad: [u64; 2],
     /// The per-task cache, see [`slot`].
     pub slots: [u64; slot::SLOTS],
     /// Values of arguments that are marked already, see [`recent`].
@@ -358,7 +451,7 @@ pub struct Control {
 
 const _: () = {
     assert!(ROW_BYTES as usize == ROW_LEN && VALUE_NUMBERS as usize == MAX_VALUES);
-    assert!(size_of::<Config>() == 81 * 4 && align_of::<Config>() == 4);
+    assert!(size_of::<Config>() == 100 * 4 && align_of::<Config>() == 4);
     assert!(size_of::<CgroupEntry>() == 48 && align_of::<CgroupEntry>() == 8);
     assert!(size_of::<CgroupPath>() == 8 + CGROUP_PATH_LEN);
     assert!(size_of::<ProcessEntry>() == 40 && align_of::<ProcessEntry>() == 8);
@@ -367,7 +460,8 @@ const _: () = {
     assert!(size_of::<Watch>() == 40 && align_of::<Watch>() == 8);
     assert!(size_of::<ValueKey>() == 32 && align_of::<ValueKey>() == 8);
     assert!(size_of::<SeenValues>() == MAX_VALUES + 2 * MAX_WATCHES);
-    assert!(size_of::<ExecutablePath>() == 8 + PATH_LEN);
+    assert!(size_of::<ExecutablePath>() == 48 + PATH_LEN);
+    assert!(size_of::<ResolvedPath>() == 8 + RESOLVED_LEN);
     assert!(size_of::<Access>() == 88 && align_of::<Access>() == 8);
     assert!(size_of::<Operation>() == 56);
     assert!(size_of::<Event>() == 96 && align_of::<Event>() == 8);

@@ -1,8 +1,8 @@
 //! Which types may be read from a map, and written to it, as bytes.
 
 use crate::{
-    CgroupEntry, CgroupPath, Config, Counters, Event, ExecutablePath, Notice, Operation,
-    ProcessEntry, RowKey, SeenValues, UnindexedKey, ValueKey, Watch,
+    Account, CgroupEntry, CgroupPath, Config, Counters, Event, ExecutablePath, Notice, Operation,
+    ProcessEntry, ResolvedPath, RowKey, SeenValues, UnindexedKey, ValueKey, Watch,
 };
 
 /// A type whose values are their bytes: copying them to and from a map copies the value.
@@ -22,12 +22,14 @@ macro_rules! plain {
     };
 }
 plain!(
+    Account,
     CgroupEntry,
     CgroupPath,
     Config,
     Counters,
     Event,
     ExecutablePath,
+    ResolvedPath,
     UnindexedKey,
     Notice,
     Operation,

@@ -4,9 +4,16 @@
 //! so under the old program's row. A profile that is entered by this exec needs them: they are told
 //! once more under the new row.
 
-use tracer_abi::{AccessKind, FileSource, access::open};
+use tracer_abi::{
+    AccessKind, FileSource, RESOLVED_LEN,
+    access::{NAME_LEN, open},
+};
 
-use super::{PathRef, Request, exits, path::number, recorded, report};
+use super::{
+    PathRef, Request, exits,
+    path::{self, number},
+    recorded, report,
+};
 use crate::{
     counters::count,
     kernel::{field, low},
@@ -16,6 +23,7 @@ use crate::{
         helpers::{bpf_get_current_pid_tgid, generated},
         programs::BtfTracePointContext,
     },
+    tasks,
 };
 
 /// A program, its interpreter, and the one that a binfmt_misc puts before both; a power of two, for the
@@ -93,11 +101,27 @@ pub(crate) fn exec_accesses(ctx: BtfTracePointContext) -> i32 {
         let _ = maps::EXECUTING.remove(process());
         return 0;
     };
+    let (interp, filename) = (
+        number!(u64, bprm as u64, config!(binprm_interp)),
+        number!(u64, bprm as u64, config!(binprm_filename)),
+    );
+    keep_path(if interp == filename {
+        PathRef::of_file(file)
+    } else {
+        // Of a script only the name is left, which starts here when it is relative.
+        PathRef::working_directory()
+    });
+    let gains = gains(file);
     if config!(files_by) == FileSource::Hooks as u32 {
         let Some(executing) = maps::EXECUTING.get_ptr_mut(process()) else {
             return 0;
         };
-        let mut telling = Telling { row, executing };
+        let mut telling = Telling {
+            row,
+            gains,
+            name: PathRef::of_file(file).name,
+            executing,
+        };
         // As in `path`: the verifier would follow each turn.
         // SAFETY: the callback takes what is handed to it.
         unsafe {
@@ -111,35 +135,107 @@ pub(crate) fn exec_accesses(ctx: BtfTracePointContext) -> i32 {
         let _ = maps::EXECUTING.remove(process());
     } else {
         // What the kernel mapped, after all interpreters; those of ELF files user space looks up.
-        let (interp, filename) = (
-            number!(u64, bprm as u64, config!(binprm_interp)),
-            number!(u64, bprm as u64, config!(binprm_filename)),
-        );
         if interp == filename {
-            mapped(row, PathRef::of_file(file), open::READ | open::EXECUTED);
+            mapped(
+                row,
+                PathRef::of_file(file),
+                open::READ | open::EXECUTED | gains,
+            );
         } else {
             // A script: it is what the right to be executed was asked for, and only its name is left.
-            mapped(row, PathRef::of_file(file), open::READ);
+            mapped(row, PathRef::of_file(file), open::READ | gains);
             exits::executed(row, filename);
         }
     }
     0
 }
 
+/// `S_ISUID`, and `S_ISGID` with `S_IXGRP` (`bprm_fill_uid`, fs/exec.c).
+const SET_USER_ID: u16 = 0o4000;
+const SET_GROUP_ID: u16 = 0o2010;
+
+/// What the running task, which has its new credentials already, may have gained from its program.
+#[inline(always)]
+fn gains(file: *const u8) -> u64 {
+    let inode = number!(u64, file as u64, config!(file_inode));
+    let mode = number!(u16, inode, config!(inode_mode));
+    let cred = number!(u64, tasks::current(), config!(task_cred));
+    // uid, gid, suid, sgid, euid, egid (include/linux/cred.h).
+    // SAFETY: any bytes are numbers.
+    let [uid, gid, _, _, euid, egid] = unsafe { path::read::<[u32; 6]>(cred, config!(cred_uid)) };
+    let by_user = mode & SET_USER_ID != 0 && euid != uid;
+    let by_group = mode & SET_GROUP_ID == SET_GROUP_ID && egid != gid;
+    let mut gains = 0;
+    if by_user || by_group {
+        gains |= open::SET_ID;
+    }
+    if uid != 0 {
+        gains |= open::NOT_ROOT;
+    }
+    gains
+}
+
+/// Keeps where the executable of the running process lies, once.
+#[inline(never)]
+fn keep_path(place: PathRef) {
+    // SAFETY: an entry is removed when its process is gone.
+    let Some(exe) = (unsafe { maps::PROCESSES.get(process()) }).map(|it| it.exe) else {
+        return;
+    };
+    // SAFETY: entries are never removed while programs run.
+    if unsafe { maps::RESOLVED_PATHS.get(exe) }.is_some() {
+        return;
+    }
+    let Some(resolved) = maps::RESOLVED_SCRATCH.get_ptr_mut(0) else {
+        return;
+    };
+    // A memfd's name is its own root (`d_alloc_pseudo`, fs/dcache.c).
+    let own_name = number!(u64, place.name, config!(dentry_parent) + 16);
+    // SAFETY: this CPU's scratch element, see `counters`; it has as many bytes as that.
+    let resolved = unsafe {
+        let bytes = (&raw mut (*resolved).bytes).cast::<u8>();
+        let mut len = path::write::<RESOLVED_LEN>(place, bytes, 0, RESOLVED_LEN);
+        if len == 0 {
+            let room = low(NAME_LEN as u64);
+            let read =
+                generated::bpf_probe_read_kernel_str(bytes.cast(), room, own_name as *const _);
+            len = read.clamp(0, NAME_LEN as i64) as usize;
+        }
+        (&raw mut (*resolved).len).write(low(len as u64));
+        (&raw mut (*resolved).truncated).write(u32::from(len > RESOLVED_LEN - NAME_LEN));
+        &*resolved
+    };
+    if maps::RESOLVED_PATHS
+        .insert(exe, resolved, u64::from(BPF_ANY))
+        .is_err()
+    {
+        count!(executables_full);
+    }
+}
+
 /// What is told of, and under which row.
 struct Telling {
     row: u32,
+    gains: u64,
+    /// `struct dentry *` of the program, which is what gains.
+    name: u64,
     executing: *mut Executing,
 }
 
 unsafe extern "C" fn mapped_step(index: u32, telling: *mut Telling) -> i64 {
     // SAFETY: `exec_accesses` hands over its own; the index is below the array's length.
     unsafe {
-        let Telling { row, executing } = telling.read();
+        let Telling {
+            row,
+            gains,
+            name,
+            executing,
+        } = telling.read();
         let places = (&raw const (*executing).places).cast::<PathRef>();
         let place = places.add(index as usize & (MOST - 1)).read();
         if place.name != 0 {
-            mapped(row, place, open::READ);
+            let gains = if place.name == name { gains } else { 0 };
+            mapped(row, place, open::READ | gains);
         }
     }
     0

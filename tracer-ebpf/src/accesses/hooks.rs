@@ -5,7 +5,7 @@
 //! before `bpf` in the list (`lsm=`), and only for what those let through. Where `bpf` is not in the
 //! list, the ends of the functions that call the hooks say the same.
 
-use tracer_abi::{AccessKind, access::open};
+use tracer_abi::{AccessKind, UNRECORDED_ROW, access::open};
 
 use super::{
     PathRef, Request, exec, path, path::number, recorded_by_itself, report, report_pair, sockets,
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     maps::config,
     platform::programs::{FExitContext, LsmContext},
+    slots,
 };
 
 /// `FMODE_READ`, `FMODE_WRITE` (include/linux/fs.h).
@@ -22,10 +23,16 @@ const FMODE_WRITE: u32 = 2;
 /// `__FMODE_EXEC` in `f_flags`: the kernel opens what is to be executed, which AppArmor does not ask
 /// about here (`apparmor_file_open`).
 const FMODE_EXEC: u32 = 0x20;
+/// `FMODE_CREATED` in `f_mode`: this open made the file. It is there when `file_open` is called, and
+/// stays (`lookup_open`, fs/namei.c; since Linux 4.19).
+const FMODE_CREATED: u32 = 0x10_0000;
 /// The same on x86 and arm64 (include/uapi/asm-generic/fcntl.h).
 const O_CREAT: u32 = 0o100;
+const O_EXCL: u32 = 0o200;
 const O_TRUNC: u32 = 0o1000;
 const O_APPEND: u32 = 0o2000;
+/// `__O_TMPFILE`.
+const O_TMPFILE: u32 = 0o20_000_000;
 /// `PROT_EXEC`.
 const PROT_EXEC: u64 = 4;
 
@@ -128,7 +135,7 @@ hook!(file_mprotect, "file_mprotect"; file_mprotect_exit, "security_file_mprotec
 #[cfg_attr(target_arch = "bpf", aya_ebpf::macros::lsm(hook = "mmap_file"))]
 pub(crate) fn mmap_file(ctx: LsmContext) -> i32 {
     if ctx.arg::<i32>(4) == 0 {
-        mapped(ctx.arg(0), ctx.arg(2));
+        mapped(ctx.arg(0), ctx.arg(2), ctx.arg(3));
     }
     0
 }
@@ -139,7 +146,7 @@ pub(crate) fn mmap_file(ctx: LsmContext) -> i32 {
 )]
 pub(crate) fn mmap_file_exit(ctx: FExitContext) -> i32 {
     if ctx.arg::<i32>(3) == 0 {
-        mapped(ctx.arg(0), ctx.arg(1));
+        mapped(ctx.arg(0), ctx.arg(1), ctx.arg(2));
     }
     0
 }
@@ -204,6 +211,17 @@ pub(super) const fn how_opened(mode: u32, flags: u32) -> u64 {
     }
     if flags & O_CREAT != 0 {
         how |= open::CREATED;
+        // Taken out of `f_flags` only after the hook (`do_dentry_open`, fs/open.c).
+        if flags & O_EXCL != 0 {
+            how |= open::EXCLUSIVE;
+        }
+    }
+    if mode & FMODE_CREATED != 0 {
+        how |= open::NEW;
+    }
+    // With it, `O_EXCL` says that no name can be given later.
+    if flags & O_TMPFILE != 0 {
+        how |= open::UNNAMED;
     }
     how
 }
@@ -260,6 +278,7 @@ fn renamed(from: *const u8, old: *const u8, to: *const u8, new: *const u8) {
         // The new name is of the same file, and AppArmor asks for its owner (`apparmor_path_rename`,
         // security/apparmor/lsm.c): there is none behind the name yet, or another.
         request.flags = path::flags(old, AccessKind::RenameFrom);
+        request.values[0] = if path::is_negative(new) { open::NEW } else { 0 };
         report(&request);
     }
 }
@@ -285,14 +304,51 @@ fn executed(bprm: *const u8) {
 }
 
 #[inline(always)]
-fn mapped(file: *const u8, protection: u64) {
-    if protection & PROT_EXEC == 0 || file.is_null() {
+fn mapped(file: *const u8, protection: u64, flags: u64) {
+    if file.is_null() {
         return;
+    }
+    if protection & PROT_EXEC == 0 {
+        return shared(file, protection, flags);
     }
     if let Some(row) = recorded_by_itself() {
         let place = PathRef::of_file(file);
         exec::maps(place);
         report(&Request::new(row, AccessKind::MapExecutable, place));
+    }
+}
+
+/// `PROT_READ` and `PROT_WRITE`.
+const PROT_READ: u64 = 1;
+const PROT_WRITE: u64 = 2;
+/// `MAP_PRIVATE` (include/uapi/linux/mman.h): what is written does not reach the file.
+const MAP_PRIVATE: u64 = 2;
+
+/// A mapping of a file that nobody opened: the kernel makes one for shared memory of huge pages
+/// (`hugetlb_file_setup`, fs/hugetlbfs/inode.c). For other files AppArmor goes by what it allowed when
+/// they were opened; of this one it asks for the path, which is `/` (`common_mmap`,
+/// security/apparmor/lsm.c).
+#[inline(always)]
+fn shared(file: *const u8, protection: u64, flags: u64) {
+    // Most mappings are of other files: a task without a row is no loss before that is known.
+    if slots::row_of_task() == UNRECORDED_ROW {
+        return;
+    }
+    let place = PathRef::of_file(file);
+    if !path::is_own_root(place) {
+        return;
+    }
+    if let Some(row) = recorded_by_itself() {
+        let mut how = 0;
+        if protection & PROT_READ != 0 {
+            how |= open::READ;
+        }
+        if protection & PROT_WRITE != 0 && flags & MAP_PRIVATE == 0 {
+            how |= open::WRITE;
+        }
+        let mut request = Request::new(row, AccessKind::Open, place);
+        request.values[0] = how;
+        report(&request);
     }
 }
 

@@ -23,7 +23,7 @@ mod text;
 
 use tracer_abi::{
     AccessKind, FILTERED_BIT, NO_ROW, UNRECORDED_ROW,
-    access::{MAX_FILES_PER_DIRECTORY, flag},
+    access::{MAX_FILES_PER_DIRECTORY, flag, open},
 };
 
 pub(crate) use exec::Executing;
@@ -109,7 +109,7 @@ pub(crate) fn known_row(row: u32) -> Option<u32> {
 #[inline(never)]
 pub(crate) fn report(request: &Request) {
     let mut place = request.place;
-    if !path::is_mediated(place) {
+    if !path::is_mediated(place) && !is_program_in_memory(request) {
         return;
     }
     let mut flags = request.flags | path::flags(place, request.kind);
@@ -136,6 +136,19 @@ pub(crate) fn report(request: &Request) {
         len: measured.len,
     };
     ring::send(request, flags | measured.flags(), key, &paths);
+}
+
+/// Whether a program is executed that is in memory only. Before it starts one, AppArmor does not look
+/// whether the file system is one that it mediates, and asks for the path, which is `/`
+/// (`apparmor_bprm_creds_for_exec`, security/apparmor/domain.c; tried on 6.1).
+#[inline(always)]
+fn is_program_in_memory(request: &Request) -> bool {
+    let is_executed = match request.kind {
+        AccessKind::Execute => true,
+        AccessKind::MapExecutable => request.values[0] & open::EXECUTED != 0,
+        _ => false,
+    };
+    is_executed && path::is_own_root(request.place)
 }
 
 /// The same for a file and another one that goes with it.

@@ -247,6 +247,22 @@ pub(crate) fn is_mediated(place: PathRef) -> bool {
     sb != 0 && number!(u64, sb, config!(sb_flags)) & SB_NOUSER == 0
 }
 
+/// Whether a name is the top of its own tree and was never mounted: the kernel made it for a file that
+/// has no place (`d_alloc_pseudo`, fs/dcache.c).
+#[inline(always)]
+pub(crate) fn is_own_root(place: PathRef) -> bool {
+    let above = number!(u64, place.name, config!(dentry_parent));
+    // The root of a mount is such a name too, and that one has a place.
+    let address = place.mount.wrapping_sub(u64::from(config!(mount_mnt)));
+    above == place.name && mount(address).root != place.name
+}
+
+/// Whether there is no file behind a name.
+#[inline(always)]
+pub(crate) fn is_negative(place: PathRef) -> bool {
+    name(place.name).inode == 0
+}
+
 /// Whose file it is, and whether it is a directory.
 #[inline(always)]
 pub(crate) fn flags(place: PathRef, kind: AccessKind) -> u32 {

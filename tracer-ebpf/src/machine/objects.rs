@@ -7,7 +7,7 @@ use crate::platform::host::memory::{self, KEPT_BYTES, STACK_BYTES};
 pub use crate::platform::host::memory::stack;
 
 /// Bytes of the larger objects.
-const TASK_BYTES: usize = 96;
+const TASK_BYTES: usize = 112;
 const CGROUP_BYTES: usize = 48;
 
 /// Where `struct pt_regs` begins in a stack.
@@ -37,6 +37,8 @@ pub(super) fn layout() -> Config {
         task_cred: 64,
         task_files: 72,
         task_fs: 80,
+        task_switches: 88,
+        task_ptrace: 96,
         css_set_dfl_cgrp: 0,
         signal_live: 0,
         signal_tty: 8,
@@ -70,6 +72,8 @@ pub(super) fn layout() -> Config {
         inode_mode: 0,
         inode_uid: 4,
         cred_fsuid: 0,
+        cred_uid: 0,
+        cred_non_rcu: 16,
         mount_parent: 0,
         mount_mnt: 24,
         mount_ns: 32,
@@ -162,7 +166,7 @@ impl Task {
         memory::write(this.address + 32, signal.0);
         this.set_ids(tid, tgid);
         this.set_cgroup(cgroup);
-        let cred = memory::allocate(8);
+        let cred = memory::allocate(24);
         memory::write(this.address + 56, [cred, cred]);
         this
     }

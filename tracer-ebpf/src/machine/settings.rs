@@ -11,6 +11,8 @@ pub struct Settings {
     pub rows: u32,
     /// Cgroups that can be recorded.
     pub cgroups: u32,
+    /// Cgroups without processes that are followed.
+    pub unused_cgroups: u32,
     /// Processes whose executable is known.
     pub processes: u32,
     /// Threads under a filter.
@@ -40,6 +42,7 @@ impl Default for Settings {
         Self {
             rows: 48,
             cgroups: 24,
+            unused_cgroups: 24,
             processes: 32,
             threads: 32,
             executables: 16,
@@ -62,6 +65,11 @@ impl Settings {
         config.wakeup_bytes = self.ring_bytes / 4;
         config.discover = u32::from(self.discover);
         config.report_every_blocked = u32::from(self.report_every_blocked);
+        config.common_rows = self.rows / 2;
+        config.row_share = (self.rows / 8).max(2);
+        config.common_values = self.values / 2;
+        config.value_share = (self.values / 8).max(1);
+        config.most_unused_cgroups = self.unused_cgroups;
         config.files_by = FileSource::Hooks as u32;
         config.accesses_wakeup = self.access_bytes / 4;
     }
@@ -75,6 +83,9 @@ impl Settings {
         maps::SEEN_VALUES.reset(self.rows);
         maps::ROW_GENERATIONS.reset(self.rows);
         maps::FREE_ROWS.reset(self.rows);
+        maps::ACCOUNTS.reset(self.cgroups);
+        maps::ROW_OWNERS.reset(self.rows);
+        maps::UNWANTED.reset(64);
         maps::WATCHES.reset(ROW_BYTES);
         maps::VALUES.reset(self.values);
         maps::FREE_VALUES.reset(self.values);
@@ -83,6 +94,8 @@ impl Settings {
         maps::THREADS.reset(self.threads);
         maps::EXECUTABLES.reset(self.executables);
         maps::SCRATCH.reset();
+        maps::RESOLVED_PATHS.reset(self.executables);
+        maps::RESOLVED_SCRATCH.reset();
         maps::EVENTS.reset(self.ring_bytes);
         maps::REPORTED.reset(self.told);
         maps::DIRECTORY_FILES.reset(16);

@@ -115,11 +115,26 @@ impl Machine {
             return Ok(());
         }
         let row = maps::FREE_ROWS.pop().ok().flatten().ok_or(Full)?;
-        maps::ROWS.insert(key, row, 0).map_err(|_| Full)
+        crate::accounts::take_row(instance, row);
+        maps::ROWS.insert(key, row, 0).map_err(|_| Full)?;
+        crate::accounts::took_row(instance);
+        Ok(())
     }
 
     /// Stops recording an instance.
     pub fn unwatch(self, instance: u64) {
+        // First, so that it is not found again.
+        let _ = maps::UNWANTED.insert(instance, 1, 0);
+        if let Some(entry) = maps::CGROUPS.get_ptr(instance)
+            && let Some(control) = maps::CONTROL.get_ptr_mut(0)
+        {
+            // SAFETY: elements of the maps, in one step.
+            unsafe {
+                if (*entry).populated == 0 {
+                    (*control).unused_cgroups = (*control).unused_cgroups.saturating_sub(1);
+                }
+            }
+        }
         let _ = maps::CGROUPS.remove(instance);
         for _ in 0..LOOKS {
             let mut members = self.cgroups();
@@ -128,6 +143,7 @@ impl Machine {
                 break;
             }
             for (cgroup, _) in members {
+                let _ = maps::UNWANTED.insert(cgroup, 1, 0);
                 let _ = maps::CGROUPS.remove(cgroup);
             }
         }
@@ -157,6 +173,11 @@ impl Machine {
                 // SAFETY: below the array's length.
                 unsafe { (*control).recent[index] = 0 };
             }
+        }
+        let _ = maps::ACCOUNTS.remove(instance);
+        if let Some(control) = maps::CONTROL.get_ptr_mut(0) {
+            // SAFETY: a word of the map, in one step.
+            unsafe { (*control).rows_taken -= rows.len() as u64 };
         }
         for (_, row) in rows {
             let _ = maps::FREE_ROWS.push(row, 0);

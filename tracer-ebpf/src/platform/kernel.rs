@@ -1,6 +1,6 @@
 //! The kernel itself.
 
-pub(crate) use aya_ebpf::{bindings, helpers, maps, programs};
+pub(crate) use aya_ebpf::{EbpfContext, bindings, helpers, maps, programs};
 pub(crate) use aya_log_ebpf::debug;
 
 /// Reads a frozen global: a volatile read, so that the compiler does not take the value that stands

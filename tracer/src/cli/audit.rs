@@ -11,6 +11,7 @@ use anyhow::Context as _;
 
 use super::{
     Exit, Failure,
+    apparmor_includes::AppArmorIncludes,
     host::{self, CapabilityEntry, arch},
     input,
     stderr::{plain, say},
@@ -56,6 +57,10 @@ pub(super) struct Args {
     /// Directory in which a manifest's localhostProfile is looked up
     #[arg(long, default_value = "/var/lib/kubelet/seccomp", value_name = "DIR")]
     profile_root: PathBuf,
+
+    /// Directory of the files that AppArmor profiles include
+    #[arg(long, default_value = "/etc/apparmor.d", value_name = "DIR")]
+    apparmor_root: PathBuf,
 
     /// Capabilities of the container (comma-separated, `all` or `none`), which select entries of Docker's
     /// form; a manifest's own win [default: Docker's]
@@ -160,6 +165,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let recordings = args.recording.iter().map(|path| input::recording(path));
     let recordings: Vec<Recording> = recordings.collect::<Result<_, _>>()?;
     let lookup = |name: &str| lookup(&args.profile_root, name);
+    let includes = AppArmorIncludes::new(&args.apparmor_root);
     let mut context = Context {
         native: args
             .arch
@@ -173,6 +179,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         no_new_privileges: None,
         baseline: None,
         lookup: &lookup,
+        includes: &|name| includes.find(name),
     };
     let baseline = args
         .baseline

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each of which parses, calls and prints.
 
 mod advice;
+mod apparmor_includes;
 mod apparmor_parser;
 mod attach;
 mod audit;

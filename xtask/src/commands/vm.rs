@@ -60,14 +60,16 @@ const CONTAINER_TESTS: [&str; 1] = ["blocked::reports_every_way_a_filter_blocks"
 
 /// What a kernel with AppArmor and BPF among its security modules is for: accesses by the modules' own
 /// hooks, and profiles enforced. It takes `bpf_loop`, which Linux 5.10 does not have.
-const MODULE_TESTS: [&str; 14] = [
+const MODULE_TESTS: [&str; 16] = [
     "apparmor::child_profiles_are_enforced",
     "apparmor::every_file_access",
     "apparmor::each_mount_operation_needs_its_rule",
+    "apparmor::nameless_memory_and_files_are_recorded",
     "apparmor::nginx",
     "apparmor::pipeline",
     "apparmor::python",
     "apparmor::redis",
+    "apparmor::temporary_names",
     "apparmor::denies_what_was_not_recorded",
     "files::many_files_are_folded_into_their_directory",
     "files::many_links_are_folded_into_two_directories",

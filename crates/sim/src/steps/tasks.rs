@@ -5,7 +5,7 @@ use tracer_ebpf::machine::{hooks, pause};
 
 use super::{CLONE, Step};
 use crate::event::Event;
-use crate::kernel::program;
+use crate::kernel::{World, program};
 use crate::truth::What;
 
 /// Numbers of `execve` and `exit` on x86-64.
@@ -56,12 +56,18 @@ impl Step<'_> {
         if let Some(made) = made {
             pause();
             let hazy = self.thread(task).is_some_and(|thread| thread.hazy);
-            let version = self.world.borrow().version(&parent);
+            // Where a child is put, a workload may be started meanwhile.
+            let starts = |world: &World| (world.executing, world.executed);
+            let (version, before_it) = {
+                let world = self.world.borrow();
+                (world.version(&parent), starts(&world))
+            };
             if !silent {
                 hooks::fork(parent.task, made.task);
             }
             let world = &mut *self.world.borrow_mut();
-            let steady = version.is_some() && version == world.version(&parent);
+            let alone = into.is_none() || before_it == (0, world.executed);
+            let steady = alone && version.is_some() && version == world.version(&parent);
             if !is_thread {
                 world.fork_ends(made.process, parent.process, silent);
                 world.processes[made.process].uncertain |= !steady;

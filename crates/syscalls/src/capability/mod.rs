@@ -1,5 +1,6 @@
 //! Capabilities: their names, and what each opens.
 
+pub mod checks;
 mod grants;
 
 use std::{borrow::Cow, fmt, str::FromStr};

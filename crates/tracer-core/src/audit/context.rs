@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Input, ParseError};
+use super::{
+    Input, ParseError,
+    apparmor_policy::{Included, Includes},
+};
 use crate::{
     profile::seccomp::{
         evaluate::{Host, Libseccomp, OciRuntime},
@@ -45,6 +48,8 @@ pub struct Context<'a> {
     pub baseline: Option<(&'a str, &'a OciSeccomp)>,
     /// Finds the profile that `localhostProfile` names.
     pub lookup: &'a dyn Fn(&str) -> Lookup,
+    /// Finds the files that AppArmor profiles include.
+    pub includes: Includes<'a>,
 }
 
 /// For a container without any.
@@ -64,6 +69,7 @@ impl Context<'static> {
             no_new_privileges: None,
             baseline: None,
             lookup: &|name| Lookup::Missing(name.to_owned()),
+            includes: &|_| Included::Missing,
         }
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! Pure: files come as bytes, and profiles that a manifest names are handed in by a function.
 
+pub mod apparmor_policy;
 mod check;
 mod context;
 mod finding;
@@ -22,6 +23,7 @@ mod score;
 
 use std::collections::BTreeSet;
 
+pub use apparmor_policy::Included;
 pub use context::{Context, Lookup};
 pub use finding::{Finding, Findings, Severity};
 pub use fix::{FixError, Fixed, fixed};
@@ -134,7 +136,7 @@ fn check_one(
                 score,
             }));
         }
-        Subject::AppArmor(read) => check::apparmor::check(read, findings),
+        Subject::AppArmor(read) => check::apparmor::check(read, context, findings),
         Subject::Manifest(manifest) => {
             for named in check::manifest::check(manifest, findings) {
                 named_profile(&named, local_profiles, context, findings, report);

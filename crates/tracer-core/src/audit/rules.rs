@@ -276,6 +276,10 @@ rules! {
         "The profile that a container names was not found.",
         "kubelet looks for localhostProfile below its seccomp directory on the node, and a container whose profile is not there does not start.",
         "Put it on each node, or say where it is on this machine with --profile-root.";
+    REFUSED_OBJECT = "refused-object", Context, Critical,
+        "The API server refuses the object.",
+        "A profile's type is RuntimeDefault, Localhost or Unconfined, spelt so. localhostProfile is for Localhost alone; of seccomp it is a path below kubelet's directory, without `..`. AppArmor's annotation has to say what the field says, and to name a container of the pod. What breaks one of these is not stored, so no pod starts.",
+        "Write the value that the message names.";
     PRIVILEGE_ESCALATION_ALLOWED = "privilege-escalation-allowed", Context, Medium,
         "A container with a profile may gain privileges.",
         "Without allowPrivilegeEscalation: false (no_new_privs) the runtime loads the filter before it drops privileges, so the profile has to allow more calls for the runtime, and set-uid programs work.",
@@ -317,10 +321,74 @@ rules! {
         "A rule was not understood.",
         "It is none of the rules of apparmor.d(5) that tracer knows, so nothing was audited in it. It may be a mistake, or of a newer version of AppArmor.",
         "Check the file with apparmor_parser --skip-kernel-load --skip-cache, and read the rule yourself.";
+    APPARMOR_NOT_INCLUDED = "apparmor-not-included", AppArmor, Info,
+        "A file that the profile includes was not read.",
+        "Its rules count for the profile, and nothing is said of them here. apparmor_parser refuses a profile whose include is missing, unless it is written as `include if exists`.",
+        "Say where the profiles are with --apparmor-root, or remove the include.";
+    APPARMOR_UNDEFINED_VARIABLE = "apparmor-undefined-variable", AppArmor, Medium,
+        "A rule has a variable that nothing defines.",
+        "apparmor_parser refuses the profile. @{HOME}, @{PROC}, @{run} and the like are defined by tunables/global, which a profile has to include before its head.",
+        "Begin the file with `include <tunables/global>`, or define the variable.";
     APPARMOR_PROC_SYS = "apparmor-proc-sys", AppArmor, High,
         "Files in /proc or /sys can be written.",
-        "Writable files there change the kernel or other processes: /proc/sys/kernel/core_pattern and /proc/sysrq-trigger have been ways out of containers.",
+        "Writable files there change the kernel or other processes: /proc/sys/kernel/core_pattern, the release_agent of a cgroup and /proc/sysrq-trigger have been ways out of containers. A file that opens none of these is medium, and what a process writes of itself is low.",
         "Name the files that have to be written, or deny the rest.";
+    APPARMOR_ENGINE_SOCKET = "apparmor-engine-socket", AppArmor, High,
+        "The socket of a container engine or of a service that starts programs is open.",
+        "Whoever can write to the socket of Docker, containerd, CRI-O, Podman, LXD or libvirt has them start a container or a machine with the host's files in it: that is root on the host, outside of the profile. Connecting needs w on the socket's path.",
+        "Remove the rule, or put a proxy in front that allows only the requests that are needed.";
+    APPARMOR_RAW_DEVICE = "apparmor-raw-device", AppArmor, High,
+        "A device below the file systems is open.",
+        "/dev/mem and /proc/kcore hold the memory of the machine, /dev/sda and the like all files of a disk. No rule for a path binds what is done through them.",
+        "Remove the rule, or name the one device that is the workload's own.";
+    APPARMOR_HOST_FILES = "apparmor-host-files", AppArmor, High,
+        "Files can be written that root's programs trust.",
+        "cron, sudo, systemd, the dynamic loader, udev and login shells do what files in known places say, as root and outside of the profile. Of a user's own home the gain is the user's account; such findings are medium.",
+        "Name the files that have to be written, or deny those that the finding names.";
+    APPARMOR_CAPABILITY = "apparmor-capability", AppArmor, High,
+        "A capability is allowed that ends what the profile is for.",
+        "sys_module loads code into the kernel, sys_rawio reads physical memory, mac_admin replaces profiles, mac_override passes by them, and sys_admin is most of root. A process has only the capabilities that it was started with; the profile is what keeps a root process from these.",
+        "Remove the capability, unless the program cannot do its work without it.";
+    APPARMOR_CHANGE_PROFILE = "apparmor-change-profile", AppArmor, High,
+        "A process may choose another profile for itself.",
+        "With `change_profile,` or a target that `unconfined` matches, code that an attacker runs leaves the profile by writing to /proc/self/attr/current. A target that is weaker than the profile is medium.",
+        "Name the profiles that the program has to change to, as in `change_profile -> web-worker,`.";
+    APPARMOR_WEAKER_TRANSITION = "apparmor-weaker-transition", AppArmor, Medium,
+        "A program runs under a profile that confines less.",
+        "px and cx leave the profile for that of the program. Where that one is in complain mode, allows by default or lets every file be written, whoever can make the program do something is out.",
+        "Confine the other profile, or use ix.";
+    APPARMOR_MOUNT = "apparmor-mount", AppArmor, High,
+        "File systems can be mounted where other rules count for them.",
+        "Rules for files are about paths. A bind mount gives a directory another path, a new proc or sysfs shows the kernel's files at a place that no rule denies, and pivot_root gives every file another name.",
+        "Write the source, the place, the type and the options of each mount that is needed.";
+    APPARMOR_USERNS = "apparmor-userns", AppArmor, Medium,
+        "User namespaces can be made.",
+        "In a user namespace of its own a process has every capability, and much of the kernel's code is open that otherwise only root reaches.",
+        "Remove the rule, unless the program makes sandboxes.";
+    APPARMOR_IO_URING = "apparmor-io-uring", AppArmor, Low,
+        "A ring of io_uring may use other credentials.",
+        "With override_creds a ring does its work with the credentials of whoever registered them.",
+        "Allow `io_uring sqpoll,` alone, or remove the rule.";
+    APPARMOR_PTRACE = "apparmor-ptrace", AppArmor, High,
+        "Processes outside of the profile can be controlled.",
+        "Who may trace an unconfined process makes it do what the profile denies. The kernel asks for the same user or CAP_SYS_PTRACE as well. Reading alone is low.",
+        "Name the peer: `ptrace (trace) peer=@{profile_name},`.";
+    APPARMOR_DBUS = "apparmor-dbus", AppArmor, Medium,
+        "Every service of a bus can be called.",
+        "systemd is on both buses and starts programs for whoever may ask it: for root on the system bus, for the user on the session bus. They run outside of the profile.",
+        "Name the service, the path and the interface: `dbus send bus=system peer=(name=org.example.Service),`.";
+    APPARMOR_DENY_BYPASS = "apparmor-deny-bypass", AppArmor, Medium,
+        "A deny rule does not reach what it is to deny.",
+        "AppArmor denies names. Where a profile allows every file and denies some, the same file may be had under another name: at another mount, below a directory that was renamed, by a hard link, by the path that a symbolic link leads to, or as a copy.",
+        "Allow the files that are used instead of denying those that are known, and deny mounts.";
+    APPARMOR_BREAKS_WORKLOAD = "apparmor-breaks-workload", AppArmor, High,
+        "The recorded workload did what the profile denies.",
+        "The recording holds the files and capabilities that the workload used. Under this profile these accesses fail, unless the profile is in complain mode.",
+        "Allow what the evidence names, or record again if the workload does not do it any more.";
+    APPARMOR_UNUSED_RULES = "apparmor-unused-rules", AppArmor, Low,
+        "Rules allow files that were never used.",
+        "What recordings did not show may still be needed: the coverage of the recordings says how sure that is.",
+        "Remove the rules: tracer generate makes a profile of the recordings.";
     APPARMOR_COMPLAIN = "apparmor-complain", AppArmor, Medium,
         "The profile is in complain mode and denies nothing.",
         "complain logs what would be denied. Only deny rules are enforced.",

@@ -77,8 +77,11 @@ fn files(operation: &str, record: &Record<'_>) -> Option<Vec<FileUse>> {
         target: target.clone().filter(|_| access == FileAccess::Link),
         owned,
         more: false,
+        tree: false,
         truncated: false,
         detached: false,
+        provenance: None,
+        gains_privileges: false,
     };
     // A link of which the target is not told cannot become a rule.
     let is_whole = !accesses.is_empty() && (operation != "link" || target.is_some());
@@ -111,6 +114,7 @@ fn capability(record: &Record<'_>) -> Option<CapabilityUse> {
         // What is probed for without auditing is not in the log.
         audited: Some(true),
         own_namespace: false,
+        by_exec: false,
     })
 }
 

@@ -10,6 +10,7 @@
 
 pub(crate) mod apparmor;
 mod choose;
+mod foreign;
 mod form;
 mod input;
 mod json;

@@ -1,7 +1,8 @@
 //! The profiles in a file, and what else of it concerns them.
 
 use super::{
-    AppArmor, Form, Input, Node, ParseError, Seccomp, apparmor, json, object, pods, seccomp, yaml,
+    AppArmor, Form, Input, Node, ParseError, Seccomp, apparmor, foreign, json, object, pods,
+    seccomp, yaml,
 };
 
 /// A part of a file that says something of profiles.
@@ -49,6 +50,11 @@ impl Subject {
 /// When it is of a known kind and cannot be read.
 pub fn subjects(input: &Input) -> Result<Vec<Subject>, ParseError> {
     let text = input.text().trim_start_matches('\u{feff}').trim_start();
+    if !is_json(text)
+        && let Some(what) = foreign::recognized(input)
+    {
+        return Err(input.malformed(0, what));
+    }
     if !is_json(text) && apparmor::is_text(text) {
         return Ok(vec![Subject::AppArmor(AppArmor::from_text(input)?)]);
     }

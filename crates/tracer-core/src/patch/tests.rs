@@ -293,6 +293,7 @@ fn contradictions(spec: &str, container: &str, user_namespace: bool) -> Vec<Stri
             capability: number(name),
             audited: Some(true),
             own_namespace: false,
+            by_exec: false,
         })
         .map(|it| fixture::seen(it, Phase::Run, "/bin/x"))
         .to_vec();

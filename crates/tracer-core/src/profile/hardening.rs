@@ -76,7 +76,11 @@ impl Hardening {
         let security: Option<Vec<Security>> = kinds.into_iter().map(security).collect();
         let security = security.filter(|all| !all.is_empty());
         Self {
-            no_new_privileges: no_new_privileges(security.as_deref(), capabilities),
+            no_new_privileges: no_new_privileges(
+                security.as_deref(),
+                capabilities,
+                &gaining_programs(recording, exec),
+            ),
             non_root: non_root(security.as_deref()),
             read_only_root: read_only_root(recording, exec, security.as_deref()),
             complete: recording.coverage.complete,
@@ -110,7 +114,19 @@ const UNKNOWN: &str = "the recording does not contain the container's settings";
 fn no_new_privileges(
     security: Option<&[Security]>,
     capabilities: Option<&Capabilities>,
+    gaining: &BTreeSet<&FilePath>,
 ) -> Setting {
+    if !gaining.is_empty() {
+        let named: Vec<_> = gaining
+            .iter()
+            .take(MAX_NAMED)
+            .map(ToString::to_string)
+            .collect();
+        return Setting::fails(format!(
+            "executing {} gave a process another user or group, or capabilities, which the kernel does not under it",
+            named.join(", ")
+        ));
+    }
     let Some(security) = security else {
         return Setting::fails(UNKNOWN);
     };
@@ -129,6 +145,17 @@ fn no_new_privileges(
     Setting::fails(
         "it was recorded without, and may have gained privileges from a set-user-id program or from file capabilities",
     )
+}
+
+/// The programs that gave a process more than it had.
+fn gaining_programs(recording: &Recording, exec: ExecPolicy) -> BTreeSet<&FilePath> {
+    recording
+        .files
+        .iter()
+        .filter(|seen| seen.what.gains_privileges)
+        .filter(|seen| seen.evidence.iter().any(|who| exec.counts(who.phase)))
+        .map(|seen| &seen.what.path)
+        .collect()
 }
 
 fn non_root(security: Option<&[Security]>) -> Setting {
@@ -323,6 +350,27 @@ pub(crate) mod tests {
             setting.reason,
             "the recording does not say whether a set-user-ID program is needed"
         );
+    }
+
+    #[test]
+    fn program_that_gains_privileges_is_named() {
+        let mut recording = in_container(
+            fixture::empty(),
+            Security {
+                uid: Some(1000),
+                ..Security::default()
+            },
+        );
+        let mut file = fixture::file(b"/usr/bin/sudo", FileAccess::Execute);
+        file.gains_privileges = true;
+        recording.files = vec![fixture::seen(file, Phase::Run, "/bin/sh")];
+        let setting = from_recording(&recording).no_new_privileges;
+        assert!(!setting.holds);
+        assert!(setting.reason.starts_with("executing /usr/bin/sudo gave"));
+        // What only the runtime executed does not count.
+        recording.files[0].evidence[0].phase = Phase::Setup;
+        let setting = from_recording(&recording).no_new_privileges;
+        assert!(!setting.reason.contains("sudo"));
     }
 
     #[test]

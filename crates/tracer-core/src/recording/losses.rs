@@ -1,5 +1,7 @@
 //! What a recorder counted as lost.
 
+use std::ops::Add;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,12 +31,20 @@ pub struct Losses {
     /// How often what a runtime did, or a program that was put in later, found no row and was filed as
     /// the workload's.
     pub phases: u64,
-    /// Calls whose arguments found no room, or could not be read: that they are not all known is noted with
-    /// each such call.
+    /// Calls whose arguments found no room: that they are not all known is noted with each such call.
     pub values: u64,
     /// Accesses to files, capabilities, sockets and the like that found no room, or whose path could
     /// not be read.
     pub accesses: u64,
+    /// Accesses whose file was not looked up: the workload's file system did not answer in time, or too
+    /// many waited for it. They are kept under the name that was given, with links in it unfollowed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub paths: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A counter of [`Losses`], by its name there.
@@ -47,6 +57,8 @@ pub enum LossKind {
     Calls,
     /// [`Losses::accesses`].
     Accesses,
+    /// [`Losses::paths`].
+    Paths,
     /// [`Losses::cgroups`].
     Cgroups,
     /// [`Losses::program_runs`].
@@ -84,10 +96,12 @@ impl Losses {
             phases,
             values,
             accesses,
+            paths,
         } = *self;
         [
             (LossKind::Calls, calls),
             (LossKind::Accesses, accesses),
+            (LossKind::Paths, paths),
             (LossKind::Cgroups, cgroups),
             (LossKind::ProgramRuns, program_runs),
             (LossKind::Threads, threads),
@@ -100,16 +114,35 @@ impl Losses {
         .filter(|(_, count)| *count > 0)
     }
 
+    /// The counter of one kind.
+    pub const fn counter_mut(&mut self, kind: LossKind) -> &mut u64 {
+        match kind {
+            LossKind::Calls => &mut self.calls,
+            LossKind::Accesses => &mut self.accesses,
+            LossKind::Paths => &mut self.paths,
+            LossKind::Cgroups => &mut self.cgroups,
+            LossKind::ProgramRuns => &mut self.program_runs,
+            LossKind::Threads => &mut self.threads,
+            LossKind::Phases => &mut self.phases,
+            LossKind::Values => &mut self.values,
+            LossKind::Executables => &mut self.executables,
+            LossKind::Events => &mut self.events,
+        }
+    }
+
     /// The reasons that follow: lost evidence is told but is no lost observation.
     pub(super) fn reasons(&self) -> Vec<Reason> {
         self.iter()
             .filter_map(|(lost, count)| match lost {
-                LossKind::Calls | LossKind::Accesses | LossKind::Cgroups | LossKind::Threads => {
-                    Some(Reason::ObservationsLost { lost, count })
-                }
+                LossKind::Calls
+                | LossKind::Accesses
+                | LossKind::Paths
+                | LossKind::Cgroups
+                | LossKind::Threads
+                | LossKind::Values => Some(Reason::ObservationsLost { lost, count }),
                 LossKind::ProgramRuns => Some(Reason::ProgramSkipped { count }),
                 LossKind::Phases => Some(Reason::PhasesMixed { count }),
-                LossKind::Values | LossKind::Executables | LossKind::Events => None,
+                LossKind::Executables | LossKind::Events => None,
             })
             .collect()
     }
@@ -127,11 +160,32 @@ impl Losses {
             phases: self.phases.max(other.phases),
             values: self.values.max(other.values),
             accesses: self.accesses.max(other.accesses),
+            paths: self.paths.max(other.paths),
         }
     }
 
     /// Whether nothing at all was lost.
     pub fn is_none(&self) -> bool {
         self.iter().next().is_none()
+    }
+}
+
+impl Add for Losses {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        let sum = |field: fn(&Self) -> u64| field(&self).saturating_add(field(&other));
+        Self {
+            events: sum(|it| it.events),
+            executables: sum(|it| it.executables),
+            calls: sum(|it| it.calls),
+            cgroups: sum(|it| it.cgroups),
+            program_runs: sum(|it| it.program_runs),
+            threads: sum(|it| it.threads),
+            phases: sum(|it| it.phases),
+            values: sum(|it| it.values),
+            accesses: sum(|it| it.accesses),
+            paths: sum(|it| it.paths),
+        }
     }
 }

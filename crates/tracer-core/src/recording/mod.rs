@@ -26,8 +26,8 @@ mod v1;
 pub(crate) use access::MAX_EVIDENCE;
 pub use access::{
     AccessEvidence, AccessRecord, AccessRecords, Accesses, Actor, CapabilityUse, FileAccess,
-    FilePath, FileUse, FirstAccess, MountOperation, MountUse, ObservedAccess, Peer,
-    SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse,
+    FilePath, FileUse, FirstAccess, MountOperation, MountUse, Novelty, ObservedAccess, Peer,
+    Provenance, SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse,
 };
 pub use arguments::{Arguments, Combination, MAX_COMBINATIONS};
 pub use container::{ConfigType, Container, Security, Unresolved, Warning};

@@ -174,11 +174,22 @@ impl Observations {
     /// Takes out what an instance did.
     pub fn forget(&mut self, instance: u32) {
         self.calls.retain(|_, who| {
-            who.retain(|(of, ..), _| *of != instance);
+            let its: Vec<Actor> = actors_of(who, instance).cloned().collect();
+            for actor in its {
+                who.remove(&actor);
+            }
             !who.is_empty()
         });
         self.arguments.retain(|_, givers| {
-            givers.retain(|(of, ..), _| *of != instance);
+            let first = (instance, Phase::Setup, Executable::Path(String::new()));
+            let its = givers.range(first..).map(|(giver, _)| giver);
+            let its: Vec<Caller> = its
+                .take_while(|(of, ..)| *of == instance)
+                .cloned()
+                .collect();
+            for giver in its {
+                givers.remove(&giver);
+            }
             !givers.is_empty()
         });
     }
@@ -208,15 +219,15 @@ impl Observations {
     pub fn has(&self, instance: u32, phase: Phase) -> bool {
         self.calls
             .values()
-            .flat_map(BTreeMap::keys)
-            .any(|(of, in_phase, ..)| *of == instance && *in_phase == phase)
+            .flat_map(|who| actors_of(who, instance))
+            .any(|(_, in_phase, ..)| *in_phase == phase)
     }
 
     /// Whether an instance tried a call.
     pub fn attempted(&self, instance: u32, call: SyscallId) -> bool {
         self.calls
             .get(&call)
-            .is_some_and(|who| who.keys().any(|(of, ..)| *of == instance))
+            .is_some_and(|who| actors_of(who, instance).next().is_some())
     }
 
     /// The list for a recording, in the order of (ABI, number).
@@ -248,6 +259,23 @@ impl Observations {
             })
             .collect()
     }
+}
+
+/// Who made a call in one instance. Found by their order, so that it takes no longer with more instances.
+fn actors_of(
+    who: &BTreeMap<Actor, Option<FirstSeen>>,
+    instance: u32,
+) -> impl Iterator<Item = &Actor> {
+    // The least of all that an instance can have.
+    let first = (
+        instance,
+        Phase::Setup,
+        Executable::Path(String::new()),
+        None,
+    );
+    who.range(first..)
+        .map(|(actor, _)| actor)
+        .take_while(move |(of, ..)| *of == instance)
 }
 
 /// The values that a call was given, where they are recorded. Whoever is known to have made it, and not

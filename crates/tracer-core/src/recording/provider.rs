@@ -128,6 +128,8 @@ pub enum BlindSpot {
     /// Which file a path named, when another thread changed the path or one of its directories
     /// during the call.
     PathRace,
+    /// Memory of huge pages that is shared, which AppArmor asks about by the path `/`.
+    SharedHugePages,
     /// Calls by i386's `socketcall`.
     Socketcall,
     /// `pivot_root`.

@@ -1,5 +1,10 @@
 //! The values of arguments: which are asked for, and what was seen.
 
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
 use anyhow::Context as _;
 use aya::{
     Ebpf,
@@ -39,7 +44,17 @@ pub struct RowValues {
 pub(super) struct Values {
     watched: Vec<Watched>,
     known: Vec<Option<ValueKey>>,
+    /// Numbers that no row had when they were taken out of the map.
+    removed: Vec<usize>,
+    /// When that was.
+    removed_at: Instant,
 }
+
+/// How many numbers must be in use before it is looked for those that no row has any more.
+const RECYCLE_FROM: u64 = MAX_VALUES as u64 / 4;
+
+/// How often it is looked for them at most: that reads all rows.
+const RECYCLE_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Values {
     /// Tells the kernel side what to record, before it is attached.
@@ -59,6 +74,8 @@ impl Values {
         Ok(Self {
             watched,
             known: vec![None; MAX_VALUES],
+            removed: Vec::new(),
+            removed_at: Instant::now(),
         })
     }
 
@@ -170,7 +187,8 @@ impl Probe {
         })
     }
 
-    /// A combination has its number in the map before any row has a mark for it, and keeps it.
+    /// A combination has its number in the map before any row has a mark for it, and keeps it as long as one
+    /// has.
     fn learn_values(&mut self) -> Result<(), ProbeError> {
         let values: HashMap<_, Plain<ValueKey>, u32> = self.map_mut(names::VALUES)?;
         let all: Vec<(Plain<ValueKey>, u32)> = values
@@ -184,6 +202,82 @@ impl Probe {
             }
         }
         Ok(())
+    }
+
+    /// Gives back the numbers that no row has any more, once a second at most. First they are taken out of
+    /// the map; a second later, when no program can hold one, those that no row has got meanwhile are free.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when a map cannot be read or changed.
+    pub fn recycle_values(&mut self) -> Result<(), ProbeError> {
+        let is_early = self.values.removed_at.elapsed() < RECYCLE_INTERVAL;
+        let is_idle = self.values.removed.is_empty() && self.control.values_in_use() < RECYCLE_FROM;
+        if is_early || is_idle {
+            return Ok(());
+        }
+        self.values.removed_at = Instant::now();
+        if self.values.removed.is_empty() {
+            self.learn_values()?;
+            let used = self.used_values()?;
+            let is_unused = |(number, key): (usize, &Option<ValueKey>)| {
+                let key = (*key)?;
+                (!used.contains(&number)).then_some((number, key))
+            };
+            let known = self.values.known.iter().enumerate();
+            let unused: Vec<_> = known.filter_map(is_unused).collect();
+            let mut values: HashMap<_, Plain<ValueKey>, u32> = self.map_mut(names::VALUES)?;
+            for (_, key) in &unused {
+                let _ = values.remove(&Plain(*key));
+            }
+            self.values.removed = unused.into_iter().map(|(number, _)| number).collect();
+            return Ok(());
+        }
+        let used = self.used_values()?;
+        for number in std::mem::take(&mut self.values.removed) {
+            self.give_back_value(number, used.contains(&number))?;
+        }
+        Ok(())
+    }
+
+    /// A number that was taken out of the map is free, or goes back there when a row has it.
+    fn give_back_value(&mut self, number: usize, is_used: bool) -> Result<(), ProbeError> {
+        const NO_OVERWRITE: u64 = 1; // BPF_NOEXIST
+        let key = self.values.known.get(number).copied().flatten();
+        let value = u32::try_from(number).unwrap_or(u32::MAX);
+        if is_used {
+            let mut values: HashMap<_, Plain<ValueKey>, u32> = self.map_mut(names::VALUES)?;
+            if let Some(key) = key {
+                // The same combination may have another number by now; then both stand for it.
+                let _ = values.insert(Plain(key), value, NO_OVERWRITE);
+            }
+            return Ok(());
+        }
+        if let Some(place) = self.values.known.get_mut(number) {
+            *place = None;
+        }
+        self.control.give_back_values(1);
+        let mut free: Queue<_, u32> = self.map_mut(names::FREE_VALUES)?;
+        free.push(value, 0)
+            .map_err(|error| ProbeError::map("give back to", names::FREE_VALUES)(error.into()))
+    }
+
+    /// The numbers that a row has.
+    fn used_values(&mut self) -> Result<BTreeSet<usize>, ProbeError> {
+        let rows = self.rows()?;
+        let seen: Array<_, Plain<SeenValues>> = self.map_mut(names::SEEN_VALUES)?;
+        let mut used = BTreeSet::new();
+        for row in rows {
+            let Plain(values) = seen
+                .get(&row.number, 0)
+                .with_context(|| format!("row {}", row.number))
+                .map_err(ProbeError::map("read", names::SEEN_VALUES))?;
+            let set = values.seen.iter().enumerate();
+            used.extend(
+                set.filter(|(_, byte)| **byte != 0)
+                    .map(|(number, _)| number),
+            );
+        }
+        Ok(used)
     }
 
     /// Empties a row, before it is somebody else's.

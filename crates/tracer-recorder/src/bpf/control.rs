@@ -66,6 +66,49 @@ impl Control {
         unsafe { AtomicU64::from_ptr(&raw mut (*self.page.as_ptr()).exits) }
     }
 
+    /// Takes as many from one of the words that the programs count up; never below 0.
+    fn give_back(word: &AtomicU64, count: u64) {
+        let take = |taken: u64| Some(taken.saturating_sub(count));
+        let _ = word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
+    }
+
+    /// A row was taken by user space.
+    pub(super) fn take_row(&self) {
+        self.rows_taken().fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Rows are free again.
+    pub(super) fn give_back_rows(&self, count: u64) {
+        Self::give_back(self.rows_taken(), count);
+    }
+
+    /// Numbers of values are free again.
+    pub(super) fn give_back_values(&self, count: u64) {
+        Self::give_back(self.values_taken(), count);
+    }
+
+    /// How many numbers of values are taken.
+    pub(super) fn values_in_use(&self) -> u64 {
+        self.values_taken().load(Ordering::SeqCst)
+    }
+
+    /// A cgroup that nobody was in is not followed any more.
+    pub(super) fn forget_unused_cgroup(&self) {
+        // SAFETY: as in `epoch`.
+        let unused = unsafe { AtomicU64::from_ptr(&raw mut (*self.page.as_ptr()).unused_cgroups) };
+        Self::give_back(unused, 1);
+    }
+
+    fn rows_taken(&self) -> &AtomicU64 {
+        // SAFETY: as in `epoch`.
+        unsafe { AtomicU64::from_ptr(&raw mut (*self.page.as_ptr()).rows_taken) }
+    }
+
+    fn values_taken(&self) -> &AtomicU64 {
+        // SAFETY: as in `epoch`.
+        unsafe { AtomicU64::from_ptr(&raw mut (*self.page.as_ptr()).values_taken) }
+    }
+
     /// Tells the programs whether the exits of calls are watched.
     pub(super) fn watch_exits(&self, watched: bool) {
         self.exits().store(u64::from(watched), Ordering::SeqCst);

@@ -14,7 +14,7 @@ pub enum RingMessage {
 
 /// Why bytes are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(super) enum DecodeError {
+pub(crate) enum DecodeError {
     #[error(
         "an event has {event} bytes and a notice {notice}, this has {0}",
         event = size_of::<Event>(),
@@ -80,7 +80,7 @@ fn notice(bytes: &[u8]) -> Result<RingMessage, DecodeError> {
 }
 
 /// The ABI class that a number from the kernel side stands for.
-pub(super) fn abi_class(number: u32) -> Result<AbiClass, DecodeError> {
+pub(crate) fn abi_class(number: u32) -> Result<AbiClass, DecodeError> {
     [AbiClass::Native, AbiClass::Compat, AbiClass::X32]
         .into_iter()
         .find(|class| *class as u32 == number)

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use aya::maps::{Array, HashMap, MapError, Queue};
 use tracer_abi::{
-    CgroupEntry, CgroupPath, EXE_OVERFLOW, Phase, ROW_LEN, Row, RowKey, UnindexedKey, kind,
-    maps as names,
+    Account, CgroupEntry, CgroupPath, EXE_OVERFLOW, Phase, ROW_LEN, Row, RowKey, UnindexedKey,
+    kind, maps as names,
 };
 
 use super::{
@@ -166,12 +166,20 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::Map`] when the kernel refuses.
     pub fn unwatch(&mut self, instance: u64) -> Result<(), ProbeError> {
-        let mut cgroups: HashMap<_, u64, Plain<CgroupEntry>> = self.map_mut(names::CGROUPS)?;
+        self.refuse(instance)?;
+        if self
+            .entry(instance)?
+            .is_some_and(|entry| entry.populated == 0)
+        {
+            self.control.forget_unused_cgroup();
+        }
         // Before those below it: who moves or forks there meanwhile does not leave a recorded workload.
+        let mut cgroups: HashMap<_, u64, Plain<CgroupEntry>> = self.map_mut(names::CGROUPS)?;
         remove(&mut cgroups, instance)?;
         // A child may be made while its parent is still in the map: look again until none is left. Not
         // for ever, as somebody may make them all the time.
         for _ in 0..LOOKUP_ATTEMPTS {
+            let cgroups: HashMap<_, u64, Plain<CgroupEntry>> = self.map_mut(names::CGROUPS)?;
             let members: Vec<u64> = cgroups
                 .iter()
                 .flatten()
@@ -182,11 +190,35 @@ impl Probe {
                 break;
             }
             for cgroup in members {
+                self.refuse(cgroup)?;
+                let mut cgroups: HashMap<_, u64, Plain<CgroupEntry>> =
+                    self.map_mut(names::CGROUPS)?;
                 remove(&mut cgroups, cgroup)?;
             }
         }
         self.control.new_epoch();
         Ok(())
+    }
+
+    /// Says of a cgroup that it is not to be found again.
+    fn refuse(&mut self, cgroup: u64) -> Result<(), ProbeError> {
+        let mut unwanted: HashMap<_, u64, u32> = self.map_mut(names::UNWANTED)?;
+        unwanted
+            .insert(cgroup, 1, 0)
+            .map_err(|error| ProbeError::map("add to", names::UNWANTED)(error.into()))
+    }
+
+    /// What an instance has taken and lost; nothing when it took nothing.
+    ///
+    /// # Errors
+    /// [`ProbeError::Map`] when the map cannot be read.
+    pub fn account(&mut self, instance: u64) -> Result<Account, ProbeError> {
+        let accounts: HashMap<_, u64, Plain<Account>> = self.map_mut(names::ACCOUNTS)?;
+        match accounts.get(&instance, 0) {
+            Ok(Plain(account)) => Ok(account),
+            Err(MapError::KeyNotFound) => Ok(Account::default()),
+            Err(error) => Err(ProbeError::map("read", names::ACCOUNTS)(error.into())),
+        }
     }
 
     /// Gives back what instances took up, when no task of them can make a call any more: their
@@ -238,6 +270,12 @@ impl Probe {
         }
         // What was marked in them is not marked any more; before anyone else gets one.
         self.control.forget_recent_values();
+        self.control.give_back_rows(emptied.len() as u64);
+        for instance in instances {
+            let mut accounts: HashMap<_, u64, Plain<Account>> = self.map_mut(names::ACCOUNTS)?;
+            // It may have taken nothing.
+            let _ = accounts.remove(instance);
+        }
         for row in emptied {
             let mut free: Queue<_, u32> = self.map_mut(names::FREE_ROWS)?;
             free.push(row, 0)
@@ -265,6 +303,11 @@ impl Probe {
                 other => ProbeError::map("take from", names::FREE_ROWS)(other.into()),
             })?
         };
+        self.control.take_row();
+        let mut owners: Array<_, u64> = self.map_mut(names::ROW_OWNERS)?;
+        owners
+            .set(row, instance, 0)
+            .map_err(|error| ProbeError::map("change", names::ROW_OWNERS)(error.into()))?;
         let mut rows: HashMap<_, Plain<RowKey>, u32> = self.map_mut(names::ROWS)?;
         rows.insert(Plain(key), row, 0)
             .context("the instance's overflow row")

@@ -11,7 +11,7 @@ use nix::{
     sys::resource::{Resource, getrlimit, setrlimit},
     unistd::{SysconfVar, sysconf},
 };
-use tracer_abi::{Config, FIRST_ROW, FileSource, MAX_ROWS, maps as names};
+use tracer_abi::{Config, FIRST_ROW, FileSource, MAX_ROWS, VALUE_NUMBERS, maps as names};
 
 use super::{
     AccessRing, Events, Mechanism, MechanismChoice, Mechanisms, ProbeError, accesses,
@@ -108,6 +108,9 @@ pub struct Probe {
     pub(super) values: Values,
     /// The attachment of [`EXITS`].
     exits: Option<BtfTracePointLinkId>,
+    /// Whether [`EXITS`] is attached from the beginning: where accesses are recorded, whose programs cost more
+    /// than one that only looks for the call that loads a filter.
+    exits_always: bool,
     /// What serves the kinds of access.
     mechanisms: Mechanisms,
     /// The last one of [`names::ROW_GENERATIONS`].
@@ -156,15 +159,11 @@ impl Probe {
             // verifier a tenth of a second, are loaded after that.
             let cause = match accesses::first(&mut ebpf, &btf, files) {
                 Ok(()) => {
-                    let targets: Vec<_> = accesses::targets(files)
-                        .into_iter()
-                        .chain(
-                            programs(files.is_some())
-                                .chain([EXITS])
-                                .map(|(program, what)| Target { program, what }),
-                        )
-                        .collect();
+                    let targets = all_targets(files);
                     verifier::load_all(&mut ebpf, &btf, &targets);
+                    if files.is_some() {
+                        attach_exits(&mut ebpf, &btf)?;
+                    }
                     match accesses::load(&mut ebpf, &btf, files, settings.accesses) {
                         Ok(mechanisms) => break (ebpf, mechanisms),
                         Err(cause) => cause,
@@ -203,12 +202,14 @@ impl Probe {
         drop(btf);
         limit.restore();
         give_memory_back();
+        let exits_always = mechanisms.files.is_some();
         Ok((
             Self {
                 ebpf,
                 control,
                 values,
                 exits: None,
+                exits_always,
                 mechanisms,
                 salt: 0,
                 logger,
@@ -232,6 +233,10 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::Attach`] when the kernel refuses.
     pub fn watch_exits(&mut self, watch: bool) -> Result<(), ProbeError> {
+        if self.exits_always {
+            self.control.watch_exits(watch);
+            return if watch { Ok(()) } else { self.forget_threads() };
+        }
         if watch == self.watches_exits() {
             return Ok(());
         }
@@ -295,7 +300,14 @@ fn load_object(
     config.wakeup_bytes = settings.ring_bytes / 4;
     config.discover = u32::from(settings.discover);
     config.report_every_blocked = u32::from(settings.report_every_blocked);
+    config.common_rows = settings.max_rows / 2;
+    // Of a command with many programs the common half is enough; 16 others have room beside it.
+    config.row_share = (settings.max_rows / 32).max(8);
+    config.common_values = VALUE_NUMBERS / 2;
+    config.value_share = VALUE_NUMBERS / 16;
+    config.most_unused_cgroups = settings.max_cgroups / 4;
     config.files_by = accesses::files_by(files) as u32;
+    config.exits_attached = u32::from(files.is_some());
     // An access takes some 600 bytes, an event of a call 100.
     let accesses_bytes = match files {
         Some(_) => settings.ring_bytes.saturating_mul(16),
@@ -306,6 +318,7 @@ fn load_object(
         Some(_) => settings.max_accesses,
         None => 1,
     };
+    let resolved_paths = files.map_or(1, |_| settings.max_rows);
     let log_level: u8 = if settings.kernel_log { 4 } else { 0 };
     EbpfLoader::new()
         .btf(Some(btf))
@@ -316,7 +329,11 @@ fn load_object(
         .map_max_entries(names::SEEN_VALUES, settings.max_rows)
         .map_max_entries(names::ROWS, settings.max_rows)
         .map_max_entries(names::FREE_ROWS, settings.max_rows)
-        .map_max_entries(names::EXECUTABLES, settings.max_rows)
+        .map_max_entries(names::ROW_OWNERS, settings.max_rows)
+        .map_max_entries(names::ACCOUNTS, settings.max_cgroups)
+        .map_max_entries(names::UNWANTED, settings.max_cgroups)
+        .map_max_entries(names::EXECUTABLES, settings.max_rows.saturating_mul(2))
+        .map_max_entries(names::RESOLVED_PATHS, resolved_paths)
         .map_max_entries(names::UNINDEXED, settings.max_rows.saturating_mul(4))
         .map_max_entries(names::CGROUPS, settings.max_cgroups)
         .map_max_entries(names::PROCESSES, settings.max_cgroups)
@@ -392,15 +409,35 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf, accesses: bool) -> Result<(), ProbeError> 
         verifier::load(ebpf, btf, Target { program, what }).map_err(failed(what))?;
     }
     for (program, what) in programs(accesses) {
-        let mut attach = || -> anyhow::Result<()> {
-            let program: &mut BtfTracePoint = ebpf
-                .program_mut(program)
-                .context("it is not in the object")?
-                .try_into()?;
-            program.attach()?;
-            Ok(())
-        };
-        attach().map_err(failed(what))?;
+        attach_one(ebpf, program).map_err(failed(what))?;
     }
+    Ok(())
+}
+
+/// All programs that are likely to be loaded.
+fn all_targets(files: Option<Mechanism>) -> Vec<Target<'static>> {
+    let own = programs(files.is_some()).chain([EXITS]);
+    let own = own.map(|(program, what)| Target { program, what });
+    accesses::targets(files).into_iter().chain(own).collect()
+}
+
+/// Before what else looks at the ends of calls: the exit of the call that loads a filter is the first that must be
+/// watched.
+fn attach_exits(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProbeError> {
+    let (program, what) = EXITS;
+    verifier::load(ebpf, btf, Target { program, what })
+        .and_then(|()| attach_one(ebpf, program))
+        .map_err(|cause| ProbeError::Attach {
+            program: what,
+            cause: cause.into(),
+        })
+}
+
+fn attach_one(ebpf: &mut Ebpf, program: &str) -> anyhow::Result<()> {
+    let program: &mut BtfTracePoint = ebpf
+        .program_mut(program)
+        .context("it is not in the object")?
+        .try_into()?;
+    program.attach()?;
     Ok(())
 }

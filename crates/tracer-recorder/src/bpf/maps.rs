@@ -5,11 +5,11 @@ use std::{fs, os::fd::AsFd as _, os::fd::AsRawFd as _};
 use anyhow::Context as _;
 use aya::maps::{Array, HashMap, MapError, PerCpuArray};
 use tracer_abi::{
-    ABI_SLOTS, AbiClass, Counters, EXE_LAUNCHER, EXE_OVERFLOW, EXE_UNKNOWN, ExecutablePath,
-    PATH_LEN, Phase, ProcessEntry, Row, RowKey, UnindexedKey, maps as names,
+    ABI_SLOTS, AbiClass, Counters, EXE_LAUNCHER, EXE_OVERFLOW, EXE_UNKNOWN, ExecutablePath, Phase,
+    ProcessEntry, ResolvedPath, Row, RowKey, UnindexedKey, maps as names,
 };
 
-use super::{Probe, ProbeError, decode, pod::Plain};
+use super::{Probe, ProbeError, accesses, decode, pod::Plain};
 
 /// A row of marks and what it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +25,18 @@ pub struct SeenRow {
 pub enum RowExecutable {
     /// It was seen to start: the path's bytes, and whether they are only its beginning.
     Path {
-        /// The path as it was given to exec.
+        /// The path of the file; the name that was given to exec where the file is not known.
         bytes: Vec<u8>,
         /// It was longer than what is kept.
+        truncated: bool,
+    },
+    /// A script, of which only the name is known that was given to exec.
+    Script {
+        /// The name.
+        name: Vec<u8>,
+        /// The directory that it starts from when it is relative.
+        start: Vec<u8>,
+        /// The name was longer than what is kept.
         truncated: bool,
     },
     /// What starts the workload.
@@ -100,21 +109,43 @@ impl Probe {
             EXE_LAUNCHER => return Ok(RowExecutable::Launcher),
             _ => {}
         }
-        let executables: HashMap<_, u64, Plain<ExecutablePath>> =
-            self.map_mut(names::EXECUTABLES)?;
-        match executables.get(&exe, 0) {
-            Ok(Plain(path)) => Ok(RowExecutable::Path {
-                bytes: path
-                    .bytes
-                    .iter()
-                    .copied()
-                    .take((path.len as usize).min(PATH_LEN))
-                    .collect(),
-                truncated: path.truncated != 0,
-            }),
-            Err(MapError::KeyNotFound) => Ok(RowExecutable::Unknown),
-            Err(error) => Err(ProbeError::map("read", names::EXECUTABLES)(error.into())),
-        }
+        let named = {
+            let executables: HashMap<_, u64, Plain<ExecutablePath>> =
+                self.map_mut(names::EXECUTABLES)?;
+            match executables.get(&exe, 0) {
+                Ok(Plain(named)) => named,
+                Err(MapError::KeyNotFound) => return Ok(RowExecutable::Unknown),
+                Err(error) => {
+                    return Err(ProbeError::map("read", names::EXECUTABLES)(error.into()));
+                }
+            }
+        };
+        let name = bytes_of(&named.bytes, named.len);
+        let resolved: HashMap<_, u64, Plain<ResolvedPath>> = self.map_mut(names::RESOLVED_PATHS)?;
+        let resolved = match resolved.get(&exe, 0) {
+            Ok(Plain(resolved)) => Some(resolved),
+            Err(MapError::KeyNotFound) => None,
+            Err(error) => {
+                return Err(ProbeError::map("read", names::RESOLVED_PATHS)(error.into()));
+            }
+        };
+        let truncated = named.truncated != 0;
+        Ok(match resolved {
+            Some(start) if named.script != 0 => RowExecutable::Script {
+                name,
+                start: accesses::path_of_names(&bytes_of(&start.bytes, start.len)),
+                truncated,
+            },
+            Some(file) => RowExecutable::Path {
+                bytes: accesses::path_of_names(&bytes_of(&file.bytes, file.len)),
+                truncated: file.truncated != 0,
+            },
+            // Accesses are not recorded, or it ran before: the name is all there is.
+            None => RowExecutable::Path {
+                bytes: name,
+                truncated,
+            },
+        })
     }
 
     /// Files a running process under an executable, unless the kernel side knows better already.
@@ -217,4 +248,9 @@ pub(super) fn inserted(result: Result<(), MapError>) -> anyhow::Result<bool> {
         },
         Err(error) => Err(error.into()),
     }
+}
+
+/// The bytes that are used of an array in a map.
+fn bytes_of(bytes: &[u8], len: u32) -> Vec<u8> {
+    bytes.get(..len as usize).unwrap_or(bytes).to_vec()
 }

@@ -19,6 +19,7 @@ mod verifier;
 pub use accesses::{AccessRing, KernelAccess, Mechanism, MechanismChoice, Mechanisms, blind_spots};
 pub use arguments::{RowValues, abi_of_class};
 pub use decode::RingMessage;
+pub(crate) use decode::abi_class;
 pub use error::{Cause, ProbeError};
 pub use events::Events;
 pub use instances::{CgroupKind, InstanceState};

@@ -41,10 +41,23 @@ fn config(btf: &Btf<'_>) -> Result<Config, ProbeError> {
         task_signal: at("task_struct.signal")?,
         task_cgroups: at("task_struct.cgroups")?,
         task_seccomp_filter: at("task_struct.seccomp.filter")?,
+        task_switches: at("task_struct.nvcsw")?,
+        task_ptrace: at("task_struct.ptrace")?,
+        filter_prev: at("seccomp_filter.prev")?,
+        filter_listener: at("seccomp_filter.notif")?,
         css_set_dfl_cgrp: at("css_set.dfl_cgrp")?,
         signal_live: at("signal_struct.live")?,
         signal_tty: at("signal_struct.tty")?,
+        task_fs: at("task_struct.fs")?,
+        fs_pwd: at("fs_struct.pwd")?,
         binprm_filename: at("linux_binprm.filename")?,
+        binprm_file: at("linux_binprm.file")?,
+        binprm_interp: at("linux_binprm.interp")?,
+        file_inode: at("file.f_inode")?,
+        inode_sb: at("inode.i_sb")?,
+        inode_number: at("inode.i_ino")?,
+        inode_generation: at("inode.i_generation")?,
+        sb_device: at("super_block.s_dev")?,
         cgroup_kn: at("cgroup.kn")?,
         cgroup_root: at("cgroup.root")?,
         cgroup_parent: at("cgroup.self.parent")?,
@@ -53,6 +66,7 @@ fn config(btf: &Btf<'_>) -> Result<Config, ProbeError> {
         kernfs_id: at("kernfs_node.id")?,
         ..Config::EMPTY
     };
+    (config.inode_changed, config.inode_changed_ns) = inode_change_time(btf)?;
     if cfg!(target_arch = "x86_64") {
         config.abi_test = AbiTest::X86 as u32;
         config.task_status = at("task_struct.thread_info.status")?;
@@ -89,6 +103,18 @@ fn config(btf: &Btf<'_>) -> Result<Config, ProbeError> {
         config.filter_calls = filter_calls(Abi::Aarch64, Abi::Arm);
     }
     Ok(config)
+}
+
+/// When an inode was changed last: two fields since Linux 6.11, before that a `struct timespec64`, which was
+/// renamed in 6.6 (include/linux/fs.h).
+fn inode_change_time(btf: &Btf<'_>) -> Result<(u32, u32), ProbeError> {
+    if let Some(seconds) = btf.offset("inode.i_ctime_sec") {
+        return Ok((seconds, offset(btf, "inode.i_ctime_nsec")?));
+    }
+    let time = btf
+        .offset("inode.__i_ctime")
+        .map_or_else(|| offset(btf, "inode.i_ctime"), Ok)?;
+    Ok((time, time + offset(btf, "timespec64.tv_nsec")?))
 }
 
 /// The numbers of the calls by which a filter is loaded.

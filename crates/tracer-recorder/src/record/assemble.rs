@@ -53,6 +53,10 @@ pub(super) fn recordings(
             numbers.map(move |(of, number)| (*of, (part, number)))
         })
         .collect();
+    let losses: Vec<Losses> = finished_workloads
+        .iter()
+        .map(|ending| losses_of(ending, instances, whole.losses))
+        .collect();
     let reasons: Vec<Vec<Reason>> = finished_workloads
         .iter()
         .map(|ending| reasons_of(ending, instances, &observations))
@@ -65,10 +69,10 @@ pub(super) fn recordings(
     });
     finished_workloads
         .into_iter()
-        .zip(reasons)
+        .zip(reasons.into_iter().zip(losses))
         .zip(parts.into_iter().zip(accesses))
         .map(
-            |((ending, of_instances), (mut observations, mut accesses))| {
+            |((ending, (of_instances, losses)), (mut observations, mut accesses))| {
                 // Not before each workload has its own: another one's would be taken for it.
                 if ending.instances.len() > 1 {
                     observations.fold_setup();
@@ -95,7 +99,7 @@ pub(super) fn recordings(
                     signals: Vec::new(),
                     traces: Vec::new(),
                     mounts: Vec::new(),
-                    coverage: Coverage::new(reasons, whole.losses),
+                    coverage: Coverage::new(reasons, losses),
                     merged: None,
                 };
                 recording.set_accesses(accesses);
@@ -104,6 +108,14 @@ pub(super) fn recordings(
             },
         )
         .collect()
+}
+
+/// What was lost of a workload: what nobody knows the owner of counts for each.
+fn losses_of(workload: &FinishedWorkload, instances: &[TrackedInstance], of_all: Losses) -> Losses {
+    let numbers = workload.instances.iter();
+    numbers
+        .filter_map(|number| instances.get(*number as usize))
+        .fold(of_all, |sum, instance| sum + instance.losses)
 }
 
 /// What is known of a workload's instances against its completeness.

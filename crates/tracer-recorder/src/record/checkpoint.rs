@@ -91,6 +91,7 @@ impl<K: Kernel, S: System> Session<K, S> {
         if !mutation::is(Mutation::KeepStaleRows) {
             self.rows.forget(number);
         }
+        self.read_account(number)?;
         let id = self.instance(number).map_or(0, |it| it.cgroup.id);
         let state = self
             .kernel
@@ -151,6 +152,10 @@ impl<K: Kernel, S: System> Session<K, S> {
         // Again: a call that was under way may have been marked and announced since.
         self.drain_events()?;
         self.drain_accesses()?;
+        self.finish_file_lookups();
+        for (number, _) in &live {
+            self.read_account(*number)?;
+        }
         self.losses.skipped_runs = self.kernel.skipped_runs();
         let now = self.system.wall_clock();
         for (number, _) in live {

@@ -33,6 +33,8 @@ pub(super) struct ContainerTracker<L> {
     selectors: Vec<Selector>,
     lookup: L,
     tracked_by_instance: BTreeMap<u32, TrackedContainer>,
+    /// Those that are recorded, known and gone: nothing is looked for among them, however many there are.
+    ended: BTreeMap<u32, TrackedContainer>,
     /// The id of the container that each selector has meant first.
     matched: Vec<Option<String>>,
     cri_queried_at: Instant,
@@ -54,6 +56,7 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             selectors,
             lookup,
             tracked_by_instance: BTreeMap::new(),
+            ended: BTreeMap::new(),
             cri_queried_at: now,
             needs_cri: false,
             unidentified: 0,
@@ -94,6 +97,7 @@ impl<L: ContainerLookup> ContainerTracker<L> {
     pub(super) fn wanted(&self) -> impl Iterator<Item = (u32, Option<&Container>)> {
         self.tracked_by_instance
             .iter()
+            .chain(&self.ended)
             .filter(|(_, tracked)| tracked.wanted)
             .map(|(instance, tracked)| (*instance, tracked.container.as_ref()))
     }
@@ -110,8 +114,8 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             };
             tracked.wanted && (!tracked.removed || pod().is_some_and(&exists))
         };
-        if !self.matched.iter().all(Option::is_some) || self.tracked_by_instance.values().any(runs)
-        {
+        let mut all = self.tracked_by_instance.values().chain(self.ended.values());
+        if !self.matched.iter().all(Option::is_some) || all.any(runs) {
             self.all_ended_since = None;
             return false;
         }
@@ -352,7 +356,23 @@ impl<L: ContainerLookup> ContainerTracker<L> {
                 return Ok(());
             }
         }
-        self.decide_unknown(instance, session, listener)
+        self.decide_unknown(instance, session, listener)?;
+        self.lay_aside(instance);
+        Ok(())
+    }
+
+    /// Nothing more is found out about a container that is recorded, known and gone.
+    fn lay_aside(&mut self, instance: u32) {
+        let is_settled = |tracked: &TrackedContainer| {
+            let container = tracked.container.as_ref();
+            tracked.wanted && container.is_none_or(Container::is_named)
+        };
+        let tracked = self.tracked_by_instance.get(&instance);
+        if tracked.is_some_and(is_settled)
+            && let Some(tracked) = self.tracked_by_instance.remove(&instance)
+        {
+            self.ended.insert(instance, tracked);
+        }
     }
 
     /// Decides what no runtime told anything of: it stays under its cgroup's path when it was a

@@ -7,7 +7,7 @@ use crate::{
 use syscalls::Abi;
 use tracer_abi::{Phase as KernelPhase, outcome};
 use tracer_core::recording::{
-    self, BlindSpot, Blocked, Executable, ObservationKind, Phase, Provider,
+    self, BlindSpot, Blocked, Executable, FilePath, ObservationKind, Phase, Provider,
 };
 
 /// What a recording keeps of a container.
@@ -87,16 +87,32 @@ pub(super) fn blocked(mark: u8) -> Blocked {
     }
 }
 
-/// The executable that a row of marks stands for.
-pub(super) fn executable(row: RowExecutable) -> Executable {
+/// The executable that a row of marks stands for. `script` finds where a script's name leads.
+pub(super) fn executable(
+    row: RowExecutable,
+    script: impl FnOnce(&[u8], &[u8]) -> Option<FilePath>,
+) -> Executable {
     match row {
         RowExecutable::Path {
             bytes,
             truncated: false,
         } => Executable::Path(text(&bytes)),
+        RowExecutable::Script {
+            name,
+            start,
+            truncated: false,
+        } => Executable::Path(match script(&name, &start) {
+            Some(path) => text(path.as_bytes()),
+            None => text(&name),
+        }),
         RowExecutable::Path {
             bytes,
             truncated: true,
+        }
+        | RowExecutable::Script {
+            name: bytes,
+            truncated: true,
+            ..
         } => Executable::Truncated(text(&bytes)),
         RowExecutable::Launcher => Executable::Launcher,
         RowExecutable::Unknown => Executable::Unknown,

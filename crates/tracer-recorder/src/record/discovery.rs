@@ -13,6 +13,9 @@ use tracer_core::recording::SyscallId;
 /// The window of "new in the last minute".
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// Things that are known; accesses beyond are no news any more.
+const MOST_KNOWN: usize = 1 << 17;
+
 /// What is new once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Discovered {
@@ -97,6 +100,10 @@ impl DiscoveryClock {
             self.open.entry(instance).or_default().insert(news);
             return;
         };
+        // Files have no end; what is new of calls always counts.
+        if self.known.len() >= MOST_KNOWN && matches!(news, Discovered::Access(_)) {
+            return;
+        }
         if self.known.insert((*workload, news)) {
             if matches!(news, Discovered::Call(_)) {
                 self.recent.push_back(now);

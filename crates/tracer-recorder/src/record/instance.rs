@@ -1,12 +1,13 @@
 //! An instance while it is recorded.
 
 use jiff::Timestamp;
+use tracer_abi::Account;
 
 use crate::{
     bpf::{CgroupKind, InstanceState},
     cgroup::Cgroup,
 };
-use tracer_core::recording::{Container, Source};
+use tracer_core::recording::{Container, Losses, Source};
 
 /// What is recorded, for the instance's entry in the recording.
 #[derive(Clone, Debug)]
@@ -36,6 +37,10 @@ pub(super) struct TrackedInstance {
     pub(super) live: bool,
     /// Whether anything was seen of it.
     pub(super) seen: bool,
+    /// What it took and lost, as the kernel side said last.
+    pub(super) account: Account,
+    /// What is known to have been lost of it, and of nobody else.
+    pub(super) losses: Losses,
     /// When its recording began.
     pub(super) began: Timestamp,
     /// When it ended.
@@ -63,6 +68,8 @@ impl TrackedInstance {
             state,
             live: true,
             seen: false,
+            account: Account::default(),
+            losses: Losses::default(),
             began,
             ended: None,
         }

@@ -6,10 +6,12 @@ use std::collections::HashSet;
 use tracer_abi::{EXE_UNKNOWN, NoticeKind};
 
 use super::{
-    RecordError,
+    RecordError, convert,
+    file_lookup::{Answered, Question, Replay},
     instance::TrackedInstance,
     kernel::Kernel,
     mutation::{self, Mutation},
+    observed::AccessSource,
     session::{InstanceEvent, Session, access_source},
     system::System,
 };
@@ -17,6 +19,7 @@ use crate::{
     bpf::{KernelAccess, RingMessage, SeenRow},
     cgroup::Cgroup,
 };
+use tracer_core::recording::{LossKind, Source};
 
 /// Accesses of instances that are not known yet, which are kept until they are.
 const MAX_WAITING: usize = 65_536;
@@ -29,6 +32,7 @@ impl<K: Kernel, S: System> Session<K, S> {
     pub fn drain(&mut self) -> Result<(), RecordError> {
         self.drain_events()?;
         self.drain_accesses()?;
+        self.take_file_answers();
         self.release_due()
     }
 
@@ -117,8 +121,60 @@ impl<K: Kernel, S: System> Session<K, S> {
         instance.seen = true;
         let reported = self.reported.entry(number).or_default();
         reported.push(access.access.key);
+        if let Some(file_lookup) = &mut self.file_lookup
+            && self.observed.names_files(&access)
+        {
+            file_lookup.ask(Question {
+                row: row.clone(),
+                access,
+                cgroup: instance.cgroup.clone(),
+                is_command: instance.subject.source == Source::Command,
+                sees_hooks: self.observed.sees_hooks(),
+            });
+            return;
+        }
         let source = access_source(&self.system, instance);
         if self.observed.take_access(row, access, &source).is_err() {
+            self.losses.unreadable_mounts += 1;
+        }
+    }
+
+    /// Takes in the accesses whose files were looked up.
+    fn take_file_answers(&mut self) {
+        let Some(file_lookup) = &mut self.file_lookup else {
+            return;
+        };
+        for answered in file_lookup.take_answered() {
+            self.take_answered(answered);
+        }
+        self.note_discovered();
+    }
+
+    /// The same at the end, when those that have no answer soon get none.
+    pub(super) fn finish_file_lookups(&mut self) {
+        let Some(file_lookup) = &mut self.file_lookup else {
+            return;
+        };
+        for answered in file_lookup.finish() {
+            self.take_answered(answered);
+        }
+        self.note_discovered();
+    }
+
+    fn take_answered(&mut self, answered: Answered) {
+        let Answered { question, answers } = answered;
+        if answers.is_none() {
+            self.note_loss(question.row.instance, LossKind::Paths, 1);
+        }
+        let source = AccessSource {
+            files: &Replay::new(answers.unwrap_or_default()),
+            cgroup: &question.cgroup,
+            is_command: question.is_command,
+        };
+        let taken = self
+            .observed
+            .take_access(&question.row, question.access, &source);
+        if taken.is_err() {
             self.losses.unreadable_mounts += 1;
         }
     }
@@ -136,8 +192,11 @@ impl<K: Kernel, S: System> Session<K, S> {
         }
     }
 
-    /// Tells the clock of discoveries what may be new.
+    /// Tells the clock of discoveries what may be new, and notes what was not kept.
     pub(super) fn note_discovered(&mut self) {
+        for (instance, count) in self.observed.take_unkept_files() {
+            self.note_loss(instance, LossKind::Accesses, count);
+        }
         let now = self.system.now();
         for (instance, what) in self.observed.take_discovered() {
             self.discovery.saw(instance, what, now);
@@ -148,9 +207,15 @@ impl<K: Kernel, S: System> Session<K, S> {
     /// Learns the rows that are in use now, and returns them.
     pub(super) fn learn_rows(&mut self) -> Result<Vec<SeenRow>, RecordError> {
         let rows = self.kernel.rows()?;
-        let kernel = &mut self.kernel;
-        self.rows
-            .learn(&rows, &self.instances, |exe| kernel.executable(exe))?;
+        let (kernel, system, instances) = (&mut self.kernel, &self.system, &self.instances);
+        self.rows.learn(&rows, instances, |exe, number| {
+            let found = kernel.executable(exe)?;
+            let instance = instances.get(number);
+            let source = instance.map(|instance| access_source(system, instance));
+            Ok(convert::executable(found, |name, start| {
+                source.as_ref().map(|source| source.script(name, start))
+            }))
+        })?;
         Ok(rows)
     }
 

@@ -1,7 +1,7 @@
 //! The kernel side, as the recorder asks it: [`Kernel`]. The running kernel is [`LiveKernel`]; the
 //! simulation has a model of its own.
 
-use tracer_abi::{AbiClass, Counters};
+use tracer_abi::{AbiClass, Account, Counters};
 
 use crate::bpf::{
     CgroupKind, Events, InstanceState, KernelAccess, Mechanisms, Probe, ProbeError, RingMessage,
@@ -71,6 +71,12 @@ pub trait Kernel {
     /// # Errors
     /// See [`Kernel`].
     fn executable(&mut self, id: u64) -> Result<RowExecutable, ProbeError>;
+
+    /// What an instance has taken of what all share, and lost.
+    ///
+    /// # Errors
+    /// See [`Kernel`].
+    fn account(&mut self, instance: u64) -> Result<Account, ProbeError>;
 
     /// What was counted so far.
     ///
@@ -186,6 +192,10 @@ impl Kernel for LiveKernel {
             logger.flush();
         }
         self.probe.maintain();
+        if let Err(error) = self.probe.recycle_values() {
+            // Those in use stay so; what finds no room is counted.
+            log::debug!("{error}");
+        }
     }
 
     fn drain_accesses(&mut self, take: &mut dyn FnMut(KernelAccess)) {
@@ -210,6 +220,10 @@ impl Kernel for LiveKernel {
 
     fn executable(&mut self, id: u64) -> Result<RowExecutable, ProbeError> {
         self.probe.executable(id)
+    }
+
+    fn account(&mut self, instance: u64) -> Result<Account, ProbeError> {
+        self.probe.account(instance)
     }
 
     fn counters(&mut self) -> Result<KernelCounts, ProbeError> {

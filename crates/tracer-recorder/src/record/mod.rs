@@ -6,6 +6,7 @@
 //! | what is recorded, and until when | [`command`], [`attach`], driven by `recording_loop` |
 //! | who is each instance | `container_tracker` decides, `instances` numbers them, `lookup` asks the runtimes |
 //! | what was seen | `observed`, from the rings (`intake`) and the marks (`checkpoint`), by `rows` |
+//! | which files were named | `file_lookup` asks in another process, `process_paths` finds them |
 //! | what was lost | `losses` |
 //! | what a kill of tracer leaves | `snapshot`, kept by a [`SnapshotSink`] |
 //! | how long nothing was new | `discovery`, told by `progress` |
@@ -25,6 +26,8 @@ mod convert;
 mod discovery;
 mod error;
 mod exits;
+mod file_capabilities;
+mod file_lookup;
 mod filter;
 mod instance;
 mod instances;

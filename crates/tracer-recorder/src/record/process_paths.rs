@@ -13,6 +13,7 @@ use std::{
 use procfs::process::Process;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
+use super::file_capabilities::FileCapabilities;
 use super::system::{InstanceProcess, Processes, ThisMachine};
 use tracer_core::recording::FilePath;
 
@@ -128,6 +129,15 @@ impl Processes for ThisMachine {
         real(&root, name).map(FilePath::new)
     }
 
+    fn file_capabilities(
+        &self,
+        process: InstanceProcess<'_>,
+        program: &[u8],
+    ) -> Option<FileCapabilities> {
+        let root = root_of(process)?;
+        FileCapabilities::of(&File::from(open_in(&root, program, OFlags::PATH)?))
+    }
+
     /// The path of a file that a program named, with a slash at its end when it is a directory; `None`
     /// when it cannot be found (any more).
     fn find(&self, process: InstanceProcess<'_>, text: &[u8], start: &[u8]) -> Option<FilePath> {
@@ -228,7 +238,7 @@ fn working_directory(pid: u32) -> Option<Vec<u8>> {
 }
 
 /// A path that starts from a directory, without `.`, `..` and double slashes.
-fn put_together(start: &[u8], text: &[u8]) -> Vec<u8> {
+pub(super) fn put_together(start: &[u8], text: &[u8]) -> Vec<u8> {
     let mut names: Vec<&[u8]> = Vec::new();
     let start = if text.starts_with(b"/") { b"/" } else { start };
     for name in start

@@ -94,6 +94,7 @@ impl<K: Kernel, S: System> Session<K, S> {
     pub fn tell(&mut self, listener: &mut dyn ProgressListener) -> Result<(), RecordError> {
         let now = self.system.now();
         if now.duration_since(self.last_progress) >= PROGRESS_INTERVAL {
+            self.read_accounts()?;
             listener.progress(&self.progress()?);
             self.last_progress = now;
         }
@@ -108,7 +109,7 @@ impl<K: Kernel, S: System> Session<K, S> {
             calls: counts.programs.calls,
             new_in_last_minute: self.discovery.in_last_minute(now),
             since_last_new: self.discovery.last().map(|at| now.duration_since(at)),
-            losses: self.losses.total(&counts),
+            losses: self.losses.total(&counts) + self.losses.attributed,
             unseen: self.unseen.clone(),
         })
     }

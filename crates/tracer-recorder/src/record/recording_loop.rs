@@ -64,7 +64,42 @@ pub(super) async fn run<T: Recorded>(
     sink: &mut dyn SnapshotSink,
     listener: &mut dyn ProgressListener,
 ) -> Result<T::End, RecordError> {
+    let mut gap = LongestGap {
+        last: Instant::now(),
+        longest: Duration::ZERO,
+    };
     sink.begin(recorded.session().file_access());
+    let ended = until_over(recorded, exit, signals, sink, listener, &mut gap).await;
+    log::info!(
+        "the longest time between two looks at the rings was {} ms",
+        gap.longest.as_millis()
+    );
+    ended
+}
+
+/// How long events lay in the rings at most.
+struct LongestGap {
+    last: Instant,
+    longest: Duration,
+}
+
+impl LongestGap {
+    /// The rings were drained.
+    fn drained(&mut self) {
+        let now = Instant::now();
+        self.longest = self.longest.max(now.duration_since(self.last));
+        self.last = now;
+    }
+}
+
+async fn until_over<T: Recorded>(
+    recorded: &mut T,
+    exit: Option<&AsyncFd<OwnedFd>>,
+    signals: &mut Signals,
+    sink: &mut dyn SnapshotSink,
+    listener: &mut dyn ProgressListener,
+    gap: &mut LongestGap,
+) -> Result<T::End, RecordError> {
     let mut exit = exit;
     let mut checkpoint = time::interval(CHECKPOINT);
     // The first tick comes at once, when there is nothing to keep yet.
@@ -99,7 +134,9 @@ pub(super) async fn run<T: Recorded>(
             return Ok(end);
         }
         recorded.session().drain()?;
+        gap.drained();
         recorded.on_drained(listener)?;
+        recorded.session().report_losses(listener);
         recorded.session().tell(listener)?;
         if let ControlFlow::Break(end) = recorded.is_over() {
             return Ok(end);

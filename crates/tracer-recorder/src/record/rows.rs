@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{convert, instances::Instances, mutation};
-use crate::bpf::{ProbeError, RowExecutable, SeenRow};
+use crate::bpf::{ProbeError, SeenRow};
 use tracer_core::recording::{Executable, Phase};
 
 /// What a row of marks means to a recording.
@@ -32,12 +32,12 @@ impl RowTable {
     /// its instance may still be on the way, or nobody wants it any more.
     ///
     /// # Errors
-    /// What `executable` returns: it tells what an id stands for.
+    /// What `executable` returns: it tells what an id stands for in an instance.
     pub(super) fn learn(
         &mut self,
         rows: &[SeenRow],
         instances: &Instances,
-        mut executable: impl FnMut(u64) -> Result<RowExecutable, ProbeError>,
+        mut executable: impl FnMut(u64, u32) -> Result<Executable, ProbeError>,
     ) -> Result<(), ProbeError> {
         for row in rows {
             if self.knows(row.number) {
@@ -49,7 +49,7 @@ impl RowTable {
             let meaning = RowMeaning {
                 instance,
                 phase: convert::phase(row.key.phase),
-                executable: convert::executable(executable(row.key.exe)?),
+                executable: executable(row.key.exe, instance)?,
                 blocked: row.key.blocked != 0,
             };
             self.0.insert(row.number, mutation::row(meaning));

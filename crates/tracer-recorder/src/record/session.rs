@@ -19,6 +19,7 @@ use super::{
     assemble::{self, FinishedWorkload},
     discovery::DiscoveryClock,
     exits::ExitWatch,
+    file_lookup::FileLookup,
     instance::{InstanceInfo, TrackedInstance},
     instances::Instances,
     kernel::{Kernel, LiveKernel, NewCgroup},
@@ -36,7 +37,7 @@ use crate::{
     container::WorkloadKey,
 };
 use syscalls::Machine;
-use tracer_core::recording::{Losses, Recording, Source};
+use tracer_core::recording::{LossKind, Losses, Recording, Source};
 
 /// What happened to an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,10 @@ pub struct Session<K = LiveKernel, S = ThisMachine> {
     pub(super) unseen: String,
     /// When the listener was last told.
     pub(super) last_progress: Instant,
+    /// What instances began to lose and the listener was not told of yet.
+    pub(super) new_losses: Vec<(u32, LossKind)>,
+    /// Who looks up the files that processes name; without it the session does so itself.
+    pub(super) file_lookup: Option<FileLookup>,
     /// What the last snapshot does not have.
     pub(super) changes: Changes,
 }
@@ -91,8 +96,13 @@ impl Session {
     /// [`RecordError::Probe`].
     pub fn start(settings: &Settings, root: &Path) -> Result<Self, RecordError> {
         let machine = Machine::this().ok_or(ProbeError::Machine(std::env::consts::ARCH))?;
+        // First, so that it has nothing of what is loaded.
+        let file_lookup = FileLookup::start().map_err(RecordError::process(
+            "start the process that looks up files",
+        ))?;
         let kernel = LiveKernel::load(settings)?;
         let mut session = Self::with(kernel, ThisMachine, machine, root);
+        session.file_lookup = Some(file_lookup);
         session.reports_denials = settings.report_every_blocked;
         Ok(session)
     }
@@ -108,7 +118,13 @@ impl Session {
     /// # Errors
     /// [`RecordError::Probe`] when the ring cannot be polled.
     pub async fn wait(&mut self) -> Result<(), RecordError> {
-        Ok(self.kernel.ready().await?)
+        let Some(file_lookup) = &mut self.file_lookup else {
+            return Ok(self.kernel.ready().await?);
+        };
+        tokio::select! {
+            ready = self.kernel.ready() => Ok(ready?),
+            () = file_lookup.ready() => Ok(()),
+        }
     }
 }
 
@@ -137,6 +153,8 @@ impl<K: Kernel, S: System> Session<K, S> {
             to_release: VecDeque::new(),
             unseen: String::new(),
             last_progress: now,
+            new_losses: Vec::new(),
+            file_lookup: None,
             changes: Changes::default(),
         }
     }
@@ -343,6 +361,11 @@ impl<K: Kernel, S: System> Session<K, S> {
             self.observed.forget(number);
         }
         self.forget_reported(number)?;
+        // Nobody asked what it lost.
+        self.new_losses.retain(|(of, _)| *of != number);
+        if let Some(file_lookup) = &mut self.file_lookup {
+            file_lookup.forget(number);
+        }
         self.discovery.forget(number);
         self.changes.forget(number);
         self.watched.remove(&id);

@@ -9,6 +9,7 @@ use std::{
 use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
 
+use super::file_capabilities::FileCapabilities;
 use crate::{bpf::support, cgroup::Cgroup};
 use tracer_core::recording::{FilePath, Host};
 
@@ -88,6 +89,14 @@ pub trait Processes {
 
     /// The interpreter that a program names, as it is in its mount namespace.
     fn interpreter(&self, process: InstanceProcess<'_>, program: &[u8]) -> Option<FilePath>;
+
+    /// The capabilities that a program file has by itself; `None` when it has none, or cannot be found (any
+    /// more).
+    fn file_capabilities(
+        &self,
+        process: InstanceProcess<'_>,
+        program: &[u8],
+    ) -> Option<FileCapabilities>;
 
     /// Whether what is mounted as this file system is a file.
     fn needs_device(&self, filesystem: &str) -> bool;

@@ -83,12 +83,18 @@ fn observations_lost(lost: LossKind, count: u64) -> String {
             "{} to files and the like did not fit into the kernel tables, or the path could not be read; record again with a larger --max-accesses",
             counted(count, "access", "accesses")
         ),
+        LossKind::Paths => format!(
+            "the files of {} could not be looked up in time, so links in their names are not followed; record again when the workload's file systems answer",
+            counted(count, "access", "accesses")
+        ),
+        LossKind::Values => format!(
+            "the arguments of {} did not fit into the kernel tables, so the profile allows any; record again, with fewer workloads at once",
+            counted(count, "call", "calls")
+        ),
         // No recorder gives these as a reason; a file may.
-        LossKind::ProgramRuns
-        | LossKind::Phases
-        | LossKind::Values
-        | LossKind::Executables
-        | LossKind::Events => loss(lost, count),
+        LossKind::ProgramRuns | LossKind::Phases | LossKind::Executables | LossKind::Events => {
+            loss(lost, count)
+        }
     }
 }
 
@@ -174,6 +180,11 @@ pub fn loss(lost: LossKind, count: u64) -> String {
             "accesses",
             "to files, capabilities, sockets and the like did not fit, or the path could not be read",
         ),
+        LossKind::Paths => (
+            "access",
+            "accesses",
+            "to files that could not be looked up in time; kept under the name that was given",
+        ),
         LossKind::Cgroups => ("child cgroup", "child cgroups", "could not be followed"),
         LossKind::ProgramRuns => ("run", "runs", "of tracer's kernel programs skipped"),
         LossKind::Threads => ("thread", "threads", "not watched for blocked calls"),
@@ -185,7 +196,7 @@ pub fn loss(lost: LossKind, count: u64) -> String {
         LossKind::Values => (
             "call",
             "calls",
-            "with arguments that did not fit or could not be read; kept with any arguments",
+            "with arguments that did not fit; kept with any arguments",
         ),
         LossKind::Executables => (
             "process",
@@ -217,6 +228,7 @@ fn loss_in_brief(lost: LossKind, count: u64) -> String {
     let (one, many, what) = match lost {
         LossKind::Calls => ("call", "calls", "lost"),
         LossKind::Accesses => ("access", "accesses", "lost"),
+        LossKind::Paths => ("file", "files", "not looked up"),
         LossKind::Cgroups => ("cgroup", "cgroups", "lost"),
         LossKind::ProgramRuns => ("program run", "program runs", "skipped"),
         LossKind::Threads => ("thread", "threads", "without blocked calls"),

@@ -31,6 +31,9 @@ pub fn blind_spot(blind_spot: &BlindSpot) -> String {
             "message queues, and the terminals that TIOCGPTPEER opens"
         }
         BlindSpot::PathRace => "the exact file if another thread changes the path meanwhile",
+        BlindSpot::SharedHugePages => {
+            "shared memory of huge pages, for which AppArmor asks to read and write `/`"
+        }
         BlindSpot::Socketcall => "sockets of i386's socketcall",
         BlindSpot::PivotRoot => "pivot_root",
         BlindSpot::NewMountInterface => "move_mount and other calls of the new mount interface",

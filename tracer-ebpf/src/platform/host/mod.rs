@@ -11,6 +11,8 @@ pub(crate) mod mutation;
 pub(crate) mod programs;
 pub(crate) mod ring;
 
+pub(crate) use programs::EbpfContext;
+
 use std::cell::Cell;
 
 use tracer_abi::Config;

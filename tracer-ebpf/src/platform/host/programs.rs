@@ -10,6 +10,17 @@ pub(crate) type BtfTracePointContext = Context;
 pub(crate) type LsmContext = Context;
 pub(crate) type FExitContext = Context;
 
+/// A context as helpers take it.
+pub(crate) trait EbpfContext {
+    fn as_ptr(&self) -> *mut core::ffi::c_void;
+}
+
+impl EbpfContext for Context {
+    fn as_ptr(&self) -> *mut core::ffi::c_void {
+        core::ptr::from_ref(self).cast_mut().cast()
+    }
+}
+
 /// What an argument may be taken for.
 pub(crate) trait Argument {
     fn of(word: u64) -> Self;

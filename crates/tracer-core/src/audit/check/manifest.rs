@@ -33,6 +33,7 @@ const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 pub(in super::super) fn check(manifest: &Manifest, out: &mut Findings<'_>) -> Vec<Named> {
     let pod = &manifest.pod;
     annotations(pod, out);
+    super::refused::check(pod, out);
     let Some(spec) = pod.get("spec") else {
         return Vec::new();
     };

@@ -16,6 +16,7 @@ mod grants;
 pub(super) mod legacy;
 pub(super) mod manifest;
 mod names;
+mod refused;
 pub(super) mod runtime_default;
 
 use super::{

@@ -42,6 +42,9 @@ profile web flags=(attach_disconnected,complain) {
         (7, "apparmor-write-exec"),
         (9, "apparmor-proc-sys"),
         (10, "apparmor-proc-sys"),
+        (10, "apparmor-undefined-variable"),
+        // The directory around it can be renamed.
+        (12, "apparmor-deny-bypass"),
         (12, "apparmor-deny-overlap"),
         (15, "apparmor-deny-overlap"),
     ];
@@ -91,10 +94,14 @@ fn other_programs_files_are_not_apparmor() {
     for text in [
         "@{MY} = /a /b\nalias /a -> /b,\n",
         "include <abstractions/base> # why\n/a r,\n\"/b c\" rw,\n",
-        "#include \"local/a\"\n",
+        "# ours\n/a r, # why\n",
+        "  capability chown,\n",
+        "^hat {\n  /a r,\n}\n",
     ] {
         assert_eq!(apparmor(text), [], "{text}");
     }
+    let local = "#include \"local/a\"\n";
+    assert_eq!(apparmor(local), [(1, "apparmor-not-included")]);
 }
 
 #[test]
@@ -151,6 +158,24 @@ fn rules_that_are_not_understood_are_reported() {
     assert_eq!(apparmor(good), []);
 }
 
+#[test]
+fn profiles_of_other_sandboxes_are_named() {
+    for (text, expected) in [
+        ("# web\ncaps.drop all\nseccomp\n", "one of firejail"),
+        (
+            "include x.local\nnoblacklist ${HOME}/.x\n",
+            "one of firejail",
+        ),
+        ("read: 1\nioctl: arg1 == 0x5401\n", "a policy of minijail"),
+        (
+            "@include /a\nopenat: return 1\nmmap: { arg2 in 1, allow }\n",
+            "a policy of minijail",
+        ),
+    ] {
+        assert!(error(text).contains(expected), "{text}: {}", error(text));
+    }
+}
+
 /// Each of these took time that grew with the square of its length, in some version.
 #[test]
 fn long_statements_take_linear_time() {
@@ -176,5 +201,5 @@ fn wide_exec_rule_covers_what_can_be_written() {
         of("  /srv/** ix,\n  /srv/up/** rw,\n"),
         [(4, "apparmor-write-exec")]
     );
-    assert_eq!(of("  /srv/** ix,\n  /var/** rw,\n"), []);
+    assert_eq!(of("  /srv/** ix,\n  /data/** rw,\n"), []);
 }

@@ -146,7 +146,7 @@ fn compares_the_profile_with_runtime_default() {
         told[0].0 == Severity::Info
             && told[0]
                 .1
-                .contains("RuntimeDefault would be weaker: it opens"),
+                .contains("RuntimeDefault would be weaker: it allows"),
         "{told:?}"
     );
 }
@@ -225,4 +225,81 @@ fn reports_deprecated_apparmor_fields() {
         .collect();
     assert_eq!(lines, [1, 5, 6]);
     assert_eq!(of(&findings, "apparmor-allows-everything").len(), 1);
+}
+
+#[test]
+fn values_that_the_api_refuses_are_found() {
+    let pod = |annotation: &str, container: &str| {
+        format!(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\n    x: y\n{annotation}spec:\n  containers:\n    - name: web\n      securityContext:\n        {container}\n"
+        )
+    };
+    let refused = |annotation: &str, container: &str| {
+        let report = super::report("pod.yaml", &pod(annotation, container));
+        assert_eq!(report.malformed, []);
+        let all = report.findings.into_iter();
+        let all = all.filter(|finding| finding.id == "refused-object");
+        all.map(|finding| finding.message).collect::<Vec<_>>()
+    };
+    for (container, expected) in [
+        (
+            "seccompProfile: {type: runtime/default}",
+            "has the type \"runtime/default\"",
+        ),
+        ("seccompProfile: {type: unconfined}", "Unconfined is meant"),
+        ("seccompProfile: {localhostProfile: a.json}", "has no type"),
+        (
+            "seccompProfile: {type: Localhost, localhostProfile: /a.json}",
+            "is absolute",
+        ),
+        (
+            "seccompProfile: {type: Localhost, localhostProfile: a/../b.json}",
+            "has .. in it",
+        ),
+        (
+            "seccompProfile: {type: RuntimeDefault, localhostProfile: a.json}",
+            "only for the type Localhost",
+        ),
+        ("appArmorProfile: {type: localhost}", "Localhost is meant"),
+        (
+            "appArmorProfile: {type: Localhost, localhostProfile: \" a\"}",
+            "space around",
+        ),
+        (
+            "appArmorProfile: {type: Localhost, localhostProfile: \"\"}",
+            "is empty",
+        ),
+    ] {
+        let found = refused("", container);
+        assert_eq!(found.len(), 1, "{container}: {found:?}");
+        assert!(found[0].contains(expected), "{container}: {found:?}");
+    }
+    let annotation = |container: &str, value: &str| {
+        format!("    container.apparmor.security.beta.kubernetes.io/{container}: {value}\n")
+    };
+    let field = "appArmorProfile: {type: Localhost, localhostProfile: a}";
+    for (container, value, expected) in [
+        ("web", "localhost/a", None),
+        ("web", "localhost/b", Some("says otherwise")),
+        ("web", "unconfined", Some("says otherwise")),
+        ("web", "a", Some("known are runtime/default")),
+        ("other", "localhost/a", Some("no such container")),
+    ] {
+        let found = refused(&annotation(container, value), field);
+        assert_eq!(
+            found.len(),
+            usize::from(expected.is_some()),
+            "{value}: {found:?}"
+        );
+        if let Some(expected) = expected {
+            assert!(found[0].contains(expected), "{found:?}");
+        }
+    }
+    for container in [
+        "seccompProfile: {type: Localhost, localhostProfile: profiles/a..b.json}",
+        "seccompProfile: {type: RuntimeDefault}",
+        "appArmorProfile: {type: Unconfined}",
+    ] {
+        assert_eq!(refused("", container), [""; 0], "{container}");
+    }
 }

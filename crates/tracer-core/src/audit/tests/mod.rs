@@ -1,6 +1,8 @@
 //! Audits of whole files.
 
 mod apparmor;
+mod apparmor_fixes;
+mod apparmor_questions;
 mod baseline;
 mod bypass;
 mod fix;
@@ -461,6 +463,7 @@ fn every_rule_is_covered_by_a_test() {
         include_str!("mod.rs"),
         include_str!("manifests.rs"),
         include_str!("apparmor.rs"),
+        include_str!("apparmor_questions.rs"),
         include_str!("baseline.rs"),
         include_str!("bypass.rs"),
         include_str!("flags.rs"),

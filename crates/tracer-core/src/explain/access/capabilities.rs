@@ -2,7 +2,11 @@
 
 use super::{AccessError, AccessExplanation, ExplainContext, RuleReason};
 use crate::{
-    profile::{Layer, apparmor::ContainerNeed, seccomp::SeccompProfile},
+    profile::{
+        Layer,
+        apparmor::{CapabilityRule, ContainerNeed},
+        seccomp::SeccompProfile,
+    },
     recording::plain_text::executables,
     recording::{CapabilityUse, ObservationKind, ObservedAccess},
 };
@@ -26,8 +30,18 @@ pub(super) fn explain(
     it.known = known(capability, &calls);
     it.allowed = rule.is_some();
     let Some((_, rule)) = rule else {
-        let probed = of.profile.probes().any(|(one, _)| one == capability);
-        it.why_not = Some(if probed {
+        let one_of = |(one, rule)| (one == capability).then_some::<&CapabilityRule>(rule);
+        let by_exec = of.profile.exec_capabilities().find_map(one_of);
+        let probed = of.profile.probes().find_map(one_of);
+        it.why_not = Some(if let Some(rule) = by_exec {
+            format!(
+                "the kernel never checked for it, so AppArmor need not allow it; but the container must have it, or {} cannot be executed: the file has it as a file capability with the effective bit",
+                executables(&rule.executables)
+            )
+        } else if probed.is_some_and(|rule| !rule.certain) {
+            "the recording cannot tell whether it was required, and it is close to root: allow it only when the workload fails without it"
+                .to_owned()
+        } else if probed.is_some() {
             "the kernel only checked whether the process has it, and would have gone on without"
                 .to_owned()
         } else {
@@ -80,6 +94,9 @@ pub(super) fn explain(
 }
 
 fn words(seen: &ObservedAccess<CapabilityUse>) -> String {
+    if seen.what.by_exec {
+        return "demanded by an executed file that has it among its capabilities".to_owned();
+    }
     let mut text = match seen.what.audited {
         Some(false) => "checked for".to_owned(),
         Some(true) => "used".to_owned(),

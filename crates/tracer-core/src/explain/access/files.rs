@@ -102,7 +102,9 @@ fn words(file: &FileUse) -> String {
     if file.owned {
         text.push_str(" (its own file)");
     }
-    if file.more {
+    if file.tree {
+        text.push_str(" and whatever lies below it: there were too many files to be listed");
+    } else if file.more {
         text.push_str(" and more in it than are listed");
     }
     text

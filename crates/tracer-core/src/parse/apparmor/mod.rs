@@ -13,7 +13,6 @@ pub(super) use object::resource;
 pub(crate) use rule::Rule;
 use syntax::End;
 pub(super) use syntax::has_profile;
-pub(crate) use syntax::is_known;
 
 /// Most rules of a file: some are compared with all others. The largest profile of a distribution has about a
 /// thousand.
@@ -36,7 +35,7 @@ impl AppArmor {
     /// # Errors
     ///
     /// When it has more rules than [`MAX_RULES`], is not AppArmor's language, or lacks a comma or a brace.
-    pub(super) fn from_text(input: &Input) -> Result<Self, ParseError> {
+    pub(crate) fn from_text(input: &Input) -> Result<Self, ParseError> {
         let reader = scan(input.text());
         let statements = &reader.statements;
         if let Some(one_more) = statements.get(MAX_RULES) {
@@ -89,7 +88,21 @@ pub(super) fn is_text(text: &str) -> bool {
     let word = first.split([' ', '\t']).next().unwrap_or_default();
     matches!(word, "abi" | "include" | "#include" | "alias" | "profile")
         || first.starts_with("@{")
-        || (first.starts_with('/') && first.ends_with('{'))
+        || (first.starts_with(['/', '^', '"', '$']) || word == "hat") && first.ends_with('{')
+        || is_rule_line(first)
+}
+
+/// Whether a line is a whole rule, as parts begin that profiles include.
+fn is_rule_line(line: &str) -> bool {
+    let line = line.split(" #").next().unwrap_or(line).trim_end();
+    let rule = line.strip_suffix(',').map(|text| Statement {
+        span: 0..0,
+        words: words(text),
+        profile: 0,
+        is_head: false,
+        outer: 0,
+    });
+    rule.is_some_and(|rule| syntax::is_known(&rule))
 }
 
 /// A rule, or the head of a profile.

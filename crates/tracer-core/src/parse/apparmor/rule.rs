@@ -5,7 +5,6 @@ use super::Statement;
 /// A rule by its parts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rule<'a> {
-    pub(crate) statement: &'a Statement,
     pub(crate) denies: bool,
     /// `audit`, `deny`, `owner` and the like.
     pub(crate) qualifiers: &'a [String],
@@ -41,7 +40,6 @@ impl<'a> Rule<'a> {
             .count();
         let (qualifiers, words) = statement.words.split_at(count);
         let mut rule = Self {
-            statement,
             denies: qualifiers.iter().any(|word| word == "deny"),
             qualifiers,
             words,
@@ -66,14 +64,6 @@ impl<'a> Rule<'a> {
         rule
     }
 
-    pub(crate) fn writes(&self) -> bool {
-        self.path.is_some() && self.permissions.contains(['w', 'a'])
-    }
-
-    pub(crate) fn executes(&self) -> bool {
-        self.path.is_some() && self.permissions.contains('x')
-    }
-
     /// Whether a path of another rule is one of this one's, as far as can be told from the texts.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         let (Some(own), Some(its)) = (self.path, other.path) else {
@@ -83,19 +73,6 @@ impl<'a> Rule<'a> {
             || own
                 .strip_suffix("**")
                 .is_some_and(|before| its.len() > before.len() && its.starts_with(before))
-    }
-
-    /// Whether this one, a deny rule, denies something that another allows in so many words.
-    pub(crate) fn takes_back(&self, other: &Self) -> bool {
-        if self.path.is_some() {
-            let both = |c: char| other.permissions.contains(c);
-            return self.covers(other) && self.permissions.contains(both);
-        }
-        let kind = self.words.first().map(String::as_str);
-        matches!(kind, Some("capability" | "network"))
-            && other.words.first() == self.words.first()
-            && other.words.len() > 1
-            && (self.words.len() == 1 || self.words == other.words)
     }
 }
 

@@ -7,10 +7,10 @@ use super::{
     children::{self, Division},
     excluded::{self, Excluded},
     files::{Gathered, Use},
+    generalise::{self, Given},
     ipc, links,
     model::{AppArmorProfile, Lost, Options},
     mounts, network,
-    pattern::Pattern,
     permissions::Permissions,
     ptrace, startup,
     unsupported::{describe_access, unsupported_reason},
@@ -57,6 +57,7 @@ impl AppArmorProfile {
             pairs: BTreeMap::new(),
             runs: BTreeSet::new(),
             base: 0,
+            given: Given::default(),
             profile: Self {
                 name: options.name.clone().unwrap_or_else(|| workload.clone()),
                 workload,
@@ -67,6 +68,7 @@ impl AppArmorProfile {
                 links: BTreeMap::new(),
                 capabilities: BTreeMap::new(),
                 probes: BTreeMap::new(),
+                exec_capabilities: BTreeMap::new(),
                 networks: BTreeMap::new(),
                 signals: BTreeMap::new(),
                 traces: BTreeMap::new(),
@@ -102,6 +104,8 @@ struct Builder {
     runs: BTreeSet<u32>,
     /// What to add to a recording's numbers of instances.
     base: u32,
+    /// What explains names.
+    given: Given,
     profile: AppArmorProfile,
 }
 
@@ -114,12 +118,37 @@ impl Builder {
             .filter(|who| self.exec.counts(who.phase))
             .map(|who| who.executable.clone())
             .collect();
-        for seen in &recording.files {
-            self.file(seen, &ran);
+        for argument in recording.commands().flatten() {
+            self.given.argument(argument.as_bytes());
         }
+        for executable in &ran {
+            if let Executable::Path(path) = executable {
+                self.given.program(path);
+            }
+        }
+        let mut providers = recording.providers.iter();
+        let tells_owner =
+            !providers.any(|it| it.kind == ObservationKind::Files && it.provider.is_syscall_exit());
+        for seen in &recording.files {
+            self.file(seen, &ran, tells_owner);
+        }
+        // Of these the kernel told by which path it executed them; the name that was asked for may lead
+        // through links, and the kernel never asks about that.
+        let told: BTreeSet<_> = recording
+            .files
+            .iter()
+            .filter(|seen| {
+                let access = seen.what.access;
+                matches!(access, FileAccess::Execute | FileAccess::MapExecutable)
+            })
+            .flat_map(|seen| &seen.evidence)
+            .filter(|who| startup::is_in_exec(who))
+            .map(|who| &who.executable)
+            .collect();
         for executable in &ran {
             if let Executable::Path(path) = executable
                 && startup::is_lasting(path)
+                && !told.contains(executable)
             {
                 self.gathered.ran(path, executable);
             }
@@ -172,7 +201,12 @@ impl Builder {
         self.profile.lost.insert(Lost { what, reason });
     }
 
-    fn file(&mut self, seen: &ObservedAccess<FileUse>, ran: &BTreeSet<Executable>) {
+    fn file(
+        &mut self,
+        seen: &ObservedAccess<FileUse>,
+        ran: &BTreeSet<Executable>,
+        tells_owner: bool,
+    ) {
         let file = &seen.what;
         let counting: Vec<_> = seen
             .evidence
@@ -240,7 +274,8 @@ impl Builder {
             }
         }
         self.runs.extend(runs.iter().copied());
-        self.gathered.add(file, needed, runs.into_iter(), by);
+        self.gathered
+            .add(file, needed, tells_owner, runs.into_iter(), by);
     }
 
     fn capability(&mut self, recording: &Recording, seen: &ObservedAccess<CapabilityUse>) {
@@ -259,7 +294,12 @@ impl Builder {
         for who in counting {
             let (rules, certain) =
                 match capabilities::capability_evidence(recording, seen.what, who) {
+                    _ if seen.what.by_exec => (&mut self.profile.exec_capabilities, true),
                     CapabilityEvidence::Probe => (&mut self.profile.probes, true),
+                    // What is close to root is not given on suspicion: the review says what to try.
+                    CapabilityEvidence::Use { certain: false } if capability.is_nearly_root() => {
+                        (&mut self.profile.probes, false)
+                    }
                     CapabilityEvidence::Use { certain } => {
                         (&mut self.profile.capabilities, certain)
                     }
@@ -350,7 +390,10 @@ impl Builder {
     }
 
     fn finish(mut self) -> AppArmorProfile {
-        let general = self.gathered.generalise(&self.runs, self.profile.policy);
+        let given = std::mem::take(&mut self.given);
+        let general = self
+            .gathered
+            .generalise(&self.runs, self.profile.policy, given);
         // A file that one user opened may be used by another after the change: the kernel asks again, and
         // then as whom the task runs (an nginx worker that writes the log that its master opened; seen
         // on 6.1).
@@ -365,7 +408,7 @@ impl Builder {
         for ((new, old, more), executables) in self.pairs {
             let pattern = |path| {
                 if more {
-                    Some(Pattern::of_others_in(path))
+                    Some(generalise::others_in(path, &general))
                 } else {
                     general.get(path).map(|it| it.pattern.clone())
                 }

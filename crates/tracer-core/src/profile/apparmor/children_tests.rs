@@ -56,6 +56,7 @@ fn capability(number: u8, program: &str) -> ObservedAccess<CapabilityUse> {
         capability: Capability::from_number(number),
         audited: Some(true),
         own_namespace: false,
+        by_exec: false,
     };
     seen(what, Phase::Run, program)
 }

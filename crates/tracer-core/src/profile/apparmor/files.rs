@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    generalise::{self, GeneralisedPath, PathInfo, Policy, Reason},
+    covered,
+    generalise::{self, GeneralisedPath, Given, PathInfo, Policy, Reason},
     pattern::Pattern,
     permissions::Permissions,
 };
-use crate::recording::{Executable, FileAccess, FilePath, FileUse};
+use crate::recording::{Executable, FileAccess, FilePath, FileUse, Provenance};
 
 /// What a rule allows, why, and what is behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,10 @@ impl Use {
 }
 
 /// What programs needed, and what those of one more needed.
-fn join(by: &mut BTreeMap<Executable, Use>, others: impl IntoIterator<Item = (Executable, Use)>) {
+pub(super) fn join(
+    by: &mut BTreeMap<Executable, Use>,
+    others: impl IntoIterator<Item = (Executable, Use)>,
+) {
     for (executable, its) in others {
         by.entry(executable).or_default().and(its);
     }
@@ -71,10 +75,15 @@ struct Uses {
     owned: Permissions,
     /// What others needed.
     foreign: Permissions,
+    /// What was needed by whoever it was: the ends of system calls do not tell of a file that is named
+    /// and not opened.
+    by_anyone: Permissions,
     executables: BTreeSet<Executable>,
     by: BTreeMap<Executable, Use>,
     /// What was done with files of this directory that are not listed.
     more: Permissions,
+    /// The same with files anywhere below it.
+    below: Permissions,
 }
 
 /// All uses of files, while they are gathered.
@@ -84,36 +93,49 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
-    /// Adds a use, by these runs.
+    /// Adds a use, by these runs. `tells_owner`: whether what recorded sees whose file it is that is
+    /// named and not opened.
     pub(super) fn add(
         &mut self,
         file: &FileUse,
         needed: Permissions,
+        tells_owner: bool,
         runs: impl Iterator<Item = u32>,
         by: BTreeMap<Executable, Use>,
     ) {
         let uses = self.paths.entry(anchored(&file.path)).or_default();
         uses.executables.extend(by.keys().cloned());
         join(&mut uses.by, by);
+        if file.tree {
+            uses.below |= needed;
+            return;
+        }
         if file.more {
             uses.more |= needed;
             return;
         }
         uses.facts.permissions |= needed;
         uses.facts.runs.extend(runs);
+        // Older recordings do not say of an open with `O_CREAT` whether the file was there.
         uses.facts.made |= matches!(
             file.access,
             FileAccess::Create
                 | FileAccess::MakeDirectory
                 | FileAccess::Symlink
+                | FileAccess::Link
                 | FileAccess::RenameTo
-        );
+        ) && file.provenance != Some(Provenance::Given);
+        uses.facts.told |= file.provenance.is_some();
+        uses.facts.exclusive |= file.provenance == Some(Provenance::MadeExclusively);
+        uses.facts.unnamed |= file.provenance == Some(Provenance::Unnamed);
         uses.facts.gone |= matches!(
             file.access,
             FileAccess::Remove | FileAccess::RemoveDirectory | FileAccess::RenameFrom
         );
         if file.owned {
             uses.owned |= needed;
+        } else if !tells_owner && is_named_only(file.access) {
+            uses.by_anyone |= needed;
         } else {
             uses.foreign |= needed;
         }
@@ -154,12 +176,13 @@ impl Gathered {
         &self,
         runs: &BTreeSet<u32>,
         policy: Policy,
+        given: Given,
     ) -> BTreeMap<FilePath, GeneralisedPath> {
         let facts = self
             .paths
             .iter()
             .map(|(path, uses)| (path.clone(), uses.facts.clone()));
-        generalise::generalise(&facts.collect(), runs, policy)
+        generalise::generalise(&facts.collect(), runs, policy, given)
     }
 
     /// Takes back that more files of a directory were written than are listed where one of the listed is
@@ -180,6 +203,13 @@ impl Gathered {
                 uses.more = uses.more.without(Permissions::WRITE);
                 withheld.push(format!("writing more files in {path}"));
             }
+            let pattern = || Pattern::of_tree(path);
+            if uses.below.has_any(Permissions::WRITE)
+                && programs.iter().any(|program| pattern().matches(program))
+            {
+                uses.below = uses.below.without(Permissions::WRITE);
+                withheld.push(format!("writing files below {path}"));
+            }
         }
         withheld
     }
@@ -194,11 +224,16 @@ impl Gathered {
         // What somebody else than the owner needed, of all paths behind a rule.
         let mut foreign: BTreeMap<Pattern, Permissions> = BTreeMap::new();
         for (path, uses) in self.paths {
-            if !uses.more.is_empty() {
-                let pattern = Pattern::of_others_in(&path);
-                *foreign.entry(pattern.clone()).or_default() |= uses.more;
+            for (pattern, unlisted) in [
+                (generalise::others_in(&path, general), uses.more),
+                (Pattern::of_tree(&path), uses.below),
+            ] {
+                if unlisted.is_empty() {
+                    continue;
+                }
+                *foreign.entry(pattern.clone()).or_default() |= unlisted;
                 let rule = rules.entry(pattern).or_insert_with(FileRule::empty);
-                rule.permissions |= uses.more;
+                rule.permissions |= unlisted;
                 rule.reasons.insert(Reason::More);
                 rule.executables.extend(uses.executables.iter().cloned());
                 join(&mut rule.by, uses.by.clone());
@@ -211,11 +246,14 @@ impl Gathered {
             // Who owns a program is no matter of who runs it.
             let mut others = if needed.has_any(Permissions::MAP | Permissions::EXECUTE) {
                 needed
-            } else {
+            } else if uses.facts.made {
+                // Whoever removes or renames what the workload made is its owner, unless the user changed.
                 uses.foreign
+            } else {
+                uses.foreign | uses.by_anyone
             };
             if changes_user || !belongs_to_its_user(&path, uses.facts.made) {
-                others |= uses.owned;
+                others |= uses.owned | uses.by_anyone;
             }
             *foreign.entry(pattern.clone()).or_default() |= others;
             let rule = rules.entry(pattern.clone()).or_insert_with(FileRule::empty);
@@ -231,7 +269,7 @@ impl Gathered {
             rule.owner = all.without(others).without(Permissions::LINK);
             rule.permissions = all.without(rule.owner);
         }
-        fold(rules)
+        covered::fold(rules)
     }
 }
 
@@ -242,6 +280,19 @@ fn anchored(path: &FilePath) -> FilePath {
         return path.clone();
     }
     FilePath::new([b"/", path.as_bytes()].concat())
+}
+
+/// Whether an access names a file and does not open it.
+const fn is_named_only(access: FileAccess) -> bool {
+    matches!(
+        access,
+        FileAccess::Remove
+            | FileAccess::RemoveDirectory
+            | FileAccess::RenameFrom
+            | FileAccess::RenameTo
+            | FileAccess::ChangeMode
+            | FileAccess::Truncate
+    )
 }
 
 /// Whether a file has its user's id as its owner wherever the workload may run: what the workload
@@ -259,30 +310,4 @@ fn belongs_to_its_user(path: &FilePath, made: bool) -> bool {
     let below = |place: &&[u8]| bytes.len() > place.len() && bytes.starts_with(place);
     let process = bytes.strip_prefix(b"/proc/").and_then(<[u8]>::first);
     made || PLACES.iter().any(below) || process.is_some_and(u8::is_ascii_digit)
-}
-
-/// Leaves out paths that a glob allows already, and tells them behind it.
-fn fold(rules: BTreeMap<Pattern, FileRule>) -> BTreeMap<Pattern, FileRule> {
-    let (mut globs, literals): (BTreeMap<_, _>, BTreeMap<_, _>) = rules
-        .into_iter()
-        .partition(|(pattern, _)| pattern.is_glob());
-    let mut kept = BTreeMap::new();
-    for (pattern, rule) in literals {
-        let needed = (rule.permissions | rule.owner).without(Permissions::LINK);
-        let covered = globs.iter_mut().find(|(glob, over)| {
-            over.permissions.contains(needed) && rule.paths.keys().all(|path| glob.matches(path))
-        });
-        match covered {
-            Some((_, over)) => {
-                over.paths.extend(rule.paths);
-                over.executables.extend(rule.executables);
-                join(&mut over.by, rule.by);
-            }
-            None => {
-                kept.insert(pattern, rule);
-            }
-        }
-    }
-    globs.extend(kept);
-    globs
 }

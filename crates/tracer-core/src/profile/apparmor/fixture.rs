@@ -37,8 +37,11 @@ pub fn file(path: &[u8], access: FileAccess) -> FileUse {
         target: None,
         owned: false,
         more: false,
+        tree: false,
         truncated: false,
         detached: false,
+        provenance: None,
+        gains_privileges: false,
     }
 }
 
@@ -134,6 +137,7 @@ pub fn web() -> Recording {
         capability: Capability::from_number(number),
         audited,
         own_namespace: false,
+        by_exec: false,
     };
     recording.capabilities = vec![
         seen(capability(10, Some(true)), Phase::Run, nginx),
@@ -232,6 +236,7 @@ pub fn sleep() -> Recording {
             capability: Capability::from_number(21),
             audited: Some(true),
             own_namespace: false,
+            by_exec: false,
         },
         Phase::Setup,
         "/usr/sbin/runc",

@@ -8,6 +8,7 @@ mod capabilities;
 mod children;
 #[cfg(test)]
 mod children_tests;
+mod covered;
 mod excluded;
 mod files;
 #[cfg(any(test, feature = "fixtures"))]

@@ -64,6 +64,7 @@ pub struct AppArmorProfile {
     pub(super) links: BTreeMap<(Pattern, Pattern), LinkRule>,
     pub(super) capabilities: BTreeMap<Capability, CapabilityRule>,
     pub(super) probes: BTreeMap<Capability, CapabilityRule>,
+    pub(super) exec_capabilities: BTreeMap<Capability, CapabilityRule>,
     pub(super) networks: BTreeMap<(u16, u16), NetworkRule>,
     pub(super) signals: BTreeMap<(SignalDirection, Peer), IpcRule>,
     pub(super) traces: BTreeMap<(TraceDirection, Peer), IpcRule>,
@@ -111,8 +112,16 @@ impl AppArmorProfile {
         self.capabilities.iter().map(|(one, rule)| (*one, rule))
     }
 
+    /// Capabilities that execve(2) demands without a check, for files that are permitted them and have the
+    /// effective bit. AppArmor does not mediate that, so the profile does not allow them.
+    pub fn exec_capabilities(&self) -> impl Iterator<Item = (Capability, &CapabilityRule)> {
+        self.exec_capabilities
+            .iter()
+            .map(|(one, rule)| (*one, rule))
+    }
+
     /// Capabilities that the kernel only probed for: it would have gone on without, so they are not
-    /// allowed.
+    /// allowed. Those that are close to root are among them too when that is not certain.
     pub fn probes(&self) -> impl Iterator<Item = (Capability, &CapabilityRule)> {
         self.probes.iter().map(|(one, rule)| (*one, rule))
     }

@@ -59,6 +59,15 @@ impl Pattern {
         Self(segments)
     }
 
+    /// Everything below a directory.
+    pub(super) fn of_tree(directory: &FilePath) -> Self {
+        let mut segments = Self::literal(directory).0;
+        if let Some(last) = segments.last_mut() {
+            *last = vec![Part::Deep];
+        }
+        Self(segments)
+    }
+
     pub(super) fn of(segments: Vec<Segment>) -> Self {
         Self(segments)
     }

@@ -16,7 +16,13 @@ impl FileRule {
             let worst = places.find(|place| all.has_any(place.needs) && (place.has)(pattern))?;
             Some(worst.why)
         };
-        if all.has_any(Permissions::WRITE) && all.has_any(Permissions::MAP | Permissions::EXECUTE) {
+        if all.has_any(Permissions::EXECUTE) && pattern.matches(&FilePath::from("/")) {
+            Some(
+                "a program in memory is executed, and the rule is for whatever the workload puts there",
+            )
+        } else if all.has_any(Permissions::WRITE)
+            && all.has_any(Permissions::MAP | Permissions::EXECUTE)
+        {
             Some("it can be written and then executed")
         } else if pattern.is_glob() && all.has_any(Permissions::EXECUTE) {
             Some("every file there can be executed")

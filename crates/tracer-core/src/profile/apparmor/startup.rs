@@ -38,5 +38,9 @@ pub(super) fn is_in_exec(who: &AccessEvidence) -> bool {
 
 /// Whether an executable's path means the same file the next time.
 pub(super) fn is_lasting(path: &str) -> bool {
-    path.starts_with('/') && !path.starts_with("/proc/") && !path.starts_with("/dev/fd/")
+    const NAMES_OF_NO_FILE: [&str; 3] = ["/proc/", "/dev/fd/", "/memfd:"];
+    // `/` is what AppArmor calls a program in memory.
+    path.starts_with('/')
+        && path.len() > 1
+        && !NAMES_OF_NO_FILE.iter().any(|it| path.starts_with(it))
 }

@@ -18,9 +18,9 @@ pub struct Capabilities {
 
 impl Capabilities {
     /// Those that the kernel granted in the user namespace of the container, or of the host, or where it
-    /// is not known in which; `None` when nothing looked for them. What was only probed for is not among
-    /// them, nor what was used in a user namespace that the workload made: whoever makes one has them
-    /// all in it.
+    /// is not known in which, and those that an executed file demands; `None` when nothing looked for them. What
+    /// was only probed for is not among them, nor what was used in a user namespace that the workload made:
+    /// whoever makes one has them all in it.
     pub fn needed_by(profile: &AppArmorProfile) -> Option<Self> {
         if profile
             .unseen()
@@ -30,6 +30,7 @@ impl Capabilities {
         }
         let needed = profile
             .capabilities()
+            .chain(profile.exec_capabilities())
             .filter(|(_, rule)| rule.container_need != ContainerNeed::OwnNamespace);
         Some(Self {
             needed: needed.map(|(capability, _)| capability).collect(),
@@ -62,6 +63,7 @@ mod tests {
                 capability: Capability::from_number(*number),
                 audited: *audited,
                 own_namespace: *own_namespace,
+                by_exec: false,
             };
             fixture::seen(what, *phase, "/bin/x")
         });
@@ -74,7 +76,7 @@ mod tests {
     fn renders_every_format() {
         let two = capabilities(&[
             (10, Some(true), false, Phase::Run),
-            (7, None, false, Phase::Run),
+            (7, Some(true), false, Phase::Run),
             (21, Some(false), false, Phase::Run),
             (12, Some(true), true, Phase::Run),
             (23, Some(true), false, Phase::Setup),
@@ -92,6 +94,30 @@ mod tests {
             two.to_systemd(),
             "[Service]\nCapabilityBoundingSet=\nCapabilityBoundingSet=CAP_SETUID CAP_NET_BIND_SERVICE\n"
         );
+    }
+
+    #[test]
+    fn executed_file_demands_what_it_is_permitted() {
+        let mut recording = fixture::empty();
+        let what = CapabilityUse {
+            capability: Capability::from_number(10),
+            audited: Some(true),
+            own_namespace: false,
+            by_exec: true,
+        };
+        recording.capabilities = vec![fixture::seen(what, Phase::Run, "/bin/x")];
+        let profile = AppArmorProfile::from_recordings(&[recording], &Options::default()).unwrap();
+        let needed = Capabilities::needed_by(&profile).unwrap();
+        assert_eq!(needed.names().collect::<Vec<_>>(), ["NET_BIND_SERVICE"]);
+        // AppArmor is not asked when a file is executed.
+        assert_eq!(profile.capabilities().count(), 0);
+    }
+
+    #[test]
+    fn uncertain_use_of_what_is_close_to_root_is_left_out() {
+        let used = |number| capabilities(&[(number, None, false, Phase::Run)]).unwrap();
+        assert_eq!(used(21).iter().count(), 0);
+        assert_eq!(used(10).iter().count(), 1);
     }
 
     #[test]

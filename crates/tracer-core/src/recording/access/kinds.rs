@@ -24,6 +24,10 @@ pub struct FileUse {
     /// True when `path` is a directory in which more files were accessed this way than are listed.
     #[serde(default, skip_serializing_if = "is_false")]
     pub more: bool,
+    /// True with `more` when the files lie anywhere below `path`: a recorder that has to keep too many of
+    /// a workload keeps whole directories.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tree: bool,
     /// True when the path was too long to be kept: its beginning is missing.
     #[serde(default, skip_serializing_if = "is_false")]
     pub truncated: bool,
@@ -31,6 +35,31 @@ pub struct FileUse {
     /// (any more).
     #[serde(default, skip_serializing_if = "is_false")]
     pub detached: bool,
+    /// Who chose the name, where the access tells: of [`FileAccess::Create`], [`FileAccess::RenameTo`]
+    /// and what was opened without a name. Absent elsewhere, and in recordings of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
+    /// True when executing it gave the process another user or group, or capabilities, which it does not
+    /// under `no_new_privs`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub gains_privileges: bool,
+}
+
+/// Who chose a name.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Provenance {
+    /// It was there before: the image, a configuration or an earlier run has it.
+    Given,
+    /// This access made it.
+    Made,
+    /// This access made it, and would have failed had it been there (`O_EXCL`): whoever asks for that
+    /// looks for a name that nobody has.
+    MadeExclusively,
+    /// The kernel made it up for a file without a name (`O_TMPFILE`): `#` and the number of the inode.
+    Unnamed,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -98,6 +127,10 @@ pub struct CapabilityUse {
     pub audited: Option<bool>,
     /// True when it was asked for in a user namespace of the workload's own, and not in the host's.
     pub own_namespace: bool,
+    /// True when nothing asked for it: a file that was executed is permitted it and has the effective bit, so
+    /// execve(2) fails with `EPERM` where the bounding set lacks it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub by_exec: bool,
 }
 
 /// What was done with a socket.

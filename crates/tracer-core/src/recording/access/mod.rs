@@ -3,6 +3,7 @@
 //! Each kind is a list of [`ObservedAccess`]: one for each different thing, with who did it. [`AccessRecords`] is such a
 //! list while it grows: a set, so that adding is commutative, associative and idempotent.
 
+mod fold;
 mod kinds;
 mod path;
 mod set;
@@ -11,11 +12,11 @@ pub(super) mod strategy;
 mod union;
 
 pub use kinds::{
-    CapabilityUse, FileAccess, FileUse, MountOperation, MountUse, Peer, SignalDirection, SignalUse,
-    SocketOperation, SocketUse, TraceDirection, TraceUse,
+    CapabilityUse, FileAccess, FileUse, MountOperation, MountUse, Peer, Provenance,
+    SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse,
 };
 pub use path::FilePath;
-pub use set::{AccessRecord, AccessRecords, Accesses, Actor};
+pub use set::{AccessRecord, AccessRecords, Accesses, Actor, Novelty};
 pub(crate) use union::MAX_EVIDENCE;
 pub(super) use union::{AccessUnion, Numbers};
 

@@ -24,12 +24,25 @@ pub struct AccessRecord<T> {
     pub first: Option<FirstAccess>,
 }
 
+/// What is new about something that was added to [`AccessRecords`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Novelty {
+    /// The thing itself.
+    Thing,
+    /// Who did it.
+    Actor,
+    /// That it was done in this instance.
+    Instance,
+    /// Nothing.
+    Nothing,
+}
+
 /// Instances by number, and the first time of each.
 type Times = BTreeMap<u32, Option<FirstAccess>>;
 
 /// A set of things that were seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessRecords<T>(BTreeMap<T, BTreeMap<Actor, Times>>);
+pub struct AccessRecords<T>(pub(super) BTreeMap<T, BTreeMap<Actor, Times>>);
 
 impl<T> Default for AccessRecords<T> {
     fn default() -> Self {
@@ -38,14 +51,32 @@ impl<T> Default for AccessRecords<T> {
 }
 
 impl<T: Ord + Clone> AccessRecords<T> {
-    /// Adds one. Returns whether the thing (whoever did it) is new.
-    pub fn add(&mut self, one: AccessRecord<T>) -> bool {
-        let new = !self.0.contains_key(&one.what);
+    /// Adds one. Returns what is new about it.
+    pub fn add(&mut self, one: AccessRecord<T>) -> Novelty {
         let who = self.0.entry(one.what).or_default();
+        let is_new = who.is_empty();
         let times = who.entry(one.who).or_default();
+        let (is_new_actor, instances) = (times.is_empty(), times.len());
         let known = times.entry(one.instance).or_default();
         *known = earlier(known.take(), one.first);
-        new
+        let is_new_instance = times.len() > instances;
+        match (is_new, is_new_actor, is_new_instance) {
+            (true, ..) => Novelty::Thing,
+            (_, true, _) => Novelty::Actor,
+            (.., true) => Novelty::Instance,
+            _ => Novelty::Nothing,
+        }
+    }
+
+    /// What an instance did.
+    pub fn of(&self, instance: u32) -> impl Iterator<Item = &T> {
+        let is_its = move |who: &BTreeMap<Actor, Times>| {
+            who.values().any(|times| times.contains_key(&instance))
+        };
+        self.0
+            .iter()
+            .filter(move |(_, who)| is_its(who))
+            .map(|(what, _)| what)
     }
 
     /// How many different things there are.

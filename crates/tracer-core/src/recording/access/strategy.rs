@@ -24,14 +24,18 @@ pub(in crate::recording) fn accesses(instances: u32) -> impl Strategy<Value = Ac
         target: None,
         owned,
         more: false,
+        tree: false,
         truncated: false,
         detached: false,
+        provenance: None,
+        gains_privileges: false,
     });
     let capability =
         (0_u8..3, option::of(any::<bool>())).prop_map(|(number, audited)| CapabilityUse {
             capability: Capability::from_number(number),
             audited,
             own_namespace: false,
+            by_exec: false,
         });
     let socket = (1_u16..3, 0_u8..2).prop_map(|(family, operation)| SocketUse {
         family,

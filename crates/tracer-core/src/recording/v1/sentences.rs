@@ -302,6 +302,7 @@ fn of_losses(reason: &Reason) -> Option<String> {
             | LossKind::Phases
             | LossKind::Values
             | LossKind::Executables
+            | LossKind::Paths
             | LossKind::Events => return None,
         },
         Reason::PhasesMixed { count } => format!(

@@ -77,6 +77,8 @@ pub(super) fn access(bytes: &[u8]) -> Result<KernelAccess, DecodeError> {
             | AccessKind::SocketConnect
             | AccessKind::SocketListen
             | AccessKind::SocketAccept => (path(first, true), second.to_vec()),
+            // Names of functions.
+            AccessKind::Capability => (Vec::new(), second.to_vec()),
             AccessKind::Mount => (
                 texts_and_path(first),
                 path(second, access.flags & flag::DIRECTORY != 0),
@@ -94,6 +96,11 @@ pub(super) fn access(bytes: &[u8]) -> Result<KernelAccess, DecodeError> {
         first,
         second,
     })
+}
+
+/// The path of a file whose names are told from the last one up.
+pub(in crate::bpf) fn path_of_names(names: &[u8]) -> Vec<u8> {
+    path(names, false)
 }
 
 /// Two texts, each ended by a NUL, and names that become a path.

@@ -15,6 +15,7 @@ mod reported;
 mod ring;
 
 pub use decode::KernelAccess;
+pub(super) use decode::path_of_names;
 pub(super) use load::{first, load, targets};
 pub(super) use operations::fill as fill_operations;
 pub use ring::AccessRing;
@@ -85,6 +86,7 @@ pub fn blind_spots(kind: ObservationKind, mechanism: Mechanism) -> Vec<BlindSpot
             BlindSpot::MappedBeforeMprotect,
             BlindSpot::MessageQueuesAndPeerTerminals,
             BlindSpot::PathRace,
+            BlindSpot::SharedHugePages,
             BlindSpot::IoUring,
         ],
         (ObservationKind::Sockets, Mechanism::Exits) => {
@@ -95,9 +97,6 @@ pub fn blind_spots(kind: ObservationKind, mechanism: Mechanism) -> Vec<BlindSpot
             BlindSpot::NewMountInterface,
             BlindSpot::ChangedLink,
         ],
-        (ObservationKind::Capabilities, Mechanism::Tracepoint) => {
-            vec![BlindSpot::CapabilityProbe]
-        }
         (ObservationKind::Signals, Mechanism::Tracepoint) => vec![BlindSpot::SignalZero],
         _ => Vec::new(),
     }
@@ -169,8 +168,9 @@ pub(super) fn set_offsets(
     config.task_real_cred = at("task_struct.real_cred")?;
     config.task_cred = at("task_struct.cred")?;
     config.task_files = at("task_struct.files")?;
-    config.task_fs = at("task_struct.fs")?;
     config.cred_fsuid = at("cred.fsuid")?;
+    config.cred_uid = at("cred.uid")?;
+    config.cred_non_rcu = at("cred.non_rcu")?;
     config.user_ns_parent = at("user_namespace.parent")?;
     config.file_path = at("file.f_path")?;
     config.file_mode = at("file.f_mode")?;
@@ -192,9 +192,6 @@ pub(super) fn set_offsets(
     config.files_fdt = at("files_struct.fdt")?;
     config.fdt_max = at("fdtable.max_fds")?;
     config.fdt_fd = at("fdtable.fd")?;
-    config.fs_pwd = at("fs_struct.pwd")?;
-    config.binprm_file = at("linux_binprm.file")?;
-    config.binprm_interp = at("linux_binprm.interp")?;
     // Read at the address of the mount itself.
     if at("vfsmount.mnt_root")? != 0 {
         return Err("vfsmount.mnt_root does not lie where it did so far".to_owned());
@@ -208,6 +205,11 @@ pub(super) fn set_offsets(
     // Read at once, so they must lie beside one another, as they have in all kernels so far.
     let neighbours = [
         ("task_struct.cred", config.task_real_cred + 8),
+        ("cred.gid", config.cred_uid + 4),
+        ("cred.suid", config.cred_uid + 8),
+        ("cred.sgid", config.cred_uid + 12),
+        ("cred.euid", config.cred_uid + 16),
+        ("cred.egid", config.cred_uid + 20),
         ("dentry.d_name", config.dentry_parent + 8),
         ("dentry.d_name.name", config.dentry_parent + 16),
         ("dentry.d_inode", config.dentry_parent + 24),

@@ -4,23 +4,29 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 
 use tracer_abi::{
     Access, AccessKind,
-    access::{flag, open},
+    access::{argument, flag, open},
 };
 
 use super::{AccessSource, Observed, Unreadable};
 use crate::{
     bpf::{KernelAccess, abi_of_class},
-    record::{convert, discovery::Discovered, rows::RowMeaning, socket_address},
+    record::{
+        convert, discovery::Discovered, file_capabilities::FileCapabilities, rows::RowMeaning,
+        socket_address,
+    },
 };
-use syscalls::capability::Capability;
+use syscalls::capability::{
+    Capability,
+    checks::{self, ArgumentHints, Check, Meaning},
+};
 use tracer_core::recording::{
     AccessRecord, Actor, CapabilityUse, FileAccess, FilePath, FileUse, FirstAccess, Peer,
-    SignalDirection, SignalUse, SocketOperation, SocketUse, SyscallId, TraceDirection, TraceUse,
-    estimate,
+    Provenance, SignalDirection, SignalUse, SocketOperation, SocketUse, SyscallId, TraceDirection,
+    TraceUse, estimate,
 };
 
 /// `AF_UNIX`.
-const AF_UNIX: u16 = 1;
+pub(super) const AF_UNIX: u16 = 1;
 
 /// Who made an access, and when.
 #[derive(Clone)]
@@ -69,7 +75,7 @@ impl Observed {
         // The kernel side reports an access once.
         self.changed.insert(row.instance);
         match reported.kind {
-            AccessKind::Capability => self.take_capability(&by, &access),
+            AccessKind::Capability => self.take_capability(&by, &access, &reported.second),
             AccessKind::SocketCreate
             | AccessKind::SocketBind
             | AccessKind::SocketConnect
@@ -96,26 +102,26 @@ impl Observed {
         }
     }
 
-    fn take_capability(&mut self, by: &AccessContext, access: &Access) {
-        // An overlay, or another part of the kernel, asked with its own credentials, not the task's;
-        // access(2) does so with a copy of them.
-        let call = by.who.2.and_then(|call| call.abi.syscall_name(call.nr));
-        if access.flags & flag::OVERRIDDEN != 0 && !call.is_some_and(|call| call.contains("access"))
-        {
-            return;
-        }
+    fn take_capability(&mut self, by: &AccessContext, access: &Access, callers: &[u8]) {
         let capability = Capability::from_number(u8::try_from(access.values[0]).unwrap_or(u8::MAX));
-        let audited = if access.flags & flag::AUDIT_KNOWN != 0 {
-            Some(access.flags & flag::UNAUDITED == 0)
-        } else {
-            call.filter(|call| only_probes(capability, call))
-                .map(|_| false)
+        let callers = kernel_functions(callers);
+        let check = Check {
+            callers: &callers,
+            unaudited: (access.flags & flag::AUDIT_KNOWN != 0)
+                .then_some(access.flags & flag::UNAUDITED != 0),
+            arguments: argument_hints(access.values[1], by.who.2),
+        };
+        let audited = match checks::meaning(capability, &check) {
+            Meaning::Required => Some(true),
+            Meaning::NotRequired => Some(false),
+            Meaning::Unknown => None,
         };
         self.note_discovery(by, capability);
         self.accesses.capabilities.add(by.does(CapabilityUse {
             capability,
             audited,
             own_namespace: access.flags & flag::OWN_NAMESPACE != 0,
+            by_exec: false,
         }));
     }
 
@@ -244,6 +250,9 @@ impl Observed {
         for what in file_accesses(reported.kind, access.values[0]) {
             self.add_file(by, path.clone(), what, &access, target.clone());
         }
+        if reported.kind == AccessKind::MapExecutable && access.values[0] & open::READ != 0 {
+            self.take_exec_demands(by, &path, &access, source);
+        }
         if reported.kind == AccessKind::MapExecutable
             && access.values[0] & open::READ != 0
             && !self.sees_hooks
@@ -302,6 +311,39 @@ impl Observed {
         }
     }
 
+    /// What executing a file takes, and gives, without any check that would tell.
+    fn take_exec_demands(
+        &mut self,
+        by: &AccessContext,
+        program: &FilePath,
+        access: &Access,
+        source: &AccessSource<'_>,
+    ) {
+        let process = source.process(by.first.pid);
+        let own = source.files.file_capabilities(process, program.as_bytes());
+        let gains = access.values[0] & open::SET_ID != 0
+            || own.is_some() && access.values[0] & open::NOT_ROOT != 0;
+        if gains {
+            self.add_file_use(by.does(FileUse {
+                gains_privileges: true,
+                ..file_use(program.clone(), FileAccess::Execute, access, None)
+            }));
+        }
+        for capability in own
+            .filter(|own| own.effective)
+            .into_iter()
+            .flat_map(FileCapabilities::permitted)
+        {
+            self.note_discovery(by, capability);
+            self.accesses.capabilities.add(by.does(CapabilityUse {
+                capability,
+                audited: Some(true),
+                own_namespace: false,
+                by_exec: true,
+            }));
+        }
+    }
+
     fn add_file(
         &mut self,
         by: &AccessContext,
@@ -319,28 +361,70 @@ impl Observed {
         } else {
             self.note_discovery(by, (path.parent(), access));
         }
-        self.accesses.files.add(by.does(FileUse {
-            path,
-            access,
-            target,
-            owned: reported.flags & flag::OWNED != 0,
-            more: reported.flags & flag::MORE != 0,
-            truncated: reported.flags & (flag::TRUNCATED | flag::SECOND_TRUNCATED) != 0,
-            detached: reported.flags & flag::DETACHED != 0,
-        }));
+        self.add_file_use(by.does(file_use(path, access, reported, target)));
     }
 }
 
-/// Whether all that a call asks of a capability is whether it is there: each of these makes a mapping
-/// larger, for which the kernel looks whether the last pages may be used, and goes on if not
-/// (`cap_vm_enough_memory`, security/commoncap.c).
-fn only_probes(capability: Capability, call: &str) -> bool {
-    const SYS_ADMIN: Capability = Capability::from_number(21);
-    // Not clone, which needs it to make namespaces.
-    const MAPPING: [&str; 9] = [
-        "brk", "execve", "execveat", "fork", "mmap", "mmap2", "mprotect", "mremap", "vfork",
-    ];
-    capability == SYS_ADMIN && MAPPING.contains(&call)
+fn file_use(
+    path: FilePath,
+    access: FileAccess,
+    reported: &Access,
+    target: Option<FilePath>,
+) -> FileUse {
+    FileUse {
+        path,
+        access,
+        target,
+        owned: reported.flags & flag::OWNED != 0,
+        more: reported.flags & flag::MORE != 0,
+        tree: false,
+        truncated: reported.flags & (flag::TRUNCATED | flag::SECOND_TRUNCATED) != 0,
+        detached: reported.flags & flag::DETACHED != 0,
+        provenance: provenance(reported, access),
+        gains_privileges: false,
+    }
+}
+
+/// The names in what the kernel printed of return addresses: `name+0x12/0x34`, and with a module's
+/// name behind it when it is in one.
+fn kernel_functions(printed: &[u8]) -> Vec<&str> {
+    let printed = printed.split(|byte| *byte == 0).next().unwrap_or(&[]);
+    // Cut in the middle of a name when there was no room for all.
+    let printed = str::from_utf8(printed).unwrap_or_default();
+    printed
+        .split_ascii_whitespace()
+        .filter(|it| !it.starts_with('['))
+        .map(|it| it.split_once('+').map_or(it, |(name, _)| name))
+        // What the compiler made of a function: `.isra.0`, `.constprop.0`, `.part.0`.
+        .map(|name| name.split_once('.').map_or(name, |(name, _)| name))
+        .collect()
+}
+
+/// What the kernel side says of the arguments, of which only the call's are meant.
+fn argument_hints(bits: u64, call: Option<SyscallId>) -> ArgumentHints {
+    let name = call.and_then(|call| call.abi.syscall_name(call.nr));
+    let is_at = name.is_some_and(|name| name.ends_with("at") || name.ends_with("at2"));
+    let has = |bit| bits & bit != 0;
+    ArgumentHints {
+        own_id: has(argument::OWN_ID),
+        set_group_id: has(if is_at {
+            argument::THIRD_SET_GROUP_ID
+        } else {
+            argument::SECOND_SET_GROUP_ID
+        }),
+        // openat2's flags are behind a pointer.
+        writes: match name {
+            Some("open") => has(argument::SECOND_WRITES),
+            Some("openat") => has(argument::THIRD_WRITES),
+            // What was opened to be read is asked for again when it is read, and so for writing.
+            Some(
+                "creat" | "openat2" | "write" | "pwrite64" | "writev" | "pwritev" | "pwritev2",
+            ) => true,
+            _ => false,
+        },
+        root: has(argument::ROOT),
+        reads_interface: has(argument::READS_INTERFACE) && name == Some("ioctl"),
+    }
 }
 
 fn peer(access: &Access) -> Peer {
@@ -348,6 +432,30 @@ fn peer(access: &Access) -> Peer {
         Peer::Own
     } else {
         Peer::Outside
+    }
+}
+
+/// Who chose the name that an access went by.
+fn provenance(reported: &Access, access: FileAccess) -> Option<Provenance> {
+    let how = reported.values[0];
+    let kind = AccessKind::of(reported.kind);
+    let is_new = how & open::NEW != 0;
+    match (kind, access) {
+        (Some(AccessKind::Open), _) if how & open::UNNAMED != 0 => Some(Provenance::Unnamed),
+        (Some(AccessKind::Open), FileAccess::Create) => Some(match how & open::EXCLUSIVE {
+            0 if is_new => Provenance::Made,
+            // With `O_EXCL` it cannot have been there.
+            0 => Provenance::Given,
+            _ => Provenance::MadeExclusively,
+        }),
+        (_, FileAccess::Create) => Some(Provenance::Made),
+        // The ends of system calls do not tell.
+        (_, FileAccess::RenameTo) if reported.flags & flag::AS_GIVEN == 0 => Some(if is_new {
+            Provenance::Made
+        } else {
+            Provenance::Given
+        }),
+        _ => None,
     }
 }
 

@@ -2,12 +2,17 @@
 //! takes messages and gives back what is new.
 
 mod accesses;
+mod budget;
 mod mounts;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use tracer_abi::{AbiClass, Event, WATCHED_ARGUMENTS};
+use tracer_abi::{
+    AbiClass, AccessKind, Event, WATCHED_ARGUMENTS,
+    access::{flag, open},
+};
 
+use self::budget::FileBudget;
 use super::{
     convert,
     discovery::Discovered,
@@ -15,10 +20,10 @@ use super::{
     system::{InstanceProcess, Processes},
 };
 use crate::{
-    bpf::{Mechanism, Mechanisms, RowValues, abi_of_class},
+    bpf::{KernelAccess, Mechanism, Mechanisms, RowValues, abi_of_class},
     cgroup::Cgroup,
 };
-use syscalls::Machine;
+use syscalls::{Abi, Machine};
 use tracer_core::recording::{
     Accesses, Blocked, Executable, FilePath, FirstSeen, Observation, Observations,
     ObservedArguments, SyscallId, estimate,
@@ -45,6 +50,12 @@ pub(super) struct AccessSource<'a> {
 }
 
 impl AccessSource<'_> {
+    /// Where a script's name leads, which starts from a directory when it is relative. Which process
+    /// executed it is not asked: the instance has one root for all.
+    pub(super) fn script(&self, name: &[u8], start: &[u8]) -> FilePath {
+        self.files.resolve(self.process(0), name, start, true)
+    }
+
     fn process(&self, pid: u32) -> InstanceProcess<'_> {
         InstanceProcess {
             pid,
@@ -68,6 +79,10 @@ pub(super) struct Observed {
     sees_hooks: bool,
     pub(super) calls: Observations,
     pub(super) accesses: Accesses,
+    /// What the files of each instance take.
+    budgets: HashMap<u32, FileBudget>,
+    /// Uses of files that were not kept, by instance.
+    unkept_files: BTreeMap<u32, u64>,
     /// What processes gave another name, which is still to come.
     renames: HashMap<u32, FilePath>,
     /// What may be new, and was not asked for yet.
@@ -84,9 +99,41 @@ impl Observed {
             sees_hooks: mechanisms.files != Some(Mechanism::Exits),
             calls: Observations::default(),
             accesses: Accesses::default(),
+            budgets: HashMap::new(),
+            unkept_files: BTreeMap::new(),
             renames: HashMap::new(),
             discovered: Vec::new(),
             changed: HashSet::new(),
+        }
+    }
+
+    /// One that takes in accesses only to find out which files they lead to.
+    pub(super) fn for_questions(sees_hooks: bool) -> Self {
+        let machine = Machine {
+            native: Abi::X86_64,
+            compat: None,
+        };
+        Self {
+            sees_hooks,
+            ..Self::new(machine, 0, &Mechanisms::default())
+        }
+    }
+
+    /// Whether accesses to files are seen by hooks.
+    pub(super) fn sees_hooks(&self) -> bool {
+        self.sees_hooks
+    }
+
+    /// Whether an access has names that lead to files, which only a file system can tell.
+    pub(super) fn names_files(&self, reported: &KernelAccess) -> bool {
+        let access = &reported.access;
+        let is_unix = access.values[0] == u64::from(accesses::AF_UNIX);
+        match reported.kind {
+            _ if access.flags & flag::AS_GIVEN != 0 => true,
+            AccessKind::MapExecutable => access.values[0] & open::READ != 0,
+            AccessKind::SocketConnect | AccessKind::SocketBind => is_unix,
+            AccessKind::Mount => true,
+            _ => false,
         }
     }
 
@@ -145,6 +192,7 @@ impl Observed {
     pub(super) fn forget(&mut self, instance: u32) {
         self.calls.forget(instance);
         self.accesses.forget(instance);
+        self.budgets.remove(&instance);
     }
 
     /// Whether an instance tried one of these calls.

@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 use tracer_abi::{
-    AbiClass, CgroupEntry, EXE_LAUNCHER, EXE_OVERFLOW, EXE_UNKNOWN, ExecutablePath, Phase,
+    AbiClass, Account, CgroupEntry, EXE_LAUNCHER, EXE_OVERFLOW, EXE_UNKNOWN, ExecutablePath, Phase,
     ProcessEntry, kind,
 };
 
@@ -26,6 +26,7 @@ use crate::{
     cgroup::Cgroup,
     container::Container,
     record::{
+        file_capabilities::FileCapabilities,
         kernel::{Kernel, KernelCounts, NewCgroup},
         lookup::ContainerLookup,
         system::{CgroupTree, Clock, InstanceProcess, Processes, System},
@@ -149,6 +150,11 @@ impl Kernel for FakeKernel {
                 None => RowExecutable::Unknown,
             },
         }))
+    }
+
+    /// The model has no shares: all that is lost is counted for all.
+    fn account(&mut self, _: u64) -> Result<Account, ProbeError> {
+        Ok(Account::default())
     }
 
     fn counters(&mut self) -> Result<KernelCounts, ProbeError> {
@@ -418,6 +424,10 @@ impl Processes for FakeSystem {
     }
 
     fn interpreter(&self, _: InstanceProcess<'_>, _: &[u8]) -> Option<FilePath> {
+        None
+    }
+
+    fn file_capabilities(&self, _: InstanceProcess<'_>, _: &[u8]) -> Option<FileCapabilities> {
         None
     }
 

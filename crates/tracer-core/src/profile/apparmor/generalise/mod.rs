@@ -4,13 +4,25 @@
 //! glob the paths that it came from. What is executed is never generalised: the same name in another
 //! place would be another program.
 
+mod given;
+mod imports;
+mod made_names;
 mod name_patterns;
+mod own;
+#[cfg(test)]
+mod redraw_cases;
+#[cfg(test)]
+mod redraw_tests;
 mod siblings;
+
+pub(super) use given::Given;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
+
+use own::Own;
 
 use super::{
     pattern::{Part, Pattern, Segment},
@@ -18,6 +30,9 @@ use super::{
     secrets,
 };
 use crate::recording::FilePath;
+
+/// Only the first so many names of a path are generalised: the path of a hostile workload has thousands.
+const MAX_DEPTH: usize = 128;
 
 /// How far paths are generalised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,6 +60,12 @@ pub enum Reason {
     LibraryVersion,
     /// A name that was made up for a temporary file.
     Temporary,
+    /// A name that the workload made.
+    Made,
+    /// All that is below a directory of the workload's own.
+    OwnTree,
+    /// Modules and data that a program reads by name, of which the next run reads others.
+    Imports,
     /// What differs between runs, in an otherwise equal path.
     Replicas,
     /// Names that differ in a number.
@@ -62,7 +83,7 @@ impl Reason {
     pub const fn is_of_one_run(self) -> bool {
         matches!(
             self,
-            Self::Process | Self::Uuid | Self::Hash | Self::Temporary
+            Self::Process | Self::Uuid | Self::Hash | Self::Temporary | Self::Made | Self::OwnTree
         )
     }
 
@@ -85,6 +106,18 @@ impl Reason {
             Self::Temporary => (
                 "temporary",
                 "the name was made up at random for a temporary file",
+            ),
+            Self::Made => (
+                "made",
+                "the workload made the name, and nothing given explains this part of it",
+            ),
+            Self::OwnTree => (
+                "own-tree",
+                "the directory is the workload's own: it made it, or makes and removes files there",
+            ),
+            Self::Imports => (
+                "imports",
+                "modules, translations or time zones, which are only read",
             ),
             Self::Replicas => (
                 "replicas",
@@ -122,8 +155,21 @@ pub(super) struct PathInfo {
     pub(super) runs: BTreeSet<u32>,
     /// Whether the workload made it.
     pub(super) made: bool,
+    /// Whether an access says who made it; recordings of older versions do not.
+    pub(super) told: bool,
+    /// Whether it was made with `O_EXCL`.
+    pub(super) exclusive: bool,
+    /// Whether the file has no name, and the kernel made this one up.
+    pub(super) unnamed: bool,
     /// Whether the workload removed it, or gave it another name.
     pub(super) gone: bool,
+}
+
+impl PathInfo {
+    /// Whether it is known who made it.
+    const fn has_provenance(&self) -> bool {
+        self.made || self.told || self.unnamed
+    }
 }
 
 /// What a path became, and why.
@@ -138,6 +184,7 @@ pub(super) fn generalise(
     paths: &BTreeMap<FilePath, PathInfo>,
     runs: &BTreeSet<u32>,
     policy: Policy,
+    mut given: Given,
 ) -> BTreeMap<FilePath, GeneralisedPath> {
     let mut general: BTreeMap<_, _> = paths
         .keys()
@@ -150,15 +197,36 @@ pub(super) fn generalise(
     if policy == Policy::None {
         return general;
     }
+    given.paths(paths);
+    let own = Own::decide(paths, &given);
     for (path, facts) in paths {
         if let Some(one) = general.get_mut(path) {
-            name_patterns::generalise(one, facts);
+            name_patterns::generalise(path, one, facts, &own);
+            own.generalise(path, facts, one);
         }
     }
+    imports::generalise(&mut general, paths);
     let by_name = general.clone();
     siblings::generalise(&mut general, paths, runs, policy);
     keep_programs(&mut general, &by_name, paths);
     general
+}
+
+/// Every file in a directory of which more were used than are listed: what was learned of its own path
+/// holds for them.
+pub(super) fn others_in(
+    directory: &FilePath,
+    general: &BTreeMap<FilePath, GeneralisedPath>,
+) -> Pattern {
+    let Some(one) = general.get(directory) else {
+        return Pattern::of_others_in(directory);
+    };
+    match one.pattern.segments().split_last() {
+        Some((last, above)) if *last != [Part::Deep] => {
+            Pattern::of(above.iter().cloned().chain([vec![Part::Star]]).collect())
+        }
+        _ => one.pattern.clone(),
+    }
 }
 
 /// Takes back globs by which programs and libraries could be written that were only executed or
@@ -170,7 +238,7 @@ fn keep_programs(
 ) {
     let programs: Vec<_> = paths
         .iter()
-        .filter(|(_, facts)| is_program(facts.permissions))
+        .filter(|(_, facts)| own::is_given_program(facts))
         .map(|(path, _)| path)
         .collect();
     let opens = |pattern: &Pattern| {

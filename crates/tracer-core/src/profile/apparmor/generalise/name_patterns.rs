@@ -1,9 +1,12 @@
 //! What a single name tells by itself: ids of processes, UUIDs, hashes, versions, temporary names.
 
-use super::{GeneralisedPath, PathInfo, Reason};
-use crate::profile::apparmor::{
-    pattern::{Part, Pattern, Segment, pid_digits},
-    permissions::Permissions,
+use super::{GeneralisedPath, PathInfo, Reason, own::Own};
+use crate::{
+    profile::apparmor::{
+        pattern::{Part, Pattern, Segment, pid_digits},
+        permissions::Permissions,
+    },
+    recording::FilePath,
 };
 
 /// Where anyone makes files under made-up names.
@@ -14,15 +17,15 @@ const TEMPORARY: &[&[&[u8]]] = &[&[b"tmp"], &[b"var", b"tmp"], &[b"dev", b"shm"]
 const HASHES: &[usize] = &[32, 40, 56, 64, 96, 128];
 
 /// Changes the pattern of a path where its names alone say so.
-pub(super) fn generalise(one: &mut GeneralisedPath, facts: &PathInfo) {
+pub(super) fn generalise(full: &FilePath, one: &mut GeneralisedPath, facts: &PathInfo, own: &Own) {
+    let mut end = 0;
     let executed = facts.permissions.has_any(Permissions::EXECUTE);
     let path: Vec<Vec<u8>> = (0..one.pattern.segments().len())
         .map(|at| one.pattern.text_at(at).unwrap_or_default().to_vec())
         .collect();
     for (at, name) in path.iter().enumerate() {
         let before = path.get(..at).unwrap_or_default();
-        let last = at + 1 == path.len()
-            || (at + 2 == path.len() && path.last().is_some_and(Vec::is_empty));
+        end += name.len() + 1;
         let found = if let Some(part) = process(before, name) {
             Some((vec![part], Reason::Process))
         } else if executed {
@@ -35,7 +38,10 @@ pub(super) fn generalise(one: &mut GeneralisedPath, facts: &PathInfo) {
             Some((segment, Reason::Temporary))
         } else if let Some(segment) = library(before, name, facts.permissions) {
             Some((segment, Reason::LibraryVersion))
-        } else if is_temporary(before) || (last && facts.made && facts.gone) {
+        } else if is_temporary(before)
+            && !own.is_known(full.as_bytes().get(..end).unwrap_or_default())
+        {
+            // Who made it is not known, so what it looks like decides.
             temporary(name).map(|segment| (segment, Reason::Temporary))
         } else {
             None
@@ -63,7 +69,7 @@ fn process(before: &[Vec<u8>], name: &[u8]) -> Option<Part> {
 }
 
 /// A name with UUIDs in it: 8-4-4-4-12 hexadecimal digits.
-fn uuid(name: &[u8]) -> Option<Segment> {
+pub(super) fn uuid(name: &[u8]) -> Option<Segment> {
     const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
     let length = GROUPS.iter().sum::<usize>() + GROUPS.len() - 1;
     let is_uuid = |bytes: &[u8]| {
@@ -88,7 +94,7 @@ fn uuid(name: &[u8]) -> Option<Segment> {
 }
 
 /// A name with a run of hexadecimal digits in it that has a hash's length.
-fn hash(name: &[u8]) -> Option<Segment> {
+pub(super) fn hash(name: &[u8]) -> Option<Segment> {
     let mut at = 0;
     for run in name.chunk_by(|a, b| a.is_ascii_alphanumeric() == b.is_ascii_alphanumeric()) {
         let is_hash = HASHES.contains(&run.len())
@@ -160,7 +166,7 @@ fn library(before: &[Vec<u8>], name: &[u8], permissions: Permissions) -> Option<
     (stem.len() > 1 && is_version(version)).then(parts)
 }
 
-fn is_temporary(before: &[Vec<u8>]) -> bool {
+pub(super) fn is_temporary(before: &[Vec<u8>]) -> bool {
     TEMPORARY
         .iter()
         .any(|place| before.iter().map(Vec::as_slice).eq(place.iter().copied()))
@@ -235,7 +241,7 @@ fn is_random(word: &[u8]) -> bool {
 
 /// Whether a word is made of such as people write, each with a number at one end or without: `Config`,
 /// `worker12`, `userData`, `PostgreSQL`, `HTTPServer`.
-fn is_of_words(word: &[u8]) -> bool {
+pub(super) fn is_of_words(word: &[u8]) -> bool {
     word.split(|byte| *byte == b'_').all(|piece| {
         let letters = piece.trim_ascii_digits();
         letters.is_empty()
@@ -319,21 +325,19 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::recording::FilePath;
+    use crate::profile::apparmor::generalise::{Given, Policy};
 
     fn token(path: &str, permissions: Permissions, temporary: bool) -> String {
-        let mut one = GeneralisedPath {
-            pattern: Pattern::literal(&FilePath::from(path)),
-            reasons: BTreeSet::new(),
-        };
         let facts = PathInfo {
             permissions,
             made: temporary,
             gone: temporary,
             ..PathInfo::default()
         };
-        generalise(&mut one, &facts);
-        one.pattern.token().unwrap()
+        let paths = [(FilePath::from(path), facts)].into();
+        let runs = BTreeSet::new();
+        let general = super::super::generalise(&paths, &runs, Policy::Safe, Given::default());
+        general[&FilePath::from(path)].pattern.token().unwrap()
     }
 
     #[test]
@@ -410,8 +414,13 @@ mod tests {
     fn executables_keep_their_names() {
         let execute = Permissions::EXECUTE | Permissions::READ | Permissions::MAP;
         assert_eq!(
-            token("/tmp/tmp.AbCdEfGhIj", execute, true),
+            token("/tmp/tmp.AbCdEfGhIj", execute, false),
             "/tmp/tmp.AbCdEfGhIj"
+        );
+        // What the workload made and then executed, it makes under another name the next time.
+        assert_eq!(
+            token("/tmp/tmp.AbCdEfGhIj", execute, true),
+            "/tmp/tmp.??????????"
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{GeneralisedPath, Guard, PathInfo, Policy, Reason, guard, is_shared};
+use super::{GeneralisedPath, Guard, MAX_DEPTH, PathInfo, Policy, Reason, guard, is_shared};
 use crate::{
     profile::apparmor::{
         pattern::{Part, Pattern, Segment},
@@ -22,10 +22,6 @@ const NUMBERED: usize = 3;
 const NUMBERED_WIDE: usize = 2;
 /// So many patterns at several depths are a tree; for [`Policy::Wide`].
 const TREE: usize = 8;
-
-/// Only the names in the first so many directories of a path are generalised. Each is compared with those of all
-/// other paths, and the path of a hostile workload has thousands.
-const MAX_DEPTH: usize = 128;
 
 /// The names that were seen in one place, and in which runs each.
 type Names = BTreeMap<Vec<u8>, BTreeSet<u32>>;
@@ -76,7 +72,7 @@ fn step(
         // Everything but the name there.
         let mut groups: BTreeMap<(Pattern, Permissions), Names> = BTreeMap::new();
         for (path, one) in general.iter() {
-            let Some((key, name)) = key(path, one, paths, at) else {
+            let Some((key, name)) = key(path, one, paths, at, reason) else {
                 continue;
             };
             let runs = paths.get(path).map(|facts| facts.runs.iter().copied());
@@ -99,7 +95,7 @@ fn step(
             })
             .collect();
         for (path, one) in general.iter_mut() {
-            if let Some((key, _)) = key(path, one, paths, at)
+            if let Some((key, _)) = key(path, one, paths, at, reason)
                 && let Some(segment) = chosen.get(&key)
             {
                 one.pattern = key.0.with(at, segment.clone());
@@ -115,11 +111,18 @@ fn key(
     one: &GeneralisedPath,
     paths: &BTreeMap<FilePath, PathInfo>,
     at: usize,
+    reason: Reason,
 ) -> Option<((Pattern, Permissions), Vec<u8>)> {
     let name = one.pattern.text_at(at)?;
     let permissions = paths.get(path)?.permissions;
-    // A program, a directory itself, and the top of the tree.
-    if permissions.has_any(Permissions::EXECUTE) || name.is_empty() || at == 0 {
+    // A program, a directory itself, and the top of the tree; libraries keep their names, however many
+    // of a directory are used.
+    let keeps = if reason == Reason::Siblings {
+        Permissions::EXECUTE | Permissions::MAP
+    } else {
+        Permissions::EXECUTE
+    };
+    if permissions.has_any(keeps) || name.is_empty() || at == 0 {
         return None;
     }
     Some((
@@ -285,7 +288,8 @@ mod tests {
             facts.runs.insert(*run);
         }
         let runs = seen.iter().map(|(_, run)| *run).collect();
-        let general = super::super::generalise(&paths, &runs, policy);
+        let general =
+            super::super::generalise(&paths, &runs, policy, super::super::Given::default());
         for (path, one) in &general {
             assert!(one.pattern.matches(path), "{path} {:?}", one.pattern);
         }
