@@ -66,7 +66,7 @@ pub(super) struct Keeper {
 
 /// What the thread is to do.
 enum Job {
-    Keep(Snapshot),
+    Keep(Box<Snapshot>),
     End(End),
 }
 
@@ -133,7 +133,7 @@ impl SnapshotSink for Keeper {
         // Without the thread there is nothing to do.
         if let Some(jobs) = &self.jobs {
             self.is_busy.store(true, Ordering::Release);
-            let _ = jobs.send(Job::Keep(snapshot));
+            let _ = jobs.send(Job::Keep(Box::new(snapshot)));
         }
     }
 }

@@ -24,7 +24,7 @@ impl Writer {
         for job in jobs {
             match job {
                 Job::Keep(snapshot) => {
-                    self.keep(snapshot);
+                    self.keep(*snapshot);
                     self.is_busy.store(false, Ordering::Release);
                 }
                 Job::End(end) => return self.end(&end),
