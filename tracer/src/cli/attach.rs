@@ -1,7 +1,7 @@
 //! `tracer record --cgroup`, `--container`, `--pod`, `--all`.
 
 use super::{
-    Exit, Failure, environment, name,
+    Exit, Failure, environment, name, output,
     progress_line::ProgressLine,
     record::{Args, failed, record_failure},
     recover,
