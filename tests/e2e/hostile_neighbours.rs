@@ -57,7 +57,9 @@ fn file_system_that_never_answers_does_not_stop_the_recorder() -> Outcome {
         let scratch = Scratch::new()?;
         let began = Instant::now();
         let mut record = Record::new(&scratch.join("out"), "work")?
-            .with(|command| drop(command.env("RUST_LOG", "info")))
+            .with(|command| {
+                command.env("RUST_LOG", "info");
+            })
             .option("--accesses=sys-exit");
         if ending == "duration" {
             record = record.option("--duration").option("8s");

@@ -272,9 +272,10 @@ mod tests {
             phases: 7,
             values: 8,
             accesses: 9,
+            paths: 10,
         };
         let text = losses(&all);
-        for count in 1..=9 {
+        for count in 1..=10 {
             assert_eq!(text.matches(&format!("{count} ")).count(), 1, "{text}");
         }
         let call = Losses {
