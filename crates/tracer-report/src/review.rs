@@ -12,7 +12,6 @@ use super::{
     completeness::completeness,
     diff::changes,
     escape::{code, command_line, prose, whole},
-    headroom::headroom_layer,
     html::Since,
     markdown::Document,
     phrases::{how_recorded, saw},
@@ -131,7 +130,6 @@ pub(super) fn seccomp_rules(doc: &mut Document, profile: &SeccompProfile) {
     arguments::restricted(doc, profile);
     arguments::open(doc, profile);
     added(doc, profile);
-    headroom_layer(doc, profile);
 }
 
 /// How the recording was made, folded.

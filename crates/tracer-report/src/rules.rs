@@ -95,15 +95,16 @@ pub(super) fn added(doc: &mut Document, profile: &SeccompProfile) {
     ];
     let number = Layer::ALL
         .into_iter()
-        .filter(|layer| ![Layer::Observed, Layer::Headroom].contains(layer));
+        .filter(|layer| *layer != Layer::Observed);
     let number: usize = number.map(|layer| profile.names_in(layer).count()).sum();
     let folded = doc.folded(&format!(
-        "{} allowed that the workload did not make: runtime, essential, fallbacks",
+        "{} allowed that the workload did not make: runtime, essential, fallbacks, headroom",
         count(number, "call is", "calls are")
     ));
     doc.paragraph(&format!(
-        "`runtime-init`: a container runtime makes them after it has loaded the profile. {} `essential`: tests rarely exercise them but workloads need them. `fallback`: `tracer explain` shows why each grants nothing new.",
-        covered(profile.runtime_init())
+        "`runtime-init`: a container runtime makes them after it has loaded the profile. {} `essential`: tests rarely exercise them but workloads need them. `fallback`: `tracer explain` shows why each grants nothing new. {}",
+        covered(profile.runtime_init()),
+        headroom_layer(profile)
     ));
     let rows = layers.into_iter().flat_map(|(layer, rows)| {
         rows.into_iter()
@@ -145,6 +146,17 @@ fn covered(choice: &runtime_init::RuntimeSelection) -> String {
             "**Only for some runtimes** (`--runtime {choice}`): {known}. Another runtime or version may not be able to start the workload under this profile."
         ),
     }
+}
+
+/// The harmless calls that were not observed.
+fn headroom_layer(profile: &SeccompProfile) -> String {
+    let calls = list(profile.names_in(Layer::Headroom).map(code));
+    if calls.is_empty() {
+        return "`headroom`: none, by `--headroom none`.".to_owned();
+    }
+    format!(
+        "`headroom`: harmless calls that were not observed and that the next run may make: {calls}. Some are allowed only for the caller itself. `tracer explain` shows why each is harmless; `--headroom none` leaves them out."
+    )
 }
 
 fn essential_layer(profile: &SeccompProfile) -> Vec<[String; 2]> {

@@ -168,7 +168,7 @@ fn names(callers: &[u64; CAPABILITY_CALLERS], bytes: &mut MaybeUninit<[u8; SHORT
         )
     };
     // With its NUL, and as long as it would have been.
-    low(len.clamp(0, SHORT_BYTES as i64).cast_unsigned())
+    low(len.max(0).cast_unsigned().min(SHORT_BYTES as u64))
 }
 
 const SETGID: u32 = 6;

@@ -199,7 +199,8 @@ fn keep_path(place: PathRef) {
             let room = low(NAME_LEN as u64);
             let read =
                 generated::bpf_probe_read_kernel_str(bytes.cast(), room, own_name as *const _);
-            len = read.clamp(0, NAME_LEN as i64) as usize;
+            // An error is negative, and leaves nothing.
+            len = read.max(0).cast_unsigned().min(NAME_LEN as u64) as usize;
         }
         (&raw mut (*resolved).len).write(low(len as u64));
         (&raw mut (*resolved).truncated).write(u32::from(len > RESOLVED_LEN - NAME_LEN));

@@ -210,15 +210,15 @@ metadata:
 fn ambiguous_container_is_an_error() {
     let error = put(TWO, false, None).unwrap_err().to_string();
     for part in [
-        "--container",
-        "web of Pod a",
-        "side of Pod a",
-        "prepare of Pod a",
+        "choose one",
+        "Pod/a, container web",
+        "Pod/a, container side",
+        "Pod/a, container prepare",
     ] {
         assert!(error.contains(part), "{error}");
     }
     let applied = put(TWO, false, Some("side")).unwrap();
-    assert_eq!(applied.containers, ["side of Pod a"]);
+    assert_eq!(applied.containers, ["Pod/a, container side"]);
     let (before, after) = applied.text.split_once("image: s\n").unwrap();
     assert!(!before.contains("securityContext") && after.contains("securityContext"));
     let error = put(TWO, false, Some("x")).unwrap_err().to_string();

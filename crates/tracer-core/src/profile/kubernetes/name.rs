@@ -96,7 +96,7 @@ mod tests {
             &"a".repeat(254),
         ] {
             let error = ObjectName::of_workload(name).unwrap_err().to_string();
-            assert!(error.contains("--profile-name"), "{error}");
+            assert!(error.contains("give another name"), "{error}");
         }
     }
 
