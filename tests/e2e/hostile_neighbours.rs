@@ -110,7 +110,7 @@ fn neighbour_cannot_take_all_argument_values() -> Outcome {
     let (of_greedy, of_victim) = (greedy.id().to_owned(), victim.id().to_owned());
     // Recorded as well, and not asked for at all.
     for greedy_is_recorded in [true, false] {
-        let out = scratch.join(&format!("out-{greedy_is_recorded}"));
+        let out = scratch.join(format!("out-{greedy_is_recorded}"));
         let mut options = vec!["--wait", "--container", &of_victim];
         if greedy_is_recorded {
             options.extend(["--container", &of_greedy]);

@@ -147,7 +147,7 @@ fn kill_one(
         "marks-{}-{number}",
         out.file_name().unwrap_or_default().display()
     ))?;
-    let had_old = number % 3 == 0;
+    let had_old = number.is_multiple_of(3);
     if had_old {
         copy(&old.directory, &out.join(&name))?;
     }

@@ -1,14 +1,11 @@
 //! The layer `headroom`: harmless calls that were not observed, and why each may be there.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use super::{
     escape::code,
-    markdown::{Document, count},
+    markdown::Document,
     rules::{list, or_dash},
 };
 use syscalls::headroom::{HEADROOM_GROUPS, LEFT_OUT};
-use tracer_core::profile::seccomp::SeccompProfile;
 
 /// `docs/headroom.md`: every group with its calls, and what was weighed and left out.
 pub fn headroom_page() -> String {

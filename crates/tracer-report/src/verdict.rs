@@ -259,7 +259,7 @@ mod tests {
                 after: RecordingEnd::Attached,
             },
         ];
-        lost.coverage = Coverage::new(reasons, lost.coverage.losses.clone());
+        lost.coverage = Coverage::new(reasons, lost.coverage.losses);
         let lost = verdict(&lost, &high);
         assert_eq!(lost.decision, Decision::RecordLonger);
         assert!(lost.reason.contains("another cgroup"), "{}", lost.reason);
@@ -271,7 +271,7 @@ mod tests {
         let reasons = vec![Reason::StillRunning {
             after: RecordingEnd::Attached,
         }];
-        settled.coverage = Coverage::new(reasons, settled.coverage.losses.clone());
+        settled.coverage = Coverage::new(reasons, settled.coverage.losses);
         let it = verdict(&settled, &[]);
         assert_eq!(it.decision, Decision::Enforce);
         assert!(it.lost.contains("shutdown was not observed"), "{}", it.lost);

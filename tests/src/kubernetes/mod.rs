@@ -100,7 +100,7 @@ impl Cluster {
         let mut command = self
             .network
             .control_plane()
-            .command(&self.program("kubectl"));
+            .command(self.program("kubectl"));
         command
             .arg("--kubeconfig")
             .arg(self.pki("admin.conf"))
@@ -147,7 +147,7 @@ impl Cluster {
     fn start_api_server(&mut self) -> Result<()> {
         let place = self.network.control_plane();
         let data = self.scratch.dir("etcd")?;
-        let mut etcd = place.command(&self.program("etcd"));
+        let mut etcd = place.command(self.program("etcd"));
         etcd.arg("--data-dir")
             .arg(data)
             // A test's objects need not outlive the machine.
@@ -155,7 +155,7 @@ impl Cluster {
             .args(["--listen-client-urls", "http://127.0.0.1:2379"])
             .args(["--advertise-client-urls", "http://127.0.0.1:2379"])
             .args(["--listen-peer-urls", "http://127.0.0.1:2380"]);
-        let mut api_server = place.command(&self.program("kube-apiserver"));
+        let mut api_server = place.command(self.program("kube-apiserver"));
         api_server.args([
             "--etcd-servers=http://127.0.0.1:2379",
             "--bind-address=0.0.0.0",
@@ -188,7 +188,7 @@ impl Cluster {
 
     fn start_controllers(&mut self) -> Result<()> {
         let place = self.network.control_plane();
-        let mut controllers = place.command(&self.program("kube-controller-manager"));
+        let mut controllers = place.command(self.program("kube-controller-manager"));
         controllers
             .arg("--kubeconfig")
             .arg(self.pki("controllers.conf"))
@@ -197,7 +197,7 @@ impl Cluster {
             .arg("--root-ca-file")
             .arg(self.pki("ca.crt"))
             .args(["--leader-elect=false", "--use-service-account-credentials"]);
-        let mut scheduler = place.command(&self.program("kube-scheduler"));
+        let mut scheduler = place.command(self.program("kube-scheduler"));
         scheduler
             .arg("--kubeconfig")
             .arg(self.pki("scheduler.conf"))

@@ -200,7 +200,7 @@ fn keep_path(place: PathRef) {
             let read =
                 generated::bpf_probe_read_kernel_str(bytes.cast(), room, own_name as *const _);
             // An error is negative, and leaves nothing.
-            len = read.max(0).cast_unsigned().min(NAME_LEN as u64) as usize;
+            len = low(read.max(0).cast_unsigned().min(NAME_LEN as u64)) as usize;
         }
         (&raw mut (*resolved).len).write(low(len as u64));
         (&raw mut (*resolved).truncated).write(u32::from(len > RESOLVED_LEN - NAME_LEN));
