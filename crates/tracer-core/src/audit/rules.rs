@@ -335,7 +335,7 @@ rules! {
         "Name the files that have to be written, or deny the rest.";
     APPARMOR_ENGINE_SOCKET = "apparmor-engine-socket", AppArmor, High,
         "The socket of a container engine or of a service that starts programs is open.",
-        "Whoever can write to the socket of Docker, containerd, CRI-O, Podman, LXD or libvirt has them start a container or a machine with the host's files in it: that is root on the host, outside of the profile. Connecting needs w on the socket's path.",
+        "A process that can write to the socket of Docker, containerd, CRI-O, Podman, LXD or libvirt has them start a container or a machine with the host's files in it: that is root on the host, outside of the profile. Connecting needs w on the socket's path.",
         "Remove the rule, or put a proxy in front that allows only the requests that are needed.";
     APPARMOR_RAW_DEVICE = "apparmor-raw-device", AppArmor, High,
         "A device below the file systems is open.",
@@ -355,7 +355,7 @@ rules! {
         "Name the profiles that the program has to change to, as in `change_profile -> web-worker,`.";
     APPARMOR_WEAKER_TRANSITION = "apparmor-weaker-transition", AppArmor, Medium,
         "A program runs under a profile that confines less.",
-        "px and cx leave the profile for that of the program. Where that one is in complain mode, allows by default or lets every file be written, whoever can make the program do something is out.",
+        "px and cx leave the profile for that of the program. Where that one is in complain mode, allows by default or lets every file be written, an attacker who can make the program do something is out.",
         "Confine the other profile, or use ix.";
     APPARMOR_MOUNT = "apparmor-mount", AppArmor, High,
         "File systems can be mounted where other rules count for them.",
@@ -367,7 +367,7 @@ rules! {
         "Remove the rule, unless the program makes sandboxes.";
     APPARMOR_IO_URING = "apparmor-io-uring", AppArmor, Low,
         "A ring of io_uring may use other credentials.",
-        "With override_creds a ring does its work with the credentials of whoever registered them.",
+        "With override_creds a ring does its work with the credentials of the process that registered them.",
         "Allow `io_uring sqpoll,` alone, or remove the rule.";
     APPARMOR_PTRACE = "apparmor-ptrace", AppArmor, High,
         "Processes outside of the profile can be controlled.",
@@ -375,7 +375,7 @@ rules! {
         "Name the peer: `ptrace (trace) peer=@{profile_name},`.";
     APPARMOR_DBUS = "apparmor-dbus", AppArmor, Medium,
         "Every service of a bus can be called.",
-        "systemd is on both buses and starts programs for whoever may ask it: for root on the system bus, for the user on the session bus. They run outside of the profile.",
+        "systemd is on both buses and starts programs for any process that may ask it: for root on the system bus, for the user on the session bus. They run outside of the profile.",
         "Name the service, the path and the interface: `dbus send bus=system peer=(name=org.example.Service),`.";
     APPARMOR_DENY_BYPASS = "apparmor-deny-bypass", AppArmor, Medium,
         "A deny rule does not reach what it is to deny.",
