@@ -175,7 +175,7 @@ fn exit_status_reflects_findings_and_errors() -> Outcome {
         (
             &["--explain=none"],
             2,
-            "known are equivalent-syscall-allowed",
+            "the rules are equivalent-syscall-allowed",
         ),
         (&["--explain=equivalent-syscall-allowed"], 0, ""),
         (&[], 2, "required"),

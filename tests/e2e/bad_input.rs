@@ -206,7 +206,7 @@ fn rejects_a_missing_cgroup() -> Outcome {
 fn rejects_names_that_escape_the_output() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
-    let out = scratch.dir("folder/out")?;
+    let out = scratch.dir("directory/out")?;
     for name in [
         "a/b",
         "/etc/x",
@@ -249,8 +249,8 @@ fn usage_errors_exit_with_status_2() -> Outcome {
         &["record", "--cgroup", "/x", "--", "true"],
         &["record", "--cgroup", ""],
         &["record", "--user", "no-such-user", "--", "true"],
-        &["record", "--duration", "10", "--", "true"],
-        &["record", "--until-stable", "10", "--", "true"],
+        &["record", "--duration", "10x", "--", "true"],
+        &["record", "--until-stable", "-1", "--", "true"],
         &["record", "--no-such-option", "--", "true"],
         &["no-such-command"],
         &["generate"],

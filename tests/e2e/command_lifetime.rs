@@ -50,7 +50,9 @@ fn sigint_ends_a_recorder_in_the_background() -> Outcome {
     let mut recorder = Running::spawn(&mut command)?;
     recorder.until_stderr("recording all containers")?;
     recorder.signal(Signal::SIGINT)?;
-    recorder.wait()?.success()?;
+    let finished = recorder.wait()?;
+    // Other tests may run containers meanwhile; without one, nothing was recorded.
+    ensure!([0, 4].contains(&finished.code()), "{finished:?}");
     Ok(())
 }
 
@@ -167,7 +169,7 @@ fn follow_waits_for_daemons() -> Outcome {
         let left = process::descendants(recorder.running.pid());
         Ok(left
             .iter()
-            .all(|pid| !process::is_alive(*pid))
+            .all(|pid| is_tracer(*pid) || !process::is_alive(*pid))
             .then_some(()))
     });
     shell?;
@@ -181,6 +183,12 @@ fn follow_waits_for_daemons() -> Outcome {
         "what the daemon did is missing"
     );
     Ok(())
+}
+
+/// Whether a process is one of tracer's own, which look files up and run parsers.
+fn is_tracer(pid: u32) -> bool {
+    let program = fs::read_link(format!("/proc/{pid}/exe"));
+    tracer::binary().is_ok_and(|own| program.is_ok_and(|program| program == own))
 }
 
 /// Without `--follow` tracer ends with the command and says what that means; the daemon lives on.
@@ -373,7 +381,7 @@ fn records_an_existing_cgroup() -> Outcome {
         .option("200ms")
         .of_cgroup(cgroup.path())
         .run()?;
-    timed.success()?;
+    ensure!(timed.code() == 4, "nothing ran in it: {timed:?}");
     let codes = |recorded: &Recorded| -> Result<Vec<String>> {
         let coverage = recorded.recording()?.coverage;
         Ok(coverage
@@ -382,7 +390,7 @@ fn records_an_existing_cgroup() -> Outcome {
             .map(|reason| reason.code)
             .collect())
     };
-    ensure!(codes(&by_time)? == ["start-not-observed", "still-running"]);
+    ensure!(by_time.recording().is_err(), "a recording of nothing");
 
     fs::write(&pipe, "go\n")?;
     workload.wait()?.success()?;

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use tracer::store;
 use tracer_core::{
     profile::apparmor::{AppArmorProfile, Options, Permissions, Policy},
-    recording::{FilePath, Phase, Recording},
+    recording::{FileAccess, FilePath, Phase, Recording},
 };
 use tracer_tests::{
     Outcome,
@@ -142,10 +142,27 @@ fn missed(profile: &AppArmorProfile, last: &Recording) -> (Vec<String>, usize) {
         .collect();
     let denied = done.iter().filter(|seen| {
         let needed = Permissions::needed_by(seen.what.access);
-        !profile.allows(&seen.what.path, needed, seen.what.owned)
+        let owned = seen.what.owned || !tells_owner(seen.what.access);
+        !profile.allows(&seen.what.path, needed, owned)
     });
     let missed = denied.map(|seen| format!("{:?} {}", seen.what.access, seen.what.path));
     (missed.collect(), done.len())
+}
+
+/// Whether the ends of system calls tell the owner of a file: only of one that was opened. The work is done
+/// by one user, and what it removes or renames it has made.
+const fn tells_owner(access: FileAccess) -> bool {
+    !matches!(
+        access,
+        FileAccess::Remove
+            | FileAccess::RemoveDirectory
+            | FileAccess::RenameFrom
+            | FileAccess::RenameTo
+            | FileAccess::ChangeMode
+            | FileAccess::ChangeOwner
+            | FileAccess::Truncate
+            | FileAccess::Link
+    )
 }
 
 macro_rules! measure {

@@ -57,7 +57,7 @@ fn deep() -> Vec<Case> {
         case(
             "lists.json",
             "[".repeat(levels) + &"]".repeat(levels),
-            ":1:50: values lie in one another",
+            ":1:50: values are nested",
         ),
         case(
             "maps.json",
@@ -112,7 +112,7 @@ fn circles() -> Vec<Case> {
         case(
             "self.yaml",
             "a: &a [*a]\n",
-            ":1:8: this alias stands within",
+            ":1:8: this alias is inside",
         ),
         case(
             "bases.yaml",

@@ -345,6 +345,16 @@ impl Watch {
         Ok(Watched { finished, folders })
     }
 
+    /// Waits for its end, with nothing recorded.
+    ///
+    /// # Errors
+    /// When it recorded something.
+    pub fn ends_with_nothing(self) -> Result<Finished> {
+        let finished = self.running.wait()?;
+        ensure!(finished.code() == 4, "something was recorded: {finished:?}");
+        Ok(finished)
+    }
+
     /// Tells it to end.
     ///
     /// # Errors

@@ -55,7 +55,7 @@ fn of_kernel(error: &ProbeError) -> Option<&'static str> {
     }
 }
 
-fn of_target(error: &TargetError) -> &'static str {
+pub(super) fn of_target(error: &TargetError) -> &'static str {
     let (TargetError::TooMuch { remedy, .. } | TargetError::Missing { remedy, .. }) = error else {
         return "name it with --profile-name";
     };

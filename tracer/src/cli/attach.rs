@@ -83,7 +83,7 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         say!("nothing recorded: {}", never_started(args));
     }
     let (recordings, empty): (Vec<_>, Vec<_>) =
-        recordings.into_iter().partition(Recording::has_program);
+        recordings.into_iter().partition(is_something);
     empty.iter().for_each(output::nothing);
     let otherwise = if recordings.is_empty() {
         Exit::Nothing
@@ -100,6 +100,11 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         (Some(failure), None) | (None, Some(failure)) => Err(failure),
         (None, None) => Ok(exit),
     }
+}
+
+/// Whether there is something to write: what a program did, or what was lost of it.
+fn is_something(recording: &Recording) -> bool {
+    recording.has_program() || recording.coverage.losses.iter().next().is_some()
 }
 
 /// What was asked for and never ran.

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context as _;
 
 use super::{
-    Exit, Failure,
+    Exit, Failure, advice,
     confinement::Writes,
     format::{self, FormatArg},
     input, manifest, output,
@@ -287,9 +287,10 @@ fn check(output: &OutputDirectory, rendered: &[(String, Rendered)]) -> anyhow::R
 fn print_summary(directory: &Path, rendered: &Rendered, by_default: bool) {
     for (file, why) in &rendered.skipped {
         say!(
-            "{} is not written: {}",
+            "{} is not written: {}; {}",
             directory.join(file).display(),
-            plain(&why.to_string())
+            plain(&why.to_string()),
+            advice::of_target(why)
         );
     }
     let mut files: BTreeMap<&str, Vec<&Omission>> = BTreeMap::new();
