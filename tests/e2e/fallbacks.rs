@@ -67,7 +67,13 @@ fn profile(scratch: &Scratch, recording: &Path, variants: &str) -> Result<Value>
     let output = scratch.join(format!("profiles-{variants}"));
     let mut command = tracer::command()?;
     command
-        .args(["generate", "--headroom=none", "--fallbacks", variants, "--output"])
+        .args([
+            "generate",
+            "--headroom=none",
+            "--fallbacks",
+            variants,
+            "--output",
+        ])
         .args([&output, recording]);
     process::run(&mut command)?.success()?;
     seccomp::read(&output.join("libc/seccomp.json"))

@@ -13,7 +13,7 @@ use tracer_tests::{
     process,
     pty::OnTerminal,
     recording::{Recording, SyscallId},
-    requires::{Need, program},
+    requires::{self, Need, program},
     scratch::{Scratch, unique},
     tracer,
 };
@@ -310,12 +310,8 @@ fn records_an_idle_container_that_is_killed() -> Outcome {
     life.waits()?;
     let watch = Watch::start(&scratch.join("out"), &["--container", life.id()])?;
     life.is_killed()?;
-    let watched = watch.ends()?;
-    let (directory, recording) = watched.only()?;
-    ensure!(recording.instances_of(life.id()).eq([0]) && recording.syscalls.is_empty());
-    ensure!(recording.has_reason("start-not-observed"));
-    let profile = fs::read(directory.join("seccomp.json"))?;
-    ensure!(allows(&profile, "execve")? && !allows(&profile, "link")?);
+    let said = watch.ends_with_nothing()?.stderr;
+    ensure!(said.contains("no system call was observed"), "{said}");
     Ok(())
 }
 
@@ -434,12 +430,10 @@ fn reports_mixed_phases_when_rows_run_out() -> Outcome {
     needs_containers!(Runtime::Runc);
     let scratch = Scratch::new()?;
     let mut life = ScriptedContainer::new(Runtime::Runc, &scratch.dir("life")?)?;
-    // Each of them is another row.
+    // Each of them is another row: a copy, since a link is the same executable.
     for name in 0..16 {
-        std::os::unix::fs::symlink(
-            "/bin/busybox",
-            scratch.join("life").join(format!("b{name}")),
-        )?;
+        let busybox = requires::which("busybox").context("busybox is not installed")?;
+        fs::copy(busybox, scratch.join("life").join(format!("b{name}")))?;
     }
     let watch = Watch::start(
         &scratch.join("out"),

@@ -88,7 +88,7 @@ fn merge_reports_every_difference() -> Outcome {
     let output = scratch.join("merged.json");
     let finished = merge(&five(scratch.path())?, &output)?.success()?;
     for said in [
-        "merged 5 recordings of nginx: 5 instances, 64 system calls; nothing was lost",
+        "merged 5 recordings of nginx: 5 instances, 65 system calls; nothing was lost",
         "note: 2 kernels were recorded on: 6.1.0-18-amd64, ",
         "note: 2 images were recorded: nginx:1 (sha256:a), nginx:1 (sha256:b); ",
         "calls: 3 in only one of 5 instances, about 2 unseen (95 %: 0 to 22)",
@@ -195,7 +195,7 @@ fn merge_rejects_other_workloads_and_invalid_files() -> Outcome {
     let outside = scratch.file("outside.json", outside.to_string())?;
     let broken = scratch.file("broken.json", "{")?;
     for (file, says) in [
-        (&other, ["\"redis\"", "--name"]),
+        (&other, ["redis", "--name"]),
         (&outside, ["../x", "letters"]),
         (&broken, ["broken.json", "line 1"]),
         (&scratch.join("missing"), ["missing", "cannot read"]),

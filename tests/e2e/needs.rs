@@ -325,7 +325,7 @@ fn answers_of_an_own_supervisor_are_allowed() -> Outcome {
             .arg(&program),
     )?;
     ensure!(
-        verified.stderr.contains("the command ended with status 0")
+        verified.stderr.contains("the command exited with status 0")
             && !verified.stderr.contains("denied: sethostname"),
         "{verified:?}"
     );

@@ -268,7 +268,11 @@ fn excess_unknown_numbers_make_a_recording_incomplete() -> Outcome {
 fn truncated_paths_are_marked_in_the_review() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
-    let deep = scratch.dir(&["x".repeat(200), "y".repeat(200)].join("/"))?;
+    let deep = scratch.dir(
+        &["x", "y", "z", "a", "b", "c"]
+            .map(|it| it.repeat(200))
+            .join("/"),
+    )?;
     for name in ["true", "false"] {
         fs::copy(Path::new("/bin").join(name), deep.join(name))?;
     }

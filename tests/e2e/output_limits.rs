@@ -228,7 +228,12 @@ fn the_next_record_cleans_up_after_a_killed_one() -> Outcome {
     };
     let command = wait::until("the command", || {
         let children = process::descendants(pid);
-        Ok(children.first().copied())
+        // tracer has processes of its own, too.
+        let name = |pid: &u32| fs::read_to_string(format!("/proc/{pid}/comm"));
+        let mut sleeps = children
+            .into_iter()
+            .filter(|pid| name(pid).is_ok_and(|name| name.trim() == "sleep"));
+        Ok(sleeps.next())
     })?;
     process::send(pid, nix::sys::signal::Signal::SIGKILL)?;
     killed.finish()?;

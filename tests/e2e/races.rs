@@ -1,7 +1,7 @@
 //! Calls that are made once, by many threads, on all CPUs, at one moment: none is lost.
 //!
 //! `programs/races.c` makes them; what it made it says itself (`races list`). A row of marks belongs
-//! to an executable, so each of a thousand links to the program is a trial of its own.
+//! to an executable, so each of a thousand copies of the program is a trial of its own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -79,9 +79,9 @@ fn no_call_is_lost_with_a_one_page_ring() -> Outcome {
 #[test]
 fn concurrent_first_calls_are_not_lost() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
-    let links = Links::to(&programs::compiled("first_call", Build::Bare)?)?;
-    let recording = links.record("begin", &[])?;
-    links.each_made(
+    let copies = Copies::to(&programs::compiled("first_call", Build::Bare)?)?;
+    let recording = copies.record("begin", &[])?;
+    copies.each_made(
         &[480, 481, 231].map(SyscallId::x86_64).into_iter().collect(),
         &recording,
     )
@@ -98,8 +98,9 @@ fn no_call_is_lost_when_rows_run_out() -> Outcome {
         Need::I386,
         program::CC
     );
-    let races = programs::compiled("races", Build::Static)?;
-    let recording = Links::to(&races)?.record("drive", &["--max-rows", "16"])?;
+    // Small, as there are many copies.
+    let races = programs::compiled("races", Build::Dynamic)?;
+    let recording = Copies::to(&races)?.record("drive", &["--max-rows", "16"])?;
     ensure!(
         recording.coverage.losses.executables > 0,
         "16 rows were enough for {ROUNDS} executables: {:?}",
@@ -112,26 +113,27 @@ fn no_call_is_lost_when_rows_run_out() -> Outcome {
 }
 
 fn record_threads(options: &[&str]) -> Result<Recording> {
-    let races = programs::compiled("races", Build::Static)?;
-    let links = Links::to(&races)?;
-    let recording = links.record("drive", options)?;
-    links.each_made(&said(&races)?, &recording)?;
+    // Small, as there are many copies.
+    let races = programs::compiled("races", Build::Dynamic)?;
+    let copies = Copies::to(&races)?;
+    let recording = copies.record("drive", options)?;
+    copies.each_made(&said(&races)?, &recording)?;
     Ok(recording)
 }
 
-/// [`ROUNDS`] names of one program.
-struct Links {
+/// [`ROUNDS`] copies of one program: one file under several names would be one executable.
+struct Copies {
     scratch: Scratch,
     dir: PathBuf,
 }
 
-impl Links {
+impl Copies {
     fn to(program: &Path) -> Result<Self> {
         let scratch = Scratch::new()?;
         let dir = scratch.dir("links")?;
         fs::copy(program, dir.join(name(0)))?;
         for round in 1..ROUNDS {
-            fs::hard_link(dir.join(name(0)), dir.join(name(round)))?;
+            fs::copy(program, dir.join(name(round)))?;
         }
         Ok(Self { scratch, dir })
     }

@@ -399,7 +399,7 @@ fn rejects_impossible_requests_before_running_anything() -> Outcome {
         (&bytes, &[], 125, "bytes.json:1:1: this is not UTF-8 text"),
         (&deep, &[], 125, "deep.json:1:"),
         (Path::new("nowhere.json"), &[], 125, "cannot read"),
-        (&all, &["--format", "json"], 2, "--report"),
+        (&all, &["--format", "json"], 2, "--output"),
         (&all, &["--update", "nowhere"], 125, "nowhere"),
         (&all, &["--arch", "aarch64"], 2, "--arch"),
         (&all, &["--recording", "x"], 2, "cannot be used with"),

@@ -96,7 +96,7 @@ fn invalid_object_names_are_rejected() {
         recording.workload.name = name.to_owned();
         let error = Models::new(recording).err().map(|it| it.to_string());
         assert!(
-            error.is_some_and(|it| it.contains("--profile-name")),
+            error.is_some_and(|it| it.contains("give another name")),
             "{name}"
         );
     }

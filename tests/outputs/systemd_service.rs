@@ -149,6 +149,8 @@ fn drop_in_replaces_the_lists_of_a_unit() -> Outcome {
     recording.sockets.clear();
     let drop_in = Models::new(recording)?.drop_in()?.text;
     for settings in units {
+        // For the shell's single quotes.
+        let drop_in = drop_in.replace('\'', "'\\''");
         let unit = format!("[Service]\nExecStart=/bin/true\n{settings}");
         let before = security(&unit, "")?;
         let after = security(&unit, &drop_in)?;
@@ -223,6 +225,8 @@ impl Manager {
 
     /// The exit status of a service that runs a command under a drop-in.
     fn serve(&self, command: &str, drop_in: &str) -> anyhow::Result<String> {
+        // For the shell's single quotes.
+        let drop_in = drop_in.replace('\'', "'\\''");
         let unit = format!(
             "[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nStandardOutput=null\nStandardError=null\nExecStart={command}\n"
         );
@@ -269,7 +273,6 @@ fn service_runs_only_with_its_recorded_calls() -> Outcome {
     finished.success()?;
     let recording = tracer::store::read(&recorded.directory)?;
     let drop_in = Models::new(recording)?.drop_in()?.text;
-    ensure!(!drop_in.contains('\''), "{drop_in}");
     let manager = Manager::start()?;
     let command = command.join(" ");
     let result = manager.serve(&command, &drop_in)?;

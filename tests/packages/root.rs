@@ -100,7 +100,9 @@ impl Root {
         let mut recorder = Running::spawn(&mut self.command(&words))?;
         recorder.until_stderr("recording")?;
         recorder.signal(Signal::SIGTERM)?;
-        recorder.wait()?.success()?;
+        let finished = recorder.wait()?;
+        // 4, which the unit takes for success: no container ran. Other tests may have run one.
+        ensure!([0, 4].contains(&finished.code()), "{finished:?}");
         Ok(())
     }
 }

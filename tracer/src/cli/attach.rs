@@ -82,8 +82,7 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
     if recordings.is_empty() && failure.is_none() {
         say!("nothing recorded: {}", never_started(args));
     }
-    let (recordings, empty): (Vec<_>, Vec<_>) =
-        recordings.into_iter().partition(is_something);
+    let (recordings, empty): (Vec<_>, Vec<_>) = recordings.into_iter().partition(is_something);
     empty.iter().for_each(output::nothing);
     let otherwise = if recordings.is_empty() {
         Exit::Nothing
