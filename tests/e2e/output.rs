@@ -282,8 +282,7 @@ fn truncated_paths_are_marked_in_the_review() -> Outcome {
         .run()?;
     ensure!(finished.code() == 1, "{finished:?}");
     let recording = recorded.recording()?;
-    let beginning = deep.to_string_lossy().chars().take(255).collect::<String>();
-    let cut = recording.calls_by(|who| *who == Executable::Truncated(beginning.clone()));
+    let cut = recording.calls_by(|who| matches!(who, Executable::Truncated(_)));
     ensure!(cut.contains(&SyscallId::x86_64(231)), "{cut:?}");
     let review = review(&recorded)?;
     ensure!(review.contains("(cut off)"), "{review}");

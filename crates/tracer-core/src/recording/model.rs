@@ -292,7 +292,7 @@ pub struct Evidence {
 pub enum Executable {
     /// The path it was started by.
     Path(String),
-    /// The beginning of a path that was too long to keep.
+    /// A part of a path that was too long to keep: its beginning or its end.
     Truncated(String),
     /// What starts the workload: the call was made before the first exec.
     Launcher,
