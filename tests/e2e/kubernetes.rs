@@ -61,7 +61,7 @@ spec:
   containers: [{}]
 ",
         container("main", "sleep 1; exit 1"),
-        container("init", "mkdir /tmp/x"),
+        container("init", "id"),
         container("main", "while true; do sleep 1; done"),
     )
 }

@@ -121,7 +121,7 @@ fn merge_reports_every_difference() -> Outcome {
     let review = fs::read_to_string(out.join("nginx/REVIEW.md"))?;
     for said in [
         "- 3 of 66 calls appeared in only one of 5 instances: `ptrace`, `clone3`, number 999 (x86_64).",
-        "an estimated 2 more calls are unseen (95 % interval: 0 to 22; Chao2",
+        "An estimated 2 more calls are unseen (95 % interval: 0 to 22; Chao2",
         "- 2 images were recorded: nginx:1 (sha256:a), nginx:1 (sha256:b);",
         "- Image: `nginx:1` (`sha256:a`)\n- Image: `nginx:1` (`sha256:b`)\n",
     ] {
