@@ -238,8 +238,8 @@ fn nameless_memory_and_files_are_recorded() -> Outcome {
     let text = fs::read_to_string(&file)?;
     for rule in [
         "  / mrwix,",
-        "/dev/shm/#[0-9]* ",
-        "/dev/shm/nameless-[0-9]* ",
+        "owner \"/dev/shm/#[0-9]*\" rw,",
+        "owner /dev/shm/nameless-?* rw,",
     ] {
         ensure!(text.contains(rule), "there is no {rule}:\n{text}");
     }
