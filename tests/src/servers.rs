@@ -292,15 +292,22 @@ fn exercise_postgres(dir: &Path) -> Result<String> {
     ];
     let mut answers = String::new();
     for statement in statements {
-        let finished = process::run(
-            Command::new("psql")
-                .arg("-h")
-                .arg(dir)
-                .args([
-                    "-U", "tests", "-X", "-A", "-t", "-d", "postgres", "-c", statement,
-                ])
-                .stdin(Stdio::null()),
-        )?;
+        // It listens before it is ready.
+        let finished = wait::until("the database to be ready", || {
+            let finished = process::run(
+                Command::new("psql")
+                    .arg("-h")
+                    .arg(dir)
+                    .args([
+                        "-U", "tests", "-X", "-A", "-t", "-d", "postgres", "-c", statement,
+                    ])
+                    .stdin(Stdio::null()),
+            )?;
+            let is_ready = !finished
+                .stderr
+                .contains("the database system is starting up");
+            Ok(is_ready.then_some(finished))
+        })?;
         let refused = finished.code() != 0;
         ensure!(
             refused == statement.contains("no_such"),
