@@ -10,7 +10,7 @@ use crate::cmd::{self, say};
 use crate::workspace::Workspace;
 
 /// What the tests use.
-pub(crate) const TESTS: [&str; 27] = [
+pub(crate) const TESTS: [&str; 28] = [
     "apparmor",
     "binutils",
     "busybox-static",
@@ -22,6 +22,7 @@ pub(crate) const TESTS: [&str; 27] = [
     "iproute2",
     "libc6-dev",
     "libc6-dev-i386",
+    "libcap2-bin",
     "libseccomp2",
     "musl-tools",
     "nginx-light",
