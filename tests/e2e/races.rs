@@ -98,8 +98,7 @@ fn no_call_is_lost_when_rows_run_out() -> Outcome {
         Need::I386,
         program::CC
     );
-    // Small, as there are many copies.
-    let races = programs::compiled("races", Build::Dynamic)?;
+    let races = programs::compiled("races", Build::Static)?;
     let recording = Copies::to(&races)?.record("drive", &["--max-rows", "16"])?;
     ensure!(
         recording.coverage.losses.executables > 0,
@@ -113,8 +112,7 @@ fn no_call_is_lost_when_rows_run_out() -> Outcome {
 }
 
 fn record_threads(options: &[&str]) -> Result<Recording> {
-    // Small, as there are many copies.
-    let races = programs::compiled("races", Build::Dynamic)?;
+    let races = programs::compiled("races", Build::Static)?;
     let copies = Copies::to(&races)?;
     let recording = copies.record("drive", options)?;
     copies.each_made(&said(&races)?, &recording)?;
