@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::words::counted;
 use tracer_core::{
     learn::{Added, Report, What},
     recording::{FileAccess, plain_text::plain},
@@ -121,11 +122,7 @@ fn left_out(report: &Report, text: &mut String) {
 }
 
 fn records(count: u64) -> String {
-    if count == 1 {
-        "1 record".to_owned()
-    } else {
-        format!("{count} records")
-    }
+    counted(count, "record", "records")
 }
 
 #[cfg(test)]

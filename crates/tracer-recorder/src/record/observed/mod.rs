@@ -3,6 +3,7 @@
 
 mod accesses;
 mod budget;
+mod file_kinds;
 mod mounts;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
