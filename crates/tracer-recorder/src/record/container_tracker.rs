@@ -1,10 +1,9 @@
 //! Which instances are recorded of all that the kernel side finds: each is looked up until it is
 //! known which container it is, then kept or left.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+mod cri;
+
+use std::{collections::BTreeMap, time::Instant};
 
 use tracer_abi::NoticeKind;
 
@@ -20,9 +19,6 @@ use super::{
     tracked_container::{IDENTIFY_TIMEOUT, TrackedContainer, newer},
 };
 use crate::container::{self, Container, Role, Selector, is_unit};
-
-/// How often CRI is asked at most: it answers for all containers at once.
-const CRI_QUERY_INTERVAL: Duration = Duration::from_secs(2);
 
 /// What a runtime calls to give a container its own root: with none of these, a cgroup that no
 /// runtime knows is not taken for a container.
@@ -461,40 +457,6 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             tracked.container = Some(container);
         }
         Ok(())
-    }
-
-    /// Asks CRI, unless that was done just now.
-    fn query_cri_if_due(&mut self, now: Instant) {
-        let is_recent = now.duration_since(self.cri_queried_at) < CRI_QUERY_INTERVAL;
-        if !self.needs_cri || self.lookup.is_querying_cri() || is_recent {
-            return;
-        }
-        self.needs_cri = false;
-        self.cri_queried_at = now;
-        self.lookup.query_cri();
-    }
-
-    fn take_cri_answer(&mut self) {
-        if !self.lookup.take_cri_answer() {
-            return;
-        }
-        // Those of pods may have names now. The runtime knows those that ended, for a while.
-        for tracked in self.tracked_by_instance.values_mut() {
-            let unnamed = |container: &Container| !container.is_named();
-            let in_pod = |container: &Container| container.pod.is_some();
-            let container = tracked.container.as_ref();
-            if container.is_some_and(unnamed) || !tracked.removed && container.is_some_and(in_pod) {
-                tracked.looked = None;
-            }
-        }
-    }
-
-    /// Whether a container of a pod is recorded, or may have to be, of which nobody told the name.
-    pub(super) fn has_unnamed(&self) -> bool {
-        let containers = self.tracked_by_instance.values();
-        containers
-            .filter_map(|tracked| tracked.container.as_ref())
-            .any(|container| !container.is_named())
     }
 }
 
