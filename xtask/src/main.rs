@@ -3,7 +3,7 @@
 //! [`commands`] holds one file a subcommand. The other modules are what the commands share: how to
 //! run a program ([`cmd`]), where things are ([`workspace`], [`toolchain`]), and what has to be
 //! installed ([`linker`], [`packages`]) or fetched from another release ([`debian`], [`kernels`],
-//! [`runtimes`]). [`purity`] proves what the crates without I/O promise, and [`error_texts`] what errors say. [`runtime_init`] reads what a runtime did with a [`container`]. [`machine`] runs a command on another kernel.
+//! [`runtimes`], [`runsc`]). [`purity`] proves what the crates without I/O promise, and [`error_texts`] what errors say. [`runtime_init`] reads what a runtime did with a [`container`]. [`machine`] runs a command on another kernel.
 //!
 //! The product goes to stdout, everything else to stderr.
 
@@ -21,6 +21,7 @@ mod machine;
 mod packages;
 mod purity;
 mod reproducible;
+mod runsc;
 mod runtime_init;
 mod runtimes;
 mod tally;

@@ -1,4 +1,4 @@
-//! `cargo xtask runtimes`: newer OCI runtimes than this machine's own.
+//! `cargo xtask runtimes`: newer OCI runtimes than this machine's own, and gVisor's.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use crate::workspace::Workspace;
-use crate::{packages, runtimes};
+use crate::{packages, runsc, runtimes};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -23,6 +23,10 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     for runtime in &found {
         let path = runtime.path.display();
         text.push_str(&format!("{} {} {path}\n", runtime.name, runtime.version));
+    }
+    for runsc in runsc::all(workspace, install) {
+        let path = runsc.path.display();
+        text.push_str(&format!("runsc {} {path}\n", runsc.version));
     }
     std::io::stdout()
         .write_all(text.as_bytes())

@@ -3,6 +3,7 @@
 //! A test that finds nothing to run with skips itself and adds a line `name: reason` to the file
 //! that `TRACER_SKIP_LOG` names; with `TRACER_REQUIRE_ALL=1` it fails instead.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -18,7 +19,7 @@ use crate::commands::setup::{self, Tools};
 use crate::commands::vm::{self, Checks};
 use crate::tally::Tally;
 use crate::workspace::Workspace;
-use crate::{packages, runtimes};
+use crate::{packages, runsc, runtimes};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -40,9 +41,10 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let bench_object = build::kernel_object(workspace, &tools, Object::Bench)?;
     let tracer = build::tracer(workspace, &object, Progress::Shown)?;
 
-    let runtimes = runtimes::all(workspace, !args.no_install && cmd::is_root())?;
-    let runtimes = std::env::join_paths(runtimes.into_iter().map(|runtime| runtime.path))
-        .context("the target folder's path cannot be in a list of paths")?;
+    let fetch = !args.no_install && cmd::is_root();
+    let runtimes = runtimes::all(workspace, fetch)?;
+    let runtimes = path_list(runtimes.into_iter().map(|runtime| runtime.path))?;
+    let runsc = path_list(runsc::all(workspace, fetch).into_iter().map(|it| it.path))?;
     let packages = wants_packages(args)
         .then(|| packages_of_this_machine(workspace, &tools))
         .transpose()?;
@@ -61,6 +63,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         .args(&args.filter)
         .env("TRACER_BIN", &tracer)
         .env("TRACER_RUNTIMES", &runtimes)
+        .env("TRACER_RUNSC", &runsc)
         .env("TRACER_SKIP_LOG", &skip_log.path);
     if must_run_all {
         tests.env("TRACER_REQUIRE_ALL", "1");
@@ -82,6 +85,11 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         tally.add(vm::TEST, vm::test(workspace, &checks, !args.no_install)?);
     }
     report(&tally, status)
+}
+
+/// Programs in a list like `PATH`.
+fn path_list(paths: impl Iterator<Item = PathBuf>) -> Result<OsString> {
+    std::env::join_paths(paths).context("the target folder's path cannot be in a list of paths")
 }
 
 /// Whether the tests of a release's files are among those that were chosen. Their names begin with
