@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 
+use super::record_gvisor;
 use anyhow::Error;
 use tracer_core::{
     formats, patch,
@@ -36,7 +37,7 @@ fn of_recording(error: &RecordError) -> Option<&'static str> {
         RecordError::OneNameForSeveral(_) => Some("leave --name out"),
         RecordError::TooManyCgroups => Some("give a larger --max-cgroups"),
         RecordError::Probe(error) => of_kernel(error),
-        _ => None,
+        other => record_gvisor::next_step(other),
     }
 }
 

@@ -14,6 +14,7 @@ mod exit;
 mod explain;
 mod format;
 mod generate;
+mod gvisor;
 mod help;
 mod host;
 mod input;
@@ -27,6 +28,7 @@ mod previous;
 mod profile;
 mod progress_line;
 mod record;
+mod record_gvisor;
 mod recover;
 mod report;
 mod saving;
@@ -72,6 +74,7 @@ enum Command {
     Report(report::Args),
     Audit(audit::Args),
     Doctor(doctor::Args),
+    Gvisor(gvisor::Args),
     Completions(completions::Args),
     Man(man::Args),
     #[command(hide = true)]
@@ -90,6 +93,7 @@ impl Command {
             Self::Record(_)
             | Self::Recover(_)
             | Self::Doctor(_)
+            | Self::Gvisor(_)
             | Self::Completions(_)
             | Self::Learn(_)
             | Self::Version(_)
@@ -129,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Gvisor(args) => gvisor::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Version(args) => version::run(&args),

@@ -12,8 +12,14 @@ use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::{
-    Exit, Failure, apparmor_parser, attach, format, name, output, previous::PreviousArgs,
-    profile::ProfileArgs, progress_line::ProgressLine, recover, saving::Keeper, stderr::say,
+    Exit, Failure, apparmor_parser, attach, format, name, output,
+    previous::PreviousArgs,
+    profile::ProfileArgs,
+    progress_line::ProgressLine,
+    record_gvisor::{self, GvisorArgs},
+    recover,
+    saving::Keeper,
+    stderr::say,
 };
 use crate::store::{self, OutputDirectory};
 use tracer_recorder::{
@@ -37,7 +43,8 @@ use tracer_recorder::{
     "  tracer record --container web --wait     # then: docker run --name web ...\n",
     "  tracer record --pod shop/cart-7d4b9c6f5-x2x9k --duration 1h\n",
     "  tracer record --all --duration 1h\n",
-    "  tracer record --container web --until-stable 10m\n\n",
+    "  tracer record --container web --until-stable 10m\n",
+    "  tracer record --gvisor -- runsc run --bundle . web\n\n",
     "Exit status:\n",
     "  the status of the command (128+N if signal N ended it), 0 for containers, pods and cgroups;\n",
     "  125 tracer failed, 126 the command cannot be executed, 127 the command was not found,\n",
@@ -46,6 +53,7 @@ use tracer_recorder::{
 ))]
 #[command(override_usage = concat!(
     "tracer record [OPTIONS] -- CMD [ARG]...\n",
+    "       tracer record [OPTIONS] --gvisor -- runsc [OPTION]... <run|create|do> [ARG]...\n",
     "       tracer record [OPTIONS] <--container <ID|NAME>|--pod <NAMESPACE/NAME>|--cgroup <PATH>|--all>...",
 ))]
 #[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["cgroup", "container", "pod", "all", "command"]))]
@@ -144,6 +152,9 @@ pub(super) struct Args {
     kernel_log: bool,
 
     #[command(flatten)]
+    pub(super) gvisor: GvisorArgs,
+
+    #[command(flatten)]
     pub(super) previous: PreviousArgs,
 
     #[command(flatten)]
@@ -208,6 +219,11 @@ impl Args {
         }
     }
 
+    /// Whether the progress line is wanted in any case.
+    pub(super) const fn is_live(&self) -> bool {
+        self.live
+    }
+
     /// What is logged when RUST_LOG does not say. The kernel programs' messages carry the name of
     /// their crate.
     pub(super) const fn log_filter(&self) -> &'static str {
@@ -235,7 +251,11 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
             Signals::catch()
         };
         let mut signals = caught.context("cannot catch signals").map_err(failed)?;
-        if args.command.is_empty() {
+        if args.gvisor.is_given() {
+            let mut args = args;
+            let command = std::mem::take(&mut args.command);
+            record_gvisor::record(args, command, &mut signals).await
+        } else if args.command.is_empty() {
             attach::record(&args, &mut signals).await
         } else {
             record_command(args, &mut signals).await

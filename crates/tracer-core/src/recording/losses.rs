@@ -40,6 +40,10 @@ pub struct Losses {
     /// many waited for it. They are kept under the name that was given, with links in it unfollowed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub paths: u64,
+    /// Messages of gVisor's runtime monitoring that did not arrive, or could not be read. Each may have
+    /// been a call.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub messages: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -59,6 +63,8 @@ pub enum LossKind {
     Accesses,
     /// [`Losses::paths`].
     Paths,
+    /// [`Losses::messages`].
+    Messages,
     /// [`Losses::cgroups`].
     Cgroups,
     /// [`Losses::program_runs`].
@@ -97,9 +103,11 @@ impl Losses {
             values,
             accesses,
             paths,
+            messages,
         } = *self;
         [
             (LossKind::Calls, calls),
+            (LossKind::Messages, messages),
             (LossKind::Accesses, accesses),
             (LossKind::Paths, paths),
             (LossKind::Cgroups, cgroups),
@@ -120,6 +128,7 @@ impl Losses {
             LossKind::Calls => &mut self.calls,
             LossKind::Accesses => &mut self.accesses,
             LossKind::Paths => &mut self.paths,
+            LossKind::Messages => &mut self.messages,
             LossKind::Cgroups => &mut self.cgroups,
             LossKind::ProgramRuns => &mut self.program_runs,
             LossKind::Threads => &mut self.threads,
@@ -135,6 +144,7 @@ impl Losses {
         self.iter()
             .filter_map(|(lost, count)| match lost {
                 LossKind::Calls
+                | LossKind::Messages
                 | LossKind::Accesses
                 | LossKind::Paths
                 | LossKind::Cgroups
@@ -161,6 +171,7 @@ impl Losses {
             values: self.values.max(other.values),
             accesses: self.accesses.max(other.accesses),
             paths: self.paths.max(other.paths),
+            messages: self.messages.max(other.messages),
         }
     }
 
@@ -186,6 +197,7 @@ impl Add for Losses {
             values: sum(|it| it.values),
             accesses: sum(|it| it.accesses),
             paths: sum(|it| it.paths),
+            messages: sum(|it| it.messages),
         }
     }
 }

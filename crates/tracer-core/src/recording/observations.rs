@@ -92,6 +92,23 @@ impl Observations {
             .insert(given.values)
     }
 
+    /// Takes in another set.
+    pub fn merge(&mut self, other: Self) {
+        for (call, who) in other.calls {
+            let known = self.calls.entry(call).or_default();
+            for (actor, first) in who {
+                let at = known.entry(actor).or_default();
+                *at = earlier(at.take(), first);
+            }
+        }
+        for (call, givers) in other.arguments {
+            let known = self.arguments.entry(call).or_default();
+            for (giver, values) in givers {
+                known.entry(giver).or_default().extend(values);
+            }
+        }
+    }
+
     /// How many different calls there are.
     pub fn len(&self) -> usize {
         self.calls.len()
@@ -380,6 +397,18 @@ mod tests {
             let twice = all(observations.iter().chain(&observations).cloned());
             prop_assert_eq!(&forward, &backward);
             prop_assert_eq!(forward, twice);
+        }
+
+        /// The parts of a split, taken together, are the whole again.
+        #[test]
+        fn merge_is_the_inverse_of_split(
+            observations in proptest::collection::vec(observation(), 0..20)
+        ) {
+            let whole = all(observations);
+            let parts = whole.clone().split(2, |instance| Some((instance as usize, instance)));
+            let mut united = Observations::default();
+            parts.into_iter().rev().for_each(|part| united.merge(part));
+            prop_assert_eq!(united, whole);
         }
 
         /// A copy of some instances is what a split of a clone would give.

@@ -87,6 +87,8 @@ pub enum Mechanism {
     Fexit,
     /// The registers at the BTF tracepoint `sys_enter`.
     SysEnterRegisters,
+    /// gVisor's runtime monitoring: the sandbox itself reports the calls of its guest.
+    Gvisor,
     /// Another one, in words: from a recording of schema v1.
     Other(String),
 }
@@ -142,6 +144,16 @@ pub enum BlindSpot {
     CapabilityProbe,
     /// Signal 0, which only asks whether a process exists.
     SignalZero,
+    /// Calls of numbers that gVisor has no monitoring point for.
+    UnmonitoredNumbers {
+        /// The first of them; all that are larger are unseen too.
+        first: u32,
+    },
+    /// Calls of a 64-bit gVisor guest by `int 0x80`: reported as the 64-bit call of that number on
+    /// the ptrace platform, and not at all on systrap.
+    GvisorInt80,
+    /// Calls that a seccomp filter inside the guest stopped.
+    FilteredInGuest,
     /// What goes through a hook of the kernel that could not be used.
     UnusableHook {
         /// The hook.

@@ -29,10 +29,11 @@ use std::collections::BTreeMap;
 use syscalls::OciRuntime;
 use tracer_core::recording::{Unresolved, Warning};
 
+pub(crate) use self::annotations::AnnotationInfo;
 pub use self::{
     bundle::{Seccomp, Security},
     error::ContainerError,
-    files::{Files, Id},
+    files::{Files, Id, MAX_ENTRIES},
     find::{Found, Search, Selector, find},
     owner::{Owner, OwnerKind},
     path::{Driver, Engine, is_unit, pod_cgroup},

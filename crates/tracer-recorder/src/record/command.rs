@@ -314,7 +314,7 @@ async fn follow(
 
 /// Passes a signal on, unless the command got it as well: the terminal sends to the whole process
 /// group in the foreground.
-fn forward_signal(arrived: ReceivedSignal, pid: Pid) {
+pub(crate) fn forward_signal(arrived: ReceivedSignal, pid: Pid) {
     let same_group = getpgid(Some(pid)).is_ok_and(|group| group == getpgrp());
     if !(arrived.from_terminal && same_group) {
         // The command may be gone; its end is seen next.

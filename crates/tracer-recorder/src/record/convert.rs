@@ -120,7 +120,7 @@ pub(super) fn executable(
 }
 
 /// Bytes that a workload chose, as text: those that are no UTF-8 are escaped, none are dropped.
-pub(super) fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     bytes
         .utf8_chunks()
         .flat_map(|chunk| {

@@ -33,7 +33,8 @@ pub enum RecordError {
     Sandboxed(Sandboxed),
     /// The command is the runtime of such a container.
     #[error(
-        "cannot record {program:?}: it runs the workload in {sandbox}, and a profile would be of {sandbox} and not of the workload; record it under runc or crun"
+        "cannot record {program:?}: it runs the workload in {sandbox}, and a profile would be of {sandbox} and not of the workload{}",
+        or_another(*sandbox)
     )]
     SandboxRuntime {
         /// The command as given.
@@ -101,6 +102,14 @@ pub enum RecordError {
     },
 }
 
+/// What to do about a runtime whose guests nothing reports.
+const fn or_another(sandbox: Sandbox) -> &'static str {
+    match sandbox {
+        Sandbox::GVisor => "",
+        Sandbox::Kata => "; record it under runc or crun",
+    }
+}
+
 impl RecordError {
     /// What it means to the recording that it ended.
     pub(super) fn cut_short(&self) -> Reason {
@@ -109,7 +118,7 @@ impl RecordError {
         }
     }
 
-    pub(super) fn process(action: &'static str) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn process(action: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |cause| Self::Process { action, cause }
     }
 }

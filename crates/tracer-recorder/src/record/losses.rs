@@ -60,6 +60,7 @@ impl LossCounter {
                 + self.unreadable_mounts,
             // Of which workload it was is always known.
             paths: 0,
+            messages: 0,
         })
     }
 }

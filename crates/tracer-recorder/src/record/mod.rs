@@ -59,11 +59,14 @@ mod user;
 
 pub use assemble::FinishedWorkload;
 pub use attach::Ended;
+pub(crate) use command::forward_signal;
+pub(crate) use convert::text as escaped_text;
 pub use error::RecordError;
 pub(crate) use filter::load_filter;
 pub use instance::InstanceInfo;
 pub use kernel::{Kernel, KernelCounts, LiveKernel, NewCgroup};
 pub use observed::Denial;
+pub(crate) use program::find as find_program;
 pub use progress::{Progress, ProgressListener};
 pub use session::Session;
 pub use snapshot::{NoSnapshots, Snapshot, SnapshotSink};

@@ -17,7 +17,7 @@ use super::RecordError;
 ///
 /// It is looked up here and not by `execvp`, which tries one `execve` after another inside the
 /// recorded cgroup.
-pub(super) fn find(command: &OsStr) -> Result<PathBuf, RecordError> {
+pub(crate) fn find(command: &OsStr) -> Result<PathBuf, RecordError> {
     if command.as_bytes().contains(&b'/') {
         return executable(Path::new(command)).map_err(|cause| refused(command, cause));
     }

@@ -81,7 +81,7 @@ pub struct InheritedSignals {
 impl InheritedSignals {
     /// Gives this state to the calling process: for use between fork and exec, so nothing but
     /// system calls.
-    pub(super) fn restore(&self) -> io::Result<()> {
+    pub(crate) fn restore(&self) -> io::Result<()> {
         self.mask.thread_set_mask()?;
         if !was_ignored(Signal::SIGXFSZ) {
             // SAFETY: sets a disposition without a handler.

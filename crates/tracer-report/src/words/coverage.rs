@@ -71,6 +71,10 @@ fn observations_lost(lost: LossKind, count: u64) -> String {
             "{} did not fit into the kernel tables; record again with a larger --max-rows",
             counted(count, "system call", "system calls")
         ),
+        LossKind::Messages => format!(
+            "{} of gVisor's runtime monitoring were lost, and each may have been a system call; record again when the host has less to do",
+            counted(count, "message", "messages")
+        ),
         LossKind::Cgroups => format!(
             "{} could not be followed from the start; record again, with a larger --max-cgroups if there are many",
             counted(count, "child cgroup", "child cgroups")
@@ -185,6 +189,11 @@ pub fn loss(lost: LossKind, count: u64) -> String {
             "accesses",
             "to files that could not be looked up in time; kept under the name that was given",
         ),
+        LossKind::Messages => (
+            "message",
+            "messages",
+            "of gVisor's runtime monitoring dropped or unreadable",
+        ),
         LossKind::Cgroups => ("child cgroup", "child cgroups", "could not be followed"),
         LossKind::ProgramRuns => ("run", "runs", "of tracer's kernel programs skipped"),
         LossKind::Threads => ("thread", "threads", "not watched for blocked calls"),
@@ -229,6 +238,7 @@ fn loss_in_brief(lost: LossKind, count: u64) -> String {
         LossKind::Calls => ("call", "calls", "lost"),
         LossKind::Accesses => ("access", "accesses", "lost"),
         LossKind::Paths => ("file", "files", "not looked up"),
+        LossKind::Messages => ("message", "messages", "lost"),
         LossKind::Cgroups => ("cgroup", "cgroups", "lost"),
         LossKind::ProgramRuns => ("program run", "program runs", "skipped"),
         LossKind::Threads => ("thread", "threads", "without blocked calls"),
@@ -273,9 +283,10 @@ mod tests {
             values: 8,
             accesses: 9,
             paths: 10,
+            messages: 11,
         };
         let text = losses(&all);
-        for count in 1..=10 {
+        for count in 1..=11 {
             assert_eq!(text.matches(&format!("{count} ")).count(), 1, "{text}");
         }
         let call = Losses {

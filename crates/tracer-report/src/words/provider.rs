@@ -11,6 +11,7 @@ pub fn mechanism(mechanism: &Mechanism) -> &str {
         Mechanism::SysEnterAndExit => "BTF tracepoints sys_enter and sys_exit",
         Mechanism::Fexit => "ends of the kernel's security functions (fexit)",
         Mechanism::SysEnterRegisters => "registers at BTF tracepoint sys_enter",
+        Mechanism::Gvisor => "gVisor's runtime monitoring",
         Mechanism::Other(text) => text,
     }
 }
@@ -40,6 +41,15 @@ pub fn blind_spot(blind_spot: &BlindSpot) -> String {
         BlindSpot::ChangedLink => "the former target of a link that has changed",
         BlindSpot::CapabilityProbe => "real use versus a mere permission check",
         BlindSpot::SignalZero => "signal 0, which only checks whether a process exists",
+        BlindSpot::UnmonitoredNumbers { first } => {
+            return format!(
+                "system calls from number {first} on, which gVisor does not report (it answers ENOSYS)"
+            );
+        }
+        BlindSpot::GvisorInt80 => {
+            "calls by `int 0x80`, which gVisor reports as 64-bit calls of that number, or not at all"
+        }
+        BlindSpot::FilteredInGuest => "calls that a seccomp filter inside the guest stopped",
         BlindSpot::UnusableHook { hook, error } => {
             return format!("accesses through the hook {hook}: {error}");
         }

@@ -303,6 +303,7 @@ fn of_losses(reason: &Reason) -> Option<String> {
             | LossKind::Values
             | LossKind::Executables
             | LossKind::Paths
+            | LossKind::Messages
             | LossKind::Events => return None,
         },
         Reason::PhasesMixed { count } => format!(
