@@ -5,6 +5,7 @@ use tracer_core::formats::Models;
 use super::{
     apparmor::access_rules,
     apply::how_to_apply,
+    gvisor,
     html::Since,
     markdown::Document,
     review::{first_screen, recorded, seccomp_rules},
@@ -20,6 +21,9 @@ pub fn full_review_since(models: &Models<'_>, since: Option<&Since>) -> String {
     let mut doc = Document::default();
     let (recording, seccomp) = (models.recording, models.seccomp);
     first_screen(&mut doc, recording, seccomp, models.apparmor, since);
+    if seccomp.is_for_gvisor() {
+        gvisor::worth(&mut doc);
+    }
     seccomp_rules(&mut doc, seccomp);
     if let Some(profile) = models.apparmor {
         access_rules(&mut doc, profile, models.capabilities);

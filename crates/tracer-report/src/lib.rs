@@ -13,6 +13,7 @@ pub mod escape;
 mod explain;
 mod fallbacks;
 mod full_review;
+mod gvisor;
 mod headroom;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod hostile;

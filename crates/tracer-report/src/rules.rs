@@ -103,7 +103,7 @@ pub(super) fn added(doc: &mut Document, profile: &SeccompProfile) {
     ));
     doc.paragraph(&format!(
         "`runtime-init`: a container runtime makes them after it has loaded the profile. {} `essential`: tests rarely exercise them but workloads need them. `fallback`: `tracer explain` shows why each grants nothing new. {}",
-        covered(profile.runtime_init()),
+        covered(profile),
         headroom_layer(profile)
     ));
     let rows = layers.into_iter().flat_map(|(layer, rows)| {
@@ -130,7 +130,11 @@ fn runtime_layer(profile: &SeccompProfile) -> Vec<[String; 2]> {
 }
 
 /// Which runtimes may start the workload.
-fn covered(choice: &runtime_init::RuntimeSelection) -> String {
+fn covered(profile: &SeccompProfile) -> String {
+    let choice = profile.runtime_init();
+    if profile.is_for_gvisor() && *choice == runtime_init::RuntimeSelection::None {
+        return "gVisor makes none. **Only for gVisor**: another runtime cannot start the workload under this profile.".to_owned();
+    }
     // What any version may do says nothing of a version.
     let rows = choice.rows();
     let rows: Vec<_> = rows

@@ -50,6 +50,7 @@ fn with_advice(error: Error) -> anyhow::Error {
         Error::NotObserved(_) => anyhow::anyhow!(
             "{error}: record again on a kernel that can observe them; `tracer doctor` shows what this one can"
         ),
+        Error::OnlySandbox(_) => anyhow::anyhow!("{error}; use --format seccomp"),
         Error::OtherMachine(_) => anyhow::anyhow!("{error}: run without --arch"),
         _ => error.into(),
     }

@@ -49,6 +49,7 @@ impl Need {
     pub fn check(self, models: &Models<'_>) -> Result<(), Error> {
         let observed = |there: bool, what| match (there, models.same_machine()) {
             (true, _) => Ok(()),
+            (false, _) if models.recording.is_of_gvisor() => Err(Error::OnlySandbox(what)),
             (false, true) => Err(Error::NotObserved(what)),
             (false, false) => Err(Error::OtherMachine(what)),
         };

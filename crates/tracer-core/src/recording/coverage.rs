@@ -98,6 +98,8 @@ pub enum Note {
 pub enum Reason {
     /// The workload ran before the recording began.
     StartNotObserved {},
+    /// A guest of gVisor ran before it was told to report.
+    GuestStartNotObserved {},
     /// The recording ended while the workload ran.
     StillRunning {
         /// How the recording ended.
@@ -207,6 +209,8 @@ impl Note {
 pub enum ReasonCode {
     /// [`Reason::StartNotObserved`].
     StartNotObserved,
+    /// [`Reason::GuestStartNotObserved`].
+    GuestStartNotObserved,
     /// [`Reason::StillRunning`].
     StillRunning,
     /// [`Reason::IoUring`].
@@ -236,6 +240,7 @@ impl Reason {
     pub const fn code(&self) -> ReasonCode {
         match self {
             Self::StartNotObserved {} => ReasonCode::StartNotObserved,
+            Self::GuestStartNotObserved {} => ReasonCode::GuestStartNotObserved,
             Self::StillRunning { .. } => ReasonCode::StillRunning,
             Self::IoUring {} => ReasonCode::IoUring,
             Self::FilterInPlace {} => ReasonCode::FilterInPlace,

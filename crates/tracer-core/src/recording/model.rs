@@ -9,8 +9,8 @@ use serde::{
 };
 
 use super::{
-    Accesses, Arguments, CapabilityUse, Container, Coverage, FileUse, InstanceKind, Merged,
-    MountUse, ObservedAccess, Provider, SignalUse, SocketUse, TraceUse,
+    Accesses, Arguments, CapabilityUse, Container, Coverage, FileUse, InstanceKind, Mechanism,
+    Merged, MountUse, ObservationKind, ObservedAccess, Provider, SignalUse, SocketUse, TraceUse,
 };
 use syscalls::Abi;
 
@@ -68,6 +68,16 @@ impl Recording {
         let evidence = self.syscalls.iter().flat_map(|it| &it.evidence);
         let mut evidence = evidence.filter(|it| it.executable != Executable::Launcher);
         evidence.any(|it| !matches!(it.phase, Phase::Setup | Phase::RuntimeInit))
+    }
+
+    /// Whether it is of guests of gVisor, and of nothing else: no runtime does anything under their profile.
+    pub fn is_of_gvisor(&self) -> bool {
+        let mut calls = self
+            .providers
+            .iter()
+            .filter(|it| it.kind == ObservationKind::Syscalls)
+            .peekable();
+        calls.peek().is_some() && calls.all(|it| it.provider == Mechanism::Gvisor)
     }
 
     /// Every host that a part of it was recorded on.

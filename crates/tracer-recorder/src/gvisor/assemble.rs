@@ -154,7 +154,7 @@ fn described(container: &ContainerFacts) -> Container {
 fn reasons_of(container: &ContainerFacts, is_connected: bool, ending: &Ending<'_>) -> Vec<Reason> {
     let mut reasons = Vec::new();
     if !container.start_observed {
-        reasons.push(Reason::StartNotObserved {});
+        reasons.push(Reason::GuestStartNotObserved {});
     }
     // Messages at the very end may be missing, and no later one counts them: the end itself tells.
     if is_connected || !container.has_exited {

@@ -127,8 +127,9 @@ impl ContainerFacts {
         self.insert(process, executable, Phase::Run, true);
     }
 
-    /// A process that ran before the recording began.
+    /// A process that ran before the recording began. The first one is the container's own.
     pub(super) fn know(&mut self, process: i32, executable: Executable) {
+        self.init.get_or_insert(process);
         let executable = self.number(executable);
         self.insert(process, executable, Phase::Run, true);
     }

@@ -263,7 +263,8 @@ impl RunningSandbox {
     }
 }
 
-/// Reads what `runsc trace procfs` prints: a title, then a line of JSON for each process.
+/// Reads what `runsc trace procfs` prints: a title, then a line of JSON for each process. The first process
+/// comes first.
 fn processes(text: &str) -> Vec<(i32, String)> {
     let process = |line: &str| {
         let process: Value = serde_json::from_str(line).ok()?;
@@ -271,7 +272,9 @@ fn processes(text: &str) -> Vec<(i32, String)> {
         let exe = process.get("exe")?.as_str()?;
         Some((i32::try_from(pid).ok()?, exe.to_owned()))
     };
-    text.lines().filter_map(process).collect()
+    let mut processes: Vec<_> = text.lines().filter_map(process).collect();
+    processes.sort();
+    processes
 }
 
 /// The calls that a runsc can report. One that cannot be asked has those that were known when this was written.

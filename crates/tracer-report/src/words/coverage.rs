@@ -8,6 +8,9 @@ pub fn reason(reason: &Reason) -> String {
         Reason::StartNotObserved {} => {
             "start-up was not observed; use --wait, then restart the workload"
         }
+        Reason::GuestStartNotObserved {} => {
+            "the guest ran before gVisor was told to report it; record it from its start: tracer record --gvisor -- runsc run ..., or tracer gvisor config for containerd"
+        }
         Reason::StillRunning { after } => still_running(*after),
         Reason::IoUring {} => {
             "the workload used io_uring or tried to; io_uring operations are not system calls, so they were not recorded and seccomp does not restrict them"

@@ -53,6 +53,7 @@ pub struct SeccompProfile {
     runtime_init_syscalls: BTreeMap<&'static str, Vec<&'static runtime_init::Row>>,
     errno: ErrnoPolicy,
     translation: Option<Translation>,
+    for_gvisor: bool,
 }
 
 impl SeccompProfile {
@@ -67,6 +68,14 @@ impl SeccompProfile {
         let recorded = native_abis(recordings)?;
         let natives = options.arch.map_or(recorded.clone(), |arch| [arch].into());
         let translation = options.arch.map(|arch| Translation::new(arch, recorded));
+        let for_gvisor = recordings.iter().all(Recording::is_of_gvisor);
+        // gVisor puts the filter on the guest's first process before that runs (runsc/boot/loader.go).
+        let runtime_init = match &options.runtime_init {
+            runtime_init::RuntimeSelection::All if for_gvisor => {
+                runtime_init::RuntimeSelection::None
+            }
+            chosen => chosen.clone(),
+        };
         let mut profile = Self {
             architectures: natives.clone(),
             rules: BTreeMap::new(),
@@ -78,11 +87,9 @@ impl SeccompProfile {
             blocked: BTreeMap::new(),
             excluded: BTreeMap::new(),
             unnamed: BTreeMap::new(),
-            runtime_init: options.runtime_init.clone(),
-            runtime_init_syscalls: translation::runtime_init_syscalls(
-                &options.runtime_init,
-                &natives,
-            ),
+            runtime_init_syscalls: translation::runtime_init_syscalls(&runtime_init, &natives),
+            runtime_init,
+            for_gvisor,
             errno: options.errno,
             translation,
         };
@@ -390,6 +397,11 @@ impl SeccompProfile {
     /// The container runtimes that the layer `runtime_init` is for.
     pub fn runtime_init(&self) -> &runtime_init::RuntimeSelection {
         &self.runtime_init
+    }
+
+    /// Whether it is for a guest of gVisor, and of no other runtime.
+    pub fn is_for_gvisor(&self) -> bool {
+        self.for_gvisor
     }
 
     /// What the chosen runtimes call before they start the workload, each with those that need it.

@@ -257,7 +257,7 @@ fn other_containers_of_the_sandbox_are_left_out() {
         recording
             .coverage
             .reasons
-            .contains(&Reason::StartNotObserved {})
+            .contains(&Reason::GuestStartNotObserved {})
     );
     assert!(facts.losses().is_none());
 }
