@@ -11,7 +11,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use tracer_tests::{Outcome, needs, process::Running, requires::Need, scratch::Scratch, tracer};
+use tracer_tests::{
+    Outcome, gvisor, needs,
+    process::Running,
+    requires::{Need, program},
+    scratch::Scratch,
+    tracer,
+};
 
 /// A command, and what it prints.
 struct Example {
@@ -83,6 +89,11 @@ fn fits(expected: &str, line: &str) -> bool {
 }
 
 fn works(page: &str) -> Outcome {
+    works_with(page, &[])
+}
+
+/// The same, with more programs on the `PATH`.
+fn works_with(page: &str, programs: &[&Path]) -> Outcome {
     let scratch = Scratch::new()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let text = fs::read_to_string(root.join("docs").join(page))?;
@@ -92,6 +103,10 @@ fn works(page: &str) -> Outcome {
     )?;
     let bin = scratch.dir("bin")?;
     std::os::unix::fs::symlink(tracer::binary()?, bin.join("tracer"))?;
+    for program in programs {
+        let name = program.file_name().context("a program without a name")?;
+        std::os::unix::fs::symlink(program, bin.join(name))?;
+    }
     let examples = examples(&text, scratch.path())?;
     ensure!(!examples.is_empty(), "{page} has no examples");
     let mut status = 0;
@@ -121,6 +136,12 @@ fn works(page: &str) -> Outcome {
 fn verify_examples_print_what_they_show() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86);
     works("verify.md")
+}
+
+#[test]
+fn gvisor_examples_print_what_they_show() -> Outcome {
+    needs!(Need::Root, Need::X86, Need::Runsc, program::BUSYBOX);
+    works_with("gvisor.md", &[&gvisor::newest()?.program])
 }
 
 #[test]

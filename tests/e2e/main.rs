@@ -37,6 +37,7 @@
 //! | [`own_profile`] | a recorder that was taken over can do little, and its profile is made of itself |
 //! | [`formats`] | each place of enforcement gets its form, and what a form cannot say is told |
 //! | [`diff`] | what changed is told, and nothing of what is the same |
+//! | [`gvisor`] | what runs in gVisor is recorded as gVisor sees it, and its profile is enforced there |
 //! | [`documentation`] | the examples in docs print what they say |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
 
@@ -63,6 +64,7 @@ mod filter_cost;
 mod formats;
 mod generalise;
 mod ground_truth;
+mod gvisor;
 mod hostile_containers;
 mod hostile_neighbours;
 mod hostile_profiles;

@@ -12,6 +12,7 @@ pub mod containerd;
 pub mod cri;
 pub mod docker;
 pub mod filter;
+pub mod gvisor;
 pub mod isolated_node;
 pub mod kernel_log;
 pub mod kubernetes;

@@ -381,6 +381,9 @@ pub struct Losses {
     /// Files that were not looked up.
     #[serde(default)]
     pub paths: u64,
+    /// Messages of gVisor.
+    #[serde(default)]
+    pub messages: u64,
 }
 
 impl Recording {

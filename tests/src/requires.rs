@@ -12,8 +12,8 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    cgroup, containerd::Containerd, docker::Docker, filter, kubernetes, libseccomp::Libseccomp,
-    oci, programs, release, servers, tracer,
+    cgroup, containerd::Containerd, docker::Docker, filter, gvisor, kubernetes,
+    libseccomp::Libseccomp, oci, programs, release, servers, tracer,
 };
 
 /// Set to `1` where nothing may be missing: a skip is then a failure.
@@ -63,6 +63,10 @@ pub enum Need {
     /// Newer container runtimes than the machine's own, which nobody can promise: they are fetched
     /// from a mirror.
     NewerRuntimes,
+    /// gVisor's runtime, which nobody can promise: it is fetched from a mirror.
+    Runsc,
+    /// Python where the distribution has it, with its library.
+    SystemPython,
     /// A kernel with AppArmor, and with BPF programs among its security modules: promised in the
     /// virtual machines of `cargo xtask vm`, which `TRACER_VM` tells.
     SecurityModules,
@@ -183,6 +187,11 @@ impl Need {
                     "AppArmor and BPF among the security modules: run it by `cargo xtask vm`".into()
                 })
             }
+            Self::Runsc => gvisor::programs()
+                .is_empty()
+                .then(|| "runsc: run `cargo xtask test` as root, online".into()),
+            Self::SystemPython => (!Path::new("/usr/bin/python3").exists())
+                .then(|| "/usr/bin/python3: apt-get install python3".into()),
             Self::NewerRuntimes => env::var_os(oci::RUNTIMES)
                 .is_none_or(|paths| paths.is_empty())
                 .then(|| "newer runc and crun: run `cargo xtask test` as root, online".into()),
@@ -248,6 +257,7 @@ pub fn met(test: &str, needs: &[Need]) -> Result<bool> {
     };
     let is_promised = match need {
         Need::NewerRuntimes
+        | Need::Runsc
         | Need::Baselines
         | Need::Definitions
         | Need::Kubectl

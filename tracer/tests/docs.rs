@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 23] = [
+const DOCUMENTS: [&str; 24] = [
     "docs/glossary.md",
     "docs/usage.md",
     "docs/apparmor.md",
@@ -18,6 +18,7 @@ const DOCUMENTS: [&str; 23] = [
     "docs/diff.md",
     "docs/explain.md",
     "docs/formats.md",
+    "docs/gvisor.md",
     "docs/install.md",
     "docs/limits.md",
     "docs/benchmarks.md",

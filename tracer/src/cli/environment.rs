@@ -1,12 +1,13 @@
 //! What `tracer doctor` finds out about the host besides the kernel's programs: which security modules
 //! enforce profiles, and which engines run containers.
 
-use std::{env, fs, io, path::Path};
+use std::{env, ffi::OsStr, fs, io, path::Path};
 
 use super::{
     apparmor_parser,
     doctor::{Check, State},
 };
+use tracer_recorder::gvisor::points_of;
 
 /// Where engines listen. The user's own follow.
 const SOCKETS: [(&str, &str); 8] = [
@@ -28,7 +29,7 @@ const ROOTLESS: [(&str, &str); 2] = [
 
 /// All of it.
 pub(super) fn examine() -> Vec<Check> {
-    vec![
+    let mut checks = vec![
         security_modules(fs::read_to_string("/sys/kernel/security/lsm")),
         apparmor(fs::read_to_string(
             "/sys/module/apparmor/parameters/enabled",
@@ -36,7 +37,22 @@ pub(super) fn examine() -> Vec<Check> {
         selinux(fs::read_to_string("/sys/fs/selinux/enforce")),
         parser(),
         engines(),
-    ]
+    ];
+    checks.extend(gvisor(env::var_os("PATH").as_deref()));
+    checks
+}
+
+/// gVisor's runtime, where it is installed: few hosts have it, and nothing is missing without.
+fn gvisor(path: Option<&OsStr>) -> Option<Check> {
+    let mut files = env::split_paths(path?).map(|directory| directory.join("runsc"));
+    let runsc = files.find(|file| file.is_file())?;
+    let first = points_of(&runsc).first_unmonitored();
+    let text = format!(
+        "{}; tracer record --gvisor records its guests: system calls up to number {}",
+        runsc.display(),
+        first.saturating_sub(1)
+    );
+    Some(Check::new("gVisor", State::Ok, text))
 }
 
 /// `lsm=` of the kernel that runs (Documentation/admin-guide/LSM/index.rst).
@@ -152,6 +168,23 @@ mod tests {
         );
         let with = security_modules(Ok("capability,bpf".to_owned()));
         assert_eq!(with.state, State::Ok);
+    }
+
+    #[test]
+    fn gvisor_is_named_where_it_is_installed() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().as_os_str();
+        assert!(gvisor(Some(path)).is_none());
+        // What cannot be run has the calls that are known.
+        let runsc = directory.path().join("runsc");
+        fs::write(&runsc, "").unwrap();
+        let check = gvisor(Some(path)).unwrap();
+        assert!(
+            check.text.contains(runsc.to_str().unwrap()),
+            "{}",
+            check.text
+        );
+        assert!(check.text.ends_with("up to number 441"), "{}", check.text);
     }
 
     #[test]

@@ -6,7 +6,9 @@ use anyhow::Context as _;
 
 use super::{Exit, Failure, stderr::say};
 use syscalls::{Abi, Machine};
-use tracer_recorder::gvisor::{Points, containerd_lines, default_socket, init_config, points_of};
+use tracer_recorder::gvisor::{
+    Points, WithoutListener, containerd_lines, default_socket, init_config, points_of,
+};
 
 /// Set up gVisor to report its guests to tracer.
 #[derive(Debug, clap::Args)]
@@ -23,8 +25,8 @@ enum Command {
 /// Print the configuration that makes gVisor report every guest to tracer.
 ///
 /// runsc takes it by --pod-init-config, and containerd's shim by the lines that are printed with it, in the file that
-/// ConfigPath of the runtime names. The socket must exist when a sandbox starts: `tracer record --gvisor --all` listens
-/// there.
+/// ConfigPath of the runtime names. `tracer record --gvisor --all` listens at the socket. A sandbox that starts while
+/// nobody listens runs, and is not recorded.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
@@ -49,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let Command::Config(args) = &args.command;
     let points = args.points()?;
     let native = Machine::this().map_or(Abi::X86_64, |machine| machine.native);
-    let config = init_config(&args.socket, &points, native);
+    let config = init_config(&args.socket, &points, native, WithoutListener::Starts);
     let mut text = serde_json::to_string_pretty(&config)?;
     text.push('\n');
     let Some(output) = &args.output else {

@@ -12,7 +12,9 @@ pub enum Error {
     #[error("the recording has nothing about {0}")]
     NotObserved(&'static str),
     /// It is for this kernel's decisions about the workload, and gVisor makes those itself.
-    #[error("a guest of gVisor makes no {0} of this kernel's: such a profile could confine the sandbox only")]
+    #[error(
+        "a guest of gVisor makes no {0} of this kernel's: such a profile could confine the sandbox only"
+    )]
     OnlySandbox(&'static str),
     /// It holds what is known for the recorded machine only, and it was asked for another one.
     #[error("{0} are those of the machine recorded on")]

@@ -29,7 +29,7 @@ use thiserror::Error;
 use crate::record::RecordError;
 
 pub use runsc::points_of;
-pub use session::{Points, containerd_lines, default_socket, init_config};
+pub use session::{Points, WithoutListener, containerd_lines, default_socket, init_config};
 pub use sink::SinkError;
 
 /// Why a guest of gVisor could not be recorded.

@@ -23,7 +23,7 @@ use super::{
     bundle::Bundle,
     facts::{Facts, FactsSettings},
     runsc::{RunningSandbox, RunscCommand, find_running, points_of},
-    session::init_config,
+    session::{WithoutListener, init_config},
     sink::Sink,
 };
 use crate::record::{
@@ -409,7 +409,12 @@ fn write_config(sink: &Sink) -> Result<PathBuf, GvisorError> {
     let path = sink.path().with_file_name("init.json");
     let config = sink.with(|facts| {
         let settings = facts.settings();
-        init_config(sink.path(), &settings.points, settings.native)
+        init_config(
+            sink.path(),
+            &settings.points,
+            settings.native,
+            WithoutListener::Fails,
+        )
     });
     fs::write(&path, config.to_string()).map_err(|cause: io::Error| GvisorError::Write {
         path: path.clone(),

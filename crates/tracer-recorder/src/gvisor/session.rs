@@ -83,8 +83,22 @@ impl Points {
     }
 }
 
+/// What becomes of a sandbox that starts while nobody listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WithoutListener {
+    /// It does not start.
+    Fails,
+    /// It starts, and reports nothing.
+    Starts,
+}
+
 /// The file for `--pod-init-config` and `trace create`: every call that `points` has, sent to `endpoint`.
-pub fn init_config(endpoint: &Path, points: &Points, native: Abi) -> Value {
+pub fn init_config(
+    endpoint: &Path,
+    points: &Points,
+    native: Abi,
+    without_listener: WithoutListener,
+) -> Value {
     let point = |name: String| json!({ "name": name, "context_fields": CONTEXT });
     let calls = points.numbers.iter();
     let mut all: Vec<_> = calls
@@ -101,6 +115,7 @@ pub fn init_config(endpoint: &Path, points: &Points, native: Abi) -> Value {
             "points": all,
             "sinks": [{
                 "name": "remote",
+                "ignore_setup_error": without_listener == WithoutListener::Starts,
                 // Without retries, a quarter and more of 100,000 calls were dropped.
                 "config": {
                     "endpoint": endpoint,
@@ -140,7 +155,12 @@ mod tests {
 
     #[test]
     fn every_number_is_a_point_and_nothing_that_a_guest_names() {
-        let config = init_config(Path::new("/run/x.sock"), &Points::default(), Abi::X86_64);
+        let config = init_config(
+            Path::new("/run/x.sock"),
+            &Points::default(),
+            Abi::X86_64,
+            WithoutListener::Starts,
+        );
         let session = &config["trace_session"];
         let points = session["points"].as_array().unwrap();
         assert_eq!(points.len(), 442 + 2 + EVENTS.len());
@@ -157,6 +177,7 @@ mod tests {
         let text = config.to_string();
         assert!(!text.contains("process_name") && !text.contains("env"));
         let sink = &session["sinks"][0]["config"];
+        assert_eq!(session["sinks"][0]["ignore_setup_error"], true);
         assert_eq!(sink["endpoint"], "/run/x.sock");
         assert!(sink["retries"].as_u64().unwrap() > 0 && sink["backoff"].is_string());
     }
