@@ -77,7 +77,7 @@ impl Rendered {
         };
         match (asked, error) {
             (Asked::Named, error) => Err(error),
-            (_, Error::NotObserved(_) | Error::OtherMachine(_)) => Ok(()),
+            (_, Error::NotObserved(_) | Error::OnlySandbox(_) | Error::OtherMachine(_)) => Ok(()),
             // A command that was recorded is in no pod.
             (Asked::Default, Error::Target(TargetError::Missing { .. })) => Ok(()),
             (Asked::Default, Error::Target(error))
