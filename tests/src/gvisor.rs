@@ -24,6 +24,15 @@ pub(crate) const RUNSC: &str = "TRACER_RUNSC";
 /// Where a guest may write: a file system of its own.
 pub const WRITABLE: &str = "/mnt";
 
+/// What a server needs that changes its user.
+const CAPABILITIES: [&str; 5] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_KILL",
+    "CAP_SETGID",
+    "CAP_SETUID",
+];
+
 /// How long a guest may take on a machine that has much else to do.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -103,6 +112,11 @@ impl Guest {
                 "args": argv,
                 "env": [format!("PATH={}", tracer::PATH), "HOME=/", "LANG=C"],
                 "cwd": WRITABLE,
+                "capabilities": {
+                    "bounding": CAPABILITIES,
+                    "effective": CAPABILITIES,
+                    "permitted": CAPABILITIES,
+                },
             },
             "root": { "path": "/", "readonly": true },
             "mounts": [

@@ -13,7 +13,7 @@ pub enum Error {
     NotObserved(&'static str),
     /// It is for this kernel's decisions about the workload, and gVisor makes those itself.
     #[error(
-        "a guest of gVisor makes no {0} of this kernel's: such a profile could confine the sandbox only"
+        "gVisor handles the {0} of its guests itself, and this kernel could confine the sandbox only"
     )]
     OnlySandbox(&'static str),
     /// It holds what is known for the recorded machine only, and it was asked for another one.
