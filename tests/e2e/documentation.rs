@@ -140,7 +140,13 @@ fn verify_examples_print_what_they_show() -> Outcome {
 
 #[test]
 fn gvisor_examples_print_what_they_show() -> Outcome {
-    needs!(Need::Root, Need::X86, Need::Runsc, program::BUSYBOX);
+    needs!(
+        Need::Root,
+        Need::X86,
+        Need::Runsc,
+        Need::SystemPython,
+        program::BUSYBOX
+    );
     works_with("gvisor.md", &[&gvisor::newest()?.program])
 }
 

@@ -187,7 +187,8 @@ impl Drop for Sink {
         self.stop();
         let _ = fs::remove_file(&self.path);
         if let Some(directory) = &self.directory {
-            let _ = fs::remove_dir(directory);
+            // With the file for runsc, which is beside the socket.
+            let _ = fs::remove_dir_all(directory);
         }
     }
 }

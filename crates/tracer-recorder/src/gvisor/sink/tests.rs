@@ -96,6 +96,17 @@ fn packets_that_are_too_long_are_counted_as_lost() {
 }
 
 #[test]
+fn private_sockets_leave_nothing() {
+    let sink = Sink::private(facts()).unwrap();
+    let directory = sink.path().parent().unwrap().to_owned();
+    let mode = fs::metadata(&directory).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    fs::write(sink.path().with_file_name("init.json"), "{}").unwrap();
+    drop(sink);
+    assert!(!directory.exists());
+}
+
+#[test]
 fn sockets_of_killed_recordings_are_replaced_and_others_are_not() {
     let (directory, sink) = sink();
     let path = sink.path().to_owned();
