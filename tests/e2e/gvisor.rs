@@ -161,7 +161,7 @@ fn nginx_agrees_with_the_log_and_is_enforced() -> Outcome {
     )?;
     let script = format!(
         "nginx -e /mnt/log -c {} & server=$!
-for i in $(seq 600); do busybox wget -qO- http://127.0.0.1:8080/ 2>/dev/null && break; sleep 0.1; done
+for i in $(seq 600); do busybox wget -qO- http://127.0.0.1:8080/ 2>/dev/null && break; kill -0 $server 2>/dev/null || break; sleep 0.1; done
 kill -QUIT $server; wait $server || {{ cat /mnt/log; exit 1; }}; echo ended",
         conf.display()
     );
@@ -288,7 +288,7 @@ fn running_guests_are_recorded_and_left_as_they_were() -> Outcome {
     needs!(Need::Root, Need::X86, Need::Runsc, program::BUSYBOX);
     for runsc in gvisor::all()? {
         let scratch = Scratch::new()?;
-        let script = "echo ready; while true; do sleep 0.1; done";
+        let script = "echo ready; while true; do mkdir d; rmdir d; echo tick; sleep 0.1; done";
         let argv = ["busybox", "sh", "-c", script];
         let guest = Guest::new(&runsc, &argv, &Value::Null)?;
         let mut running = start(&guest.command_line())?;
@@ -311,7 +311,15 @@ fn running_guests_are_recorded_and_left_as_they_were() -> Outcome {
             Ok(listed.text())
         };
         ensure!(sessions()?.contains("Default"), "{}", sessions()?);
-        std::thread::sleep(std::time::Duration::from_millis(500));
+        // It goes round a few times while it is recorded.
+        let ticks = || -> Result<usize> {
+            let said = running.stdout()?;
+            Ok(String::from_utf8_lossy(&said).matches("tick").count())
+        };
+        let before = ticks()?;
+        wait::until("the guest to go on", || {
+            Ok((ticks()? > before + 3).then_some(()))
+        })?;
         recorder.signal(Signal::SIGINT)?;
         let recorded = recorder.wait()?;
         ensure!(recorded.code() == 0, "{recorded:?}");

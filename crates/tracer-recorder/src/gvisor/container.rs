@@ -280,7 +280,8 @@ impl ContainerFacts {
         if let Some(process) = self.processes.get(&number) {
             return *process;
         }
-        let is_first = self.init.is_none();
+        // Of one that ran already, any process may speak first.
+        let is_first = self.start_observed && self.init.is_none();
         if is_first {
             self.init = Some(number);
         }

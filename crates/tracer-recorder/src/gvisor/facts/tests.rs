@@ -234,6 +234,9 @@ fn other_containers_of_the_sandbox_are_left_out() {
     settings.from_start = false;
     let mut facts = Facts::new(settings);
     facts.connected(0);
+    // A process that ends is not the first one because it spoke first.
+    facts.take(0, &called(8, 1));
+    facts.take(0, &task_exit(8));
     facts.know(0, "web", 7, "/usr/bin/redis");
     let mut other = context(1).unwrap();
     other.container_id = b"web2".to_vec();
@@ -244,7 +247,7 @@ fn other_containers_of_the_sandbox_are_left_out() {
     };
     facts.take(0, &packet(6, 0, &foreign));
     facts.take(0, &called(7, 1));
-    facts.take(0, &called(8, 1));
+    facts.disconnected(0);
     let recording = recorded(&facts);
     assert_eq!(
         evidence(&recording),
@@ -260,6 +263,10 @@ fn other_containers_of_the_sandbox_are_left_out() {
             .contains(&Reason::GuestStartNotObserved {})
     );
     assert!(facts.losses().is_none());
+    let still_running = Reason::StillRunning {
+        after: RecordingEnd::CommandEnded,
+    };
+    assert!(recording.coverage.reasons.contains(&still_running));
 }
 
 proptest! {
