@@ -155,7 +155,7 @@ fn headroom_layer(profile: &SeccompProfile) -> String {
         return "`headroom`: none, by `--headroom none`.".to_owned();
     }
     format!(
-        "`headroom`: harmless calls that were not observed and that the next run may make: {calls}. Some are allowed with some arguments only. `tracer explain` shows why each is harmless; `--headroom none` leaves them out."
+        "`headroom`: harmless calls that were not observed and that the next run may make: {calls}. Some are allowed in a harmless form only. `tracer explain` shows why each is harmless; `--headroom none` leaves them out."
     )
 }
 
