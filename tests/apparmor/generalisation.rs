@@ -106,11 +106,11 @@ const WORKLOADS: &[Workload] = &[
                 (format!("{directory}/out.csv"), FileAccess::Write),
                 (
                     format!("/tmp/build.{}", made_up(run, 2, 6, ALNUM)),
-                    FileAccess::Write,
+                    FileAccess::Create,
                 ),
                 (
                     format!("/dev/shm/sem.{}", made_up(run, 3, 6, ALNUM)),
-                    FileAccess::Write,
+                    FileAccess::Create,
                 ),
                 ("/usr/lib/python3.11/os.py".to_owned(), FileAccess::Read),
             ]

@@ -258,6 +258,39 @@ fn clone3_flags_are_read_from_memory() -> Outcome {
     Ok(())
 }
 
+/// clone has no place for the ids of a child, nor for a larger structure: clone3 stays allowed then, and the
+/// review says why.
+#[test]
+fn clone3_stays_allowed_where_clone_cannot_replace_it() -> Outcome {
+    /// What is recorded with the flags then.
+    const MORE: u64 = 1 << 62;
+    needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
+    for (way, more) in [("plain", 0), ("set_tid", MORE), ("large", MORE)] {
+        let scratch = Scratch::new()?;
+        let mut command = vec![programs::compiled("clone3", Build::Static)?];
+        command.push(way.into());
+        let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
+            .of(&command)
+            .run()?;
+        finished.success()?;
+        let given = recorded.recording()?.given("clone3", "run");
+        ensure!(given == [vec![more]].into(), "{way}: {given:x?}");
+        let profile = seccomp::read(&recorded.profile())?;
+        let entries = profile["syscalls"].as_array().context("no entries")?;
+        let is_allowed = entries.iter().any(|entry| {
+            let mut names = entry["names"].as_array().into_iter().flatten();
+            entry["action"] == "SCMP_ACT_ALLOW" && names.any(|it| it == "clone3")
+        });
+        ensure!(is_allowed == (more != 0), "{way}: {profile}");
+        let review = std::fs::read_to_string(recorded.directory.join("REVIEW.md"))?;
+        ensure!(
+            review.contains("clone has no place for") == (more != 0),
+            "{way}: {review}"
+        );
+    }
+    Ok(())
+}
+
 /// Each container's values are its own, although another gave the same before, and of the phase in which
 /// they were given. That rows are used again is tried by a thousand of them, in `churn`.
 #[test]

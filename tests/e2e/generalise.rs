@@ -133,24 +133,28 @@ fn opens(profile: &AppArmorProfile, path: &FilePath) -> bool {
         .any(|permission| profile.allows(path, *permission, true))
 }
 
-/// What the last run did that the profile denies, and of how much.
+/// What the last run did that the profile denies, and of how much. Whose a file is that is named and not
+/// opened, the ends of system calls do not tell: it counts as the user's own only in a directory where
+/// another access was to a file of the user's own.
 fn missed(profile: &AppArmorProfile, last: &Recording) -> (Vec<String>, usize) {
     let done: Vec<_> = last
         .files
         .iter()
         .filter(|seen| seen.evidence.iter().any(|who| who.phase == Phase::Run))
         .collect();
+    let owned = last.files.iter().filter(|seen| seen.what.owned);
+    let own: BTreeSet<_> = owned.filter_map(|seen| seen.what.path.parent()).collect();
+    let is_own = |path: &FilePath| path.parent().is_some_and(|it| own.contains(&it));
     let denied = done.iter().filter(|seen| {
         let needed = Permissions::needed_by(seen.what.access);
-        let owned = seen.what.owned || !tells_owner(seen.what.access);
+        let owned = seen.what.owned || (!tells_owner(seen.what.access) && is_own(&seen.what.path));
         !profile.allows(&seen.what.path, needed, owned)
     });
     let missed = denied.map(|seen| format!("{:?} {}", seen.what.access, seen.what.path));
     (missed.collect(), done.len())
 }
 
-/// Whether the ends of system calls tell the owner of a file: only of one that was opened. The work is done
-/// by one user, and what it removes or renames it has made.
+/// Whether the ends of system calls tell the owner of a file: only of one that was opened.
 const fn tells_owner(access: FileAccess) -> bool {
     !matches!(
         access,

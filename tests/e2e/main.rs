@@ -71,6 +71,7 @@ mod hostile_profiles;
 mod kernel_versions;
 mod kills;
 mod kubernetes;
+mod libc_fallbacks;
 mod lifecycle;
 mod merge;
 mod minimal_profile;

@@ -76,7 +76,8 @@ pub fn compiled(name: &str, build: Build) -> Result<PathBuf> {
     let mut hasher = DefaultHasher::new();
     // Not the name of the build: what it means may change.
     (build.compiler(), build.flags()).hash(&mut hasher);
-    for file in [&source, &sources.join("abi.h")] {
+    let headers = ["abi.h", "wrappers.h"].map(|header| sources.join(header));
+    for file in [&source].into_iter().chain(&headers) {
         fs::read(file)
             .with_context(|| format!("reading {}", file.display()))?
             .hash(&mut hasher);

@@ -4,7 +4,7 @@
 
 use tracer_abi::{
     AbiClass, MAX_VALUES, MAX_WATCHES, Quota, SeenValues, VALUES_PER_CALL, ValueKey,
-    WATCHED_ARGUMENTS, Watch, recent,
+    WATCHED_ARGUMENTS, Watch, clone3, recent,
 };
 
 use crate::{
@@ -125,12 +125,25 @@ fn given(regs: *const u8, abi: AbiClass, watch: &Watch) -> [u64; WATCHED_ARGUMEN
     }
 }
 
+/// A word of the process's memory; `None` when the address leads nowhere (now).
+#[inline(always)]
+fn read_user(address: u64) -> Option<u64> {
+    // SAFETY: a checked read.
+    unsafe { bpf_probe_read_user(address as *const u64) }.ok()
+}
+
 /// What they are known by; `None` when one lies behind a pointer that leads nowhere (now).
 #[inline(always)]
 fn key(mut values: [u64; WATCHED_ARGUMENTS], index: usize, watch: &Watch) -> Option<ValueKey> {
     if watch.behind_pointer != 0 {
-        // SAFETY: a checked read.
-        values[0] = unsafe { bpf_probe_read_user(values[0] as *const u64) }.ok()?;
+        let (address, size) = (values[0], values[1]);
+        values[1] = 0;
+        values[0] = read_user(address)?;
+        let chooses_ids = size >= clone3::WITH_SET_TID
+            && read_user(address.wrapping_add(clone3::SET_TID_SIZE_AT))? != 0;
+        if chooses_ids || size > clone3::KNOWN_SIZE {
+            values[0] |= clone3::MORE_THAN_FLAGS;
+        }
     }
     Some(ValueKey {
         values,

@@ -4,8 +4,12 @@
 //! Each program is recorded once, doing little. Then it does what comes on another day: each operation in
 //! a fresh folder, first without a filter, where it has to work, then under each profile. A failure under
 //! a profile only is the profile's. It is done again under `tracer verify`, which says what was denied.
+//!
+//! Then the recording is topped up once: each operation that still fails with headroom is done under
+//! `tracer verify --log-only --update`. Under the profile of that, all operations are done again.
 
 mod programs;
+mod report;
 mod servers;
 
 use std::{
@@ -30,7 +34,8 @@ use tracer_tests::{
 };
 
 use crate::{results, tracer};
-use programs::{PROGRAMS, Program};
+use programs::{Operation, PROGRAMS, Program};
+use report::report;
 
 /// Options of `second-day`.
 #[derive(Args)]
@@ -43,14 +48,14 @@ pub(crate) struct Options {
     only: Vec<String>,
 }
 
-/// Longest that an operation may take.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Longest that an operation may take, or tracer to write what it recorded.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// How often a process is looked at.
 const INTERVAL: Duration = Duration::from_millis(20);
 
 /// Waits until a script succeeds.
-const PRELUDE: &str = "ready() { i=0; until eval \"$1\" > /dev/null 2>&1; do i=$((i+1)); [ $i -lt 200 ] || exit 9; sleep 0.05; done; }\n";
+const PRELUDE: &str = "ready() { i=0; until eval \"$1\" > /dev/null 2>&1; do i=$((i+1)); [ $i -lt 400 ] || exit 9; sleep 0.05; done; }\n";
 
 /// The profiles that are compared: their titles and options of `tracer generate`.
 const PROFILES: [(&str, &str); 2] = [("without", "none"), ("with", "safe")];
@@ -65,6 +70,8 @@ struct Outcome {
     allowed: [usize; PROFILES.len()],
     /// The operations that fail under each.
     failed: [Vec<Failure>; PROFILES.len()],
+    /// Calls that the profile allows after the top-up, and the operations that fail then.
+    topped_up: (usize, Vec<Failure>),
     /// Operations that fail without a profile too.
     skipped: Vec<&'static str>,
 }
@@ -110,7 +117,15 @@ enum Under<'a> {
     Nothing,
     Filter(&'a Path),
     Recorder(&'a Path),
-    Verify { profile: &'a Path, report: &'a Path },
+    Verify {
+        profile: &'a Path,
+        report: &'a Path,
+    },
+    /// Nothing; what a profile would deny is added to a recording.
+    TopUp {
+        profile: &'a Path,
+        recording: &'a Path,
+    },
 }
 
 fn measure(program: &'static Program) -> Result<Outcome> {
@@ -126,15 +141,17 @@ fn measure(program: &'static Program) -> Result<Outcome> {
         operations: 0,
         allowed: [0; PROFILES.len()],
         failed: Default::default(),
+        topped_up: (0, Vec::new()),
         skipped: Vec::new(),
     };
-    for (allowed, (_, _, calls)) in outcome.allowed.iter_mut().zip(&profiles) {
-        *allowed = *calls;
+    for (allowed, profile) in outcome.allowed.iter_mut().zip(&profiles) {
+        *allowed = profile.allowed;
     }
-    for (_, filter, _) in &profiles {
-        let base = attempt(program, program.base, &Under::Filter(filter));
+    for profile in &profiles {
+        let base = attempt(program, program.base, &Under::Filter(&profile.filter));
         base.context("the base run fails under its own profile")?;
     }
+    let mut working = Vec::new();
     for operation in program.operations {
         if let Err(error) = attempt(program, operation.script, &Under::Nothing) {
             eprintln!("  {}: fails without a profile: {error:#}", operation.name);
@@ -142,35 +159,84 @@ fn measure(program: &'static Program) -> Result<Outcome> {
             continue;
         }
         outcome.operations += 1;
-        for ((json, filter, _), failed) in profiles.iter().zip(&mut outcome.failed) {
-            if attempt(program, operation.script, &Under::Filter(filter)).is_ok() {
-                continue;
-            }
-            let report = scratch.join("report.json");
-            let under = Under::Verify {
-                profile: json,
-                report: &report,
-            };
-            // It fails again, which is known.
-            let _ = attempt(program, operation.script, &under);
-            let denied = denied(&report);
-            eprintln!("  {}: {denied}", operation.name);
-            failed.push(Failure {
-                operation: operation.name,
-                denied,
-            });
+        working.push(operation);
+        for (profile, failed) in profiles.iter().zip(&mut outcome.failed) {
+            failed.extend(failure(&scratch, program, operation, profile));
         }
+    }
+    if let [.., with] = profiles.as_slice() {
+        outcome.topped_up = top_up(&scratch, &recorded, program, &working, with)?;
     }
     Ok(outcome)
 }
 
-/// The profile of a recording: its file, its filter, and how many calls it allows.
-fn profile(
+/// How an operation fails under a profile, if it does.
+fn failure(
+    scratch: &Scratch,
+    program: &Program,
+    operation: &Operation,
+    profile: &Profile,
+) -> Option<Failure> {
+    if attempt(program, operation.script, &Under::Filter(&profile.filter)).is_ok() {
+        return None;
+    }
+    let report = scratch.join("report.json");
+    let under = Under::Verify {
+        profile: &profile.json,
+        report: &report,
+    };
+    // It fails again, which is known.
+    let _ = attempt(program, operation.script, &under);
+    let denied = denied(&report);
+    eprintln!("  {}: {denied}", operation.name);
+    Some(Failure {
+        operation: operation.name,
+        denied,
+    })
+}
+
+/// Tops a recording up with the operations that fail under the profile of it, and does all of them again:
+/// how many calls are allowed then, and what still fails.
+fn top_up(
     scratch: &Scratch,
     recorded: &Path,
-    title: &str,
-    headroom: &str,
-) -> Result<(PathBuf, PathBuf, usize)> {
+    program: &Program,
+    operations: &[&Operation],
+    with: &Profile,
+) -> Result<(usize, Vec<Failure>)> {
+    let failing = operations
+        .iter()
+        .filter(|it| attempt(program, it.script, &Under::Filter(&with.filter)).is_err());
+    let failing: Vec<_> = failing.collect();
+    if failing.is_empty() {
+        return Ok((with.allowed, Vec::new()));
+    }
+    let recording = recorded.join("program");
+    for operation in failing {
+        let under = Under::TopUp {
+            profile: &with.json,
+            recording: &recording,
+        };
+        // Its status says that something would be denied.
+        let _ = attempt(program, operation.script, &under);
+    }
+    let wider = profile(scratch, recorded, "topped-up", "safe")?;
+    let failed = operations
+        .iter()
+        .filter_map(|it| failure(scratch, program, it, &wider));
+    Ok((wider.allowed, failed.collect()))
+}
+
+/// A profile of a recording.
+struct Profile {
+    json: PathBuf,
+    filter: PathBuf,
+    /// How many calls it allows.
+    allowed: usize,
+}
+
+/// Makes the profile of a recording.
+fn profile(scratch: &Scratch, recorded: &Path, title: &str, headroom: &str) -> Result<Profile> {
     let output = scratch.join(title);
     let made = Command::new(tracer::binary()?)
         .args([
@@ -190,8 +256,8 @@ fn profile(
         "{}",
         String::from_utf8_lossy(&made.stderr)
     );
-    let file = output.join("program/seccomp.json");
-    let text = fs::read_to_string(&file).context("reading the profile")?;
+    let json = output.join("program/seccomp.json");
+    let text = fs::read_to_string(&json).context("reading the profile")?;
     let oci = OciSeccomp::from_json(&text).context("parsing the profile")?;
     let native = syscalls::Machine::this()
         .context("an unknown machine")?
@@ -213,11 +279,11 @@ fn profile(
         .iter()
         .filter(|entry| entry.action == tracer_core::profile::seccomp::oci::Action::Allow);
     let names: std::collections::BTreeSet<_> = allowed.flat_map(|entry| &entry.names).collect();
-    Ok((
-        file,
-        scratch.file(&format!("{title}.filter"), bytes)?,
-        names.len(),
-    ))
+    Ok(Profile {
+        json,
+        filter: scratch.file(&format!("{title}.filter"), bytes)?,
+        allowed: names.len(),
+    })
 }
 
 /// Runs a script of a program's in a fresh folder.
@@ -275,6 +341,15 @@ fn wrapped(under: &Under<'_>, script: &str) -> Result<Command> {
                 .args(["--", "/bin/sh"]);
             command
         }
+        Under::TopUp { profile, recording } => {
+            let mut command = Command::new(tracer::binary()?);
+            command
+                .args(["verify", "--quiet", "--log-only", "--update"])
+                .arg(recording)
+                .arg(profile)
+                .args(["--", "/bin/sh"]);
+            command
+        }
         Under::Verify { profile, report } => {
             let mut command = Command::new(tracer::binary()?);
             command
@@ -296,8 +371,14 @@ fn server_pid(child: &mut Child, under: &Under<'_>) -> Result<u32> {
     }
     let begin = Instant::now();
     while begin.elapsed() < PATIENCE {
-        if let Some(pid) = descendants(child.id()).first() {
-            return Ok(*pid);
+        // tracer has a helper of its own.
+        let own = fs::read_link(format!("/proc/{}/exe", child.id())).ok();
+        let is_other = |pid: &u32| {
+            let executable = fs::read_link(format!("/proc/{pid}/exe")).ok();
+            executable.is_some() && executable != own
+        };
+        if let Some(pid) = descendants(child.id()).into_iter().find(is_other) {
+            return Ok(pid);
         }
         if let Some(status) = child.try_wait()? {
             bail!("tracer ended: {status}");
@@ -339,42 +420,4 @@ fn denied(report: &Path) -> String {
         Some(names) if !names.is_empty() => names.join(", "),
         _ => "unknown".to_owned(),
     }
-}
-
-/// The tables, as `docs/benchmarks.md` has them.
-fn report(outcomes: &[Outcome]) -> String {
-    let mut text = "| program | operations | fail without headroom | fail with | calls without | calls with |\n| --- | --- | --- | --- | --- | --- |\n".to_owned();
-    let mut sums = [0; 3];
-    for it in outcomes {
-        let [without, with] = &it.failed;
-        text += &format!(
-            "| {} | {} | {} | {} | {} | {} |\n",
-            it.program,
-            it.operations,
-            without.len(),
-            with.len(),
-            it.allowed[0],
-            it.allowed[1]
-        );
-        sums[0] += it.operations;
-        sums[1] += without.len();
-        sums[2] += with.len();
-    }
-    text += &format!("| all | {} | {} | {} | | |\n\n", sums[0], sums[1], sums[2]);
-    text += "| program | operation | denied | with headroom |\n| --- | --- | --- | --- |\n";
-    for it in outcomes {
-        let [without, with] = &it.failed;
-        for failure in without {
-            let still = with
-                .iter()
-                .find(|other| other.operation == failure.operation);
-            let still =
-                still.map_or_else(|| "works".to_owned(), |it| format!("denied: {}", it.denied));
-            text += &format!(
-                "| {} | {} | {} | {still} |\n",
-                it.program, failure.operation, failure.denied
-            );
-        }
-    }
-    text
 }

@@ -52,6 +52,7 @@ pub(super) const PROGRAMS: &[&Program] = &[
     &super::servers::PYTHON_HTTP,
     &super::servers::NODE_HTTP,
     &super::servers::BUSYBOX_HTTPD,
+    &super::servers::POSTGRESQL,
     &BASH,
     &BUSYBOX_SH,
     &PYTHON,

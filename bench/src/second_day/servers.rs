@@ -295,3 +295,78 @@ pub(super) const BUSYBOX_HTTPD: Program = Program {
         ),
     ],
 };
+
+/// It does not run as root.
+pub(super) const POSTGRESQL: Program = Program {
+    name: "postgresql",
+    needs: &["postgres", "initdb", "psql", "pg_dump", "setpriv"],
+    setup: "chmod 755 .. .; mkdir pg space; chown 65534:65534 . pg space; as='setpriv --reuid=65534 --regid=65534 --clear-groups'; $as initdb -D pg -U postgres -A trust -N --no-locale -E UTF8; echo \"unix_socket_directories = '$DIR'\" >> pg/postgresql.conf",
+    server: Some("setpriv --reuid=65534 --regid=65534 --clear-groups postgres -D $DIR/pg -p $PORT"),
+    base: "q() { psql -h $DIR -p $PORT -U postgres -qAt -v ON_ERROR_STOP=1 -c \"$1\" postgres; }; ready \"psql -h $DIR -p $PORT -U postgres -c 'select 1' postgres\"; q 'create table t(a int)'; q 'insert into t select generate_series(1, 1000)'; q 'select count(*) from t'; kill -INT $PID; ready '! kill -0 $PID 2>/dev/null || grep -q Z /proc/$PID/stat'",
+    operations: &[
+        op(
+            "sleep",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; psql -c 'select pg_sleep(0.01)'",
+        ),
+        op(
+            "tablespace",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; psql -v ON_ERROR_STOP=1 -c \"create tablespace s location '$DIR/space'\" -c 'create table u(a int) tablespace s'",
+        ),
+        op(
+            "database and drop",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; psql -v ON_ERROR_STOP=1 -c 'create database d' -c 'drop database d'",
+        ),
+        op(
+            "reload",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; echo 'work_mem = 1MB' >> pg/postgresql.conf; kill -HUP $PID; ready 'test $(psql -Atc \"show work_mem\") = 1MB'",
+        ),
+        op(
+            "checkpoint and new log segment",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; psql -v ON_ERROR_STOP=1 -c 'create table c(a int)' -c checkpoint -c 'select pg_switch_wal()' -c checkpoint",
+        ),
+        op(
+            "index and vacuum",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; psql -v ON_ERROR_STOP=1 -c 'create table v as select generate_series(1, 20000) a' -c 'create index i on v(a)' -c 'delete from v' -c 'vacuum full v'",
+        ),
+        op(
+            "sort on disk",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; psql -v ON_ERROR_STOP=1 -c 'set work_mem = 64' -c 'select max(a) from (select a from generate_series(1, 200000) a order by -a offset 10) x'",
+        ),
+        op(
+            "parallel query",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; psql -v ON_ERROR_STOP=1 -c 'create table p as select generate_series(1, 50000) a' -c 'set force_parallel_mode = on' -c 'set parallel_setup_cost = 0' -c 'set min_parallel_table_scan_size = 0' -c 'select sum(a) from p'",
+        ),
+        op(
+            "copy to a file",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; psql -v ON_ERROR_STOP=1 -c \"copy (select 1) to '$DIR/space/out'\"",
+        ),
+        op(
+            "program",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; psql -v ON_ERROR_STOP=1 -c \"copy (select 1) to program 'cat > $DIR/space/out'\"",
+        ),
+        op(
+            "dump",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; pg_dump postgres > out",
+        ),
+        op(
+            "cancel",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; (psql -c 'select pg_sleep(9)' || true) & ready 'test $(psql -Atc \"select count(pg_cancel_backend(pid)) from pg_stat_activity where query like $$select pg_sleep%$$\") = 1'; wait",
+        ),
+        op(
+            "crash of a backend",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; psql -c 'create table x(a int)'; (psql -c 'select pg_sleep(9)' || true) & ready 'pkill -KILL -P $PID -f pg_sleep\\|SELECT\\|postgres.postgres'; wait; ready 'psql -c \"select * from x\"'",
+        ),
+        op(
+            "error",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; ! psql -v ON_ERROR_STOP=1 -c 'select 1/0'",
+        ),
+        op(
+            "notify and lock",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; psql -v ON_ERROR_STOP=1 -c 'listen a' -c 'notify a' -c 'select pg_advisory_lock(1)'",
+        ),
+        op(
+            "fast end",
+            "export PGHOST=$DIR PGPORT=$PORT PGUSER=postgres; ready 'psql -c \"select 1\"'; kill -INT $PID; ready '! kill -0 $PID 2>/dev/null || grep -q Z /proc/$PID/stat'",
+        ),
+    ],
+};

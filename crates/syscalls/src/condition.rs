@@ -308,6 +308,40 @@ pub(super) const PLAIN_ALLOCATION: ArgumentConstraint = only(&[int(1, 0)], "it h
 /// getsockopt(2): SOL_SOCKET. Other levels reach the code of each protocol, netfilter's too.
 pub(super) const SOCKET_LEVEL: ArgumentConstraint = only(&[int(1, 1)], "its level is SOL_SOCKET");
 
+/// clone(2) as pthread_create(3) and Go make a thread: CLONE_VM, CLONE_FS, CLONE_FILES, CLONE_SIGHAND,
+/// CLONE_SYSVSEM, CLONE_THREAD; and what says where its id is written (CLONE_SETTLS, CLONE_PARENT_SETTID,
+/// CLONE_CHILD_SETTID, CLONE_CHILD_CLEARTID) and musl's CLONE_DETACHED, which does nothing.
+pub(super) const THREAD: ArgumentConstraint = only(
+    &[bits(0, INT & !0x0178_0000, 0x0005_0f00)],
+    "its flags are those of a thread",
+);
+
+/// pipe2(2) with O_CLOEXEC and O_NONBLOCK at most: no watch queue (O_NOTIFICATION_PIPE), no packets
+/// (O_DIRECT).
+pub(super) const PLAIN_PIPE: ArgumentConstraint = only(
+    &[bits(1, INT & !(0x0008_0000 | 0x800), 0)],
+    "its flags are O_CLOEXEC and O_NONBLOCK at most",
+);
+
+/// kill(2) of one process, or of the caller's group: below 0 are other groups, and all processes.
+pub(super) const NO_OTHER_GROUP: ArgumentConstraint = only(
+    &[bits(0, 0x8000_0000, 0)],
+    "its target is one process, or the caller's own group",
+);
+
+/// sendto(2) as write(2), which MSG_DONTWAIT, MSG_NOSIGNAL and MSG_MORE only time.
+pub(super) const PLAIN_SEND: ArgumentConstraint = only(
+    &[bits(3, INT & !(0x40 | 0x4000 | 0x8000), 0), null(4)],
+    "it has no address, and its flags are MSG_DONTWAIT, MSG_NOSIGNAL and MSG_MORE at most",
+);
+
+/// recvfrom(2) as read(2), with MSG_PEEK, MSG_DONTWAIT and MSG_WAITALL at most: not MSG_OOB
+/// (CVE-2025-38236) and not MSG_ERRQUEUE.
+pub(super) const PLAIN_RECEIVE: ArgumentConstraint = only(
+    &[bits(3, INT & !(0x2 | 0x40 | 0x100), 0)],
+    "its flags are MSG_PEEK, MSG_DONTWAIT and MSG_WAITALL at most",
+);
+
 #[cfg(test)]
 mod tests {
     use proptest::{array::uniform6, collection::vec, prelude::*};
@@ -370,6 +404,23 @@ mod tests {
             }
         }
         assert!(!admits(FORK, glibc | 0x100));
+    }
+
+    #[test]
+    fn thread_condition_allows_no_namespace_or_process() {
+        let admits = |flags: u64| THREAD.conditions.are_met_by(&[flags, 0, 0, 0, 0, 0]);
+        // glibc's pthread_create, musl's, Go's.
+        for flags in [0x3d_0f00, 0x7d_0f00, 0x05_0f00] {
+            assert!(admits(flags), "{flags:#x}");
+            // CLONE_NEW*, CLONE_PTRACE, CLONE_VFORK, CLONE_PARENT, CLONE_UNTRACED, CLONE_PIDFD.
+            for bit in (0..32).map(|bit| 1 << bit) {
+                if 0x7e82_f080 & bit != 0 {
+                    assert!(!admits(flags | bit), "{bit:#x}");
+                }
+            }
+            // Without CLONE_THREAD it is another process.
+            assert!(!admits(flags & !0x1_0000));
+        }
     }
 
     /// Few bits, so that conditions and arguments meet.

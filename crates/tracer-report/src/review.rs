@@ -276,7 +276,7 @@ mod tests {
     use super::review;
     use syscalls::{Abi, arguments::Mode};
     use tracer_core::profile::seccomp::{
-        FallbackPolicy, Options, SeccompProfile,
+        FallbackPolicy, HeadroomPolicy, Options, SeccompProfile,
         fixture::{mixed, path, recording},
     };
     use tracer_core::recording::Phase;
@@ -350,7 +350,12 @@ mod tests {
             (Abi::X86_64, nr, Phase::Run, path("/bin/x"))
         });
         let recordings = [recording(&seen)];
-        let profile = SeccompProfile::from_recordings(&recordings, &Options::default()).unwrap();
+        // Headroom adds clone for threads and pipe2 with flags.
+        let options = Options {
+            headroom: HeadroomPolicy::None,
+            ..Options::default()
+        };
+        let profile = SeccompProfile::from_recordings(&recordings, &options).unwrap();
         let text = review(&recordings, &profile);
         for part in [
             "| `clone` | its flags are those of fork (fallback)<br>its flags are those of vfork (fallback) | argument 0 & 0xfedfffff = 0x11<br>argument 0 & 0xffffffff = 0x4111 |",

@@ -159,7 +159,7 @@ fn headroom_layer(profile: &SeccompProfile) -> String {
         return "`headroom`: none, by `--headroom none`.".to_owned();
     }
     format!(
-        "`headroom`: harmless calls that were not observed and that the next run may make: {calls}. Some are allowed only for the caller itself. `tracer explain` shows why each is harmless; `--headroom none` leaves them out."
+        "`headroom`: harmless calls that were not observed and that the next run may make: {calls}. Some are allowed in a harmless form only. `tracer explain` shows why each is harmless; `--headroom none` leaves them out."
     )
 }
 

@@ -24,7 +24,7 @@ pub use message::{Event, Notice, NoticeKind};
 pub use plain::PlainData;
 pub use values::{
     MAX_VALUES, MAX_WATCHES, SeenValues, VALUE_NUMBERS, VALUES_PER_CALL, ValueKey,
-    WATCHED_ARGUMENTS, Watch, recent,
+    WATCHED_ARGUMENTS, Watch, clone3, recent,
 };
 
 use core::mem::{align_of, size_of};

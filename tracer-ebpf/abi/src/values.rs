@@ -19,6 +19,22 @@ pub const VALUES_PER_CALL: u8 = 64;
 /// Arguments that are recorded of a call: no call that is worth it has one behind the third.
 pub const WATCHED_ARGUMENTS: usize = 3;
 
+/// clone3 (include/uapi/linux/sched.h of Linux 6.18, `struct clone_args`).
+pub mod clone3 {
+    /// Bytes of the largest structure that kernels know: `CLONE_ARGS_SIZE_VER2`.
+    pub const KNOWN_SIZE: u64 = 88;
+
+    /// Bytes up to and with `set_tid_size`: `CLONE_ARGS_SIZE_VER1`.
+    pub const WITH_SET_TID: u64 = 80;
+
+    /// Where `set_tid_size` is: how many ids the caller chooses.
+    pub const SET_TID_SIZE_AT: u64 = 72;
+
+    /// Stands in the recorded flags for what clone has no place for: ids that the caller chooses, or a larger
+    /// structure. No kernel has a flag there.
+    pub const MORE_THAN_FLAGS: u64 = 1 << 62;
+}
+
 /// What is recorded of the arguments of a call: one for each byte in a row of marks.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +46,8 @@ pub struct Watch {
     /// Which of the [`MAX_WATCHES`] it is.
     pub number: u32,
     /// 1 when the first argument is the address of a word, which is recorded in its place: what a
-    /// filter cannot look at, and another thread may change.
+    /// filter cannot look at, and another thread may change. The second is the size of what is there, and is
+    /// not recorded itself. Only clone3 is so.
     pub behind_pointer: u32,
     /// 1 when there is one argument, of 32 bits: its latest values are found by [`recent`].
     pub small: u32,

@@ -10,6 +10,7 @@ mod rules;
 
 use super::Abi;
 
+pub use names::CLONE3_MORE_THAN_FLAGS;
 pub use rows::RECORDED_ARGUMENTS;
 pub use rules::{AllowedArguments, Mode, NAMESPACES, Restriction, Rule};
 

@@ -16,6 +16,8 @@ use self::{
 };
 use super::Meaning;
 
+pub use process::CLONE3_MORE_THAN_FLAGS;
+
 /// A value and its name.
 type Name = (u64, &'static str);
 

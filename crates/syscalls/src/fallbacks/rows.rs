@@ -167,11 +167,12 @@ pub const FALLBACK_GROUPS: &[FallbackGroup] = &[
         need: "today's libcs make eventfd and signalfd by eventfd2 and signalfd4, glibc before 2.27 or so by the calls without flags too; musl makes inotify_init by inotify_init1, glibc by either",
         grants: "the flags are those for closing at exec and not blocking, which fcntl sets as well, and eventfd's way to count",
         source: "fs/{eventfd,signalfd}.c, fs/notify/inotify/inotify_user.c; musl src/linux/{eventfd,signalfd,inotify}.c",
-        equal: &[&["inotify_init", "inotify_init1"]],
-        rules: &[
-            any(&["eventfd"], &["eventfd2"]),
-            any(&["signalfd"], &["signalfd4"]),
+        equal: &[
+            &["eventfd", "eventfd2"],
+            &["inotify_init", "inotify_init1"],
+            &["signalfd", "signalfd4"],
         ],
+        rules: &[],
     },
     FallbackGroup {
         title: "select",
@@ -308,6 +309,22 @@ pub const FALLBACK_GROUPS: &[FallbackGroup] = &[
         source: "fs/exec.c; musl src/process/fexecve.c; glibc sysdeps/unix/sysv/linux/fexecve.c",
         equal: &[],
         rules: &[any(&["execveat"], &["execve"])],
+    },
+    FallbackGroup {
+        title: "accept",
+        need: "accept4 is missing before Linux 2.6.28, and musl's then accepts by accept and sets the flags by fcntl",
+        grants: "accept is accept4 without flags",
+        source: "net/socket.c; musl src/network/accept4.c",
+        equal: &[],
+        rules: &[any(&["accept4"], &["accept"])],
+    },
+    FallbackGroup {
+        title: "copy of a descriptor",
+        need: "dup3 is missing before Linux 2.6.27, and musl's then copies by dup2 and sets the flag by fcntl",
+        grants: "dup2 is dup3 without flags",
+        source: "fs/file.c; musl src/unistd/dup3.c",
+        equal: &[],
+        rules: &[any(&["dup3"], &["dup2"])],
     },
     FallbackGroup {
         title: "close",

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::{prelude::*, sample::subsequence};
 
-use super::{FALLBACK_GROUPS, Fallback, added, all};
+use super::{FALLBACK_GROUPS, Fallback, added, all, on_enosys};
 use crate::{Abi, condition::ArgumentConstraint, errno, risk};
 
 /// Never a variant, whatever is allowed: what sets up the machine or other processes, and what hides
@@ -292,5 +292,67 @@ proptest! {
         for name in names(abi, fewer) {
             prop_assert!(more.contains(&name) || allowed.contains(&name));
         }
+    }
+}
+
+/// What is called instead and is no fallback of the table, each with the reason.
+const NO_FALLBACKS: &[(&str, &str, &str)] = &[
+    (
+        "close_range",
+        "getdents64",
+        "glibc's closefrom lists /proc/self/fd, and gives up where it cannot",
+    ),
+    (
+        "close_range",
+        "openat",
+        "glibc's closefrom opens /proc/self/fd, and gives up where it cannot",
+    ),
+    (
+        "faccessat2",
+        "newfstatat",
+        "glibc reads the mode of a link, which tells more than faccessat2: every libc calls it for stat",
+    ),
+    (
+        "statfs",
+        "read",
+        "glibc before 2.34 looks for /dev/shm in /proc/mounts, and every program reads",
+    ),
+];
+
+/// Each pair that was measured on glibc 2.31 to 2.41 and musl 1.2 is known: as a fallback, among the calls that
+/// profiles have anyway, or as none with a reason.
+#[test]
+fn measured_fallbacks_are_in_the_table() {
+    let abi = Abi::X86_64;
+    let table = include_str!("measured.tsv");
+    let rows = table.lines().filter(|line| !line.starts_with('#'));
+    let mut libcs = BTreeSet::new();
+    let mut excused = BTreeSet::new();
+    let mut unknown = BTreeSet::new();
+    for row in rows {
+        let columns: Vec<_> = row.split('\t').collect();
+        let [_, call, _, instead, by] = columns[..] else {
+            panic!("{row}");
+        };
+        libcs.extend(by.split(", "));
+        let is_added = added(abi, |name| name == call).any(|it| it.call == instead);
+        let parts = on_enosys(abi, call).unwrap_or_default();
+        let is_probed = parts.iter().any(|part| part.contains(&instead));
+        let mut headroom = crate::headroom::added(abi, |name| name == call);
+        let is_there = crate::essential::names(abi).any(|name| name == instead)
+            || headroom.any(|it| it.call == instead);
+        let is_none = NO_FALLBACKS
+            .iter()
+            .any(|(from, to, _)| (*from, *to) == (call, instead));
+        if is_none {
+            excused.insert((call, instead));
+        } else if !(is_added || is_probed || is_there) {
+            unknown.insert((call, instead));
+        }
+    }
+    assert_eq!(unknown, BTreeSet::new());
+    assert_eq!(excused.len(), NO_FALLBACKS.len(), "{excused:?}");
+    for libc in ["glibc 2.31", "glibc 2.36", "glibc 2.41", "musl 1.2"] {
+        assert!(libcs.contains(libc), "{libc}");
     }
 }

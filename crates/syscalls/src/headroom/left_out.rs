@@ -51,10 +51,6 @@ pub const LEFT_OUT: &[LeftOut] = &[
         reason: "it makes a kernel object with a complex lifetime; it is allowed only where the workload uses it",
     },
     LeftOut {
-        calls: &["pipe", "pipe2"],
-        reason: "pipes have a history of exploited flaws (CVE-2015-1805, CVE-2022-0847); they are allowed only where the workload uses them",
-    },
-    LeftOut {
         calls: &["waitid"],
         reason: "it has a history of exploited flaws (CVE-2017-5123); wait4 collects the same children",
     },
@@ -122,30 +118,34 @@ pub const LEFT_OUT: &[LeftOut] = &[
         reason: "it takes a process out of the group that signals are sent to",
     },
     LeftOut {
-        calls: &[
-            "kill",
-            "pidfd_send_signal",
-            "rt_sigqueueinfo",
-            "rt_tgsigqueueinfo",
-        ],
-        reason: "it signals other processes",
+        calls: &["pidfd_send_signal", "rt_sigqueueinfo", "rt_tgsigqueueinfo"],
+        reason: "it signals other processes, with values that the caller makes up",
     },
     LeftOut {
         calls: &["personality"],
         reason: "it can switch off address space randomisation",
     },
     LeftOut {
-        calls: &[
-            "access",
-            "faccessat",
-            "getdents",
-            "getdents64",
-            "newfstatat",
-            "readlink",
-            "readlinkat",
-            "stat",
-            "statx",
-        ],
+        calls: &["getdents", "getdents64"],
         reason: "it tells what files there are",
+    },
+    // Each is added beside one that does the same.
+    LeftOut {
+        calls: &[
+            "mkdir",
+            "mkdirat",
+            "rename",
+            "renameat",
+            "renameat2",
+            "rmdir",
+            "unlink",
+            "unlinkat",
+        ],
+        reason: "it changes what names there are, for other processes too, and the right to write in the directory is enough for it; it is allowed only where the workload does the same by another call",
+    },
+    LeftOut {
+        // The garbage collector of descriptors in flight (CVE-2021-0920), MSG_OOB (CVE-2025-38236).
+        calls: &["socket", "socketpair"],
+        reason: "each family has a history of exploited flaws, AF_UNIX too (CVE-2021-0920)",
     },
 ];

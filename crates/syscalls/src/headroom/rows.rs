@@ -2,9 +2,11 @@
 
 use super::{
     super::condition::{
-        ALARM, ArgumentConstraint, CLOSE_AT_EXEC, DESCRIPTOR_FLAGS, DUPLICATE, NO_DESCRIPTORS,
-        NO_POLLED, NONBLOCKING, OF_CALLER, OWN_CLOCK, OWN_LIMIT, OWN_PRIORITY, PLAIN_ALLOCATION,
-        SOCKET_LEVEL, STATUS_FLAGS,
+        ALARM, ArgumentConstraint, CLOSE_AT_EXEC, DESCRIPTOR_FLAGS, DUPLICATE, FORK, LINK_ITSELF,
+        NO_DESCRIPTORS, NO_OTHER_GROUP, NO_POLLED, NONBLOCKING, OF_CALLER, OWN_CLOCK, OWN_LIMIT,
+        OWN_PRIORITY, PLAIN_ALLOCATION, PLAIN_PIPE, PLAIN_RECEIVE, PLAIN_SEND, REMOVE_DIRECTORY,
+        SOCKET_LEVEL, STATUS_FLAGS, THREAD, UNFLAGGED_LINK, UNFLAGGED_OWNER, UNFLAGGED_RENAME,
+        UNLINK, VFORK,
     },
     HeadroomGroup, HeadroomRule,
 };
@@ -88,8 +90,39 @@ const POLLS: &[&str] = &[
 /// The calls that make a child, or a thread.
 const FORKS: &[&str] = &["fork", "vfork", "clone", "clone3"];
 
+/// The calls that open a file by its name.
+const OPENS: &[&str] = &["open", "openat", "openat2"];
+
 /// The calls that make a socket, or a connection of one.
 const SOCKETS: &[&str] = &["socket", "socketpair", "accept", "accept4", "connect"];
+
+/// Calls that do another's work. For one that takes a directory's descriptor and flags, the one without
+/// them; the other way round only with the flags that do the same.
+const SIBLINGS: &[HeadroomRule] = &[
+    beside(&["unlinkat"], &["rmdir", "unlink"]),
+    beside_if(&["unlink"], &["unlinkat"], &UNLINK),
+    beside_if(&["rmdir"], &["unlinkat"], &REMOVE_DIRECTORY),
+    beside(&["mkdir", "mkdirat"], &["mkdir", "mkdirat"]),
+    beside(
+        &["rename", "renameat", "renameat2"],
+        &["rename", "renameat"],
+    ),
+    beside_if(&["rename", "renameat"], &["renameat2"], &UNFLAGGED_RENAME),
+    beside(&["symlink", "symlinkat"], &["symlink", "symlinkat"]),
+    beside(&["linkat"], &["link"]),
+    beside_if(&["link"], &["linkat"], &UNFLAGGED_LINK),
+    beside(
+        &["chmod", "fchmodat", "fchmodat2"],
+        &["chmod", "fchmod", "fchmodat"],
+    ),
+    beside(&["chown", "fchownat"], &["chown", "fchown"]),
+    beside(&["fchownat"], &["lchown"]),
+    beside_if(&["chown"], &["fchownat"], &UNFLAGGED_OWNER),
+    beside_if(&["lchown"], &["fchownat"], &LINK_ITSELF),
+    beside(&["accept", "accept4"], &["accept", "accept4"]),
+    beside_if(SOCKETS, &["sendto"], &PLAIN_SEND),
+    beside_if(SOCKETS, &["recvfrom"], &PLAIN_RECEIVE),
+];
 
 /// All of them, in the order of output.
 pub const HEADROOM_GROUPS: &[HeadroomGroup] = &[
@@ -292,8 +325,8 @@ pub const HEADROOM_GROUPS: &[HeadroomGroup] = &[
     HeadroomGroup {
         title: "polling",
         need: "which of them is called depends on the library, on time-outs and on the number of descriptors",
-        grants: "the caller waits for descriptors that it has, as it does already; epoll only where the workload uses epoll",
-        surface: "the poll operations that are reached already: fs/select.c, fs/eventpoll.c",
+        grants: "the caller waits for descriptors that it has, as it does already; epoll only where the workload uses epoll. eventfd makes a counter, by which one thread wakes another that waits",
+        surface: "the poll operations that are reached already: fs/select.c, fs/eventpoll.c; the counter: fs/eventfd.c",
         rules: &[
             beside(
                 POLLS,
@@ -317,14 +350,74 @@ pub const HEADROOM_GROUPS: &[HeadroomGroup] = &[
                 ],
                 &["epoll_ctl", "epoll_pwait", "epoll_wait"],
             ),
+            beside(POLLS, &["eventfd", "eventfd2"]),
         ],
     },
     HeadroomGroup {
         title: "own children",
-        need: "a child that ends early is collected in another way than one that is waited for; one that is not stays a zombie",
-        grants: "it waits for children of the caller, of which it has none unless it may make them",
-        surface: "the caller's own children: kernel/exit.c (wait4)",
-        rules: &[beside(FORKS, &["wait4", "waitpid"])],
+        need: "whether a child is started by fork, vfork or clone depends on the library and on what is done before it executes; libraries start threads for work that takes long; a child that ends early is collected in another way than one that is waited for, and one that is not stays a zombie",
+        grants: "a child as the workload starts already, or a thread, which is less: it shares all with the caller. clone only with the flags of fork, vfork and pthread_create, which make no namespace. The caller waits for its own children",
+        surface: "the copy of a task that is reached already, without the code of namespaces: kernel/fork.c; the caller's own children: kernel/exit.c (wait4)",
+        rules: &[
+            beside(FORKS, &["fork", "vfork", "wait4", "waitpid"]),
+            beside_if(FORKS, &["clone"], &FORK),
+            beside_if(FORKS, &["clone"], &VFORK),
+            beside_if(FORKS, &["clone"], &THREAD),
+        ],
+    },
+    HeadroomGroup {
+        title: "pipes to children",
+        // CVE-2015-1805 was in the copy loops of fs/pipe.c, which Linux 3.16 replaced (iov_iter).
+        need: "shells, make and every library that reads what a child prints make a pipe first",
+        grants: "a buffer between two descriptors of the caller; only beside a call that makes children, who get one end",
+        surface: "making, reading and writing an ordinary pipe: fs/pipe.c. The flaws that pipes were exploited by need splice or vmsplice (CVE-2022-0847) or notification pipes (CVE-2022-0995), which are not added, or ended with Linux 3.16 (CVE-2015-1805)",
+        rules: &[
+            beside(FORKS, &["pipe"]),
+            beside_if(FORKS, &["pipe2"], &PLAIN_PIPE),
+        ],
+    },
+    HeadroomGroup {
+        title: "signals to one process",
+        need: "shells, supervisors and runtimes signal themselves and their children by kill, at reload and at the end",
+        grants: "tgkill, which an abort needs, reaches the same processes under the same check, one thread at a time; other groups and all processes at once are not added",
+        surface: "the permission check and the queue that tgkill reaches: kernel/signal.c",
+        rules: &[beside_if(&["tgkill", "tkill"], &["kill"], &NO_OTHER_GROUP)],
+    },
+    HeadroomGroup {
+        title: "look at a file",
+        need: "libraries look whether a file is there before they open it, and error paths say where a link leads",
+        grants: "open with O_PATH and fstat tell the same of each path under the same checks, and opening a link shows where it leads; chdir begins relative paths elsewhere, as openat does",
+        surface: "the walk of a path that an open makes, then reads of one inode: fs/namei.c, fs/stat.c, fs/statfs.c, fs/open.c (faccessat, chdir)",
+        rules: &[beside(
+            OPENS,
+            &[
+                "access",
+                "chdir",
+                "faccessat",
+                "faccessat2",
+                "fchdir",
+                "fstatat64",
+                "fstatfs",
+                "fstatfs64",
+                "lstat",
+                "lstat64",
+                "newfstatat",
+                "readlink",
+                "readlinkat",
+                "stat",
+                "stat64",
+                "statfs",
+                "statfs64",
+                "statx",
+            ],
+        )],
+    },
+    HeadroomGroup {
+        title: "the same by another call",
+        need: "one library removes a file by unlink and the next by unlinkat, a loop accepts by accept and its time-out by accept4, a runtime sends by write and its error path by sendto",
+        grants: "the work of a call that the workload makes, under the same checks: from the working directory or from an open one, by the path or by a descriptor, and with no flag that would do more",
+        surface: "the same functions of the kernel behind another number: fs/namei.c, fs/open.c, net/socket.c",
+        rules: SIBLINGS,
     },
     HeadroomGroup {
         title: "own sockets",

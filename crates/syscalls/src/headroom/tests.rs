@@ -45,10 +45,18 @@ fn groups_are_explained_and_calls_exist() {
 
 #[test]
 fn nothing_risky_is_added() {
-    for name in rules().flat_map(|rule| rule.adds).copied() {
-        assert!(risk::risk(name).is_none(), "{name}");
-        assert!(defaults::blocked_by_default(name).is_none(), "{name}");
-        assert!(left_out(name).is_none(), "{name} was weighed and left out");
+    for rule in rules() {
+        for name in rule.adds.iter().copied() {
+            assert!(risk::risk(name).is_none(), "{name}");
+            assert!(defaults::blocked_by_default(name).is_none(), "{name}");
+            // A call that was weighed and left out is added beside one of the same kind only.
+            let same = |row: &super::LeftOut| rule.beside.iter().all(|it| row.calls.contains(it));
+            let is_sibling = !rule.beside.is_empty() && left_out(name).is_none_or(same);
+            assert!(
+                left_out(name).is_none() || is_sibling,
+                "{name} was weighed and left out"
+            );
+        }
     }
 }
 
@@ -62,6 +70,9 @@ fn calls_that_select_by_argument_are_added_for_some_only() {
         "prlimit64",
         "getsockopt",
         "fallocate",
+        "clone",
+        "kill",
+        "pipe2",
     ];
     for rule in rules() {
         for name in selecting {
@@ -116,7 +127,17 @@ fn more_is_added_only_beside_what_is_made() {
         (&["sendto"], &["sendmmsg"]),
         (&["epoll_create1"], &["epoll_ctl", "epoll_wait"]),
         (&["clone3"], &["wait4"]),
-        (&["socket"], &["getsockname", "shutdown", "getsockopt"]),
+        (&["vfork"], &["clone", "fork", "pipe", "pipe2"]),
+        (&["tgkill"], &["kill"]),
+        (&["openat"], &["access", "statx", "readlink", "chdir"]),
+        (&["unlinkat"], &["unlink", "rmdir"]),
+        (&["unlink"], &["unlinkat"]),
+        (&["accept"], &["accept4"]),
+        (&["poll"], &["eventfd2"]),
+        (
+            &["socket"],
+            &["getsockname", "shutdown", "getsockopt", "recvfrom"],
+        ),
         (&["timerfd_create"], &["timerfd_settime"]),
     ];
     let nothing = names(Abi::X86_64, &[]);
@@ -181,6 +202,77 @@ fn conditions_say_what_they_mean() {
         ("fsync", [3, 0, 0, 0, 0, 0], false),
     ] {
         assert_eq!(passes(call, arguments), expected, "{call} {arguments:?}");
+    }
+}
+
+#[test]
+fn siblings_do_no_more_than_what_is_made() {
+    let passes = |made: &str, call: &str, arguments: [u64; 6]| {
+        added(Abi::X86_64, |name| name == made).any(|it| {
+            it.call == call
+                && it
+                    .only
+                    .is_none_or(|only| only.conditions.are_met_by(&arguments))
+        })
+    };
+    const AT_REMOVEDIR: u64 = 0x200;
+    const RENAME_EXCHANGE: u64 = 2;
+    const SIGCHLD: u64 = 17;
+    const CLONE_NEWUSER: u64 = 0x1000_0000;
+    const O_DIRECT: u64 = 0x4000;
+    const O_NOTIFICATION_PIPE: u64 = 0x80;
+    const O_CLOEXEC: u64 = 0x8_0000;
+    const MSG_OOB: u64 = 1;
+    const MSG_PEEK: u64 = 2;
+    let everyone = u64::from((-1_i32).cast_unsigned());
+    let group = u64::from((-7_i32).cast_unsigned());
+    for (made, call, arguments, expected) in [
+        ("unlink", "unlinkat", [4, 1, 0, 0, 0, 0], true),
+        ("unlink", "unlinkat", [4, 1, AT_REMOVEDIR, 0, 0, 0], false),
+        ("rmdir", "unlinkat", [4, 1, AT_REMOVEDIR, 0, 0, 0], true),
+        ("rmdir", "unlink", [1, 0, 0, 0, 0, 0], false),
+        ("unlinkat", "rmdir", [1, 0, 0, 0, 0, 0], true),
+        ("rename", "renameat2", [4, 1, 4, 1, 0, 0], true),
+        (
+            "rename",
+            "renameat2",
+            [4, 1, 4, 1, RENAME_EXCHANGE, 0],
+            false,
+        ),
+        ("fork", "clone", [SIGCHLD, 0, 0, 0, 0, 0], true),
+        (
+            "fork",
+            "clone",
+            [SIGCHLD | CLONE_NEWUSER, 0, 0, 0, 0, 0],
+            false,
+        ),
+        ("vfork", "clone", [0x3d_0f00, 1, 1, 1, 1, 0], true),
+        ("vfork", "pipe2", [1, O_CLOEXEC, 0, 0, 0, 0], true),
+        ("vfork", "pipe2", [1, O_DIRECT, 0, 0, 0, 0], false),
+        (
+            "vfork",
+            "pipe2",
+            [1, O_NOTIFICATION_PIPE, 0, 0, 0, 0],
+            false,
+        ),
+        ("write", "pipe2", [1, O_CLOEXEC, 0, 0, 0, 0], false),
+        ("tgkill", "kill", [7, 15, 0, 0, 0, 0], true),
+        ("tgkill", "kill", [everyone, 15, 0, 0, 0, 0], false),
+        ("tgkill", "kill", [group, 15, 0, 0, 0, 0], false),
+        ("socket", "recvfrom", [3, 1, 1, MSG_PEEK, 0, 0], true),
+        ("socket", "recvfrom", [3, 1, 1, MSG_OOB, 0, 0], false),
+        ("socket", "sendto", [3, 1, 1, 0, 0, 0], true),
+        ("socket", "sendto", [3, 1, 1, 0, 1, 16], false),
+        ("chmod", "fchmod", [3, 0o600, 0, 0, 0, 0], true),
+        ("fchmod", "chmod", [1, 0o600, 0, 0, 0, 0], false),
+        ("openat", "unlink", [1, 0, 0, 0, 0, 0], false),
+        ("openat", "mkdir", [1, 0, 0, 0, 0, 0], false),
+    ] {
+        assert_eq!(
+            passes(made, call, arguments),
+            expected,
+            "{call} {arguments:?} beside {made}"
+        );
     }
 }
 

@@ -128,6 +128,11 @@ fn watch_of(recorded: &RecordedArguments, number: u32) -> Watch {
             *mask = argument.mask;
         }
     }
+    if recorded.behind_pointer
+        && let Some(size) = masks.get_mut(1)
+    {
+        *size = u64::MAX;
+    }
     Watch {
         masks,
         watched: 1,

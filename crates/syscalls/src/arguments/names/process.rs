@@ -2,6 +2,10 @@
 
 use super::Name;
 
+/// Recorded with the flags of clone3 when the caller chose the ids of the child (`set_tid`), or gave a larger
+/// structure than today's kernels know (`clone_args`, 88 bytes). No kernel has a flag there.
+pub const CLONE3_MORE_THAN_FLAGS: u64 = 1 << 62;
+
 /// Longer ones first do not matter: each is one bit.
 pub(super) const CLONE: &[Name] = &[
     (0x80, "CLONE_NEWTIME"),
@@ -31,6 +35,8 @@ pub(super) const CLONE: &[Name] = &[
     (0x8000_0000, "CLONE_IO"),
     (0x1_0000_0000, "CLONE_CLEAR_SIGHAND"),
     (0x2_0000_0000, "CLONE_INTO_CGROUP"),
+    // No flag: what clone3 has and clone lacks.
+    (CLONE3_MORE_THAN_FLAGS, "set_tid or a larger structure"),
 ];
 
 /// include/uapi/linux/prctl.h of Linux 6.18.

@@ -9,7 +9,7 @@ use crate::{
 };
 use syscalls::{
     Abi,
-    arguments::{Mode, NAMESPACES, Restriction, recorded},
+    arguments::{CLONE3_MORE_THAN_FLAGS, Mode, NAMESPACES, Restriction, recorded},
     condition::{Condition, Conditions},
 };
 
@@ -165,6 +165,15 @@ pub(super) fn prefer_clone(
             .iter()
             .filter(|it| phases.contains(&it.phase));
         flags.extend(seen.filter_map(|combination| combination.values.first().copied()));
+    }
+    if flags
+        .iter()
+        .any(|flags| flags & CLONE3_MORE_THAN_FLAGS != 0)
+    {
+        clone3.add_unrestricted_reason(
+            "it was given what clone has no place for: ids of the child (set_tid), or a larger structure",
+        );
+        return None;
     }
     if flags.iter().any(|flags| flags_for_clone(*flags).is_none()) {
         clone3.add_unrestricted_reason("it was given flags that clone does not take, such as CLONE_INTO_CGROUP or CLONE_NEWTIME");
@@ -336,6 +345,8 @@ mod tests {
             (0x2_0000_0000, &options),
             // CLONE_NEWTIME, which Go asks clone3 for only.
             (0x4180, &options),
+            // set_tid, or a structure that is larger than what is known.
+            (CLONE3_MORE_THAN_FLAGS | THREAD, &options),
             (THREAD, &eperm),
             (THREAD, &off),
         ];

@@ -22,16 +22,21 @@ pub enum HeadroomPolicy {
 /// What is added to `rules`.
 ///
 /// A call is added beside what the workload was observed to do, what it needs sooner or later, and what
-/// another libc does instead; not beside what only its container runtime does before it starts. What is
-/// allowed already is not added again.
+/// another libc does instead; not beside what only its container runtime does before it starts, nor beside
+/// what another libc does with some arguments only. What is allowed already is not added again.
 pub(super) fn added(
     rules: &BTreeMap<&'static str, Rule>,
     architectures: &BTreeSet<Abi>,
 ) -> Vec<Headroom> {
     let is_made = |name: &str| {
         rules.get(name).is_some_and(|rule| {
+            let any = rule.only().is_none();
             let mut layers = rule.layers();
-            layers.any(|layer| layer != Layer::RuntimeInit)
+            layers.any(|layer| match layer {
+                Layer::Observed => true,
+                Layer::RuntimeInit => false,
+                Layer::Essential | Layer::Fallback | Layer::Headroom => any,
+            })
         })
     };
     let is_allowed = |it: &Headroom| {

@@ -261,6 +261,8 @@ pub(in crate::profile::apparmor) struct Given {
     names: BTreeSet<Vec<u8>>,
     /// Whole paths among the arguments.
     arguments: BTreeSet<Vec<u8>>,
+    /// Whether a recording does not say who made what, as those of older versions.
+    makers_unknown: bool,
 }
 
 impl Given {
@@ -280,6 +282,16 @@ impl Given {
                 self.arguments.insert(path.to_vec());
             }
         }
+    }
+
+    /// Notes that a recording does not say who made what.
+    pub(in crate::profile::apparmor) const fn forget_makers(&mut self) {
+        self.makers_unknown = true;
+    }
+
+    /// Whether it is not known who made a name that the workload was not seen to make.
+    pub(super) const fn has_unknown_makers(&self) -> bool {
+        self.makers_unknown
     }
 
     /// Adds a program that ran.

@@ -17,7 +17,12 @@ const TEMPORARY: &[&[&[u8]]] = &[&[b"tmp"], &[b"var", b"tmp"], &[b"dev", b"shm"]
 const HASHES: &[usize] = &[32, 40, 56, 64, 96, 128];
 
 /// Changes the pattern of a path where its names alone say so.
-pub(super) fn generalise(full: &FilePath, one: &mut GeneralisedPath, facts: &PathInfo, own: &Own) {
+pub(super) fn generalise(
+    full: &FilePath,
+    one: &mut GeneralisedPath,
+    facts: &PathInfo,
+    own: &Own<'_>,
+) {
     let mut end = 0;
     let executed = facts.permissions.has_any(Permissions::EXECUTE);
     let path: Vec<Vec<u8>> = (0..one.pattern.segments().len())
@@ -26,23 +31,25 @@ pub(super) fn generalise(full: &FilePath, one: &mut GeneralisedPath, facts: &Pat
     for (at, name) in path.iter().enumerate() {
         let before = path.get(..at).unwrap_or_default();
         end += name.len() + 1;
+        let temporary = is_temporary(before);
+        let given = own.is_given(full.as_bytes().get(..end).unwrap_or_default(), temporary);
         let found = if let Some(part) = process(before, name) {
             Some((vec![part], Reason::Process))
         } else if executed {
+            None
+        } else if let Some(segment) = volume(name) {
+            Some((segment, Reason::Temporary))
+        } else if let Some(segment) = library(before, name, facts.permissions) {
+            Some((segment, Reason::LibraryVersion))
+        } else if given {
             None
         } else if let Some(segment) = uuid(name) {
             Some((segment, Reason::Uuid))
         } else if let Some(segment) = hash(name) {
             Some((segment, Reason::Hash))
-        } else if let Some(segment) = volume(name) {
-            Some((segment, Reason::Temporary))
-        } else if let Some(segment) = library(before, name, facts.permissions) {
-            Some((segment, Reason::LibraryVersion))
-        } else if is_temporary(before)
-            && !own.is_known(full.as_bytes().get(..end).unwrap_or_default())
-        {
+        } else if temporary {
             // Who made it is not known, so what it looks like decides.
-            temporary(name).map(|segment| (segment, Reason::Temporary))
+            self::temporary(name).map(|segment| (segment, Reason::Temporary))
         } else {
             None
         };
@@ -336,7 +343,9 @@ mod tests {
         };
         let paths = [(FilePath::from(path), facts)].into();
         let runs = BTreeSet::new();
-        let general = super::super::generalise(&paths, &runs, Policy::Safe, Given::default());
+        let mut given = Given::default();
+        given.forget_makers();
+        let general = super::super::generalise(&paths, &runs, Policy::Safe, given);
         general[&FilePath::from(path)].pattern.token().unwrap()
     }
 
@@ -408,6 +417,47 @@ mod tests {
             token("/data/temp-4711.rdb", write, false),
             "/data/temp-4711.rdb"
         );
+    }
+
+    /// What becomes of names that were there, where the recording says who made what.
+    #[test]
+    fn given_names_stay_whatever_they_look_like() {
+        let runs = BTreeSet::new();
+        let facts = PathInfo {
+            permissions: Permissions::READ | Permissions::WRITE,
+            ..PathInfo::default()
+        };
+        let made = PathInfo {
+            made: true,
+            told: true,
+            ..facts.clone()
+        };
+        let mut given = Given::default();
+        given.argument(b"--out=/srv/123e4567-e89b-12d3-a456-426614174000/x");
+        let given_name = "/tmp/tracer-e123-abcdef/input";
+        let paths: std::collections::BTreeMap<_, _> = [
+            (given_name, &facts),
+            ("/tmp/tmpab_c1234", &facts),
+            ("/tmp/tmp.AbCdEfGhIj/", &facts),
+            ("/tmp/13455_vm", &facts),
+            ("/dev/shm/PostgreSQL.1078106628", &facts),
+            ("/var/tmp/123e4567-e89b-12d3-a456-426614174000", &facts),
+            ("/srv/123e4567-e89b-12d3-a456-426614174000/x", &facts),
+            // In a given directory only what the workload made varies.
+            ("/tmp/tracer-e456-ghijkl/part.4711", &made),
+        ]
+        .map(|(path, facts)| (FilePath::from(path), facts.clone()))
+        .into();
+        let general = super::super::generalise(&paths, &runs, Policy::Safe, given);
+        for (path, one) in general {
+            let expected = match path.to_string().as_str() {
+                "/tmp/tracer-e456-ghijkl/part.4711" => {
+                    "/tmp/tracer-e456-ghijkl/part.[0-9]*".to_owned()
+                }
+                other => other.to_owned(),
+            };
+            assert_eq!(one.pattern.token().unwrap(), expected);
+        }
     }
 
     #[test]

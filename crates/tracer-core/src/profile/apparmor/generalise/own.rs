@@ -22,25 +22,27 @@ use crate::{
 };
 
 /// What the names became that the workload made, by path without a slash at the end.
-pub(super) struct Own {
+pub(super) struct Own<'a> {
     names: BTreeMap<Vec<u8>, Segment>,
     /// Directories of which all is the workload's.
     trees: BTreeSet<Vec<u8>>,
-    /// Names that are the workload's or given by an argument: how they look says nothing.
+    /// Names of which an access says who chose them.
     known: BTreeSet<Vec<u8>>,
+    given: &'a Given,
 }
 
-impl Own {
+impl<'a> Own<'a> {
     /// Decides about all names that were made.
-    pub(super) fn decide(paths: &BTreeMap<FilePath, PathInfo>, given: &Given) -> Self {
+    pub(super) fn decide(paths: &BTreeMap<FilePath, PathInfo>, given: &'a Given) -> Self {
         let mut own = Self {
             names: BTreeMap::new(),
             trees: BTreeSet::new(),
             known: BTreeSet::new(),
+            given,
         };
         for (path, info) in paths {
             let key = stem(path.as_bytes());
-            if info.has_provenance() || given.has_argument(key) {
+            if info.has_provenance() {
                 own.known.insert(key.to_vec());
             }
             let segment = if info.unnamed {
@@ -98,9 +100,12 @@ impl Own {
         }
     }
 
-    /// Whether what a name looks like says nothing, since who chose it is known.
-    pub(super) fn is_known(&self, path: &[u8]) -> bool {
-        self.known.contains(stem(path))
+    /// Whether a name stays, whatever it looks like: an argument has it, or it is in a temporary directory,
+    /// where the workload would have been seen to make it.
+    pub(super) fn is_given(&self, path: &[u8], temporary: bool) -> bool {
+        let path = stem(path);
+        self.given.has_argument(path)
+            || (temporary && (self.known.contains(path) || !self.given.has_unknown_makers()))
     }
 
     /// Changes the pattern of a path that leads through such names.
