@@ -28,7 +28,7 @@ use self::{
     world::World,
 };
 use super::{
-    Ended, FinishedWorkload, InstanceInfo, Progress, ProgressListener, RecordError,
+    Ended, FinishedWorkload, InstanceInfo, Progress, ProgressListener, RecordError, WorkloadPart,
     container_tracker::ContainerTracker,
     naming::Naming,
     recorder::{Recorder, Until},
@@ -219,6 +219,7 @@ impl Run {
                 },
                 instances: vec![0],
                 reasons: Vec::new(),
+                part: WorkloadPart::default(),
             };
             session.finish(vec![workload]).unwrap()
         } else {
