@@ -2,7 +2,7 @@
 //! memory does not grow with the number of containers that there ever were.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -15,11 +15,16 @@ use super::{
     recorder::Recorder,
     supervisor::{RecorderStatus, Selection, Supervisor},
     system::System,
+    unnamed::UnnamedInPods,
 };
+use crate::container::Container;
 
 /// How long the names of a container are waited for, in seconds, before it is written without them. Runtimes know
 /// containers that have ended for about as long.
 const NAME_PATIENCE: i64 = 60;
+
+/// How many pods are remembered of which a container could not be named.
+const MAX_PODS: usize = 10_000;
 
 /// How often everything is handed over that is recorded, so that the recordings tell for how long nothing new came.
 const REFRESH: Duration = Duration::from_secs(600);
@@ -35,6 +40,8 @@ pub(super) struct Conclusions {
     refreshed: Option<Instant>,
     /// Containers that nothing told the names of, and that may not have been selected.
     unnamed: u64,
+    /// How many of these there were in each pod: they count against its other containers.
+    given_up: BTreeMap<String, u64>,
     /// Whether the recording ends: nothing is waited for any more.
     is_ending: bool,
 }
@@ -43,6 +50,11 @@ impl Conclusions {
     /// Whether an instance was left while it ran.
     pub(super) fn is_left(&self, number: u32) -> bool {
         self.left.contains(&number)
+    }
+
+    /// How many containers without a name were given up, by their pods.
+    pub(super) fn given_up(&self) -> &BTreeMap<String, u64> {
+        &self.given_up
     }
 }
 
@@ -85,7 +97,40 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
                 && !self.session.waits_for_files(*number)
         };
         let wanted = self.tracker.wanted().map(|(number, _)| number);
-        wanted.filter(has_ended).collect()
+        let ended: Vec<_> = wanted.filter(has_ended).collect();
+        if ended.is_empty() {
+            return ended;
+        }
+        // One in the pod may get its name in a moment: until then it counts against the others.
+        let open = |number: &u32| self.is_open(*number);
+        let of_pods = self.tracker.wanted().filter(|(number, container)| {
+            let is_named = container.is_some_and(Container::is_named);
+            is_named || open(number)
+        });
+        let open = UnnamedInPods::of(of_pods);
+        let waits = |number: &u32| open.reason(&[*number]).is_some();
+        ended.into_iter().filter(|it| !waits(it)).collect()
+    }
+
+    /// A container goes of which nothing told the name: it counts against the others of its pod.
+    fn note_unnamed(&mut self, number: u32) {
+        if self.tracker.is_unnamed(number)
+            && let Some(pod) = self.tracker.pod(number)
+            && self.conclusions.given_up.len() < MAX_PODS
+        {
+            *self.conclusions.given_up.entry(pod).or_default() += 1;
+        }
+    }
+
+    /// Forgets pods that are gone.
+    fn forget_pods(&mut self) {
+        if !self.conclusions.given_up.is_empty() {
+            let there = UnnamedInPods::of(self.tracker.wanted());
+            let there = there.pods();
+            self.conclusions
+                .given_up
+                .retain(|pod, _| there.contains(pod.as_str()));
+        }
     }
 
     /// Whether a container has ended and is not handed over yet.
@@ -122,6 +167,7 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
     pub(super) fn forget_handed(&mut self) -> Result<(), RecordError> {
         for number in std::mem::take(&mut self.conclusions.handed) {
             self.conclusions.left.remove(&number);
+            self.note_unnamed(number);
             self.tracker.forget(number);
             self.session.forget(number)?;
         }
@@ -145,13 +191,12 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
                 }
                 Selection::Refused => self.leave(number)?,
                 Selection::Open if self.is_old(number) || self.conclusions.is_ending => {
-                    self.conclusions.unnamed += 1;
-                    self.tracker.forget(number);
-                    self.session.forget(number)?;
+                    self.give_up(number)?;
                 }
                 Selection::Open => {}
             }
         }
+        self.forget_pods();
         let now = self.session.now();
         let refreshed = *self.conclusions.refreshed.get_or_insert(now);
         if now.duration_since(refreshed) >= REFRESH {
@@ -177,9 +222,7 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
         for number in self.tracker.numbers() {
             let path = self.session.path(number);
             if self.tracker.selection(&path, number) == Selection::Open {
-                self.conclusions.unnamed += 1;
-                self.tracker.forget(number);
-                self.session.forget(number)?;
+                self.give_up(number)?;
             }
         }
         let status = self.status()?;
@@ -187,6 +230,14 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
             supervisor.checkpoint(&status);
         }
         Ok(())
+    }
+
+    /// Drops what nobody told the names of, and that may not have been selected.
+    fn give_up(&mut self, number: u32) -> Result<(), RecordError> {
+        self.conclusions.unnamed += 1;
+        self.note_unnamed(number);
+        self.tracker.forget(number);
+        self.session.forget(number)
     }
 
     /// Ends the recording of an instance that runs on. What was seen of it is written.

@@ -292,7 +292,7 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
     /// The workloads that are recorded so far, with what is known against them.
     pub(super) fn finished_workloads(&self) -> Vec<FinishedWorkload> {
         let mut workloads: BTreeMap<(String, WorkloadPart), FinishedWorkload> = BTreeMap::new();
-        let unnamed = UnnamedInPods::of(self.tracker.wanted());
+        let unnamed = UnnamedInPods::of(self.tracker.wanted()).with(self.conclusions.given_up());
         for (name, number) in self.named() {
             if self.is_open(number) {
                 continue;

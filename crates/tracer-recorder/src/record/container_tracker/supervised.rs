@@ -53,6 +53,11 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             .is_some_and(|container| !container.is_named())
     }
 
+    /// The uid of the pod that an instance is in.
+    pub(in crate::record) fn pod(&self, number: u32) -> Option<String> {
+        self.container(number)?.pod.as_ref()?.uid.clone()
+    }
+
     /// An instance was written, or is given up.
     pub(in crate::record) fn forget(&mut self, number: u32) {
         self.tracked_by_instance.remove(&number);
