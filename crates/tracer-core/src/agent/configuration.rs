@@ -12,8 +12,8 @@ use super::{
 };
 use crate::recording::ObservationKind;
 
-/// The least room of a spool: one large recording.
-const MIN_SPOOL: u64 = 1 << 20;
+/// The least room of a spool: some recordings of ordinary size.
+const MIN_SPOOL: u64 = 64 << 10;
 
 /// The configuration of `tracer agent`. Every key has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -149,7 +149,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ConfigurationError {
     /// The spool is too small.
-    #[error("spool.max_bytes is {0}; give at least {MIN_SPOOL}, the room of one large recording")]
+    #[error("spool.max_bytes is {0}; give at least {MIN_SPOOL}")]
     SmallSpool(u64),
     /// The spool's directory is none.
     #[error("spool.directory is {0:?}; give an absolute path")]

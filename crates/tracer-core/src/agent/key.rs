@@ -58,7 +58,12 @@ impl SpoolKey {
                 owner.clone_into(&mut key.owner);
             }
             _ => {
-                key.kind.clone_from(&container.engine);
+                // Plain runc and crun are no engines.
+                if container.engine == "unknown" {
+                    "container".clone_into(&mut key.kind);
+                } else {
+                    key.kind.clone_from(&container.engine);
+                }
                 key.owner = name();
             }
         }
@@ -76,7 +81,15 @@ impl SpoolKey {
 
     /// What a person calls it: `NAMESPACE/KIND/OWNER/CONTAINER`.
     pub fn workload(&self) -> String {
-        let parts = [&self.namespace, &self.kind, &self.owner, &self.container];
+        if self.namespace.is_empty() {
+            return self.name();
+        }
+        format!("{}/{}", self.namespace, self.name())
+    }
+
+    /// The same without the namespace.
+    pub fn name(&self) -> String {
+        let parts = [&self.kind, &self.owner, &self.container];
         let parts: Vec<_> = parts
             .into_iter()
             .map(String::as_str)
