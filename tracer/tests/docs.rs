@@ -2,9 +2,10 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 23] = [
+const DOCUMENTS: [&str; 24] = [
     "docs/glossary.md",
     "docs/usage.md",
+    "docs/agent.md",
     "docs/apparmor.md",
     "README.md",
     "ARCHITECTURE.md",
