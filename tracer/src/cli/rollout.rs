@@ -89,7 +89,6 @@ fn text(
             format!("not yet: {}", missing.join("; "))
         }
     };
-    let losses = words::losses(&status.losses);
     format!(
         "{}: {verdict}\n\
          instances: {} ({} needed), {} from the start\n\
@@ -105,7 +104,7 @@ fn text(
         span(thresholds.quiet.into()),
         unseen(&status.unseen),
         thresholds.unseen,
-        if losses.is_empty() { "none" } else { &losses },
+        words::losses(&status.losses),
         thresholds.losses,
     )
 }
@@ -158,10 +157,7 @@ fn sentence(missing: &Missing) -> String {
                 words::counted(*high, "call", "calls")
             )
         }
-        Missing::NoEstimate(refusal) => format!(
-            "how much is unseen cannot be estimated: {}",
-            words::refusal(refusal)
-        ),
+        Missing::NoEstimate(refusal) => words::refusal(refusal),
         Missing::Losses { lost, allowed } => {
             format!(
                 "{} lost, {allowed} allowed",

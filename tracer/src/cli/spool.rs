@@ -317,7 +317,7 @@ pub(super) fn unseen(estimate: &Estimate) -> String {
             unseen.low,
             unseen.high
         ),
-        Estimate::Refused(refusal) => format!("no estimate: {}", words::refusal(refusal)),
+        Estimate::Refused(refusal) => words::refusal(refusal),
     }
 }
 

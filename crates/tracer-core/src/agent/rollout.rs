@@ -123,6 +123,9 @@ impl RolloutStatus {
                 });
             }
             Estimate::Chao2(_) => {}
+            // That there are too few is said already.
+            Estimate::Refused(Refusal::TooFewInstances { .. })
+                if self.instances < thresholds.instances => {}
             Estimate::Refused(refusal) => missing.push(Missing::NoEstimate(refusal.clone())),
         }
         let lost: u64 = self
