@@ -323,7 +323,7 @@ fn rollout_says_enforce_when_the_thresholds_are_met() -> Outcome {
 }
 
 #[test]
-fn one_spool_has_one_agent_and_a_wrong_configuration_none() -> Outcome {
+fn a_wrong_configuration_and_a_place_of_others_are_refused() -> Outcome {
     needs!(Need::Root, Need::Cgroup2);
     let scratch = Scratch::new()?;
     let file = scratch.join("agent.toml");
@@ -343,19 +343,27 @@ fn one_spool_has_one_agent_and_a_wrong_configuration_none() -> Outcome {
     );
     let fine = check("cluster = \"prod\"\n")?.success()?;
     ensure!(fine.text().contains("cluster = \"prod\""), "{fine:?}");
-    // A link of somebody else's in place of the directory is not followed.
-    if fs::metadata("/tmp").is_ok() {
-        let link = scratch.join("spool");
-        std::os::unix::fs::symlink("/", &link)?;
-        std::os::unix::fs::lchown(&link, Some(65_534), Some(65_534))?;
+    // A link of somebody else's in place of the directory is not followed, and a spool has one agent.
+    let refused = |directory: &Path| {
         let mut command = tracer::command()?;
-        command.args(["agent", "--spool-directory"]).arg(&link);
-        let refused = process::run(&mut command)?;
-        ensure!(
-            refused.code() == 125 && refused.stderr.contains("uid 65534"),
-            "{refused:?}"
-        );
-        ensure!(!Path::new("/").join("agent.toml").exists());
-    }
+        command.args(["agent", "--spool-directory"]).arg(directory);
+        process::run(&mut command)
+    };
+    let link = scratch.join("link");
+    std::os::unix::fs::symlink(scratch.dir("elsewhere")?, &link)?;
+    std::os::unix::fs::lchown(&link, Some(65_534), Some(65_534))?;
+    let followed = refused(&link)?;
+    ensure!(
+        followed.code() == 125 && followed.stderr.contains("uid 65534"),
+        "{followed:?}"
+    );
+    let dir = scratch.dir("agent")?;
+    let agent = Agent::start(&dir, "include = [\"name=none\"]")?;
+    let second = refused(&agent.spool())?;
+    ensure!(
+        second.code() == 125 && second.stderr.contains("another agent uses it"),
+        "{second:?}"
+    );
+    agent.end(Signal::SIGTERM)?.success()?;
     Ok(())
 }

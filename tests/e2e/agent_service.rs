@@ -135,7 +135,7 @@ fn memory_does_not_grow_with_containers_that_have_ended() -> Outcome {
     let scratch = Scratch::new()?;
     let mut agent = Agent::start(
         &scratch.dir("agent")?,
-        "include = [\"name=*churn*\"]\nmetrics_workloads = 10",
+        "include = [\"cgroup=*churn*\"]\nmetrics_workloads = 10",
     )?;
     let mut sizes = Vec::new();
     let mut written = 0;
