@@ -6,11 +6,17 @@ use anyhow::Result;
 use crate::archive::gzip;
 use crate::input::{Binary, Input};
 
-/// The systemd unit that records all containers of a machine.
-pub(crate) const UNIT: &str = include_str!("../files/tracer-record.service");
-
-/// The unit's file name.
-pub(crate) const UNIT_NAME: &str = "tracer-record.service";
+/// The systemd units, with their names: one records until it is stopped and writes profiles, the other is an agent.
+pub(crate) const UNITS: [(&str, &str); 2] = [
+    (
+        "tracer-record.service",
+        include_str!("../files/tracer-record.service"),
+    ),
+    (
+        "tracer-agent.service",
+        include_str!("../files/tracer-agent.service"),
+    ),
+];
 
 /// What a file is for, which RPM keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,25 +55,22 @@ pub(crate) struct Directories {
     pub(crate) units: &'static str,
 }
 
-/// The files that every package has: program, man pages, completions, unit and documents.
+/// The files that every package has: program, man pages, completions, units and documents.
 pub(crate) fn files(
     input: &Input,
     binary: &Binary,
     directories: &Directories,
 ) -> Result<Vec<Installed>> {
     let file = |path: String, bytes: Vec<u8>, role| Installed { path, bytes, role };
-    let mut files = vec![
-        file(
-            "usr/bin/tracer".into(),
-            binary.program.clone(),
-            Role::Program,
-        ),
-        file(
-            format!("{}/{UNIT_NAME}", directories.units),
-            UNIT.into(),
-            Role::Other,
-        ),
-    ];
+    let mut files = vec![file(
+        "usr/bin/tracer".into(),
+        binary.program.clone(),
+        Role::Program,
+    )];
+    for (name, unit) in UNITS {
+        let path = format!("{}/{name}", directories.units);
+        files.push(file(path, unit.into(), Role::Other));
+    }
     for page in &input.man_pages {
         let path = format!("usr/share/man/man1/{}.gz", page.name);
         files.push(file(path, gzip(&page.bytes)?, Role::Document));

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::archive::{Tar, gzip};
 use crate::input::{Binary, Input, Text};
-use crate::layout::{UNIT, UNIT_NAME};
+use crate::layout::UNITS;
 use crate::notices;
 
 /// Makes `STEM.tar.gz`, with everything in a directory `STEM`.
@@ -16,11 +16,9 @@ pub(crate) fn make(input: &Input, binary: &Binary, notices: &str, stem: &str) ->
         notices.as_bytes(),
         0o644,
     )?;
-    tar.file(
-        &format!("{stem}/systemd/{UNIT_NAME}"),
-        UNIT.as_bytes(),
-        0o644,
-    )?;
+    for (name, unit) in UNITS {
+        tar.file(&format!("{stem}/systemd/{name}"), unit.as_bytes(), 0o644)?;
+    }
     let directories: [(&str, &[Text]); 4] = [
         ("", &input.top),
         ("man/", &input.man_pages),

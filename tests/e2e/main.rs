@@ -7,6 +7,8 @@
 //! | [`apparmor`] | the AppArmor profile runs the workload, and denies what was not recorded |
 //! | [`files`] | what is recorded of files is what strace sees, and a flood of them is no flood of events |
 //! | [`arguments`] | values of arguments are told, and a profile that restricts them holds |
+//! | [`agent`] | an agent records what is selected, and its spool has it whatever ends it |
+//! | [`agent_service`] | what an agent tells others, and that it takes no more the longer it runs |
 //! | [`races`] | no call is lost, however many are made at one moment |
 //! | [`attribution`] | every call is filed under the cgroup it was made in |
 //! | [`command`] | the recorded command cannot tell that it is recorded |
@@ -41,6 +43,8 @@
 //! | [`documentation`] | the examples in docs print what they say |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
 
+mod agent;
+mod agent_service;
 mod apparmor;
 mod arguments;
 mod attribution;

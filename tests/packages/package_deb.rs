@@ -74,7 +74,7 @@ fn deb_is_installed_used_and_purged_in_a_fresh_root() -> Outcome {
 }
 
 #[test]
-fn deb_has_a_unit_that_systemd_accepts() -> Outcome {
+fn deb_has_units_that_systemd_accepts() -> Outcome {
     needs!(
         Need::Packages,
         Need::Root,
@@ -85,19 +85,19 @@ fn deb_has_a_unit_that_systemd_accepts() -> Outcome {
     let root = Root::new()?;
     install(&root)?;
     // systemd looks for the program, which is in the root directory.
-    let unit = fs::read_to_string(root.join("/usr/lib/systemd/system/tracer-record.service"))?;
     let program = root.join("/usr/bin/tracer").display().to_string();
-    ensure!(unit.contains("ExecStart=/usr/bin/tracer "), "{unit}");
     let units = root.join("/units");
     fs::create_dir(&units)?;
-    fs::write(
-        units.join("tracer-record.service"),
-        unit.replace("/usr/bin/tracer", &program),
-    )?;
+    let names = ["tracer-record.service", "tracer-agent.service"];
+    for name in names {
+        let unit = fs::read_to_string(root.join("/usr/lib/systemd/system").join(name))?;
+        ensure!(unit.contains("ExecStart=/usr/bin/tracer "), "{unit}");
+        fs::write(units.join(name), unit.replace("/usr/bin/tracer", &program))?;
+    }
     let mut analyze = Command::new("systemd-analyze");
     analyze
         .args(["verify", "--man=no", "--generators=no"])
-        .arg("tracer-record.service")
+        .args(names)
         .env("SYSTEMD_UNIT_PATH", format!("{}:", units.display()))
         .current_dir(&units);
     let analyzed = process::run(&mut analyze)?;

@@ -4,6 +4,7 @@
 //! `strace`, the container runtimes, or what the recorded program says of itself. So nothing here
 //! uses the `tracer` crate, not even for reading what it wrote.
 
+pub mod agent;
 pub mod batch;
 mod bundle;
 pub mod cgroup;

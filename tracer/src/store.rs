@@ -9,7 +9,9 @@ mod leftover;
 mod lock;
 mod old_set;
 mod output_file;
+mod packed;
 mod scratch;
+mod spool;
 mod walk;
 
 use std::{
@@ -29,6 +31,8 @@ pub use directory::OutputDirectory;
 pub use file_set::FileSet;
 pub use input::read_up_to;
 pub use output_file::OutputFile;
+pub use packed::unpack;
+pub use spool::{Spool, SpoolEntry};
 
 /// Name of the recording in a workload's directory.
 pub const RECORDING_FILE: &str = "recording.json";
@@ -75,6 +79,14 @@ pub enum StoreError {
     #[error("cannot write to the output directory {}: {cause}; choose another one with --output-dir", .path.display())]
     Folder {
         /// Which folder.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// A spool cannot be read.
+    #[error("cannot read the spool {}: {cause}; is the agent's configuration the one given with --config?", .path.display())]
+    Spool {
+        /// Which directory.
         path: PathBuf,
         /// Why.
         cause: io::Error,
@@ -152,6 +164,8 @@ pub fn read(path: &Path) -> Result<Recording, StoreError> {
         cause,
     };
     let bytes = read_up_to(&path, MAX_BYTES).map_err(failed)?;
+    // An agent keeps recordings compressed.
+    let bytes = unpack(bytes, MAX_BYTES).map_err(failed)?;
     if bytes.len() as u64 > MAX_BYTES {
         let size = path
             .metadata()

@@ -1,13 +1,16 @@
-//! `docs/recording.schema.json` is generated from the types; this is the drift check.
+//! `docs/recording.schema.json` and `docs/agent.schema.json` are generated from the types; this is the drift check.
 
 use std::{env, fs, path::Path};
 
-use tracer_core::recording::Recording;
+use schemars::{JsonSchema, schema_for};
 
-#[test]
-fn committed_schema_is_up_to_date() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/recording.schema.json");
-    let schema = schemars::schema_for!(Recording);
+use tracer_core::{agent::Configuration, recording::Recording};
+
+fn check<T: JsonSchema>(file: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs")
+        .join(file);
+    let schema = schema_for!(T);
     let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
     if env::var_os("TRACER_UPDATE").is_some() {
         fs::write(&path, &text).unwrap();
@@ -15,6 +18,16 @@ fn committed_schema_is_up_to_date() {
     let committed = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == text,
-        "docs/recording.schema.json is not what the types say; run: TRACER_UPDATE=1 cargo test -p tracer --test schema"
+        "docs/{file} is not what the types say; run: TRACER_UPDATE=1 cargo test -p tracer --test schema"
     );
+}
+
+#[test]
+fn committed_schema_is_up_to_date() {
+    check::<Recording>("recording.schema.json");
+}
+
+#[test]
+fn committed_schema_of_the_agents_configuration_is_up_to_date() {
+    check::<Configuration>("agent.schema.json");
 }

@@ -12,9 +12,11 @@
 //! | [`audit`] | what such a profile misses, grants without need, and breaks |
 //! | [`verify`], [`diff`], [`explain`] | what a profile would deny, what changed, why a call is there |
 //! | [`learn`] | what the audit log of a workload under its profile adds to its recording |
+//! | [`agent`] | the configuration of an agent, what it selects, where it keeps what, when to enforce |
 //! | [`patch`] | puts the name of a profile into a Kubernetes manifest |
 #![forbid(unsafe_code)]
 
+pub mod agent;
 pub mod audit;
 pub mod diff;
 pub mod explain;

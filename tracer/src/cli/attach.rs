@@ -102,7 +102,7 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
 }
 
 /// Whether there is something to write: what a program did, or what was lost of it.
-fn is_something(recording: &Recording) -> bool {
+pub(super) fn is_something(recording: &Recording) -> bool {
     recording.has_program() || recording.coverage.losses.iter().next().is_some()
 }
 

@@ -214,6 +214,9 @@ fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
             path.display()
         )
     })?;
+    // As a spool has them.
+    let bytes = store::unpack(bytes, json::MAX_BYTES)
+        .with_context(|| format!("cannot unpack {}; it is damaged", path.display()))?;
     anyhow::ensure!(
         bytes.len() as u64 <= json::MAX_BYTES,
         "{} has more than {} bytes; it is neither a recording nor a profile",

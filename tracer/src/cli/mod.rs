@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each of which parses, calls and prints.
 
 mod advice;
+mod agent;
 mod apparmor_includes;
 mod apparmor_parser;
 mod attach;
@@ -31,8 +32,10 @@ mod record;
 mod record_gvisor;
 mod recover;
 mod report;
+mod rollout;
 mod saving;
 mod since;
+mod spool;
 mod stderr;
 mod targets;
 mod verify;
@@ -73,6 +76,9 @@ enum Command {
     Explain(explain::Args),
     Report(report::Args),
     Audit(audit::Args),
+    Agent(agent::Args),
+    Spool(spool::Args),
+    Rollout(rollout::Args),
     Doctor(doctor::Args),
     Gvisor(gvisor::Args),
     Completions(completions::Args),
@@ -89,7 +95,10 @@ impl Command {
             Self::Merge(args) => Some(Writes::to_files([&args.output])),
             Self::Verify(args) => args.writes(),
             Self::Report(args) => Some(Writes::to_files(&args.output)),
-            Self::Diff(_) | Self::Explain(_) | Self::Audit(_) => Some(Writes::default()),
+            Self::Spool(args) => Some(args.writes()),
+            Self::Diff(_) | Self::Explain(_) | Self::Audit(_) | Self::Rollout(_) => {
+                Some(Writes::default())
+            }
             Self::Record(_)
             | Self::Recover(_)
             | Self::Doctor(_)
@@ -97,6 +106,7 @@ impl Command {
             | Self::Completions(_)
             | Self::Learn(_)
             | Self::Version(_)
+            | Self::Agent(_)
             | Self::Man(_) => None,
         }
     }
@@ -132,6 +142,9 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Agent(args) => agent::run(args),
+        Command::Spool(args) => spool::run(&args),
+        Command::Rollout(args) => rollout::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Gvisor(args) => gvisor::run(&args),
         Command::Completions(args) => completions::run(&args),
@@ -157,8 +170,12 @@ fn start_logging(filter: &str) {
     let filter = env_logger::Env::default().default_filter_or(filter);
     env_logger::Builder::from_env(filter)
         .format(|line, record| {
-            let text = stderr::plain(&record.args().to_string());
-            writeln!(line, "[{}] {text}", record.level())
+            let text = record.args().to_string();
+            if stderr::is_json() {
+                let level = record.level().as_str().to_lowercase();
+                return line.write_all(stderr::json_line(&level, &text).as_bytes());
+            }
+            writeln!(line, "[{}] {}", record.level(), stderr::plain(&text))
         })
         .init();
 }

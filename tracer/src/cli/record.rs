@@ -22,6 +22,7 @@ use super::{
     stderr::say,
 };
 use crate::store::{self, OutputDirectory};
+use tracer_core::agent::Span;
 use tracer_recorder::{
     bpf::{Mechanism, MechanismChoice, Settings},
     confine::profile::Calls,
@@ -347,32 +348,7 @@ pub(super) fn record_failure(error: RecordError) -> Failure {
 
 /// A span as people write it: `90` (seconds), `90s`, `10m`, `1h 30m`, `2d`.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    const SENTENCE: &str = "give a time such as 90 (seconds), 90s, 10m, 1h30m or 1d";
-    let sentence = || SENTENCE.to_owned();
-    let text = text.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        let span = Duration::from_secs(seconds);
-        return Some(span).filter(|it| !it.is_zero()).ok_or_else(sentence);
-    }
-    // jiff's unsigned durations end at hours, since a day may have 23 or 25 of them. Here it has 24.
-    let (days, rest) = match text.split_once('d') {
-        Some((days, rest)) => (
-            days.trim().parse::<u64>().map_err(|_| sentence())?,
-            rest.trim(),
-        ),
-        None => (0, text),
-    };
-    let rest = if rest.is_empty() && days > 0 {
-        Duration::ZERO
-    } else {
-        let span: jiff::SignedDuration = rest.parse().map_err(|_| sentence())?;
-        Duration::try_from(span).map_err(|_| sentence())?
-    };
-    days.checked_mul(86_400)
-        .map(Duration::from_secs)
-        .and_then(|days| days.checked_add(rest))
-        .filter(|duration| !duration.is_zero())
-        .ok_or_else(sentence)
+    text.parse::<Span>().map(Duration::from)
 }
 
 #[cfg(test)]

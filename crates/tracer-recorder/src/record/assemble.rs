@@ -19,6 +19,18 @@ pub struct FinishedWorkload {
     pub instances: Vec<u32>,
     /// The reasons against its completeness that only the caller knows.
     pub reasons: Vec<Reason>,
+    /// Which part of a supervised recording it is.
+    pub part: WorkloadPart,
+}
+
+/// A supervised recording hands over the instances of each image by themselves, and those that have ended apart
+/// from those that are still recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WorkloadPart {
+    /// The image's digest.
+    pub image: String,
+    /// Whether its instances have ended and will not be handed over again.
+    pub is_final: bool,
 }
 
 /// What is known of the session and not of a workload.

@@ -3,11 +3,12 @@
 
 use std::{collections::BTreeSet, ops::ControlFlow, path::PathBuf, time::Duration};
 
+use nix::sys::signal::Signal;
 use tokio::time::Instant;
 
 pub use super::naming::Naming;
 use super::{
-    FinishedWorkload, ProgressListener, RecordError, Session, SnapshotSink,
+    FinishedWorkload, ProgressListener, RecordError, Session, SnapshotSink, Supervisor,
     container_tracker::ContainerTracker,
     kernel::LiveKernel,
     lookup::RuntimeLookup,
@@ -25,6 +26,9 @@ use tracer_core::recording::Recording;
 
 /// How long to wait for CRI at the end.
 const CRI_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often, at most, what has ended is handed to the sink of a supervised recording between checkpoints.
+const KEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What to record, and until when.
 #[derive(Clone, Debug)]
@@ -73,6 +77,8 @@ pub struct Attachment {
     request: Request,
     recorder: Recorder<LiveKernel, ThisMachine, RuntimeLookup>,
     deadline: Option<Instant>,
+    /// When what has ended was handed over last.
+    kept: Instant,
     /// Keeps a private mount, too, as long as paths below it are used.
     hierarchy: Hierarchy,
 }
@@ -85,6 +91,27 @@ impl Attachment {
     /// [`RecordError::Cgroup`], [`RecordError::NoContainer`] when something is not there.
     pub async fn begin(
         request: Request,
+        listener: &mut dyn ProgressListener,
+    ) -> Result<Self, RecordError> {
+        Self::begin_by(request, None, listener).await
+    }
+
+    /// The same under a supervisor: of all containers those are recorded that it selects, for ever, and what has
+    /// ended is forgotten when it was handed to the sink. Only for [`Selector::All`].
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub async fn supervised(
+        request: Request,
+        supervisor: Box<dyn Supervisor>,
+        listener: &mut dyn ProgressListener,
+    ) -> Result<Self, RecordError> {
+        Self::begin_by(request, Some(supervisor), listener).await
+    }
+
+    async fn begin_by(
+        request: Request,
+        supervisor: Option<Box<dyn Supervisor>>,
         listener: &mut dyn ProgressListener,
     ) -> Result<Self, RecordError> {
         let hierarchy = Hierarchy::open()?;
@@ -119,11 +146,17 @@ impl Attachment {
         let lookup = RuntimeLookup::new(sources, request.cri_socket.clone());
         let tracker = ContainerTracker::new(selectors, lookup, session.now());
         let mut recorder = Recorder::new(session, tracker, request.naming.clone(), until(&request));
+        if let Some(supervisor) = supervisor {
+            recorder = recorder.supervised(supervisor);
+        }
         // Whatever is made from here on, the kernel side finds by itself.
         let found = find(&request, &hierarchy, &recorder.tracker.lookup().sources)?;
         check_name_is_unique(&request, &found)?;
         for (cgroup, container) in found {
-            recorder.watch(cgroup, container, listener)?;
+            let path = cgroup.path.display().to_string();
+            if !recorder.tracker.refuses(&path, container.as_ref()) {
+                recorder.watch(cgroup, container, listener)?;
+            }
         }
         if is_endless(&request) {
             listener.began("all containers, including those that start later");
@@ -134,6 +167,7 @@ impl Attachment {
             request,
             recorder,
             deadline: None,
+            kept: Instant::now(),
             hierarchy,
         })
     }
@@ -214,15 +248,37 @@ impl Recorded for Attachment {
     }
 
     fn on_signal(&mut self, signal: ReceivedSignal) -> ControlFlow<Ended> {
-        if signal.asks_to_end() {
+        if signal.signal == Signal::SIGHUP
+            && let Some(supervisor) = self.recorder.supervisor()
+        {
+            supervisor.reload();
+            ControlFlow::Continue(())
+        } else if signal.asks_to_end() {
             ControlFlow::Break(Ended::Asked)
         } else {
             ControlFlow::Continue(())
         }
     }
 
+    fn on_checkpoint(&mut self) -> Result<(), RecordError> {
+        match self.recorder.supervisor() {
+            Some(_) => self.recorder.supervise(),
+            None => Ok(()),
+        }
+    }
+
+    fn is_keeping(&mut self) -> bool {
+        self.kept.elapsed() >= KEEP_INTERVAL && self.recorder.has_ended()
+    }
+
     fn workloads(&mut self) -> Vec<FinishedWorkload> {
+        self.recorder.hand_over();
         self.recorder.finished_workloads()
+    }
+
+    fn on_kept(&mut self) -> Result<(), RecordError> {
+        self.kept = Instant::now();
+        self.recorder.forget_handed()
     }
 
     fn on_time(&mut self) -> ControlFlow<Ended> {
@@ -234,6 +290,10 @@ impl Recorded for Attachment {
             self.rescan(listener)?;
         }
         self.recorder.name_first(listener);
+        if self.recorder.supervisor().is_some_and(Supervisor::turn) {
+            self.recorder.supervise()?;
+            self.rescan(listener)?;
+        }
         Ok(())
     }
 

@@ -86,6 +86,25 @@ impl<K: Kernel, S: System> Session<K, S> {
         Ok(self.kernel.release(&[id], &rows)?)
     }
 
+    /// Ends the recording of an instance whose cgroup is still there: reads all there is.
+    ///
+    /// # Errors
+    /// [`RecordError::Probe`] when a map cannot be read.
+    pub(super) fn leave(&mut self, number: u32) -> Result<(), RecordError> {
+        let Some(id) = self.instance(number).map(|instance| instance.cgroup.id) else {
+            return Ok(());
+        };
+        self.learn_rows()?;
+        self.read_rows(Some(number))?;
+        self.drain_events()?;
+        self.drain_accesses()?;
+        self.end(number)?;
+        self.forget_reported(number)?;
+        self.kernel.unwatch(id)?;
+        self.to_release.push_back((self.system.now(), id));
+        Ok(())
+    }
+
     /// An instance is not recorded any more.
     pub(super) fn end(&mut self, number: u32) -> Result<(), RecordError> {
         if !mutation::is(Mutation::KeepStaleRows) {

@@ -21,6 +21,7 @@ use tracer_abi::EXE_LAUNCHER;
 
 use super::{
     FinishedWorkload, InstanceInfo, ProgressListener, RecordError, RunAs, Session, SnapshotSink,
+    WorkloadPart,
     convert::text,
     daemon_client, program,
     recording_loop::{self, Recorded},
@@ -72,6 +73,7 @@ impl Request {
             },
             instances: vec![0],
             reasons,
+            part: WorkloadPart::default(),
         }
     }
 }
@@ -231,6 +233,14 @@ impl CommandRun<'_> {
             .wait()
             .map_err(RecordError::process("wait for the command"))
     }
+
+    /// The command gets what its terminal's end would send it.
+    fn act_on_hang_up(&mut self) {
+        if self.status.is_none() && self.terminal.is_gone() {
+            let pid = self.pid();
+            self.deadline.hang_up(pid);
+        }
+    }
 }
 
 impl Recorded for CommandRun<'_> {
@@ -256,7 +266,7 @@ impl Recorded for CommandRun<'_> {
     fn on_signal(&mut self, signal: ReceivedSignal) -> ControlFlow<()> {
         if self.status.is_none() {
             forward_signal(signal, self.pid());
-            self.on_checkpoint();
+            self.act_on_hang_up();
         } else if signal.asks_to_end() {
             // Only --follow waits on: this ends it.
             return ControlFlow::Break(());
@@ -264,11 +274,9 @@ impl Recorded for CommandRun<'_> {
         ControlFlow::Continue(())
     }
 
-    fn on_checkpoint(&mut self) {
-        if self.status.is_none() && self.terminal.is_gone() {
-            let pid = self.pid();
-            self.deadline.hang_up(pid);
-        }
+    fn on_checkpoint(&mut self) -> Result<(), RecordError> {
+        self.act_on_hang_up();
+        Ok(())
     }
 
     fn workloads(&mut self) -> Vec<FinishedWorkload> {

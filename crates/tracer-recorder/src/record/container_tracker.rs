@@ -2,6 +2,7 @@
 //! known which container it is, then kept or left.
 
 mod cri;
+mod supervised;
 
 use std::{collections::BTreeMap, time::Instant};
 
@@ -15,6 +16,7 @@ use super::{
     lookup::ContainerLookup,
     mutation,
     session::{InstanceEvent, Session},
+    supervisor::Supervisor,
     system::System,
     tracked_container::{IDENTIFY_TIMEOUT, TrackedContainer, newer},
 };
@@ -43,6 +45,8 @@ pub(super) struct ContainerTracker<L> {
     all_ended_since: Option<Instant>,
     /// Whether something was left that had cgroups below it: containers among them are not recorded.
     rescan: bool,
+    /// Who decides what is recorded of all containers; without one, all are.
+    pub(super) supervisor: Option<Box<dyn Supervisor>>,
 }
 
 impl<L: ContainerLookup> ContainerTracker<L> {
@@ -59,6 +63,7 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             announcer: Announcer::default(),
             all_ended_since: None,
             rescan: false,
+            supervisor: None,
         }
     }
 
@@ -252,6 +257,7 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             return Ok(());
         };
         tracked.looked = Some(session.now());
+        let was_wanted = tracked.wanted;
         let path = path_of(session, instance);
         let Some(container) = self.lookup.resolve(&path) else {
             return Ok(());
@@ -259,6 +265,15 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         let Some(container) = newer(tracked.container.as_ref(), container) else {
             return Ok(());
         };
+        if self.refuses(&path, Some(&container)) {
+            // What was recorded for good reasons is written first.
+            let is_recorded = was_wanted && !self.is_unnamed(instance);
+            return if is_recorded {
+                Ok(())
+            } else {
+                self.discard(instance, session)
+            };
+        }
         self.needs_cri |= container.pod.is_some() && !self.lookup.is_known_to_cri(&container.id);
         let matches = self
             .selectors
@@ -275,7 +290,7 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         if matches {
             self.note_match(&container, listener);
             session.want(instance, Some(&container.workload));
-        } else if tracked.wanted && !matches!(container.role, Role::Sandbox | Role::Ephemeral) {
+        } else if was_wanted && !matches!(container.role, Role::Sandbox | Role::Ephemeral) {
             // It was renamed: who was asked for stays who it was. Only a sandbox, or a person's container,
             // may have been taken for a container of its pod.
             return Ok(());
@@ -417,6 +432,9 @@ impl<L: ContainerLookup> ContainerTracker<L> {
                     path.escape_debug()
                 ));
             }
+            return self.discard(instance, session);
+        }
+        if self.refuses(&path, None) {
             return self.discard(instance, session);
         }
         listener.note(&format!(

@@ -7,6 +7,7 @@ use std::{
 
 use tracer_abi::WATCHED_ARGUMENTS;
 
+use super::supervisor::WorkloadAge;
 use crate::container::WorkloadKey;
 use tracer_core::recording::SyscallId;
 
@@ -40,6 +41,8 @@ pub(super) struct DiscoveryClock {
     known: HashSet<(usize, Discovered)>,
     /// News of instances that nobody knows yet, and that may turn out not to be wanted.
     open: HashMap<u32, HashSet<Discovered>>,
+    /// When each workload began, and when something new was seen of it.
+    times: HashMap<usize, (Instant, Instant)>,
     /// When new calls came, within the last minute.
     recent: VecDeque<Instant>,
     last: Option<Instant>,
@@ -56,6 +59,7 @@ impl DiscoveryClock {
             workloads: Vec::new(),
             known: HashSet::new(),
             open: HashMap::new(),
+            times: HashMap::new(),
             recent: VecDeque::new(),
             last: None,
             quiet: None,
@@ -79,9 +83,19 @@ impl DiscoveryClock {
         }
         let same = |of: &Option<WorkloadKey>| key.is_some() && of.as_ref() == key;
         let place = self.workloads.iter().position(same).unwrap_or_else(|| {
-            self.workloads.push(key.cloned());
-            self.workloads.len() - 1
+            // One that has no instance any more is forgotten; its place is another's.
+            match (0..self.workloads.len()).find(|place| !self.times.contains_key(place)) {
+                Some(free) => free,
+                None => {
+                    self.workloads.push(None);
+                    self.workloads.len() - 1
+                }
+            }
         });
+        if let Some(workload) = self.workloads.get_mut(place) {
+            *workload = key.cloned();
+        }
+        self.times.entry(place).or_insert((now, now));
         self.workload_of.insert(instance, place);
         for news in self.open.remove(&instance).unwrap_or_default() {
             self.saw(instance, news, now);
@@ -90,8 +104,30 @@ impl DiscoveryClock {
 
     /// An instance is not recorded, and its number is another's from now on.
     pub(super) fn forget(&mut self, instance: u32) {
-        self.workload_of.remove(&instance);
         self.open.remove(&instance);
+        let Some(workload) = self.workload_of.remove(&instance) else {
+            return;
+        };
+        if !self.workload_of.values().any(|of| *of == workload) {
+            self.known.retain(|(of, _)| *of != workload);
+            self.times.remove(&workload);
+            if let Some(place) = self.workloads.get_mut(workload) {
+                *place = None;
+            }
+        }
+    }
+
+    /// How far the recording of an instance's workload has come.
+    pub(super) fn age(&self, instance: u32, now: Instant) -> WorkloadAge {
+        let times = self
+            .workload_of
+            .get(&instance)
+            .and_then(|workload| self.times.get(workload));
+        let (began, last) = times.copied().unwrap_or((now, now));
+        WorkloadAge {
+            recorded: now.saturating_duration_since(began),
+            quiet: now.saturating_duration_since(last),
+        }
     }
 
     /// An instance made a call that counts, or gave it values.
@@ -105,6 +141,9 @@ impl DiscoveryClock {
             return;
         }
         if self.known.insert((*workload, news)) {
+            if let Some((_, last)) = self.times.get_mut(workload) {
+                *last = now;
+            }
             if matches!(news, Discovered::Call(_)) {
                 self.recent.push_back(now);
             }
@@ -233,6 +272,31 @@ mod tests {
         assert_eq!(is_new(0, "web", 1), (true, true));
         assert_eq!(is_new(1, "web", 1), (false, true));
         assert_eq!(is_new(2, "db", 1), (true, false));
+    }
+
+    #[test]
+    fn age_is_of_the_workload_and_ends_with_its_last_instance() {
+        let start = Instant::now();
+        let at = |seconds: u32| start + seconds * SECOND;
+        let mut discovery = DiscoveryClock::new(start);
+        discovery.want(0, Some(&key("web")), at(0));
+        discovery.want(1, Some(&key("web")), at(5));
+        discovery.saw(1, call(1), at(7));
+        // Known already: no news of the workload.
+        discovery.saw(0, call(1), at(9));
+        let age = discovery.age(0, at(10));
+        assert_eq!((age.recorded, age.quiet), (10 * SECOND, 3 * SECOND));
+        discovery.forget(0);
+        assert_eq!(discovery.age(1, at(10)), age);
+        discovery.forget(1);
+        assert!(discovery.known.is_empty() && discovery.times.is_empty());
+        // Another takes its place, and a thousand after each other take one.
+        for other in 0..1_000 {
+            discovery.want(7, Some(&key(&format!("job-{other}"))), at(20));
+            discovery.saw(7, call(1), at(20));
+            discovery.forget(7);
+        }
+        assert_eq!((discovery.workloads.len(), discovery.known.len()), (1, 0));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | what was seen | `observed`, from the rings (`intake`) and the marks (`checkpoint`), by `rows` |
 //! | which files were named | `file_lookup` asks in another process, `process_paths` finds them |
 //! | what was lost | `losses` |
+//! | which containers an agent records | a [`Supervisor`]; `conclude` forgets those that have ended |
 //! | what a kill of tracer leaves | `snapshot`, kept by a [`SnapshotSink`] |
 //! | how long nothing was new | `discovery`, told by `progress` |
 //! | the recordings | `assemble` |
@@ -21,6 +22,7 @@ mod assemble;
 pub mod attach;
 mod checkpoint;
 pub mod command;
+mod conclude;
 mod container_tracker;
 mod convert;
 mod daemon_client;
@@ -52,12 +54,13 @@ mod simulation;
 mod snapshot;
 mod socket_address;
 mod spawn;
+mod supervisor;
 mod system;
 mod tracked_container;
 mod unnamed;
 mod user;
 
-pub use assemble::FinishedWorkload;
+pub use assemble::{FinishedWorkload, WorkloadPart};
 pub use attach::Ended;
 pub(crate) use command::forward_signal;
 pub(crate) use convert::text as escaped_text;
@@ -70,5 +73,6 @@ pub(crate) use program::find as find_program;
 pub use progress::{Progress, ProgressListener};
 pub use session::Session;
 pub use snapshot::{NoSnapshots, Snapshot, SnapshotSink};
+pub use supervisor::{RecorderStatus, Selection, Supervisor, WorkloadAge};
 pub use system::{CgroupTree, Clock, InstanceProcess, Processes, System, ThisMachine};
 pub use user::RunAs;

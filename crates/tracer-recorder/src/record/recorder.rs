@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use tracer_abi::EXE_UNKNOWN;
 
 use super::{
-    Ended, FinishedWorkload, InstanceInfo, ProgressListener, RecordError, announce::source,
-    container_tracker::ContainerTracker, convert, kernel::Kernel, lookup::ContainerLookup,
-    naming::Naming, session::Session, system::System, unnamed::UnnamedInPods,
+    Ended, FinishedWorkload, InstanceInfo, ProgressListener, RecordError, WorkloadPart,
+    announce::source, conclude::Conclusions, container_tracker::ContainerTracker, convert,
+    kernel::Kernel, lookup::ContainerLookup, naming::Naming, session::Session, system::System,
+    unnamed::UnnamedInPods,
 };
 use crate::{
     bpf::CgroupKind,
@@ -39,6 +40,8 @@ pub(super) struct Recorder<K, S, L> {
     named: Option<WorkloadKey>,
     /// Whether it was said that others have names of their own.
     told_of_name: bool,
+    /// What a supervised recording gives up.
+    pub(super) conclusions: Conclusions,
 }
 
 impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
@@ -56,6 +59,7 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
             plain: Vec::new(),
             named: None,
             told_of_name: false,
+            conclusions: Conclusions::default(),
         }
     }
 
@@ -186,6 +190,10 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
         listener: &mut dyn ProgressListener,
     ) -> Result<(), RecordError> {
         for (cgroup, container) in found {
+            let path = cgroup.path.display().to_string();
+            if self.tracker.refuses(&path, container.as_ref()) {
+                continue;
+            }
             if container.is_some() && !self.session.knows(cgroup.id) {
                 self.watch(cgroup, container, listener)?;
             }
@@ -251,6 +259,7 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
         listener: &mut dyn ProgressListener,
     ) -> Result<Vec<Recording>, RecordError> {
         self.name_first(listener);
+        self.end_supervision()?;
         let mut workloads = self.finished_workloads();
         if let Ended::Failed(error) = ended {
             for workload in &mut workloads {
@@ -282,11 +291,15 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
 
     /// The workloads that are recorded so far, with what is known against them.
     pub(super) fn finished_workloads(&self) -> Vec<FinishedWorkload> {
-        let mut workloads: BTreeMap<String, FinishedWorkload> = BTreeMap::new();
-        let unnamed = UnnamedInPods::of(self.tracker.wanted());
+        let mut workloads: BTreeMap<(String, WorkloadPart), FinishedWorkload> = BTreeMap::new();
+        let unnamed = UnnamedInPods::of(self.tracker.wanted()).with(self.conclusions.given_up());
         for (name, number) in self.named() {
+            if self.is_open(number) {
+                continue;
+            }
+            let part = self.part(number);
             let workload = workloads
-                .entry(name.clone())
+                .entry((name.clone(), part.clone()))
                 .or_insert_with(|| FinishedWorkload {
                     workload: Workload {
                         name,
@@ -294,9 +307,10 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
                     },
                     instances: Vec::new(),
                     reasons: Vec::new(),
+                    part,
                 });
             workload.instances.push(number);
-            if self.session.runs(number) {
+            if self.session.runs(number) || self.conclusions.is_left(number) {
                 workload.reasons.push(Reason::StillRunning {
                     after: RecordingEnd::Attached,
                 });

@@ -38,7 +38,19 @@ pub(super) trait Recorded {
     fn on_signal(&mut self, signal: ReceivedSignal) -> ControlFlow<Self::End>;
 
     /// The marks were read back: time for what is looked at now and then.
-    fn on_checkpoint(&mut self) {}
+    fn on_checkpoint(&mut self) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    /// Whether what is recorded so far is to be kept now, and not at the next checkpoint.
+    fn is_keeping(&mut self) -> bool {
+        false
+    }
+
+    /// What was recorded so far is kept, or is about to be.
+    fn on_kept(&mut self) -> Result<(), RecordError> {
+        Ok(())
+    }
 
     /// The workloads that are recorded so far.
     fn workloads(&mut self) -> Vec<FinishedWorkload>;
@@ -113,7 +125,7 @@ async fn until_over<T: Recorded>(
             }
             _ = checkpoint.tick() => {
                 recorded.session().reconcile()?;
-                recorded.on_checkpoint();
+                recorded.on_checkpoint()?;
                 if !std::mem::take(&mut is_first) {
                     keep(recorded, sink)?;
                 }
@@ -136,6 +148,9 @@ async fn until_over<T: Recorded>(
         recorded.session().drain()?;
         gap.drained();
         recorded.on_drained(listener)?;
+        if recorded.is_keeping() {
+            keep(recorded, sink)?;
+        }
         recorded.session().report_losses(listener);
         recorded.session().tell(listener)?;
         if let ControlFlow::Break(end) = recorded.is_over() {
@@ -159,6 +174,7 @@ fn keep<T: Recorded>(recorded: &mut T, sink: &mut dyn SnapshotSink) -> Result<()
         if let Some(snapshot) = recorded.session().snapshot(workloads)? {
             sink.keep(snapshot);
         }
+        recorded.on_kept()?;
     }
     Ok(())
 }

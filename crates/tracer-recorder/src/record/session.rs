@@ -28,6 +28,7 @@ use super::{
     observed::{AccessSource, Denial, Observed},
     rows::RowTable,
     snapshot::Changes,
+    supervisor::WorkloadAge,
     system::{System, ThisMachine},
 };
 use crate::{
@@ -86,6 +87,8 @@ pub struct Session<K = LiveKernel, S = ThisMachine> {
     pub(super) file_lookup: Option<FileLookup>,
     /// What the last snapshot does not have.
     pub(super) changes: Changes,
+    /// Whether snapshots are kept for good, and not for the case of a kill.
+    pub(super) is_supervised: bool,
 }
 
 impl Session {
@@ -156,6 +159,7 @@ impl<K: Kernel, S: System> Session<K, S> {
             new_losses: Vec::new(),
             file_lookup: None,
             changes: Changes::default(),
+            is_supervised: false,
         }
     }
 
@@ -329,6 +333,23 @@ impl<K: Kernel, S: System> Session<K, S> {
     /// What time it is, for spans.
     pub(super) fn now(&self) -> Instant {
         self.system.now()
+    }
+
+    /// The path of an instance's cgroup.
+    pub(super) fn path(&self, number: u32) -> String {
+        self.instance(number)
+            .map_or_else(String::new, |it| it.cgroup.path.display().to_string())
+    }
+
+    /// Whether files that an instance named are still looked up.
+    pub(super) fn waits_for_files(&self, number: u32) -> bool {
+        let file_lookup = self.file_lookup.as_ref();
+        file_lookup.is_some_and(|file_lookup| file_lookup.has(number))
+    }
+
+    /// How far the recording of an instance's workload has come.
+    pub(super) fn age(&self, number: u32) -> WorkloadAge {
+        self.discovery.age(number, self.system.now())
     }
 
     /// Whether an instance that is recorded has cgroups below it.

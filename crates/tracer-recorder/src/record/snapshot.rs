@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     RecordError,
-    assemble::{self, FinishedWorkload, SessionTotals},
+    assemble::{self, FinishedWorkload, SessionTotals, WorkloadPart},
     instance::TrackedInstance,
     kernel::Kernel,
     session::Session,
@@ -53,6 +53,13 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The same of a recording under a [`Supervisor`](super::Supervisor), with the part that each is. None says that
+    /// tracer was killed.
+    pub fn into_parts(self) -> Vec<(Recording, WorkloadPart)> {
+        let parts: Vec<_> = self.workloads.iter().map(|it| it.part.clone()).collect();
+        self.into_recordings().into_iter().zip(parts).collect()
+    }
+
     /// A recording of each workload that changed. Each says that tracer was killed: nobody reads it otherwise.
     pub fn into_recordings(self) -> Vec<Recording> {
         assemble::recordings(
@@ -86,6 +93,11 @@ impl Changes {
         })
     }
 
+    /// All that is recorded counts as changed.
+    pub(super) fn refresh(&mut self) {
+        self.kept.clear();
+    }
+
     /// An instance is left out, and its number is another's from now on.
     pub(super) fn forget(&mut self, instance: u32) {
         self.instances.remove(&instance);
@@ -116,9 +128,16 @@ impl<K: Kernel, S: System> Session<K, S> {
             .iter()
             .map(|it| it.workload.name.clone())
             .collect();
+        let name = |of: &FinishedWorkload| (of.workload.name.clone(), of.part.image.clone());
+        let news: HashSet<_> = workloads
+            .iter()
+            .filter(|workload| self.changes.is_changed(workload, all))
+            .map(name)
+            .collect();
+        // All parts of a workload, so that whoever keeps them knows which there are.
         let mut changed: Vec<_> = workloads
             .into_iter()
-            .filter(|workload| self.changes.is_changed(workload, all))
+            .filter(|workload| news.contains(&name(workload)))
             .collect();
         if changed.is_empty() {
             return Ok(None);
@@ -127,9 +146,11 @@ impl<K: Kernel, S: System> Session<K, S> {
         let mut numbers = HashMap::new();
         let mut instances = Vec::new();
         for workload in &mut changed {
-            workload.reasons.push(Reason::RecorderKilled {
-                checkpoint: now.to_string(),
-            });
+            if !self.is_supervised {
+                workload.reasons.push(Reason::RecorderKilled {
+                    checkpoint: now.to_string(),
+                });
+            }
             for number in &mut workload.instances {
                 let Some(instance) = all.get(*number as usize) else {
                     continue;

@@ -33,6 +33,19 @@ impl UnnamedInPods {
         counted
     }
 
+    /// Counts those that were given up, by their pods.
+    pub(super) fn with(mut self, given_up: &BTreeMap<String, u64>) -> Self {
+        for (pod, count) in given_up {
+            *self.unnamed.entry(pod.clone()).or_default() += count;
+        }
+        self
+    }
+
+    /// The pods that a named container is in.
+    pub(super) fn pods(&self) -> BTreeSet<&str> {
+        self.pod_of_named.values().map(String::as_str).collect()
+    }
+
     /// The reason against a workload with these instances.
     pub(super) fn reason(&self, instances: &[u32]) -> Option<Reason> {
         let pods: BTreeSet<_> = instances
@@ -80,5 +93,11 @@ mod tests {
         assert_eq!(count(&[0, 2]), Some(Reason::UnnamedInstances { count: 2 }));
         assert_eq!(count(&[1]), None);
         assert_eq!(count(&[7]), None);
+        assert_eq!(counted.pods(), BTreeSet::from([one, two]));
+        let more = counted.with(&BTreeMap::from([(two.to_owned(), 3)]));
+        assert_eq!(
+            more.reason(&[2]),
+            Some(Reason::UnnamedInstances { count: 4 })
+        );
     }
 }

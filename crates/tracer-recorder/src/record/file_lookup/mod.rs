@@ -116,6 +116,15 @@ impl FileLookup {
             .retain(|it| it.question.row.instance != instance);
     }
 
+    /// Whether a question of an instance has no answer yet.
+    pub(super) fn has(&self, instance: u32) -> bool {
+        self.waiting.has(instance)
+            || self
+                .answered
+                .iter()
+                .any(|it| it.question.row.instance == instance)
+    }
+
     /// What was answered since it was last asked.
     pub(super) fn take_answered(&mut self) -> Vec<Answered> {
         self.pump();

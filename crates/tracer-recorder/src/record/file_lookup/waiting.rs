@@ -105,6 +105,16 @@ impl Waiting {
         None
     }
 
+    /// Whether there is a question of an instance.
+    pub(super) fn has(&self, instance: u32) -> bool {
+        let is_its = |question: &Question| question.row.instance == instance;
+        self.by_instance.contains_key(&instance)
+            || self
+                .sent
+                .iter()
+                .any(|(_, question)| question.as_ref().is_some_and(is_its))
+    }
+
     /// Forgets the questions of an instance. Those that were sent keep their places.
     pub(super) fn forget(&mut self, instance: u32) {
         if let Some(queue) = self.by_instance.remove(&instance) {

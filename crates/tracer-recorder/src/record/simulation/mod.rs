@@ -13,6 +13,7 @@ mod programs;
 mod rows;
 mod runtimes;
 mod schedule;
+mod supervised;
 mod tests;
 mod world;
 
@@ -28,7 +29,7 @@ use self::{
     world::World,
 };
 use super::{
-    Ended, FinishedWorkload, InstanceInfo, Progress, ProgressListener, RecordError,
+    Ended, FinishedWorkload, InstanceInfo, Progress, ProgressListener, RecordError, WorkloadPart,
     container_tracker::ContainerTracker,
     naming::Naming,
     recorder::{Recorder, Until},
@@ -50,6 +51,8 @@ struct Variation {
     shuffle: Option<u64>,
     /// The marks are read back at each look.
     checkpoints: bool,
+    /// At each checkpoint, what has ended is handed over and forgotten.
+    supervised: bool,
 }
 
 /// What a run gave.
@@ -81,6 +84,8 @@ struct Run {
     notes: Notes,
     during: Vec<(u32, Action)>,
     checkpoints: bool,
+    /// What was handed over for good.
+    handed: Vec<Recording>,
     /// A recorder that was refused the first cgroup records nothing.
     is_refused: bool,
 }
@@ -121,12 +126,17 @@ impl Run {
             given: None,
             clean: |text: &OsStr| text.to_str().unwrap().replace('/', "_"),
         };
+        let mut recorder = Recorder::new(session, tracker, naming, Until::Asked);
+        if variation.supervised {
+            recorder = recorder.supervised(Box::new(supervised::All));
+        }
         let mut run = Self {
-            recorder: Recorder::new(session, tracker, naming, Until::Asked),
+            recorder,
             world,
             notes: Notes::default(),
             during: Vec::new(),
             checkpoints: variation.checkpoints,
+            handed: Vec::new(),
             is_refused: false,
         };
         run.watch_first(schedule);
@@ -196,6 +206,9 @@ impl Run {
                 Err(error) => return Err(error),
             }
         }
+        if is_checkpoint {
+            self.hand_over()?;
+        }
         self.recorder.name_first(&mut self.notes);
         self.recorder.session.tell(&mut self.notes)?;
         let is_over = self.recorder.is_over();
@@ -219,6 +232,7 @@ impl Run {
                 },
                 instances: vec![0],
                 reasons: Vec::new(),
+                part: WorkloadPart::default(),
             };
             session.finish(vec![workload]).unwrap()
         } else {
@@ -226,6 +240,7 @@ impl Run {
             self.recorder.finish(&Ended::Asked, &mut notes).unwrap()
         };
         let world = Rc::into_inner(self.world);
+        let recordings = self.handed.into_iter().chain(recordings).collect();
         Outcome {
             recordings,
             notes: notes.0,

@@ -1,0 +1,21 @@
+//! What an agent on a node decides, without a node: its configuration, which containers it records, where their
+//! recordings are kept, and when a profile may be enforced.
+
+mod configuration;
+mod glob;
+mod key;
+mod kinds;
+mod rollout;
+mod selector;
+mod span;
+
+pub use configuration::{
+    AccessSource, Configuration, ConfigurationError, KindName, LogFormat, Rollout, Spool,
+    WorkloadRule,
+};
+pub use glob::matches as matches_glob;
+pub use key::{SpoolKey, SpoolName};
+pub use kinds::keep_kinds;
+pub use rollout::{Missing, RolloutStatus};
+pub use selector::{Decision, Facts, Selector, SelectorError};
+pub use span::Span;

@@ -1,0 +1,111 @@
+//! A recorder that hands over what has ended, and forgets it, gives what one gives that keeps all to its end.
+
+use std::collections::BTreeMap;
+
+use super::{Run, Schedule, Variation, calm, run, schedule::Mode};
+use crate::{
+    container::Container,
+    record::{RecordError, RecorderStatus, Selection, Supervisor, WorkloadAge},
+};
+use tracer_core::recording::{Recording, json, merge::Merge};
+
+/// Wants everything, for ever.
+pub(super) struct All;
+
+impl Supervisor for All {
+    fn select(&mut self, _: &str, _: Option<&Container>) -> Selection {
+        Selection::Wanted
+    }
+
+    fn goes_on(&mut self, _: &Container, _: WorkloadAge) -> bool {
+        true
+    }
+
+    fn reload(&mut self) {}
+
+    fn turn(&mut self) -> bool {
+        false
+    }
+
+    fn checkpoint(&mut self, _: &RecorderStatus) {}
+}
+
+impl Run {
+    /// What the recording loop does at a checkpoint of a supervised recording.
+    pub(super) fn hand_over(&mut self) -> Result<(), RecordError> {
+        if self.recorder.supervisor().is_none() {
+            return Ok(());
+        }
+        self.recorder.supervise()?;
+        self.recorder.hand_over();
+        let workloads = self.recorder.finished_workloads();
+        if let Some(snapshot) = self.recorder.session.snapshot(workloads)? {
+            let parts = snapshot.into_parts().into_iter();
+            let ended = parts.filter(|(_, part)| part.is_final);
+            self.handed.extend(ended.map(|(recording, _)| recording));
+        }
+        self.recorder.forget_handed()
+    }
+}
+
+/// One recording of each workload, as text.
+fn by_name(recordings: Vec<Recording>) -> BTreeMap<String, String> {
+    let mut merges: BTreeMap<String, Merge> = BTreeMap::new();
+    for mut recording in recordings {
+        // Calls are not counted for one of several.
+        recording
+            .instances
+            .iter_mut()
+            .for_each(|it| it.calls = None);
+        let name = recording.workload.name.clone();
+        merges.entry(name).or_default().add(recording);
+    }
+    let texts = merges.into_iter().map(|(name, merge)| {
+        let recording = merge.finish().unwrap();
+        (name, json::to_json(&recording))
+    });
+    texts.collect()
+}
+
+fn recordings(schedule: &Schedule, supervised: bool) -> (Vec<Recording>, usize) {
+    let variation = Variation {
+        checkpoints: true,
+        supervised,
+        ..Variation::default()
+    };
+    let recordings = run(schedule, variation).recordings;
+    let count = recordings.len();
+    (recordings, count)
+}
+
+#[test]
+fn what_was_forgotten_is_in_what_was_handed_over() {
+    let mut handed = 0;
+    for seed in 0..2_500 {
+        let schedule = calm(seed);
+        if schedule.mode != Mode::All {
+            continue;
+        }
+        let (plain, in_one) = recordings(&schedule, false);
+        let (supervised, in_parts) = recordings(&schedule, true);
+        handed += in_parts - in_one;
+        let (plain, supervised) = (by_name(plain), by_name(supervised));
+        assert_eq!(
+            plain.keys().collect::<Vec<_>>(),
+            supervised.keys().collect::<Vec<_>>(),
+            "seed {seed}\n{schedule}"
+        );
+        for (name, text) in &plain {
+            let lines = text.lines().zip(supervised[name].lines());
+            let differs = lines.into_iter().find(|(one, other)| one != other);
+            assert!(
+                *text == supervised[name],
+                "seed {seed}, {name}: {differs:?}\n{schedule}"
+            );
+        }
+    }
+    assert!(
+        handed > 100,
+        "only {handed} were handed over before the end"
+    );
+}

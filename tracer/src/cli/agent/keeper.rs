@@ -1,0 +1,135 @@
+//! What an agent records goes to its spool, by a thread of its own: neither recording nor a signal waits for a disk.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver, Sender},
+    },
+    thread,
+};
+
+use super::{metrics::Metrics, policy::Settings, spooler::Spooler};
+use crate::{
+    cli::{confinement::report_confined, saving::is_confined, stderr::say},
+    store::Spool,
+};
+use tracer_core::recording::Recording;
+use tracer_recorder::{
+    confine::{
+        self,
+        profile::{Access, Calls},
+    },
+    record::{Snapshot, SnapshotSink},
+};
+
+/// Hands what is recorded to the thread that writes.
+pub(super) struct SpoolKeeper {
+    spool: Arc<Spool>,
+    settings: Settings,
+    metrics: Arc<Metrics>,
+    /// For the thread that writes, which is started when recording begins.
+    jobs: Option<Sender<Job>>,
+    /// Whether a snapshot is being written.
+    is_busy: Arc<AtomicBool>,
+}
+
+/// What the thread is to do.
+enum Job {
+    Keep(Box<Snapshot>),
+    /// The rest; the sender says when it is written, and whether all of it is.
+    End(Vec<Recording>, Sender<bool>),
+}
+
+impl SpoolKeeper {
+    pub(super) fn new(spool: Spool, settings: Settings, metrics: Arc<Metrics>) -> Self {
+        Self {
+            spool: Arc::new(spool),
+            settings,
+            metrics,
+            jobs: None,
+            is_busy: Arc::new(AtomicBool::new(false)),
+        }
+    }
+
+    /// Starts the thread that writes, and waits until it has given up its rights.
+    fn start_writer(&self) -> io::Result<Sender<Job>> {
+        let (jobs, receiver) = mpsc::channel();
+        let (ready, is_ready) = mpsc::channel::<()>();
+        let spool = Arc::clone(&self.spool);
+        let is_busy = Arc::clone(&self.is_busy);
+        let mut spooler = Spooler::new(
+            Arc::clone(&spool),
+            Arc::clone(&self.settings),
+            Arc::clone(&self.metrics),
+        );
+        thread::Builder::new()
+            .name("tracer-spool".to_owned())
+            .spawn(move || {
+                if is_confined() {
+                    report_confined("writer", &confine::writer(spool.descriptor()));
+                }
+                drop(ready);
+                spooler.load();
+                work(&mut spooler, &receiver, &is_busy);
+            })?;
+        let _: Result<(), _> = is_ready.recv();
+        Ok(jobs)
+    }
+
+    /// Writes the rest. Returns whether all is in the spool.
+    pub(super) fn finish(self, recordings: Vec<Recording>) -> bool {
+        let (done, is_done) = mpsc::channel();
+        match &self.jobs {
+            Some(jobs) if jobs.send(Job::End(recordings, done)).is_ok() => {
+                is_done.recv().unwrap_or(false)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn work(spooler: &mut Spooler, jobs: &Receiver<Job>, is_busy: &AtomicBool) {
+    for job in jobs {
+        match job {
+            Job::Keep(snapshot) => {
+                spooler.take(snapshot.into_parts());
+                spooler.write();
+                is_busy.store(false, Ordering::Release);
+            }
+            Job::End(recordings, done) => {
+                spooler.take_last(recordings);
+                spooler.write();
+                // Nobody may want to know any more.
+                let _ = done.send(spooler.is_written());
+                return;
+            }
+        }
+    }
+}
+
+impl SnapshotSink for SpoolKeeper {
+    fn begin(&mut self, files: Access) {
+        match self.start_writer() {
+            Ok(jobs) => self.jobs = Some(jobs),
+            Err(error) => say!("cannot start the thread that writes the spool: {error}"),
+        }
+        if is_confined() {
+            report_confined("recorder", &confine::recorder(Calls::RecordAndAsk, files));
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.jobs.is_some() && !self.is_busy.load(Ordering::Acquire)
+    }
+
+    fn keep(&mut self, snapshot: Snapshot) {
+        if let Some(jobs) = &self.jobs {
+            self.is_busy.store(true, Ordering::Release);
+            if jobs.send(Job::Keep(Box::new(snapshot))).is_err() {
+                say!("the thread that writes the spool has ended");
+            }
+        }
+    }
+}
