@@ -29,6 +29,7 @@ mod summary;
 mod translation;
 mod verdict;
 mod verify;
+mod watch;
 pub mod words;
 
 pub use apparmor::apparmor;
@@ -40,3 +41,4 @@ pub use learn::learned;
 pub use review::review;
 pub use verdict::record_longer;
 pub use verify::{denials, verification};
+pub use watch::{watch_event, watch_summary};

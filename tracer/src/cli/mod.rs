@@ -35,6 +35,7 @@ mod stderr;
 mod targets;
 mod verify;
 mod version;
+mod watch;
 
 use std::{
     io::{self, Write as _},
@@ -67,6 +68,7 @@ enum Command {
     Merge(merge::Args),
     Learn(learn::Args),
     Verify(verify::Args),
+    Watch(watch::Args),
     Diff(diff::Args),
     Explain(explain::Args),
     Report(report::Args),
@@ -92,6 +94,7 @@ impl Command {
             | Self::Doctor(_)
             | Self::Completions(_)
             | Self::Learn(_)
+            | Self::Watch(_)
             | Self::Version(_)
             | Self::Man(_) => None,
         }
@@ -124,6 +127,7 @@ pub fn main() -> ExitCode {
         Command::Merge(args) => merge::run(&args),
         Command::Learn(args) => learn::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Report(args) => report::run(&args),

@@ -110,7 +110,7 @@ impl Saved {
 /// Keeps all rights, in tracer's environment: for a recording of tracer, of which its profile is made.
 const UNCONFINED: &str = "TRACER_UNCONFINED";
 
-fn is_confined() -> bool {
+pub(super) fn is_confined() -> bool {
     env::var_os(UNCONFINED).is_none()
 }
 
