@@ -14,4 +14,9 @@ pub enum Error {
         "the recording was made on a {0:?} machine, and tracer has tables for x86_64, aarch64 and riscv64 only"
     )]
     UnknownMachine(String),
+    /// The kernel that was recorded on has no action that logs.
+    #[error(
+        "Linux {0} cannot log calls that a filter would deny: SCMP_ACT_LOG needs Linux 4.14; make the profile without --complain"
+    )]
+    CannotLog(String),
 }

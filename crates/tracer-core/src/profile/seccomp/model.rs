@@ -14,7 +14,7 @@ use crate::{
 use syscalls::condition::Conditions;
 use syscalls::{
     Abi, Machine, arguments::Mode, errno, essential, fallbacks::Fallback, headroom::Headroom,
-    runtime_init, translate::Counterpart,
+    introduced::LinuxVersion, runtime_init, translate::Counterpart,
 };
 
 /// The calls of i386 that stand for many others, whose arguments they have in memory.
@@ -52,6 +52,7 @@ pub struct SeccompProfile {
     runtime_init: runtime_init::RuntimeSelection,
     runtime_init_syscalls: BTreeMap<&'static str, Vec<&'static runtime_init::Row>>,
     errno: ErrnoPolicy,
+    complain: bool,
     translation: Option<Translation>,
 }
 
@@ -62,9 +63,13 @@ impl SeccompProfile {
     ///
     /// # Errors
     ///
-    /// When there is no recording, or when the ABI of its machine is not known.
+    /// When there is no recording, when the ABI of its machine is not known, or when the profile is to log and
+    /// the kernel cannot.
     pub fn from_recordings(recordings: &[Recording], options: &Options) -> Result<Self, Error> {
         let recorded = native_abis(recordings)?;
+        if options.complain {
+            can_log(recordings)?;
+        }
         let natives = options.arch.map_or(recorded.clone(), |arch| [arch].into());
         let translation = options.arch.map(|arch| Translation::new(arch, recorded));
         let mut profile = Self {
@@ -84,6 +89,7 @@ impl SeccompProfile {
                 &natives,
             ),
             errno: options.errno,
+            complain: options.complain,
             translation,
         };
         for syscall in recordings.iter().flat_map(|recording| &recording.syscalls) {
@@ -418,7 +424,12 @@ impl SeccompProfile {
         self.absent.iter().copied()
     }
 
-    /// What a call without a rule returns.
+    /// Whether it only logs what it would deny: nothing returns an error.
+    pub const fn complain(&self) -> bool {
+        self.complain
+    }
+
+    /// What a call without a rule returns; with [`complain`](Self::complain), what it would return.
     pub fn default_errno(&self) -> u32 {
         match self.errno {
             ErrnoPolicy::Probed => errno::ENOSYS,
@@ -457,6 +468,16 @@ pub(super) fn filtered_as(call: SyscallId) -> Abi {
     } else {
         call.abi
     }
+}
+
+/// Whether the kernels that were recorded on have `SECCOMP_RET_LOG` (Linux 4.14, seccomp(2)).
+fn can_log(recordings: &[Recording]) -> Result<(), Error> {
+    const SINCE: LinuxVersion = LinuxVersion(4, 14);
+    let mut kernels = recordings.iter().flat_map(Recording::hosts);
+    let old = kernels.find(|host| {
+        LinuxVersion::from_release(&host.kernel).is_some_and(|version| version < SINCE)
+    });
+    old.map_or(Ok(()), |host| Err(Error::CannotLog(host.kernel.clone())))
 }
 
 /// The native ABIs of the machines that were recorded on.
