@@ -41,4 +41,4 @@ pub use learn::learned;
 pub use review::review;
 pub use verdict::record_longer;
 pub use verify::{denials, verification};
-pub use watch::{watch_event, watch_summary};
+pub use watch::{denial_summary, watch_event, watch_summary};

@@ -8,7 +8,7 @@ use tracer_core::{
         ObservationKind, Phase,
         plain_text::{counted, executable, plain},
     },
-    shadow::{Event, EventKind, Summary},
+    shadow::{DenialSummary, Event, EventKind, Summary},
 };
 
 /// An event in one line.
@@ -18,6 +18,11 @@ pub fn watch_event(event: &Event) -> String {
         EventKind::Lost => {
             let what = match (event.lost, event.count) {
                 (Some(lost), Some(count)) => words::loss(lost, count),
+                (None, Some(count)) => counted(
+                    usize::try_from(count).unwrap_or(usize::MAX),
+                    "audit record",
+                    "audit records",
+                ),
                 _ => String::new(),
             };
             let of = workload.unwrap_or_else(|| "of any workload".to_owned());
@@ -36,6 +41,7 @@ fn finding(event: &Event, workload: &str) -> String {
         EventKind::WouldBeDenied => "would be denied",
         EventKind::MayBeDenied => "may be denied",
         EventKind::Denied => "denied",
+        EventKind::Logged => "logged",
         _ => "new",
     };
     let mut text = format!("{verb}: {}", thing(event));
@@ -43,11 +49,18 @@ fn finding(event: &Event, workload: &str) -> String {
         let _ = write!(text, ": {}", plain(result));
     }
     if let Some(depends) = &event.depends_on {
-        let _ = write!(text, ": depends on {}", plain(depends));
+        let depends = plain(depends);
+        let _ = match event.event {
+            EventKind::MayBeDenied => write!(text, ": depends on {depends}"),
+            _ => write!(text, " ({depends})"),
+        };
     }
     match (&event.profile, &event.rule) {
         (Some(profile), Some(rule)) => {
             let _ = write!(text, " (rule {} of {})", plain(rule), plain(profile));
+        }
+        (Some(profile), None) if matches!(event.event, EventKind::Denied | EventKind::Logged) => {
+            let _ = write!(text, " (profile {})", plain(profile));
         }
         (Some(profile), None) if event.event == EventKind::New => {
             let _ = write!(text, " (not in {})", plain(profile));
@@ -56,6 +69,9 @@ fn finding(event: &Event, workload: &str) -> String {
             let _ = write!(text, " (no rule of {} allows it)", plain(profile));
         }
         (None, _) => {}
+    }
+    if let (Some(by), EventKind::Denied | EventKind::Logged) = (&event.action, event.event) {
+        let _ = write!(text, " by {}", plain(by));
     }
     let _ = write!(text, "; {workload}");
     if let Some(by) = &event.executable {
@@ -81,6 +97,9 @@ fn finding(event: &Event, workload: &str) -> String {
         let _ = write!(text, ": {}", plain(known));
     }
     text.push(']');
+    if let Some(count) = event.count {
+        let _ = write!(text, " {count} times");
+    }
     text
 }
 
@@ -135,6 +154,42 @@ pub fn watch_summary(summary: &Summary) -> String {
     } else {
         for (lost, count) in summary.lost.iter() {
             let _ = writeln!(text, "lost: {}", words::loss(lost, count));
+        }
+    }
+    text
+}
+
+/// What was denied, each with how often: lines.
+pub fn denial_summary(denials: &[Event], summary: &DenialSummary) -> String {
+    let mut text = String::new();
+    let number = |count: u64, one: &str, many: &str| {
+        counted(usize::try_from(count).unwrap_or(usize::MAX), one, many)
+    };
+    // Writing to a string does not fail.
+    let _ = writeln!(
+        text,
+        "{} in {}",
+        counted(denials.len(), "different denial", "different denials"),
+        number(summary.records, "audit record", "audit records")
+    );
+    for event in denials {
+        let _ = writeln!(text, "  {}", watch_event(event));
+    }
+    for (count, what) in [
+        (summary.suppressed, "suppressed"),
+        (
+            summary.more,
+            "beyond the different ones that are kept apart",
+        ),
+        (summary.not_understood, "not understood"),
+        (
+            summary.gone,
+            "of processes that were gone before their container was known",
+        ),
+        (summary.lost, "lost"),
+    ] {
+        if count > 0 {
+            let _ = writeln!(text, "{} {what}", number(count, "record", "records"));
         }
     }
     text

@@ -18,6 +18,8 @@ pub enum EventKind {
     MayBeDenied,
     /// A filter that is in force denied it.
     Denied,
+    /// A profile that only logs let it pass.
+    Logged,
     /// The accepted recording does not have it.
     New,
     /// Something was lost: from here on silence is no proof.
@@ -33,6 +35,7 @@ impl EventKind {
             Self::WouldBeDenied => "would_be_denied",
             Self::MayBeDenied => "may_be_denied",
             Self::Denied => "denied",
+            Self::Logged => "logged",
             Self::New => "new",
             Self::Lost => "lost",
             Self::NotJudged => "not_judged",

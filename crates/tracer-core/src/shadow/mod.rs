@@ -30,6 +30,7 @@
 //! ```
 
 mod baseline;
+mod denials;
 mod event;
 mod expected;
 mod observation;
@@ -46,6 +47,7 @@ use std::{
 use serde::Serialize;
 
 pub use baseline::Baseline;
+pub use denials::{Attribution, DenialLog, DenialSummary};
 pub use event::{Event, EventKind};
 pub use expected::{Expectation, Expected};
 pub use observation::{

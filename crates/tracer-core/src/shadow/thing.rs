@@ -194,10 +194,9 @@ fn file_severity(file: &FileUse) -> (Severity, Option<String>) {
     match path_risk(&file.path) {
         Some(known) if writes => (Severity::High, Some(known.to_owned())),
         Some(known) => (Severity::Medium, Some(known.to_owned())),
-        None if file.access == FileAccess::Execute => (
-            Severity::Medium,
-            Some("a program that was not executed before".to_owned()),
-        ),
+        None if file.access == FileAccess::Execute => {
+            (Severity::Medium, Some("starts a program".to_owned()))
+        }
         None => (Severity::Low, None),
     }
 }

@@ -1,8 +1,11 @@
 //! `tracer watch`: what a workload does that profiles which are not in force would deny, or that an accepted
 //! recording does not have.
 
+mod denials;
 mod expected;
 mod reporter;
+
+pub(super) use denials::warn_of_unlogged;
 
 use std::{ffi::OsString, path::PathBuf, time::Duration};
 
@@ -46,6 +49,7 @@ const MAX_SUPPRESSIONS: u64 = 1 << 20;
     "  tracer watch profiles-out --all --format json\n",
     "  tracer watch profiles-out/web/recording.json --container web    # drift\n",
     "  tracer watch seccomp.json -- ./server --self-test\n",
+    "  tracer watch --denials --container web\n",
     "  tracer watch profiles-out --pod shop/cart --suppress 'kind=files what=/tmp/*'\n\n",
     "Exit status:\n",
     "  3 something would be denied, was denied, or is new, and was not suppressed; otherwise the status of\n",
@@ -54,13 +58,14 @@ const MAX_SUPPRESSIONS: u64 = 1 << 20;
 ))]
 #[command(override_usage = concat!(
     "tracer watch [OPTIONS] <PROFILE>... <--container <ID|NAME>|--pod <NAMESPACE/NAME>|--cgroup <PATH>|--all>...\n",
-    "       tracer watch [OPTIONS] <PROFILE>... -- CMD [ARG]...",
+    "       tracer watch [OPTIONS] <PROFILE>... -- CMD [ARG]...\n",
+    "       tracer watch [OPTIONS] --denials [--container <ID|NAME>|--pod <NAMESPACE/NAME>|--cgroup <PATH>]...",
 ))]
-#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["cgroup", "container", "pod", "all", "command"]))]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true).args(["cgroup", "container", "pod", "all", "command", "denials"]))]
 pub(super) struct Args {
     /// A seccomp or AppArmor profile in any form that `tracer audit` reads (FILE#NAME selects one of several), a
     /// workload's directory or a directory of them (each workload is judged by its own profiles), or a recording
-    #[arg(value_name = "PROFILE", required = true)]
+    #[arg(value_name = "PROFILE", required_unless_present = "denials")]
     profile: Vec<PathBuf>,
 
     /// Watch this cgroup: its directory, or its path from /proc/PID/cgroup (repeatable)
@@ -78,6 +83,11 @@ pub(super) struct Args {
     /// Watch all containers, running ones and those that start later, until stopped
     #[arg(long, conflicts_with = "command")]
     all: bool,
+
+    /// Report what seccomp, AppArmor and SELinux deny or log, from the kernel's audit records, instead: of the
+    /// containers, pods and cgroups that are given, or of everything. Nothing is recorded
+    #[arg(long, conflicts_with_all = ["profile", "command", "wait"])]
+    denials: bool,
 
     /// Wait for containers and pods that are not running yet
     #[arg(long, conflicts_with_all = ["command", "cgroup"])]
@@ -155,10 +165,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         );
         return Err(Failure::new(Exit::Usage, error));
     }
-    let expected = expected::read(args).map_err(failed)?;
     let output = Output::open(args).map_err(failed)?;
-    let suppressions = suppressions(args).map_err(failed)?;
-    let shadow = Shadow::new(expected, suppressions);
+    let shadow = Shadow::new(
+        expected::read(args).map_err(failed)?,
+        suppressions(args).map_err(failed)?,
+    );
     // One thread records: what is watched gets the other processors.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -169,7 +180,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         if args.command.is_empty() {
             let signals = Signals::catch_without_command();
             let mut signals = signals.context("cannot catch signals").map_err(failed)?;
-            attached(args, shadow, output, &mut signals).await
+            match args.denials {
+                true => denials::watch(args, output, &mut signals).await,
+                false => attached(args, shadow, output, &mut signals).await,
+            }
         } else {
             let mut signals = Signals::catch()
                 .context("cannot catch signals")

@@ -85,7 +85,7 @@ impl Output {
         })
     }
 
-    fn events(&mut self, events: &[Event]) -> io::Result<()> {
+    pub(super) fn events(&mut self, events: &[Event]) -> io::Result<()> {
         for event in events {
             match self.format {
                 Format::Text => self.text(&tracer_report::watch_event(event))?,
@@ -111,7 +111,7 @@ impl Output {
         self.flush()
     }
 
-    fn text(&mut self, line: &str) -> io::Result<()> {
+    pub(super) fn text(&mut self, line: &str) -> io::Result<()> {
         match &mut self.to {
             To::Standard => writeln!(io::stdout().lock(), "{line}"),
             To::Errors => {
@@ -122,7 +122,7 @@ impl Output {
         }
     }
 
-    fn json(&mut self, what: &impl Serialize) -> io::Result<()> {
+    pub(super) fn json(&mut self, what: &impl Serialize) -> io::Result<()> {
         let line = serde_json::to_string(&Line {
             schema: SCHEMA,
             time: Timestamp::now().to_string(),
@@ -131,7 +131,7 @@ impl Output {
         self.text(&line)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
+    pub(super) fn flush(&mut self) -> io::Result<()> {
         match &mut self.to {
             To::Standard => io::stdout().lock().flush(),
             To::Errors => Ok(()),
