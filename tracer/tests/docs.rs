@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-const DOCUMENTS: [&str; 23] = [
+const DOCUMENTS: [&str; 25] = [
     "docs/glossary.md",
     "docs/usage.md",
     "docs/apparmor.md",
@@ -24,6 +24,8 @@ const DOCUMENTS: [&str; 23] = [
     "docs/portability.md",
     "docs/report.md",
     "docs/verify.md",
+    "docs/watch.md",
+    "docs/enforce.md",
     "profiles-out/README.md",
     "examples/README.md",
 ];

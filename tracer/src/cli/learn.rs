@@ -14,7 +14,7 @@ use tracer_core::{
     recording::{json, merge::Merge},
 };
 use tracer_recorder::{
-    denials::{AuditLog, Told},
+    denials::{AuditLog, AuditMessage},
     record::signals::Signals,
 };
 
@@ -155,8 +155,8 @@ fn live(args: &Args, learner: &mut Learner<'_>) -> Result<(), Failure> {
         loop {
             for told in source.read(LOOK).context("cannot read audit records")? {
                 match told {
-                    Told::Line(line) => learner.line(&line),
-                    Told::Lost(count) => learner.lost(count),
+                    AuditMessage::Line(line) => learner.line(&line),
+                    AuditMessage::Lost(count) => learner.lost(count),
                 }
             }
             let is_over = signals.pending().is_some_and(|it| it.asks_to_end())

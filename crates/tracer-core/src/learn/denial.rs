@@ -77,7 +77,7 @@ impl LogLine {
                     Some("ALLOWED" | "DENIED") => {
                         of_apparmor(&record).map_or(Self::NotUnderstood, Self::denial)
                     }
-                    // Loading a profile is told as well.
+                    // Loading a profile is reported as well.
                     Some(_) => Self::Other,
                     None => selinux(line, &record).map_or(Self::Other, Self::denial),
                 },

@@ -12,11 +12,11 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
-    /// A profile that is not in force would have denied it.
+    /// A profile that is not enforced would have denied it.
     WouldBeDenied,
     /// It depends on what was not recorded whether the profile would have denied it.
     MayBeDenied,
-    /// A filter that is in force denied it.
+    /// A filter that is enforced denied it.
     Denied,
     /// A profile that only logs let it pass.
     Logged,

@@ -1,4 +1,4 @@
-//! What a workload is held against: profiles that need not be in force, and accepted recordings.
+//! What a workload is held against: profiles that need not be enforced, and accepted recordings.
 
 use std::collections::BTreeSet;
 
@@ -85,7 +85,7 @@ impl Expectation {
 
 /// The worst that any of the runtimes makes of it.
 fn seccomp(filters: &[(Host, Filter)], call: &ObservedCall, kernels: Kernels) -> Option<Verdict> {
-    // What a filter in force stopped is told as that.
+    // What a filter that is enforced stopped is reported as that.
     if call.blocked.is_some() {
         return None;
     }

@@ -1,5 +1,5 @@
-//! Shadow enforcement and drift: what profiles that are not in force would have denied, and what an accepted
-//! recording does not have, told once for each workload, program and thing. Pure.
+//! Shadow enforcement and drift: what profiles that are not enforced would have denied, and what an accepted
+//! recording does not have, reported once for each workload, program and thing. Pure.
 //!
 //! [`Shadow`] takes recordings as they grow and gives [`Event`]s. What it asks are the evaluators that `verify`
 //! and `audit` ask; it has none of its own. Whatever records can use it: `tracer watch`, or an agent.
@@ -79,7 +79,7 @@ pub struct Shadow {
 struct Workload {
     /// Hashes of what was judged.
     judged: HashSet<u64>,
-    /// Hashes of what was told.
+    /// Hashes of what was reported.
     told: HashSet<u64>,
     /// Hashes of calls whose arguments were not known when they were last looked at.
     gaps: HashSet<u64>,
@@ -167,7 +167,7 @@ impl Shadow {
         events
     }
 
-    /// Forgets a workload that is gone for good: if it comes again, everything is told again.
+    /// Forgets a workload that is gone for good: if it comes again, everything is reported again.
     pub fn forget(&mut self, workload: &str) {
         self.workloads.remove(workload);
     }
@@ -303,7 +303,7 @@ fn judged(
     })
 }
 
-/// A call that a filter in force stopped.
+/// A call that a filter that is enforced stopped.
 fn blocked(workload: &str, observation: &NewObservation) -> Option<Event> {
     let ObservedThing::Call(ObservedCall {
         blocked: Some(saw), ..

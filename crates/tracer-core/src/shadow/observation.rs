@@ -71,7 +71,7 @@ pub struct ObservedCall {
     pub registers: Option<[u64; 6]>,
     /// Whether the values of its recorded arguments are missing.
     pub is_cut: bool,
-    /// What the program saw, when a filter that is in force stopped it.
+    /// What the program saw, when a filter that is enforced stopped it.
     pub blocked: Option<Blocked>,
 }
 

@@ -1,4 +1,4 @@
-//! What nobody wants to be told of.
+//! What nobody wants to hear of.
 //!
 //! A pattern is a line of `KEY=GLOB` pairs; an event is suppressed when all of them match. The keys are
 //! `workload`, `executable`, `event`, `kind`, `what`, `detail`, `profile` and `severity`, as in JSON lines; a

@@ -90,7 +90,7 @@ const NARROW: &str = r#"{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[
   {"names":["mount"],"action":"SCMP_ACT_KILL_PROCESS"}]}"#;
 
 #[test]
-fn each_denial_is_told_once_for_each_program() {
+fn each_denial_is_reported_once_for_each_program() {
     let mut shadow = Shadow::new(vec![seccomp(NARROW)], Vec::new());
     let mut seen = calls(&[("read", "/bin/a"), ("mkdir", "/bin/a"), ("mount", "/bin/a")]);
     let events = take(&mut shadow, &seen);
@@ -145,7 +145,7 @@ fn sockets(families: &[u64], cut: bool) -> Recording {
 }
 
 #[test]
-fn arguments_are_told_where_they_decide() {
+fn arguments_are_reported_where_they_decide() {
     let mut shadow = Shadow::new(vec![seccomp(NARROW)], Vec::new());
     let events = take(&mut shadow, &sockets(&[2, 10], false));
     assert_eq!(
@@ -160,7 +160,7 @@ fn arguments_are_told_where_they_decide() {
 }
 
 #[test]
-fn gap_is_told_when_it_stays() {
+fn gap_is_reported_when_it_stays() {
     let mut shadow = Shadow::new(vec![seccomp(NARROW)], Vec::new());
     let seen = sockets(&[2], true);
     assert!(take(&mut shadow, &seen).is_empty());
@@ -184,7 +184,7 @@ fn call_whose_callers_fall_back_is_no_denial() {
 }
 
 #[test]
-fn setup_is_not_judged_and_a_stopped_call_is_told_as_denied() {
+fn setup_is_not_judged_and_a_stopped_call_is_reported_as_denied() {
     let mut shadow = Shadow::new(vec![seccomp(NARROW)], Vec::new());
     let mut seen = calls(&[("mkdir", "/bin/a"), ("chmod", "/bin/a")]);
     seen.syscalls[0].evidence[0].phase = Phase::Setup;
@@ -395,7 +395,7 @@ fn drift_in_arguments_names_them() {
 }
 
 #[test]
-fn suppressed_events_are_counted_and_losses_are_told_as_they_double() {
+fn suppressed_events_are_counted_and_losses_are_reported_as_they_double() {
     let suppress = "kind=syscalls what=mk*".parse().unwrap();
     let mut shadow = Shadow::new(vec![seccomp(NARROW)], vec![suppress]);
     let mut seen = calls(&[("mkdir", "/bin/a")]);
@@ -428,7 +428,7 @@ fn suppressed_events_are_counted_and_losses_are_told_as_they_double() {
 }
 
 #[test]
-fn workload_without_a_profile_is_told_once() {
+fn workload_without_a_profile_is_reported_once() {
     let mut shadow = Shadow::new(
         vec![Expected {
             workload: Some("db".to_owned()),

@@ -34,7 +34,7 @@ pub(crate) struct Judgement {
     pub(crate) outcomes: Vec<Outcome>,
     /// The arguments on which it depends and that are not known, from 0.
     pub(crate) depends_on: BTreeSet<usize>,
-    /// Why it is no denial, although it would return ENOSYS.
+    /// Why it is not a denial, although it would return ENOSYS.
     pub(crate) intended: Option<IntendedRefusal>,
     /// With which arguments, where the filter looks at them.
     pub(crate) given: Option<String>,

@@ -46,7 +46,7 @@ impl Attributor {
         }
     }
 
-    /// Whose process it is; `None` when it was not asked for. One that is gone is told as gone: it may have
+    /// Whose process it is; `None` when it was not asked for. One that is gone is reported as gone: it may have
     /// been anybody's.
     pub fn attribute(&mut self, pid: Option<u32>) -> Option<Attribution> {
         let gone = Attribution {

@@ -12,7 +12,7 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
 };
 
-use super::Told;
+use super::AuditMessage;
 
 /// The longest record (`PRINTK_MESSAGE_MAX`, kernel/printk/internal.h), and more.
 const RECORD: usize = 16 << 10;
@@ -36,7 +36,7 @@ impl KernelLog {
         Ok(Self { file })
     }
 
-    pub(super) fn read(&mut self, limit: Duration) -> io::Result<Vec<Told>> {
+    pub(super) fn read(&mut self, limit: Duration) -> io::Result<Vec<AuditMessage>> {
         let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
         let mut files = [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)];
         match poll(&mut files, limit) {
@@ -51,12 +51,12 @@ impl KernelLog {
                     let text = String::from_utf8_lossy(record.get(..length).unwrap_or_default());
                     // Behind the text come lines about the device.
                     let line = text.lines().next().unwrap_or_default();
-                    told.push(Told::Line(line.to_owned()));
+                    told.push(AuditMessage::Line(line.to_owned()));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 // Records were overwritten before they were read; how many is not told.
                 Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {
-                    told.push(Told::Lost(1));
+                    told.push(AuditMessage::Lost(1));
                 }
                 Err(error) => return Err(error),
             }

@@ -28,7 +28,7 @@ pub struct DenialError {
 
 /// Something that a source says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum AuditMessage {
     /// A record, as a line of a log.
     Line(String),
     /// So many records were lost, at least.
@@ -81,7 +81,7 @@ impl AuditLog {
     ///
     /// # Errors
     /// When the source cannot be read any more.
-    pub fn read(&mut self, limit: Duration) -> io::Result<Vec<Told>> {
+    pub fn read(&mut self, limit: Duration) -> io::Result<Vec<AuditMessage>> {
         match &mut self.source {
             Source::Socket(socket) => socket.read(limit),
             Source::Log(log) => log.read(limit),

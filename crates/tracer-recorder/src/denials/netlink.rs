@@ -15,7 +15,7 @@ use nix::{
     },
 };
 
-use super::Told;
+use super::AuditMessage;
 
 /// `AUDIT_NLGRP_READLOG`, as the bit of `sockaddr_nl.nl_groups`.
 const READLOG: u32 = 1;
@@ -66,7 +66,7 @@ impl AuditSocket {
     }
 
     /// What came, within some time.
-    pub(super) fn read(&mut self, limit: Duration) -> io::Result<Vec<Told>> {
+    pub(super) fn read(&mut self, limit: Duration) -> io::Result<Vec<AuditMessage>> {
         let mut told = Vec::new();
         if !is_ready(&self.records, limit)? {
             return Ok(told);
@@ -80,11 +80,11 @@ impl AuditSocket {
             ) {
                 Ok(length) => {
                     let bytes = message.get(..length).unwrap_or_default();
-                    told.extend(line(bytes).map(Told::Line));
+                    told.extend(line(bytes).map(AuditMessage::Line));
                 }
                 Err(Errno::EAGAIN) => break,
                 // The buffer was full; how many did not fit is not told.
-                Err(Errno::ENOBUFS) => told.push(Told::Lost(1)),
+                Err(Errno::ENOBUFS) => told.push(AuditMessage::Lost(1)),
                 Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }

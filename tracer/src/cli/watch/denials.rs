@@ -13,7 +13,7 @@ use tracer_core::{
 };
 use tracer_recorder::{
     container::MetadataSources,
-    denials::{Attributor, AuditLog, Told},
+    denials::{Attributor, AuditLog, AuditMessage},
     record::{attach::RecordTarget, signals::Signals},
 };
 
@@ -32,7 +32,7 @@ struct LastLine<'a> {
     denials: Vec<Event>,
 }
 
-/// Reads records until it is told to end.
+/// Reads records until it is reported to end.
 pub(super) async fn watch(
     args: &Args,
     mut output: Output,
@@ -87,10 +87,10 @@ pub(super) async fn watch(
 }
 
 /// What a line comes to.
-fn take(told: Told, log: &mut DenialLog, attributor: &mut Attributor) -> Option<Event> {
+fn take(told: AuditMessage, log: &mut DenialLog, attributor: &mut Attributor) -> Option<Event> {
     let line = match told {
-        Told::Line(line) => line,
-        Told::Lost(count) => return log.take_lost(count),
+        AuditMessage::Line(line) => line,
+        AuditMessage::Lost(count) => return log.take_lost(count),
     };
     match LogLine::read(&line) {
         LogLine::Denial(denial) => {
@@ -148,7 +148,7 @@ fn below_mount(path: &str) -> String {
         .to_owned()
 }
 
-/// Says what the kernel is told not to log (Documentation/userspace-api/seccomp_filter.rst).
+/// Says what the kernel is reported not to log (Documentation/userspace-api/seccomp_filter.rst).
 pub(in crate::cli) fn warn_of_unlogged() {
     let read = |name: &str| {
         let text = std::fs::read_to_string(format!("/proc/sys/kernel/seccomp/{name}"));

@@ -1,4 +1,4 @@
-//! `tracer watch`: what a workload does that profiles which are not in force would deny, or that an accepted
+//! `tracer watch`: what a workload does that profiles which are not enforced would deny, or that an accepted
 //! recording does not have.
 
 mod denials;
@@ -138,6 +138,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR", default_value = "/etc/apparmor.d")]
     apparmor_root: PathBuf,
 
+    /// Maximum number of different accesses to files and the like
+    #[arg(long, value_name = "N", default_value_t = Settings::default().max_accesses)]
+    max_accesses: u32,
+
     /// Print events and errors only
     #[arg(long, short)]
     quiet: bool,
@@ -193,6 +197,15 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     })
 }
 
+impl Args {
+    fn settings(&self) -> Settings {
+        Settings {
+            max_accesses: self.max_accesses,
+            ..Settings::default()
+        }
+    }
+}
+
 /// What was typed and what is in the file.
 fn suppressions(args: &Args) -> anyhow::Result<Vec<Suppression>> {
     let mut all = args.suppress.clone();
@@ -228,7 +241,7 @@ async fn attached(
             given: None,
             clean: name::from_path,
         },
-        settings: Settings::default(),
+        settings: args.settings(),
     };
     let mut listener = Listener { quiet: args.quiet };
     let attachment = Attachment::begin(request, &mut listener)
@@ -269,7 +282,7 @@ async fn with_command(
         duration: args.duration,
         until_stable: None,
         filter: None,
-        settings: Settings::default(),
+        settings: args.settings(),
     };
     let mut reporter = Reporter::start(shadow, output, Calls::Record).map_err(failed)?;
     let mut listener = Listener { quiet: args.quiet };

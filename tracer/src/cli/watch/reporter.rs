@@ -31,7 +31,7 @@ use tracer_recorder::{
     record::{Snapshot, SnapshotSink},
 };
 
-/// How often the marks are read back: an event is told within a second of what it tells of.
+/// How often the marks are read back: an event is reported within a second of what it tells of.
 const INTERVAL: Duration = Duration::from_millis(400);
 
 /// The `schema` of JSON lines.
@@ -179,7 +179,7 @@ impl Reporter {
 
     /// Judges what was recorded in the end, prints the summary, and returns it.
     pub(super) fn finish(self, recordings: Vec<Recording>) -> anyhow::Result<Summary> {
-        // Without the thread its error is told below.
+        // Without the thread its error is reported below.
         let _ = self.jobs.send(Job::End(recordings));
         drop(self.jobs);
         let done = self.thread.join();
@@ -222,7 +222,7 @@ struct Worker {
 }
 
 impl Worker {
-    /// Works until the end. An error of writing is told in the end; nothing is printed after it.
+    /// Works until the end. An error of writing is reported in the end; nothing is printed after it.
     fn run(mut self, jobs: &Receiver<Job>) -> io::Result<Summary> {
         let mut written = Ok(());
         for job in jobs {

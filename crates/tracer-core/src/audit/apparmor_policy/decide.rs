@@ -109,7 +109,7 @@ impl Policy {
         if is_open(profile) {
             return Decision::Allowed;
         }
-        // A directory that stands for more of its files than are told apart.
+        // A directory that stands for more of its files than are reported apart.
         let mut path = file.path.as_bytes().to_vec();
         if file.more {
             path.extend(ANY_NAME);
