@@ -25,7 +25,7 @@ use tracer_tests::{
 };
 
 /// The lines of JSON in a file.
-fn lines(file: &Path) -> Result<Vec<Value>> {
+pub(crate) fn lines(file: &Path) -> Result<Vec<Value>> {
     let text = fs::read_to_string(file).unwrap_or_default();
     // The last one may not be whole yet.
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
@@ -34,13 +34,13 @@ fn lines(file: &Path) -> Result<Vec<Value>> {
 }
 
 /// Things of events of one kind.
-fn things<'a>(events: &'a [Value], kind: &str) -> Vec<&'a str> {
+pub(crate) fn things<'a>(events: &'a [Value], kind: &str) -> Vec<&'a str> {
     let of_kind = events.iter().filter(|it| it["event"] == kind);
     of_kind.filter_map(|it| it["what"].as_str()).collect()
 }
 
 /// Waits for an event about a thing.
-fn until_told(file: &Path, kind: &str, what: &str) -> Result<Value> {
+pub(crate) fn until_told(file: &Path, kind: &str, what: &str) -> Result<Value> {
     wait::until(&format!("{kind} {what}"), || {
         let events = lines(file)?;
         let found = events
@@ -51,7 +51,7 @@ fn until_told(file: &Path, kind: &str, what: &str) -> Result<Value> {
 }
 
 /// `tracer watch` that writes JSON lines to a file.
-fn watch(file: &Path, more: &[&str]) -> Result<Command> {
+pub(crate) fn watch(file: &Path, more: &[&str]) -> Result<Command> {
     let mut command = tracer::command()?;
     command
         .args(["watch", "--format", "json", "--output"])
@@ -61,7 +61,7 @@ fn watch(file: &Path, more: &[&str]) -> Result<Command> {
 }
 
 /// Runs a command line.
-fn start(line: &[PathBuf]) -> Result<Running> {
+pub(crate) fn start(line: &[PathBuf]) -> Result<Running> {
     let (program, args) = line.split_first().context("an empty command line")?;
     let mut command = Command::new(program);
     Running::spawn(tracer::plain_environment(&mut command).args(args))
@@ -204,7 +204,7 @@ fn agrees(name: &str, script: &str, seed: usize) -> Result<()> {
 }
 
 /// A container that waits for what the test says, and the profile of a shell that does nothing.
-fn shell_profile(scratch: &Scratch, options: &[&str]) -> Result<(PathBuf, Value)> {
+pub(crate) fn shell_profile(scratch: &Scratch, options: &[&str]) -> Result<(PathBuf, Value)> {
     let (finished, recorded) = Record::new(&scratch.join("out"), "shell")?
         .of(["busybox", "sh", "-c", "busybox sleep 0.1"])
         .run()?;
@@ -355,118 +355,6 @@ fn losses_are_events() -> Outcome {
     );
     let last = told.last().context("no summary")?;
     ensure!(last["lost"]["accesses"].as_u64() > Some(0), "{last}");
-    Ok(())
-}
-
-/// The loop of `--complain`: a container under a profile that only logs does what the profile lacks, and succeeds;
-/// the kernel logs it; `watch --denials` tells it under the container, and `learn` adds it.
-#[test]
-fn complain_profile_logs_and_learn_adds_what_it_logged() -> Outcome {
-    needs!(
-        Need::Root,
-        Need::Cgroup2,
-        Need::X86,
-        program::BUSYBOX,
-        program::RUNC,
-        program::UNSHARE
-    );
-    let scratch = Scratch::new()?;
-    let (recording, profile) = shell_profile(&scratch, &["--complain"])?;
-    ensure!(profile["defaultAction"] == "SCMP_ACT_LOG", "{profile}");
-    let review = fs::read_to_string(scratch.join("made/shell/REVIEW.md"))?;
-    ensure!(review.contains("**It only logs**"), "{review}");
-    let work = scratch.dir("work")?;
-    // The shell itself calls kill, and stays; a child makes the directory.
-    let script = "i=0; while [ $i -lt 2000 ]; do kill -0 $$; i=$((i+1)); done; busybox mkdir made; busybox sleep 1000";
-    let argv = ["busybox", "sh", "-c", script].map(Into::into);
-    let container = Container::new(Runtime::Runc, &argv, &work, &profile, true)?.in_public();
-
-    let events = scratch.join("events");
-    let denials = ["--denials", "--container", container.id()];
-    let mut watching = Running::spawn(&mut watch(&events, &denials)?)?;
-    watching.until_stderr("reading the audit socket")?;
-    let mut learn = tracer::command()?;
-    learn.arg("learn").arg(&recording).args(["--from", "live"]);
-    let mut learning = Running::spawn(&mut learn)?;
-    learning.until_stderr("reading the audit socket")?;
-    let mut log = KernelLog::from_now()?;
-    let running = start(&container.command_line()?)?;
-    wait::until("the directory", || Ok(fs::metadata(work.join("made")).ok()))?;
-    let event = until_told(&events, "logged", "kill")?;
-    ensure!(event["container"]["id"] == container.id(), "{event}");
-    ensure!(
-        event["action"] == "seccomp" && event["pid"].as_u64().is_some(),
-        "{event}"
-    );
-    ensure!(
-        event["executable"]["path"]
-            .as_str()
-            .is_some_and(|it| it.ends_with("busybox")),
-        "{event}"
-    );
-    until_told(&events, "logged", "mkdir")?;
-    // The kernel's log has the record of it too.
-    let records = log.lines()?;
-    ensure!(
-        records
-            .iter()
-            .any(|line| line.contains("type=1326") && line.contains("syscall=83 ")),
-        "no record of mkdir: {records:?}"
-    );
-    let dump = scratch.file("kernel.log", records.join("\n"))?;
-
-    watching.signal(Signal::SIGINT)?;
-    let finished = watching.wait()?;
-    ensure!(finished.code() == 3, "{finished:?}");
-    let told = lines(&events)?;
-    let kills = things(&told, "logged")
-        .into_iter()
-        .filter(|it| *it == "kill");
-    ensure!(kills.count() == 1, "a flood is one event: {told:?}");
-    let last = told.last().context("no summary")?;
-    let counted = last["denials"].as_array().context("no denials")?;
-    let kill = counted
-        .iter()
-        .find(|it| it["what"] == "kill")
-        .context("no kill")?;
-    let (count, lost) = (kill["count"].as_u64(), last["lost"].as_u64());
-    ensure!(
-        count.unwrap_or_default() + lost.unwrap_or_default() >= 2000,
-        "{count:?} were counted and {lost:?} lost of 2000"
-    );
-
-    learning.signal(Signal::SIGINT)?;
-    let learned = learning.wait()?.success()?;
-    drop(running);
-    ensure!(
-        learned.stderr.contains("system call mkdir ("),
-        "{}",
-        learned.stderr
-    );
-    // From the file of the same run the same is learned: nothing is new any more.
-    let mut again = tracer::command()?;
-    again.arg("learn").arg(&recording).arg("--from").arg(&dump);
-    let again = process::run(&mut again)?.success()?;
-    ensure!(
-        !again.stderr.contains("system call mkdir ("),
-        "{}",
-        again.stderr
-    );
-    let mut generate = tracer::command()?;
-    generate.args(["generate", "--format", "seccomp", "--output-dir"]);
-    generate.arg(scratch.join("next")).arg(&recording);
-    process::run(&mut generate)?.success()?;
-    let next = seccomp::read(&scratch.join("next/shell/seccomp.json"))?;
-    let entries = next["syscalls"].as_array().context("no entries")?;
-    let allows = |name: &str| {
-        let mut allowing = entries.iter().filter(|it| it["action"] == "SCMP_ACT_ALLOW");
-        allowing.any(|it| {
-            it["names"]
-                .as_array()
-                .is_some_and(|all| all.contains(&json!(name)))
-        })
-    };
-    ensure!(allows("mkdir") && allows("kill"), "{next}");
     Ok(())
 }
 

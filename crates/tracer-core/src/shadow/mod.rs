@@ -29,6 +29,8 @@
 //! assert!(shadow.take(&recording, &Losses::default()).is_empty());
 //! ```
 
+#[cfg(test)]
+mod agreement_tests;
 mod baseline;
 mod denials;
 mod event;

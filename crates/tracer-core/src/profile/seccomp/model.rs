@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     ErrnoPolicy, Error, FallbackPolicy, HeadroomPolicy, Options, Rule, Translation, arguments,
-    fallback, headroom, oci::OciSeccomp, translation,
+    error, fallback, headroom, oci::OciSeccomp, translation,
 };
 use crate::{
     profile::Layer,
@@ -14,7 +14,7 @@ use crate::{
 use syscalls::condition::Conditions;
 use syscalls::{
     Abi, Machine, arguments::Mode, errno, essential, fallbacks::Fallback, headroom::Headroom,
-    introduced::LinuxVersion, runtime_init, translate::Counterpart,
+    runtime_init, translate::Counterpart,
 };
 
 /// The calls of i386 that stand for many others, whose arguments they have in memory.
@@ -68,7 +68,7 @@ impl SeccompProfile {
     pub fn from_recordings(recordings: &[Recording], options: &Options) -> Result<Self, Error> {
         let recorded = native_abis(recordings)?;
         if options.complain {
-            can_log(recordings)?;
+            error::can_log(recordings)?;
         }
         let natives = options.arch.map_or(recorded.clone(), |arch| [arch].into());
         let translation = options.arch.map(|arch| Translation::new(arch, recorded));
@@ -468,16 +468,6 @@ pub(super) fn filtered_as(call: SyscallId) -> Abi {
     } else {
         call.abi
     }
-}
-
-/// Whether the kernels that were recorded on have `SECCOMP_RET_LOG` (Linux 4.14, seccomp(2)).
-fn can_log(recordings: &[Recording]) -> Result<(), Error> {
-    const SINCE: LinuxVersion = LinuxVersion(4, 14);
-    let mut kernels = recordings.iter().flat_map(Recording::hosts);
-    let old = kernels.find(|host| {
-        LinuxVersion::from_release(&host.kernel).is_some_and(|version| version < SINCE)
-    });
-    old.map_or(Ok(()), |host| Err(Error::CannotLog(host.kernel.clone())))
 }
 
 /// The native ABIs of the machines that were recorded on.
