@@ -151,6 +151,12 @@ fn gvisor_examples_print_what_they_show() -> Outcome {
 }
 
 #[test]
+fn watch_examples_print_what_they_show() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::X86);
+    works("watch.md")
+}
+
+#[test]
 fn diff_examples_print_what_they_show() -> Outcome {
     needs!(Need::X86);
     works("diff.md")
@@ -170,7 +176,7 @@ fn kubernetes_examples_print_what_they_show() -> Outcome {
 
 #[test]
 fn enforce_examples_print_what_they_show() -> Outcome {
-    needs!(Need::X86);
+    needs!(Need::Root, Need::Cgroup2, Need::X86);
     works("enforce.md")
 }
 

@@ -29,6 +29,8 @@
 //! | [`container_cgroups`] | whoever comes into a container's cgroup is filed as what he is |
 //! | [`until_stable`] | a recording ends when nothing new comes any more, and not before |
 //! | [`verify`] | what a profile would deny is denied, and what is denied is told |
+//! | [`denials`] | a profile that only logs denies nothing; what is denied or logged is reported live |
+//! | [`watch`] | what is reported of a profile that is not in force is what it denies |
 //! | [`warnings`] | what is dangerous about a container is said wherever its profile is read |
 //! | [`hostile_containers`] | files, names and sockets that mean harm do none |
 //! | [`hostile_neighbours`] | a workload that takes all it can, or never answers, takes nothing from others |
@@ -57,6 +59,7 @@ mod command_lifetime;
 mod container_cgroups;
 mod containerd;
 mod containers;
+mod denials;
 mod diff;
 mod docker;
 mod documentation;
@@ -93,3 +96,4 @@ mod strace_same_run;
 mod until_stable;
 mod verify;
 mod warnings;
+mod watch;

@@ -176,11 +176,12 @@ fn assert_plain(faults: &[String]) {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "record",
     "generate",
     "merge",
     "verify",
+    "watch",
     "diff",
     "explain",
     "report",

@@ -13,6 +13,7 @@
 //! | [`verify`], [`diff`], [`explain`] | what a profile would deny, what changed, why a call is there |
 //! | [`learn`] | what the audit log of a workload under its profile adds to its recording |
 //! | [`agent`] | the configuration of an agent, what it selects, where it keeps what, when to enforce |
+//! | [`shadow`] | what a workload does that its profiles, not in force, would deny, or its recording lacks |
 //! | [`patch`] | puts the name of a profile into a Kubernetes manifest |
 #![forbid(unsafe_code)]
 
@@ -26,4 +27,5 @@ pub mod parse;
 pub mod patch;
 pub mod profile;
 pub mod recording;
+pub mod shadow;
 pub mod verify;

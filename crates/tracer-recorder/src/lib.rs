@@ -6,6 +6,7 @@
 //! | [`bpf`] | loads, attaches and reads the kernel programs | the kernel, by aya: nothing else names it |
 //! | [`cgroup`] | the v2 hierarchy, and a cgroup of our own | the cgroup file system |
 //! | [`container`] | finds the container, pod and workload of a cgroup | runtimes' files, the CRI socket |
+//! | [`denials`] | reads the kernel's audit records, and tells whose they are | the audit socket, `/dev/kmsg` |
 //! | [`gvisor`] | records guests of gVisor, which reports their calls itself | runsc, a socket of our own |
 //! | [`record`] | runs a recording from start to end | processes, signals |
 
@@ -13,5 +14,6 @@ pub mod bpf;
 pub mod cgroup;
 pub mod confine;
 pub mod container;
+pub mod denials;
 pub mod gvisor;
 pub mod record;

@@ -30,6 +30,7 @@ mod summary;
 mod translation;
 mod verdict;
 mod verify;
+mod watch;
 pub mod words;
 
 pub use apparmor::apparmor;
@@ -41,3 +42,4 @@ pub use learn::learned;
 pub use review::review;
 pub use verdict::record_longer;
 pub use verify::{denials, verification};
+pub use watch::{denial_summary, watch_event, watch_summary};

@@ -256,6 +256,9 @@ fn excluded(doc: &mut Document, profile: &SeccompProfile) {
 
 fn denied(doc: &mut Document, profile: &SeccompProfile) {
     let refused = profile.refused().count();
+    if profile.complain() {
+        doc.paragraph("**It only logs** (`--complain`) and denies nothing: the default is `SCMP_ACT_LOG`, every call is made, and the kernel's audit log has each one that the profile would deny. The next paragraph says what these calls would return under the enforced profile. `tracer learn` adds from the log what the recording lacks. A system call from any other ABI kills the calling thread all the same.");
+    }
     doc.paragraph(&if profile.default_errno() == errno::ENOSYS {
         format!(
             "The other {refused} long-established calls return EPERM. Calls that libraries probe for (clone3, openat2, statx and the like) and unknown numbers return ENOSYS, so that callers fall back to an allowed call. A system call from any other ABI kills the calling thread."

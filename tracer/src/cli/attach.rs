@@ -21,7 +21,8 @@ use tracer_recorder::{
 
 pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, Failure> {
     let options = args.profile.settings()?;
-    let wanted = wanted(args).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let wanted = targets(&args.cgroup, &args.container, &args.pod, args.all)
+        .map_err(|error| Failure::new(Exit::Usage, error))?;
     let request = Request {
         wanted,
         wait: args.wait,
@@ -118,20 +119,21 @@ fn never_started(args: &Args) -> String {
     }
 }
 
-fn wanted(args: &Args) -> anyhow::Result<Vec<RecordTarget>> {
-    let mut wanted: Vec<_> = args
-        .cgroup
-        .iter()
-        .cloned()
-        .map(RecordTarget::Cgroup)
-        .collect();
-    for text in &args.container {
+/// What was asked for.
+pub(super) fn targets(
+    cgroups: &[String],
+    containers: &[String],
+    pods: &[String],
+    all: bool,
+) -> anyhow::Result<Vec<RecordTarget>> {
+    let mut wanted: Vec<_> = cgroups.iter().cloned().map(RecordTarget::Cgroup).collect();
+    for text in containers {
         wanted.push(RecordTarget::Containers(Selector::container(text)?));
     }
-    for text in &args.pod {
+    for text in pods {
         wanted.push(RecordTarget::Containers(Selector::pod(text)?));
     }
-    if args.all {
+    if all {
         wanted.push(RecordTarget::Containers(Selector::All));
     }
     Ok(wanted)

@@ -34,6 +34,13 @@ impl FromStr for CapabilityEntry {
     }
 }
 
+impl CapabilityEntry {
+    /// Those that it stands for.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Capability> {
+        self.0.iter().copied()
+    }
+}
+
 /// The names of all that is listed, `CAP_…`.
 pub(super) fn capabilities(list: &[CapabilityEntry]) -> BTreeSet<String> {
     let all = list.iter().flat_map(|CapabilityEntry(some)| some);

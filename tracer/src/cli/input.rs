@@ -1,6 +1,7 @@
 //! Files that are a recording or a profile: which, and what they mean on a host.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -14,7 +15,7 @@ use super::{
     name,
 };
 use crate::store::{self, StoreError};
-use syscalls::{Abi, Machine};
+use syscalls::{Abi, Machine, capability::Capability};
 use tracer_core::{
     formats,
     parse::{self, AppArmor, ParseError, Seccomp, Subject},
@@ -297,6 +298,12 @@ impl HostArgs {
         Ok(natives)
     }
 
+    /// The capabilities of the container, where they were given.
+    pub(super) fn capability_set(&self) -> Option<BTreeSet<Capability>> {
+        let given = self.capabilities.iter().flat_map(CapabilityEntry::iter);
+        (!self.capabilities.is_empty()).then(|| given.collect())
+    }
+
     /// The machine that was asked for.
     pub(super) const fn asked_for(&self) -> Option<Abi> {
         self.arch
@@ -352,7 +359,7 @@ impl HostArgs {
 }
 
 /// The capabilities that the processes of every recorded container could have.
-fn common_capabilities(recordings: &[Recording]) -> std::collections::BTreeSet<String> {
+fn common_capabilities(recordings: &[Recording]) -> BTreeSet<String> {
     let kinds = recordings.iter().flat_map(Recording::kinds);
     kinds
         .map(|kind| {

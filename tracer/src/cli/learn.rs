@@ -1,6 +1,9 @@
 //! `tracer learn`: adds to a recording what a log says that its profile would have denied.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 
@@ -10,6 +13,16 @@ use tracer_core::{
     learn::{Learned, Learner, Selection},
     recording::{json, merge::Merge},
 };
+use tracer_recorder::{
+    denials::{AuditLog, AuditMessage},
+    record::signals::Signals,
+};
+
+/// What stands for the kernel's audit records.
+const LIVE: &str = "live";
+
+/// How long to wait for records before signals are looked for.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The longest log that is read.
 const MAX_LOG: u64 = 1 << 30;
@@ -27,6 +40,7 @@ const MAX_LOG: u64 = 1 << 30;
     "Examples:\n",
     "  tracer learn profiles-out/web --from /var/log/audit/audit.log\n",
     "  journalctl --dmesg --output=short | tracer learn profiles-out/web --from -\n",
+    "  tracer learn profiles-out/web --from live --duration 1h\n",
     "  tracer learn profiles-out/web --from audit.log --profile web --dry-run\n",
     "  tracer generate profiles-out/web",
 ))]
@@ -35,9 +49,13 @@ pub(super) struct Args {
     #[arg(value_name = "RECORDING")]
     recording: PathBuf,
 
-    /// The log, `-` for standard input (repeatable)
+    /// The log, `-` for standard input, `live` for the kernel's audit records from now on (repeatable)
     #[arg(long, value_name = "FILE", required = true, num_args = 1)]
     from: Vec<PathBuf>,
+
+    /// End `--from live` after this time (90, 90s, 10m, 1h30m, 1d) [default: at Ctrl-C]
+    #[arg(long, value_name = "TIME", value_parser = super::record::duration)]
+    duration: Option<Duration>,
 
     /// The workload's AppArmor profile; its child profiles count too [default: the workload's name]
     #[arg(long, value_name = "NAME")]
@@ -73,6 +91,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     };
     let mut learner = Learner::new(&before, selection);
     for path in &args.from {
+        if path.as_os_str() == LIVE {
+            live(args, &mut learner)?;
+            continue;
+        }
         let path = if path.as_os_str() == "-" {
             "/dev/stdin".as_ref()
         } else {
@@ -112,4 +134,37 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Fine)
+}
+
+/// Reads the kernel's records until it is told to end.
+fn live(args: &Args, learner: &mut Learner<'_>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the asynchronous runtime")?;
+    runtime.block_on(async {
+        let mut signals = Signals::catch_without_command().context("cannot catch signals")?;
+        let mut source = AuditLog::open()?;
+        if !args.quiet {
+            say!("reading {} (Ctrl-C to stop)", source.name());
+        }
+        super::watch::warn_of_unlogged();
+        let end = args
+            .duration
+            .and_then(|span| Instant::now().checked_add(span));
+        loop {
+            for told in source.read(LOOK).context("cannot read audit records")? {
+                match told {
+                    AuditMessage::Line(line) => learner.line(&line),
+                    AuditMessage::Lost(count) => learner.lost(count),
+                }
+            }
+            let is_over = signals.pending().is_some_and(|it| it.asks_to_end())
+                || end.is_some_and(|end| Instant::now() >= end);
+            if is_over {
+                learner.lost(source.lost().unwrap_or_default());
+                return Ok(());
+            }
+        }
+    })
 }

@@ -40,6 +40,7 @@ mod stderr;
 mod targets;
 mod verify;
 mod version;
+mod watch;
 
 use std::{
     io::{self, Write as _},
@@ -72,6 +73,7 @@ enum Command {
     Merge(merge::Args),
     Learn(learn::Args),
     Verify(verify::Args),
+    Watch(watch::Args),
     Diff(diff::Args),
     Explain(explain::Args),
     Report(report::Args),
@@ -105,6 +107,7 @@ impl Command {
             | Self::Gvisor(_)
             | Self::Completions(_)
             | Self::Learn(_)
+            | Self::Watch(_)
             | Self::Version(_)
             | Self::Agent(_)
             | Self::Man(_) => None,
@@ -138,6 +141,7 @@ pub fn main() -> ExitCode {
         Command::Merge(args) => merge::run(&args),
         Command::Learn(args) => learn::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Watch(args) => watch::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Report(args) => report::run(&args),

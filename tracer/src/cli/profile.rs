@@ -68,7 +68,8 @@ pub(super) struct ProfileArgs {
     #[arg(long)]
     children: bool,
 
-    /// Write an AppArmor profile that reports and does not deny
+    /// Write profiles that only log what they would deny: seccomp with SCMP_ACT_LOG (Linux 4.14, libseccomp 2.4),
+    /// AppArmor in complain mode
     #[arg(long)]
     complain: bool,
 
@@ -176,6 +177,7 @@ impl ProfileArgs {
                 Errno::Probed => ErrnoPolicy::Probed,
                 Errno::Eperm => ErrnoPolicy::Eperm,
             },
+            complain: self.complain,
             ..Options::default()
         };
         let apparmor = apparmor::Options {

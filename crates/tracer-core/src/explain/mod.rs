@@ -13,6 +13,8 @@ pub use access::{
     AccessByKind, AccessError, AccessExplanation, RuleReason, Settings, Subject, access,
 };
 
+pub(crate) use access::{path_risk, socket_risk};
+
 use crate::{
     profile::{
         Layer,

@@ -28,6 +28,7 @@
 //! ```
 
 mod apparmor;
+mod denial;
 mod record;
 mod report;
 
@@ -35,6 +36,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+pub use denial::{DeniedBy, LogLine, LoggedDenial};
 pub use report::{Added, Report, What};
 
 use crate::recording::{
@@ -117,6 +119,11 @@ impl<'a> Learner<'a> {
             Line::Lost(count) => self.report.lost += count,
             Line::Other => {}
         }
+    }
+
+    /// Notes that so many records are missing.
+    pub const fn lost(&mut self, count: u64) {
+        self.report.lost += count;
     }
 
     /// What was told.

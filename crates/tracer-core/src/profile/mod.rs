@@ -3,6 +3,8 @@
 pub mod apparmor;
 pub mod artifact;
 pub mod capabilities;
+#[cfg(test)]
+mod complain_tests;
 pub mod container_engine;
 pub mod hardening;
 pub mod kubernetes;

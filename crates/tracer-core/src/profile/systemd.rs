@@ -65,6 +65,10 @@ impl Service<'_> {
             let _ = writeln!(text, "# - {}: {}", plain(what), plain(instead));
         }
         text += "[Service]\n";
+        if self.seccomp.complain() {
+            text += &self.log_lines();
+            return Rendering { text, omissions };
+        }
         let architectures: Vec<_> = self.seccomp.architectures().map(architecture).collect();
         let _ = writeln!(
             text,
@@ -95,6 +99,17 @@ impl Service<'_> {
             let _ = writeln!(text, "# No NoNewPrivileges: {reason}.");
         }
         Rendering { text, omissions }
+    }
+
+    /// A service that logs all calls but those that the profile allows (systemd 247), and is denied none: what
+    /// else would restrict it is left out.
+    fn log_lines(&self) -> String {
+        let mut text = "SystemCallArchitectures=\nSystemCallFilter=\nSystemCallLog=\n".to_owned();
+        for line in lines(self.names()) {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "SystemCallLog=~{line}");
+        }
+        text + "# Only logged (--complain): capabilities, socket families and new privileges are not restricted.\n"
     }
 
     /// The calls that it allows; see [`SeccompProfile::is_allowed_without_conditions`].
@@ -159,7 +174,7 @@ impl Service<'_> {
                 "they are harmless with some arguments only, and are left out",
             ));
         }
-        if self.seccomp.default_errno() != errno::EPERM {
+        if self.seccomp.default_errno() != errno::EPERM && !self.seccomp.complain() {
             omissions.push(Omission::new(
                 "an error for each call",
                 "old calls return ENOSYS too, where seccomp.json has EPERM",

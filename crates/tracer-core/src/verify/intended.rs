@@ -76,22 +76,25 @@ impl fmt::Display for IntendedRefusal {
 
 /// The kernels that a recording was made on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Kernels {
+pub(crate) struct Kernels {
     /// The newest; `None` where a release is not understood, or may have calls of later versions.
     newest: Option<LinuxVersion>,
 }
 
 impl Kernels {
-    pub(super) fn of(recording: &Recording) -> Self {
+    pub(crate) fn of(recording: &Recording) -> Self {
         let more = recording.instances.iter().filter_map(|it| it.host.as_ref());
         let hosts = std::iter::once(&recording.host).chain(more);
-        // Red Hat's kernels keep their version and get calls of later ones.
-        let version = |release: &str| {
-            LinuxVersion::from_release(release).filter(|_| !release.contains(".el"))
-        };
         let versions: Option<Vec<_>> = hosts.map(|host| version(&host.kernel)).collect();
         Self {
             newest: versions.and_then(|all| all.into_iter().max()),
+        }
+    }
+
+    /// One kernel, by its release.
+    pub(crate) fn from_release(release: &str) -> Self {
+        Self {
+            newest: version(release),
         }
     }
 
@@ -126,6 +129,11 @@ impl Kernels {
             recorded_on: newest.to_string(),
         })
     }
+}
+
+/// Red Hat's kernels keep their version and get calls of later ones.
+fn version(release: &str) -> Option<LinuxVersion> {
+    LinuxVersion::from_release(release).filter(|_| !release.contains(".el"))
 }
 
 /// What is known of the flags that clone3 was given.

@@ -9,14 +9,18 @@ mod intended;
 mod live;
 mod registers;
 mod runtime_init;
+mod single;
 mod workload;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub(crate) use intended::Kernels;
 pub use intended::{Answered, IntendedRefusal};
 pub use live::{AnsweredLive, Denials, Denied, LiveReport};
+pub(crate) use single::{SeenCall, judge};
+pub(crate) use workload::is_native;
 
 use crate::{
     profile::seccomp::{
@@ -252,7 +256,7 @@ fn start(
 ) -> Start {
     let runtime = host.runtime.as_str();
     let of_machine =
-        |it: &&Finding| it.runtimes.contains(runtime) && workload::is_native(it.abi, host.native);
+        |it: &&Finding| it.runtimes.contains(runtime) && is_native(it.abi, host.native);
     let different = |answer| {
         let findings = recordings.iter().flat_map(|it| &it.findings);
         let calls: BTreeSet<_> = findings

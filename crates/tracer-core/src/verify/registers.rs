@@ -25,7 +25,7 @@ pub(super) struct KnownRegisters {
 
 impl KnownRegisters {
     /// Nothing is known of it.
-    fn unknown(phase: Phase) -> Self {
+    pub(super) fn unknown(phase: Phase) -> Self {
         Self {
             phase,
             words: None,
@@ -36,7 +36,7 @@ impl KnownRegisters {
     }
 
     /// All is: the first time that somebody made it.
-    fn whole(phase: Phase, args: [u64; 6]) -> Self {
+    pub(super) fn whole(phase: Phase, args: [u64; 6]) -> Self {
         let args_in_words: Vec<_> = args.iter().map(|it| format!("{it:#x}")).collect();
         Self {
             phase,
@@ -48,7 +48,7 @@ impl KnownRegisters {
     }
 
     /// Those that are recorded are.
-    fn values(phase: Phase, recorded: &RecordedArguments, values: &[u64]) -> Self {
+    pub(super) fn values(phase: Phase, recorded: &RecordedArguments, values: &[u64]) -> Self {
         let mut given = Self {
             words: Some(recorded.describe(values)),
             values: Some(values.to_vec()),
@@ -171,7 +171,7 @@ pub(super) fn all(
 }
 
 /// Whether registers are of a combination that is recorded under masks.
-fn is_one_of(recorded: &RecordedArguments, values: &[u64], args: [u64; 6]) -> bool {
+pub(super) fn is_one_of(recorded: &RecordedArguments, values: &[u64], args: [u64; 6]) -> bool {
     !recorded.behind_pointer
         && recorded.arguments.iter().zip(values).all(|(it, value)| {
             let argument = args.get(it.index as usize);

@@ -203,7 +203,7 @@ fn label(syscall: &Syscall) -> String {
 }
 
 /// Whether a machine offers an ABI.
-pub(super) fn is_native(abi: Abi, native: Abi) -> bool {
+pub(crate) fn is_native(abi: Abi, native: Abi) -> bool {
     match native {
         Abi::X86_64 => matches!(abi, Abi::X86_64 | Abi::I386 | Abi::X32),
         Abi::Aarch64 => matches!(abi, Abi::Aarch64 | Abi::Arm),

@@ -14,9 +14,6 @@ use super::{
     signals::{ReceivedSignal, Signals},
 };
 
-/// How often the marks are read back.
-const CHECKPOINT: Duration = Duration::from_secs(5);
-
 /// What is recorded, and what its loop has to know of it.
 pub(super) trait Recorded {
     /// How it ended.
@@ -113,7 +110,7 @@ async fn until_over<T: Recorded>(
     gap: &mut LongestGap,
 ) -> Result<T::End, RecordError> {
     let mut exit = exit;
-    let mut checkpoint = time::interval(CHECKPOINT);
+    let mut checkpoint = time::interval(sink.interval());
     // The first tick comes at once, when there is nothing to keep yet.
     let mut is_first = true;
     loop {
@@ -171,7 +168,10 @@ async fn until_over<T: Recorded>(
 fn keep<T: Recorded>(recorded: &mut T, sink: &mut dyn SnapshotSink) -> Result<(), RecordError> {
     if sink.is_ready() {
         let workloads = recorded.workloads();
-        if let Some(snapshot) = recorded.session().snapshot(workloads)? {
+        if let Some(snapshot) = recorded
+            .session()
+            .snapshot(workloads, sink.wants_losses())?
+        {
             sink.keep(snapshot);
         }
         recorded.on_kept()?;

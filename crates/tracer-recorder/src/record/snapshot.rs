@@ -1,7 +1,10 @@
 //! What is recorded so far, copied out of the running session: another thread makes recordings of it and keeps them,
 //! so that nothing that is recorded waits for a disk.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use super::{
     RecordError,
@@ -12,10 +15,23 @@ use super::{
     system::System,
 };
 use crate::confine::profile::Access;
-use tracer_core::recording::{Accesses, Observations, Reason, Recording};
+use tracer_core::recording::{Accesses, Losses, Observations, Reason, Recording};
+
+/// How often the marks are read back.
+const CHECKPOINT: Duration = Duration::from_secs(5);
 
 /// Takes what is recorded so far to where a kill of tracer does not reach it.
 pub trait SnapshotSink {
+    /// How often the marks are read back and a snapshot is made.
+    fn interval(&self) -> Duration {
+        CHECKPOINT
+    }
+
+    /// Whether a loss alone is worth a snapshot.
+    fn wants_losses(&self) -> bool {
+        false
+    }
+
     /// Recording begins: what is needed for it is open, and the command was started. Called once, on the thread that
     /// records and opens files by `files`.
     fn begin(&mut self, files: Access);
@@ -45,6 +61,8 @@ impl SnapshotSink for NoSnapshots {
 pub struct Snapshot {
     /// The names of all workloads that are recorded now: what was kept under another name is out of date.
     pub names: Vec<String>,
+    /// What was lost so far of workloads that nobody knows. Each recording counts it as its own.
+    pub unattributed: Losses,
     workloads: Vec<FinishedWorkload>,
     instances: Vec<TrackedInstance>,
     observations: Observations,
@@ -73,7 +91,7 @@ impl Snapshot {
 }
 
 /// What of an instance changes without an observation.
-type Flags = (crate::bpf::InstanceState, bool, bool, bool);
+type Flags = (crate::bpf::InstanceState, bool, bool, bool, Losses);
 
 /// What changed since the last snapshot.
 #[derive(Debug, Default)]
@@ -82,6 +100,8 @@ pub(super) struct Changes {
     pub(super) instances: HashSet<u32>,
     /// What was kept of the state of each instance.
     kept: HashMap<u32, Flags>,
+    /// What was lost by then, and is nobody's.
+    unattributed: Losses,
 }
 
 impl Changes {
@@ -111,6 +131,7 @@ fn flags(instance: &TrackedInstance) -> Flags {
         instance.subject.start_observed,
         instance.subject.container.is_some(),
         instance.live,
+        instance.losses,
     )
 }
 
@@ -122,7 +143,13 @@ impl<K: Kernel, S: System> Session<K, S> {
     pub(super) fn snapshot(
         &mut self,
         workloads: Vec<FinishedWorkload>,
+        wants_losses: bool,
     ) -> Result<Option<Snapshot>, RecordError> {
+        let counts = self.kernel.counters()?;
+        let mut losses = self.losses.total(&counts);
+        // How many of them were reported later is known at the end only.
+        losses.accesses += counts.programs.accesses_dropped;
+        let has_lost = wants_losses && losses != self.changes.unattributed;
         let all = self.instances.all();
         let names = workloads
             .iter()
@@ -139,9 +166,10 @@ impl<K: Kernel, S: System> Session<K, S> {
             .into_iter()
             .filter(|workload| news.contains(&name(workload)))
             .collect();
-        if changed.is_empty() {
+        if changed.is_empty() && !has_lost {
             return Ok(None);
         }
+        self.changes.unattributed = losses;
         let now = self.system.wall_clock();
         let mut numbers = HashMap::new();
         let mut instances = Vec::new();
@@ -166,13 +194,10 @@ impl<K: Kernel, S: System> Session<K, S> {
                 });
             }
         }
-        let counts = self.kernel.counters()?;
-        let mut losses = self.losses.total(&counts);
-        // How many of them were reported later is known at the end only.
-        losses.accesses += counts.programs.accesses_dropped;
         let number = |instance| numbers.get(&instance).copied();
         Ok(Some(Snapshot {
             names,
+            unattributed: losses,
             workloads: changed,
             instances,
             observations: self.observed.calls.copy(number),

@@ -198,7 +198,7 @@ fn write(file: &Path, text: &str) -> anyhow::Result<()> {
 }
 
 /// The runtimes that a choice names; both when it names none.
-fn runtimes(choice: &RuntimeSelection) -> Vec<OciRuntime> {
+pub(super) fn runtimes(choice: &RuntimeSelection) -> Vec<OciRuntime> {
     let chosen = |runtime: &OciRuntime| {
         *choice == RuntimeSelection::None || choice.rows().any(|row| row.runtime == *runtime)
     };

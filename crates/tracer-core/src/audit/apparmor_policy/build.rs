@@ -1,6 +1,6 @@
 //! From statements to profiles.
 
-use std::{collections::BTreeMap, ops::Range, rc::Rc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
     Included, Includes, Policy, Problem, ProblemKind, Profile, flags,
@@ -80,7 +80,7 @@ struct Raw {
 struct Place {
     /// Of an included file: where the include stands.
     span: Option<Range<usize>>,
-    from: Option<Rc<str>>,
+    from: Option<Arc<str>>,
 }
 
 impl Place {

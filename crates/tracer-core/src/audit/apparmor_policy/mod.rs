@@ -4,6 +4,7 @@
 //! What could not be resolved is a [`Problem`] with its place; nothing is left out in silence.
 
 mod build;
+mod decide;
 mod flags;
 mod glob;
 mod includes;
@@ -12,10 +13,11 @@ mod rule;
 mod search;
 mod variables;
 
-use std::{ops::Range, rc::Rc};
+use std::{ops::Range, sync::Arc};
 
 pub use includes::Included;
 pub(crate) use {
+    decide::{Decision, decide_capability, decide_mount, decide_socket},
     glob::Glob,
     parts::Parts,
     rule::{Execute, FileRule, Rule, What},
@@ -51,7 +53,7 @@ pub(crate) struct Profile {
     /// Whether its rules are those of a file without a profile, such as an abstraction.
     pub(crate) is_part: bool,
     /// Whether it is written in an included file.
-    pub(crate) from: Option<Rc<str>>,
+    pub(crate) from: Option<Arc<str>>,
     pub(crate) rules: Vec<Rule>,
     /// The numbers of the rules that may take back what others give.
     blocking: Vec<usize>,
@@ -62,7 +64,7 @@ pub(crate) struct Profile {
 pub(crate) struct Problem {
     pub(crate) span: Range<usize>,
     /// The included file that it is in.
-    pub(crate) from: Option<Rc<str>>,
+    pub(crate) from: Option<Arc<str>>,
     pub(crate) what: ProblemKind,
 }
 
@@ -78,7 +80,8 @@ pub(crate) enum ProblemKind {
 }
 
 impl Policy {
-    pub(crate) fn new(read: &AppArmor, includes: Includes<'_>) -> Self {
+    /// Resolves what was read.
+    pub fn new(read: &AppArmor, includes: Includes<'_>) -> Self {
         build::policy(read, includes)
     }
 

@@ -1,6 +1,6 @@
 //! A rule as it is in force: without variables, with the qualifiers of the blocks around it.
 
-use std::{ops::Range, rc::Rc};
+use std::{ops::Range, sync::Arc};
 
 use super::{
     glob::Glob,
@@ -15,7 +15,7 @@ pub(crate) struct Rule {
     /// Where it stands in the file that is audited; of an included file's rules, where the include does.
     pub(crate) span: Range<usize>,
     /// The included file that it is of.
-    pub(crate) from: Option<Rc<str>>,
+    pub(crate) from: Option<Arc<str>>,
     /// Its words.
     pub(crate) text: String,
     pub(crate) qualifiers: Qualifiers,

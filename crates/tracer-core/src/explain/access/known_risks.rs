@@ -93,7 +93,7 @@ const PATHS: &[(&str, &str)] = &[
 ];
 
 /// What is known of a path, or of what a rule's glob begins with.
-pub(super) fn path_risk(path: &FilePath) -> Option<&'static str> {
+pub(crate) fn path_risk(path: &FilePath) -> Option<&'static str> {
     let path = path.to_string();
     let path = path.replace("@{PROC}", "/proc").replace("@{sys}", "/sys");
     let known = PATHS.iter().find(|(pattern, _)| matches(pattern, &path));
@@ -161,6 +161,11 @@ const SOCKETS: &[(Option<u16>, Option<u16>, &str)] = &[
         "other processes, by sockets in the file system or by abstract names of the network namespace",
     ),
 ];
+
+/// The first thing that is known of sockets.
+pub(crate) fn socket_risk(family: u16, kind: Option<u16>) -> Option<&'static str> {
+    socket_risks(family, kind).next()
+}
 
 /// What is known of sockets.
 pub(super) fn socket_risks(family: u16, kind: Option<u16>) -> impl Iterator<Item = &'static str> {

@@ -7,7 +7,7 @@ use crate::profile::{
     Omission,
     seccomp::{
         MULTIPLEXERS, SeccompProfile,
-        oci::{self, Condition, Entry, OciSeccomp, Operator},
+        oci::{self, Action, Condition, Entry, OciSeccomp, Operator},
     },
     yaml::{Map, Value},
 };
@@ -28,6 +28,9 @@ pub(super) fn calls(profile: &SeccompProfile) -> (Map, Vec<Omission>) {
             format!("{}, for these arguments only", layer.as_str())
         };
         entries.push((comment, self::entry(&entry, &mut omissions)));
+    }
+    if profile.complain() {
+        return (map(&plain, entries), omissions.into_iter().collect());
     }
     if profile.default_errno() == errno::EPERM {
         // What the runtimes return when nothing is said.
@@ -65,12 +68,20 @@ pub(super) fn calls(profile: &SeccompProfile) -> (Map, Vec<Omission>) {
 
 fn map(plain: &OciSeccomp, entries: Vec<(String, Map)>) -> Map {
     let map = Map::new()
-        .with("defaultAction", "SCMP_ACT_ERRNO")
+        .with("defaultAction", default_action(plain.default_action))
         .with_texts("architectures", plain.architectures.clone());
     if entries.is_empty() {
         return map;
     }
     map.with("syscalls", Value::Maps(entries))
+}
+
+/// The two that profiles are made with.
+const fn default_action(action: Action) -> &'static str {
+    match action {
+        Action::Log => "SCMP_ACT_LOG",
+        _ => "SCMP_ACT_ERRNO",
+    }
 }
 
 /// The entry of `names` that return ENOSYS, if there are any, with its comment.

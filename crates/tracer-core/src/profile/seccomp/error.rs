@@ -2,6 +2,9 @@
 
 use thiserror::Error;
 
+use crate::recording::Recording;
+use syscalls::introduced::LinuxVersion;
+
 /// Why no profile can be made from some recordings.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -14,4 +17,19 @@ pub enum Error {
         "the recording was made on a {0:?} machine, and tracer has tables for x86_64, aarch64 and riscv64 only"
     )]
     UnknownMachine(String),
+    /// The kernel that was recorded on has no action that logs.
+    #[error(
+        "Linux {0} cannot log calls that a filter would deny: SCMP_ACT_LOG needs Linux 4.14; make the profile without --complain"
+    )]
+    CannotLog(String),
+}
+
+/// Whether the kernels that were recorded on have `SECCOMP_RET_LOG` (Linux 4.14, seccomp(2)).
+pub(super) fn can_log(recordings: &[Recording]) -> Result<(), Error> {
+    const SINCE: LinuxVersion = LinuxVersion(4, 14);
+    let mut kernels = recordings.iter().flat_map(Recording::hosts);
+    let old = kernels.find(|host| {
+        LinuxVersion::from_release(&host.kernel).is_some_and(|version| version < SINCE)
+    });
+    old.map_or(Ok(()), |host| Err(Error::CannotLog(host.kernel.clone())))
 }

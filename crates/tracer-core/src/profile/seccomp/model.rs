@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     ErrnoPolicy, Error, FallbackPolicy, HeadroomPolicy, Options, Rule, Translation, arguments,
-    fallback, headroom, oci::OciSeccomp, translation,
+    error, fallback, headroom, oci::OciSeccomp, translation,
 };
 use crate::{
     profile::Layer,
@@ -52,6 +52,7 @@ pub struct SeccompProfile {
     runtime_init: runtime_init::RuntimeSelection,
     runtime_init_syscalls: BTreeMap<&'static str, Vec<&'static runtime_init::Row>>,
     errno: ErrnoPolicy,
+    complain: bool,
     translation: Option<Translation>,
     for_gvisor: bool,
 }
@@ -63,9 +64,13 @@ impl SeccompProfile {
     ///
     /// # Errors
     ///
-    /// When there is no recording, or when the ABI of its machine is not known.
+    /// When there is no recording, when the ABI of its machine is not known, or when the profile is to log and
+    /// the kernel cannot.
     pub fn from_recordings(recordings: &[Recording], options: &Options) -> Result<Self, Error> {
         let recorded = native_abis(recordings)?;
+        if options.complain {
+            error::can_log(recordings)?;
+        }
         let natives = options.arch.map_or(recorded.clone(), |arch| [arch].into());
         let translation = options.arch.map(|arch| Translation::new(arch, recorded));
         let for_gvisor = recordings.iter().all(Recording::is_of_gvisor);
@@ -91,6 +96,7 @@ impl SeccompProfile {
             runtime_init,
             for_gvisor,
             errno: options.errno,
+            complain: options.complain,
             translation,
         };
         for syscall in recordings.iter().flat_map(|recording| &recording.syscalls) {
@@ -430,7 +436,12 @@ impl SeccompProfile {
         self.absent.iter().copied()
     }
 
-    /// What a call without a rule returns.
+    /// Whether it only logs what it would deny: nothing returns an error.
+    pub const fn complain(&self) -> bool {
+        self.complain
+    }
+
+    /// What a call without a rule returns; with [`complain`](Self::complain), what it would return.
     pub fn default_errno(&self) -> u32 {
         match self.errno {
             ErrnoPolicy::Probed => errno::ENOSYS,

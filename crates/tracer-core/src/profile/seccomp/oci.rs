@@ -33,6 +33,8 @@
 //! - Docker 20.10 drops `defaultErrnoRet`, and its own default is EPERM: on `clone3` the C library then
 //!   gives up, and no thread starts. So the calls that are probed for say ENOSYS themselves, though it
 //!   is the default; libseccomp refuses such a rule, and runtimes leave it out before they ask.
+//! - A profile that only logs has `SCMP_ACT_LOG` by default and no entry that denies: all is made, and what
+//!   would return an error is in the audit log. The kernel logs since 4.14, runc with libseccomp 2.4 and later.
 //! - `errnoRet` on an entry that allows is refused by crun: it is only on those that return it.
 
 use serde::{Deserialize, Serialize};
@@ -158,9 +160,10 @@ impl From<&SeccompProfile> for OciSeccomp {
             (profile.absent().collect(), errno::ENOSYS),
         ]
         .map(|(names, errno)| Entry::new(names, Action::Errno, Some(errno), Vec::new()));
+        let complain = profile.complain();
         Self {
-            default_action: Action::Errno,
-            default_errno_ret: Some(profile.default_errno()),
+            default_action: if complain { Action::Log } else { Action::Errno },
+            default_errno_ret: (!complain).then(|| profile.default_errno()),
             architectures: profile
                 .architectures()
                 .map(|abi| abi.scmp_arch().to_owned())
@@ -168,7 +171,9 @@ impl From<&SeccompProfile> for OciSeccomp {
             flags: Vec::new(),
             listener_path: None,
             listener_metadata: None,
-            syscalls: allowed.chain(denied.into_iter().flatten()).collect(),
+            syscalls: allowed
+                .chain(denied.into_iter().flatten().filter(|_| !complain))
+                .collect(),
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Options {
     pub arguments: Mode,
     /// What a denied call returns.
     pub errno: ErrnoPolicy,
+    /// Whether it only logs what it would deny: every call is made (`SCMP_ACT_LOG`).
+    pub complain: bool,
     /// The machine to make it for, by its native ABI; `None`: those that were recorded on.
     pub arch: Option<Abi>,
 }
@@ -62,6 +64,7 @@ impl Default for Options {
             allow_blocked: false,
             arguments: Mode::default(),
             errno: ErrnoPolicy::default(),
+            complain: false,
             arch: None,
         }
     }

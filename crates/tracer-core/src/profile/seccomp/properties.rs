@@ -110,6 +110,7 @@ pub(super) fn options() -> impl Strategy<Value = Options> {
                 errno,
                 arguments,
             )| Options {
+                complain: false,
                 runtime_init: runtime_init.parse().unwrap(),
                 essential,
                 fallbacks,

@@ -18,6 +18,7 @@ use syscalls::{
 };
 
 const BARE: Options = Options {
+    complain: false,
     runtime_init: runtime_init::RuntimeSelection::None,
     essential: false,
     fallbacks: FallbackPolicy::None,

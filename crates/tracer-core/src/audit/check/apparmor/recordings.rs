@@ -6,28 +6,21 @@ use super::{
     super::{
         super::{
             Context,
-            apparmor_policy::{Profile, What},
+            apparmor_policy::{Decision, Profile, decide_capability},
             rules,
         },
         list,
     },
     Asked,
 };
-use crate::{
-    profile::apparmor::Permissions,
-    recording::{FileAccess, ObservedAccess, Phase, Recording},
-};
+use crate::recording::{ObservedAccess, Phase, Recording};
 
 pub(super) fn check(context: &Context<'_>, asked: &mut Asked<'_, '_>) {
     let recordings: Vec<&Recording> = context.recordings.iter().collect();
     if recordings.is_empty() {
         return;
     }
-    let mut outer =
-        asked.policy.profiles.iter().filter(|profile| {
-            profile.parent.is_none() && !profile.is_part && profile.from.is_none()
-        });
-    let Some(profile) = outer.next() else {
+    let Some(profile) = asked.policy.outer() else {
         return;
     };
     let several = asked.policy.profiles.len() > 1;
@@ -40,27 +33,6 @@ pub(super) fn check(context: &Context<'_>, asked: &mut Asked<'_, '_>) {
 fn counts<T>(access: &ObservedAccess<T>) -> bool {
     let of = |phase: Phase| !matches!(phase, Phase::Setup | Phase::RuntimeInit);
     access.evidence.iter().any(|it| of(it.phase))
-}
-
-/// The letters of a rule that an access needs.
-fn letters(access: FileAccess) -> String {
-    let needed = match access {
-        // While it starts a program the kernel grants the rest by itself.
-        FileAccess::Execute => Permissions::EXECUTE,
-        access => Permissions::needed_by(access),
-    };
-    [
-        (Permissions::READ, 'r'),
-        (Permissions::WRITE, 'w'),
-        (Permissions::LOCK, 'k'),
-        (Permissions::MAP, 'm'),
-        (Permissions::EXECUTE, 'x'),
-        (Permissions::LINK, 'l'),
-    ]
-    .into_iter()
-    .filter(|(one, _)| needed.has_any(*one))
-    .map(|(_, letter)| letter)
-    .collect()
 }
 
 /// A sentence for a file with child profiles, which may allow what this one does not.
@@ -78,24 +50,13 @@ fn missing_files(
     asked: &mut Asked<'_, '_>,
 ) {
     let files = recordings.iter().flat_map(|recording| &recording.files);
-    let files = files.filter(|file| counts(file) && !file.what.detached && !file.what.truncated);
-    let mut missing: BTreeSet<String> = BTreeSet::new();
-    for file in files {
-        let path = file.what.path.as_bytes();
-        let allowed = asked.policy.allowed(&profile.name, path, file.what.owned);
-        let lacking: String = letters(file.what.access)
-            .chars()
-            .filter(|letter| !allowed.contains(*letter))
-            .collect();
-        // A link rule of its own may allow the pair.
-        let links = |rule: &super::Rule| matches!(rule.what, What::Link { .. });
-        if lacking == "l" && profile.allowing().any(links) {
-            continue;
-        }
-        if !lacking.is_empty() {
-            missing.insert(format!("{} {lacking}", file.what.path));
-        }
-    }
+    let missing: BTreeSet<String> = files
+        .filter(|file| counts(file))
+        .filter_map(|file| match asked.policy.decide_file(profile, &file.what) {
+            Decision::Denied { lacks, .. } => Some(format!("{} {lacks}", file.what.path)),
+            Decision::Allowed | Decision::Unknown(_) => None,
+        })
+        .collect();
     if missing.is_empty() {
         return;
     }
@@ -124,24 +85,17 @@ fn missing_capabilities(
     several: bool,
     asked: &mut Asked<'_, '_>,
 ) {
-    let words: Vec<_> = profile
-        .of_keyword("capability")
-        .map(|(_, parts)| &parts.words)
-        .collect();
-    let has = |name: &str| {
-        words
-            .iter()
-            .any(|words| words.is_empty() || words.iter().any(|word| word == name || word == "all"))
-    };
     let used = recordings
         .iter()
         .flat_map(|recording| &recording.capabilities);
     let missing: BTreeSet<String> = used
-        // A probe that is refused is not noticed.
-        .filter(|it| counts(it) && it.what.audited != Some(false))
-        .filter_map(|it| it.what.capability.name())
-        .map(|name| name.trim_start_matches("CAP_").to_ascii_lowercase())
-        .filter(|name| !has(name))
+        .filter(|it| counts(it))
+        .filter_map(|it| match decide_capability(profile, it.what) {
+            Decision::Denied { lacks, .. } => {
+                Some(lacks.trim_start_matches("capability ").to_owned())
+            }
+            Decision::Allowed | Decision::Unknown(_) => None,
+        })
         .collect();
     if missing.is_empty() {
         return;

@@ -1,0 +1,225 @@
+//! What the kernel's log says that was denied, counted: a flood of one denial is one event.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{ContainerName, Event, EventKind, ObservedProcess, Suppression};
+use crate::{
+    audit::Severity,
+    learn::{DeniedBy, LoggedDenial},
+    recording::Executable,
+};
+
+/// Different denials that are kept apart; those beyond are counted.
+const MAX_DIFFERENT: usize = 10_000;
+
+/// Where a denial is attributed to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attribution {
+    /// The workload; `None` when the process was gone, or is in no container.
+    pub workload: Option<String>,
+    /// The id and name of the container.
+    pub container: Option<(String, Option<String>)>,
+    /// Whether the process was gone before its cgroup could be read.
+    pub is_gone: bool,
+}
+
+/// What makes two denials the same: the process is not among it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    to: Attribution,
+    by: DeniedBy,
+    allowed: bool,
+    /// The program, or the thread's name where the record has no program.
+    program: Option<String>,
+    what: String,
+    detail: String,
+    profile: Option<String>,
+}
+
+/// Counts denials.
+#[derive(Debug, Default)]
+pub struct DenialLog {
+    suppressions: Vec<Suppression>,
+    counts: BTreeMap<Key, (Event, u64)>,
+    summary: DenialSummary,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DenialSummary {
+    /// Records of denials, those that were suppressed included.
+    pub records: u64,
+    /// Records whose event was suppressed.
+    pub suppressed: u64,
+    /// Records beyond the different ones that are kept apart.
+    pub more: u64,
+    /// Records that were not understood.
+    pub not_understood: u64,
+    /// Records that the kernel or the socket lost.
+    pub lost: u64,
+    /// Records whose process was gone before it could be attributed.
+    pub gone: u64,
+}
+
+impl DenialLog {
+    /// A log that leaves out what is suppressed.
+    pub fn new(suppressions: Vec<Suppression>) -> Self {
+        Self {
+            suppressions,
+            ..Self::default()
+        }
+    }
+
+    /// Takes in a denial; returns an event when it is the first of its kind.
+    pub fn take(&mut self, denial: &LoggedDenial, to: Attribution) -> Option<Event> {
+        self.summary.records += 1;
+        self.summary.gone += u64::from(to.is_gone);
+        let key = Key {
+            to,
+            by: denial.by,
+            allowed: denial.allowed,
+            program: denial.executable.clone().or_else(|| denial.comm.clone()),
+            what: denial.what.clone(),
+            detail: denial.detail.clone(),
+            profile: denial.profile.clone(),
+        };
+        if let Some((_, count)) = self.counts.get_mut(&key) {
+            *count += 1;
+            return None;
+        }
+        let event = event(denial, &key.to);
+        if self.suppressions.iter().any(|it| it.matches(&event)) {
+            self.summary.suppressed += 1;
+            return None;
+        }
+        if self.counts.len() >= MAX_DIFFERENT {
+            self.summary.more += 1;
+            return None;
+        }
+        self.counts.insert(key, (event.clone(), 1));
+        Some(event)
+    }
+
+    /// Records were lost: an event at the first time, and each time that the number has doubled.
+    pub fn take_lost(&mut self, count: u64) -> Option<Event> {
+        let before = self.summary.lost;
+        self.summary.lost = before.saturating_add(count);
+        let doubled = |it: u64| it.checked_ilog2();
+        (doubled(self.summary.lost) != doubled(before)).then(|| Event {
+            count: Some(self.summary.lost),
+            ..Event::new(EventKind::Lost, Severity::Medium)
+        })
+    }
+
+    /// A record was not understood.
+    pub const fn not_understood(&mut self) {
+        self.summary.not_understood += 1;
+    }
+
+    /// Each different denial, with how often it was logged.
+    pub fn counted(&self) -> impl Iterator<Item = Event> + '_ {
+        self.counts.values().map(|(event, count)| Event {
+            count: Some(*count),
+            ..event.clone()
+        })
+    }
+
+    /// The numbers.
+    pub const fn summary(&self) -> &DenialSummary {
+        &self.summary
+    }
+
+    /// Whether anything was denied, or would have been, that is not suppressed.
+    pub fn has_findings(&self) -> bool {
+        !self.counts.is_empty()
+    }
+}
+
+fn event(denial: &LoggedDenial, to: &Attribution) -> Event {
+    let process = denial.pid.map(|pid| ObservedProcess {
+        pid,
+        comm: denial.comm.clone().unwrap_or_default(),
+    });
+    let kind = match denial.allowed {
+        true => EventKind::Logged,
+        false => EventKind::Denied,
+    };
+    let by = match denial.by {
+        DeniedBy::Seccomp => "seccomp",
+        DeniedBy::AppArmor => "AppArmor",
+        DeniedBy::Selinux => "SELinux",
+    };
+    Event {
+        workload: to.workload.clone(),
+        container: to
+            .container
+            .clone()
+            .map(|(id, name)| ContainerName { id, name }),
+        executable: denial.executable.clone().map(Executable::Path),
+        process,
+        kind: Some(denial.kind),
+        what: Some(denial.what.clone()),
+        detail: Some(denial.detail.clone()),
+        profile: denial.profile.clone(),
+        action: Some(by.to_owned()),
+        result: Some(denial.result.clone()),
+        depends_on: to
+            .is_gone
+            .then(|| "its process was gone: the container is not known".to_owned()),
+        ..Event::new(kind, Severity::Low)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::learn::LogLine;
+
+    fn denial(pid: u32) -> LoggedDenial {
+        let line = format!(
+            r#"type=1326 audit(1.0:1): pid={pid} comm="sh" exe="/bin/sh" arch=c000003e syscall=83 code=0x50001"#
+        );
+        match LogLine::read(&line) {
+            LogLine::Denial(denial) => *denial,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn flood_is_one_event_with_a_count() {
+        let mut log = DenialLog::default();
+        let web = || Attribution {
+            workload: Some("web".to_owned()),
+            ..Attribution::default()
+        };
+        let events: Vec<_> = (0..10_000)
+            .filter_map(|pid| log.take(&denial(pid), web()))
+            .collect();
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0].event, EventKind::Denied);
+        let counted: Vec<_> = log.counted().map(|it| it.count).collect();
+        assert_eq!(counted, [Some(10_000)]);
+        // Another container is another event; one that is gone says so.
+        let gone = Attribution {
+            is_gone: true,
+            ..Attribution::default()
+        };
+        assert!(log.take(&denial(1), gone).unwrap().depends_on.is_some());
+        assert_eq!(log.summary().gone, 1);
+    }
+
+    #[test]
+    fn suppressed_and_lost_records_are_counted() {
+        let mut log = DenialLog::new(vec!["what=mk*".parse().unwrap()]);
+        assert_eq!(log.take(&denial(1), Attribution::default()), None);
+        assert_eq!((log.summary().records, log.summary().suppressed), (1, 1));
+        assert!(!log.has_findings());
+        let told: Vec<_> = (0..5)
+            .filter_map(|_| log.take_lost(1))
+            .map(|it| it.count)
+            .collect();
+        assert_eq!(told, [Some(1), Some(2), Some(4)]);
+    }
+}

@@ -1,0 +1,199 @@
+//! The audit socket (netlink(7), include/uapi/linux/audit.h).
+
+use std::{
+    io,
+    os::fd::{AsFd as _, AsRawFd as _, OwnedFd},
+    time::Duration,
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::socket::{
+        AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, sendto,
+        setsockopt, socket, sockopt::RcvBufForce,
+    },
+};
+
+use super::AuditMessage;
+
+/// `AUDIT_NLGRP_READLOG`, as the bit of `sockaddr_nl.nl_groups`.
+const READLOG: u32 = 1;
+
+/// `AUDIT_GET`: the state of the audit system.
+const GET: u16 = 1000;
+
+/// Bytes that the kernel keeps for us: some 10,000 records.
+const BUFFER: usize = 8 << 20;
+
+/// The longest message (`MAX_AUDIT_MESSAGE_LENGTH`), and its head.
+const MESSAGE: usize = 8970 + HEAD;
+
+/// `struct nlmsghdr`: length, kind, flags, sequence, sender.
+const HEAD: usize = 16;
+
+/// Most messages that are read at once.
+const AT_ONCE: usize = 4096;
+
+/// The place of `lost` in `struct audit_status`, in words of 32 bits: mask, enabled, failure, pid, rate_limit,
+/// backlog_limit, lost.
+const LOST: usize = 6;
+
+/// The socket.
+#[derive(Debug)]
+pub(super) struct AuditSocket {
+    records: OwnedFd,
+    /// For questions; `None` where they may not be asked.
+    questions: Option<OwnedFd>,
+    /// `lost` when it was last asked.
+    known: Option<u64>,
+}
+
+impl AuditSocket {
+    /// Joins the group. Takes `CAP_AUDIT_READ`.
+    pub(super) fn open() -> io::Result<Self> {
+        let records = audit_socket()?;
+        bind(records.as_raw_fd(), &NetlinkAddr::new(0, READLOG))?;
+        // Without CAP_NET_ADMIN the usual size has to do.
+        let _ = setsockopt(&records, RcvBufForce, &BUFFER);
+        let mut socket = Self {
+            records,
+            questions: audit_socket().ok(),
+            known: None,
+        };
+        socket.known = socket.ask();
+        Ok(socket)
+    }
+
+    /// What came, within some time.
+    pub(super) fn read(&mut self, limit: Duration) -> io::Result<Vec<AuditMessage>> {
+        let mut told = Vec::new();
+        if !is_ready(&self.records, limit)? {
+            return Ok(told);
+        }
+        let mut message = vec![0; MESSAGE];
+        while told.len() < AT_ONCE {
+            match recv(
+                self.records.as_raw_fd(),
+                &mut message,
+                MsgFlags::MSG_DONTWAIT,
+            ) {
+                Ok(length) => {
+                    let bytes = message.get(..length).unwrap_or_default();
+                    told.extend(line(bytes).map(AuditMessage::Line));
+                }
+                Err(Errno::EAGAIN) => break,
+                // The buffer was full; how many did not fit is not told.
+                Err(Errno::ENOBUFS) => told.push(AuditMessage::Lost(1)),
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(told)
+    }
+
+    /// How many records the kernel lost since the last time, by its own count.
+    pub(super) fn lost(&mut self) -> Option<u64> {
+        let now = self.ask()?;
+        let before = self.known.replace(now)?;
+        Some(now.saturating_sub(before))
+    }
+
+    /// Asks for the state. Takes `CAP_AUDIT_CONTROL` in the initial pid namespace.
+    fn ask(&self) -> Option<u64> {
+        /// `NLM_F_REQUEST`.
+        const REQUEST: u16 = 1;
+        const LIMIT: Duration = Duration::from_millis(200);
+        let socket = self.questions.as_ref()?;
+        let length = u32::try_from(HEAD).unwrap_or_default();
+        let mut question = length.to_ne_bytes().to_vec();
+        question.extend(GET.to_ne_bytes());
+        question.extend(REQUEST.to_ne_bytes());
+        question.extend([0; 8]);
+        let kernel = NetlinkAddr::new(0, 0);
+        sendto(socket.as_raw_fd(), &question, &kernel, MsgFlags::empty()).ok()?;
+        let mut answer = vec![0; MESSAGE];
+        while is_ready(socket, LIMIT).ok()? {
+            let length = recv(socket.as_raw_fd(), &mut answer, MsgFlags::MSG_DONTWAIT).ok()?;
+            let bytes = answer.get(..length)?;
+            if kind(bytes) == Some(GET) {
+                return word(bytes.get(HEAD..)?, LOST).map(u64::from);
+            }
+        }
+        None
+    }
+}
+
+fn audit_socket() -> io::Result<OwnedFd> {
+    Ok(socket(
+        AddressFamily::Netlink,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::NetlinkAudit,
+    )?)
+}
+
+fn is_ready(socket: &OwnedFd, limit: Duration) -> io::Result<bool> {
+    let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+    let mut sockets = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut sockets, limit) {
+        Ok(ready) => Ok(ready > 0),
+        // A signal: the caller looks for it.
+        Err(Errno::EINTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn kind(message: &[u8]) -> Option<u16> {
+    let bytes = message.get(4..6)?.try_into().ok()?;
+    Some(u16::from_ne_bytes(bytes))
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at * 4..at * 4 + 4)?.try_into().ok()?;
+    Some(u32::from_ne_bytes(bytes))
+}
+
+/// A message as a line of the kernel's log has it. The length in its head is not asked: multicast messages of
+/// some kernels leave out the head's own bytes.
+fn line(message: &[u8]) -> Option<String> {
+    let kind = kind(message)?;
+    let text = message.get(HEAD..)?;
+    let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
+    let text = String::from_utf8_lossy(text);
+    Some(format!("type={kind} {}", text.trim_end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracer_core::learn::LogLine;
+
+    fn message(kind: u16, text: &str) -> Vec<u8> {
+        let mut bytes = vec![0; 4];
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend([0; 10]);
+        bytes.extend(text.as_bytes());
+        bytes
+    }
+
+    #[test]
+    fn message_is_a_line_that_learn_reads() {
+        let text = r#"audit(1700000000.123:45): auid=1 pid=7 comm="sh" exe="/bin/sh" sig=0 arch=c000003e syscall=83 compat=0 ip=0x1 code=0x7ffc0000"#;
+        let line = line(&message(1326, text)).unwrap();
+        assert!(
+            line.starts_with("type=1326 audit(1700000000.123:45): "),
+            "{line}"
+        );
+        assert!(matches!(LogLine::read(&line), LogLine::Denial(it) if it.what == "mkdir"));
+    }
+
+    #[test]
+    fn short_messages_are_none() {
+        assert_eq!(line(&[]), None);
+        assert_eq!(line(&[1, 2, 3]), None);
+        assert_eq!(line(&message(7, "")), Some("type=7 ".to_owned()));
+        assert_eq!(word(&[0; 27], LOST), None);
+        assert_eq!(word(&[1; 28], LOST), Some(0x0101_0101));
+    }
+}
