@@ -99,6 +99,7 @@ pub(super) fn recordings(
                     signals: Vec::new(),
                     traces: Vec::new(),
                     mounts: Vec::new(),
+                    selinux: Vec::new(),
                     coverage: Coverage::new(reasons, losses),
                     merged: None,
                 };
