@@ -30,6 +30,7 @@ mod record;
 mod recover;
 mod report;
 mod saving;
+mod selinux;
 mod since;
 mod stderr;
 mod targets;
@@ -72,6 +73,7 @@ enum Command {
     Report(report::Args),
     Audit(audit::Args),
     Doctor(doctor::Args),
+    Selinux(selinux::Args),
     Completions(completions::Args),
     Man(man::Args),
     #[command(hide = true)]
@@ -90,6 +92,7 @@ impl Command {
             Self::Record(_)
             | Self::Recover(_)
             | Self::Doctor(_)
+            | Self::Selinux(_)
             | Self::Completions(_)
             | Self::Learn(_)
             | Self::Version(_)
@@ -129,6 +132,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Selinux(args) => selinux::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Version(args) => version::run(&args),

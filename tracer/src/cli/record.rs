@@ -135,6 +135,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_accesses)]
     max_accesses: u32,
 
+    /// The SELinux type that the workload is started in: a permissive domain of its own, as `tracer selinux
+    /// domain` prints it. Records what the policy does not allow that domain
+    #[arg(long, value_name = "TYPE", value_parser = NonEmptyStringValueParser::new())]
+    selinux_type: Option<String>,
+
     /// Show the progress line although the command writes to the same terminal
     #[arg(long, conflicts_with = "quiet")]
     live: bool,
@@ -205,6 +210,7 @@ impl Args {
             max_accesses: self.max_accesses,
             report_every_blocked: false,
             kernel_log: self.kernel_log,
+            selinux_type: self.selinux_type.clone(),
         }
     }
 

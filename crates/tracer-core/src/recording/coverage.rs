@@ -140,6 +140,14 @@ pub enum Reason {
         /// The domain.
         domain: String,
     },
+    /// The SELinux domain was not permissive.
+    SelinuxNotPermissive {
+        /// The domain.
+        domain: String,
+    },
+    /// The kernel's cache of SELinux decisions could not be emptied: what was reported before is not
+    /// reported again.
+    SelinuxCacheKept {},
     /// The policy has `dontaudit` rules for the domain: what they cover is not reported.
     SelinuxDontaudit {
         /// The domain.
@@ -248,6 +256,10 @@ pub enum ReasonCode {
     UnnamedInstances,
     /// [`Reason::SelinuxRefused`].
     SelinuxRefused,
+    /// [`Reason::SelinuxNotPermissive`].
+    SelinuxNotPermissive,
+    /// [`Reason::SelinuxCacheKept`].
+    SelinuxCacheKept,
     /// [`Reason::SelinuxDontaudit`].
     SelinuxDontaudit,
     /// [`Reason::OtherSelinuxDomain`].
@@ -275,6 +287,8 @@ impl Reason {
             Self::PhasesMixed { .. } => ReasonCode::PhasesMixed,
             Self::UnnamedInstances { .. } => ReasonCode::UnnamedInstances,
             Self::SelinuxRefused { .. } => ReasonCode::SelinuxRefused,
+            Self::SelinuxNotPermissive { .. } => ReasonCode::SelinuxNotPermissive,
+            Self::SelinuxCacheKept { .. } => ReasonCode::SelinuxCacheKept,
             Self::SelinuxDontaudit { .. } => ReasonCode::SelinuxDontaudit,
             Self::OtherSelinuxDomain { .. } => ReasonCode::OtherSelinuxDomain,
             Self::SelinuxDomainNotLoaded { .. } => ReasonCode::SelinuxDomainNotLoaded,

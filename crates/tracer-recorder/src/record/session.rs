@@ -27,6 +27,7 @@ use super::{
     mutation::{self, Mutation},
     observed::{AccessSource, Denial, Observed},
     rows::RowTable,
+    selinux::SelinuxWatch,
     snapshot::Changes,
     system::{System, ThisMachine},
 };
@@ -86,6 +87,8 @@ pub struct Session<K = LiveKernel, S = ThisMachine> {
     pub(super) file_lookup: Option<FileLookup>,
     /// What the last snapshot does not have.
     pub(super) changes: Changes,
+    /// What is known of SELinux.
+    pub(super) selinux: SelinuxWatch,
 }
 
 impl Session {
@@ -104,6 +107,8 @@ impl Session {
         let mut session = Self::with(kernel, ThisMachine, machine, root);
         session.file_lookup = Some(file_lookup);
         session.reports_denials = settings.report_every_blocked;
+        let domain = settings.selinux_type.as_deref();
+        session.selinux = SelinuxWatch::start(domain, session.kernel.mechanisms());
         Ok(session)
     }
 
@@ -156,6 +161,7 @@ impl<K: Kernel, S: System> Session<K, S> {
             new_losses: Vec::new(),
             file_lookup: None,
             changes: Changes::default(),
+            selinux: SelinuxWatch::default(),
         }
     }
 
@@ -409,6 +415,7 @@ impl<K: Kernel, S: System> Session<K, S> {
             calls: None,
             losses: Losses::default(),
             mechanisms: self.kernel.mechanisms().clone(),
+            selinux: self.selinux.clone(),
         }
     }
 }

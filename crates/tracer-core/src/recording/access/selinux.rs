@@ -146,8 +146,14 @@ mod tests {
     fn same_type_is_the_domain_itself() {
         let of = |source, target| SelinuxUse::from_contexts(source, target, "file", "read");
         let own = of("u:r:web_t:s0", "u:object_r:web_t:s0").unwrap();
-        assert_eq!((own.target_type(), own.target.clone()), ("web_t", SelinuxTarget::Domain));
-        assert_eq!(of("u:r:web_t", "u:r:other_t").unwrap().target_type(), "other_t");
+        assert_eq!(
+            (own.target_type(), own.target.clone()),
+            ("web_t", SelinuxTarget::Domain)
+        );
+        assert_eq!(
+            of("u:r:web_t", "u:r:other_t").unwrap().target_type(),
+            "other_t"
+        );
         for wrong in ["", "kernel", "u:r", "u:r:", "u:r::s0"] {
             assert_eq!(of(wrong, "u:r:t"), None, "{wrong}");
             assert_eq!(of("u:r:t", wrong), None, "{wrong}");

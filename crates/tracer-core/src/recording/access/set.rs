@@ -79,6 +79,23 @@ impl<T: Ord + Clone> AccessRecords<T> {
             .map(|(what, _)| what)
     }
 
+    /// Each different thing.
+    pub fn things(&self) -> impl Iterator<Item = &T> {
+        self.0.keys()
+    }
+
+    /// Each thing that was done after the runtime had started the workload.
+    pub fn in_program(&self) -> impl Iterator<Item = &T> {
+        let is_program = |who: &BTreeMap<Actor, Times>| {
+            who.keys()
+                .any(|(phase, ..)| !matches!(phase, Phase::Setup | Phase::RuntimeInit))
+        };
+        self.0
+            .iter()
+            .filter(move |(_, who)| is_program(who))
+            .map(|(what, _)| what)
+    }
+
     /// How many different things there are.
     pub fn len(&self) -> usize {
         self.0.len()
