@@ -1,9 +1,14 @@
 //! Profiles made by hand, and their texts.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::*;
 use crate::{
+    parse::{Input, Selinux, Subject, subjects},
     profile::apparmor::fixture::{empty, seen},
-    recording::{Mechanism, ObservationKind, Phase, Provider, Recording, SelinuxUse},
+    recording::{
+        Mechanism, ObservationKind, Phase, Provider, Recording, SelinuxTarget, SelinuxUse,
+    },
 };
 
 /// The domain of the fixture.
@@ -172,4 +177,65 @@ fn recording_domain_refuses_hostile_names() {
         assert!(recording_domain(&wrong).is_err(), "{wrong:?}");
     }
     assert!(recording_domain(&domain("a", Base::Standalone, "init_t")).is_ok());
+}
+
+fn read(name: &str, text: &str) -> Selinux {
+    let input = Input::new(name, text.into()).unwrap();
+    match subjects(&input).unwrap().pop() {
+        Some(Subject::Selinux(read)) => read,
+        other => panic!("{other:?} of {text}"),
+    }
+}
+
+type Permissions = BTreeMap<(Option<String>, String), BTreeSet<String>>;
+
+fn of_profile(profile: &SelinuxProfile) -> Permissions {
+    let mut all = Permissions::new();
+    for (target, class, permission) in profile.permissions() {
+        let target = match target {
+            SelinuxTarget::Domain => None,
+            SelinuxTarget::Type(name) => Some(name.clone()),
+        };
+        let rule = all.entry((target, class.to_owned())).or_default();
+        rule.insert(permission.to_owned());
+    }
+    all
+}
+
+fn of_text(read: &Selinux) -> Permissions {
+    let own = |names: BTreeSet<&str>| names.into_iter().map(str::to_owned).collect();
+    read.permissions()
+        .into_iter()
+        .map(|((target, class), names)| ((target.map(str::to_owned), class.to_owned()), own(names)))
+        .collect()
+}
+
+/// What is written is read as the same model, in each form.
+#[test]
+fn rendered_profiles_are_read_as_the_same_model() {
+    use crate::profile::kubernetes::{ObjectName, Operator, raw_selinux_profile, selinux_profile};
+    let name = ObjectName::new("web").unwrap();
+    for (complain, base) in [(false, Base::default()), (true, Base::Standalone)] {
+        let options = Options {
+            complain,
+            base: base.clone(),
+            ..Options::default()
+        };
+        let profile = profile(&options);
+        let mut texts = vec![("web.cil", profile.to_cil())];
+        for operator in [Operator::V1, Operator::V0_10] {
+            let raw = raw_selinux_profile(&name, &profile, operator).unwrap();
+            texts.push(("raw.yaml", raw.text));
+            let object = selinux_profile(&name, &profile, operator).unwrap();
+            texts.push(("object.yaml", object.text));
+        }
+        for (file, text) in texts {
+            let read = read(file, &text);
+            assert_eq!(of_text(&read), of_profile(&profile), "{text}");
+            assert_eq!(read.permissive.is_some(), complain, "{text}");
+            let inherits = read.inherits.iter().any(|it| it.text == "container");
+            assert_eq!(inherits, base == Base::default(), "{text}");
+            assert_eq!(read.unread, [], "{text}");
+        }
+    }
 }
