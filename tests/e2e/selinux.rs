@@ -1,12 +1,7 @@
 //! The SELinux profile of a recording runs the same work, and nothing more: enforced by a kernel that has
 //! SELinux, in the virtual machine.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::PathBuf,
-    process::Command,
-};
+use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
 use tracer_core::recording::{Recording, json};
@@ -21,7 +16,6 @@ use tracer_tests::{
 };
 
 const SECILC: Need = Need::Program("secilc", "secilc");
-const RUNCON: Need = Need::Program("runcon", "coreutils");
 
 /// The domain that the work is recorded in.
 const RECORDED: &str = "tracer_record.process";
@@ -101,21 +95,20 @@ impl Files {
         self.directory.join(name)
     }
 
-    /// The command line that does one thing in a domain.
-    fn line(&self, domain: &str, what: &str) -> Vec<PathBuf> {
-        let context = selinux::process_context(domain);
-        let mut line: Vec<PathBuf> = ["runcon", &context, "python3", "-S", "-E"]
-            .map(PathBuf::from)
-            .into();
+    /// The command line that does one thing.
+    fn line(&self, what: &str) -> Vec<PathBuf> {
+        let mut line: Vec<PathBuf> = ["python3", "-S", "-E"].map(PathBuf::from).into();
         line.extend([self.at("work.py"), what.into(), self.directory.clone()]);
         line
     }
 
     /// What came of it: `done`, or the name of an error.
     fn attempt(&self, domain: &str, what: &str) -> Result<String> {
-        let line = self.line(domain, what);
-        let mut command = Command::new(&line[0]);
-        tracer::plain_environment(command.args(&line[1..]));
+        // runcon(1) does not work where /etc has no settings for SELinux.
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"printf %s "$0" >/proc/self/attr/exec; exec "$@""#]);
+        command.arg(selinux::process_context(domain));
+        tracer::plain_environment(command.args(self.line(what)));
         let output = command.output()?;
         let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
         ensure!(
@@ -162,7 +155,10 @@ fn recorded(recording: &Recording, domain: &str) -> BTreeSet<Denied> {
         .filter(|it| it.what.domain == domain);
     let all = of_domain.flat_map(|seen| {
         seen.evidence.iter().map(|who| Denied {
-            comm: who.first.as_ref().map_or_else(String::new, |it| it.comm.clone()),
+            comm: who
+                .first
+                .as_ref()
+                .map_or_else(String::new, |it| it.comm.clone()),
             source: seen.what.domain.clone(),
             target: seen.what.target_type().to_owned(),
             class: seen.what.class.clone(),
@@ -184,14 +180,19 @@ fn recorded_profile_is_enforced() -> Outcome {
         Need::Selinux,
         Need::Cgroup2,
         SECILC,
-        RUNCON,
         program::PYTHON,
         program::BUSYBOX
     );
     let scratch = Scratch::new()?;
     selinux::mount_selinuxfs()?;
     let domain = tracer(
-        &["selinux", "domain", "--standalone", "--from", selinux::UNCONFINED],
+        &[
+            "selinux",
+            "domain",
+            "--standalone",
+            "--from",
+            selinux::UNCONFINED,
+        ],
         &[],
     )?;
     load(&scratch, &domain)?;
@@ -215,7 +216,7 @@ fn record(scratch: &Scratch, files: &Files) -> Result<(String, Vec<String>, Reco
     let output = scratch.join("out");
     let mut log = KernelLog::from_now()?;
     let mut more = vec![output.clone(), "--".into()];
-    more.extend(files.line(RECORDED, "work"));
+    more.extend(files.line("work"));
     let printed = tracer(
         &[
             "record",
@@ -240,7 +241,10 @@ fn enforced(scratch: &Scratch, files: &Files, cil: &str) -> Outcome {
     let mut log = KernelLog::from_now()?;
     let did = files.attempt(ENFORCED, "work")?;
     let denied = logged(&log.lines()?, ENFORCED);
-    ensure!(did == "done" && denied.is_empty(), "{did} {denied:?}\n{cil}");
+    ensure!(
+        did == "done" && denied.is_empty(),
+        "{did} {denied:?}\n{cil}"
+    );
     for what in ["secret", "port", "program", "readonly"] {
         assert_eq!(files.attempt(ENFORCED, what)?, "EACCES", "{what}");
     }
@@ -263,10 +267,17 @@ fn enforced(scratch: &Scratch, files: &Files, cil: &str) -> Outcome {
 fn domain_is_accepted_by_the_compiler() -> Outcome {
     needs!(SECILC);
     let scratch = Scratch::new()?;
-    let standalone = tracer(&["selinux", "domain", "--standalone", "--from", "kernel_t"], &[])?;
+    let standalone = tracer(
+        &["selinux", "domain", "--standalone", "--from", "kernel_t"],
+        &[],
+    )?;
     policy().with(&standalone).compile(scratch.path())?;
     let inherited = tracer(&["selinux", "domain"], &[])?;
-    let base = "(block container (blockabstract container) (type process) (roletype system_r process))\n";
-    policy().with(base).with(&inherited).compile(scratch.path())?;
+    let base =
+        "(block container (blockabstract container) (type process) (roletype system_r process))\n";
+    policy()
+        .with(base)
+        .with(&inherited)
+        .compile(scratch.path())?;
     Ok(())
 }

@@ -77,7 +77,11 @@ impl Policy {
             let _ = writeln!(text, "(sid {sid})");
         }
         let _ = writeln!(text, "(sidorder ({}))", INITIAL.join(" "));
-        for capability in ["open_perms", "extended_socket_class", "nnp_nosuid_transition"] {
+        for capability in [
+            "open_perms",
+            "extended_socket_class",
+            "nnp_nosuid_transition",
+        ] {
             let _ = writeln!(text, "(policycap {capability})");
         }
         text += concat!(
@@ -163,13 +167,29 @@ fn contexts(ports: &[(u16, &str)]) -> String {
         let _ = writeln!(text, "(sidcontext {sid} {})", context(role, kind));
     }
     let file = context("object_r", FILE);
-    for kind in ["tmpfs", "devtmpfs", "devpts", "ramfs", "mqueue", "hugetlbfs", "shm"] {
+    for kind in [
+        "tmpfs",
+        "devtmpfs",
+        "devpts",
+        "ramfs",
+        "mqueue",
+        "hugetlbfs",
+        "shm",
+    ] {
         let _ = writeln!(text, "(fsuse trans {kind} {file})");
     }
     for kind in ["pipefs", "sockfs"] {
         let _ = writeln!(text, "(fsuse task {kind} {file})");
     }
-    for kind in ["proc", "sysfs", "selinuxfs", "cgroup2", "tracefs", "securityfs", "9p"] {
+    for kind in [
+        "proc",
+        "sysfs",
+        "selinuxfs",
+        "cgroup2",
+        "tracefs",
+        "securityfs",
+        "9p",
+    ] {
         let _ = writeln!(text, "(genfscon {kind} \"/\" {file})");
     }
     for (port, kind) in ports {
@@ -296,7 +316,12 @@ mod tests {
         let all = denied(line);
         assert_eq!(all.len(), 2);
         assert_eq!(
-            (&*all[1].source, &*all[1].target, &*all[1].class, &*all[1].permission),
+            (
+                &*all[1].source,
+                &*all[1].target,
+                &*all[1].class,
+                &*all[1].permission
+            ),
             ("web_t", "etc_t", "file", "open")
         );
         assert!(denied("audit: type=1403 policy loaded").is_empty());

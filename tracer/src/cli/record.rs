@@ -135,8 +135,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_accesses)]
     max_accesses: u32,
 
-    /// The SELinux type that the workload is started in: a permissive domain of its own, as `tracer selinux
-    /// domain` prints it. Records what the policy does not allow that domain
+    /// Record what the SELinux policy does not allow this type, which `tracer selinux domain` prints. A command
+    /// is started in it; containers are to be started in it
     #[arg(long, value_name = "TYPE", value_parser = NonEmptyStringValueParser::new())]
     selinux_type: Option<String>,
 

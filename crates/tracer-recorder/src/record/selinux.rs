@@ -32,6 +32,13 @@ impl SelinuxWatch {
         watch
     }
 
+    /// The context of the domain, when the policy has it.
+    pub(super) fn context(&self) -> Option<String> {
+        let (name, found) = self.domain.as_ref()?;
+        found.as_ref()?;
+        selinux::context_of_type(name)
+    }
+
     /// A container was made, or a workload started: what was reported of others is to be reported again.
     pub(super) fn begin_phase(&mut self) {
         if !self.is_on {

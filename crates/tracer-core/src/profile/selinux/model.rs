@@ -177,6 +177,10 @@ impl SelinuxProfile {
         if names.iter().any(|name| !is_identifier(name)) {
             return self.lose(what, NAME);
         }
+        // In the block, the name is that of its own type.
+        if [&*what.domain, what.target_type()].contains(&"process") {
+            return self.lose(what, NAME);
+        }
         // Who starts a workload has all categories.
         if what.other_categories && !is_caller {
             return self.lose(what, CATEGORIES);
