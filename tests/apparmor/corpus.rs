@@ -25,7 +25,7 @@ use super::{
 };
 
 /// Profiles with high findings, the rules, and why the findings are true.
-const JUSTIFIED: [(&str, &[&str], &str); 36] = [
+const JUSTIFIED: [(&str, &[&str], &str); 52] = [
     (
         "abstractions/base",
         &[WRITE_EXEC],
@@ -188,12 +188,86 @@ const JUSTIFIED: [(&str, &[&str], &str); 36] = [
         "gives users their unconfined shells: its task",
     ),
     ("usr.sbin.sssd", &[CAPABILITY], "has sys_admin"),
+    (
+        "abstractions/lightdm",
+        &[DEVICE, WRITE_EXEC],
+        "a guest session may read and execute what is in /dev, /tmp and /var",
+    ),
+    (
+        "lightdm-guest-session",
+        &[CAPABILITY, DEVICE, WRITE_EXEC],
+        "includes abstractions/lightdm, and Chromium's sandbox has sys_admin",
+    ),
+    (
+        "abstractions/lightdm_chromium-browser",
+        &[CAPABILITY, DEVICE],
+        "Chromium's sandbox has sys_admin; includes abstractions/lightdm",
+    ),
+    (
+        "lxc/container-base",
+        &[EVERYTHING, DENY_BYPASS, MOUNT],
+        "a container is its own root: `capability,`, and bind mounts of what it denies",
+    ),
+    (
+        "lxc/start-container",
+        &[EVERYTHING, CHANGE_PROFILE, MOUNT, PTRACE],
+        "starts containers: it mounts, and changes to their profiles",
+    ),
+    (
+        "lxc-containers",
+        LXC,
+        "includes container-base and start-container",
+    ),
+    ("lxc/lxc-default", LXC, "includes container-base"),
+    ("lxc/lxc-default-cgns", LXC, "includes container-base"),
+    (
+        "lxc/lxc-default-with-mounting",
+        LXC,
+        "includes container-base",
+    ),
+    (
+        "lxc/lxc-default-with-nesting",
+        LXC,
+        "includes container-base and start-container",
+    ),
+    ("usr.bin.lxc-start", LXC, "includes start-container"),
+    (
+        "abstractions/passt",
+        &[CAPABILITY, MOUNT],
+        "makes its own sandbox: mounts and sys_admin",
+    ),
+    (
+        "abstractions/pasta",
+        &[CAPABILITY, MOUNT, UNCONFINED],
+        "includes passt; runs the user's commands with Ux: its task",
+    ),
+    (
+        "usr.bin.passt",
+        &[CAPABILITY, MOUNT, UNCONFINED],
+        "includes passt and pasta",
+    ),
+    (
+        "usr.sbin.apache2",
+        &[EVERYTHING, DEVICE, WRITE_EXEC],
+        "has /** mrwlkix, and says that sites are confined by hats; one of them reads /proc/kcore",
+    ),
+    (
+        "usr.sbin.haveged",
+        &[CAPABILITY],
+        "has sys_admin, to feed the kernel's random numbers",
+    ),
 ];
 
 const CAPABILITY: &str = "apparmor-capability";
+const CHANGE_PROFILE: &str = "apparmor-change-profile";
+const DENY_BYPASS: &str = "apparmor-deny-bypass";
 const DEVICE: &str = "apparmor-raw-device";
 const EVERYTHING: &str = "apparmor-allows-everything";
 const HOST_FILES: &str = "apparmor-host-files";
+/// What the profiles of LXC's containers and of its own program are open for.
+const LXC: &[&str] = &[EVERYTHING, DENY_BYPASS, CHANGE_PROFILE, MOUNT, PTRACE];
+const MOUNT: &str = "apparmor-mount";
+const PTRACE: &str = "apparmor-ptrace";
 const UNCONFINED: &str = "apparmor-unconfined-exec";
 const WRITE_EXEC: &str = "apparmor-write-exec";
 

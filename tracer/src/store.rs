@@ -72,7 +72,7 @@ pub enum StoreError {
         found: String,
     },
     /// The output folder cannot be used.
-    #[error("cannot write to the output directory {}: {cause}; choose another one with --output", .path.display())]
+    #[error("cannot write to the output directory {}: {cause}; choose another one with --output-dir", .path.display())]
     Folder {
         /// Which folder.
         path: PathBuf,

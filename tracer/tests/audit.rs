@@ -5,20 +5,44 @@ use std::{env, fs, path::Path};
 use syscalls::Abi;
 use tracer::store;
 use tracer_core::{
-    audit::{self, Context, Finding, Input, Severity, rules},
+    audit::{self, Context, Finding, Input, Severity, rule_pages},
     profile::seccomp::{oci::OciSeccomp, read::KernelVersion},
     recording::Recording,
 };
 
 #[test]
-fn rules_page_is_up_to_date() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/audit-rules.md");
+fn rule_pages_are_up_to_date() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let pages = rule_pages::all();
     if env::var_os("TRACER_UPDATE").is_some() {
-        fs::write(&path, rules::page()).unwrap();
+        fs::remove_dir_all(docs.join("rules")).ok();
+        fs::create_dir(docs.join("rules")).unwrap();
+        for (path, text) in &pages {
+            fs::write(docs.join(path), text).unwrap();
+        }
+    }
+    let summary = || fs::read_to_string(docs.join("SUMMARY.md")).unwrap();
+    let with_rules = rule_pages::with_rules(&summary());
+    if env::var_os("TRACER_UPDATE").is_some() {
+        fs::write(docs.join("SUMMARY.md"), &with_rules).unwrap();
+    }
+    let advice = "run: TRACER_UPDATE=1 cargo test -p tracer --test audit";
+    for (path, text) in &pages {
+        let found = fs::read_to_string(docs.join(path)).unwrap_or_default();
+        assert!(
+            found == *text,
+            "docs/{path} is not what the rule says; {advice}"
+        );
     }
     assert!(
-        fs::read_to_string(&path).unwrap_or_default() == rules::page(),
-        "docs/audit-rules.md is not what the rules say; run: TRACER_UPDATE=1 cargo test -p tracer --test audit"
+        summary() == with_rules,
+        "docs/SUMMARY.md has other rules; {advice}"
+    );
+    let files = fs::read_dir(docs.join("rules")).unwrap().count();
+    assert_eq!(
+        files + 1,
+        pages.len(),
+        "docs/rules has other files; {advice}"
     );
 }
 

@@ -333,7 +333,7 @@ fn discovered(discovery: &Discovery) -> Option<String> {
         ),
         _ => String::new(),
     };
-    let parts: Vec<_> = [discovery.brief(), quiet]
+    let parts: Vec<_> = [words::discovery(discovery), quiet]
         .into_iter()
         .filter(|part| !part.is_empty())
         .collect();

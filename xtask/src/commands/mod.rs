@@ -1,6 +1,7 @@
 //! One file a subcommand, each with an `Args` and a `run`.
 
 pub(crate) mod bench;
+pub(crate) mod book;
 pub(crate) mod build;
 pub(crate) mod dist;
 pub(crate) mod examples;
@@ -8,6 +9,7 @@ pub(crate) mod fuzz;
 pub(crate) mod kubernetes;
 pub(crate) mod lint;
 pub(crate) mod measure_runtime;
+pub(crate) mod picture;
 pub(crate) mod release;
 pub(crate) mod run;
 pub(crate) mod runtimes;
@@ -42,6 +44,10 @@ pub(crate) enum Command {
     Bench(bench::Args),
     /// Records well-known servers, and writes examples/ anew
     Examples(examples::Args),
+    /// Makes a book of docs/, with mdBook
+    Book,
+    /// Draws README's picture of a review
+    Picture,
     /// Feeds the readers of profiles and recordings what nobody would write
     Fuzz(fuzz::Args),
     /// Builds a Kubernetes for the tests that start a cluster: nine minutes, once
@@ -66,6 +72,8 @@ impl Command {
             Self::MeasureRuntime(args) => measure_runtime::run(workspace, &args)?,
             Self::Bench(args) => bench::run(workspace, &args)?,
             Self::Examples(args) => examples::run(workspace, &args)?,
+            Self::Book => book::run(workspace)?,
+            Self::Picture => picture::run(workspace)?,
             Self::Fuzz(args) => return fuzz::run(workspace, &args),
             Self::Kubernetes => kubernetes::run(workspace)?,
             Self::Lint => lint::run(workspace)?,

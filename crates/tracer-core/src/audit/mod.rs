@@ -3,7 +3,7 @@
 //! [`crate::parse`] takes in the forms that people have and keeps where in the file each thing stands. What is
 //! open or denied is never told from the text: [`crate::profile::seccomp::evaluate`] is asked, for each
 //! ABI. A family of rules is a file in [`check`]; what each rule is called and says of itself is in
-//! [`rules`], the one source of `--explain` and docs/audit-rules.md.
+//! [`rules`], the one source of `--explain` and docs/rules/.
 //!
 //! Pure: files come as bytes, and profiles that a manifest names are handed in by a function.
 
@@ -18,6 +18,7 @@ mod loaded_profile;
 mod local_profiles;
 pub mod output;
 mod reference;
+pub mod rule_pages;
 pub mod rules;
 mod score;
 

@@ -1,5 +1,5 @@
 //! Every rule: what it is called, how bad it is, why, and what mends it. The one source of `tracer
-//! audit --explain`, of docs/audit-rules.md and of what SARIF says of rules.
+//! audit --explain`, of docs/rules/ and of what SARIF says of rules.
 
 use super::Severity;
 
@@ -455,37 +455,20 @@ pub fn named(id: &str) -> Option<&'static Rule> {
     ALL.iter().copied().find(|rule| rule.id == id)
 }
 
+/// The names that a rule had before.
+pub fn old_names(id: &str) -> impl Iterator<Item = &'static str> {
+    ALIASES
+        .iter()
+        .filter(move |(_, new)| *new == id)
+        .map(|(old, _)| *old)
+}
+
 /// What `--explain` prints of a rule.
 pub fn explain(rule: &Rule) -> String {
     format!(
         "{} ({})\n\n{}\n\n{}\n\nHow to fix: {}\n",
         rule.id, rule.severity, rule.title, rule.explanation, rule.fix
     )
-}
-
-/// docs/audit-rules.md.
-pub fn page() -> String {
-    let mut page = "# Rules of `tracer audit`\n\nMade from the rules themselves (`tracer audit --explain ID` prints one). The severity of a finding may differ from the one here, when the case is better or worse than most.\n".to_owned();
-    for family in RuleGroup::ALL {
-        page += &format!("\n## {}\n", family.title());
-        for rule in ALL.iter().filter(|rule| rule.family == family) {
-            page += &format!(
-                "\n### {}\n\n**{}** {}\n\n{}\n\nHow to fix: {}\n",
-                rule.id,
-                capital(rule.severity),
-                rule.title,
-                rule.explanation,
-                rule.fix
-            );
-        }
-    }
-    page
-}
-
-fn capital(severity: Severity) -> String {
-    let name = severity.as_str();
-    let (first, rest) = name.split_at(1);
-    format!("{}{rest}.", first.to_uppercase())
 }
 
 #[cfg(test)]

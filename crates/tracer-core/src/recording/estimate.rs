@@ -14,7 +14,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     time::Duration,
 };
 
@@ -118,30 +117,6 @@ impl Discovery {
             unseen,
         }
     }
-
-    /// It in a few words; none when there is nothing to say.
-    pub fn brief(&self) -> String {
-        brief(self.in_one, self.instances, &self.unseen)
-    }
-}
-
-fn brief(in_one: u64, instances: u64, unseen: &Estimate) -> String {
-    let rare = format!("{in_one} in only one of {instances} instances");
-    match unseen {
-        Estimate::Chao2(unseen) => format!("{rare}, {unseen}"),
-        Estimate::Refused(_) if instances > 1 => rare,
-        Estimate::Refused(_) => String::new(),
-    }
-}
-
-impl fmt::Display for Unseen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "about {} unseen (95 %: {} to {})",
-            self.calls, self.low, self.high
-        )
-    }
 }
 
 /// The numbers of the instances that a log told of.
@@ -221,9 +196,9 @@ impl Incidence {
         with.map(|(call, _)| *call)
     }
 
-    /// [`Discovery::brief`] while it is being recorded, for a line that changes while it is looked at.
-    pub fn brief(&self) -> String {
-        brief(self.seen_in(1), self.instances, &self.estimate())
+    /// How many instances there were.
+    pub fn instances(&self) -> u64 {
+        self.instances
     }
 
     /// An estimate of how many calls are unseen, or why there is none.

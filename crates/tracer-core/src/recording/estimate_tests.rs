@@ -164,7 +164,7 @@ fn gaps_between_instances_are_not_quiet_time() {
         it.instances.push(second);
     });
     assert_eq!((twice.recorded_s, twice.quiet_s), (Some(80), Some(62)));
-    assert_eq!(twice.brief(), "2 in only one of 2 instances");
+    assert_eq!((twice.in_one, twice.instances), (2, 2));
 }
 
 #[test]

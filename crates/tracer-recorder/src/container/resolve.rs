@@ -141,18 +141,7 @@ fn identified(identity: &CgroupIdentity, sources: &MetadataSources) -> Container
         .as_ref()
         .map(|state| state.labels.clone())
         .unwrap_or_default();
-    let mut facts = AnnotationInfo::read(
-        bundle
-            .as_ref()
-            .map_or(&labels, |bundle| &bundle.annotations),
-    );
-    let of_labels = AnnotationInfo::read(&labels);
-    if facts.pod.is_none() {
-        facts = AnnotationInfo {
-            engine: facts.engine,
-            ..of_labels
-        };
-    }
+    let facts = annotations(bundle.as_ref(), &labels);
     // CRI speaks of the system's containers only.
     let cri = sources
         .cri
@@ -180,29 +169,10 @@ fn identified(identity: &CgroupIdentity, sources: &MetadataSources) -> Container
         .map(|bundle| bundle.args.clone())
         .unwrap_or_default();
     let security = bundle.map(|bundle| security(bundle.security, state));
-    let engine = [
-        Some(identity.engine).filter(|engine| *engine != Engine::Unknown),
-        facts.engine,
-        state.and_then(|state| state.engine),
-    ];
-    let engine = engine
-        .into_iter()
-        .flatten()
-        .next()
-        .unwrap_or(Engine::Unknown);
+    let known = (identity.engine != Engine::Unknown).then_some(identity.engine);
+    let engine = known.or(facts.engine).or(state.and_then(|it| it.engine));
+    let engine = engine.unwrap_or(Engine::Unknown);
     let workload = workload(identity, engine, pod.as_ref(), name.as_deref(), role, &args);
-    let image = Image {
-        name: first([
-            cri.map(|cri| cri.image.as_str()),
-            facts.image.as_deref(),
-            state.and_then(|state| state.image.as_deref()),
-        ]),
-        digest: first([
-            cri.map(|cri| cri.digest.as_str()),
-            facts.digest.as_deref(),
-            state.and_then(|state| state.image_id.as_deref()),
-        ]),
-    };
     Container {
         cgroup: identity.cgroup.clone(),
         engine,
@@ -211,7 +181,7 @@ fn identified(identity: &CgroupIdentity, sources: &MetadataSources) -> Container
         id: identity.id.clone(),
         name,
         pod,
-        image: (image != Image::default()).then_some(image),
+        image: image(cri, &facts, state),
         labels: pod_labels.labels.unwrap_or(labels),
         role,
         attempt: cri.map(|cri| cri.attempt).or(facts.attempt),
@@ -227,6 +197,39 @@ fn identified(identity: &CgroupIdentity, sources: &MetadataSources) -> Container
         known: state.is_some(),
         unresolved,
     }
+}
+
+/// The annotations that say most: the bundle's, or the labels where those name no pod.
+fn annotations(bundle: Option<&Bundle>, labels: &Labels) -> AnnotationInfo {
+    let facts = AnnotationInfo::read(bundle.map_or(labels, |bundle| &bundle.annotations));
+    if facts.pod.is_some() {
+        return facts;
+    }
+    AnnotationInfo {
+        engine: facts.engine,
+        ..AnnotationInfo::read(labels)
+    }
+}
+
+/// The image's name and digest, where anybody knows one.
+fn image(
+    cri: Option<&CriContainer>,
+    facts: &AnnotationInfo,
+    state: Option<&State>,
+) -> Option<Image> {
+    let image = Image {
+        name: first([
+            cri.map(|cri| cri.image.as_str()),
+            facts.image.as_deref(),
+            state.and_then(|state| state.image.as_deref()),
+        ]),
+        digest: first([
+            cri.map(|cri| cri.digest.as_str()),
+            facts.digest.as_deref(),
+            state.and_then(|state| state.image_id.as_deref()),
+        ]),
+    };
+    (image != Image::default()).then_some(image)
 }
 
 fn known_state(

@@ -77,7 +77,7 @@ impl<K: Kernel, S: System> Session<K, S> {
             .wanted()
             .filter(|number| self.instance(*number).is_some_and(is_one))
             .collect();
-        self.observed.calls.incidence(&instances).brief()
+        tracer_report::words::incidence(&self.observed.calls.incidence(&instances))
     }
 
     /// Tells the listener of each call that a filter stopped since it was last told.

@@ -27,7 +27,7 @@ pub(super) fn part(risks: &[Risk]) -> Part {
 fn list(risks: &[Risk]) -> Markup {
     let more = risks.len().saturating_sub(MAX_RISKS);
     html! {
-        div.scroll { table {
+        div.scroll { table.risks {
             thead { tr { th scope="col" { "Risk" } th scope="col" { "What" } th scope="col" { "Why" } th scope="col" { "Used by" } } }
             tbody {
                 @for risk in risks.iter().take(MAX_RISKS) {

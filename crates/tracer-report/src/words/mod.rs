@@ -6,11 +6,13 @@
 mod calls;
 mod container;
 mod coverage;
+mod discovery;
 mod provider;
 mod sighting;
 
 pub use calls::calls;
 pub use container::{unresolved, warning};
 pub use coverage::{counted, loss, losses, note, reason, refusal};
+pub use discovery::{discovery, incidence};
 pub use provider::{blind_spot, mechanism};
 pub(crate) use sighting::{phases, sighting};

@@ -111,6 +111,8 @@ pub(crate) struct Glob {
     pub(super) start: usize,
     /// The bytes that each of its paths begins with.
     pub(super) prefix: Vec<u8>,
+    /// The bytes that each of its paths ends with, the last one first.
+    pub(super) ends_with: Vec<Bytes>,
     /// Whether it stands for one path alone.
     is_literal: bool,
 }
@@ -134,10 +136,16 @@ impl Glob {
             }
         }
         let is_literal = prefix.len() == atoms.len();
+        let ends = atoms.iter().rev().map_while(|atom| match atom {
+            Atom::One(set) => Some(*set),
+            Atom::Star(_) | Atom::Choice(_) => None,
+        });
+        let ends_with = ends.collect();
         let mut glob = Self {
             states: vec![State::Accept],
             start: 0,
             prefix,
+            ends_with,
             is_literal,
         };
         glob.start = glob.emit(&atoms, 0)?;
@@ -147,6 +155,11 @@ impl Glob {
     /// Whether it stands for one path alone.
     pub(crate) fn is_one_path(&self) -> bool {
         self.is_literal
+    }
+
+    /// The path, where it stands for one alone.
+    pub(super) fn only_path(&self) -> Option<&[u8]> {
+        self.is_literal.then_some(&self.prefix)
     }
 
     /// The text that each of its paths begins with.

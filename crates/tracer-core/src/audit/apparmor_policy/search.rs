@@ -88,26 +88,49 @@ fn choose<'a>(
     None
 }
 
-/// Whether two patterns may stand for the same path, by what they begin with.
+/// Whether two patterns may stand for the same path, by what they begin and end with.
 pub(super) fn compatible(one: &Glob, other: &Glob) -> bool {
     let length = one.prefix.len().min(other.prefix.len());
+    let mut ends = one.ends_with.iter().zip(&other.ends_with);
     one.prefix.get(..length) == other.prefix.get(..length)
+        && ends.all(|(one, other)| !one.and(*other).is_empty())
 }
 
 fn find_one(all: &[&Glob], none: &[&Glob], budget: &mut Budget) -> Search {
-    let none: Vec<&Glob> = none
-        .iter()
-        .copied()
-        .filter(|glob| all.iter().all(|other| compatible(glob, other)))
-        .collect();
-    // Most often a first path is not among them.
-    if !none.is_empty() {
-        match find_one(all, &[], budget) {
-            Search::Found(path) if none.iter().any(|glob| glob.matches(path.as_bytes())) => {}
-            other => return other,
+    if let Some(path) = all.iter().find_map(|glob| glob.only_path()) {
+        if budget.spend(path.len()).is_none() {
+            return Search::Unknown;
+        }
+        let is_found = all.iter().all(|glob| glob.matches(path))
+            && !none.iter().any(|glob| glob.matches(path));
+        return match is_found {
+            true => Search::Found(String::from_utf8_lossy(path).into_owned()),
+            false => Search::Nothing,
+        };
+    }
+    // Each pattern that is watched makes the search larger. So only those are watched that a path ran into.
+    let mut watched: Vec<&Glob> = Vec::new();
+    loop {
+        let found = find_beside(all, &watched, budget);
+        let Search::Found(path) = &found else {
+            return found;
+        };
+        let mut left = none
+            .iter()
+            .filter(|glob| !watched.iter().any(|it| std::ptr::eq(*it, **glob)));
+        match left.find(|glob| glob.matches(path.as_bytes())) {
+            Some(blocker) => watched.push(blocker),
+            None => return found,
+        }
+        if budget.spend(none.len()).is_none() {
+            return Search::Unknown;
         }
     }
-    let globs: Vec<&Glob> = all.iter().chain(&none).copied().collect();
+}
+
+/// Looks for a shortest path that all of `all` stand for and none of `none`.
+fn find_beside(all: &[&Glob], none: &[&Glob], budget: &mut Budget) -> Search {
+    let globs: Vec<&Glob> = all.iter().chain(none).copied().collect();
     let start: Key = globs
         .iter()
         .map(|glob| glob.closure([glob.start]))
@@ -228,8 +251,21 @@ mod tests {
     }
 
     #[test]
+    fn ends_tell_patterns_apart_without_a_search() {
+        let (one, other) = (globs(&["/**.[aA][iI]"]), globs(&["/usr/*/x.so"]));
+        let mut budget = Budget::new();
+        let before = budget.0;
+        assert_eq!(find(&[&one, &other], &[], &mut budget), Search::Nothing);
+        assert_eq!(before - budget.0, 1);
+        assert_eq!(
+            find(&[&one, &globs(&["/usr/*.?i"])], &[], &mut budget),
+            Search::Found("/usr/.ai".to_owned())
+        );
+    }
+
+    #[test]
     fn hostile_patterns_are_given_up() {
-        let text = format!("/{}", "**a?????????".repeat(6));
+        let text = format!("/{}**", "**a?????????".repeat(6));
         let (one, other) = (globs(&[&text]), globs(&[&text.replace('a', "b")]));
         let none = globs(&["/**c???????????????????", "/**d????????????????????"]);
         let none: Vec<&Glob> = none.iter().collect();

@@ -201,10 +201,9 @@ fn movable(profile: &Profile, file: &FileRule, asked: &mut Asked<'_, '_>) -> Opt
                 if !renames || !files::is_blanket(wide) {
                     return false;
                 }
-                let mut none = asked.blockers(profile, &[rule], 'w');
-                none.extend(asked.blockers(profile, &[rule], 'r'));
+                let of = (profile, &[rule][..], "wr");
                 matches!(
-                    asked.search(&[&wide.globs, &globs], &none),
+                    asked.search(&[&wide.globs, &globs], of, &[]),
                     Search::Found(_)
                 )
             })
@@ -223,7 +222,7 @@ fn by_link(profile: &Profile, denials: &[(&Rule, &FileRule)], asked: &mut Asked<
         return;
     };
     for (rule, file) in denials {
-        let found = asked.search(&[targets, &file.globs], &[]);
+        let found = asked.search(&[targets, &file.globs], (profile, &[], ""), &[]);
         let is_fixed = file
             .globs
             .iter()
@@ -271,8 +270,9 @@ fn other_name(profile: &Profile, rule: &Rule, file: &FileRule, asked: &mut Asked
             if !wide.permissions.has(letter) {
                 continue;
             }
-            let none = asked.blockers(profile, &[other], letter);
-            if let Search::Found(path) = asked.search(&[&wide.globs, &globs], &none) {
+            let letter = letter.to_string();
+            let of = (profile, &[other][..], letter.as_str());
+            if let Search::Found(path) = asked.search(&[&wide.globs, &globs], of, &[]) {
                 let message = format!(
                     "{link} is a symbolic link on most systems, and {path} is open: the kernel asks about that name"
                 );
@@ -316,8 +316,8 @@ fn by_copy(
         it.permissions.read && it.permissions.writes() && it.permissions.execute.is_some()
     };
     if let Some((other, everywhere)) = wide.iter().find(is_copy) {
-        let none = asked.blockers(profile, &[other], 'r');
-        if let Search::Found(path) = asked.search(&[&everywhere.globs, &file.globs], &none) {
+        let of = (profile, &[*other][..], "r");
+        if let Search::Found(path) = asked.search(&[&everywhere.globs, &file.globs], of, &[]) {
             asked
                 .add(
                     &rules::APPARMOR_DENY_BYPASS,

@@ -1,4 +1,4 @@
-//! What can be done with files: what is written and executed, and what leads further.
+//! What can be done with files, and what that leads to.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,11 @@ use super::{
     },
     Asked,
     dangers::{DANGERS, Danger},
+    write_exec,
 };
 
 pub(super) fn check(profile: &Profile, asked: &mut Asked<'_, '_>) {
-    write_exec(profile, asked);
+    write_exec::check(profile, asked);
     for (rule, file) in profile.files() {
         if asked.is_spent() {
             return;
@@ -40,89 +41,6 @@ pub(super) fn is_blanket(file: &FileRule) -> bool {
         .all(|path| file.globs.iter().any(|glob| glob.matches(path)))
 }
 
-/// Files that can be written and executed: whoever writes one runs a program of their own.
-fn write_exec(profile: &Profile, asked: &mut Asked<'_, '_>) {
-    let no_programs: Vec<Glob> = ["/proc/**", "/sys/**", "/dev/[^s]**", "/dev/s[^h]**"]
-        .iter()
-        .filter_map(|path| Glob::new(path).ok())
-        .collect();
-    // What a rule about every file opens is said of it as a whole.
-    let writers = profile
-        .files()
-        .filter(|(_, file)| file.permissions.writes() && !is_blanket(file));
-    for (writer, written) in writers {
-        let runs = |file: &FileRule| file.permissions.execute.is_some();
-        let maps = |file: &FileRule| file.permissions.map;
-        for (is_how, what) in [(&runs as &dyn Fn(&FileRule) -> bool, 'x'), (&maps, 'm')] {
-            let mut found = None;
-            for (other, file) in profile.files().filter(|(_, file)| is_how(file)) {
-                if asked.is_spent() {
-                    return;
-                }
-                if is_theirs(writer, other) || !written.may_meet(file) {
-                    continue;
-                }
-                let mut none = asked.blockers(profile, &[writer, other], 'a');
-                none.extend(asked.blockers(profile, &[writer, other], what));
-                // Nothing there can be executed.
-                none.extend(&no_programs);
-                if let Search::Found(path) = asked.search(&[&written.globs, &file.globs], &none) {
-                    found = Some((other, path));
-                    break;
-                }
-            }
-            let Some((other, path)) = found else {
-                continue;
-            };
-            report_write_exec((writer, written), other, &path, what, asked);
-            break;
-        }
-    }
-}
-
-fn report_write_exec(
-    (writer, written): (&Rule, &FileRule),
-    other: &Rule,
-    path: &str,
-    how: char,
-    asked: &mut Asked<'_, '_>,
-) {
-    let shown = match (&written.path, written.globs.as_slice()) {
-        (Some(path), [glob]) if glob.is_one_path() => path.clone(),
-        _ => path.to_owned(),
-    };
-    let does = match how {
-        'x' => "executed",
-        _ => "mapped as code",
-    };
-    let both_included = writer.from.is_some() && other.from.is_some();
-    let severity = match how {
-        _ if both_included => Severity::Low,
-        'x' => Severity::High,
-        _ => Severity::Medium,
-    };
-    asked
-        .add(
-            &rules::APPARMOR_WRITE_EXEC,
-            writer,
-            format!("{shown} can be written and {does}"),
-        )
-        .severity(severity)
-        .evidence([format!(
-            "written by `{}`, {does} by `{}`{}",
-            writer.text,
-            other.text,
-            super::origin(other)
-        )]);
-}
-
-/// What an included file says by itself is found where that file is audited. And each profile that includes
-/// `abstractions/base` may execute the encrypted files of ecryptfs.
-fn is_theirs(writer: &Rule, other: &Rule) -> bool {
-    let is_of_base = |rule: &Rule| rule.from.as_deref() == Some("abstractions/base");
-    is_of_base(other) || is_of_base(writer) || (writer.from.is_some() && writer.from == other.from)
-}
-
 /// Dangers that a rule opens, with a path of each.
 fn open<'a>(
     profile: &Profile,
@@ -142,12 +60,10 @@ fn open<'a>(
         if !has || (danger.of_root && is_of_homes) {
             continue;
         }
-        let letter = if danger.letter == 'w' { 'a' } else { 'r' };
-        let mut none = asked.blockers(profile, &[rule], letter);
-        if danger.without_dots {
-            none.extend(&dotted);
-        }
-        if let Search::Found(path) = asked.search(&[&file.globs, globs], &none) {
+        let letter = if danger.letter == 'w' { "a" } else { "r" };
+        let none: Vec<&Glob> = dotted.iter().filter(|_| danger.without_dots).collect();
+        let of = (profile, &[rule][..], letter);
+        if let Search::Found(path) = asked.search(&[&file.globs, globs], of, &none) {
             // /var/run is a symbolic link: only a rule that means it is about what is behind it.
             let is_meant = |glob: &Glob| glob.begins_with("/var/run/");
             if !path.starts_with("/var/run/") || file.globs.iter().any(is_meant) {

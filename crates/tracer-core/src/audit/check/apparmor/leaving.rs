@@ -100,7 +100,7 @@ fn weaker(
             let globs = asked.policy.paths(short, &other.name);
             let none: [&Glob; 0] = [];
             if !matches!(
-                asked.search(&[&file.globs, &globs], &none),
+                asked.search(&[&file.globs, &globs], (profile, &[], ""), &none),
                 Search::Found(_)
             ) {
                 continue;

@@ -7,6 +7,7 @@ mod files;
 mod kernel;
 mod leaving;
 mod recordings;
+mod write_exec;
 
 use super::{
     super::{
@@ -69,26 +70,31 @@ struct Asked<'a, 'input> {
 }
 
 impl Asked<'_, '_> {
-    /// What takes back a permission that rules of a profile give.
-    fn blockers<'p>(
-        &mut self,
-        profile: &'p Profile,
-        rules: &[&Rule],
-        letter: char,
-    ) -> Vec<&'p Glob> {
-        match self.budget.spend(profile.blocking_count()) {
-            Some(()) => profile.blockers(rules, letter),
-            None => Vec::new(),
-        }
-    }
-
     /// Whether no more questions are answered.
     fn is_spent(&self) -> bool {
         self.budget.is_spent()
     }
 
-    fn search(&mut self, all: &[&[Glob]], none: &[&Glob]) -> Search {
-        let found = find(all, none, self.budget);
+    /// Looks for a path that one of each list of `all` stands for, none of `none`, and no rule that takes back one of
+    /// the permissions `letters` that `rules` give.
+    fn search(
+        &mut self,
+        all: &[&[Glob]],
+        (profile, rules, letters): (&Profile, &[&Rule], &str),
+        none: &[&Glob],
+    ) -> Search {
+        let mut found = find(all, none, self.budget);
+        // Most pairs of patterns have no path in common: then no other rule matters.
+        if let Search::Found(_) = found {
+            let mut none = none.to_vec();
+            for letter in letters.chars() {
+                none.extend(profile.blockers(rules, letter));
+            }
+            found = match self.budget.spend(profile.blocking_count()) {
+                Some(()) => find(all, &none, self.budget),
+                None => Search::Unknown,
+            };
+        }
         self.unknown |= found == Search::Unknown;
         found
     }
