@@ -108,13 +108,13 @@ impl Files {
         let mut command = Command::new("sh");
         command.args(["-c", r#"printf %s "$0" >/proc/self/attr/exec; exec "$@""#]);
         command.arg(selinux::process_context(domain));
-        tracer::plain_environment(command.args(self.line(what)));
-        let output = command.output()?;
-        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        tracer::plain_environment(command.args(self.line(what))).stdin(Stdio::null());
+        // With files for its output, as the recorded command had: a pipe is another type.
+        let finished = process::run(&mut command)?;
+        let said = String::from_utf8_lossy(&finished.stdout).trim().to_owned();
         ensure!(
-            output.status.success(),
-            "{what} in {domain}: {said} {}",
-            String::from_utf8_lossy(&output.stderr)
+            finished.status.success(),
+            "{what} in {domain}: {finished:?}"
         );
         Ok(said)
     }

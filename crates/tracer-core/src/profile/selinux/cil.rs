@@ -50,7 +50,7 @@ impl SelinuxProfile {
         for ((source, class), rule) in &self.callers {
             let _ = writeln!(
                 text,
-                "  (allow {source} process ({class} ({}))) ; what starts the workload needs this",
+                "  (allow {source} process ({class} ({}))) ; the container runtime, or init, needs this",
                 list(rule)
             );
         }
@@ -78,7 +78,7 @@ fn list(rule: &Rule) -> String {
 
 fn origin(rule: &Rule) -> &'static str {
     if rule.inherited {
-        "inherited from what started the workload; "
+        "inherited from the program that started it; "
     } else {
         ""
     }

@@ -60,7 +60,7 @@ pub struct Rule {
     pub executables: BTreeSet<Executable>,
     /// The phases that they were used in.
     pub phases: BTreeSet<Phase>,
-    /// True when the workload got the object from whoever started it: a pipe, a terminal, a socket.
+    /// True when the workload got the object from the program that started it: a pipe, a terminal, a socket.
     pub inherited: bool,
 }
 

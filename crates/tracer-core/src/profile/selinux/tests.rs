@@ -102,9 +102,9 @@ fn cil_block_has_a_rule_for_each_target_and_class() {
   (allow process node_t (tcp_socket (node_bind))) ; /usr/sbin/nginx
   (allow process role (file (read))) ; /usr/sbin/nginx
   (allow process shadow_t (file (read))) ; /usr/sbin/nginx
-  (allow process unconfined_t (fd (use))) ; inherited from what started the workload; /usr/sbin/nginx
-  (allow process unconfined_t (fifo_file (write))) ; inherited from what started the workload; /usr/sbin/nginx
-  (allow container_runtime_t process (process (transition))) ; what starts the workload needs this
+  (allow process unconfined_t (fd (use))) ; inherited from the program that started it; /usr/sbin/nginx
+  (allow process unconfined_t (fifo_file (write))) ; inherited from the program that started it; /usr/sbin/nginx
+  (allow container_runtime_t process (process (transition))) ; the container runtime, or init, needs this
 )
 ";
     assert_eq!(text, expected);
