@@ -76,6 +76,7 @@ pub(crate) fn recording(runs: u32, files: Vec<ObservedAccess<FileUse>>) -> Recor
         signals: Vec::new(),
         traces: Vec::new(),
         mounts: Vec::new(),
+        selinux: Vec::new(),
         coverage: Coverage::new(Vec::new(), Losses::default()),
         merged: None,
     }

@@ -5,6 +5,7 @@
 //! | [`ground_truth`] | what is recorded is what strace sees, in both directions |
 //! | [`strace_same_run`] | and in one and the same run, of programs that never go the same way twice |
 //! | [`apparmor`] | the AppArmor profile runs the workload, and denies what was not recorded |
+//! | [`selinux`] | the SELinux profile runs the workload, and denies what was not recorded |
 //! | [`files`] | what is recorded of files is what strace sees, and a flood of them is no flood of events |
 //! | [`arguments`] | values of arguments are told, and a profile that restricts them holds |
 //! | [`agent`] | an agent records what is selected, and its spool has it whatever ends it |
@@ -92,6 +93,7 @@ mod races;
 mod runtime_init;
 mod runtime_matrix;
 mod sarif;
+mod selinux;
 mod strace_same_run;
 mod until_stable;
 mod verify;

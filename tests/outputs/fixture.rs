@@ -146,6 +146,7 @@ pub(crate) fn empty() -> Recording {
         signals: Vec::new(),
         traces: Vec::new(),
         mounts: Vec::new(),
+        selinux: Vec::new(),
         coverage: Coverage::new(Vec::new(), Losses::default()),
         merged: None,
     }

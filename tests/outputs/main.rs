@@ -10,6 +10,7 @@ mod patch;
 mod round_trip;
 mod rules;
 mod schemas;
+mod selinux;
 mod systemd_service;
 
 /// What the renderers make of a recording.

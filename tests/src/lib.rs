@@ -31,6 +31,7 @@ pub mod requires;
 pub mod rootfs;
 pub mod scratch;
 pub mod seccomp;
+pub mod selinux;
 pub mod servers;
 pub mod strace;
 pub mod strace_files;

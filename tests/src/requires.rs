@@ -70,6 +70,9 @@ pub enum Need {
     /// A kernel with AppArmor, and with BPF programs among its security modules: promised in the
     /// virtual machines of `cargo xtask vm`, which `TRACER_VM` tells.
     SecurityModules,
+    /// A kernel with SELinux among its security modules: run by the boot with SELinux of `cargo xtask vm`, which
+    /// loads a policy of the test's own. Nobody promises it elsewhere.
+    Selinux,
 }
 
 /// Often needed programs.
@@ -192,6 +195,13 @@ impl Need {
                 .then(|| "runsc: run `cargo xtask test` as root, online".into()),
             Self::SystemPython => (!Path::new("/usr/bin/python3").exists())
                 .then(|| "/usr/bin/python3: apt-get install python3".into()),
+            Self::Selinux => {
+                let modules = fs::read_to_string("/sys/kernel/security/lsm").unwrap_or_default();
+                let is_there = modules.trim().split(',').any(|one| one == "selinux");
+                (!is_there || env::var_os("TRACER_VM").is_none()).then(|| {
+                    "a virtual machine with SELinux: run it by `cargo xtask vm --selinux`".into()
+                })
+            }
             Self::NewerRuntimes => env::var_os(oci::RUNTIMES)
                 .is_none_or(|paths| paths.is_empty())
                 .then(|| "newer runc and crun: run `cargo xtask test` as root, online".into()),
@@ -258,6 +268,7 @@ pub fn met(test: &str, needs: &[Need]) -> Result<bool> {
     let is_promised = match need {
         Need::NewerRuntimes
         | Need::Runsc
+        | Need::Selinux
         | Need::Baselines
         | Need::Definitions
         | Need::Kubectl

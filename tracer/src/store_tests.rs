@@ -27,6 +27,7 @@ fn sample() -> Recording {
         signals: Vec::new(),
         traces: Vec::new(),
         mounts: Vec::new(),
+        selinux: Vec::new(),
         coverage: Coverage::default(),
         merged: None,
     }

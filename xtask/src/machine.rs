@@ -73,11 +73,35 @@ echo o >/proc/sysrq-trigger
 sleep 60
 "#;
 
+/// Which security modules a kernel is booted with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Boot {
+    /// Those that it is configured with.
+    #[default]
+    Configured,
+    /// SELinux in the place of AppArmor, permissive until a test says otherwise. The log is larger, since all
+    /// that a test is compared with is in it.
+    Selinux,
+}
+
+impl Boot {
+    /// What it adds to the kernel's command line.
+    const fn parameters(self) -> &'static str {
+        match self {
+            Self::Configured => "",
+            Self::Selinux => {
+                " lsm=landlock,lockdown,yama,selinux,bpf selinux=1 enforcing=0 log_buf_len=4M"
+            }
+        }
+    }
+}
+
 /// Boots the kernel and runs the shell's command text in it, as root. Shows each line of output to
 /// `see` and returns the exit status.
 pub(crate) fn run(
     workspace: &Workspace,
     kernel: &Kernel,
+    boot: Boot,
     command: &str,
     patience: Duration,
     see: impl FnMut(&[u8]) -> Result<()>,
@@ -91,6 +115,10 @@ pub(crate) fn run(
         .join(format!("log/vm-{}.log", kernel.version));
     let status = directory.0.join("status");
     let mut qemu = qemu(kernel, &ramdisk, &log, &status, patience);
+    qemu.arg("-append").arg(format!(
+        "console=ttyS0 loglevel=5 panic=-1 mitigations=off{}",
+        boot.parameters()
+    ));
     let mut child = qemu.spawn().with_context(|| cmd::not_started(&qemu))?;
     // Kept open: at its end QEMU would take the port for closed, and drop what the command says.
     let stdin = child.stdin.take();
@@ -134,10 +162,6 @@ fn qemu(kernel: &Kernel, ramdisk: &Path, log: &Path, status: &Path, patience: Du
         .arg(kernel.image())
         .arg("-initrd")
         .arg(ramdisk)
-        .args([
-            "-append",
-            "console=ttyS0 loglevel=5 panic=-1 mitigations=off",
-        ])
         .arg("-serial")
         .arg(format!("file:{}", log.display()))
         .args([

@@ -10,10 +10,11 @@ use crate::cmd::{self, say};
 use crate::workspace::Workspace;
 
 /// What the tests use.
-pub(crate) const TESTS: [&str; 28] = [
+pub(crate) const TESTS: [&str; 30] = [
     "apparmor",
     "binutils",
     "busybox-static",
+    "checkpolicy",
     "containerd",
     "crun",
     "docker.io",
@@ -36,6 +37,7 @@ pub(crate) const TESTS: [&str; 28] = [
     "redis-tools",
     "rpm",
     "runc",
+    "secilc",
     "skopeo",
     "strace",
     "systemd",

@@ -9,6 +9,7 @@ use super::{
     html::Since,
     markdown::Document,
     review::{first_screen, recorded, seccomp_rules},
+    selinux::selinux_rules,
 };
 
 /// REVIEW.md of a workload.
@@ -27,6 +28,9 @@ pub fn full_review_since(models: &Models<'_>, since: Option<&Since>) -> String {
     seccomp_rules(&mut doc, seccomp);
     if let Some(profile) = models.apparmor {
         access_rules(&mut doc, profile, models.capabilities);
+    }
+    if let Some(profile) = models.selinux {
+        selinux_rules(&mut doc, profile);
     }
     how_to_apply(&mut doc, models.apparmor, models.capabilities);
     recorded(&mut doc, recording);

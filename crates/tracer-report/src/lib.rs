@@ -26,6 +26,7 @@ mod properties;
 mod review;
 mod risks;
 mod rules;
+mod selinux;
 mod summary;
 mod translation;
 mod verdict;

@@ -73,16 +73,21 @@ pub enum AccessKind {
     /// A mount was moved to the first path from the second, which is detached when it was not mounted
     /// anywhere: `values[0]` is `MS_MOVE`.
     MoveMount = 29,
+    /// The SELinux policy did not allow something: `values[0]` are the two security ids, `values[1]` the
+    /// permissions as bits, `values[2]` the class's number times two, and one when it was refused. The bytes are
+    /// the two contexts and the class, each ended by a NUL, at [`SELINUX_TARGET_AT`] and
+    /// [`SELINUX_CLASS_AT`].
+    Selinux = 30,
 }
 
 impl AccessKind {
     /// The kind of that number.
     pub fn of(number: u32) -> Option<Self> {
-        const ALL: [AccessKind; 29] = {
+        const ALL: [AccessKind; 30] = {
             use AccessKind::{
                 Capability, ChangeMode, ChangeOwner, Create, Execute, Link, Lock, MakeDirectory,
                 MapExecutable, Mount, MoveMount, Open, PivotRoot, Remove, RemoveDirectory,
-                RenameFrom, RenameTo, SignalReceive, SignalSend, SocketAccept, SocketBind,
+                RenameFrom, RenameTo, Selinux, SignalReceive, SignalSend, SocketAccept, SocketBind,
                 SocketConnect, SocketCreate, SocketListen, Symlink, Trace, Traced, Truncate,
                 Unmount,
             };
@@ -116,6 +121,7 @@ impl AccessKind {
                 PivotRoot,
                 RenameTo,
                 MoveMount,
+                Selinux,
             ]
         };
         // Not by index: the check of it would be a call that the verifier does not know.
@@ -198,6 +204,15 @@ pub mod argument {
 /// How many return addresses are told of who asked for a capability: BPF's own, and those from
 /// `cap_capable` to what asked.
 pub const CAPABILITY_CALLERS: usize = 10;
+
+/// Room for an SELinux context and its NUL.
+pub const SELINUX_CONTEXT_LEN: usize = 224;
+
+/// Where the target's context begins.
+pub const SELINUX_TARGET_AT: usize = SELINUX_CONTEXT_LEN;
+
+/// Where the class's name begins.
+pub const SELINUX_CLASS_AT: usize = 2 * SELINUX_CONTEXT_LEN;
 
 /// Longest path that is kept, in bytes, as the kernel's own PATH_MAX.
 pub const ACCESS_PATH_LEN: usize = 4096;

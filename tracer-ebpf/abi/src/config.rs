@@ -202,6 +202,18 @@ pub struct Config {
     pub sock_family: u32,
     /// `kernel_siginfo.si_code`.
     pub siginfo_code: u32,
+    /// `selinux_audit_data.ssid`; of a kernel without SELinux none of these is read.
+    pub selinux_ssid: u32,
+    /// `selinux_audit_data.tsid`; of a kernel without SELinux none of these is read.
+    pub selinux_tsid: u32,
+    /// `selinux_audit_data.tclass`; of a kernel without SELinux none of these is read.
+    pub selinux_tclass: u32,
+    /// `selinux_audit_data.audited`; of a kernel without SELinux none of these is read.
+    pub selinux_audited: u32,
+    /// `selinux_audit_data.denied`; of a kernel without SELinux none of these is read.
+    pub selinux_denied: u32,
+    /// `selinux_audit_data.result`; of a kernel without SELinux none of these is read.
+    pub selinux_result: u32,
     /// `pt_regs` offsets of a native call's six arguments.
     pub native_args: [u32; 6],
     /// `pt_regs` offsets of a 32-bit call's six arguments.
@@ -296,6 +308,12 @@ impl Config {
         sock_protocol: 0,
         sock_family: 0,
         siginfo_code: 0,
+        selinux_ssid: 0,
+        selinux_tsid: 0,
+        selinux_tclass: 0,
+        selinux_audited: 0,
+        selinux_denied: 0,
+        selinux_result: 0,
         native_args: [0; 6],
         compat_args: [0; 6],
     };

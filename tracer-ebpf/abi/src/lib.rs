@@ -451,7 +451,7 @@ pub struct Control {
 
 const _: () = {
     assert!(ROW_BYTES as usize == ROW_LEN && VALUE_NUMBERS as usize == MAX_VALUES);
-    assert!(size_of::<Config>() == 100 * 4 && align_of::<Config>() == 4);
+    assert!(size_of::<Config>() == 106 * 4 && align_of::<Config>() == 4);
     assert!(size_of::<CgroupEntry>() == 48 && align_of::<CgroupEntry>() == 8);
     assert!(size_of::<CgroupPath>() == 8 + CGROUP_PATH_LEN);
     assert!(size_of::<ProcessEntry>() == 40 && align_of::<ProcessEntry>() == 8);

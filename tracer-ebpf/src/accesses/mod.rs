@@ -6,6 +6,7 @@
 //! - [`exits`]: else by the ends of system calls;
 //! - [`mounts`]: by either;
 //! - [`capabilities`], [`signals`]: by hooks, or tracepoints;
+//! - [`selinux`]: what the SELinux policy does not allow;
 //! - [`path`]: from a `struct path` to names.
 //!
 //! Nothing here runs for a task that is not recorded but the look-up that says so.
@@ -17,6 +18,7 @@ pub(crate) mod hooks;
 pub(crate) mod mounts;
 mod path;
 mod ring;
+pub(crate) mod selinux;
 pub(crate) mod signals;
 pub(crate) mod sockets;
 mod text;

@@ -8,6 +8,7 @@ use super::{
     doctor::{Check, State},
 };
 use tracer_recorder::gvisor::points_of;
+use tracer_recorder::bpf::selinux;
 
 /// Where engines listen. The user's own follow.
 const SOCKETS: [(&str, &str); 8] = [
@@ -35,6 +36,7 @@ pub(super) fn examine() -> Vec<Check> {
             "/sys/module/apparmor/parameters/enabled",
         )),
         selinux(fs::read_to_string("/sys/fs/selinux/enforce")),
+        selinux_policy(),
         parser(),
         engines(),
     ];
@@ -109,6 +111,41 @@ fn selinux(read: io::Result<String>) -> Check {
             format!("could not be checked ({error})"),
         ),
     }
+}
+
+/// Which policy is loaded, and whether it has what profiles for containers start from. A type is asked for by
+/// its context; a block leaves none in a loaded policy.
+fn selinux_policy() -> Check {
+    const NAME: &str = "SELinux policy";
+    if !selinux::is_enabled() {
+        return Check::new(NAME, State::Missing, "not loaded".to_owned());
+    }
+    let has = |name: &str| selinux::context_of_type(name).is_some();
+    let name = fs::read_to_string("/etc/selinux/config").ok();
+    let name = name.as_deref().and_then(|text| {
+        let mut values = text
+            .lines()
+            .filter_map(|it| it.strip_prefix("SELINUXTYPE="));
+        values.next()
+    });
+    let version =
+        selinux::policy_version().map_or_else(String::new, |it| format!(", version {it}"));
+    let container = if has("container_t") {
+        "container_t is loaded"
+    } else {
+        "no container_t: profiles need --standalone"
+    };
+    let domain = if has("tracer_record.process") {
+        "tracer_record.process is loaded"
+    } else {
+        "no domain for recording (tracer selinux domain)"
+    };
+    let name = name.unwrap_or("policy of an unknown name");
+    Check::new(
+        NAME,
+        State::Ok,
+        format!("{name}{version}; {container}; {domain}"),
+    )
 }
 
 fn parser() -> Check {

@@ -69,6 +69,10 @@ impl Input {
         let profile = match parse::choose(&file, name.as_deref())? {
             Subject::Seccomp(read) => Profile::Seccomp(Chosen { file, read }),
             Subject::AppArmor(read) => Profile::AppArmor(read),
+            Subject::Selinux(_) => anyhow::bail!(
+                "{} is an SELinux profile; tracer audit reads those",
+                path.display()
+            ),
             Subject::Manifest(_) => anyhow::bail!("{} contains no profile", path.display()),
         };
         Ok(Self::Profile(profile))
@@ -144,6 +148,7 @@ fn what_it_is(path: &Path, error: StoreError) -> anyhow::Error {
         .map(|subject| match subject {
             Subject::Seccomp(_) => "a seccomp profile",
             Subject::AppArmor(_) => "an AppArmor profile",
+            Subject::Selinux(_) => "an SELinux profile",
             Subject::Manifest(_) => "a Kubernetes manifest",
         });
     match what {

@@ -34,6 +34,7 @@ mod recover;
 mod report;
 mod rollout;
 mod saving;
+mod selinux;
 mod since;
 mod spool;
 mod stderr;
@@ -83,6 +84,7 @@ enum Command {
     Rollout(rollout::Args),
     Doctor(doctor::Args),
     Gvisor(gvisor::Args),
+    Selinux(selinux::Args),
     Completions(completions::Args),
     Man(man::Args),
     #[command(hide = true)]
@@ -105,6 +107,7 @@ impl Command {
             | Self::Recover(_)
             | Self::Doctor(_)
             | Self::Gvisor(_)
+            | Self::Selinux(_)
             | Self::Completions(_)
             | Self::Learn(_)
             | Self::Watch(_)
@@ -151,6 +154,7 @@ pub fn main() -> ExitCode {
         Command::Rollout(args) => rollout::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Gvisor(args) => gvisor::run(&args),
+        Command::Selinux(args) => selinux::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),
         Command::Version(args) => version::run(&args),

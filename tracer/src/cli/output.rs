@@ -15,6 +15,7 @@ use crate::store::{self, FileSet, OutputDirectory, StoreError};
 use tracer_core::{
     formats::{
         self, Error, Models, Profiles, Rendered, Selection, Settings, apparmor, review, seccomp,
+        selinux,
     },
     recording::{Discovery, Executable, ObservationKind, Recording, Source, plain_text::counted},
 };
@@ -262,6 +263,13 @@ pub(super) fn summary(directory: &Path, recording: &Recording, quiet: bool) {
             .any(|it| it.kind == ObservationKind::Files)
         {
             say!("profile  {}", directory.join(apparmor::FILE).display());
+        }
+        if recording
+            .providers
+            .iter()
+            .any(|it| it.kind == ObservationKind::Selinux)
+        {
+            say!("profile  {}", directory.join(selinux::FILE).display());
         }
         say!("review   {}", directory.join(review::FILE).display());
         next_step(directory, recording);

@@ -7,6 +7,7 @@ use tracer_core::{
     profile::{
         apparmor::{self, Policy},
         seccomp::{ErrnoPolicy, ExecPolicy, FallbackPolicy, HeadroomPolicy, Options},
+        selinux::{self, Base, DEFAULT_BLOCK, is_identifier},
     },
 };
 
@@ -69,11 +70,19 @@ pub(super) struct ProfileArgs {
     children: bool,
 
     /// Write profiles that only log what they would deny: seccomp with SCMP_ACT_LOG (Linux 4.14, libseccomp 2.4),
-    /// AppArmor in complain mode
+    /// AppArmor in complain mode, SELinux as a permissive domain
     #[arg(long)]
     complain: bool,
 
-    /// Name of the AppArmor profile and of the Kubernetes objects [default: the workload's]
+    /// Block of the SELinux policy that the profile inherits: the one that the recorded domain inherits
+    #[arg(long, value_name = "BLOCK", value_parser = selinux_block, default_value = DEFAULT_BLOCK)]
+    selinux_inherit: String,
+
+    /// Write an SELinux profile that inherits nothing, for a workload that was recorded in such a domain
+    #[arg(long, conflicts_with = "selinux_inherit")]
+    standalone: bool,
+
+    /// Name of the AppArmor and SELinux profiles and of the Kubernetes objects [default: the workload's]
     #[arg(long, value_name = "NAME", value_parser = name::parse)]
     profile_name: Option<String>,
 }
@@ -192,12 +201,31 @@ impl ProfileArgs {
             children: self.children,
             ..apparmor::Options::default()
         };
+        let selinux = selinux::Options {
+            name: self.profile_name.clone(),
+            complain: self.complain,
+            base: if self.standalone {
+                Base::Standalone
+            } else {
+                Base::Block(self.selinux_inherit.clone())
+            },
+            exec,
+        };
         Ok(Settings {
             seccomp,
             apparmor,
+            selinux,
             targets: Targets::default(),
         })
     }
+}
+
+/// A block's name.
+pub(super) fn selinux_block(name: &str) -> Result<String, String> {
+    if is_identifier(name) {
+        return Ok(name.to_owned());
+    }
+    Err("give the name of a block or type: a letter, then letters, digits, _, - and .".to_owned())
 }
 
 #[cfg(test)]

@@ -144,6 +144,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_accesses)]
     max_accesses: u32,
 
+    /// Record what the SELinux policy does not allow this type, which `tracer selinux domain` prints. A command
+    /// is started in it; containers are to be started in it
+    #[arg(long, value_name = "TYPE", value_parser = NonEmptyStringValueParser::new())]
+    selinux_type: Option<String>,
+
     /// Show the progress line although the command writes to the same terminal
     #[arg(long, conflicts_with = "quiet")]
     live: bool,
@@ -217,6 +222,7 @@ impl Args {
             max_accesses: self.max_accesses,
             report_every_blocked: false,
             kernel_log: self.kernel_log,
+            selinux_type: self.selinux_type.clone(),
         }
     }
 

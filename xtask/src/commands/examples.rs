@@ -13,8 +13,9 @@ use crate::cmd::{self, say};
 use crate::commands::build::{self, Object, Progress};
 use crate::commands::{dist, setup};
 use crate::kernels::{Kernel, Release};
+use crate::machine::{self, Boot};
+use crate::packages;
 use crate::workspace::{self, Workspace};
-use crate::{machine, packages};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -70,15 +71,22 @@ fn in_machine(
     say(format_args!("boots Linux {}", kernel.version));
     let mut recordings = Vec::new();
     let mut are_there = false;
-    let status = machine::run(workspace, kernel, &command, PATIENCE, |line| {
-        if are_there {
-            recordings.extend_from_slice(line);
-            return Ok(());
-        }
-        are_there = line.trim_ascii() == RECORDINGS.as_bytes();
-        let mut stdout = std::io::stdout();
-        stdout.write_all(line).context("cannot write to stdout")
-    })?;
+    let status = machine::run(
+        workspace,
+        kernel,
+        Boot::Configured,
+        &command,
+        PATIENCE,
+        |line| {
+            if are_there {
+                recordings.extend_from_slice(line);
+                return Ok(());
+            }
+            are_there = line.trim_ascii() == RECORDINGS.as_bytes();
+            let mut stdout = std::io::stdout();
+            stdout.write_all(line).context("cannot write to stdout")
+        },
+    )?;
     ensure!(status == 0, "recording failed in the machine");
     for name in unpack(workspace, &recordings)? {
         cmd::run(

@@ -15,15 +15,19 @@ use crate::cmd::{self, say};
 use crate::commands::build::{self, Object};
 use crate::commands::{dist, setup};
 use crate::kernels::{Kernel, Release};
+use crate::machine::{self, Boot};
+use crate::packages;
 use crate::tally::{Tally, Verdict};
 use crate::workspace::Workspace;
-use crate::{machine, packages};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// The kernels, one machine after the other
     #[arg(long, value_enum, value_delimiter = ',', default_value = "debian12")]
     kernel: Vec<Release>,
+    /// Boots with SELinux in the place of AppArmor
+    #[arg(long)]
+    selinux: bool,
     /// Installs no packages
     #[arg(long)]
     no_install: bool,
@@ -79,7 +83,21 @@ const MODULE_TESTS: [&str; 16] = [
     "mounts::lsm_hooks_record_mounts",
 ];
 
-fn tests(kernel: &Kernel) -> Vec<&'static str> {
+/// What a kernel with SELinux is for: what its policy does not allow is recorded, and the profile enforced.
+const SELINUX_TESTS: [&str; 1] = ["selinux::recorded_profile_is_enforced"];
+
+/// Each machine is booted once for each of these.
+const BOOTS: [Boot; 2] = [Boot::Configured, Boot::Selinux];
+
+/// The tests of one boot. What a kernel records of SELinux takes `bpf_loop` too.
+fn tests(kernel: &Kernel, boot: Boot) -> Vec<&'static str> {
+    if boot == Boot::Selinux {
+        return if kernel.version.starts_with("5.10.") {
+            Vec::new()
+        } else {
+            SELINUX_TESTS.to_vec()
+        };
+    }
     let more = if kernel.version.starts_with("5.10.") {
         [].iter().chain(&[])
     } else {
@@ -103,13 +121,20 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         None => Work::Checks(Checks::build(workspace)?),
     };
     let patience = Duration::from_secs(args.timeout);
+    let boots = if args.selinux {
+        &[Boot::Selinux]
+    } else {
+        &BOOTS[..]
+    };
     let mut worst = 0;
     for release in &args.kernel {
         let kernel = Kernel::of(workspace, *release)?;
         let start = Instant::now();
         let status = match &work {
-            Work::Command(command) => machine::run(workspace, &kernel, command, patience, print)?,
-            Work::Checks(checks) => checks.run(workspace, &kernel, patience)?,
+            Work::Command(command) => {
+                machine::run(workspace, &kernel, boots[0], command, patience, print)?
+            }
+            Work::Checks(checks) => checks.run(workspace, &kernel, boots, patience)?,
         };
         say(format_args!(
             "Linux {}: exit status {status} after {} s",
@@ -147,9 +172,12 @@ pub(crate) fn test(workspace: &Workspace, checks: &Checks, install: bool) -> Res
     say(format_args!(
         "boots Linux {} for {} of the tests",
         kernel.version,
-        tests(&kernel).len()
+        BOOTS
+            .iter()
+            .map(|boot| tests(&kernel, *boot).len())
+            .sum::<usize>()
     ));
-    Ok(match checks.run(workspace, &kernel, PATIENCE) {
+    Ok(match checks.run(workspace, &kernel, &BOOTS, PATIENCE) {
         Ok(0) => Verdict::Passed,
         Ok(_) => Verdict::Failed,
         Err(error) => {
@@ -195,13 +223,36 @@ impl Checks {
         })
     }
 
-    /// Runs them and returns a status that is 0 when all of them ran and succeeded.
-    fn run(&self, workspace: &Workspace, kernel: &Kernel, patience: Duration) -> Result<u8> {
+    /// Runs those of each boot, and returns a status that is 0 when all of them ran and succeeded.
+    fn run(
+        &self,
+        workspace: &Workspace,
+        kernel: &Kernel,
+        boots: &[Boot],
+        patience: Duration,
+    ) -> Result<u8> {
+        let mut worst = 0;
+        for boot in boots {
+            if !tests(kernel, *boot).is_empty() {
+                worst = worst.max(self.run_boot(workspace, kernel, *boot, patience)?);
+            }
+        }
+        Ok(worst)
+    }
+
+    fn run_boot(
+        &self,
+        workspace: &Workspace,
+        kernel: &Kernel,
+        boot: Boot,
+        patience: Duration,
+    ) -> Result<u8> {
         let mut tally = Tally::default();
         let status = machine::run(
             workspace,
             kernel,
-            &self.command(workspace, kernel),
+            boot,
+            &self.command(workspace, kernel, boot),
             patience,
             |line| {
                 tally.line(String::from_utf8_lossy(line).trim_end());
@@ -211,20 +262,20 @@ impl Checks {
         tally.end();
         // A name that no longer is one would leave its test out in silence.
         ensure!(
-            status != 0 || tally.passed() == tests(kernel).len(),
+            status != 0 || tally.passed() == tests(kernel, boot).len(),
             "{} tests were to run in the machine, but it told of {tally}: see TESTS in \
              xtask/src/commands/vm.rs",
-            tests(kernel).len()
+            tests(kernel, boot).len()
         );
         Ok(status)
     }
 
     /// As a shell reads it.
-    fn command(&self, workspace: &Workspace, kernel: &Kernel) -> String {
+    fn command(&self, workspace: &Workspace, kernel: &Kernel, boot: Boot) -> String {
         let mut tests = Command::new(&self.tests);
         tests
             .args(["--exact", "--test-threads=2"])
-            .args(self::tests(kernel))
+            .args(self::tests(kernel, boot))
             .env("TRACER_BIN", &self.tracer)
             .env("TRACER_VM", "1")
             .env("CARGO_TARGET_DIR", &workspace.target);

@@ -68,6 +68,6 @@ fn profiles(input: &Input) -> impl Iterator<Item = Seccomp> + use<> {
     let subjects = parse::subjects(input).unwrap_or_default();
     subjects.into_iter().filter_map(|subject| match subject {
         Subject::Seccomp(read) => Some(*read),
-        Subject::AppArmor(_) | Subject::Manifest(_) => None,
+        Subject::AppArmor(_) | Subject::Selinux(_) | Subject::Manifest(_) => None,
     })
 }

@@ -138,6 +138,7 @@ fn check_one(
             }));
         }
         Subject::AppArmor(read) => check::apparmor::check(read, context, findings),
+        Subject::Selinux(read) => check::selinux::check(read, findings),
         Subject::Manifest(manifest) => {
             for named in check::manifest::check(manifest, findings) {
                 named_profile(&named, local_profiles, context, findings, report);

@@ -30,12 +30,17 @@ mod needs;
 mod page;
 mod patch;
 mod profile_binding;
+mod raw_selinux_profile;
 mod registry;
 mod render;
 pub mod review;
 pub mod seccomp;
 mod seccomp_profile;
 mod security_context;
+pub mod selinux;
+mod selinux_module;
+mod selinux_options;
+mod selinux_profile;
 mod systemd;
 #[cfg(test)]
 mod tests;
@@ -53,9 +58,14 @@ use crate::profile::{Omission, Rendering};
 pub static FORMATS: &[&dyn OutputFormat] = &[
     &seccomp::Seccomp,
     &apparmor::AppArmor,
+    &selinux::Selinux,
+    &selinux_module::SelinuxModule,
     &capabilities::NeededCapabilities,
     &seccomp_profile::SeccompProfileObject,
     &apparmor_profile::AppArmorProfileObject,
+    &selinux_profile::SelinuxProfileObject,
+    &raw_selinux_profile::RawSelinuxProfileObject,
+    &selinux_options::SelinuxOptions,
     &security_context::SecurityContext,
     &patch::Patch,
     &profile_binding::ProfileBinding,

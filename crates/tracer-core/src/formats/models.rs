@@ -1,5 +1,6 @@
 //! What formats are made of: the recording, the models made from it, and what was asked for.
 
+use super::Error;
 use crate::{
     profile::{
         TargetError,
@@ -7,8 +8,9 @@ use crate::{
         capabilities::Capabilities,
         container_engine::ContainerOptions,
         hardening::Hardening,
-        kubernetes::{Context, Localhost, ObjectName, Operator, Placement},
+        kubernetes::{self, Context, Localhost, ObjectName, Operator, Placement},
         seccomp::{self, SeccompProfile},
+        selinux::{self, SelinuxProfile},
     },
     recording::Recording,
 };
@@ -20,6 +22,8 @@ pub struct Settings {
     pub seccomp: seccomp::Options,
     /// The AppArmor profile.
     pub apparmor: apparmor::Options,
+    /// The SELinux profile.
+    pub selinux: selinux::Options,
     /// Where they are to be enforced.
     pub targets: Targets,
 }
@@ -51,6 +55,8 @@ pub struct Profiles {
     pub apparmor: Option<AppArmorProfile>,
     /// Capabilities; `None` when they were not observed, or for another machine.
     pub capabilities: Option<Capabilities>,
+    /// What the SELinux policy has to allow; `None` when it was not observed.
+    pub selinux: Option<SelinuxProfile>,
 }
 
 impl Profiles {
@@ -71,6 +77,7 @@ impl Profiles {
             seccomp: SeccompProfile::from_recordings(recordings, &settings.seccomp)?,
             capabilities: apparmor.as_ref().and_then(Capabilities::needed_by),
             apparmor,
+            selinux: selinux_profile(recordings, &settings.selinux),
         })
     }
 
@@ -87,6 +94,7 @@ impl Profiles {
             seccomp: &self.seccomp,
             apparmor: self.apparmor.as_ref(),
             capabilities: self.capabilities.as_ref(),
+            selinux: self.selinux.as_ref(),
             review,
         }
     }
@@ -105,11 +113,46 @@ pub struct Models<'a> {
     pub apparmor: Option<&'a AppArmorProfile>,
     /// Capabilities, if they were observed.
     pub capabilities: Option<&'a Capabilities>,
+    /// What the SELinux policy has to allow, if it was observed.
+    pub selinux: Option<&'a SelinuxProfile>,
     /// Writes REVIEW.md.
     pub review: ReviewWriter,
 }
 
+/// The profile; a workload whose name fits no block has none.
+fn selinux_profile(recordings: &[Recording], options: &selinux::Options) -> Option<SelinuxProfile> {
+    let workload = &recordings.first()?.workload.name;
+    let name = match &options.name {
+        Some(name) => selinux::block_name(name),
+        None => selinux::block_name(workload),
+    };
+    SelinuxProfile::from_recordings(recordings, name.ok()?, options)
+}
+
 impl Models<'_> {
+    /// The SELinux profile.
+    ///
+    /// # Errors
+    /// When the recording has nothing about SELinux.
+    pub fn selinux(&self) -> Result<&SelinuxProfile, Error> {
+        self.selinux.ok_or(Error::NotObserved(
+            "SELinux: record on a host that enforces or logs a policy, in a permissive domain of the workload's own",
+        ))
+    }
+
+    /// The type that the profile gives the workload: the operator's, or that of selinux.cil.
+    ///
+    /// # Errors
+    /// When there is no profile, or no block may have the name.
+    pub fn selinux_type(&self) -> Result<String, Error> {
+        let profile = self.selinux()?;
+        let object = kubernetes::selinux_name(&self.object()?)?;
+        Ok(match self.settings.targets.localhost {
+            Localhost::Operator => format!("{object}.process"),
+            Localhost::File(_) => profile.type_name(),
+        })
+    }
+
     /// Whether the profiles are for the machine that was recorded on.
     pub const fn same_machine(&self) -> bool {
         self.settings.seccomp.arch.is_none()

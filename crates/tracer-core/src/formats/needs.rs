@@ -7,6 +7,10 @@ use super::{Error, Models};
 pub enum Need {
     /// Files were observed.
     Files,
+    /// What the SELinux policy did not allow was observed.
+    Selinux,
+    /// The name is one that a block of an SELinux policy may have.
+    SelinuxName,
     /// Capabilities were observed.
     Capabilities,
     /// The profile is for the machine that was recorded on: paths and capabilities are not translated.
@@ -21,8 +25,10 @@ pub enum Need {
 
 impl Need {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Files,
+        Self::Selinux,
+        Self::SelinuxName,
         Self::Capabilities,
         Self::SameMachine,
         Self::ObjectName,
@@ -34,6 +40,8 @@ impl Need {
     pub const fn condition(self) -> &'static str {
         match self {
             Self::Files => "files were observed",
+            Self::Selinux => "SELinux was observed",
+            Self::SelinuxName => "SELinux accepts the name",
             Self::Capabilities => "capabilities were observed",
             Self::SameMachine => "the profile is for the recorded machine",
             Self::ObjectName => "Kubernetes accepts the name",
@@ -55,6 +63,8 @@ impl Need {
         };
         match self {
             Self::Files => observed(models.apparmor.is_some(), "files"),
+            Self::Selinux => models.selinux().map(drop),
+            Self::SelinuxName => models.selinux_type().map(drop),
             Self::Capabilities => observed(models.capabilities.is_some(), "capabilities"),
             Self::SameMachine if models.same_machine() => Ok(()),
             Self::SameMachine => Err(Error::OtherMachine(

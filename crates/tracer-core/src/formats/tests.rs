@@ -9,6 +9,7 @@ use crate::{
         hardening::tests::in_container,
         kubernetes::{Localhost, Operator},
         seccomp::fixture::mixed,
+        selinux::tests::with_selinux,
     },
     recording::{ObservationKind, Provider, Recording, Security},
 };
@@ -23,7 +24,7 @@ fn review_writer(models: &Models<'_>) -> String {
 fn server() -> Recording {
     let mut recording = in_container(fixture::web(), Security::default());
     recording.workload.name = "web".to_owned();
-    recording
+    with_selinux(recording)
 }
 
 fn with_models<T>(

@@ -13,7 +13,7 @@
 //! #     host: Host { kernel: "6.1".to_owned(), machine: "x86_64".to_owned(), tracer: "1".to_owned() },
 //! #     instances: Vec::new(), providers: Vec::new(), syscalls: Vec::new(), files: Vec::new(),
 //! #     capabilities: Vec::new(), sockets: Vec::new(), signals: Vec::new(), traces: Vec::new(),
-//! #     mounts: Vec::new(), coverage: Coverage::new(Vec::new(), Losses::default()), merged: None,
+//! #     mounts: Vec::new(), selinux: Vec::new(), coverage: Coverage::new(Vec::new(), Losses::default()), merged: None,
 //! # };
 //!
 //! let selection = Selection {
@@ -293,6 +293,7 @@ impl<'a> Learner<'a> {
             signals: Vec::new(),
             traces: Vec::new(),
             mounts: Vec::new(),
+            selinux: Vec::new(),
             coverage: Coverage::new(Vec::new(), Losses::default()),
             merged: None,
         };

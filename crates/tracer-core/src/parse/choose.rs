@@ -109,7 +109,7 @@ fn checked(input: &Input, subject: &Subject) -> Result<Subject, ParseError> {
 fn none(input: &Input, all: &[Subject], what: &str) -> String {
     let manifests = all.iter().filter_map(|it| match it {
         Subject::Manifest(manifest) => Some(manifest),
-        Subject::Seccomp(_) | Subject::AppArmor(_) => None,
+        Subject::Seccomp(_) | Subject::AppArmor(_) | Subject::Selinux(_) => None,
     });
     let names: Vec<_> = manifests.flat_map(named_by).collect();
     if !names.is_empty() {
@@ -123,6 +123,9 @@ fn none(input: &Input, all: &[Subject], what: &str) -> String {
             "this is an AppArmor profile and not {what}; tracer audit and tracer diff read those"
         );
     }
+    if all.iter().any(|it| matches!(it, Subject::Selinux(_))) {
+        return format!("this is an SELinux profile and not {what}; tracer audit reads those");
+    }
     if all.is_empty()
         && let Some(known) = subjects::recognized(input)
     {
@@ -132,7 +135,7 @@ fn none(input: &Input, all: &[Subject], what: &str) -> String {
 }
 
 /// By what each form is told.
-const FORMS: &str = "seccomp has defaultAction, an object of Kubernetes apiVersion and kind, AppArmor text begins with abi, include or profile";
+const FORMS: &str = "seccomp has defaultAction, an object of Kubernetes apiVersion and kind, AppArmor text begins with abi, include or profile, CIL with (block or (allow";
 
 /// What is said of a file in which there is nothing for an audit.
 pub(crate) fn unrecognized(input: &Input) -> ParseError {
@@ -174,7 +177,7 @@ impl Subject {
     pub fn apparmor(&self) -> Option<&AppArmor> {
         match self {
             Self::AppArmor(read) => Some(read),
-            Self::Seccomp(_) | Self::Manifest(_) => None,
+            Self::Seccomp(_) | Self::Selinux(_) | Self::Manifest(_) => None,
         }
     }
 }

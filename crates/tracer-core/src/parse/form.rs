@@ -17,6 +17,12 @@ pub enum Form {
     AppArmor,
     /// An AppArmorProfile of the Security Profiles Operator.
     AppArmorResource,
+    /// CIL, of an SELinux policy.
+    Cil,
+    /// A SelinuxProfile of the Security Profiles Operator.
+    SelinuxResource,
+    /// A RawSelinuxProfile of the Security Profiles Operator.
+    RawSelinuxResource,
 }
 
 impl fmt::Display for Form {
@@ -27,6 +33,9 @@ impl fmt::Display for Form {
             Self::Resource => "a SeccompProfile of the Security Profiles Operator",
             Self::Kubescape => "a SeccompProfile of Kubescape",
             Self::AppArmor => "AppArmor text",
+            Self::Cil => "CIL",
+            Self::SelinuxResource => "a SelinuxProfile of the Security Profiles Operator",
+            Self::RawSelinuxResource => "a RawSelinuxProfile of the Security Profiles Operator",
             Self::AppArmorResource => "an AppArmorProfile of the Security Profiles Operator",
         })
     }

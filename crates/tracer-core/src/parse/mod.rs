@@ -1,4 +1,4 @@
-//! Profiles as people have them: JSON, YAML of one or several documents, AppArmor text; by themselves or
+//! Profiles as people have them: JSON, YAML of one or several documents, AppArmor text, CIL; by themselves or
 //! in objects of Kubernetes. The one reader of `audit`, `diff` and `verify`. Each value keeps its place
 //! in the file. Pure: files come as bytes.
 //!
@@ -18,6 +18,7 @@ mod node;
 mod object;
 mod pods;
 mod seccomp;
+pub(crate) mod selinux;
 mod subjects;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use input::{Input, Location, ParseError};
 pub(crate) use json::Extension;
 pub(crate) use node::{Content, Node};
 pub use seccomp::Seccomp;
+pub use selinux::Selinux;
 pub use subjects::{Manifest, Subject, subjects};
 
 /// The documents of a file of YAML or JSON, each with the places of all that is in it.

@@ -10,6 +10,8 @@ const OPERATOR: &str = "security-profiles-operator.x-k8s.io";
 pub(super) enum Kind {
     SeccompProfile,
     AppArmorProfile,
+    SelinuxProfile,
+    RawSelinuxProfile,
     /// Kubescape's SeccompProfile, in `kubescape.io` or in its storage's group, which ends so.
     Kubescape,
     /// Something else with an `apiVersion`.
@@ -24,6 +26,8 @@ pub(super) fn kind(node: &Node) -> Option<Kind> {
     Some(match (kind, group) {
         ("SeccompProfile", OPERATOR) => Kind::SeccompProfile,
         ("AppArmorProfile", OPERATOR) => Kind::AppArmorProfile,
+        ("SelinuxProfile", OPERATOR) => Kind::SelinuxProfile,
+        ("RawSelinuxProfile", OPERATOR) => Kind::RawSelinuxProfile,
         ("SeccompProfile", group)
             if group == "kubescape.io" || group.ends_with(".kubescape.io") =>
         {

@@ -1,8 +1,8 @@
 //! The profiles in a file, and what else of it concerns them.
 
 use super::{
-    AppArmor, Form, Input, Node, ParseError, Seccomp, apparmor, foreign, json, object, pods,
-    seccomp, yaml,
+    AppArmor, Form, Input, Node, ParseError, Seccomp, Selinux, apparmor, foreign, json, object,
+    pods, seccomp, selinux, yaml,
 };
 
 /// A part of a file that says something of profiles.
@@ -12,6 +12,8 @@ pub enum Subject {
     Seccomp(Box<Seccomp>),
     /// An AppArmor profile; of text, the whole of it.
     AppArmor(AppArmor),
+    /// What an SELinux policy allows a domain.
+    Selinux(Selinux),
     /// An object of Kubernetes that has pods.
     Manifest(Manifest),
 }
@@ -29,6 +31,7 @@ impl Subject {
         match self {
             Self::Seccomp(read) => Some((read.form, read.name.as_deref())),
             Self::AppArmor(read) => Some((read.form, read.name.as_deref())),
+            Self::Selinux(read) => Some((read.form, read.name.as_deref())),
             Self::Manifest(_) => None,
         }
     }
@@ -38,6 +41,7 @@ impl Subject {
         match self {
             Self::Seccomp(read) => read.object.as_ref().unwrap_or(&read.node).span.start,
             Self::AppArmor(read) => read.begin(),
+            Self::Selinux(read) => read.span.start,
             Self::Manifest(manifest) => manifest.pod.span.start,
         }
     }
@@ -57,6 +61,10 @@ pub fn subjects(input: &Input) -> Result<Vec<Subject>, ParseError> {
     }
     if !is_json(text) && apparmor::is_text(text) {
         return Ok(vec![Subject::AppArmor(AppArmor::from_text(input)?)]);
+    }
+    if !is_json(text) && selinux::is_text(text) {
+        let domains = selinux::text(input)?;
+        return Ok(domains.into_iter().map(Subject::Selinux).collect());
     }
     of_documents(input, &documents(input)?)
 }
@@ -122,6 +130,12 @@ fn of_object(input: &Input, node: &Node, all: &[&Node]) -> Result<Vec<Subject>, 
         Some(object::Kind::SeccompProfile) => Ok(vec![boxed(seccomp::resource(input, node, all)?)]),
         Some(object::Kind::AppArmorProfile) => {
             Ok(vec![Subject::AppArmor(apparmor::resource(input, node)?)])
+        }
+        Some(object::Kind::SelinuxProfile) => {
+            Ok(vec![Subject::Selinux(selinux::resource(input, node)?)])
+        }
+        Some(object::Kind::RawSelinuxProfile) => {
+            Ok(vec![Subject::Selinux(selinux::raw(input, node)?)])
         }
         Some(object::Kind::Kubescape) => {
             let containers = seccomp::kubescape(input, node)?;

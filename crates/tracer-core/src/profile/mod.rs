@@ -13,6 +13,7 @@ mod omissions;
 #[cfg(test)]
 mod rendering_tests;
 pub mod seccomp;
+pub mod selinux;
 pub mod systemd;
 pub(crate) mod yaml;
 

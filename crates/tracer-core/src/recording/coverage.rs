@@ -136,6 +136,35 @@ pub enum Reason {
         /// How many.
         count: u64,
     },
+    /// The SELinux policy refused something to the workload's domain, which was not permissive: what
+    /// would have followed was not seen.
+    SelinuxRefused {
+        /// The domain.
+        domain: String,
+    },
+    /// The SELinux domain was not permissive.
+    SelinuxNotPermissive {
+        /// The domain.
+        domain: String,
+    },
+    /// The kernel's cache of SELinux decisions could not be emptied: what was reported before is not
+    /// reported again.
+    SelinuxCacheKept {},
+    /// The policy has `dontaudit` rules for the domain: what they cover is not reported.
+    SelinuxDontaudit {
+        /// The domain.
+        domain: String,
+    },
+    /// The workload ran in another SELinux domain than the one to be recorded.
+    OtherSelinuxDomain {
+        /// That domain.
+        domain: String,
+    },
+    /// The domain that was to be recorded is not in the loaded policy.
+    SelinuxDomainNotLoaded {
+        /// The domain.
+        domain: String,
+    },
     /// An error ended the recording.
     CutShort {
         /// The error.
@@ -229,6 +258,18 @@ pub enum ReasonCode {
     PhasesMixed,
     /// [`Reason::UnnamedInstances`].
     UnnamedInstances,
+    /// [`Reason::SelinuxRefused`].
+    SelinuxRefused,
+    /// [`Reason::SelinuxNotPermissive`].
+    SelinuxNotPermissive,
+    /// [`Reason::SelinuxCacheKept`].
+    SelinuxCacheKept,
+    /// [`Reason::SelinuxDontaudit`].
+    SelinuxDontaudit,
+    /// [`Reason::OtherSelinuxDomain`].
+    OtherSelinuxDomain,
+    /// [`Reason::SelinuxDomainNotLoaded`].
+    SelinuxDomainNotLoaded,
     /// [`Reason::CutShort`].
     CutShort,
     /// [`Reason::RecorderKilled`].
@@ -250,6 +291,12 @@ impl Reason {
             Self::ProgramSkipped { .. } => ReasonCode::ProgramSkipped,
             Self::PhasesMixed { .. } => ReasonCode::PhasesMixed,
             Self::UnnamedInstances { .. } => ReasonCode::UnnamedInstances,
+            Self::SelinuxRefused { .. } => ReasonCode::SelinuxRefused,
+            Self::SelinuxNotPermissive { .. } => ReasonCode::SelinuxNotPermissive,
+            Self::SelinuxCacheKept { .. } => ReasonCode::SelinuxCacheKept,
+            Self::SelinuxDontaudit { .. } => ReasonCode::SelinuxDontaudit,
+            Self::OtherSelinuxDomain { .. } => ReasonCode::OtherSelinuxDomain,
+            Self::SelinuxDomainNotLoaded { .. } => ReasonCode::SelinuxDomainNotLoaded,
             Self::CutShort { .. } => ReasonCode::CutShort,
             Self::RecorderKilled { .. } => ReasonCode::RecorderKilled,
             Self::Other { about, .. } => *about,

@@ -301,6 +301,7 @@ impl Merge {
             signals: Vec::new(),
             traces: Vec::new(),
             mounts: Vec::new(),
+            selinux: Vec::new(),
             coverage: Coverage::new(self.reasons.into_iter().collect(), self.losses),
             merged: Some(merged).filter(|merged| !merged.is_empty()),
         };

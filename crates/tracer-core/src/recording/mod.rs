@@ -27,7 +27,8 @@ pub(crate) use access::MAX_EVIDENCE;
 pub use access::{
     AccessEvidence, AccessRecord, AccessRecords, Accesses, Actor, CapabilityUse, FileAccess,
     FilePath, FileUse, FirstAccess, MountOperation, MountUse, Novelty, ObservedAccess, Peer,
-    Provenance, SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse,
+    Provenance, SelinuxTarget, SelinuxUse, SignalDirection, SignalUse, SocketOperation, SocketUse,
+    TraceDirection, TraceUse,
 };
 pub use arguments::{Arguments, Combination, MAX_COMBINATIONS};
 pub use container::{ConfigType, Container, Security, Unresolved, Warning};

@@ -10,7 +10,8 @@ use serde::{
 
 use super::{
     Accesses, Arguments, CapabilityUse, Container, Coverage, FileUse, InstanceKind, Mechanism,
-    Merged, MountUse, ObservationKind, ObservedAccess, Provider, SignalUse, SocketUse, TraceUse,
+    Merged, MountUse, ObservationKind, ObservedAccess, Provider, SelinuxUse, SignalUse, SocketUse,
+    TraceUse,
 };
 use syscalls::Abi;
 
@@ -54,6 +55,9 @@ pub struct Recording {
     /// Changes of the mount tree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<ObservedAccess<MountUse>>,
+    /// What the SELinux policy did not allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub selinux: Vec<ObservedAccess<SelinuxUse>>,
     /// How sure all this is.
     pub coverage: Coverage,
     /// What only a recording that was merged from others has; absent when there is nothing.
@@ -101,7 +105,7 @@ impl Recording {
         listed.chain(others.cloned()).collect()
     }
 
-    /// Takes over what was seen of files, capabilities, sockets, signals, ptrace and mounts.
+    /// Takes over what was seen of files, capabilities, sockets, signals, ptrace, mounts and SELinux.
     pub fn set_accesses(&mut self, accesses: Accesses) {
         self.files = accesses.files.into_seen();
         self.capabilities = accesses.capabilities.into_seen();
@@ -109,6 +113,7 @@ impl Recording {
         self.signals = accesses.signals.into_seen();
         self.traces = accesses.traces.into_seen();
         self.mounts = accesses.mounts.into_seen();
+        self.selinux = accesses.selinux.into_seen();
     }
 
     /// How many runs it is of, those that are not listed any more included.

@@ -31,6 +31,8 @@ pub enum ObservationKind {
     Files,
     /// Changes of the mount tree.
     Mounts,
+    /// What the SELinux policy did not allow.
+    Selinux,
     /// Signals.
     Signals,
     /// Sockets.
@@ -55,6 +57,7 @@ impl ObservationKind {
             Self::Capabilities => "capabilities",
             Self::Files => "files",
             Self::Mounts => "mounts",
+            Self::Selinux => "selinux",
             Self::Signals => "signals",
             Self::Sockets => "sockets",
             Self::Syscalls => "syscalls",
@@ -154,6 +157,11 @@ pub enum BlindSpot {
     GvisorInt80,
     /// Calls that a seccomp filter inside the guest stopped.
     FilteredInGuest,
+    /// What the SELinux policy allows the domain already.
+    AllowedBySelinux,
+    /// What SELinux asks of network packets (SECMARK, labelled networking): the kernel asks whenever a
+    /// packet comes, in no process of the workload's.
+    SelinuxPackets,
     /// What goes through a hook of the kernel that could not be used.
     UnusableHook {
         /// The hook.

@@ -71,6 +71,7 @@ pub(crate) fn recording() -> impl Strategy<Value = Recording> {
                 signals: Vec::new(),
                 traces: Vec::new(),
                 mounts: Vec::new(),
+                selinux: Vec::new(),
                 coverage: Coverage::new(reasons, losses),
                 merged: None,
             };

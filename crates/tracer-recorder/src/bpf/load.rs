@@ -49,7 +49,7 @@ const EXEC_ACCESSES: (&str, &str) = ("exec_accesses", "sched_process_exec");
 const EXITS: (&str, &str) = ("sys_exit", "sys_exit");
 
 /// Sizes and choices, as resolved from the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Bytes of the ring buffer: a power of two, at least a page.
     pub ring_bytes: u32,
@@ -67,6 +67,8 @@ pub struct Settings {
     pub report_every_blocked: bool,
     /// Whether the programs' own diagnostics are wanted.
     pub kernel_log: bool,
+    /// The SELinux type that the workload is to run in, if it was given.
+    pub selinux_type: Option<String>,
 }
 
 impl Default for Settings {
@@ -80,6 +82,7 @@ impl Default for Settings {
             max_accesses: 64 * 1024,
             report_every_blocked: false,
             kernel_log: false,
+            selinux_type: None,
         }
     }
 }

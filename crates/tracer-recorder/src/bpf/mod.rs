@@ -16,6 +16,7 @@ mod pod;
 pub mod support;
 mod verifier;
 
+pub use accesses::selinux;
 pub use accesses::{AccessRing, KernelAccess, Mechanism, MechanismChoice, Mechanisms, blind_spots};
 pub use arguments::{RowValues, abi_of_class};
 pub use decode::RingMessage;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{convert, instance::TrackedInstance};
+use super::{convert, instance::TrackedInstance, selinux::SelinuxWatch};
 use crate::bpf::Mechanisms;
 use syscalls::Machine;
 use tracer_core::recording::{
@@ -42,6 +42,8 @@ pub(super) struct SessionTotals {
     pub(super) losses: Losses,
     /// What served the kinds of access.
     pub(super) mechanisms: Mechanisms,
+    /// What is known of SELinux.
+    pub(super) selinux: SelinuxWatch,
 }
 
 /// A recording of each workload.
@@ -93,6 +95,7 @@ pub(super) fn recordings(
                 let mut reasons = ending.reasons;
                 reasons.extend(of_instances);
                 reasons.extend(workload_reasons(&observations, whole));
+                reasons.extend(whole.selinux.reasons(&accesses));
                 let mut recording = Recording {
                     schema: SCHEMA.to_owned(),
                     workload: ending.workload,
@@ -111,6 +114,7 @@ pub(super) fn recordings(
                     signals: Vec::new(),
                     traces: Vec::new(),
                     mounts: Vec::new(),
+                    selinux: Vec::new(),
                     coverage: Coverage::new(reasons, losses),
                     merged: None,
                 };

@@ -135,7 +135,7 @@ impl Attachment {
         }
         let settings = Settings {
             discover: !selectors.is_empty(),
-            ..request.settings
+            ..request.settings.clone()
         };
         // What can be refused is refused before anything is loaded.
         if !request.wait {

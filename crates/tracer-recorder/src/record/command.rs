@@ -103,6 +103,7 @@ pub async fn run(
     if let Some(arrived) = signals.pending().filter(|arrived| arrived.asks_to_end()) {
         return Err(RecordError::Interrupted(arrived.signal));
     }
+    let context = session.selinux.context();
     let mut child = spawn::spawn(
         &path,
         &request.command,
@@ -110,6 +111,7 @@ pub async fn run(
             user: request.user.as_ref(),
             inherited: signals.inherited,
             filter: request.filter.as_deref(),
+            context: context.as_deref(),
         },
         &own,
     )?;

@@ -148,6 +148,7 @@ fn access_providers(mechanisms: &Mechanisms) -> impl Iterator<Item = Provider> {
         (ObservationKind::Capabilities, mechanisms.capabilities),
         (ObservationKind::Signals, mechanisms.signals),
         (ObservationKind::Traces, mechanisms.traces),
+        (ObservationKind::Selinux, mechanisms.selinux),
     ];
     let missing = &mechanisms.missing;
     kinds.into_iter().filter_map(move |(kind, mechanism)| {

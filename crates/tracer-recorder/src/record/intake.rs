@@ -241,7 +241,10 @@ impl<K: Kernel, S: System> Session<K, S> {
                 watched.state.filtered = true;
                 self.watch_exits()?;
             }
-            (NoticeKind::Started, Some(watched)) => watched.state.started = true,
+            (NoticeKind::Started, Some(watched)) => {
+                watched.state.started = true;
+                self.selinux.begin_phase();
+            }
             // Its runtime will load a filter, if it is to have one.
             (NoticeKind::Entered, Some(watched)) => {
                 watched.state.populated = true;
@@ -262,6 +265,7 @@ impl<K: Kernel, S: System> Session<K, S> {
         }
         // Before all else: its runtime may be about to load a filter.
         self.watch_exits()?;
+        self.selinux.begin_phase();
         // A path that found no room, or not all of it, is told by the cgroup's id.
         let path = match self.kernel.take_path(id)? {
             Some((path, false)) => path,

@@ -47,6 +47,7 @@ mod progress;
 mod recorder;
 mod recording_loop;
 mod rows;
+mod selinux;
 mod session;
 pub mod signals;
 #[cfg(test)]

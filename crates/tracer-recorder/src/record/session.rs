@@ -27,6 +27,7 @@ use super::{
     mutation::{self, Mutation},
     observed::{AccessSource, Denial, Observed},
     rows::RowTable,
+    selinux::SelinuxWatch,
     snapshot::Changes,
     supervisor::WorkloadAge,
     system::{System, ThisMachine},
@@ -89,6 +90,8 @@ pub struct Session<K = LiveKernel, S = ThisMachine> {
     pub(super) changes: Changes,
     /// Whether snapshots are kept for good, and not for the case of a kill.
     pub(super) is_supervised: bool,
+    /// What is known of SELinux.
+    pub(super) selinux: SelinuxWatch,
 }
 
 impl Session {
@@ -107,6 +110,8 @@ impl Session {
         let mut session = Self::with(kernel, ThisMachine, machine, root);
         session.file_lookup = Some(file_lookup);
         session.reports_denials = settings.report_every_blocked;
+        let domain = settings.selinux_type.as_deref();
+        session.selinux = SelinuxWatch::start(domain, session.kernel.mechanisms());
         Ok(session)
     }
 
@@ -160,6 +165,7 @@ impl<K: Kernel, S: System> Session<K, S> {
             file_lookup: None,
             changes: Changes::default(),
             is_supervised: false,
+            selinux: SelinuxWatch::default(),
         }
     }
 
@@ -430,6 +436,7 @@ impl<K: Kernel, S: System> Session<K, S> {
             calls: None,
             losses: Losses::default(),
             mechanisms: self.kernel.mechanisms().clone(),
+            selinux: self.selinux.clone(),
         }
     }
 }

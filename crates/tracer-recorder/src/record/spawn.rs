@@ -22,6 +22,8 @@ pub(super) struct SpawnOptions<'a> {
     pub(super) inherited: InheritedSignals,
     /// The filter that it is under.
     pub(super) filter: Option<&'a [Instruction]>,
+    /// The SELinux context that it is executed in.
+    pub(super) context: Option<&'a str>,
 }
 
 /// Starts `command`, whose file is `path`.
@@ -50,6 +52,7 @@ pub(super) fn spawn(
     }
     let inherited = surroundings.inherited;
     let filter = surroundings.filter.map(filter::kernels);
+    let context = surroundings.context.map(str::to_owned);
     let prepare = move || {
         let stage = |stage: Stage, result: io::Result<()>| {
             result.inspect_err(|error| {
@@ -61,6 +64,9 @@ pub(super) fn spawn(
         stage(Stage::Prepare, inherited.restore())?;
         if let Some(user) = &user {
             stage(Stage::User, become_user(user, filter.is_some()))?;
+        }
+        if let Some(context) = &context {
+            stage(Stage::Context, set_exec_context(context))?;
         }
         stage(Stage::Enter, enter(&procs_file))?;
         match &filter {
@@ -91,6 +97,8 @@ pub(super) fn spawn(
             cgroup.refused(cause).into()
         } else if stage == Stage::Filter as u8 {
             RecordError::Filter(cause)
+        } else if stage == Stage::Context as u8 {
+            RecordError::process("start the command in the domain that --selinux-type names")(cause)
         } else if stage == Stage::User as u8 {
             RecordError::process("become the user that --user names")(cause)
         } else {
@@ -106,6 +114,15 @@ enum Stage {
     User = 2,
     Enter = 3,
     Filter = 4,
+    Context = 5,
+}
+
+/// The next exec of the thread is in this context (`selinux_setprocattr`, security/selinux/hooks.c).
+fn set_exec_context(context: &str) -> io::Result<()> {
+    File::options()
+        .write(true)
+        .open("/proc/self/attr/exec")?
+        .write_all(context.as_bytes())
 }
 
 /// "0" stands for the process that writes it.

@@ -45,6 +45,34 @@ pub fn reason(reason: &Reason) -> String {
                 counted(*count, "container", "containers")
             );
         }
+        Reason::SelinuxRefused { domain } => {
+            return format!(
+                "SELinux refused accesses of the domain {domain}, and what would have followed was not observed; record in a permissive domain (tracer selinux domain)"
+            );
+        }
+        Reason::SelinuxNotPermissive { domain } => {
+            return format!(
+                "the SELinux domain {domain} is not permissive, so it is denied what it should be recorded for; load the one that tracer selinux domain prints"
+            );
+        }
+        Reason::SelinuxCacheKept {} => {
+            "tracer could not empty SELinux' cache of decisions, so accesses that were reported before were not reported again; run tracer in a domain that may set booleans"
+        }
+        Reason::SelinuxDontaudit { domain } => {
+            return format!(
+                "the SELinux policy has dontaudit rules for {domain}, which hide accesses; run semodule -DB before recording, and semodule -B afterwards"
+            );
+        }
+        Reason::OtherSelinuxDomain { domain } => {
+            return format!(
+                "the workload also ran in the SELinux domain {domain}, which was not the one to be recorded"
+            );
+        }
+        Reason::SelinuxDomainNotLoaded { domain } => {
+            return format!(
+                "the SELinux policy has no domain {domain}; load the one that tracer selinux domain prints"
+            );
+        }
         Reason::CutShort { error } => {
             return format!("an error ended the recording early: {error}");
         }

@@ -40,6 +40,10 @@ pub fn blind_spot(blind_spot: &BlindSpot) -> String {
         BlindSpot::NewMountInterface => "move_mount and other calls of the new mount interface",
         BlindSpot::ChangedLink => "the former target of a link that has changed",
         BlindSpot::CapabilityProbe => "real use versus a mere permission check",
+        BlindSpot::AllowedBySelinux => "what the SELinux policy already allows the domain",
+        BlindSpot::SelinuxPackets => {
+            "SELinux checks of network packets (SECMARK, labelled networking)"
+        }
         BlindSpot::SignalZero => "signal 0, which only checks whether a process exists",
         BlindSpot::UnmonitoredNumbers { first } => {
             return format!(

@@ -83,6 +83,8 @@ fn container(spec: &Node, container: &Node, out: &mut Findings<'_>) -> Option<Na
         );
         return None;
     }
+    let selinux = own(&["seLinuxOptions"]).or_else(|| pods("seLinuxOptions"));
+    super::selinux::of_container(name, selinux, out);
     let apparmor = own(&["appArmorProfile"]).or_else(|| pods("appArmorProfile"));
     if let Some(kind) = apparmor.and_then(|it| it.get("type"))
         && kind.text() == Some("Unconfined")

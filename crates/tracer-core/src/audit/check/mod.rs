@@ -18,6 +18,7 @@ pub(super) mod manifest;
 mod names;
 mod refused;
 pub(super) mod runtime_default;
+pub(super) mod selinux;
 
 use super::{
     Context, Findings, Severity,

@@ -11,6 +11,7 @@ mod forms;
 mod headroom;
 mod manifests;
 mod ranking;
+mod selinux;
 
 use std::collections::BTreeSet;
 

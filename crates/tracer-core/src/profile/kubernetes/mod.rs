@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `seccomp_profile` | SeccompProfile of the Security Profiles Operator |
 //! | `apparmor_profile` | its AppArmorProfile |
+//! | `selinux` | its SelinuxProfile and RawSelinuxProfile, and a container's `seLinuxOptions` |
 //! | `binding` | its ProfileBinding |
 //! | `kubescape` | Kubescape's SeccompProfile |
 //! | `security_context` | a container's `securityContext`, and a strategic-merge patch that sets it |
@@ -17,6 +18,7 @@ mod operator;
 mod round_trip_tests;
 mod seccomp_profile;
 mod security_context;
+mod selinux;
 mod syscalls;
 mod workload;
 
@@ -28,6 +30,7 @@ pub use operator::Operator;
 pub use seccomp_profile::seccomp_profile;
 pub(crate) use security_context::ANNOTATION;
 pub use security_context::{Context, Localhost};
+pub use selinux::{raw_selinux_profile, selinux_name, selinux_options, selinux_profile};
 pub use workload::Placement;
 
 use super::{Omission, yaml::Map};

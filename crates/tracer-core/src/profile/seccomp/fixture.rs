@@ -77,6 +77,7 @@ pub fn recording(seen: &[Seen]) -> Recording {
         signals: Vec::new(),
         traces: Vec::new(),
         mounts: Vec::new(),
+        selinux: Vec::new(),
         coverage: Coverage::new(Vec::new(), Losses::default()),
         merged: None,
     }

@@ -1,4 +1,5 @@
-//! What a workload did that AppArmor mediates: files, capabilities, sockets, signals, ptrace, mounts.
+//! What a workload did that AppArmor mediates: files, capabilities, sockets, signals, ptrace, mounts; and
+//! what the SELinux policy did not allow it.
 //!
 //! Each kind is a list of [`ObservedAccess`]: one for each different thing, with who did it. [`AccessRecords`] is such a
 //! list while it grows: a set, so that adding is commutative, associative and idempotent.
@@ -6,6 +7,7 @@
 mod fold;
 mod kinds;
 mod path;
+mod selinux;
 mod set;
 #[cfg(test)]
 pub(super) mod strategy;
@@ -16,6 +18,7 @@ pub use kinds::{
     SignalDirection, SignalUse, SocketOperation, SocketUse, TraceDirection, TraceUse,
 };
 pub use path::FilePath;
+pub use selinux::{SelinuxTarget, SelinuxUse};
 pub use set::{AccessRecord, AccessRecords, Accesses, Actor, Novelty};
 pub(crate) use union::MAX_EVIDENCE;
 pub(super) use union::{AccessUnion, Numbers};

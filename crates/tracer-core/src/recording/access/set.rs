@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    AccessEvidence, CapabilityUse, FileUse, FirstAccess, MountUse, ObservedAccess, SignalUse,
-    SocketUse, TraceUse,
+    AccessEvidence, CapabilityUse, FileUse, FirstAccess, MountUse, ObservedAccess, SelinuxUse,
+    SignalUse, SocketUse, TraceUse,
 };
 use crate::recording::{Executable, Phase, SyscallId};
 
@@ -76,6 +76,23 @@ impl<T: Ord + Clone> AccessRecords<T> {
         self.0
             .iter()
             .filter(move |(_, who)| is_its(who))
+            .map(|(what, _)| what)
+    }
+
+    /// Each different thing.
+    pub fn things(&self) -> impl Iterator<Item = &T> {
+        self.0.keys()
+    }
+
+    /// Each thing that was done after the runtime had started the workload.
+    pub fn in_program(&self) -> impl Iterator<Item = &T> {
+        let is_program = |who: &BTreeMap<Actor, Times>| {
+            who.keys()
+                .any(|(phase, ..)| !matches!(phase, Phase::Setup | Phase::RuntimeInit))
+        };
+        self.0
+            .iter()
+            .filter(move |(_, who)| is_program(who))
             .map(|(what, _)| what)
     }
 
@@ -203,6 +220,8 @@ pub struct Accesses {
     pub traces: AccessRecords<TraceUse>,
     /// Mounts.
     pub mounts: AccessRecords<MountUse>,
+    /// What the SELinux policy did not allow.
+    pub selinux: AccessRecords<SelinuxUse>,
 }
 
 impl Accesses {
@@ -214,6 +233,7 @@ impl Accesses {
             + self.signals.len()
             + self.traces.len()
             + self.mounts.len()
+            + self.selinux.len()
     }
 
     /// Whether nothing was seen.
@@ -232,7 +252,7 @@ impl Accesses {
                 }
             )*};
         }
-        each!(files capabilities sockets signals traces mounts);
+        each!(files capabilities sockets signals traces mounts selinux);
         split
     }
 
@@ -242,7 +262,7 @@ impl Accesses {
         macro_rules! each {
             ($($kind:ident)*) => {$( copy.$kind = self.$kind.copy(&number); )*};
         }
-        each!(files capabilities sockets signals traces mounts);
+        each!(files capabilities sockets signals traces mounts selinux);
         copy
     }
 
@@ -251,7 +271,7 @@ impl Accesses {
         macro_rules! each {
             ($($kind:ident)*) => {$( self.$kind.forget(instance); )*};
         }
-        each!(files capabilities sockets signals traces mounts);
+        each!(files capabilities sockets signals traces mounts selinux);
     }
 
     /// Keeps, of what runtimes did to prepare containers, only the first instance's evidence: it is
@@ -260,6 +280,6 @@ impl Accesses {
         macro_rules! each {
             ($($kind:ident)*) => {$( self.$kind.fold_setup(); )*};
         }
-        each!(files capabilities sockets signals traces mounts);
+        each!(files capabilities sockets signals traces mounts selinux);
     }
 }

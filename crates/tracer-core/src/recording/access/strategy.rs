@@ -4,8 +4,8 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::{
     AccessRecord, AccessRecords, Accesses, CapabilityUse, FileAccess, FilePath, FileUse,
-    FirstAccess, MountOperation, MountUse, Peer, SignalDirection, SignalUse, SocketOperation,
-    SocketUse, TraceDirection, TraceUse,
+    FirstAccess, MountOperation, MountUse, Peer, SelinuxUse, SignalDirection, SignalUse,
+    SocketOperation, SocketUse, TraceDirection, TraceUse,
 };
 use crate::recording::{Executable, Phase, SyscallId};
 use syscalls::{Abi, capability::Capability};
@@ -62,6 +62,13 @@ pub(in crate::recording) fn accesses(instances: u32) -> impl Strategy<Value = Ac
         flags,
         more,
     });
+    let selinux = (
+        select(vec!["u:r:web_t:s0:c1", "u:object_r:etc_t:s0:c2"]),
+        select(vec!["read", "open"]),
+    )
+        .prop_filter_map("contexts with types", |(target, permission)| {
+            SelinuxUse::from_contexts("u:r:web_t:s0:c1", target, "file", permission)
+        });
     (
         uses(file, instances),
         uses(capability, instances),
@@ -69,15 +76,17 @@ pub(in crate::recording) fn accesses(instances: u32) -> impl Strategy<Value = Ac
         uses(signal, instances),
         uses(trace, instances),
         uses(mount, instances),
+        uses(selinux, instances),
     )
         .prop_map(
-            |(files, capabilities, sockets, signals, traces, mounts)| Accesses {
+            |(files, capabilities, sockets, signals, traces, mounts, selinux)| Accesses {
                 files,
                 capabilities,
                 sockets,
                 signals,
                 traces,
                 mounts,
+                selinux,
             },
         )
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     AccessEvidence, Actor, CapabilityUse, FileUse, FirstAccess, MountUse, ObservedAccess,
-    SignalUse, SocketUse, TraceUse, set::earlier,
+    SelinuxUse, SignalUse, SocketUse, TraceUse, set::earlier,
 };
 use crate::recording::{Phase, Recording, RunId};
 
@@ -119,11 +119,12 @@ pub(in crate::recording) struct AccessUnion {
     signals: Union<SignalUse>,
     traces: Union<TraceUse>,
     mounts: Union<MountUse>,
+    selinux: Union<SelinuxUse>,
 }
 
 macro_rules! each {
     ($method:ident($($kind:ident)*)) => {$( $method!($kind); )*};
-    ($method:ident) => { each!($method(files capabilities sockets signals traces mounts)) };
+    ($method:ident) => { each!($method(files capabilities sockets signals traces mounts selinux)) };
 }
 
 impl AccessUnion {

@@ -225,6 +225,7 @@ impl From<Recording> for super::Recording {
             signals: all(old.signals),
             traces: all(old.traces),
             mounts: all(old.mounts),
+            selinux: Vec::new(),
             coverage: super::Coverage::default(),
             merged: old.merged.map(Into::into),
         };

@@ -77,8 +77,8 @@ pub(super) fn access(bytes: &[u8]) -> Result<KernelAccess, DecodeError> {
             | AccessKind::SocketConnect
             | AccessKind::SocketListen
             | AccessKind::SocketAccept => (path(first, true), second.to_vec()),
-            // Names of functions.
-            AccessKind::Capability => (Vec::new(), second.to_vec()),
+            // Names of functions; contexts and a class.
+            AccessKind::Capability | AccessKind::Selinux => (Vec::new(), second.to_vec()),
             AccessKind::Mount => (
                 texts_and_path(first),
                 path(second, access.flags & flag::DIRECTORY != 0),

@@ -6,7 +6,7 @@ use aya::{
     programs::{BtfTracePoint, FExit, Lsm, ProgramError},
 };
 
-use super::{Mechanism, MechanismChoice, Mechanisms};
+use super::{Mechanism, MechanismChoice, Mechanisms, selinux};
 use crate::bpf::{
     support,
     verifier::{self, Target},
@@ -144,6 +144,12 @@ pub(in crate::bpf) fn load(
     });
     mechanisms.traces = one(ebpf, &TRACES).filter(|_| one(ebpf, &TRACEME).is_some());
     mechanisms.capabilities = capabilities(ebpf, btf, files, choice);
+    if selinux::is_enabled() {
+        match tracepoint(ebpf, btf, "selinux_audited", "selinux_audited") {
+            Ok(()) => mechanisms.selinux = Some(Mechanism::Tracepoint),
+            Err(error) => log::warn!("SELinux is not recorded: {error:#}"),
+        }
+    }
     Ok(mechanisms)
 }
 

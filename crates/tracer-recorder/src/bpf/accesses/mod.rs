@@ -7,12 +7,14 @@
 //! | capabilities | BPF LSM; tracepoint `cap_capable`; the end of `cap_capable` |
 //! | signals | BPF LSM; the end of `security_task_kill`; tracepoint `signal_generate` |
 //! | ptrace | BPF LSM; the end of `security_ptrace_access_check` |
+//! | SELinux | tracepoint `selinux_audited` |
 
 mod decode;
 mod load;
 mod operations;
 mod reported;
 mod ring;
+pub mod selinux;
 
 pub use decode::KernelAccess;
 pub(super) use decode::path_of_names;
@@ -73,6 +75,8 @@ pub struct Mechanisms {
     pub signals: Option<Mechanism>,
     /// What needs a debugger's rights.
     pub traces: Option<Mechanism>,
+    /// What the SELinux policy does not allow.
+    pub selinux: Option<Mechanism>,
     /// Hooks that this kernel has and that could not be used, and why.
     pub missing: Vec<(&'static str, String)>,
 }
@@ -98,6 +102,9 @@ pub fn blind_spots(kind: ObservationKind, mechanism: Mechanism) -> Vec<BlindSpot
             BlindSpot::ChangedLink,
         ],
         (ObservationKind::Signals, Mechanism::Tracepoint) => vec![BlindSpot::SignalZero],
+        (ObservationKind::Selinux, _) => {
+            vec![BlindSpot::AllowedBySelinux, BlindSpot::SelinuxPackets]
+        }
         _ => Vec::new(),
     }
 }
@@ -202,6 +209,7 @@ pub(super) fn set_offsets(
     config.sock_protocol = at("sock.sk_protocol")?;
     config.sock_family = at("sock.__sk_common.skc_family")?;
     config.siginfo_code = at("kernel_siginfo.si_code")?;
+    selinux::set_offsets(btf, config);
     // Read at once, so they must lie beside one another, as they have in all kernels so far.
     let neighbours = [
         ("task_struct.cred", config.task_real_cred + 8),

@@ -85,6 +85,7 @@ impl Observed {
             | AccessKind::SocketListen
             | AccessKind::SocketAccept => self.take_socket(&by, &reported, source),
             AccessKind::SignalSend | AccessKind::SignalReceive => self.take_signal(&by, &reported),
+            AccessKind::Selinux => return self.take_selinux(&by, &reported),
             AccessKind::Trace | AccessKind::Traced => self.take_trace(&by, &reported),
             AccessKind::Mount
             | AccessKind::MoveMount

@@ -5,6 +5,7 @@ mod accesses;
 mod budget;
 mod file_kinds;
 mod mounts;
+mod selinux;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

@@ -56,6 +56,7 @@ impl FakeKernel {
                 mounts: best,
                 capabilities: best,
                 signals: best,
+                selinux: None,
                 traces: best,
                 missing: Vec::new(),
             },
