@@ -99,6 +99,7 @@ fn empty(facts: &Facts, container: &ContainerFacts, name: String) -> Recording {
         signals: Vec::new(),
         traces: Vec::new(),
         mounts: Vec::new(),
+        selinux: Vec::new(),
         coverage: Coverage::default(),
         merged: None,
     }

@@ -39,7 +39,7 @@ impl Run {
         self.recorder.supervise()?;
         self.recorder.hand_over();
         let workloads = self.recorder.finished_workloads();
-        if let Some(snapshot) = self.recorder.session.snapshot(workloads)? {
+        if let Some(snapshot) = self.recorder.session.snapshot(workloads, false)? {
             let parts = snapshot.into_parts().into_iter();
             let ended = parts.filter(|(_, part)| part.is_final);
             self.handed.extend(ended.map(|(recording, _)| recording));
