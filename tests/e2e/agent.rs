@@ -234,7 +234,7 @@ fn a_workload_is_recorded_for_its_time() -> Outcome {
 fn the_spool_stays_within_its_bound_and_what_went_is_counted() -> Outcome {
     needs_containers!();
     let scratch = Scratch::new()?;
-    let lives: Result<Vec<_>> = (0..16)
+    let lives: Result<Vec<_>> = (0..14)
         .map(|number| container(&scratch, &number.to_string()))
         .collect();
     let mut lives = lives?;
@@ -244,14 +244,16 @@ fn the_spool_stays_within_its_bound_and_what_went_is_counted() -> Outcome {
     let mut agent = Agent::start(&dir, &settings)?;
     for life in &mut lives {
         life.start()?;
-        life.ends()?;
         let id = life.id().to_owned();
+        // Until its names are known: on a busy machine, a runtime may have forgotten it before.
+        agent.until(&id, |_| true)?;
+        life.ends()?;
         agent.until(&id, |it| !it.has_reason("still-running"))?;
     }
     let kept = agent.entries()?;
     let bytes: u64 = kept.iter().map(|entry| entry.bytes).sum();
     ensure!(bytes <= 65_536 && !kept.is_empty(), "{kept:?}");
-    let gone = 16 - kept.len() as u64;
+    let gone = 14 - kept.len() as u64;
     ensure!(gone > 0, "nothing had to go: {bytes} bytes");
     ensure!(agent.metric("tracer_spool_removed_total{reason=\"oldest\"}")? == gone);
     ensure!(agent.metric("tracer_spool_bytes")? == bytes);

@@ -113,7 +113,9 @@ const FILES: [&str; 11] = [
 
 /// `BPF_RAW_TRACEPOINT_OPEN` and `BPF_LINK_CREATE` (include/uapi/linux/bpf.h): the program at the exits of calls is
 /// loaded at the start, and attached when it is needed. No program can be loaded any more.
-const ATTACH: [u64; 2] = [17, 28];
+///
+/// And `BPF_MAP_LOOKUP_AND_DELETE_ELEM`: a container that runs already and is recorded later takes a free row.
+const ATTACH: [u64; 3] = [17, 28, 21];
 
 /// What is said to processes that were started before, over sockets that are open. Without `socket` and `connect`
 /// they reach nobody else.

@@ -76,8 +76,14 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
     pub(super) fn is_open(&self, number: u32) -> bool {
         self.tracker.supervisor.is_some()
             && !self.conclusions.is_ending
-            && self.tracker.is_unnamed(number)
+            && self.is_undecided(number)
             && !self.is_old(number)
+    }
+
+    /// Whether its names are still to come, or what it is selected by.
+    fn is_undecided(&self, number: u32) -> bool {
+        self.tracker.is_unnamed(number)
+            || self.tracker.selection(&self.session.path(number), number) == Selection::Open
     }
 
     fn is_old(&self, number: u32) -> bool {

@@ -47,7 +47,7 @@ pub struct RecorderStatus {
 /// Decides what is recorded of all containers.
 pub trait Supervisor {
     /// Whether a container is recorded. `container` is `None` when only the path of its cgroup is known.
-    fn select(&mut self, cgroup: &str, container: Option<&Container>) -> Selection;
+    fn select(&self, cgroup: &str, container: Option<&Container>) -> Selection;
 
     /// Whether a container that is recorded goes on being recorded. Asked at each checkpoint.
     fn goes_on(&mut self, container: &Container, age: WorkloadAge) -> bool;

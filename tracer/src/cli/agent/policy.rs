@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     fs, io,
     path::Path,
     sync::{
@@ -128,20 +128,15 @@ impl Policy {
 }
 
 impl Supervisor for Policy {
-    fn select(&mut self, cgroup: &str, container: Option<&Container>) -> Selection {
+    fn select(&self, cgroup: &str, container: Option<&Container>) -> Selection {
         if self.is_own(cgroup) {
             return Selection::Refused;
         }
         let Some(container) = container else {
-            // Nothing more will be known of it.
-            let none = BTreeMap::new();
+            // It came and went before anybody told what it is. What selects it by more is open, and is counted.
             let facts = Facts {
-                namespace: Some(""),
-                labels: Some(&none),
-                image: Some(""),
-                runtimes: Vec::new(),
-                name: Some(""),
                 cgroup: &slashed(cgroup),
+                ..Facts::default()
             };
             return selection(self.settings.decide(&facts));
         };
@@ -283,13 +278,13 @@ mod tests {
         let id = "a".repeat(64);
         let pod = container(&format!("/kubepods/pod{uid}/{id}"));
         let plain = container(&format!("/docker/{id}"));
-        let mut shop = policy("include = [\"namespace=shop\"]");
+        let shop = policy("include = [\"namespace=shop\"]");
         assert_eq!(shop.select("/a", Some(&pod)), Selection::Open);
         assert_eq!(shop.select("/a", Some(&plain)), Selection::Refused);
-        assert_eq!(shop.select("/a", None), Selection::Refused);
-        let mut none = policy("exclude = [\"namespace=\"]");
+        assert_eq!(shop.select("/a", None), Selection::Open);
+        let none = policy("exclude = [\"namespace=\"]");
         assert_eq!(none.select("/a", Some(&plain)), Selection::Refused);
-        let mut docker = policy("include = [\"runtime=docker\"]");
+        let docker = policy("include = [\"runtime=docker\"]");
         assert_eq!(docker.select("/a", Some(&plain)), Selection::Wanted);
         let mut here = policy("include = [\"cgroup=/machine/*\"]");
         assert_eq!(here.select("machine/a", None), Selection::Wanted);

@@ -11,8 +11,8 @@ use crate::{
 
 impl<L: ContainerLookup> ContainerTracker<L> {
     /// Whether a container is not to be recorded.
-    pub(in crate::record) fn refuses(&mut self, path: &str, container: Option<&Container>) -> bool {
-        let supervisor = self.supervisor.as_mut();
+    pub(in crate::record) fn refuses(&self, path: &str, container: Option<&Container>) -> bool {
+        let supervisor = self.supervisor.as_ref();
         supervisor.is_some_and(|it| it.select(path, container) == Selection::Refused)
     }
 
@@ -30,11 +30,10 @@ impl<L: ContainerLookup> ContainerTracker<L> {
     }
 
     /// What is decided of an instance that is recorded.
-    pub(in crate::record) fn selection(&mut self, path: &str, number: u32) -> Selection {
-        let container = self.container(number).cloned();
-        self.supervisor
-            .as_mut()
-            .map_or(Selection::Wanted, |it| it.select(path, container.as_ref()))
+    pub(in crate::record) fn selection(&self, path: &str, number: u32) -> Selection {
+        let container = self.container(number);
+        let supervisor = self.supervisor.as_ref();
+        supervisor.map_or(Selection::Wanted, |it| it.select(path, container))
     }
 
     /// Whether an instance goes on being recorded.

@@ -13,7 +13,7 @@ use tracer_core::recording::{Recording, json, merge::Merge};
 pub(super) struct All;
 
 impl Supervisor for All {
-    fn select(&mut self, _: &str, _: Option<&Container>) -> Selection {
+    fn select(&self, _: &str, _: Option<&Container>) -> Selection {
         Selection::Wanted
     }
 
@@ -57,6 +57,17 @@ fn by_name(recordings: Vec<Recording>) -> BTreeMap<String, String> {
             .instances
             .iter_mut()
             .for_each(|it| it.calls = None);
+        // What nobody knows the owner of is lost for those that are recorded at that time.
+        let mut reasons = std::mem::take(&mut recording.coverage.reasons);
+        reasons.retain(|reason| {
+            !matches!(
+                reason,
+                Reason::ObservationsLost { .. }
+                    | Reason::ProgramSkipped { .. }
+                    | Reason::PhasesMixed { .. }
+            )
+        });
+        recording.coverage = Coverage::new(reasons, Losses::default());
         let name = recording.workload.name.clone();
         merges.entry(name).or_default().add(recording);
     }
