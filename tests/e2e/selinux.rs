@@ -1,7 +1,12 @@
 //! The SELinux profile of a recording runs the same work, and nothing more: enforced by a kernel that has
 //! SELinux, in the virtual machine.
 
-use std::{collections::BTreeSet, fs, path::PathBuf, process::Command};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use tracer_core::recording::{Reason, Recording, json};
