@@ -52,6 +52,9 @@ enum Command {
     Export(ExportArgs),
 }
 
+/// How often a recording is looked for again that was replaced while it was opened.
+const RETRIES: usize = 10;
+
 /// Which spool.
 #[derive(Debug, clap::Args)]
 pub(super) struct SpoolArgs {
@@ -239,6 +242,19 @@ fn json_entry(spool: &Spool, entry: &SpoolEntry) -> Value {
 /// # Errors
 /// When there is none, or several.
 pub(super) fn find(spool: &Spool, workload: &str) -> anyhow::Result<(SpoolEntry, Recording)> {
+    for _ in 0..RETRIES {
+        let entry = entry(spool, workload)?;
+        // The agent may have replaced it since.
+        match spool.read(&entry.name) {
+            Err(_) if !spool.has(&entry.name) => {}
+            read => return Ok((entry, read?)),
+        }
+    }
+    bail!("{workload} is being written all the time; try again")
+}
+
+/// The latest entry that a person means.
+fn entry(spool: &Spool, workload: &str) -> anyhow::Result<SpoolEntry> {
     let mut found = entries(spool)?;
     found.retain(|entry| entry.key.is_called(workload));
     let first = found
@@ -259,8 +275,7 @@ pub(super) fn find(spool: &Spool, workload: &str) -> anyhow::Result<(SpoolEntry,
             other.key
         );
     }
-    let recording = spool.read(&first.name)?;
-    Ok((first, recording))
+    Ok(first)
 }
 
 fn show(args: &ShowArgs) -> Result<Exit, Failure> {

@@ -16,7 +16,7 @@ use super::{
     lookup::ContainerLookup,
     mutation,
     session::{InstanceEvent, Session},
-    supervisor::Supervisor,
+    supervisor::{Selection, Supervisor},
     system::System,
     tracked_container::{IDENTIFY_TIMEOUT, TrackedContainer, newer},
 };
@@ -434,13 +434,17 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             }
             return self.discard(instance, session);
         }
-        if self.refuses(&path, None) {
+        let supervisor = self.supervisor.as_ref();
+        let selection = supervisor.map_or(Selection::Wanted, |it| it.select(&path, None));
+        if selection == Selection::Refused {
             return self.discard(instance, session);
         }
-        listener.note(&format!(
-            "could not determine the name of the container at {}: recorded under that path",
-            path.escape_debug()
-        ));
+        if selection == Selection::Wanted {
+            listener.note(&format!(
+                "could not determine the name of the container at {}: recorded under that path",
+                path.escape_debug()
+            ));
+        }
         session.want(instance, None);
         if let Some(tracked) = self.tracked_by_instance.get_mut(&instance) {
             tracked.wanted = true;

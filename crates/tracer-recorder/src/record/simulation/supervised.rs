@@ -7,7 +7,7 @@ use crate::{
     container::Container,
     record::{RecordError, RecorderStatus, Selection, Supervisor, WorkloadAge},
 };
-use tracer_core::recording::{Recording, json, merge::Merge};
+use tracer_core::recording::{Coverage, Losses, Reason, Recording, json, merge::Merge};
 
 /// Wants everything, for ever.
 pub(super) struct All;
