@@ -181,7 +181,8 @@ fn module(scratch: &Scratch, profile: &SelinuxProfile) -> Outcome {
     fs::write(&source, &module.te)?;
     let output = Command::new("checkmodule")
         .args(["-M", "-m", "-o"])
-        .arg(scratch.join("module.mod"))
+        // checkmodule wants the file to be called as the module is.
+        .arg(scratch.join(format!("{}.mod", profile.name)))
         .arg(&source)
         .output()?;
     ensure!(
