@@ -62,7 +62,7 @@ fn uses() -> impl Strategy<Value = Vec<ObservedAccess<SelinuxUse>>> {
     let rights = || {
         let all: Vec<_> = classes::known_classes().collect();
         (select(all), any::<u32>()).prop_map(|(class, at)| {
-            let order = KernelOrder::of_release("6.18");
+            let order = KernelOrder::of_release("6.12");
             let all = classes::permissions(class, order).unwrap_or_default();
             let permission = all[at as usize % all.len()];
             (class.to_owned(), permission.to_owned())
