@@ -62,7 +62,7 @@ fn uses() -> impl Strategy<Value = Vec<ObservedAccess<SelinuxUse>>> {
     let rights = || {
         let all: Vec<_> = classes::known_classes().collect();
         (select(all), any::<u32>()).prop_map(|(class, at)| {
-            let order = KernelOrder::of_release("6.18");
+            let order = KernelOrder::of_release("6.12");
             let all = classes::permissions(class, order).unwrap_or_default();
             let permission = all[at as usize % all.len()];
             (class.to_owned(), permission.to_owned())
@@ -181,7 +181,8 @@ fn module(scratch: &Scratch, profile: &SelinuxProfile) -> Outcome {
     fs::write(&source, &module.te)?;
     let output = Command::new("checkmodule")
         .args(["-M", "-m", "-o"])
-        .arg(scratch.join("module.mod"))
+        // checkmodule wants the file to be called as the module is.
+        .arg(scratch.join(format!("{}.mod", profile.name)))
         .arg(&source)
         .output()?;
     ensure!(

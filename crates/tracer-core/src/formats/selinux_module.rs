@@ -26,7 +26,7 @@ impl OutputFormat for SelinuxModule {
     }
 
     fn cannot_express(&self) -> &'static str {
-        "categories (MCS), types whose names are words of the language, a program without an absolute path"
+        "categories (MCS), types whose names have a dot or are words of the language, a program without an absolute path"
     }
 
     fn render(&self, models: &Models<'_>) -> Result<Output, Error> {

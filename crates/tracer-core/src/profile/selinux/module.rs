@@ -152,7 +152,7 @@ impl Rules {
         }
         self.omissions.push(Omission::new(
             format!("{source} {target} {class}"),
-            "the language has a word of that name; use selinux.cil",
+            "the language cannot name it; use selinux.cil",
         ));
     }
 

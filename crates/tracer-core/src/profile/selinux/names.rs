@@ -90,7 +90,7 @@ const MODULE_WORDS: [&str; 58] = [
     "source",
 ];
 
-/// Whether a name may be written into a `.te` file.
+/// Whether a name may be written into a `.te` file. A dot would make it a part of another type there.
 pub(super) fn is_module_identifier(name: &str) -> bool {
     let word = name.to_ascii_lowercase();
     let more = [
@@ -136,7 +136,10 @@ pub(super) fn is_module_identifier(name: &str) -> bool {
         "constraint",
         "identifier",
     ];
-    is_identifier(name) && !MODULE_WORDS.contains(&word.as_str()) && !more.contains(&word.as_str())
+    is_identifier(name)
+        && !name.contains('.')
+        && !MODULE_WORDS.contains(&word.as_str())
+        && !more.contains(&word.as_str())
 }
 
 /// The name of a workload's block: `tracer_` and its name, in which every byte that no name has is `_x` and
