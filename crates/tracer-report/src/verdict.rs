@@ -66,7 +66,10 @@ impl Verdict {
         } else if !whole {
             (Decision::RecordLonger, lost.clone())
         } else if !settled {
-            (Decision::RecordLonger, discovering.clone())
+            // The reason stands behind the decision, which says already that it has not stopped.
+            let reason = discovering.split_once(": ").map(|(_, reason)| reason);
+            let reason = reason.unwrap_or(&discovering).to_owned();
+            (Decision::RecordLonger, reason)
         } else if worst > 0 {
             let reason = format!(
                 "{} in the list of risks below",

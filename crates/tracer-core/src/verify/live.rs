@@ -12,7 +12,12 @@ use crate::{
     profile::seccomp::evaluate::Filter,
     recording::{Blocked, Executable, FirstSeen, Recording, SyscallId, plain_text},
 };
-use syscalls::{Abi, arguments::recorded, errno};
+use syscalls::{
+    Abi,
+    arguments::recorded,
+    errno,
+    registers::{Register, register},
+};
 
 /// All that was denied so far.
 #[derive(Clone, Debug, Default)]
@@ -153,29 +158,31 @@ fn denied(
         saw: *saw,
         times,
         first: first.cloned(),
-        given: args.map(|args| given(*call, args)),
+        given: args.and_then(|args| given(*call, args)),
         by: args.map(|args| by(filter.evaluate(*call, args).decider)),
     }
 }
 
-/// The arguments by name where they are known to choose what the call does, else the registers.
-fn given(call: SyscallId, args: [u64; 6]) -> String {
-    let name = call.abi.syscall_name(call.nr);
-    let known = name.and_then(|name| recorded(call.abi, name));
-    match known.filter(|it| !it.behind_pointer) {
-        Some(recorded) => {
-            let values: Vec<_> = recorded
-                .arguments
-                .iter()
-                .filter_map(|it| Some(args.get(it.index as usize)? & it.mask))
-                .collect();
-            recorded.describe(&values)
-        }
-        None => {
-            let args: Vec<_> = args.iter().map(|it| format!("{it:#x}")).collect();
-            args.join(", ")
-        }
+/// The arguments by name where they are known to choose what the call does, else the numbers among them. Pointers say
+/// nothing to a reader, and what stands in registers that the call does not read says less.
+fn given(call: SyscallId, args: [u64; 6]) -> Option<String> {
+    let name = call.abi.syscall_name(call.nr)?;
+    if let Some(recorded) = recorded(call.abi, name).filter(|it| !it.behind_pointer) {
+        let arguments = recorded.arguments.iter();
+        let values: Vec<_> = arguments
+            .filter_map(|it| Some(args.get(it.index as usize)? & it.mask))
+            .collect();
+        return Some(recorded.describe(&values));
     }
+    let numbers = (0..).zip(args).filter_map(|(index, value)| {
+        let Register::Cut(bits) = register(name, index)? else {
+            return None;
+        };
+        let mask = u64::MAX.checked_shr(64 - bits).unwrap_or_default();
+        Some(format!("argument {index} = {:#x}", value & mask))
+    });
+    let numbers: Vec<_> = numbers.collect();
+    (!numbers.is_empty()).then(|| numbers.join(", "))
 }
 
 impl Denied {

@@ -26,7 +26,7 @@ impl Announcer {
         listener: &mut dyn ProgressListener,
     ) {
         let Some(container) = container else {
-            listener.began(&format!("cgroup {}", path.escape_debug()));
+            listener.began(&format!("cgroup {}", plain(path)));
             return;
         };
         let name = brief(container.name.as_deref().unwrap_or(&container.id));

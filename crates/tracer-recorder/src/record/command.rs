@@ -34,7 +34,7 @@ use crate::{
 };
 use tracer_core::{
     profile::seccomp::evaluate::Instruction,
-    recording::{Executable, Reason, Recording, RecordingEnd, Source, Workload},
+    recording::{Executable, Reason, Recording, RecordingEnd, Source, Workload, plain_text::plain},
 };
 
 /// How long a command may take to end after `--duration` or `--until-stable` asked it to.
@@ -111,7 +111,7 @@ pub async fn run(
         },
         &own,
     )?;
-    listener.began(&format!("`{}`", text(program.as_bytes()).escape_debug()));
+    listener.began(&format!("`{}`", plain(&text(program.as_bytes()))));
     let run = CommandRun {
         session: &mut session,
         child: &mut child,

@@ -1,6 +1,8 @@
 //! How sure a recording is.
 
-use tracer_core::recording::{LossKind, Losses, Note, Reason, RecordingEnd, estimate::Refusal};
+use tracer_core::recording::{
+    LossKind, Losses, Note, Reason, RecordingEnd, estimate::Refusal, plain_text::plain,
+};
 
 /// A reason against completeness, without a stop: what happened, to what, and what to do.
 pub fn reason(reason: &Reason) -> String {
@@ -102,10 +104,7 @@ fn observations_lost(lost: LossKind, count: u64) -> String {
 pub fn note(note: &Note) -> String {
     let several = |count: u64, what: &str, values: &[String], so: &str| {
         // What a workload or an image is called, others chose.
-        let mut named: Vec<_> = values
-            .iter()
-            .map(|value| value.escape_debug().to_string())
-            .collect();
+        let mut named: Vec<_> = values.iter().map(|value| plain(value)).collect();
         let more = count.saturating_sub(values.len() as u64);
         if more > 0 {
             named.push(format!("and {more} more"));
