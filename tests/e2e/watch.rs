@@ -87,11 +87,10 @@ fn without(profile: &Value, names: &BTreeSet<&str>) -> Result<Value> {
 }
 
 /// Real programs, each with work that ends.
-const PROGRAMS: [(&str, &str); 12] = [
+const PROGRAMS: [(&str, &str); 10] = [
     ("ls", "ls -l /etc"),
     ("grep", "grep -r root /etc/passwd"),
     ("sort", "sort /etc/passwd"),
-    ("find", "find /etc -maxdepth 1 -name 'p*'"),
     ("tar", "tar cf - /etc/passwd 2>/dev/null | wc -c"),
     ("gzip", "gzip -c /etc/passwd | gzip -d"),
     ("sed", "sed s/root/x/ /etc/passwd"),
@@ -101,7 +100,6 @@ const PROGRAMS: [(&str, &str); 12] = [
         "python",
         "python3 -c 'import os, socket; socket.socket().close(); os.mkdir(\"b\"); os.rmdir(\"b\")'",
     ),
-    ("sha256sum", "sha256sum /etc/passwd"),
     (
         "dd",
         "dd if=/dev/zero of=c bs=1k count=4 2>/dev/null; chmod 600 c; mv c d; rm d",
@@ -158,7 +156,7 @@ fn agrees(name: &str, script: &str, seed: usize) -> Result<()> {
     let spared = |name: &&&str| !["execve", "exit_group"].contains(*name);
     let used: Vec<_> = used.iter().filter(spared).copied().collect();
     let unused = ["mount", "ptrace", "kexec_load", "swapon", "acct"];
-    let mut removed = some_of(&used, 3, seed);
+    let mut removed = some_of(&used, 2, seed);
     removed.extend(some_of(&unused, 1, seed));
     let removed: BTreeSet<_> = removed.into_iter().collect();
 
@@ -177,7 +175,8 @@ fn agrees(name: &str, script: &str, seed: usize) -> Result<()> {
     ensure!(undecided.is_empty(), "undecided: {undecided:?}");
     let expected = if reported.is_empty() { 0 } else { 3 };
     ensure!(watched.code() == expected, "{watched:?}");
-    for one in &removed {
+    // Nobody makes the one that is not used.
+    for one in removed.iter().filter(|one| used.contains(one)) {
         let alone = without(&profile, &[*one].into())?;
         let alone = scratch.file("alone.json", alone.to_string())?;
         let report = scratch.join("report.json");
@@ -199,7 +198,11 @@ fn agrees(name: &str, script: &str, seed: usize) -> Result<()> {
             "{one}: denied {is_denied}, reported {reported:?} of {removed:?}"
         );
     }
-    ensure!(reported.is_subset(&removed), "{reported:?} of {removed:?}");
+    let made = reported.iter().all(|one| used.contains(one));
+    ensure!(
+        made && reported.is_subset(&removed),
+        "{reported:?} of {removed:?}"
+    );
     Ok(())
 }
 
@@ -236,7 +239,7 @@ fn container_is_watched_within_a_second_and_nothing_is_logged() -> Outcome {
     let profile = scratch.file("seccomp.json", profile.to_string())?;
     let work = scratch.dir("work")?;
     // A program of its own, by which its audit records would be known.
-    let shell = work.join("watched-shell");
+    let shell = work.join("busybox-watched");
     fs::copy("/bin/busybox", &shell)?;
     let script = "busybox sleep 0.5; busybox mkdir made; busybox rmdir made; busybox mkdir made; busybox sleep 1000";
     let argv = [shell.clone(), "sh".into(), "-c".into(), script.into()];
@@ -279,7 +282,7 @@ fn container_is_watched_within_a_second_and_nothing_is_logged() -> Outcome {
     let records = log.lines()?;
     let own = records
         .iter()
-        .filter(|line| line.contains("type=1326") && line.contains("watched-shell"));
+        .filter(|line| line.contains("type=1326") && line.contains("busybox-watched"));
     ensure!(own.count() == 0, "watching made audit records: {records:?}");
     // Nothing was saved.
     ensure!(!work.join("profiles-out").exists() && !scratch.join("profiles-out").exists());

@@ -96,9 +96,9 @@ impl Policy {
         let target = target.trim_matches('"');
         let child = format!("{}//{target}", outer.name);
         let found = self.profiles.iter();
-        let found = found.filter(|it| it.name == target || it.name == child);
+        let mut found = found.filter(|it| it.name == target || it.name == child);
         // `cix` and `pix` keep the profile where there is no other.
-        found.last().or_else(|| mode.inherits.then_some(outer))
+        found.next_back().or_else(|| mode.inherits.then_some(outer))
     }
 
     /// An access to a file. Of one whose path is not whole nothing can be said.
