@@ -136,8 +136,5 @@ fn what_was_forgotten_is_in_what_was_handed_over() {
             );
         }
     }
-    assert!(
-        handed > 20,
-        "only {handed} were handed over before the end"
-    );
+    assert!(handed > 20, "only {handed} were handed over before the end");
 }
