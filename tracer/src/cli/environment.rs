@@ -7,8 +7,8 @@ use super::{
     apparmor_parser,
     doctor::{Check, State},
 };
-use tracer_recorder::gvisor::points_of;
 use tracer_recorder::bpf::selinux;
+use tracer_recorder::gvisor::points_of;
 
 /// Where engines listen. The user's own follow.
 const SOCKETS: [(&str, &str); 8] = [

@@ -213,7 +213,7 @@ impl Spool {
 
     /// Whether it has a recording of that name.
     pub fn has(&self, name: &SpoolName) -> bool {
-        stat(&self.fd, &name.to_string()).is_some()
+        stat(&self.fd, name.to_string()).is_some()
     }
 }
 

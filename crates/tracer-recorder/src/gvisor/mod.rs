@@ -51,11 +51,13 @@ pub enum GvisorError {
         command: OsString,
     },
     /// The command line says already whom to report to.
-    #[error("the command has --pod-init-config already; leave it out, tracer adds its own")]
+    #[error(
+        "the command has a configuration of the pod's start already (pod-init-config); leave it out, tracer adds its own"
+    )]
     HasConfig,
     /// The container does not run in gVisor.
     #[error(
-        "no container of gVisor that runs has an id that begins with {0:?}; runsc --root DIR list shows what runs"
+        "no container of gVisor that runs has an id that begins with {0:?}; the list that runsc prints shows what runs"
     )]
     NoSandbox(String),
     /// Several containers may be meant.

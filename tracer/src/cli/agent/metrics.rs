@@ -161,6 +161,9 @@ pub(super) struct SpoolSize {
     pub(super) files: u64,
 }
 
+/// A number of a workload.
+type NumberOf = fn(&OfWorkload) -> u64;
+
 #[derive(Debug, Default)]
 struct OfWorkload {
     instances: u64,
@@ -380,7 +383,7 @@ impl Text {
     }
 
     fn workloads(&mut self, state: &State) {
-        let numbers: [(&str, fn(&OfWorkload) -> u64); 5] = [
+        let numbers: [(&str, NumberOf); 5] = [
             ("tracer_workload_instances", |it| it.instances),
             ("tracer_workload_syscalls", |it| it.syscalls),
             ("tracer_workload_accesses", |it| it.accesses),

@@ -44,7 +44,7 @@ pub fn selinux_profile(
 ) -> Result<Rendering, TargetError> {
     let name = selinux_name(name)?;
     let mut omissions = lost(profile);
-    for ((source, class), _) in &profile.callers {
+    for (source, class) in profile.callers.keys() {
         omissions.push(Omission::new(
             format!("what {source} may do to the domain ({class})"),
             "an object has rules for its own domain only; use a RawSelinuxProfile",

@@ -19,7 +19,7 @@ pub enum Error {
     UnknownMachine(String),
     /// The kernel that was recorded on has no action that logs.
     #[error(
-        "Linux {0} cannot log calls that a filter would deny: SCMP_ACT_LOG needs Linux 4.14; make the profile without --complain"
+        "Linux {0} cannot log calls that a filter would deny: SCMP_ACT_LOG needs Linux 4.14; make a profile that denies"
     )]
     CannotLog(String),
 }
