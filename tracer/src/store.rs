@@ -149,6 +149,13 @@ fn new_text(saved: Option<&Path>) -> String {
     })
 }
 
+impl StoreError {
+    /// Whether the system failed, as when there are too many open files, and the file may be as it should be.
+    pub(crate) fn is_of_the_system(&self) -> bool {
+        matches!(self, Self::Read { cause, .. } if cause.raw_os_error().is_some())
+    }
+}
+
 /// Reads a recording. A folder stands for the `recording.json` in it.
 ///
 /// # Errors

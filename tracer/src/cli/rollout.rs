@@ -91,12 +91,18 @@ fn text(
     };
     format!(
         "{}: {verdict}\n\
+         image: {}\n\
          instances: {} ({} needed), {} from the start\n\
          calls: {}\n\
          nothing new for: {quiet} ({} needed)\n\
          unseen: {} (at most {} allowed)\n\
          losses: {} (at most {} allowed)\n",
         key.workload(),
+        if key.image.is_empty() {
+            "not known"
+        } else {
+            &key.image
+        },
         status.instances,
         thresholds.instances,
         status.from_start,
@@ -144,11 +150,7 @@ fn sentence(missing: &Missing) -> String {
         ),
         Missing::NoStart => "no instance was recorded from its start; restart one".to_owned(),
         Missing::Quiet { quiet, needed } => match quiet {
-            Some(quiet) => format!(
-                "nothing new for {} only, {} needed",
-                span(*quiet),
-                span(*needed)
-            ),
+            Some(quiet) => format!("quiet for {}, {} needed", span(*quiet), span(*needed)),
             None => "it is not known for how long nothing new came".to_owned(),
         },
         Missing::Unseen { high, allowed } => {

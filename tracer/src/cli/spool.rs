@@ -268,7 +268,10 @@ fn entry(spool: &Spool, workload: &str) -> anyhow::Result<SpoolEntry> {
             )
         })?;
     // Of the images of one workload, the latest is meant.
-    if let Some(other) = found.iter().find(|it| !it.key.is_same_workload(&first.key)) {
+    if let Some(other) = found
+        .iter()
+        .find(|it| it.key.without_image() != first.key.without_image())
+    {
         bail!(
             "{workload} may be {} or {}; give more of the name",
             first.key,

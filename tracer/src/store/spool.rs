@@ -211,6 +211,16 @@ impl Spool {
         scratch::gone(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()))
     }
 
+    /// Renames a recording that cannot be used, so that nobody reads it and nothing is lost. Returns where it is.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn set_aside(&self, name: &SpoolName) -> io::Result<PathBuf> {
+        let aside = format!("{name}.damaged");
+        rustix::fs::renameat(&self.fd, name.to_string(), &self.fd, &aside)?;
+        Ok(self.path.join(aside))
+    }
+
     /// Whether it has a recording of that name.
     pub fn has(&self, name: &SpoolName) -> bool {
         stat(&self.fd, name.to_string()).is_some()

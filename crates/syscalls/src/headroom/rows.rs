@@ -356,7 +356,7 @@ pub const HEADROOM_GROUPS: &[HeadroomGroup] = &[
     HeadroomGroup {
         title: "own children",
         need: "whether a child is started by fork, vfork or clone depends on the library and on what is done before it executes; libraries start threads for work that takes long; a child that ends early is collected in another way than one that is waited for, and one that is not stays a zombie",
-        grants: "a child as the workload starts already, or a thread, which is less: it shares all with the caller. clone only with the flags of fork, vfork and pthread_create, which make no namespace. The caller waits for its own children",
+        grants: "nothing new: where a child or a thread was started, clone is allowed with all flags but those that make namespaces. clone is added with the flags of fork, vfork and pthread_create only. The caller waits for its own children",
         surface: "the copy of a task that is reached already, without the code of namespaces: kernel/fork.c; the caller's own children: kernel/exit.c (wait4)",
         rules: &[
             beside(FORKS, &["fork", "vfork", "wait4", "waitpid"]),
@@ -422,7 +422,7 @@ pub const HEADROOM_GROUPS: &[HeadroomGroup] = &[
     HeadroomGroup {
         title: "own sockets",
         need: "error paths ask a socket for its error and its ends, and shut it down; the resolver of glibc sends two questions in one call",
-        grants: "they describe or close connections that the caller has; getsockopt only of the socket itself. sendmmsg sends several messages where one could be sent before",
+        grants: "they describe or close connections that the caller has; getsockopt only of the socket itself. sendmmsg sends several messages where one could be sent before; over a unix socket they may carry descriptors",
         surface: "the socket layer before any protocol's own options: net/socket.c, net/core/sock.c",
         rules: &[
             beside(SOCKETS, &["getpeername", "getsockname", "shutdown"]),

@@ -70,13 +70,12 @@ impl SpoolKey {
         key
     }
 
-    /// The same but for the image: what a newer image replaces.
-    pub fn is_same_workload(&self, other: &Self) -> bool {
-        let without = |key: &Self| Self {
+    /// The key without the image: the recordings of a workload that a newer image replaces have the same.
+    pub fn without_image(&self) -> Self {
+        Self {
             image: String::new(),
-            ..key.clone()
-        };
-        without(self) == without(other)
+            ..self.clone()
+        }
     }
 
     /// What a person calls it: `NAMESPACE/KIND/OWNER/CONTAINER`.

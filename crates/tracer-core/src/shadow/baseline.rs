@@ -9,10 +9,20 @@ use crate::{
         seccomp::ExecPolicy,
     },
     recording::{
-        CapabilityUse, FileAccess, FileUse, MountUse, ObservationKind, Phase, Recording, SignalUse,
-        SyscallId, TraceUse,
+        CapabilityUse, FileAccess, FileUse, MountUse, ObservationKind, ObservedAccess, Phase,
+        Recording, SignalUse, SyscallId, TraceUse,
     },
 };
+
+/// The phases in which the workload and what was put into its container are at work.
+const WORKLOAD: [Phase; 3] = [Phase::Run, Phase::Exec, Phase::Terminal];
+
+/// What was observed of the workload, and not of the runtime that starts it.
+fn of_workload<T>(all: &[ObservedAccess<T>]) -> impl Iterator<Item = &T> {
+    all.iter()
+        .filter(|it| it.is_in(&WORKLOAD))
+        .map(|it| &it.what)
+}
 
 /// What a workload did when it was recorded.
 ///
@@ -21,8 +31,10 @@ use crate::{
 /// names differ in each run.
 #[derive(Clone, Debug)]
 pub struct Baseline {
-    /// Values by call; `None` among them: not all are known.
+    /// Values by call that the workload made; `None` among them: not all are known.
     calls: BTreeMap<SyscallId, BTreeSet<Option<Vec<u64>>>>,
+    /// What the container runtime called before it started the workload.
+    runtime_init: BTreeSet<SyscallId>,
     files: Option<AppArmorProfile>,
     capabilities: BTreeSet<CapabilityUse>,
     sockets: BTreeSet<(u16, u16)>,
@@ -36,15 +48,23 @@ impl Baseline {
     /// The baseline of a recording.
     pub fn new(recording: &Recording) -> Self {
         let mut calls: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        let mut runtime_init = BTreeSet::new();
         for syscall in &recording.syscalls {
-            let mut made = syscall.evidence.iter();
-            if !made.any(|it| it.blocked.is_none() && it.phase != Phase::Setup) {
+            let made = syscall.evidence.iter().filter(|it| it.blocked.is_none());
+            let phases: BTreeSet<_> = made.map(|it| it.phase).collect();
+            if phases.contains(&Phase::RuntimeInit) {
+                runtime_init.insert(syscall.call());
+            }
+            if !WORKLOAD.iter().any(|phase| phases.contains(phase)) {
                 continue;
             }
             let values = calls.entry(syscall.call()).or_default();
             if let Some(arguments) = &syscall.arguments {
-                values.extend(arguments.seen.iter().map(|it| Some(it.values.clone())));
-                values.extend(arguments.cut.iter().map(|_| None));
+                let seen = arguments.seen.iter();
+                let seen = seen.filter(|it| WORKLOAD.contains(&it.phase));
+                values.extend(seen.map(|it| Some(it.values.clone())));
+                let cut = arguments.cut.iter().filter(|it| WORKLOAD.contains(it));
+                values.extend(cut.map(|_| None));
             }
         }
         let options = Options {
@@ -54,16 +74,15 @@ impl Baseline {
         let profile = AppArmorProfile::from_recordings(std::slice::from_ref(recording), &options);
         Self {
             calls,
+            runtime_init,
             files: profile,
-            capabilities: recording.capabilities.iter().map(|it| it.what).collect(),
-            sockets: recording
-                .sockets
-                .iter()
-                .map(|it| (it.what.family, it.what.kind))
+            capabilities: of_workload(&recording.capabilities).copied().collect(),
+            sockets: of_workload(&recording.sockets)
+                .map(|it| (it.family, it.kind))
                 .collect(),
-            signals: recording.signals.iter().map(|it| it.what).collect(),
-            traces: recording.traces.iter().map(|it| it.what).collect(),
-            mounts: recording.mounts.iter().map(|it| it.what.clone()).collect(),
+            signals: of_workload(&recording.signals).copied().collect(),
+            traces: of_workload(&recording.traces).copied().collect(),
+            mounts: of_workload(&recording.mounts).cloned().collect(),
             observed: recording.providers.iter().map(|it| it.kind).collect(),
         }
     }
@@ -86,12 +105,12 @@ impl Baseline {
 
     /// Whether the recording has a thing, or could not have it. The second value: whether it is new by its
     /// arguments alone.
-    pub(super) fn is_new(&self, thing: &ObservedThing) -> Option<NewBy> {
+    pub(super) fn is_new(&self, thing: &ObservedThing, phase: Phase) -> Option<NewBy> {
         if !self.observed.contains(&thing.kind()) {
             return None;
         }
         let is_known = match thing {
-            ObservedThing::Call(call) => return self.call(call),
+            ObservedThing::Call(call) => return self.call(call, phase),
             ObservedThing::File(file) => self.has_file(file),
             ObservedThing::Capability(used) => {
                 // How it was used, and for whom it was checked, is no news.
@@ -108,15 +127,23 @@ impl Baseline {
         (!is_known).then_some(NewBy::Itself)
     }
 
-    fn call(&self, call: &ObservedCall) -> Option<NewBy> {
+    fn call(&self, call: &ObservedCall, phase: Phase) -> Option<NewBy> {
         // One that is stopped was not made.
         if call.blocked.is_some() {
+            return None;
+        }
+        // The runtime's own calls allow the workload nothing.
+        if phase == Phase::RuntimeInit && self.runtime_init.contains(&call.call) {
             return None;
         }
         let Some(known) = self.calls.get(&call.call) else {
             return Some(NewBy::Itself);
         };
-        let values = call.values.as_ref()?;
+        let Some(values) = &call.values else {
+            // More values than are told apart, where the recording has all: one of them is new.
+            let is_more = call.is_cut && !known.is_empty() && !known.contains(&None);
+            return is_more.then_some(NewBy::Arguments);
+        };
         let is_known = known.is_empty()
             || known.contains(&None)
             || known.iter().flatten().any(|known| known == values);

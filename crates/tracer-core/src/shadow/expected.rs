@@ -73,7 +73,7 @@ impl Expectation {
             {
                 None
             }
-            (Self::Recording(baseline), thing) => baseline.is_new(thing).map(|by| Verdict {
+            (Self::Recording(baseline), thing) => baseline.is_new(thing, phase).map(|by| Verdict {
                 kind: Some(EventKind::New),
                 by_arguments: by == NewBy::Arguments,
                 ..Verdict::default()

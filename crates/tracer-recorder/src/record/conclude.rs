@@ -231,8 +231,10 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
                 self.give_up(number)?;
             }
         }
-        let status = self.status()?;
-        if let Some(supervisor) = self.supervisor() {
+        // After an error of the kernel side there is no status. What was recorded is written all the same.
+        if let Ok(status) = self.status()
+            && let Some(supervisor) = self.supervisor()
+        {
             supervisor.checkpoint(&status);
         }
         Ok(())

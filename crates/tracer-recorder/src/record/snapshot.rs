@@ -158,7 +158,11 @@ impl<K: Kernel, S: System> Session<K, S> {
         let name = |of: &FinishedWorkload| (of.workload.name.clone(), of.part.image.clone());
         let news: HashSet<_> = workloads
             .iter()
-            .filter(|workload| self.changes.is_changed(workload, all))
+            // A supervisor forgets what has ended when it was handed over, whether it is new or not.
+            .filter(|workload| {
+                (self.is_supervised && workload.part.is_final)
+                    || self.changes.is_changed(workload, all)
+            })
             .map(name)
             .collect();
         // All parts of a workload, so that whoever keeps them knows which there are.

@@ -5,14 +5,15 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{self, Receiver, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread,
+    time::Duration,
 };
 
 use super::{metrics::Metrics, policy::Settings, spooler::Spooler};
 use crate::{
-    cli::{confinement::report_confined, saving::is_confined, stderr::say},
+    cli::{confinement::report_confined, exit::Exit, saving::is_confined, stderr::say},
     store::Spool,
 };
 use tracer_core::recording::Recording;
@@ -23,6 +24,9 @@ use tracer_recorder::{
     },
     record::{Snapshot, SnapshotSink},
 };
+
+/// When writing is tried again that failed.
+const RETRY: Duration = Duration::from_secs(30);
 
 /// Hands what is recorded to the thread that writes.
 pub(super) struct SpoolKeeper {
@@ -71,8 +75,15 @@ impl SpoolKeeper {
                     report_confined("writer", &confine::writer(spool.descriptor()));
                 }
                 drop(ready);
-                spooler.load();
-                work(&mut spooler, &receiver, &is_busy);
+                let mut guard = Unfinished(true);
+                match spooler.load() {
+                    Ok(()) => work(&mut spooler, &receiver, &is_busy),
+                    Err(error) => {
+                        say!("cannot read the spool {}: {error}", spool.path().display());
+                        return;
+                    }
+                }
+                guard.0 = false;
             })?;
         let _: Result<(), _> = is_ready.recv();
         Ok(jobs)
@@ -90,8 +101,38 @@ impl SpoolKeeper {
     }
 }
 
+/// Ends the process unless the work of the thread was finished: an agent that writes nothing looks healthy and
+/// keeps nothing. The service manager starts another.
+struct Unfinished(bool);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.0 {
+            end_at_once();
+        }
+    }
+}
+
+fn end_at_once() -> ! {
+    say!("nothing can be written to the spool any more; the agent ends");
+    std::process::exit(i32::from(Exit::Failed.code()))
+}
+
 fn work(spooler: &mut Spooler, jobs: &Receiver<Job>, is_busy: &AtomicBool) {
-    for job in jobs {
+    loop {
+        let job = if spooler.is_written() {
+            jobs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            jobs.recv_timeout(RETRY)
+        };
+        let job = match job {
+            Ok(job) => job,
+            Err(RecvTimeoutError::Timeout) => {
+                spooler.write();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         match job {
             Job::Keep(snapshot) => {
                 spooler.take(snapshot.into_parts());
@@ -113,7 +154,10 @@ impl SnapshotSink for SpoolKeeper {
     fn begin(&mut self, files: Access) {
         match self.start_writer() {
             Ok(jobs) => self.jobs = Some(jobs),
-            Err(error) => say!("cannot start the thread that writes the spool: {error}"),
+            Err(error) => {
+                say!("cannot start the thread that writes the spool: {error}");
+                end_at_once();
+            }
         }
         if is_confined() {
             report_confined("recorder", &confine::recorder(Calls::RecordAndAsk, files));
@@ -128,7 +172,7 @@ impl SnapshotSink for SpoolKeeper {
         if let Some(jobs) = &self.jobs {
             self.is_busy.store(true, Ordering::Release);
             if jobs.send(Job::Keep(Box::new(snapshot))).is_err() {
-                say!("the thread that writes the spool has ended");
+                end_at_once();
             }
         }
     }

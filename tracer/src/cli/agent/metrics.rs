@@ -41,7 +41,7 @@ pub(super) const FAMILIES: [(&str, &str, &str); 22] = [
     (
         "tracer_checkpoint_time_seconds",
         "gauge",
-        "When the marks were read back last.",
+        "Time of the last checkpoint.",
     ),
     (
         "tracer_containers_recorded",

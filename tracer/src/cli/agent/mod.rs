@@ -136,7 +136,14 @@ async fn record(args: SettingsArgs, settings: Configuration) -> Result<Exit, Fai
     let directory = in_force(&shared).spool.directory;
     say!("recording containers into {directory}");
     let run = attachment.run(&mut signals, &mut keeper, &mut listener);
-    let (recordings, ended) = run.await.map_err(record_failure)?;
+    let (recordings, ended) = match run.await {
+        Ok(ended) => ended,
+        Err(error) => {
+            // What was handed over before is written all the same.
+            keeper.finish(Vec::new());
+            return Err(record_failure(error));
+        }
+    };
     notifier.stopping();
     let is_written = keeper.finish(recordings);
     match ended {

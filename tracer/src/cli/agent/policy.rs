@@ -111,7 +111,7 @@ impl Policy {
             ),
         ];
         for (key, _) in fixed.into_iter().filter(|(_, differs)| *differs) {
-            say!("{key} has changed: the new value counts when the agent is started again");
+            say!("{key} has changed; restart the agent to apply it");
         }
         if old.workload != new.workload {
             self.done.clear();

@@ -3,15 +3,15 @@
 use std::{
     fs,
     io::{self, Read, Write},
-    net::{SocketAddr, TcpListener},
+    net::{SocketAddr, TcpListener, TcpStream},
     os::unix::{
         fs::{FileTypeExt as _, PermissionsExt as _},
-        net::UnixListener,
+        net::{UnixListener, UnixStream},
     },
     path::Path,
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::metrics::Metrics;
@@ -65,18 +65,74 @@ impl Server {
     fn next(&self, metrics: &Metrics) -> io::Result<()> {
         match self {
             Self::Tcp(listener) => {
-                let (mut stream, _) = listener.accept().inspect_err(pause)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                answer(&mut stream, metrics)
+                let (stream, _) = listener.accept().inspect_err(pause)?;
+                answer(&mut Limited::new(stream), metrics)
             }
             Self::Unix(listener) => {
-                let (mut stream, _) = listener.accept().inspect_err(pause)?;
-                stream.set_read_timeout(Some(PATIENCE))?;
-                stream.set_write_timeout(Some(PATIENCE))?;
-                answer(&mut stream, metrics)
+                let (stream, _) = listener.accept().inspect_err(pause)?;
+                answer(&mut Limited::new(stream), metrics)
             }
         }
+    }
+}
+
+/// A connection that takes [`PATIENCE`] in all: a client that sends a byte now and then keeps others from nothing.
+struct Limited<S> {
+    stream: S,
+    until: Instant,
+}
+
+/// A socket whose next read or write may be limited.
+trait Patient {
+    fn limit(&self, time: Duration) -> io::Result<()>;
+}
+
+impl Patient for TcpStream {
+    fn limit(&self, time: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(time))?;
+        self.set_write_timeout(Some(time))
+    }
+}
+
+impl Patient for UnixStream {
+    fn limit(&self, time: Duration) -> io::Result<()> {
+        self.set_read_timeout(Some(time))?;
+        self.set_write_timeout(Some(time))
+    }
+}
+
+impl<S: Patient> Limited<S> {
+    fn new(stream: S) -> Self {
+        Self {
+            stream,
+            until: Instant::now() + PATIENCE,
+        }
+    }
+
+    fn limit(&self) -> io::Result<()> {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        self.stream.limit(left)
+    }
+}
+
+impl<S: Patient + Read> Read for Limited<S> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.limit()?;
+        self.stream.read(into)
+    }
+}
+
+impl<S: Patient + Write> Write for Limited<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.limit()?;
+        self.stream.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
     }
 }
 
@@ -150,8 +206,6 @@ fn response(request: &str, metrics: &Metrics) -> (&'static str, &'static str, St
 
 #[cfg(test)]
 mod tests {
-    use std::{net::TcpStream, os::unix::net::UnixStream};
-
     use super::*;
 
     fn ask(mut stream: impl Read + Write, request: &str) -> String {
@@ -194,6 +248,24 @@ mod tests {
         assert!(tcp(&get("/healthz")).ends_with("ok\n"));
         let mode = path.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_slow_client_has_two_seconds_in_all() {
+        let metrics = Arc::new(Metrics::new(1));
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("socket");
+        let server = Server::bind(&format!("unix:{}", path.display())).unwrap();
+        server.start(metrics).unwrap();
+        let mut slow = UnixStream::connect(&path).unwrap();
+        let begin = Instant::now();
+        // A byte now and then, until the server hangs up.
+        while slow.write_all(b"G").is_ok() {
+            thread::sleep(Duration::from_millis(200));
+            assert!(begin.elapsed() < Duration::from_secs(60));
+        }
+        let request = "GET /healthz HTTP/1.1\r\n\r\n";
+        assert!(ask(UnixStream::connect(&path).unwrap(), request).ends_with("ok\n"));
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     sync::Arc,
+    time::SystemTime,
 };
 
 use super::{
@@ -21,6 +23,9 @@ use tracer_core::{
     recording::{ObservationKind, Reason, Recording, merge::Merge},
 };
 use tracer_recorder::record::WorkloadPart;
+
+/// For how many workloads recordings are kept in memory that could not be written.
+const MOST_PENDING: usize = 1_000;
 
 /// Writes recordings to a spool.
 pub(super) struct Spooler {
@@ -59,23 +64,43 @@ impl Spooler {
         }
     }
 
-    /// Learns what is in the spool. What a crash left of older contents goes.
-    pub(super) fn load(&mut self) {
-        let entries = self.spool.entries().unwrap_or_else(|error| {
-            say!(
-                "cannot read the spool {}: {error}",
-                self.spool.path().display()
-            );
-            Vec::new()
-        });
-        for entry in entries {
-            if self.index.contains_key(&entry.key) {
-                self.remove(&entry, "superseded");
-            } else {
+    /// Learns what is in the spool. Where a crash, or a wrong clock, left two recordings of one key, they are merged.
+    ///
+    /// # Errors
+    /// When the spool cannot be read.
+    pub(super) fn load(&mut self) -> io::Result<()> {
+        for entry in self.spool.entries()? {
+            if !self.index.contains_key(&entry.key) {
                 self.index.insert(entry.key.clone(), entry);
+            } else if let Err(error) = self.unite(&entry) {
+                let place = self.spool.place(&entry.name);
+                say!("cannot merge {}: {error:#}; it stays", place.display());
             }
         }
         self.bound(None);
+        self.measure();
+        Ok(())
+    }
+
+    /// Merges another recording of a key into the one that counts.
+    fn unite(&mut self, other: &SpoolEntry) -> anyhow::Result<()> {
+        let Some(first) = self.index.get(&other.key).cloned() else {
+            return Ok(());
+        };
+        let mut merge = Merge::default();
+        merge.add(self.spool.read(&first.name)?);
+        merge.add(self.spool.read(&other.name)?);
+        let Some(merged) = merge.finish() else {
+            return Ok(());
+        };
+        let written = self.spool.write(&other.key, &merged)?;
+        for old in [&first.name, &other.name] {
+            if *old != written.name {
+                self.spool.remove(old)?;
+            }
+        }
+        self.index.insert(other.key.clone(), written);
+        Ok(())
     }
 
     /// Takes in what a snapshot has.
@@ -135,6 +160,13 @@ impl Spooler {
             self.is_warned = false;
             say!("the spool {} is written again", self.spool.path().display());
         }
+        while failed.len() > MOST_PENDING {
+            if let Some((key, _)) = failed.pop_last() {
+                let name = plain(&key.to_string());
+                say!("what was recorded of {name} is lost: too much waits for the spool");
+                self.metrics.removed("unwritten");
+            }
+        }
         self.pending = failed;
         self.measure();
     }
@@ -145,7 +177,7 @@ impl Spooler {
     }
 
     fn write_one(&mut self, key: &SpoolKey, pending: &Pending) -> anyhow::Result<()> {
-        let mut known = self.known(key);
+        let mut known = self.known(key)?;
         let before = known.as_ref().map_or((0, 0), size);
         if let (Some(known), Some(provisional)) = (&mut known, self.provisional.get(key)) {
             known
@@ -187,16 +219,26 @@ impl Spooler {
         Ok(())
     }
 
-    /// The recording in the spool.
-    fn known(&mut self, key: &SpoolKey) -> Option<Recording> {
-        let entry = self.index.get(key)?.clone();
+    /// The recording in the spool. What is damaged, or of a version that is not known, is set aside.
+    ///
+    /// # Errors
+    /// When it cannot be read now.
+    fn known(&mut self, key: &SpoolKey) -> anyhow::Result<Option<Recording>> {
+        let Some(entry) = self.index.get(key).cloned() else {
+            return Ok(None);
+        };
         match self.spool.read(&entry.name) {
-            Ok(recording) => Some(recording),
+            Ok(recording) => Ok(Some(recording)),
+            Err(error) if error.is_of_the_system() => Err(error.into()),
             Err(error) => {
-                say!("{error}: it is recorded anew");
+                let aside = self.spool.set_aside(&entry.name)?;
+                say!(
+                    "{error}; it was renamed to {}, and a new recording begins",
+                    aside.display()
+                );
                 self.index.remove(key);
-                self.remove(&entry, "unreadable");
-                None
+                self.metrics.removed("unreadable");
+                Ok(None)
             }
         }
     }
@@ -204,13 +246,18 @@ impl Spooler {
     /// Makes room: recordings of images that were replaced go first, then the oldest. `written` is the last to go.
     fn bound(&mut self, written: Option<&SpoolKey>) {
         let max_bytes = in_force(&self.settings).spool.max_bytes;
-        while self.bytes() > max_bytes {
-            let Some((key, reason)) = self.victim(written) else {
+        let mut bytes = self.bytes();
+        if bytes <= max_bytes {
+            return;
+        }
+        for (key, reason) in self.victims(written) {
+            if bytes <= max_bytes {
                 return;
-            };
+            }
             let Some(entry) = self.index.remove(&key) else {
-                return;
+                continue;
             };
+            bytes = bytes.saturating_sub(entry.bytes);
             self.provisional.remove(&key);
             say!(
                 "the spool is full: the recording of {} ({}) was removed; spool.max_bytes is {max_bytes}",
@@ -221,23 +268,39 @@ impl Spooler {
         }
     }
 
-    fn victim(&self, written: Option<&SpoolKey>) -> Option<(SpoolKey, &'static str)> {
-        let is_superseded = |entry: &SpoolEntry| {
-            self.index
-                .values()
-                .any(|it| it.key.is_same_workload(&entry.key) && it.written > entry.written)
-        };
-        let oldest = |entries: &mut dyn Iterator<Item = &SpoolEntry>| {
-            let oldest = entries.min_by_key(|entry| (entry.written, entry.key.clone()));
-            oldest.map(|entry| entry.key.clone())
-        };
-        let mut superseded = self.index.values().filter(|entry| is_superseded(entry));
-        if let Some(key) = oldest(&mut superseded) {
-            return Some((key, "superseded"));
+    /// All recordings, those first that can be missed most.
+    fn victims(&self, written: Option<&SpoolKey>) -> Vec<(SpoolKey, &'static str)> {
+        let mut newest: BTreeMap<SpoolKey, SystemTime> = BTreeMap::new();
+        for entry in self.index.values() {
+            let newest = newest
+                .entry(entry.key.without_image())
+                .or_insert(entry.written);
+            *newest = entry.written.max(*newest);
         }
-        let mut others = self.index.values().filter(|it| Some(&it.key) != written);
-        let key = oldest(&mut others).or_else(|| oldest(&mut self.index.values()))?;
-        Some((key, "oldest"))
+        let is_superseded = |entry: &SpoolEntry| {
+            newest
+                .get(&entry.key.without_image())
+                .is_some_and(|newest| entry.written < *newest)
+        };
+        let mut all: Vec<_> = self
+            .index
+            .values()
+            .map(|entry| {
+                let rank = match is_superseded(entry) {
+                    true => 0,
+                    false if Some(&entry.key) != written => 1,
+                    false => 2,
+                };
+                (rank, entry.written, &entry.key)
+            })
+            .collect();
+        all.sort();
+        all.into_iter()
+            .map(|(rank, _, key)| {
+                let reason = if rank == 0 { "superseded" } else { "oldest" };
+                (key.clone(), reason)
+            })
+            .collect()
     }
 
     fn remove(&self, entry: &SpoolEntry, reason: &'static str) {

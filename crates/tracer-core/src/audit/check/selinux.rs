@@ -75,6 +75,11 @@ pub(in super::super) fn check(read: &Selinux, out: &mut Findings<'_>) {
         let message = format!("the statement {keyword} was not looked at{times}");
         out.add(&rules::SELINUX_NOT_READ, span, message);
     }
+    let others = read.rules.iter();
+    for rule in others.filter(|it| !read.is_of_domain(it) && !read.is_to_domain(it)) {
+        let message = format!("the rule of {} was not looked at", rule.source);
+        out.add(&rules::SELINUX_NOT_READ, rule.span.clone(), message);
+    }
 }
 
 fn allowed(read: &Selinux, out: &mut Findings<'_>) {

@@ -115,6 +115,23 @@ pub(super) fn inside(input: &Input, name: &str) -> Result<Selinux, ParseError> {
     Ok(domain)
 }
 
+/// Notes that a domain is permissive; `false` when the statement is about another type.
+fn permissive(rest: &[Item], span: &Range<usize>, domain: &mut Selinux) -> bool {
+    let of = rest
+        .first()
+        .and_then(Item::word)
+        .map(|word| word.text.as_str());
+    let is_own = match (of, &domain.name) {
+        (_, None) | (Some("process"), _) => true,
+        (Some(of), Some(name)) => of.strip_suffix(".process") == Some(name.as_str()),
+        (None, Some(_)) => false,
+    };
+    if is_own {
+        domain.permissive = Some(span.clone());
+    }
+    is_own
+}
+
 fn statements(
     input: &Input,
     items: &[Item],
@@ -139,10 +156,7 @@ fn statements(
                 true
             }
             "blockinherit" => push(&mut domain.inherits, rest.first()),
-            "typepermissive" => {
-                domain.permissive = Some(span.clone());
-                true
-            }
+            "typepermissive" => permissive(rest, span, domain),
             "typeattributeset" => attribute(rest, domain),
             "allow" => allow(rest, span, domain),
             // Without these no rule has a meaning, and they allow nothing.

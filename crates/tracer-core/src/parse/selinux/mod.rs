@@ -94,6 +94,16 @@ impl Selinux {
     /// Whether a rule is of what the domain may do, and not of what others may do to it. Rules outside of
     /// blocks are each of their own domain.
     pub(crate) fn is_of_domain(&self, rule: &Allow) -> bool {
-        self.name.is_none() || matches!(rule.source.as_str(), "process" | "self" | "@self")
+        let Some(name) = &self.name else { return true };
+        let source = rule.source.as_str();
+        matches!(source, "process" | "self" | "@self")
+            || source.strip_suffix(".process") == Some(name.as_str())
+            || self.attributes.iter().any(|it| it.text == source)
+    }
+
+    /// Whether a rule is of what others may do to the domain.
+    pub(crate) fn is_to_domain(&self, rule: &Allow) -> bool {
+        let target = rule.target.as_str();
+        target == "process" || target.strip_suffix(".process") == self.name.as_deref()
     }
 }
