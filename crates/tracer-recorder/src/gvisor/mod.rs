@@ -9,6 +9,7 @@
 //! | `facts`, `container` | messages to observations |
 //! | `assemble` | observations to recordings |
 //! | `runsc` | runsc's command line and its running sandboxes |
+//! | `trusted` | which runsc is executed, and which directories count |
 //! | `bundle` | what a container's files say of it |
 //! | [`record`] | a recording from start to end |
 
@@ -20,6 +21,7 @@ pub mod record;
 mod runsc;
 mod session;
 mod sink;
+mod trusted;
 mod wire;
 
 use std::{ffi::OsString, io};
@@ -60,6 +62,19 @@ pub enum GvisorError {
         "no container of gVisor that runs has an id that begins with {0:?}; the list that runsc prints shows what runs"
     )]
     NoSandbox(String),
+    /// There is no runsc that may be executed.
+    #[error("no runsc can be used to speak to the sandbox: {0}")]
+    NoRunsc(String),
+    /// What may be the container's sandbox is not one of the runsc that is executed.
+    #[error(
+        "no container of gVisor that can be trusted has an id that begins with {given:?}: {why}"
+    )]
+    Refused {
+        /// What was given.
+        given: String,
+        /// Why a process that calls itself a sandbox is none.
+        why: String,
+    },
     /// Several containers may be meant.
     #[error(
         "several containers of gVisor have an id that begins with {given:?}: {ids}; give more of the one you mean"
