@@ -7,6 +7,7 @@
 //! | `sink` | the socket that it reports to, and the thread that reads |
 //! | `wire` | packets to messages |
 //! | `facts`, `container` | messages to observations |
+//! | `room` | how much is kept |
 //! | `assemble` | observations to recordings |
 //! | `runsc` | runsc's command line and its running sandboxes |
 //! | `trusted` | which runsc is executed, and which directories count |
@@ -18,6 +19,7 @@ mod bundle;
 mod container;
 mod facts;
 pub mod record;
+mod room;
 mod runsc;
 mod session;
 mod sink;

@@ -116,6 +116,12 @@ pub async fn run(
             run.sink.refused()
         ));
     }
+    let foreign = run.sink.with(|facts| facts.foreign());
+    if foreign > 0 {
+        listener.note(&format!(
+            "{foreign} messages of a sandbox named a container that another sandbox had reported first: they are not recorded, and are counted as lost"
+        ));
+    }
     let reasons = ended.err().map(|error| Reason::CutShort {
         error: error.to_string(),
     });
