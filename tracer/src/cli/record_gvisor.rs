@@ -71,6 +71,12 @@ pub(super) async fn record(
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
     let options = args.profile.settings()?;
+    if options.seccomp.complain {
+        let error = anyhow::anyhow!(
+            "--complain makes no profile for gVisor: runsc refuses a profile with SCMP_ACT_LOG; record without it"
+        );
+        return Err(Failure::new(Exit::Usage, error));
+    }
     let target = target(&args, command)?;
     let has_command = matches!(target, Target::Command(_));
     let output = OutputDirectory::open(&args.output).map_err(failed)?;
