@@ -303,7 +303,8 @@ fn running_guests_are_recorded_and_left_as_they_were() -> Outcome {
             "{refused:?}"
         );
 
-        let what = ["--container", &guest.id, "--name", "guest"].map(PathBuf::from);
+        let what = ["--container", &guest.id, "--name", "guest", "--runsc"].map(PathBuf::from);
+        let what = [&what[..], std::slice::from_ref(&runsc.program)].concat();
         let mut recorder = start(&gvisor::record(scratch.path(), &what)?)?;
         recorder.until_stderr("which runs already")?;
         let sessions = || -> Result<String> {

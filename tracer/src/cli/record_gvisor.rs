@@ -32,7 +32,8 @@ pub(super) struct GvisorArgs {
     #[arg(long, conflicts_with_all = ["pod", "cgroup", "user", "follow", "wait", "cri_socket", "accesses"])]
     gvisor: bool,
 
-    /// runsc, to ask which system calls it can report [default: the one that runs the guest]
+    /// runsc that started the guest: it is executed, and only its guests are recorded by --container [default: CMD's,
+    /// else from PATH, where only root may change it]
     #[arg(long, value_name = "PATH", requires = "gvisor")]
     runsc: Option<PathBuf>,
 
@@ -70,6 +71,12 @@ pub(super) async fn record(
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
     let options = args.profile.settings()?;
+    if options.seccomp.complain {
+        let error = anyhow::anyhow!(
+            "--complain makes no profile for gVisor: runsc refuses a profile with SCMP_ACT_LOG; record without it"
+        );
+        return Err(Failure::new(Exit::Usage, error));
+    }
     let target = target(&args, command)?;
     let has_command = matches!(target, Target::Command(_));
     let output = OutputDirectory::open(&args.output).map_err(failed)?;
@@ -141,6 +148,9 @@ fn failure(error: GvisorError) -> Failure {
         error @ (GvisorError::NoStart { .. } | GvisorError::HasConfig) => {
             Failure::new(Exit::Usage, error)
         }
+        error @ (GvisorError::NoRunsc(_) | GvisorError::Refused { .. }) => failed(anyhow::anyhow!(
+            "{error}; give the runsc that started the guest with --runsc"
+        )),
         error => failed(error),
     }
 }

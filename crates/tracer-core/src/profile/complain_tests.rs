@@ -10,7 +10,7 @@ use super::{
     },
     systemd::Service,
 };
-use crate::recording::{Phase, Recording};
+use crate::recording::{Mechanism, ObservationKind, Phase, Recording};
 use syscalls::Abi;
 
 fn seen() -> Recording {
@@ -110,5 +110,26 @@ fn kernel_that_cannot_log_is_refused() {
         let made = SeccompProfile::from_recordings(std::slice::from_ref(&seen), &options);
         let expected = (!is_fine).then(|| Error::CannotLog(kernel.to_owned()));
         assert_eq!(made.err(), expected, "{kernel}");
+    }
+}
+
+/// runsc refuses a profile with SCMP_ACT_LOG: "invalid action".
+#[test]
+fn gvisor_that_cannot_log_is_refused() {
+    let mut guest = seen();
+    let calls = guest.providers.iter_mut();
+    for provider in calls.filter(|it| it.kind == ObservationKind::Syscalls) {
+        provider.provider = Mechanism::Gvisor;
+    }
+    assert!(guest.is_of_gvisor());
+    for complain in [true, false] {
+        let options = Options {
+            complain,
+            ..Options::default()
+        };
+        // One guest among others is enough: the profile is for it, too.
+        let all = [seen(), guest.clone()];
+        let made = SeccompProfile::from_recordings(&all, &options);
+        assert_eq!(made.err(), complain.then_some(Error::GvisorCannotLog));
     }
 }

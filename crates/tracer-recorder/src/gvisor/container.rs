@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::bundle::Bundle;
+use super::{bundle::Bundle, room::Room};
 use jiff::Timestamp;
 use syscalls::{
     Abi,
@@ -16,11 +16,11 @@ use tracer_core::recording::{
 /// Most executables that are told apart; more are filed as unknown, and counted.
 const MAX_EXECUTABLES: usize = 1024;
 
-/// Most processes at one time whose executables are known.
-const MAX_PROCESSES: usize = 1 << 16;
-
 /// Most combinations of arguments of one call; a recording keeps no more.
 const MAX_VALUES: usize = 64;
+
+/// What a combination takes in memory, here and in the observations, in bytes.
+const VALUES_BYTES: usize = 2 * size_of::<[u64; RECORDABLE_ARGUMENTS]>();
 
 /// Longest path or command that is kept, in bytes: PATH_MAX (include/uapi/linux/limits.h).
 const MAX_TEXT: usize = 4096;
@@ -69,7 +69,11 @@ pub(super) struct ContainerFacts {
     pub(super) calls: u64,
     /// Executables that were not told apart.
     pub(super) lost_executables: u64,
+    /// Calls that there was no room for.
+    pub(super) lost_calls: u64,
     pub(super) observations: Observations,
+    /// What may still be kept.
+    room: Room,
     executables: Vec<Executable>,
     numbers: HashMap<Executable, usize>,
     processes: HashMap<i32, Process>,
@@ -86,6 +90,7 @@ impl ContainerFacts {
         bundle: Option<Bundle>,
         began: Timestamp,
         start_observed: bool,
+        room: Room,
     ) -> Self {
         Self {
             id,
@@ -97,7 +102,9 @@ impl ContainerFacts {
             command: Vec::new(),
             calls: 0,
             lost_executables: 0,
+            lost_calls: 0,
             observations: Observations::default(),
+            room,
             executables: vec![Executable::Unknown],
             numbers: HashMap::from([(Executable::Unknown, 0)]),
             processes: HashMap::new(),
@@ -121,6 +128,7 @@ impl ContainerFacts {
             .iter()
             .take(MAX_WORDS)
             .map(|word| text(word))
+            .take_while(|word| self.room.take_bytes(word.len()))
             .collect();
         self.init = Some(process);
         let executable = self.number(executable);
@@ -166,7 +174,9 @@ impl ContainerFacts {
 
     /// A process is gone, and its number may be another's later.
     pub(super) fn process_ended(&mut self, process: i32) {
-        self.processes.remove(&process);
+        if self.processes.remove(&process).is_some() {
+            self.room.give_process_back();
+        }
         self.task_ended(process);
     }
 
@@ -187,11 +197,40 @@ impl ContainerFacts {
             self.store(call.process, changed);
         }
         let caller = (process.executable, process.phase);
-        let is_new = self.seen.insert((caller, call.number));
+        let Some((caller, is_new)) = self.place(caller, call.number) else {
+            self.lost_calls += 1;
+            return false;
+        };
         if is_new {
             self.observe(native, call, caller);
         }
         self.give_values(native, call, caller) || is_new
+    }
+
+    /// Under whom a call is filed, and whether it is new there: under an unknown program, when there is no room
+    /// for it under its own, and nowhere when there is no room at all.
+    fn place(&mut self, caller: Caller, number: u32) -> Option<(Caller, bool)> {
+        if self.seen.contains(&(caller, number)) {
+            return Some((caller, false));
+        }
+        let (executable, phase) = caller;
+        let known = self.executables.get(executable);
+        // The observations have it with the call, and again with the call's arguments.
+        let bytes = 2 * known.map_or(0, length);
+        if self.room.take_pair(bytes) {
+            self.seen.insert((caller, number));
+            return Some((caller, true));
+        }
+        let unknown = (0, phase);
+        let is_new = !self.seen.contains(&(unknown, number));
+        if is_new {
+            if !self.room.take_pair(0) {
+                return None;
+            }
+            self.seen.insert((unknown, number));
+        }
+        self.lost_executables += 1;
+        Some((unknown, is_new))
     }
 
     fn observe(&mut self, native: Abi, call: &Call, (executable, phase): Caller) {
@@ -237,7 +276,10 @@ impl ContainerFacts {
         let Some(set) = known else {
             return false;
         };
-        let values = values.filter(|values| set.contains(values) || set.len() < MAX_VALUES);
+        let values = values.filter(|values| {
+            let has_room = || set.len() < MAX_VALUES && self.room.take_bytes(VALUES_BYTES);
+            set.contains(values) || has_room()
+        });
         match values {
             Some(values) if !set.insert(values) => return false,
             Some(_) => {}
@@ -264,7 +306,10 @@ impl ContainerFacts {
         if let Some(number) = self.numbers.get(&executable) {
             return *number;
         }
-        if self.executables.len() >= MAX_EXECUTABLES {
+        // It is kept twice: by its number and to be looked up.
+        let has_room = self.executables.len() < MAX_EXECUTABLES
+            && self.room.take_bytes(2 * length(&executable));
+        if !has_room {
             self.lost_executables += 1;
             return 0;
         }
@@ -308,7 +353,7 @@ impl ContainerFacts {
     }
 
     fn store(&mut self, number: i32, process: Process) {
-        if self.processes.len() < MAX_PROCESSES || self.processes.contains_key(&number) {
+        if self.processes.contains_key(&number) || self.room.take_process() {
             self.processes.insert(number, process);
         } else {
             self.lost_executables += 1;
@@ -332,6 +377,14 @@ pub(super) fn path_of(bytes: &[u8]) -> Executable {
         0 => Executable::Unknown,
         length if length > MAX_TEXT => Executable::Truncated(text(bytes)),
         _ => Executable::Path(text(bytes)),
+    }
+}
+
+/// How long the text of an executable is, in bytes.
+const fn length(executable: &Executable) -> usize {
+    match executable {
+        Executable::Path(text) | Executable::Truncated(text) => text.len(),
+        Executable::Launcher | Executable::Unknown => 0,
     }
 }
 

@@ -1,7 +1,7 @@
 //! From packets to what is known of each container. It touches nothing: packets go in, recordings come out.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     fmt,
     time::{Duration, Instant},
 };
@@ -13,6 +13,7 @@ use tracer_core::recording::Losses;
 use super::{
     bundle::Bundle,
     container::{Call, ContainerFacts, path_of},
+    room::{Room, SharedRoom},
     session::{Points, exec_numbers},
     wire::{self, Context, Message},
 };
@@ -62,16 +63,27 @@ impl FactsSettings {
 }
 
 /// What a sandbox says of its losses.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sandbox {
     /// The last count of dropped messages.
     last_dropped: u32,
     /// All that were dropped, and those that could not be read.
     lost: u64,
     is_connected: bool,
+    /// What may be kept of it.
+    room: Room,
 }
 
 impl Sandbox {
+    fn new(shared: &SharedRoom) -> Self {
+        Self {
+            last_dropped: 0,
+            lost: 0,
+            is_connected: false,
+            room: shared.of_sandbox(),
+        }
+    }
+
     /// Takes a running count, which wraps around. Threads send theirs in any order.
     fn count_dropped(&mut self, dropped: u32) {
         let more = dropped.wrapping_sub(self.last_dropped);
@@ -90,6 +102,11 @@ pub(super) struct Facts {
     began: Timestamp,
     sandboxes: BTreeMap<SandboxNumber, Sandbox>,
     containers: BTreeMap<(SandboxNumber, String), ContainerFacts>,
+    /// The last sandbox that each container was filed under.
+    owners: HashMap<String, SandboxNumber>,
+    /// Messages that named a container of another sandbox.
+    foreign: u64,
+    room: SharedRoom,
     last_new: Option<Instant>,
     /// When calls came that were new, within the last minute.
     recent: VecDeque<Instant>,
@@ -103,19 +120,27 @@ impl Facts {
             began: Timestamp::now(),
             sandboxes: BTreeMap::new(),
             containers: BTreeMap::new(),
+            owners: HashMap::new(),
+            foreign: 0,
+            room: SharedRoom::default(),
             last_new: None,
             recent: VecDeque::new(),
         }
     }
 
+    fn sandbox(&mut self, number: SandboxNumber) -> &mut Sandbox {
+        let known = self.sandboxes.entry(number);
+        known.or_insert_with(|| Sandbox::new(&self.room))
+    }
+
     /// A sandbox has connected.
     pub(super) fn connected(&mut self, sandbox: SandboxNumber) {
-        self.sandboxes.entry(sandbox).or_default().is_connected = true;
+        self.sandbox(sandbox).is_connected = true;
     }
 
     /// A sandbox is gone, with its containers.
     pub(super) fn disconnected(&mut self, sandbox: SandboxNumber) {
-        self.sandboxes.entry(sandbox).or_default().is_connected = false;
+        self.sandbox(sandbox).is_connected = false;
         let now = Timestamp::now();
         let its = self.containers.range_mut((sandbox, String::new())..);
         for (_, container) in its.take_while(|((of, _), _)| *of == sandbox) {
@@ -125,7 +150,7 @@ impl Facts {
 
     /// A packet was longer than there was room for.
     pub(super) fn lost(&mut self, sandbox: SandboxNumber) {
-        let lost = &mut self.sandboxes.entry(sandbox).or_default().lost;
+        let lost = &mut self.sandbox(sandbox).lost;
         *lost = lost.saturating_add(1);
     }
 
@@ -141,8 +166,7 @@ impl Facts {
         let Ok(packet) = wire::decode(packet) else {
             return self.lost(sandbox);
         };
-        let known = self.sandboxes.entry(sandbox).or_default();
-        known.count_dropped(packet.dropped);
+        self.sandbox(sandbox).count_dropped(packet.dropped);
         if self.take_message(sandbox, packet.message).is_none() {
             self.lost(sandbox);
         }
@@ -241,20 +265,37 @@ impl Facts {
         Some(Some((container, context)))
     }
 
+    /// Whether another sandbox that is still connected reported this container first. One that was taken over
+    /// must not speak for the containers of others.
+    fn is_foreign(&self, sandbox: SandboxNumber, id: &str) -> bool {
+        let owner = self.owners.get(id).filter(|owner| **owner != sandbox);
+        owner
+            .and_then(|owner| self.sandboxes.get(owner))
+            .is_some_and(|owner| owner.is_connected)
+    }
+
     fn container(&mut self, sandbox: SandboxNumber, id: &[u8]) -> Option<&mut ContainerFacts> {
         // What is no id is nobody's container.
         let id = std::str::from_utf8(id).ok()?;
         let id = crate::container::Id::new(id).ok()?.as_str().to_owned();
-        let has_room = self.containers.len() < MAX_CONTAINERS;
-        let key = (sandbox, id);
-        if !has_room && !self.containers.contains_key(&key) {
+        if self.is_foreign(sandbox, &id) {
+            self.foreign = self.foreign.saturating_add(1);
             return None;
         }
-        let from_start = self.settings.from_start;
-        let find = &self.settings.find_bundle;
-        Some(self.containers.entry(key).or_insert_with_key(|(_, id)| {
-            ContainerFacts::new(id.clone(), find(id), Timestamp::now(), from_start)
-        }))
+        let key = (sandbox, id);
+        if !self.containers.contains_key(&key) {
+            if self.containers.len() >= MAX_CONTAINERS {
+                return None;
+            }
+            let id = key.1.clone();
+            self.owners.insert(id.clone(), sandbox);
+            let bundle = (self.settings.find_bundle)(&id);
+            let room = self.sandbox(sandbox).room.clone();
+            let from_start = self.settings.from_start;
+            let new = ContainerFacts::new(id, bundle, Timestamp::now(), from_start, room);
+            self.containers.insert(key.clone(), new);
+        }
+        self.containers.get_mut(&key)
     }
 
     /// The containers that were seen, each with what its sandbox lost and whether that is still connected.
@@ -264,6 +305,7 @@ impl Facts {
             let losses = Losses {
                 messages: of.map_or(0, |it| it.lost),
                 executables: container.lost_executables,
+                calls: container.lost_calls,
                 ..Losses::default()
             };
             (container, losses, of.is_some_and(|it| it.is_connected))
@@ -276,6 +318,12 @@ impl Facts {
             messages: self.sandboxes.values().map(|it| it.lost).sum(),
             ..Losses::default()
         }
+    }
+
+    /// How many messages named a container that another sandbox had reported first. They are among the lost
+    /// ones of the sandbox that sent them.
+    pub(super) const fn foreign(&self) -> u64 {
+        self.foreign
     }
 
     /// When something new was last seen.

@@ -7,8 +7,10 @@
 //! | `sink` | the socket that it reports to, and the thread that reads |
 //! | `wire` | packets to messages |
 //! | `facts`, `container` | messages to observations |
+//! | `room` | how much is kept |
 //! | `assemble` | observations to recordings |
 //! | `runsc` | runsc's command line and its running sandboxes |
+//! | `trusted` | which runsc is executed, and which directories count |
 //! | `bundle` | what a container's files say of it |
 //! | [`record`] | a recording from start to end |
 
@@ -17,9 +19,11 @@ mod bundle;
 mod container;
 mod facts;
 pub mod record;
+mod room;
 mod runsc;
 mod session;
 mod sink;
+mod trusted;
 mod wire;
 
 use std::{ffi::OsString, io};
@@ -60,6 +64,19 @@ pub enum GvisorError {
         "no container of gVisor that runs has an id that begins with {0:?}; the list that runsc prints shows what runs"
     )]
     NoSandbox(String),
+    /// There is no runsc that may be executed.
+    #[error("no runsc can be used to speak to the sandbox: {0}")]
+    NoRunsc(String),
+    /// What may be the container's sandbox is not one of the runsc that is executed.
+    #[error(
+        "no container of gVisor that can be trusted has an id that begins with {given:?}: {why}"
+    )]
+    Refused {
+        /// What was given.
+        given: String,
+        /// Why a process that calls itself a sandbox is none.
+        why: String,
+    },
     /// Several containers may be meant.
     #[error(
         "several containers of gVisor have an id that begins with {given:?}: {ids}; give more of the one you mean"

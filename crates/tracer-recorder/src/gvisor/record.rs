@@ -22,9 +22,10 @@ use super::{
     assemble::{self, Ending},
     bundle::Bundle,
     facts::{Facts, FactsSettings},
-    runsc::{RunningSandbox, RunscCommand, find_running, points_of},
+    runsc::{RunningSandbox, RunscCommand, find_running, is_any_called_sandbox, points_of},
     session::{WithoutListener, init_config},
     sink::Sink,
+    trusted::Runsc,
 };
 use crate::record::{
     Progress, ProgressListener, RecordError,
@@ -56,7 +57,7 @@ pub enum Target {
 pub struct Request {
     /// What.
     pub target: Target,
-    /// runsc's program; `None` for the one that runs or is run.
+    /// runsc's program; `None` for the one that is run, or the one in `PATH` for a container that runs.
     pub runsc: Option<PathBuf>,
     /// When to end.
     pub duration: Option<Duration>,
@@ -113,6 +114,12 @@ pub async fn run(
         listener.note(&format!(
             "{} connections to tracer's socket were refused: only root and the user who runs tracer may report",
             run.sink.refused()
+        ));
+    }
+    let foreign = run.sink.with(|facts| facts.foreign());
+    if foreign > 0 {
+        listener.note(&format!(
+            "{foreign} messages of a sandbox named a container that another sandbox had reported first: they are not recorded, and are counted as lost"
         ));
     }
     let reasons = ended.err().map(|error| Reason::CutShort {
@@ -213,10 +220,7 @@ impl Run {
         request: &Request,
         listener: &mut dyn ProgressListener,
     ) -> Result<Self, GvisorError> {
-        let mut sandbox = one_running(id)?;
-        if let Some(runsc) = &request.runsc {
-            sandbox.program.clone_from(runsc);
-        }
+        let sandbox = one_running(id, request.runsc.as_deref())?;
         let own = sandbox.bundle.as_deref().and_then(Bundle::read);
         let find = move |id: &str| own.clone().or_else(|| Bundle::of_containerd(id));
         let mut settings = FactsSettings::new(points_of(&sandbox.program), Box::new(find));
@@ -385,10 +389,19 @@ impl Run {
 }
 
 /// The container that runs, and that is meant.
-fn one_running(id: &str) -> Result<RunningSandbox, GvisorError> {
-    let mut found = find_running(Path::new("/proc"), id);
+fn one_running(id: &str, runsc: Option<&Path>) -> Result<RunningSandbox, GvisorError> {
+    let proc = Path::new("/proc");
+    if !is_any_called_sandbox(proc) {
+        return Err(GvisorError::NoSandbox(id.to_owned()));
+    }
+    let runsc = Runsc::find(runsc, std::env::var_os("PATH").as_deref())?;
+    let all = find_running(proc, id, &runsc);
+    let (mut found, given) = (all.sandboxes, id.to_owned());
     match (found.pop(), found.is_empty()) {
-        (None, _) => Err(GvisorError::NoSandbox(id.to_owned())),
+        (None, _) => Err(match all.refused {
+            Some(why) => GvisorError::Refused { given, why },
+            None => GvisorError::NoSandbox(given),
+        }),
         (Some(sandbox), true) => Ok(sandbox),
         (Some(last), false) => {
             found.push(last);

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::{
     GvisorError,
     session::{Points, SESSION},
+    trusted::{Runsc, trusted},
 };
 
 /// The option that makes a sandbox report from its first call.
@@ -135,9 +136,9 @@ fn bundle_of<'a>(mut words: impl Iterator<Item = &'a OsString>) -> Option<PathBu
 pub(super) struct RunningSandbox {
     /// The id of the container.
     pub(super) container: String,
-    /// runsc's folder of state.
+    /// runsc's folder of state: a whole path that only root can change.
     pub(super) root: PathBuf,
-    /// The program that runs the sandbox: its own command line speaks to it.
+    /// The program that is executed to speak to the sandbox. A sandbox's own word for it never counts.
     pub(super) program: PathBuf,
     /// Its bundle, where the sandbox's command line names it.
     pub(super) bundle: Option<PathBuf>,
@@ -145,65 +146,105 @@ pub(super) struct RunningSandbox {
     pub(super) applies_seccomp: bool,
 }
 
-/// The running containers that `given` means: those whose id it is, else those whose id begins with it.
+/// What was found among the processes.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// The containers that are meant.
+    pub(super) sandboxes: Vec<RunningSandbox>,
+    /// Why a process that calls itself a sandbox is none.
+    pub(super) refused: Option<String>,
+}
+
+/// The name that a sandbox has as its first word (runsc/sandbox/sandbox.go). Any process can have it.
+const SANDBOX: &str = "runsc-sandbox";
+
+/// Whether any process calls itself a sandbox.
+pub(super) fn is_any_called_sandbox(proc: &Path) -> bool {
+    processes_of(proc).any(|process| command_line(&process).is_some())
+}
+
+/// The running containers of `runsc` that `given` means: those whose id it is, else those whose id begins
+/// with it.
 ///
 /// The folder of state is the one that the sandbox's own command line names (runsc/sandbox/sandbox.go); its
 /// files are called `SANDBOX_sandbox:CONTAINER.state` (runsc/container/state_file.go).
-pub(super) fn find_running(proc: &Path, given: &str) -> Vec<RunningSandbox> {
-    let mut found: Vec<_> = sandboxes(proc)
-        .into_iter()
-        .filter(|it| it.container.starts_with(given))
-        .collect();
-    if found.iter().any(|it| it.container == given) {
-        found.retain(|it| it.container == given);
+pub(super) fn find_running(proc: &Path, given: &str, runsc: &Runsc) -> Found {
+    let mut found = Found::default();
+    for process in processes_of(proc) {
+        let Some(words) = command_line(&process) else {
+            continue;
+        };
+        match of_process(&process, &words, runsc) {
+            Ok(sandboxes) => found.sandboxes.extend(sandboxes),
+            Err(why) => found.refused = Some(why),
+        }
     }
-    found.sort_by(|a, b| (&a.root, &a.container).cmp(&(&b.root, &b.container)));
-    found.dedup();
+    let sandboxes = &mut found.sandboxes;
+    sandboxes.retain(|it| it.container.starts_with(given));
+    if sandboxes.iter().any(|it| it.container == given) {
+        sandboxes.retain(|it| it.container == given);
+    }
+    sandboxes.sort_by(|a, b| (&a.root, &a.container).cmp(&(&b.root, &b.container)));
+    sandboxes.dedup();
     found
 }
 
-fn sandboxes(proc: &Path) -> Vec<RunningSandbox> {
+fn processes_of(proc: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = fs::read_dir(proc).into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| of_process(&entry.path()))
-        .flatten()
-        .collect()
+    entries.map(|entry| entry.path())
 }
 
-fn of_process(process: &Path) -> Option<Vec<RunningSandbox>> {
+/// The options and the id of what calls itself a sandbox.
+fn command_line(process: &Path) -> Option<Vec<OsString>> {
     let line = fs::read(process.join("cmdline")).ok()?;
-    let words: Vec<&OsStr> = line
+    let mut words = line
         .split(|byte| *byte == 0)
         .filter(|word| !word.is_empty())
-        .map(OsStr::from_bytes)
-        .collect();
-    let (program, options) = words.split_first()?;
-    if Path::new(program).file_name()? != "runsc-sandbox" {
-        return None;
+        .map(OsStr::from_bytes);
+    let program = Path::new(words.next()?).file_name()?;
+    (program == SANDBOX).then(|| words.map(OsStr::to_owned).collect())
+}
+
+/// The containers of a process that calls itself a sandbox, or why it is none.
+fn of_process(
+    process: &Path,
+    options: &[OsString],
+    runsc: &Runsc,
+) -> Result<Vec<RunningSandbox>, String> {
+    if !runsc.is_run_by(process) {
+        return Err(format!(
+            "process {} calls itself a sandbox and does not run {:?}",
+            process.file_name().unwrap_or_default().display(),
+            runsc.path
+        ));
     }
     let value = |wanted: &str| {
         let mut found = options.iter().filter_map(|word| option(word));
         found.find_map(|(name, value)| (name == wanted).then_some(value))
     };
-    let sandbox = options.last()?.to_str()?;
-    let root = whole_path(process, value("root").flatten()?.into())?;
+    let no_state = || "a sandbox names no folder of state".to_owned();
+    let sandbox = options.last().and_then(|word| word.to_str());
+    let sandbox = sandbox.ok_or_else(no_state)?;
+    let root = value("root")
+        .flatten()
+        .and_then(|root| whole_path(process, root.into()));
+    let root = root.ok_or_else(no_state)?;
+    let root = trusted(&root)
+        .map_err(|cause| format!("the folder of state {root:?} is not used: {cause}"))?;
     let bundle = value("bundle").flatten();
     let bundle = bundle.and_then(|bundle| whole_path(process, bundle.into()));
-    let exe = process.join("exe");
-    // Files of a package that was upgraded are gone, the process still has its own.
-    let program = fs::read_link(&exe).ok().filter(|path| path.exists());
     let of_container = |container: String| RunningSandbox {
         bundle: bundle.clone().filter(|_| container == sandbox),
         container,
         root: root.clone(),
-        program: program.clone().unwrap_or_else(|| exe.clone()),
+        program: runsc.path.clone(),
         applies_seccomp: value(OCI_SECCOMP).is_some_and(|it| it.is_none_or(|it| it != "false")),
     };
     let mut containers = containers_of(&root, sandbox);
     if containers.is_empty() {
         containers.push(sandbox.to_owned());
     }
-    Some(containers.into_iter().map(of_container).collect())
+    Ok(containers.into_iter().map(of_container).collect())
 }
 
 /// A directory as a whole path. A relative one begins where runsc was started: the sandbox itself is in a
@@ -318,104 +359,4 @@ fn words(command: &Command) -> OsString {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(line: &str) -> Result<RunscCommand, GvisorError> {
-        let words: Vec<_> = line.split(' ').map(OsString::from).collect();
-        RunscCommand::parse(&words, Path::new("/run/t/init.json"))
-    }
-
-    #[test]
-    fn option_is_added_before_the_others() {
-        let command =
-            parse("/usr/bin/runsc --root ST --network=none -debug run -bundle B web").unwrap();
-        assert_eq!(command.words[0], "/usr/bin/runsc");
-        assert_eq!(command.words[1], "--pod-init-config=/run/t/init.json");
-        assert_eq!(command.words[2], "--root");
-        assert_eq!(command.words.len(), 10);
-        assert_eq!(command.subcommand, "run");
-        assert_eq!(command.bundle, Some("B".into()));
-        assert!(!command.applies_seccomp);
-    }
-
-    #[test]
-    fn bundles_and_filters_are_found_in_every_form() {
-        for (line, bundle, filtered) in [
-            ("runsc run web", Some("."), false),
-            (
-                "runsc --oci-seccomp create --bundle=/b web",
-                Some("/b"),
-                true,
-            ),
-            (
-                "runsc --oci-seccomp=false run --bundle /b web",
-                Some("/b"),
-                false,
-            ),
-            ("runsc -oci-seccomp -root /r do ls --bundle x", None, true),
-        ] {
-            let command = parse(line).unwrap();
-            assert_eq!(command.bundle, bundle.map(PathBuf::from), "{line}");
-            assert_eq!(command.applies_seccomp, filtered, "{line}");
-        }
-    }
-
-    #[test]
-    fn what_starts_no_sandbox_is_refused() {
-        for line in [
-            "runsc",
-            "runsc list",
-            "runsc --root run",
-            "runsc exec web ls",
-        ] {
-            let error = parse(line).unwrap_err();
-            assert!(matches!(error, GvisorError::NoStart { .. }), "{line}");
-        }
-        assert!(matches!(
-            parse("runsc --pod-init-config=x run web"),
-            Err(GvisorError::HasConfig)
-        ));
-    }
-
-    #[test]
-    fn sandboxes_are_found_with_their_containers() {
-        let root = tempfile::tempdir().unwrap();
-        let state = root.path().join("state");
-        let proc = root.path().join("proc");
-        fs::create_dir_all(&state).unwrap();
-        for id in ["pod1", "web", "web-2"] {
-            fs::write(state.join(format!("pod1_sandbox:{id}.state")), "{}").unwrap();
-        }
-        fs::write(state.join("other_sandbox:db.state"), "{}").unwrap();
-        fs::create_dir_all(proc.join("7")).unwrap();
-        let line = format!(
-            "runsc-sandbox\0--root={}\0--oci-seccomp=true\0boot\0--bundle=b\0pod1\0",
-            state.display()
-        );
-        fs::write(proc.join("7/cmdline"), line).unwrap();
-        fs::create_dir_all(proc.join("8")).unwrap();
-        fs::write(proc.join("8/cmdline"), "nginx\0--root=/x\0web\0").unwrap();
-        let ids = |given: &str| {
-            let found = find_running(&proc, given);
-            assert!(
-                found
-                    .iter()
-                    .all(|it| it.root == state && it.applies_seccomp)
-            );
-            found.into_iter().map(|it| it.container).collect::<Vec<_>>()
-        };
-        assert_eq!(ids("web"), ["web"]);
-        assert_eq!(ids("we"), ["web", "web-2"]);
-        assert_eq!(ids("pod1"), ["pod1"]);
-        assert!(ids("db").is_empty());
-    }
-
-    #[test]
-    fn processes_are_read_from_the_dump() {
-        let text = "PROCFS DUMP\n\n\
-            {\"exe\":\"/bin/busybox\",\"args\":[\"sleep\"],\"status\":{\"comm\":\"sleep\",\"pid\":1}}\n\
-            {\"exe\":\"/bin/x\",\"status\":{\"pid\":99999999999}}\n{}\n";
-        assert_eq!(processes(text), [(1, "/bin/busybox".to_owned())]);
-    }
-}
+mod tests;

@@ -228,6 +228,20 @@ pub(super) mod testing {
         packet(1, 0, &start)
     }
 
+    /// A call without arguments, of the first process of a container.
+    pub(crate) fn call_in(container: &str, number: u64) -> Vec<u8> {
+        let mut context = context(1);
+        if let Some(context) = &mut context {
+            context.container_id = container.as_bytes().to_vec();
+        }
+        let call = Syscall {
+            context,
+            number,
+            ..Syscall::default()
+        };
+        packet(6, 0, &call)
+    }
+
     pub(crate) fn call(process: i32, number: u64, args: [u64; 6], dropped: u32) -> Vec<u8> {
         let [arg1, arg2, arg3, arg4, arg5, arg6] = args;
         let call = Syscall {

@@ -4,7 +4,7 @@ use tracer_core::recording::{Executable, Phase, Reason, Recording, RecordingEnd}
 use super::*;
 use crate::gvisor::{
     assemble::{self, Ending},
-    wire::testing::{call, context, packet, start},
+    wire::testing::{call, call_in, context, packet, start},
 };
 
 fn facts() -> Facts {
@@ -267,6 +267,76 @@ fn other_containers_of_the_sandbox_are_left_out() {
         after: RecordingEnd::CommandEnded,
     };
     assert!(recording.coverage.reasons.contains(&still_running));
+}
+
+/// A sandbox that was taken over must not fill the profile of another one's container.
+#[test]
+fn containers_of_other_sandboxes_are_refused_while_those_are_connected() {
+    let mut facts = take(&[start(&["/bin/sh"]), called(1, 1)]);
+    facts.connected(1);
+    facts.take(1, &call_in("web", 2));
+    facts.take(1, &call_in("db", 3));
+    facts.take(0, &call_in("db", 4));
+    assert_eq!(facts.foreign(), 2);
+    assert_eq!(facts.losses().messages, 2);
+    let of = |facts: &Facts| {
+        let containers = facts.containers();
+        containers
+            .map(|(it, losses, _)| (it.id.clone(), it.calls, losses.messages))
+            .collect::<Vec<_>>()
+    };
+    let web = ("web".to_owned(), 1, 1);
+    assert_eq!(of(&facts), [web.clone(), ("db".to_owned(), 1, 1)]);
+    // A container that is started again has a sandbox of its own.
+    facts.disconnected(0);
+    facts.connected(2);
+    facts.take(2, &call_in("web", 5));
+    assert_eq!(facts.foreign(), 2);
+    assert_eq!(of(&facts)[2], ("web".to_owned(), 1, 0));
+}
+
+/// What the longest paths and all calls would take is gigabytes.
+#[test]
+fn paths_beyond_the_room_are_unknown_and_no_call_is_lost() {
+    let mut facts = take(&[start(&["/bin/sh"])]);
+    for number in 0..64 {
+        facts.take(0, &exec(1, &format!("/{number:04000}")));
+        for call in 0..300 {
+            facts.take(0, &called(1, call));
+        }
+    }
+    let recording = recorded(&facts);
+    let paths = evidence(&recording).into_iter().map(|it| match it.1 {
+        Executable::Path(path) => path.len(),
+        _ => 0,
+    });
+    let bytes: usize = paths.sum();
+    assert!(bytes > 1 << 24 && bytes < 1 << 26, "{bytes}");
+    assert_eq!(recording.syscalls.len(), 300);
+    let losses = recording.coverage.losses;
+    assert!(losses.executables > 0 && losses.calls == 0, "{losses:?}");
+}
+
+#[test]
+fn calls_beyond_the_room_are_counted_as_lost() {
+    let mut facts = take(&[start(&["/bin/sh"])]);
+    for number in 0..300 {
+        facts.take(0, &exec(1, &format!("/{number}")));
+        for call in 0..300 {
+            facts.take(0, &called(1, call));
+        }
+    }
+    // One that was never seen under an unknown program either.
+    facts.take(0, &called(1, 301));
+    let recording = recorded(&facts);
+    assert_eq!(evidence(&recording).len(), 1 << 16);
+    let losses = recording.coverage.losses;
+    assert!(losses.calls > 0, "{losses:?}");
+    let lost = Reason::ObservationsLost {
+        lost: tracer_core::recording::LossKind::Calls,
+        count: losses.calls,
+    };
+    assert!(recording.coverage.reasons.contains(&lost));
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use super::*;
 use crate::gvisor::{
     facts::FactsSettings,
     session::Points,
-    wire::testing::{call, start},
+    wire::testing::call_in,
 };
 
 fn facts() -> Facts {
@@ -53,10 +53,9 @@ fn calls(sink: &Sink) -> u64 {
 fn messages_of_several_sandboxes_arrive() {
     let (_directory, mut sink) = sink();
     let clients = [greeted(&sink), greeted(&sink)];
-    for fd in &clients {
-        say(fd, &start(&["/bin/sh"]));
+    for (fd, container) in clients.iter().zip(["web", "db"]) {
         for number in 0..2000 {
-            say(fd, &call(1, number % 300, [0; 6], 0));
+            say(fd, &call_in(container, number % 300));
         }
     }
     assert_eq!(sink.connections().1, 2);
