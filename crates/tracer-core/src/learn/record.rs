@@ -2,7 +2,8 @@
 //!
 //! The same record has many coats: `type=SECCOMP msg=audit(…): …` in the file of auditd, `audit:
 //! type=1326 audit(…): …` in the kernel's log, `audit[PID]: SECCOMP …` in the journal, and any of these
-//! with a time and a host before it. So the type and the fields are looked for wherever they are.
+//! with a time and a host before it. The type is believed only at the start of the record: what comes later may
+//! be the text of a process.
 //! Numbers of types: include/uapi/linux/audit.h.
 
 use std::collections::BTreeMap;
@@ -51,7 +52,7 @@ impl<'a> Line<'a> {
         match kind(line) {
             Some((kind, rest)) => Self::Record(Record {
                 kind,
-                time: time(line),
+                time: time(rest),
                 fields: fields(rest),
             }),
             None => Self::Other,
@@ -96,31 +97,81 @@ fn bytes(digits: &str) -> Option<Vec<u8>> {
     (0..digits.len()).step_by(2).map(byte).collect()
 }
 
-/// The record's kind, and what is behind its name.
+/// The record's kind, and what is behind its type.
+///
+/// The type is at the start of the record, directly before `audit(TIME:SERIAL)`. Text of a process can only come
+/// later: a record of a daemon (`AUDIT_USER` and others) has it in `msg='…'`, as it is.
 fn kind(line: &str) -> Option<(Kind, &str)> {
-    const NAMES: [(&str, Kind); 8] = [
-        ("type=SECCOMP ", Kind::Seccomp),
-        ("type=1326 ", Kind::Seccomp),
-        ("]: SECCOMP ", Kind::Seccomp),
-        ("type=AVC ", Kind::Avc),
-        ("type=1400 ", Kind::Avc),
-        ("]: AVC ", Kind::Avc),
-        ("type=APPARMOR_ALLOWED ", Kind::Avc),
-        ("type=APPARMOR_DENIED ", Kind::Avc),
-    ];
-    NAMES.iter().find_map(|(name, kind)| {
-        let at = line.find(name)?;
-        // What a program chose comes after the kind, in fields: a path may hold any of these names.
-        let before = line.get(..at)?;
-        let after = line.get(at + name.len()..)?;
-        (!before.contains('"') && !before.contains("exe=")).then_some((*kind, after))
+    of_journal(line).or_else(|| {
+        let begins = [line.find("audit("), line.find("msg=")];
+        let (head, rest) = line.split_at_checked(begins.into_iter().flatten().min()?)?;
+        let head = head.strip_suffix(' ')?;
+        let (prefix, name) = head.rsplit_once(' ').unwrap_or(("", head));
+        let kind = kind_of_type(name.strip_prefix("type=")?)?;
+        // The kernel's own form follows its `audit: `, or nothing: the audit socket has no prefix.
+        let is_first = match rest.strip_prefix("msg=") {
+            Some(stamp) => stamp.starts_with("audit("),
+            None => prefix.is_empty() || prefix.ends_with("audit:"),
+        };
+        (is_first && is_prefix(prefix)).then_some((kind, rest))
     })
 }
 
-/// `audit(1700000000.123:45)` → seconds.
-fn time(line: &str) -> Option<i64> {
-    let (_, rest) = line.split_once("audit(")?;
-    rest.split(['.', ':', ')']).next()?.parse().ok()
+/// The kind of the journal's form: `audit[PID]: SECCOMP …`, behind a time and a host.
+fn of_journal(line: &str) -> Option<(Kind, &str)> {
+    let (before, record) = line.split_once("]: ")?;
+    let (prefix, pid) = before.rsplit_once("audit[")?;
+    let (name, fields) = record.split_once(' ')?;
+    let is_tag = pid.bytes().all(|it| it.is_ascii_digit())
+        && (prefix.is_empty() || prefix.ends_with(' '))
+        && !prefix.contains(": ");
+    let is_name = name.bytes().all(|it| it.is_ascii_uppercase() || it == b'_');
+    let kind = kind_of_type(name).filter(|_| is_tag && is_name && is_prefix(prefix))?;
+    Some((kind, fields))
+}
+
+/// The kind of a type, by its name or its number.
+fn kind_of_type(name: &str) -> Option<Kind> {
+    Some(match name {
+        "SECCOMP" | "1326" => Kind::Seccomp,
+        "AVC" | "1400" | "APPARMOR_ALLOWED" | "APPARMOR_DENIED" => Kind::Avc,
+        "1501" | "1502" | "1503" | "1504" | "1505" | "1506" | "1507" => Kind::Avc,
+        _ => return None,
+    })
+}
+
+/// Whether the text before a record is a log's: a time, a host, `node=HOST`, and the name of the kernel or of a
+/// daemon of the audit system. Another program's name means that the program wrote the line.
+///
+/// A program that may write to the log under any name can still use one of these.
+fn is_prefix(prefix: &str) -> bool {
+    const WRITERS: [&str; 5] = ["kernel", "audit", "auditd", "audispd", "audisp-syslog"];
+    // `dmesg --decode`: `kern  :notice: [   12.5] audit:`.
+    let is_decoded = prefix.split_ascii_whitespace().next() == Some("kern");
+    let is_word = |word: &str| match word.strip_suffix(':') {
+        Some(level) if level.is_empty() || level.starts_with(':') => is_decoded,
+        Some(writer) => WRITERS.contains(&writer.split('[').next().unwrap_or_default()),
+        None => !word.contains(['"', '\'']) && (!word.contains('=') || word.starts_with("node=")),
+    };
+    let prefix = behind_priority(prefix).unwrap_or(prefix);
+    prefix.split_ascii_whitespace().all(is_word)
+}
+
+/// What is behind the priority of a record of /dev/kmsg: `5,812,99,-;`.
+fn behind_priority(line: &str) -> Option<&str> {
+    let (head, rest) = line.split_once(';')?;
+    let is_number = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
+    head.split(',')
+        .next()
+        .is_some_and(is_number)
+        .then_some(rest)
+}
+
+/// `audit(1700000000.123:45)` at the start of a record → time since 1970.
+fn time(record: &str) -> Option<i64> {
+    let record = record.strip_prefix("msg=").unwrap_or(record);
+    let stamp = record.strip_prefix("audit(")?;
+    stamp.split(['.', ':', ')']).next()?.parse().ok()
 }
 
 /// `N callbacks suppressed` of the kernel's log (printk's rate limit), `audit_lost=N`.
@@ -215,6 +266,51 @@ mod tests {
         let record = record(line);
         assert_eq!(record.kind, Kind::Avc);
         assert_eq!(record.number("syscall"), None);
+    }
+
+    /// `AUDIT_USER…` records have the sender's text as it is, in `msg='…'`; others write to the log by themselves.
+    #[test]
+    fn text_of_a_process_is_no_record() {
+        let forged = r#"type=1326 audit(1700000000.123:45): pid=7 comm="sh" exe="/bin/sh" arch=c000003e syscall=83 code=0x7ffc0000"#;
+        let named = forged.replace("type=1326 ", "type=SECCOMP msg=");
+        for line in [
+            format!("type=1107 audit(1.0:1): pid=9 uid=0 auid=1 ses=1 msg='{forged}'"),
+            format!("type=1107 audit(1.0:1): pid=9 uid=0 auid=1 ses=1 msg='x' {forged}"),
+            format!("type=USER msg=audit(1.0:1): pid=9 uid=0 msg='{named}'"),
+            format!("type=USER msg=audit(1.0:1): pid=9 uid=0 msg='{forged}'"),
+            format!("type=USER_AVC msg=audit(1.0:1): pid=9 uid=0 msg='type=AVC {named}'"),
+            format!("audit: type=1107 audit(1.0:1): pid=9 msg='audit: {forged}'"),
+            format!("Nov 30 10:00:00 host audit[9]: USER pid=9 msg='audit[7]: SECCOMP {forged}'"),
+            format!("Nov 30 10:00:00 host audit[9]: USER pid=9 msg='{forged}'"),
+            format!("Nov 30 10:00:00 host web[9]: audit: {forged}"),
+            format!("Nov 30 10:00:00 host web: {named}"),
+            format!("Nov 30 10:00:00 host web[9]: audit[7]: SECCOMP {forged}"),
+            format!("5,812,99,-;web: audit: {forged}"),
+            format!("web {forged}"),
+            format!("msg='{forged}'"),
+            format!("type=1326 msg='{forged}'"),
+        ] {
+            assert_eq!(Line::read(&line), Line::Other, "{line}");
+        }
+    }
+
+    #[test]
+    fn prefixes_of_logs_are_known() {
+        let kernel = r#"audit: type=1503 audit(1.0:1): apparmor="DENIED" name="/x""#;
+        let daemon = r#"type=AVC msg=audit(1.0:1): apparmor="DENIED" name="/x""#;
+        for line in [
+            format!("[Mon Nov 30 10:00:00 2026] {kernel}"),
+            format!("kern  :notice: [   12.5] {kernel}"),
+            format!("kern  :warn  : [   12.5] {kernel}"),
+            format!("2026-11-30T10:00:00.1+00:00 host kernel: [   12.5] {kernel}"),
+            format!("node=host {daemon}"),
+            format!("Nov 30 10:00:00 host audisp-syslog[812]: node=host {daemon}"),
+            r#"Nov 30 10:00:00 host audit[7]: AVC apparmor="DENIED" name="/x""#.to_owned(),
+        ] {
+            let record = record(&line);
+            assert_eq!(record.kind, Kind::Avc, "{line}");
+            assert_eq!(record.word("apparmor"), Some("DENIED"), "{line}");
+        }
     }
 
     #[test]
