@@ -49,8 +49,10 @@ pub struct LoggedDenial {
 pub enum LogLine {
     /// A denial.
     Denial(Box<LoggedDenial>),
-    /// The kernel or a daemon says that so many records are missing.
+    /// The kernel says that so many records are missing.
     Lost(u64),
+    /// The kernel says how many records it has lost since it booted.
+    LostSinceBoot(u64),
     /// A denial of a form that is not understood.
     NotUnderstood,
     /// Something else.
@@ -70,6 +72,7 @@ impl LogLine {
     pub fn read(line: &str) -> Self {
         match Line::read(line) {
             Line::Lost(count) => Self::Lost(count),
+            Line::LostSinceBoot(total) => Self::LostSinceBoot(total),
             Line::Other => Self::Other,
             Line::Record(record) => match record.kind {
                 Kind::Seccomp => seccomp(&record).map_or(Self::NotUnderstood, Self::denial),
@@ -269,6 +272,6 @@ mod tests {
         let unknown = "type=1326 audit(1.0:1): pid=7 arch=12345678 syscall=83 code=0x50001";
         assert_eq!(LogLine::read(unknown), LogLine::NotUnderstood);
         let lost = "audit: audit_lost=7 audit_rate_limit=0 audit_backlog_limit=64";
-        assert_eq!(LogLine::read(lost), LogLine::Lost(7));
+        assert_eq!(LogLine::read(lost), LogLine::LostSinceBoot(7));
     }
 }

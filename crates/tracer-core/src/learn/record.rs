@@ -37,8 +37,10 @@ enum Field<'a> {
 pub(super) enum Line<'a> {
     /// A record.
     Record(Record<'a>),
-    /// The kernel or a daemon says that so many records are missing.
+    /// The kernel says that so many records are missing.
     Lost(u64),
+    /// The kernel says how many records it has lost since it booted.
+    LostSinceBoot(u64),
     /// Something else.
     Other,
 }
@@ -46,8 +48,14 @@ pub(super) enum Line<'a> {
 impl<'a> Line<'a> {
     /// Reads a line.
     pub(super) fn read(line: &'a str) -> Self {
-        if let Some(lost) = lost(line) {
+        let Some(line) = without_priority(line) else {
+            return Self::Other;
+        };
+        if let Some(lost) = suppressed(line) {
             return Self::Lost(lost);
+        }
+        if let Some(total) = lost_since_boot(line) {
+            return Self::LostSinceBoot(total);
         }
         match kind(line) {
             Some((kind, rest)) => Self::Record(Record {
@@ -145,26 +153,34 @@ fn kind_of_type(name: &str) -> Option<Kind> {
 ///
 /// A program that may write to the log under any name can still use one of these.
 fn is_prefix(prefix: &str) -> bool {
-    const WRITERS: [&str; 5] = ["kernel", "audit", "auditd", "audispd", "audisp-syslog"];
+    const DAEMONS: [&str; 3] = ["auditd", "audispd", "audisp-syslog"];
     // `dmesg --decode`: `kern  :notice: [   12.5] audit:`.
     let is_decoded = prefix.split_ascii_whitespace().next() == Some("kern");
     let is_word = |word: &str| match word.strip_suffix(':') {
         Some(level) if level.is_empty() || level.starts_with(':') => is_decoded,
-        Some(writer) => WRITERS.contains(&writer.split('[').next().unwrap_or_default()),
+        Some("kernel" | "audit") => true,
+        // With the pid: `audispd[812]:`.
+        Some(writer) => DAEMONS.contains(&writer.split('[').next().unwrap_or_default()),
         None => !word.contains(['"', '\'']) && (!word.contains('=') || word.starts_with("node=")),
     };
-    let prefix = behind_priority(prefix).unwrap_or(prefix);
     prefix.split_ascii_whitespace().all(is_word)
 }
 
-/// What is behind the priority of a record of /dev/kmsg: `5,812,99,-;`.
-fn behind_priority(line: &str) -> Option<&str> {
-    let (head, rest) = line.split_once(';')?;
-    let is_number = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_digit());
-    head.split(',')
-        .next()
-        .is_some_and(is_number)
-        .then_some(rest)
+/// What is behind the priority of a line of /dev/kmsg (`5,812,99,-;`) or of `dmesg --raw` (`<5>`). `None` when its
+/// facility is not the kernel's, 0: what processes write to /dev/kmsg has another (kernel/printk/printk.c,
+/// `devkmsg_write`). Most logs have no priority.
+fn without_priority(line: &str) -> Option<&str> {
+    let parts = match line.strip_prefix('<') {
+        Some(line) => line.split_once('>'),
+        None => line
+            .split_once(';')
+            .and_then(|(head, rest)| Some((head.split_once(',')?.0, rest))),
+    };
+    let parts = parts.and_then(|(priority, rest)| Some((priority.parse::<u32>().ok()?, rest)));
+    match parts {
+        Some((priority, rest)) => (priority >> 3 == 0).then_some(rest),
+        None => Some(line),
+    }
 }
 
 /// `audit(1700000000.123:45)` at the start of a record → time since 1970.
@@ -174,18 +190,42 @@ fn time(record: &str) -> Option<i64> {
     stamp.split(['.', ':', ')']).next()?.parse().ok()
 }
 
-/// `N callbacks suppressed` of the kernel's log (printk's rate limit), `audit_lost=N`.
-fn lost(line: &str) -> Option<u64> {
-    if line.contains('"') {
-        return None;
-    }
-    if let Some((before, _)) = line.split_once(" callbacks suppressed") {
-        let is_audit = before.contains("audit");
-        return before.rsplit(' ').next()?.parse().ok().filter(|_| is_audit);
-    }
-    let (_, rest) = line.split_once("audit_lost=")?;
+/// `kauditd_printk_skb: N callbacks suppressed` of the kernel's log: the limit of printk (lib/ratelimit.c).
+fn suppressed(line: &str) -> Option<u64> {
+    let (before, _) = line.split_once(" callbacks suppressed")?;
+    let (before, count) = before.rsplit_once(": ")?;
+    let (prefix, function) = before.rsplit_once(' ').unwrap_or(("", before));
+    let is_audit = matches!(function, "kauditd_printk_skb" | "audit_printk_skb");
+    let count = count.parse().ok();
+    count.filter(|_| is_audit && is_prefix(prefix))
+}
+
+/// `audit: audit_lost=N audit_rate_limit=…` (kernel/audit.c, `audit_log_lost`).
+fn lost_since_boot(line: &str) -> Option<u64> {
+    let (prefix, rest) = line.split_once("audit: audit_lost=")?;
+    let is_word = prefix.is_empty() || prefix.ends_with(' ');
     let count = rest.split(|it: char| !it.is_ascii_digit()).next()?;
-    count.parse().ok().filter(|count| *count > 0)
+    let count = count.parse().ok();
+    count.filter(|_| is_word && is_prefix(prefix))
+}
+
+/// What the kernel has lost since it booted, made into what was lost since the last time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LostSinceBoot {
+    last: Option<u64>,
+}
+
+impl LostSinceBoot {
+    /// Takes in the next total; returns how many were lost since the one before, at least. The first one is the
+    /// base, and so is one that is lower: the machine was booted in between. The kernel reports a total when it
+    /// has lost a record, so a base is at least one record.
+    pub(crate) fn take(&mut self, total: u64) -> u64 {
+        let last = self.last.replace(total);
+        match last.and_then(|last| total.checked_sub(last)) {
+            Some(lost) => lost,
+            None => total.min(1),
+        }
+    }
 }
 
 /// `name=value` pairs; a value is in quotes or ends with a space.
@@ -315,16 +355,47 @@ mod tests {
 
     #[test]
     fn missing_records_are_counted() {
-        let lost = |line| match Line::read(line) {
-            Line::Lost(count) => Some(count),
-            _ => None,
-        };
         let suppressed = "kauditd_printk_skb: 12 callbacks suppressed";
-        assert_eq!(lost(suppressed), Some(12));
-        assert_eq!(lost("audit: audit_lost=7 audit_rate_limit=0"), Some(7));
-        assert_eq!(lost("audit: audit_lost=0 audit_rate_limit=0"), None);
-        assert_eq!(lost("net_ratelimit: 3 callbacks suppressed"), None);
-        assert_eq!(Line::read("nothing"), Line::Other);
+        assert_eq!(Line::read(suppressed), Line::Lost(12));
+        for prefix in [
+            "",
+            "4,812,99,-;",
+            "<4>",
+            "[   12.5] ",
+            "Nov 30 10:00:00 host kernel: ",
+        ] {
+            let line = format!("{prefix}{suppressed}");
+            assert_eq!(Line::read(&line), Line::Lost(12), "{line}");
+            let line = format!("{prefix}audit: audit_lost=7 audit_rate_limit=0");
+            assert_eq!(Line::read(&line), Line::LostSinceBoot(7), "{line}");
+        }
+        for line in [
+            "nothing",
+            "net_ratelimit: 3 callbacks suppressed",
+            // Facility 1: a process wrote it to /dev/kmsg.
+            "12,812,99,-;audit: audit_lost=7 audit_rate_limit=0",
+            "12,812,99,-;kauditd_printk_skb: 12 callbacks suppressed",
+            r#"12,812,99,-;audit: type=1326 audit(1.0:1): arch=c000003e syscall=83 code=0x50001"#,
+            r#"<13>audit: type=1326 audit(1.0:1): arch=c000003e syscall=83 code=0x50001"#,
+            "Nov 30 10:00:00 host web: audit: audit_lost=7",
+            "Nov 30 10:00:00 host web[7]: kauditd_printk_skb: 12 callbacks suppressed",
+            r#"audit: type=1400 audit(1.0:1): x="audit: audit_lost=7""#,
+            "type=1107 audit(1.0:1): msg='audit: audit_lost=7 audit_rate_limit=0'",
+            "type=1107 audit(1.0:1): msg='kauditd_printk_skb: 12 callbacks suppressed'",
+        ] {
+            let is_lost = matches!(Line::read(line), Line::Lost(_) | Line::LostSinceBoot(_));
+            assert!(!is_lost, "{line}");
+        }
+        let forged = "12,812,99,-;audit: type=1326 audit(1.0:1): arch=c000003e syscall=83";
+        assert_eq!(Line::read(forged), Line::Other);
+    }
+
+    #[test]
+    fn totals_are_counted_by_their_differences() {
+        let mut lost = LostSinceBoot::default();
+        // The base, more, the same line again, and a boot.
+        let taken = [1_000, 1_004, 1_004, 3, 5].map(|total| lost.take(total));
+        assert_eq!(taken, [1, 4, 0, 1, 2]);
     }
 
     proptest::proptest! {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{ContainerName, Event, EventKind, ObservedProcess, Suppression};
 use crate::{
     audit::Severity,
-    learn::{DeniedBy, LoggedDenial},
+    learn::{DeniedBy, LoggedDenial, LostSinceBoot},
     recording::Executable,
 };
 
@@ -43,6 +43,7 @@ struct Key {
 pub struct DenialLog {
     suppressions: Vec<Suppression>,
     counts: BTreeMap<Key, (Event, u64)>,
+    since_boot: LostSinceBoot,
     summary: DenialSummary,
 }
 
@@ -111,6 +112,12 @@ impl DenialLog {
             count: Some(self.summary.lost),
             ..Event::new(EventKind::Lost, Severity::Medium)
         })
+    }
+
+    /// The kernel says how many records it has lost since it booted: what is more than the last time counts.
+    pub fn take_lost_since_boot(&mut self, total: u64) -> Option<Event> {
+        let count = self.since_boot.take(total);
+        self.take_lost(count)
     }
 
     /// A record was not understood.

@@ -38,9 +38,34 @@ const HEAD: usize = 16;
 /// Most messages that are read at once.
 const AT_ONCE: usize = 4096;
 
-/// The place of `lost` in `struct audit_status`, in words of 32 bits: mask, enabled, failure, pid, rate_limit,
-/// backlog_limit, lost.
+/// The places of `pid` and `lost` in `struct audit_status`, in words of 32 bits: mask, enabled, failure, pid,
+/// rate_limit, backlog_limit, lost.
+const PID: usize = 3;
 const LOST: usize = 6;
+
+/// What the kernel says of the audit system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Status {
+    /// The process of auditd; 0 when none runs.
+    pid: u32,
+    /// Records that were lost since the machine booted.
+    lost: u32,
+}
+
+impl Status {
+    fn read(status: &[u8]) -> Option<Self> {
+        Some(Self {
+            pid: word(status, PID)?,
+            lost: word(status, LOST)?,
+        })
+    }
+}
+
+/// Whether auditd runs; `None` when the kernel does not say.
+pub(super) fn auditd_runs() -> Option<bool> {
+    let socket = audit_socket().ok()?;
+    Some(ask(&socket)?.pid != 0)
+}
 
 /// The socket.
 #[derive(Debug)]
@@ -64,7 +89,7 @@ impl AuditSocket {
             questions: audit_socket().ok(),
             known: None,
         };
-        socket.known = socket.ask();
+        socket.known = socket.total();
         Ok(socket)
     }
 
@@ -91,39 +116,43 @@ impl AuditSocket {
 
     /// How many records the kernel lost since the last time, by its own count.
     pub(super) fn lost(&mut self) -> Option<u64> {
-        let now = self.ask()?;
+        let now = self.total()?;
         let before = self.known.replace(now)?;
         Some(now.saturating_sub(before))
     }
 
-    /// Asks for the state. Takes `CAP_AUDIT_CONTROL` in the initial pid namespace.
-    fn ask(&self) -> Option<u64> {
-        /// `NLM_F_REQUEST`.
-        const REQUEST: u16 = 1;
-        const LIMIT: Duration = Duration::from_millis(200);
-        let socket = self.questions.as_ref()?;
-        let length = u32::try_from(HEAD).unwrap_or_default();
-        let mut question = length.to_ne_bytes().to_vec();
-        question.extend(GET.to_ne_bytes());
-        question.extend(REQUEST.to_ne_bytes());
-        question.extend([0; 8]);
-        let kernel = NetlinkAddr::new(0, 0);
-        sendto(socket.as_raw_fd(), &question, &kernel, MsgFlags::empty()).ok()?;
-        let mut answer = vec![0; MESSAGE];
-        let asked = Instant::now();
-        loop {
-            let left = LIMIT.checked_sub(asked.elapsed())?;
-            if !is_ready(socket, left).ok()? {
-                return None;
-            }
-            let Some(bytes) = receive(socket, &mut answer).ok()? else {
-                continue;
-            };
-            match kind(bytes) {
-                Some(GET) => return word(bytes.get(HEAD..)?, LOST).map(u64::from),
-                Some(ERROR) => return None,
-                _ => {}
-            }
+    /// How many records the kernel lost since the machine booted.
+    fn total(&self) -> Option<u64> {
+        Some(ask(self.questions.as_ref()?)?.lost.into())
+    }
+}
+
+/// Asks for the state. Takes `CAP_AUDIT_CONTROL` in the initial pid namespace.
+fn ask(socket: &OwnedFd) -> Option<Status> {
+    /// `NLM_F_REQUEST`.
+    const REQUEST: u16 = 1;
+    const LIMIT: Duration = Duration::from_millis(200);
+    let length = u32::try_from(HEAD).unwrap_or_default();
+    let mut question = length.to_ne_bytes().to_vec();
+    question.extend(GET.to_ne_bytes());
+    question.extend(REQUEST.to_ne_bytes());
+    question.extend([0; 8]);
+    let kernel = NetlinkAddr::new(0, 0);
+    sendto(socket.as_raw_fd(), &question, &kernel, MsgFlags::empty()).ok()?;
+    let mut answer = vec![0; MESSAGE];
+    let asked = Instant::now();
+    loop {
+        let left = LIMIT.checked_sub(asked.elapsed())?;
+        if !is_ready(socket, left).ok()? {
+            return None;
+        }
+        let Some(bytes) = receive(socket, &mut answer).ok()? else {
+            continue;
+        };
+        match kind(bytes) {
+            Some(GET) => return Status::read(bytes.get(HEAD..)?),
+            Some(ERROR) => return None,
+            _ => {}
         }
     }
 }
@@ -215,8 +244,11 @@ mod tests {
         assert_eq!(line(&[]), None);
         assert_eq!(line(&[1, 2, 3]), None);
         assert_eq!(line(&message(1326, "")), Some("type=1326 ".to_owned()));
-        assert_eq!(word(&[0; 27], LOST), None);
-        assert_eq!(word(&[1; 28], LOST), Some(0x0101_0101));
+        assert_eq!(Status::read(&[0; 27]), None);
+        let mut status = [0; 28];
+        status[12..16].copy_from_slice(&812_u32.to_ne_bytes());
+        status[24..].copy_from_slice(&7_u32.to_ne_bytes());
+        assert_eq!(Status::read(&status), Some(Status { pid: 812, lost: 7 }));
     }
 
     #[test]
