@@ -60,6 +60,9 @@ pub struct DenialSummary {
     pub not_understood: u64,
     /// Records that the kernel or the socket lost.
     pub lost: u64,
+    /// Why more than `lost` may be lost: a buffer overflowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost_at_least: Option<&'static str>,
     /// Records whose process was gone before it could be attributed.
     pub gone: u64,
 }
@@ -107,11 +110,18 @@ impl DenialLog {
     pub fn take_lost(&mut self, count: u64) -> Option<Event> {
         let before = self.summary.lost;
         self.summary.lost = before.saturating_add(count);
-        let doubled = |it: u64| it.checked_ilog2();
-        (doubled(self.summary.lost) != doubled(before)).then(|| Event {
+        has_doubled(before, self.summary.lost).then(|| Event {
             count: Some(self.summary.lost),
+            at_least: self.summary.lost_at_least.is_some(),
+            detail: self.summary.lost_at_least.map(str::to_owned),
             ..Event::new(EventKind::Lost, Severity::Medium)
         })
+    }
+
+    /// A buffer overflowed: at least one record was lost, and nobody knows how many.
+    pub fn take_overflow(&mut self, why: &'static str) -> Option<Event> {
+        self.summary.lost_at_least = Some(why);
+        self.take_lost(1)
     }
 
     /// The kernel says how many records it has lost since it booted: what is more than the last time counts.
@@ -142,6 +152,11 @@ impl DenialLog {
     pub fn has_findings(&self) -> bool {
         !self.counts.is_empty()
     }
+}
+
+/// Whether a number that grows is the first that is not 0, or has doubled.
+fn has_doubled(before: u64, now: u64) -> bool {
+    before.checked_ilog2() != now.checked_ilog2()
 }
 
 fn event(denial: &LoggedDenial, to: &Attribution) -> Event {
@@ -228,5 +243,22 @@ mod tests {
             .map(|it| it.count)
             .collect();
         assert_eq!(told, [Some(1), Some(2), Some(4)]);
+    }
+
+    #[test]
+    fn overflow_makes_the_number_a_minimum() {
+        let mut log = DenialLog::default();
+        let exact = log.take_lost(1).unwrap();
+        assert_eq!((exact.count, exact.at_least), (Some(1), false));
+        let overflow = log.take_overflow("the socket's buffer overflowed").unwrap();
+        assert_eq!((overflow.count, overflow.at_least), (Some(2), true));
+        assert_eq!(
+            overflow.detail.as_deref(),
+            Some("the socket's buffer overflowed")
+        );
+        // What the kernel counts afterwards does not make the sum exact.
+        assert!(log.take_lost(2).unwrap().at_least);
+        assert_eq!(log.summary().lost, 4);
+        assert!(log.summary().lost_at_least.is_some());
     }
 }

@@ -56,9 +56,9 @@ impl KernelLog {
                     told.extend(message.map(AuditMessage::Line));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // Records were overwritten before they were read; how many is not told.
+                // Records were overwritten before they were read; the kernel does not say how many.
                 Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {
-                    told.push(AuditMessage::Lost(1));
+                    told.push(AuditMessage::Overflow("the kernel's log overflowed"));
                 }
                 Err(error) => return Err(error),
             }

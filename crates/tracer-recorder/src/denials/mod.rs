@@ -31,8 +31,8 @@ pub struct DenialError {
 pub enum AuditMessage {
     /// A record, as a line of a log.
     Line(String),
-    /// So many records were lost, at least.
-    Lost(u64),
+    /// A buffer overflowed: at least one record was lost. Says which buffer.
+    Overflow(&'static str),
 }
 
 /// The kernel's audit records, from now on.

@@ -90,6 +90,11 @@ impl AuditSocket {
             known: None,
         };
         socket.known = socket.total();
+        if socket.known.is_none() {
+            log::warn!(
+                "the kernel's count of lost audit records is not available: that takes CAP_AUDIT_CONTROL in the host's pid namespace; losses of the socket's own buffer are still reported"
+            );
+        }
         Ok(socket)
     }
 
@@ -105,8 +110,10 @@ impl AuditSocket {
             match receive(&self.records, &mut message) {
                 Ok(bytes) => told.extend(bytes.and_then(line).map(AuditMessage::Line)),
                 Err(Errno::EAGAIN) => break,
-                // The buffer was full; how many did not fit is not told.
-                Err(Errno::ENOBUFS) => told.push(AuditMessage::Lost(1)),
+                // The buffer was full; the kernel does not say how many records did not fit.
+                Err(Errno::ENOBUFS) => {
+                    told.push(AuditMessage::Overflow("the socket's buffer overflowed"));
+                }
                 Err(Errno::EINTR) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -90,7 +90,7 @@ pub(super) async fn watch(
 fn take(told: AuditMessage, log: &mut DenialLog, attributor: &mut Attributor) -> Option<Event> {
     let line = match told {
         AuditMessage::Line(line) => line,
-        AuditMessage::Lost(count) => return log.take_lost(count),
+        AuditMessage::Overflow(why) => return log.take_overflow(why),
     };
     match LogLine::read(&line) {
         LogLine::Denial(denial) => {
