@@ -1,5 +1,7 @@
 //! What one line of an audit log says that a filter or a security module denied, or would have denied.
 
+use std::time::Duration;
+
 use syscalls::Abi;
 
 use super::{
@@ -26,6 +28,8 @@ pub struct LoggedDenial {
     pub by: DeniedBy,
     /// Whether it took place: the profile only logs.
     pub allowed: bool,
+    /// When the kernel made the record, since 1970.
+    pub time: Option<Duration>,
     /// The process, in the host's pid namespace.
     pub pid: Option<u32>,
     /// The name of its thread.
@@ -105,6 +109,7 @@ fn seccomp(record: &Record<'_>) -> Option<LoggedDenial> {
     Some(LoggedDenial {
         by: DeniedBy::Seccomp,
         allowed: saw.is_none(),
+        time: record.time,
         pid: record.number("pid"),
         comm: text(record, "comm"),
         executable: text(record, "exe"),
@@ -143,6 +148,7 @@ fn of_apparmor(record: &Record<'_>) -> Option<LoggedDenial> {
     Some(LoggedDenial {
         by: DeniedBy::AppArmor,
         allowed,
+        time: record.time,
         pid: record.number("pid"),
         comm: text(record, "comm"),
         executable: None,
@@ -179,6 +185,7 @@ fn selinux(line: &str, record: &Record<'_>) -> Option<LoggedDenial> {
     Some(LoggedDenial {
         by: DeniedBy::Selinux,
         allowed,
+        time: record.time,
         pid: record.number("pid"),
         comm: text(record, "comm"),
         executable: None,

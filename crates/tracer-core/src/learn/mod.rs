@@ -32,7 +32,7 @@ mod denial;
 mod record;
 mod report;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 
@@ -147,8 +147,9 @@ impl<'a> Learner<'a> {
         }
     }
 
-    fn saw_at(&mut self, time: Option<i64>) {
-        let Some(time) = time else { return };
+    fn saw_at(&mut self, time: Option<Duration>) {
+        let seconds = time.and_then(|time| i64::try_from(time.as_secs()).ok());
+        let Some(time) = seconds else { return };
         let (first, last) = self.times.unwrap_or((time, time));
         self.times = Some((first.min(time), last.max(time)));
     }

@@ -6,7 +6,7 @@
 //! be the text of a process.
 //! Numbers of types: include/uapi/linux/audit.h.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub(super) enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record<'a> {
     pub(super) kind: Kind,
-    /// Seconds since 1970.
-    pub(super) time: Option<i64>,
+    /// Since 1970.
+    pub(super) time: Option<Duration>,
     fields: BTreeMap<&'a str, Field<'a>>,
 }
 
@@ -184,10 +184,14 @@ fn without_priority(line: &str) -> Option<&str> {
 }
 
 /// `audit(1700000000.123:45)` at the start of a record → time since 1970.
-fn time(record: &str) -> Option<i64> {
+fn time(record: &str) -> Option<Duration> {
     let record = record.strip_prefix("msg=").unwrap_or(record);
     let stamp = record.strip_prefix("audit(")?;
-    stamp.split(['.', ':', ')']).next()?.parse().ok()
+    let (stamp, _) = stamp.split_once([':', ')'])?;
+    let (seconds, milliseconds) = stamp.split_once('.').unwrap_or((stamp, "0"));
+    let seconds = Duration::from_secs(seconds.parse().ok()?);
+    // Three digits (kernel/audit.c, `audit_log_start`).
+    seconds.checked_add(Duration::from_millis(milliseconds.parse().ok()?))
 }
 
 /// `kauditd_printk_skb: N callbacks suppressed` of the kernel's log: the limit of printk (lib/ratelimit.c).
@@ -286,7 +290,8 @@ mod tests {
                 "{line}"
             );
             let has_time = line.contains("audit(");
-            assert_eq!(record.time, has_time.then_some(1_700_000_000), "{line}");
+            let time = Duration::from_millis(1_700_000_000_123);
+            assert_eq!(record.time, has_time.then_some(time), "{line}");
         }
     }
 

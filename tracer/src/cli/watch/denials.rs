@@ -94,7 +94,7 @@ fn take(told: AuditMessage, log: &mut DenialLog, attributor: &mut Attributor) ->
     };
     match LogLine::read(&line) {
         LogLine::Denial(denial) => {
-            let to = attributor.attribute(denial.pid)?;
+            let to = attributor.attribute(denial.pid, denial.time)?;
             log.take(&denial, to)
         }
         LogLine::Lost(count) => log.take_lost(count),
