@@ -99,10 +99,7 @@ fn take(told: AuditMessage, log: &mut DenialLog, attributor: &mut Attributor) ->
         }
         LogLine::Lost(count) => log.take_lost(count),
         LogLine::LostSinceBoot(total) => log.take_lost_since_boot(total),
-        LogLine::NotUnderstood => {
-            log.not_understood();
-            None
-        }
+        LogLine::NotUnderstood => log.not_understood(),
         LogLine::Other => None,
     }
 }
