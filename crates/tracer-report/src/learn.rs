@@ -115,7 +115,7 @@ fn left_out(report: &Report, text: &mut String) {
     if report.lost > 0 {
         let _ = writeln!(
             text,
-            "lost: {} that the log does not have; raise its rate limit and learn again",
+            "lost: at least {} that the log does not have; raise its rate limit and learn again",
             records(report.lost)
         );
     }
@@ -154,7 +154,7 @@ mod tests {
 left out: 1 record of accesses that AppArmor denied; `--denied` takes them too
 left out: 3 records of other programs and profiles
   /usr/sbin/cron\\n (3 records)
-lost: 7 records that the log does not have; raise its rate limit and learn again
+lost: at least 7 records that the log does not have; raise its rate limit and learn again
 "
         );
     }

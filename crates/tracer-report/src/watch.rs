@@ -25,6 +25,14 @@ pub fn watch_event(event: &Event) -> String {
                 ),
                 _ => String::new(),
             };
+            let what = match event.at_least {
+                true => format!("at least {what}"),
+                false => what,
+            };
+            let what = match &event.detail {
+                Some(why) => format!("{what} ({})", plain(why)),
+                None => what,
+            };
             let of = workload.unwrap_or_else(|| "of any workload".to_owned());
             format!("lost: {of}: {what}; from here on silence is no proof")
         }
@@ -186,11 +194,20 @@ pub fn denial_summary(denials: &[Event], summary: &DenialSummary) -> String {
             summary.gone,
             "of processes that were gone before their container was known",
         ),
-        (summary.lost, "lost"),
     ] {
         if count > 0 {
             let _ = writeln!(text, "{} {what}", number(count, "record", "records"));
         }
+    }
+    let lost = number(summary.lost, "record", "records");
+    match summary.lost_at_least {
+        Some(why) => {
+            let _ = writeln!(text, "at least {lost} lost ({})", plain(why));
+        }
+        None if summary.lost > 0 => {
+            let _ = writeln!(text, "{lost} lost");
+        }
+        None => {}
     }
     text
 }

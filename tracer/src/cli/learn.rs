@@ -156,7 +156,8 @@ fn live(args: &Args, learner: &mut Learner<'_>) -> Result<(), Failure> {
             for told in source.read(LOOK).context("cannot read audit records")? {
                 match told {
                     AuditMessage::Line(line) => learner.line(&line),
-                    AuditMessage::Lost(count) => learner.lost(count),
+                    // At least one: the kernel does not say how many.
+                    AuditMessage::Overflow(_) => learner.lost(1),
                 }
             }
             let is_over = signals.pending().is_some_and(|it| it.asks_to_end())

@@ -1,5 +1,7 @@
 //! What one line of an audit log says that a filter or a security module denied, or would have denied.
 
+use std::time::Duration;
+
 use syscalls::Abi;
 
 use super::{
@@ -26,6 +28,8 @@ pub struct LoggedDenial {
     pub by: DeniedBy,
     /// Whether it took place: the profile only logs.
     pub allowed: bool,
+    /// When the kernel made the record, since 1970.
+    pub time: Option<Duration>,
     /// The process, in the host's pid namespace.
     pub pid: Option<u32>,
     /// The name of its thread.
@@ -49,8 +53,10 @@ pub struct LoggedDenial {
 pub enum LogLine {
     /// A denial.
     Denial(Box<LoggedDenial>),
-    /// The kernel or a daemon says that so many records are missing.
+    /// The kernel says that so many records are missing.
     Lost(u64),
+    /// The kernel says how many records it has lost since it booted.
+    LostSinceBoot(u64),
     /// A denial of a form that is not understood.
     NotUnderstood,
     /// Something else.
@@ -70,6 +76,7 @@ impl LogLine {
     pub fn read(line: &str) -> Self {
         match Line::read(line) {
             Line::Lost(count) => Self::Lost(count),
+            Line::LostSinceBoot(total) => Self::LostSinceBoot(total),
             Line::Other => Self::Other,
             Line::Record(record) => match record.kind {
                 Kind::Seccomp => seccomp(&record).map_or(Self::NotUnderstood, Self::denial),
@@ -102,6 +109,7 @@ fn seccomp(record: &Record<'_>) -> Option<LoggedDenial> {
     Some(LoggedDenial {
         by: DeniedBy::Seccomp,
         allowed: saw.is_none(),
+        time: record.time,
         pid: record.number("pid"),
         comm: text(record, "comm"),
         executable: text(record, "exe"),
@@ -140,6 +148,7 @@ fn of_apparmor(record: &Record<'_>) -> Option<LoggedDenial> {
     Some(LoggedDenial {
         by: DeniedBy::AppArmor,
         allowed,
+        time: record.time,
         pid: record.number("pid"),
         comm: text(record, "comm"),
         executable: None,
@@ -176,6 +185,7 @@ fn selinux(line: &str, record: &Record<'_>) -> Option<LoggedDenial> {
     Some(LoggedDenial {
         by: DeniedBy::Selinux,
         allowed,
+        time: record.time,
         pid: record.number("pid"),
         comm: text(record, "comm"),
         executable: None,
@@ -269,6 +279,6 @@ mod tests {
         let unknown = "type=1326 audit(1.0:1): pid=7 arch=12345678 syscall=83 code=0x50001";
         assert_eq!(LogLine::read(unknown), LogLine::NotUnderstood);
         let lost = "audit: audit_lost=7 audit_rate_limit=0 audit_backlog_limit=64";
-        assert_eq!(LogLine::read(lost), LogLine::Lost(7));
+        assert_eq!(LogLine::read(lost), LogLine::LostSinceBoot(7));
     }
 }

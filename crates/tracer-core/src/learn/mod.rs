@@ -32,7 +32,7 @@ mod denial;
 mod record;
 mod report;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 
@@ -44,6 +44,7 @@ use crate::recording::{
     ObservationKind, Observations, Phase, Recording, SCHEMA, Source, Syscall, SyscallId,
 };
 use apparmor::Told;
+pub(crate) use record::LostSinceBoot;
 use record::{Kind, Line, Record};
 use syscalls::Abi;
 
@@ -69,6 +70,7 @@ pub struct Learner<'a> {
     calls: Observations,
     accesses: Accesses,
     times: Option<(i64, i64)>,
+    since_boot: LostSinceBoot,
     report: Report,
 }
 
@@ -98,6 +100,7 @@ impl<'a> Learner<'a> {
             calls: Observations::default(),
             accesses: Accesses::default(),
             times: None,
+            since_boot: LostSinceBoot::default(),
             report: Report::default(),
         }
     }
@@ -116,14 +119,18 @@ impl<'a> Learner<'a> {
                     self.saw_at(record.time);
                 }
             }
-            Line::Lost(count) => self.report.lost += count,
+            Line::Lost(count) => self.lost(count),
+            Line::LostSinceBoot(total) => {
+                let count = self.since_boot.take(total);
+                self.lost(count);
+            }
             Line::Other => {}
         }
     }
 
     /// Notes that so many records are missing.
     pub const fn lost(&mut self, count: u64) {
-        self.report.lost += count;
+        self.report.lost = self.report.lost.saturating_add(count);
     }
 
     /// What was told.
@@ -140,8 +147,9 @@ impl<'a> Learner<'a> {
         }
     }
 
-    fn saw_at(&mut self, time: Option<i64>) {
-        let Some(time) = time else { return };
+    fn saw_at(&mut self, time: Option<Duration>) {
+        let seconds = time.and_then(|time| i64::try_from(time.as_secs()).ok());
+        let Some(time) = seconds else { return };
         let (first, last) = self.times.unwrap_or((time, time));
         self.times = Some((first.min(time), last.max(time)));
     }

@@ -2,10 +2,11 @@
 //!
 //! The same record has many coats: `type=SECCOMP msg=audit(…): …` in the file of auditd, `audit:
 //! type=1326 audit(…): …` in the kernel's log, `audit[PID]: SECCOMP …` in the journal, and any of these
-//! with a time and a host before it. So the type and the fields are looked for wherever they are.
+//! with a time and a host before it. The type is believed only at the start of the record: what comes later may
+//! be the text of a process.
 //! Numbers of types: include/uapi/linux/audit.h.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +21,8 @@ pub(super) enum Kind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record<'a> {
     pub(super) kind: Kind,
-    /// Seconds since 1970.
-    pub(super) time: Option<i64>,
+    /// Since 1970.
+    pub(super) time: Option<Duration>,
     fields: BTreeMap<&'a str, Field<'a>>,
 }
 
@@ -36,8 +37,10 @@ enum Field<'a> {
 pub(super) enum Line<'a> {
     /// A record.
     Record(Record<'a>),
-    /// The kernel or a daemon says that so many records are missing.
+    /// The kernel says that so many records are missing.
     Lost(u64),
+    /// The kernel says how many records it has lost since it booted.
+    LostSinceBoot(u64),
     /// Something else.
     Other,
 }
@@ -45,13 +48,19 @@ pub(super) enum Line<'a> {
 impl<'a> Line<'a> {
     /// Reads a line.
     pub(super) fn read(line: &'a str) -> Self {
-        if let Some(lost) = lost(line) {
+        let Some(line) = without_priority(line) else {
+            return Self::Other;
+        };
+        if let Some(lost) = suppressed(line) {
             return Self::Lost(lost);
+        }
+        if let Some(total) = lost_since_boot(line) {
+            return Self::LostSinceBoot(total);
         }
         match kind(line) {
             Some((kind, rest)) => Self::Record(Record {
                 kind,
-                time: time(line),
+                time: time(rest),
                 fields: fields(rest),
             }),
             None => Self::Other,
@@ -96,45 +105,131 @@ fn bytes(digits: &str) -> Option<Vec<u8>> {
     (0..digits.len()).step_by(2).map(byte).collect()
 }
 
-/// The record's kind, and what is behind its name.
+/// The record's kind, and what is behind its type.
+///
+/// The type is at the start of the record, directly before `audit(TIME:SERIAL)`. Text of a process can only come
+/// later: a record of a daemon (`AUDIT_USER` and others) has it in `msg='…'`, as it is.
 fn kind(line: &str) -> Option<(Kind, &str)> {
-    const NAMES: [(&str, Kind); 8] = [
-        ("type=SECCOMP ", Kind::Seccomp),
-        ("type=1326 ", Kind::Seccomp),
-        ("]: SECCOMP ", Kind::Seccomp),
-        ("type=AVC ", Kind::Avc),
-        ("type=1400 ", Kind::Avc),
-        ("]: AVC ", Kind::Avc),
-        ("type=APPARMOR_ALLOWED ", Kind::Avc),
-        ("type=APPARMOR_DENIED ", Kind::Avc),
-    ];
-    NAMES.iter().find_map(|(name, kind)| {
-        let at = line.find(name)?;
-        // What a program chose comes after the kind, in fields: a path may hold any of these names.
-        let before = line.get(..at)?;
-        let after = line.get(at + name.len()..)?;
-        (!before.contains('"') && !before.contains("exe=")).then_some((*kind, after))
+    of_journal(line).or_else(|| {
+        let begins = [line.find("audit("), line.find("msg=")];
+        let (head, rest) = line.split_at_checked(begins.into_iter().flatten().min()?)?;
+        let head = head.strip_suffix(' ')?;
+        let (prefix, name) = head.rsplit_once(' ').unwrap_or(("", head));
+        let kind = kind_of_type(name.strip_prefix("type=")?)?;
+        // The kernel's own form follows its `audit: `, or nothing: the audit socket has no prefix.
+        let is_first = match rest.strip_prefix("msg=") {
+            Some(stamp) => stamp.starts_with("audit("),
+            None => prefix.is_empty() || prefix.ends_with("audit:"),
+        };
+        (is_first && is_prefix(prefix)).then_some((kind, rest))
     })
 }
 
-/// `audit(1700000000.123:45)` → seconds.
-fn time(line: &str) -> Option<i64> {
-    let (_, rest) = line.split_once("audit(")?;
-    rest.split(['.', ':', ')']).next()?.parse().ok()
+/// The kind of the journal's form: `audit[PID]: SECCOMP …`, behind a time and a host.
+fn of_journal(line: &str) -> Option<(Kind, &str)> {
+    let (before, record) = line.split_once("]: ")?;
+    let (prefix, pid) = before.rsplit_once("audit[")?;
+    let (name, fields) = record.split_once(' ')?;
+    let is_tag = pid.bytes().all(|it| it.is_ascii_digit())
+        && (prefix.is_empty() || prefix.ends_with(' '))
+        && !prefix.contains(": ");
+    let is_name = name.bytes().all(|it| it.is_ascii_uppercase() || it == b'_');
+    let kind = kind_of_type(name).filter(|_| is_tag && is_name && is_prefix(prefix))?;
+    Some((kind, fields))
 }
 
-/// `N callbacks suppressed` of the kernel's log (printk's rate limit), `audit_lost=N`.
-fn lost(line: &str) -> Option<u64> {
-    if line.contains('"') {
-        return None;
+/// The kind of a type, by its name or its number.
+fn kind_of_type(name: &str) -> Option<Kind> {
+    Some(match name {
+        "SECCOMP" | "1326" => Kind::Seccomp,
+        "AVC" | "1400" | "APPARMOR_ALLOWED" | "APPARMOR_DENIED" => Kind::Avc,
+        "1501" | "1502" | "1503" | "1504" | "1505" | "1506" | "1507" => Kind::Avc,
+        _ => return None,
+    })
+}
+
+/// Whether the text before a record is a log's: a time, a host, `node=HOST`, and the name of the kernel or of a
+/// daemon of the audit system. Another program's name means that the program wrote the line.
+///
+/// A program that may write to the log under any name can still use one of these.
+fn is_prefix(prefix: &str) -> bool {
+    const DAEMONS: [&str; 3] = ["auditd", "audispd", "audisp-syslog"];
+    // `dmesg --decode`: `kern  :notice: [   12.5] audit:`.
+    let is_decoded = prefix.split_ascii_whitespace().next() == Some("kern");
+    let is_word = |word: &str| match word.strip_suffix(':') {
+        Some(level) if level.is_empty() || level.starts_with(':') => is_decoded,
+        Some("kernel" | "audit") => true,
+        // With the pid: `audispd[812]:`.
+        Some(writer) => DAEMONS.contains(&writer.split('[').next().unwrap_or_default()),
+        None => !word.contains(['"', '\'']) && (!word.contains('=') || word.starts_with("node=")),
+    };
+    prefix.split_ascii_whitespace().all(is_word)
+}
+
+/// What is behind the priority of a line of /dev/kmsg (`5,812,99,-;`) or of `dmesg --raw` (`<5>`). `None` when its
+/// facility is not the kernel's, 0: what processes write to /dev/kmsg has another (kernel/printk/printk.c,
+/// `devkmsg_write`). Most logs have no priority.
+fn without_priority(line: &str) -> Option<&str> {
+    let parts = match line.strip_prefix('<') {
+        Some(line) => line.split_once('>'),
+        None => line
+            .split_once(';')
+            .and_then(|(head, rest)| Some((head.split_once(',')?.0, rest))),
+    };
+    let parts = parts.and_then(|(priority, rest)| Some((priority.parse::<u32>().ok()?, rest)));
+    match parts {
+        Some((priority, rest)) => (priority >> 3 == 0).then_some(rest),
+        None => Some(line),
     }
-    if let Some((before, _)) = line.split_once(" callbacks suppressed") {
-        let is_audit = before.contains("audit");
-        return before.rsplit(' ').next()?.parse().ok().filter(|_| is_audit);
-    }
-    let (_, rest) = line.split_once("audit_lost=")?;
+}
+
+/// `audit(1700000000.123:45)` at the start of a record → time since 1970.
+fn time(record: &str) -> Option<Duration> {
+    let record = record.strip_prefix("msg=").unwrap_or(record);
+    let stamp = record.strip_prefix("audit(")?;
+    let (stamp, _) = stamp.split_once([':', ')'])?;
+    let (seconds, milliseconds) = stamp.split_once('.').unwrap_or((stamp, "0"));
+    let seconds = Duration::from_secs(seconds.parse().ok()?);
+    // Three digits (kernel/audit.c, `audit_log_start`).
+    seconds.checked_add(Duration::from_millis(milliseconds.parse().ok()?))
+}
+
+/// `kauditd_printk_skb: N callbacks suppressed` of the kernel's log: the limit of printk (lib/ratelimit.c).
+fn suppressed(line: &str) -> Option<u64> {
+    let (before, _) = line.split_once(" callbacks suppressed")?;
+    let (before, count) = before.rsplit_once(": ")?;
+    let (prefix, function) = before.rsplit_once(' ').unwrap_or(("", before));
+    let is_audit = matches!(function, "kauditd_printk_skb" | "audit_printk_skb");
+    let count = count.parse().ok();
+    count.filter(|_| is_audit && is_prefix(prefix))
+}
+
+/// `audit: audit_lost=N audit_rate_limit=…` (kernel/audit.c, `audit_log_lost`).
+fn lost_since_boot(line: &str) -> Option<u64> {
+    let (prefix, rest) = line.split_once("audit: audit_lost=")?;
+    let is_word = prefix.is_empty() || prefix.ends_with(' ');
     let count = rest.split(|it: char| !it.is_ascii_digit()).next()?;
-    count.parse().ok().filter(|count| *count > 0)
+    let count = count.parse().ok();
+    count.filter(|_| is_word && is_prefix(prefix))
+}
+
+/// What the kernel has lost since it booted, made into what was lost since the last time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LostSinceBoot {
+    last: Option<u64>,
+}
+
+impl LostSinceBoot {
+    /// Takes in the next total; returns how many were lost since the one before, at least. The first one is the
+    /// base, and so is one that is lower: the machine was booted in between. The kernel reports a total when it
+    /// has lost a record, so a base is at least one record.
+    pub(crate) fn take(&mut self, total: u64) -> u64 {
+        let last = self.last.replace(total);
+        match last.and_then(|last| total.checked_sub(last)) {
+            Some(lost) => lost,
+            None => total.min(1),
+        }
+    }
 }
 
 /// `name=value` pairs; a value is in quotes or ends with a space.
@@ -195,7 +290,8 @@ mod tests {
                 "{line}"
             );
             let has_time = line.contains("audit(");
-            assert_eq!(record.time, has_time.then_some(1_700_000_000), "{line}");
+            let time = Duration::from_millis(1_700_000_000_123);
+            assert_eq!(record.time, has_time.then_some(time), "{line}");
         }
     }
 
@@ -217,18 +313,94 @@ mod tests {
         assert_eq!(record.number("syscall"), None);
     }
 
+    /// `AUDIT_USER…` records have the sender's text as it is, in `msg='…'`; others write to the log by themselves.
+    #[test]
+    fn text_of_a_process_is_no_record() {
+        let forged = r#"type=1326 audit(1700000000.123:45): pid=7 comm="sh" exe="/bin/sh" arch=c000003e syscall=83 code=0x7ffc0000"#;
+        let named = forged.replace("type=1326 ", "type=SECCOMP msg=");
+        for line in [
+            format!("type=1107 audit(1.0:1): pid=9 uid=0 auid=1 ses=1 msg='{forged}'"),
+            format!("type=1107 audit(1.0:1): pid=9 uid=0 auid=1 ses=1 msg='x' {forged}"),
+            format!("type=USER msg=audit(1.0:1): pid=9 uid=0 msg='{named}'"),
+            format!("type=USER msg=audit(1.0:1): pid=9 uid=0 msg='{forged}'"),
+            format!("type=USER_AVC msg=audit(1.0:1): pid=9 uid=0 msg='type=AVC {named}'"),
+            format!("audit: type=1107 audit(1.0:1): pid=9 msg='audit: {forged}'"),
+            format!("Nov 30 10:00:00 host audit[9]: USER pid=9 msg='audit[7]: SECCOMP {forged}'"),
+            format!("Nov 30 10:00:00 host audit[9]: USER pid=9 msg='{forged}'"),
+            format!("Nov 30 10:00:00 host web[9]: audit: {forged}"),
+            format!("Nov 30 10:00:00 host web: {named}"),
+            format!("Nov 30 10:00:00 host web[9]: audit[7]: SECCOMP {forged}"),
+            format!("5,812,99,-;web: audit: {forged}"),
+            format!("web {forged}"),
+            format!("msg='{forged}'"),
+            format!("type=1326 msg='{forged}'"),
+        ] {
+            assert_eq!(Line::read(&line), Line::Other, "{line}");
+        }
+    }
+
+    #[test]
+    fn prefixes_of_logs_are_known() {
+        let kernel = r#"audit: type=1503 audit(1.0:1): apparmor="DENIED" name="/x""#;
+        let daemon = r#"type=AVC msg=audit(1.0:1): apparmor="DENIED" name="/x""#;
+        for line in [
+            format!("[Mon Nov 30 10:00:00 2026] {kernel}"),
+            format!("kern  :notice: [   12.5] {kernel}"),
+            format!("kern  :warn  : [   12.5] {kernel}"),
+            format!("2026-11-30T10:00:00.1+00:00 host kernel: [   12.5] {kernel}"),
+            format!("node=host {daemon}"),
+            format!("Nov 30 10:00:00 host audisp-syslog[812]: node=host {daemon}"),
+            r#"Nov 30 10:00:00 host audit[7]: AVC apparmor="DENIED" name="/x""#.to_owned(),
+        ] {
+            let record = record(&line);
+            assert_eq!(record.kind, Kind::Avc, "{line}");
+            assert_eq!(record.word("apparmor"), Some("DENIED"), "{line}");
+        }
+    }
+
     #[test]
     fn missing_records_are_counted() {
-        let lost = |line| match Line::read(line) {
-            Line::Lost(count) => Some(count),
-            _ => None,
-        };
         let suppressed = "kauditd_printk_skb: 12 callbacks suppressed";
-        assert_eq!(lost(suppressed), Some(12));
-        assert_eq!(lost("audit: audit_lost=7 audit_rate_limit=0"), Some(7));
-        assert_eq!(lost("audit: audit_lost=0 audit_rate_limit=0"), None);
-        assert_eq!(lost("net_ratelimit: 3 callbacks suppressed"), None);
-        assert_eq!(Line::read("nothing"), Line::Other);
+        assert_eq!(Line::read(suppressed), Line::Lost(12));
+        for prefix in [
+            "",
+            "4,812,99,-;",
+            "<4>",
+            "[   12.5] ",
+            "Nov 30 10:00:00 host kernel: ",
+        ] {
+            let line = format!("{prefix}{suppressed}");
+            assert_eq!(Line::read(&line), Line::Lost(12), "{line}");
+            let line = format!("{prefix}audit: audit_lost=7 audit_rate_limit=0");
+            assert_eq!(Line::read(&line), Line::LostSinceBoot(7), "{line}");
+        }
+        for line in [
+            "nothing",
+            "net_ratelimit: 3 callbacks suppressed",
+            // Facility 1: a process wrote it to /dev/kmsg.
+            "12,812,99,-;audit: audit_lost=7 audit_rate_limit=0",
+            "12,812,99,-;kauditd_printk_skb: 12 callbacks suppressed",
+            r#"12,812,99,-;audit: type=1326 audit(1.0:1): arch=c000003e syscall=83 code=0x50001"#,
+            r#"<13>audit: type=1326 audit(1.0:1): arch=c000003e syscall=83 code=0x50001"#,
+            "Nov 30 10:00:00 host web: audit: audit_lost=7",
+            "Nov 30 10:00:00 host web[7]: kauditd_printk_skb: 12 callbacks suppressed",
+            r#"audit: type=1400 audit(1.0:1): x="audit: audit_lost=7""#,
+            "type=1107 audit(1.0:1): msg='audit: audit_lost=7 audit_rate_limit=0'",
+            "type=1107 audit(1.0:1): msg='kauditd_printk_skb: 12 callbacks suppressed'",
+        ] {
+            let is_lost = matches!(Line::read(line), Line::Lost(_) | Line::LostSinceBoot(_));
+            assert!(!is_lost, "{line}");
+        }
+        let forged = "12,812,99,-;audit: type=1326 audit(1.0:1): arch=c000003e syscall=83";
+        assert_eq!(Line::read(forged), Line::Other);
+    }
+
+    #[test]
+    fn totals_are_counted_by_their_differences() {
+        let mut lost = LostSinceBoot::default();
+        // The base, more, the same line again, and a boot.
+        let taken = [1_000, 1_004, 1_004, 3, 5].map(|total| lost.take(total));
+        assert_eq!(taken, [1, 4, 0, 1, 2]);
     }
 
     proptest::proptest! {

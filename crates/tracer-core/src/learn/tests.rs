@@ -13,7 +13,8 @@ type=SECCOMP msg=audit(1700000009.1:3): auid=1 uid=0 pid=7 comm="nginx" exe="/us
 type=SECCOMP msg=audit(1700000003.1:4): auid=1 uid=0 pid=7 comm="nginx" exe="/usr/sbin/nginx" sig=31 arch=c000003e syscall=101 compat=0 code=0x80000000
 type=SECCOMP msg=audit(1700000003.1:5): auid=1 uid=0 pid=9 comm="cron" exe="/usr/sbin/cron" sig=0 arch=c000003e syscall=1 compat=0 code=0x7ffc0000
 type=SECCOMP msg=audit(1700000003.1:6): pid=7 comm="nginx" exe="/usr/sbin/nginx" arch=ffffffff syscall=1 code=0x7ffc0000
-audit: audit_lost=4 audit_rate_limit=0
+audit: audit_lost=7 audit_rate_limit=0
+audit: audit_lost=10 audit_rate_limit=0
 something else
 "#;
 

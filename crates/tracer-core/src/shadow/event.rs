@@ -98,6 +98,9 @@ pub struct Event {
     /// How many were lost so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// Whether there may be more than `count`; `detail` says why.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub at_least: bool,
 }
 
 impl Event {
@@ -122,6 +125,7 @@ impl Event {
             known_for: None,
             lost: None,
             count: None,
+            at_least: false,
         }
     }
 

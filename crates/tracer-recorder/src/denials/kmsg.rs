@@ -45,22 +45,70 @@ impl KernelLog {
         }
         let mut told = Vec::new();
         let mut record = vec![0; RECORD];
-        while told.len() < AT_ONCE {
+        // Counts what is passed over too: a flood of it must not keep the caller from its signals.
+        for _ in 0..AT_ONCE {
             match self.file.read(&mut record) {
                 Ok(length) => {
                     let text = String::from_utf8_lossy(record.get(..length).unwrap_or_default());
                     // Behind the text come lines about the device.
                     let line = text.lines().next().unwrap_or_default();
-                    told.push(AuditMessage::Line(line.to_owned()));
+                    let message = message(line).map(str::to_owned);
+                    told.extend(message.map(AuditMessage::Line));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // Records were overwritten before they were read; how many is not told.
+                // Records were overwritten before they were read; the kernel does not say how many.
                 Err(error) if error.raw_os_error() == Some(libc::EPIPE) => {
-                    told.push(AuditMessage::Lost(1));
+                    told.push(AuditMessage::Overflow("the kernel's log overflowed"));
                 }
                 Err(error) => return Err(error),
             }
         }
         Ok(told)
+    }
+}
+
+/// The audit system's text in a record: `PRIORITY,SEQUENCE,TIME,FLAGS;TEXT`. What a process wrote to the device is
+/// passed over: it never has the kernel's facility, 0 (kernel/printk/printk.c, `devkmsg_write`).
+fn message(record: &str) -> Option<&str> {
+    let (head, text) = record.split_once(';')?;
+    let priority: u32 = head.split(',').next()?.parse().ok()?;
+    // The second one is printk's rate limit (lib/ratelimit.c).
+    let is_audit = text.starts_with("audit: ") || text.starts_with("kauditd_printk_skb: ");
+    (priority >> 3 == 0 && is_audit).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracer_core::learn::LogLine;
+
+    const DENIAL: &str = r#"audit: type=1326 audit(1700000000.123:45): pid=7 comm="sh" exe="/bin/sh" arch=c000003e syscall=83 code=0x50001"#;
+
+    #[test]
+    fn records_of_the_kernel_are_read() {
+        let record = format!("5,812,99,-;{DENIAL}");
+        let text = message(&record).unwrap();
+        assert!(matches!(LogLine::read(text), LogLine::Denial(_)));
+        let lost = message("4,813,99,-;audit: audit_lost=7 audit_rate_limit=0").unwrap();
+        assert_eq!(LogLine::read(lost), LogLine::LostSinceBoot(7));
+        let suppressed = message("4,814,99,-;kauditd_printk_skb: 3 callbacks suppressed").unwrap();
+        assert_eq!(LogLine::read(suppressed), LogLine::Lost(3));
+    }
+
+    #[test]
+    fn text_that_a_process_wrote_is_passed_over() {
+        // Facilities 1 (what the kernel gives to user space), 3 and 23; text before, and no prefix.
+        for record in [
+            format!("12,812,99,-;{DENIAL}"),
+            format!("29,812,99,-;{DENIAL}"),
+            format!("189,812,99,-;{DENIAL}"),
+            format!("6,812,99,-;process 'x {DENIAL}' started"),
+            "12,812,99,-;audit: audit_lost=7 audit_rate_limit=0".to_owned(),
+            "6,812,99,-;x audit: audit_lost=7 audit_rate_limit=0".to_owned(),
+            DENIAL.to_owned(),
+            String::new(),
+        ] {
+            assert_eq!(message(&record), None, "{record}");
+        }
     }
 }

@@ -31,8 +31,8 @@ pub struct DenialError {
 pub enum AuditMessage {
     /// A record, as a line of a log.
     Line(String),
-    /// So many records were lost, at least.
-    Lost(u64),
+    /// A buffer overflowed: at least one record was lost. Says which buffer.
+    Overflow(&'static str),
 }
 
 /// The kernel's audit records, from now on.
@@ -62,9 +62,21 @@ impl AuditLog {
             Err(error) => error,
         };
         match KernelLog::open() {
-            Ok(log) => Ok(Self {
-                source: Source::Log(log),
-            }),
+            Ok(log) => {
+                // kernel/audit.c, `kauditd_hold_skb`: records are printed when there is no auditd.
+                match netlink::auditd_runs() {
+                    Some(false) => {}
+                    Some(true) => log::warn!(
+                        "auditd runs: the kernel gives it the audit records and does not print them to its log; read auditd's log instead"
+                    ),
+                    None => log::warn!(
+                        "it is not known whether auditd runs; while it does, the kernel does not print audit records to its log"
+                    ),
+                }
+                Ok(Self {
+                    source: Source::Log(log),
+                })
+            }
             Err(kmsg) => Err(DenialError { socket, kmsg }),
         }
     }

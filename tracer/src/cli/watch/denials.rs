@@ -90,18 +90,16 @@ pub(super) async fn watch(
 fn take(told: AuditMessage, log: &mut DenialLog, attributor: &mut Attributor) -> Option<Event> {
     let line = match told {
         AuditMessage::Line(line) => line,
-        AuditMessage::Lost(count) => return log.take_lost(count),
+        AuditMessage::Overflow(why) => return log.take_overflow(why),
     };
     match LogLine::read(&line) {
         LogLine::Denial(denial) => {
-            let to = attributor.attribute(denial.pid)?;
+            let to = attributor.attribute(denial.pid, denial.time)?;
             log.take(&denial, to)
         }
         LogLine::Lost(count) => log.take_lost(count),
-        LogLine::NotUnderstood => {
-            log.not_understood();
-            None
-        }
+        LogLine::LostSinceBoot(total) => log.take_lost_since_boot(total),
+        LogLine::NotUnderstood => log.not_understood(),
         LogLine::Other => None,
     }
 }
