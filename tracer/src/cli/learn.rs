@@ -136,7 +136,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-/// Reads the kernel's records until it is told to end.
+/// Reads the kernel's records until asked to stop.
 fn live(args: &Args, learner: &mut Learner<'_>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -32,7 +32,7 @@ struct LastLine<'a> {
     denials: Vec<Event>,
 }
 
-/// Reads records until it is reported to end.
+/// Reads records until asked to stop.
 pub(super) async fn watch(
     args: &Args,
     mut output: Output,
@@ -146,7 +146,7 @@ fn below_mount(path: &str) -> String {
         .to_owned()
 }
 
-/// Says what the kernel is reported not to log (Documentation/userspace-api/seccomp_filter.rst).
+/// Says which seccomp actions the kernel does not log (Documentation/userspace-api/seccomp_filter.rst).
 pub(in crate::cli) fn warn_of_unlogged() {
     let read = |name: &str| {
         let text = std::fs::read_to_string(format!("/proc/sys/kernel/seccomp/{name}"));
