@@ -34,7 +34,7 @@ impl Place {
         let spool = Arc::new(Spool::begin(&self.path).unwrap());
         let mut spooler =
             Spooler::new(spool, Arc::clone(&self.settings), Arc::clone(&self.metrics));
-        spooler.load();
+        spooler.load().unwrap();
         spooler
     }
 
@@ -248,10 +248,35 @@ fn what_cannot_be_written_is_written_later_and_what_is_damaged_is_recorded_anew(
     spooler.take(vec![(instance("web", 2, &[]), part(true))]);
     spooler.write();
     assert_eq!(place.only().runs(), 1);
+    // Somebody may still repair it.
+    assert!(place.path.join(format!("{}.damaged", entry.name)).exists());
     // The directory is gone, and another is not taken for it.
     std::fs::remove_dir_all(&place.path).unwrap();
     spooler.take(vec![(instance("web", 3, &[]), part(true))]);
     spooler.write();
     assert!(!spooler.is_written());
     assert!(place.metrics.missing().is_some());
+}
+
+#[test]
+fn two_recordings_of_one_key_are_merged_whichever_is_newer() {
+    let place = Place::new("");
+    let mut spooler = place.spooler();
+    let file = || {
+        let entries = Spool::open(&place.path).unwrap().entries().unwrap();
+        place.path.join(entries[0].name.to_string())
+    };
+    spooler.take(vec![(instance("web", 1, &[]), part(true))]);
+    spooler.write();
+    let (first, content) = (file(), std::fs::read(file()).unwrap());
+    // An agent that could not read the first began another.
+    std::fs::remove_file(&first).unwrap();
+    drop(spooler);
+    let mut spooler = place.spooler();
+    spooler.take(vec![(instance("web", 2, &[]), part(true))]);
+    spooler.write();
+    drop(spooler);
+    std::fs::write(&first, content).unwrap();
+    drop(place.spooler());
+    assert_eq!(place.only().runs(), 2);
 }

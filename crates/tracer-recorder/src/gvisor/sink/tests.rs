@@ -1,11 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::gvisor::{
-    facts::FactsSettings,
-    session::Points,
-    wire::testing::call_in,
-};
+use crate::gvisor::{facts::FactsSettings, session::Points, wire::testing::call_in};
 
 fn facts() -> Facts {
     Facts::new(FactsSettings::new(Points::default(), Box::new(|_| None)))
