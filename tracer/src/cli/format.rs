@@ -110,10 +110,8 @@ mod tests {
 
     #[test]
     fn the_default_set_is_in_the_help() {
-        assert!(
-            help().contains("[default: seccomp, apparmor, capabilities, kubernetes and review,")
-        );
-        let expected = "seccomp.json, apparmor.profile, capabilities.*, kubernetes/ and REVIEW.md";
+        assert!(help().contains("[default: seccomp, apparmor, selinux,"));
+        let expected = "seccomp.json, apparmor.profile, selinux.cil, capabilities.*, kubernetes/ and REVIEW.md";
         assert_eq!(default_locations(), expected);
     }
 }

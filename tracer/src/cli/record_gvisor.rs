@@ -27,17 +27,15 @@ use tracer_recorder::{
 /// The options of gVisor.
 #[derive(Debug, clap::Args)]
 pub(super) struct GvisorArgs {
-    /// Record a guest of gVisor: CMD is runsc's command line (run, create, do), --container a guest that runs, --all
-    /// every guest that reports to --gvisor-socket
+    /// Record guests of gVisor: CMD is runsc's own command line (run, create, do)
     #[arg(long, conflicts_with_all = ["pod", "cgroup", "user", "follow", "wait", "cri_socket", "accesses"])]
     gvisor: bool,
 
-    /// runsc that started the guest: it is executed, and only its guests are recorded by --container [default: CMD's,
-    /// else from PATH, where only root may change it]
+    /// runsc that started the guests [default: CMD's, else from PATH]
     #[arg(long, value_name = "PATH", requires = "gvisor")]
     runsc: Option<PathBuf>,
 
-    /// Socket that guests report to, with --all [default: /run/tracer/gvisor.sock]
+    /// Socket that guests report to, for --all [default: /run/tracer/gvisor.sock]
     #[arg(long, value_name = "PATH", requires_all = ["gvisor", "all"])]
     gvisor_socket: Option<PathBuf>,
 }

@@ -176,8 +176,13 @@ fn call_severity(call: &ObservedCall) -> (Severity, Option<String>) {
     if let Some(blocked) = blocked_by_default(name) {
         return (Severity::Medium, Some(sentence(blocked.why())));
     }
-    let is_harmless =
-        essential::groups_of(name).next().is_some() || headroom::groups_of(name).next().is_some();
+    // What headroom adds beside a call that does the same is harmless beside that call only.
+    let mut groups = headroom::groups_of(name);
+    let is_headroom = groups.any(|group| {
+        let mut rules = group.rules.iter();
+        rules.any(|rule| rule.adds.contains(&name) && rule.beside.is_empty())
+    });
+    let is_harmless = essential::groups_of(name).next().is_some() || is_headroom;
     match is_harmless {
         true => (Severity::Info, None),
         false => (Severity::Low, None),

@@ -63,7 +63,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Print the settings in force, or say what is wrong with them (exit status 2)
+    /// Print the settings, or say what is wrong with them (exit status 2)
     Check(CheckArgs),
 }
 

@@ -471,6 +471,7 @@ fn every_rule_is_covered_by_a_test() {
         include_str!("flags.rs"),
         include_str!("forms.rs"),
         include_str!("ranking.rs"),
+        include_str!("selinux.rs"),
         include_str!("../../../../../tracer/tests/audit.rs"),
         include_str!("../../../../../tests/seccomp/audit_findings.rs"),
         include_str!("../../../../../tests/seccomp/bypass.rs"),
