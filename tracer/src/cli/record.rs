@@ -154,7 +154,7 @@ pub(super) struct Args {
     live: bool,
 
     /// Print the messages of tracer's kernel programs
-    #[arg(long, hide_short_help = true)]
+    #[arg(long, hide_long_help = true)]
     kernel_log: bool,
 
     #[command(flatten)]
