@@ -35,7 +35,7 @@ fn complain_profile_logs_and_learn_adds_what_it_logged() -> Outcome {
         program::UNSHARE
     );
     let scratch = Scratch::new()?;
-    let (recording, profile) = shell_profile(&scratch, &["--complain"])?;
+    let (recording, profile) = shell_profile(&scratch, &["--complain", "--headroom=none"])?;
     ensure!(profile["defaultAction"] == "SCMP_ACT_LOG", "{profile}");
     let review = fs::read_to_string(scratch.join("made/shell/REVIEW.md"))?;
     ensure!(review.contains("**It only logs**"), "{review}");

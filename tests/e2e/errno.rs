@@ -95,13 +95,20 @@ fn newer_calls_are_missing_and_old_ones_refused(runtime: Runtime) -> Outcome {
     let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
         .option("--runtime=none")
         .option("--fallbacks=none")
+        // Or statx and faccessat2 would be allowed.
+        .option("--headroom=none")
         .of([program.as_os_str(), "work".as_ref()])
         .run()?;
     ensure!(finished.success()?.text() == "worked\n");
     let eperm = scratch.join("eperm");
     process::run(
         tracer::command()?
-            .args(["generate", "--runtime=none", "--fallbacks=none"])
+            .args([
+                "generate",
+                "--runtime=none",
+                "--fallbacks=none",
+                "--headroom=none",
+            ])
             .args(["--errno=eperm", "--output"])
             .arg(&eperm)
             .arg(recorded.directory.join("recording.json")),
