@@ -15,7 +15,7 @@ pub fn patience() -> Duration {
     Duration::from_secs(if env::var_os("TRACER_VM").is_some() {
         240
     } else {
-        30
+        90
     })
 }
 
