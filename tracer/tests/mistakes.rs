@@ -220,7 +220,7 @@ fn profile_options_are_described_once() {
     let (_, help) = tracer(scratch.path(), "generate --help", None);
     assert!(help.contains("--fallbacks <"));
     // Hidden options are options all the same.
-    let line = "explain --fallbacks none profiles-out/nginx vfork";
+    let line = "explain --fallbacks none --headroom none profiles-out/nginx vfork";
     let (code, text) = tracer(scratch.path(), line, None);
     assert!(code == 0 && text.contains("not allowed"), "{text}");
 }
