@@ -47,7 +47,13 @@ fn libc_falls_back_as_the_table_says() -> Outcome {
     let update = env::var_os("TRACER_UPDATE").is_some();
     let mut differ = Vec::new();
     for (libc, program) in libcs()? {
-        let measured = measure(&program).with_context(|| libc.clone())?;
+        let mut measured = measure(&program).with_context(|| libc.clone())?;
+        // On a busy machine a run may be cut short: what is in the table is looked for again.
+        for _ in 1..ATTEMPTS {
+            if unseen(&rows, &libc, &measured).next().is_some() {
+                measured.extend(measure(&program).with_context(|| libc.clone())?);
+            }
+        }
         println!("{libc}: {} fallbacks", measured.len());
         let known = rows.values().any(|libcs| libcs.contains(&libc));
         if update {
@@ -65,20 +71,29 @@ fn libc_falls_back_as_the_table_says() -> Outcome {
                 differ.push(format!("{libc}: not in the table: {row:?}"));
             }
         }
-        // On a busy machine a run may be cut short, so that one of its calls is not seen.
-        let of_libc = || rows.iter().filter(|(_, libcs)| libcs.contains(&libc));
-        let seen = of_libc().filter(|(row, _)| measured.contains(*row)).count();
-        ensure!(
-            seen * 10 >= of_libc().count() * 9,
-            "{libc}: {seen} of {} in the table were seen",
-            of_libc().count()
-        );
+        let gone = unseen(&rows, &libc, &measured);
+        differ.extend(gone.map(|row| format!("{libc}: not seen: {row:?}")));
     }
     if update {
         write(&table, &rows)?;
     }
     ensure!(differ.is_empty(), "{differ:#?}");
     Ok(())
+}
+
+/// How often the fallbacks of a libc are measured at most.
+const ATTEMPTS: u32 = 3;
+
+/// The rows of a libc that were not measured.
+fn unseen<'a>(
+    rows: &'a BTreeMap<Fallback, BTreeSet<String>>,
+    libc: &'a str,
+    measured: &'a BTreeSet<Fallback>,
+) -> impl Iterator<Item = &'a Fallback> {
+    let of_libc = rows.iter().filter(move |(_, libcs)| libcs.contains(libc));
+    of_libc
+        .map(|(row, _)| row)
+        .filter(|row| !is_by_chance(row) && !measured.contains(*row))
 }
 
 /// Whether a fallback is not made each time. For a temporary name glibc asks the kernel for random bits only when
