@@ -4,6 +4,7 @@
 //! runtime-spec's form (Docker, containerd, CRI-O, Podman). [`read`] takes in profiles that others
 //! wrote, in the engines' own forms too; [`evaluate`] says what any of them does to a call.
 
+mod abis;
 mod arguments;
 mod error;
 pub mod evaluate;

@@ -50,7 +50,7 @@ pub use refusal::Refusal;
 pub use syscalls::OciRuntime;
 pub use verdict::Verdict;
 
-use super::{model::filtered_as, oci::OciSeccomp};
+use super::{abis::filtered_as, oci::OciSeccomp};
 use crate::recording::SyscallId;
 use compile::{Compiled, Table};
 use rule::Rule;
