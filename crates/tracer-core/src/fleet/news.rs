@@ -33,7 +33,9 @@ pub fn news(shipped: Option<&Object>, now: &Object) -> News {
     }
     let mut choose = New::new(&shipped.recording, &now.recording);
     let recording = part(&now.recording, &mut choose);
-    let has_facts = choose.has_facts || has_more_around(&shipped.recording, &now.recording);
+    let has_facts = choose.has_facts
+        || has_more_around(&shipped.recording, &now.recording)
+        || says_otherwise(shipped, now);
     let mut object = Object {
         recording,
         ..now.clone()
@@ -84,6 +86,14 @@ fn has_more_around(shipped: &Recording, now: &Recording) -> bool {
             .all(|it| shipped.coverage.reasons.contains(it))
         || shipped.coverage.losses.most(coverage.losses) != shipped.coverage.losses
         || !now.kinds().is_subset(&shipped.kinds())
+}
+
+/// Whether a node says something else of what still runs.
+fn says_otherwise(shipped: &Object, now: &Object) -> bool {
+    now.nodes.iter().any(|(name, state)| {
+        let known = shipped.nodes.get(name);
+        known.is_none_or(|known| known.still_running != state.still_running)
+    })
 }
 
 /// Chooses what is not known.
