@@ -43,6 +43,14 @@ impl Cloud {
             retry_after: retry_after.clone(),
         };
         let store = store(scheme, bucket, connector).map_err(|it| wrong(it.to_string()))?;
+        Self::new(store, prefix, retry_after)
+    }
+
+    fn new(
+        store: Arc<dyn ObjectStore>,
+        prefix: &str,
+        retry_after: RetryAfter,
+    ) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
@@ -89,35 +97,46 @@ fn store(
     bucket: &str,
     connector: Connector,
 ) -> object_store::Result<Arc<dyn ObjectStore>> {
-    // Who calls decides when to try again. One repetition hides a connection that was closed meanwhile.
-    let retry = RetryConfig {
-        backoff: BackoffConfig::default(),
-        max_retries: 1,
-        retry_timeout: Duration::from_secs(20),
-    };
     Ok(match scheme {
-        "s3" => Arc::new(
-            AmazonS3Builder::from_env()
-                .with_bucket_name(bucket)
-                .with_http_connector(connector)
-                .with_retry(retry)
-                .build()?,
-        ),
+        "s3" => s3(AmazonS3Builder::from_env(), bucket, connector)?,
         "gs" => Arc::new(
             GoogleCloudStorageBuilder::from_env()
                 .with_bucket_name(bucket)
                 .with_http_connector(connector)
-                .with_retry(retry)
+                .with_retry(retries())
                 .build()?,
         ),
         _ => Arc::new(
             MicrosoftAzureBuilder::from_env()
                 .with_container_name(bucket)
                 .with_http_connector(connector)
-                .with_retry(retry)
+                .with_retry(retries())
                 .build()?,
         ),
     })
+}
+
+fn s3(
+    builder: AmazonS3Builder,
+    bucket: &str,
+    connector: Connector,
+) -> object_store::Result<Arc<dyn ObjectStore>> {
+    Ok(Arc::new(
+        builder
+            .with_bucket_name(bucket)
+            .with_http_connector(connector)
+            .with_retry(retries())
+            .build()?,
+    ))
+}
+
+/// Who calls decides when to try again. One repetition hides a connection that was closed meanwhile.
+fn retries() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig::default(),
+        max_retries: 1,
+        retry_timeout: Duration::from_secs(20),
+    }
 }
 
 impl Store for Cloud {
@@ -211,3 +230,7 @@ impl Store for Cloud {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "cloud_tests.rs"]
+mod tests;

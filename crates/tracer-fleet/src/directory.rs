@@ -270,3 +270,57 @@ impl Store for Directory {
 fn no_file(name: &str) -> StoreError {
     StoreError::Refused(format!("{name} is not a plain file"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::conformance;
+
+    #[test]
+    fn a_directory_does_what_a_store_must() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("new/store");
+        assert!(Directory::open(path.to_str().unwrap(), false).is_err());
+        let store = Directory::open(path.to_str().unwrap(), true).unwrap();
+        conformance::check(&store).unwrap();
+    }
+
+    #[test]
+    fn links_pipes_and_devices_are_not_followed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (inside, outside) = (scratch.path().join("store"), scratch.path().join("outside"));
+        std::fs::create_dir_all(&outside).unwrap();
+        std::fs::write(outside.join("secret"), "secret").unwrap();
+        let store = Directory::open(inside.to_str().unwrap(), true).unwrap();
+        symlink(&outside, inside.join("d")).unwrap();
+        symlink(outside.join("secret"), inside.join("f")).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            inside.join("p"),
+            FileType::Fifo,
+            Mode::RWXU,
+            0,
+        )
+        .unwrap();
+        for name in ["d/secret", "f", "p"] {
+            let error = store.get(name, 100).unwrap_err();
+            assert!(!matches!(error, StoreError::NotFound(_)), "{name}: {error}");
+        }
+        assert!(store.put("d/new", b"x").is_err());
+        assert!(!outside.join("new").exists());
+        // A link is listed as an object that cannot be read, and not as a directory.
+        let mut names = Vec::new();
+        store
+            .list("", &mut |it| {
+                names.push(it.name);
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        names.sort();
+        assert_eq!(names, ["d", "f", "p"]);
+        store.delete("f").unwrap();
+        assert!(outside.join("secret").exists());
+    }
+}

@@ -11,11 +11,14 @@
 //! | Azure Blob Storage | `azure://container/prefix` |
 
 mod cloud;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod conformance;
 mod directory;
 mod http;
 pub mod object;
 pub mod retry;
 pub mod shipper;
+pub mod signature;
 
 use std::{ops::ControlFlow, time::Duration};
 

@@ -7,6 +7,9 @@
 
 use super::{Gathering, Object};
 
+/// How many objects wait for the same proof at most: so many are in memory.
+const MAX_PENDING: usize = 256;
+
 /// An object in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept<I> {
@@ -39,61 +42,88 @@ pub fn plan<I: Clone + Ord>(
         let order = |it: &Kept<I>| (it.written_ms, it.object.compacted, it.id.clone());
         order(b).cmp(&order(a))
     });
-    let mut delete = Vec::new();
-    let mut kept = Gathering::default();
-    let mut proof = Proof::default();
-    let mut remaining = 0_usize;
-    let mut pending: Vec<Kept<I>> = Vec::new();
-    for object in objects {
-        let is_old = now_ms.saturating_sub(object.written_ms) >= grace_ms;
-        if object.object.compacted {
-            delete.extend(settle(&mut pending, &proof, &mut kept, &mut remaining));
-            let is_replaced = proof.covers(std::slice::from_ref(&object.object));
-            if is_replaced {
-                delete.push(object.id);
-                continue;
-            }
-            if is_old {
-                proof.add(&object.object);
-            }
-            remaining += 1;
-            kept.add(object.object);
-        } else {
-            pending.push(object);
-        }
-    }
-    delete.extend(settle(&mut pending, &proof, &mut kept, &mut remaining));
-    let write = (remaining > 1).then(|| kept.finish()).flatten();
-    delete.sort();
-    Compaction { write, delete }
+    let mut planner = Planner::new(now_ms, grace_ms);
+    objects.into_iter().for_each(|it| planner.add(it));
+    planner.finish()
 }
 
-/// Decides about objects that the same newer ones may replace.
-fn settle<I: Clone>(
-    pending: &mut Vec<Kept<I>>,
-    proof: &Proof,
-    kept: &mut Gathering,
-    remaining: &mut usize,
-) -> Vec<I> {
-    let mut deleted = Vec::new();
-    let mut groups = vec![std::mem::take(pending)];
-    while let Some(mut group) = groups.pop() {
-        let objects: Vec<_> = group.iter().map(|it| it.object.clone()).collect();
-        if proof.covers(&objects) {
-            deleted.extend(group.into_iter().map(|it| it.id));
-        } else if group.len() == 1 {
-            for object in group {
-                *remaining += 1;
-                kept.add(object.object);
-            }
-        } else if !group.is_empty() {
-            // Most often either all are covered, or the newest are not.
-            let half = group.split_off(group.len() / 2);
-            groups.push(half);
-            groups.push(group);
+/// The same, one object after the other.
+pub struct Planner<I> {
+    now_ms: u64,
+    grace_ms: u64,
+    /// What stays, united.
+    kept: Gathering,
+    remaining: usize,
+    proof: Proof,
+    pending: Vec<Kept<I>>,
+    delete: Vec<I>,
+}
+
+impl<I: Clone + Ord> Planner<I> {
+    /// As [`plan`].
+    pub fn new(now_ms: u64, grace_ms: u64) -> Self {
+        Self {
+            now_ms,
+            grace_ms,
+            kept: Gathering::default(),
+            remaining: 0,
+            proof: Proof::default(),
+            pending: Vec::new(),
+            delete: Vec::new(),
         }
     }
-    deleted
+
+    /// Takes an object. The newest come first; one that does not is kept longer than it had to be, and no harm is done.
+    pub fn add(&mut self, object: Kept<I>) {
+        if !object.object.compacted {
+            self.pending.push(object);
+            if self.pending.len() >= MAX_PENDING {
+                self.settle();
+            }
+            return;
+        }
+        self.settle();
+        if self.proof.covers(std::slice::from_ref(&object.object)) {
+            self.delete.push(object.id);
+            return;
+        }
+        if self.now_ms.saturating_sub(object.written_ms) >= self.grace_ms {
+            self.proof.add(&object.object);
+        }
+        self.keep(object.object);
+    }
+
+    /// What is to be done.
+    pub fn finish(mut self) -> Compaction<I> {
+        self.settle();
+        self.delete.sort();
+        Compaction {
+            write: (self.remaining > 1).then(|| self.kept.finish()).flatten(),
+            delete: self.delete,
+        }
+    }
+
+    fn keep(&mut self, object: Object) {
+        self.remaining += 1;
+        self.kept.add(object);
+    }
+
+    /// Decides about objects that the same newer ones may replace.
+    fn settle(&mut self) {
+        let mut groups = vec![std::mem::take(&mut self.pending)];
+        while let Some(mut group) = groups.pop() {
+            if self.proof.covers(group.iter().map(|it| &it.object)) {
+                self.delete.extend(group.into_iter().map(|it| it.id));
+            } else if self.proof.whole.is_none() || group.len() == 1 {
+                group.into_iter().for_each(|it| self.keep(it.object));
+            } else {
+                // Most often either all are covered, or the newest are not.
+                let half = group.split_off(group.len() / 2);
+                groups.push(half);
+                groups.push(group);
+            }
+        }
+    }
 }
 
 /// What may replace others.
@@ -110,12 +140,12 @@ impl Proof {
     }
 
     /// Whether these say nothing more.
-    fn covers(&self, objects: &[Object]) -> bool {
+    fn covers<'a>(&self, objects: impl IntoIterator<Item = &'a Object>) -> bool {
         if self.whole.is_none() {
             return false;
         }
         let mut all = self.gathering.clone();
-        objects.iter().cloned().for_each(|it| all.add(it));
+        objects.into_iter().for_each(|it| all.add(it.clone()));
         all.finish() == self.whole
     }
 }

@@ -13,13 +13,18 @@ mod news;
 mod object;
 mod part;
 mod split;
+mod statement;
 #[cfg(test)]
 mod tests;
 
-pub use compact::{Compaction, Kept, plan};
+pub use compact::{Compaction, Kept, Planner, plan};
 pub use name::{ObjectName, SUFFIX, prefix};
 pub use news::{News, is_due, news};
 pub use object::{
     FLEET_SCHEMA, Gathering, MAX_NODES, NodeState, Object, ObjectError, newer_schema,
 };
 pub use split::{Split, split};
+pub use statement::{
+    Digest, MAX_STATEMENT, PREDICATE_TYPE, Predicate, STATEMENT_TYPE, Statement, StatementError,
+    Subject,
+};
