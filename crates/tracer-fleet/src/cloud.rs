@@ -5,13 +5,16 @@ use std::{ops::ControlFlow, sync::Arc, time::Duration};
 use futures_util::StreamExt as _;
 use object_store::{
     BackoffConfig, Error, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
-    RetryConfig, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder,
-    gcp::GoogleCloudStorageBuilder, path::Path,
+    RetryConfig,
+    aws::{AmazonS3Builder, AmazonS3ConfigKey},
+    azure::MicrosoftAzureBuilder,
+    gcp::GoogleCloudStorageBuilder,
+    path::Path,
 };
 use tokio::runtime::Runtime;
 
 use crate::{
-    Listed, Put, Store, StoreError,
+    Listed, Put, Store, StoreError, Variables,
     http::{Connector, RetryAfter, agent},
     parts,
 };
@@ -26,7 +29,10 @@ pub(crate) struct Cloud {
 
 impl Cloud {
     /// Opens it, without asking it anything.
-    pub(crate) fn open(url: &str, scheme: &str, rest: &str) -> Result<Self, StoreError> {
+    pub(crate) fn open(
+        (url, scheme, rest): (&str, &str, &str),
+        variables: &Variables,
+    ) -> Result<Self, StoreError> {
         let wrong = |reason: String| StoreError::Address {
             url: url.to_owned(),
             reason,
@@ -42,7 +48,8 @@ impl Cloud {
             agent: agent(),
             retry_after: retry_after.clone(),
         };
-        let store = store(scheme, bucket, connector).map_err(|it| wrong(it.to_string()))?;
+        let store =
+            store(scheme, bucket, connector, variables).map_err(|it| wrong(it.to_string()))?;
         Self::new(store, prefix, retry_after)
     }
 
@@ -96,9 +103,10 @@ fn store(
     scheme: &str,
     bucket: &str,
     connector: Connector,
+    variables: &Variables,
 ) -> object_store::Result<Arc<dyn ObjectStore>> {
     Ok(match scheme {
-        "s3" => s3(AmazonS3Builder::from_env(), bucket, connector)?,
+        "s3" => s3(configured(variables), bucket, connector)?,
         "gs" => Arc::new(
             GoogleCloudStorageBuilder::from_env()
                 .with_bucket_name(bucket)
@@ -113,6 +121,19 @@ fn store(
                 .with_retry(retries())
                 .build()?,
         ),
+    })
+}
+
+/// As `AmazonS3Builder::from_env`, by the variables that were given.
+fn configured(variables: &Variables) -> AmazonS3Builder {
+    let known = variables.iter().filter_map(|(name, value)| {
+        let key = name
+            .strip_prefix("AWS_")
+            .map(|_| name.to_ascii_lowercase())?;
+        Some((key.parse::<AmazonS3ConfigKey>().ok()?, value))
+    });
+    known.fold(AmazonS3Builder::new(), |builder, (key, value)| {
+        builder.with_config(key, value)
     })
 }
 

@@ -98,6 +98,14 @@ fn answer(
         return ("200 OK", listing(query, &objects));
     }
     match method {
+        // Several at once.
+        "POST" => {
+            let text = String::from_utf8(body).unwrap();
+            for part in text.split("<Key>").skip(1) {
+                objects.remove(part.split('<').next().unwrap());
+            }
+            ("200 OK", b"<DeleteResult></DeleteResult>".to_vec())
+        }
         "PUT" if is_conditional && objects.contains_key(&key) => {
             ("412 Precondition Failed", Vec::new())
         }

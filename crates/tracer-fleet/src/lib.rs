@@ -20,7 +20,7 @@ pub mod retry;
 pub mod shipper;
 pub mod signature;
 
-use std::{ops::ControlFlow, time::Duration};
+use std::{collections::BTreeMap, ffi::OsString, ops::ControlFlow, time::Duration};
 
 use thiserror::Error;
 
@@ -152,6 +152,25 @@ impl StoreError {
 /// # Errors
 /// [`StoreError::Address`], and others for a directory.
 pub fn open(url: &str, create: bool) -> Result<Box<dyn Store>, StoreError> {
+    open_with(url, create, &std::env::vars_os().filter_map(text).collect())
+}
+
+fn text((name, value): (OsString, OsString)) -> Option<(String, String)> {
+    Some((name.into_string().ok()?, value.into_string().ok()?))
+}
+
+/// Environment variables.
+pub type Variables = BTreeMap<String, String>;
+
+/// The same, where `AWS_…` are these.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(
+    url: &str,
+    create: bool,
+    variables: &Variables,
+) -> Result<Box<dyn Store>, StoreError> {
     let wrong = |reason: &str| StoreError::Address {
         url: url.to_owned(),
         reason: reason.to_owned(),
@@ -166,7 +185,10 @@ pub fn open(url: &str, create: bool) -> Result<Box<dyn Store>, StoreError> {
         "file" => Err(wrong(
             "a directory's path begins with /, as in file:///var/lib/fleet",
         )),
-        "s3" | "gs" | "azure" => Ok(Box::new(cloud::Cloud::open(url, scheme, rest)?)),
+        "s3" | "gs" | "azure" => Ok(Box::new(cloud::Cloud::open(
+            (url, scheme, rest),
+            variables,
+        )?)),
         _ => Err(wrong("there are file, s3, gs and azure")),
     }
 }

@@ -31,7 +31,7 @@ pub fn news(shipped: Option<&Object>, now: &Object) -> News {
     if whole.as_ref() == Some(shipped) {
         return News::Nothing;
     }
-    let mut choose = New::new(&shipped.recording, &now.recording);
+    let mut choose = Unshipped::new(&shipped.recording, &now.recording);
     let recording = part(&now.recording, &mut choose);
     let has_facts = choose.has_facts
         || has_more_around(&shipped.recording, &now.recording)
@@ -97,7 +97,7 @@ fn says_otherwise(shipped: &Object, now: &Object) -> bool {
 }
 
 /// Chooses what is not known.
-struct New<'a> {
+struct Unshipped<'a> {
     shipped: &'a Recording,
     /// The runs that were shipped, by index.
     shipped_runs: Vec<RunId>,
@@ -108,7 +108,7 @@ struct New<'a> {
     has_facts: bool,
 }
 
-impl<'a> New<'a> {
+impl<'a> Unshipped<'a> {
     fn new(shipped: &'a Recording, now: &'a Recording) -> Self {
         let shipped_runs = runs(shipped);
         let known = shipped_runs
@@ -140,7 +140,7 @@ impl<'a> New<'a> {
     }
 }
 
-impl Choose for New<'_> {
+impl Choose for Unshipped<'_> {
     fn call(&mut self, call: &Syscall, evidence: Option<&Evidence>) -> bool {
         let at = self
             .shipped

@@ -23,7 +23,7 @@ use tracer_fleet::{
 /// Put the objects of each workload together, and delete those that others replace.
 ///
 /// Anybody may run it at any time. It writes one object of all that a workload has. A later run deletes what that
-/// object replaces, when it has been in the store for the grace time: whoever is reading has finished by then. Nothing
+/// object replaces, when it has been in the store for the grace time, so that readers have finished. Nothing
 /// is deleted that no newer object says too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(

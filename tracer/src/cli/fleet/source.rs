@@ -140,7 +140,7 @@ impl Source {
         let latest = found
             .iter()
             .max_by_key(|it| (it.last_ms, it.prefix.clone()));
-        let latest = latest.cloned().context("there is no such workload")?;
+        let latest = latest.cloned().context("the store has no such workload")?;
         let identity = |it: &Summary| SpoolKey {
             architecture: String::new(),
             ..it.key.without_image()

@@ -130,7 +130,7 @@ pub(super) fn run_sign(args: &SignArgs) -> Result<Exit, Failure> {
             files.push((label(&file), read(&file, MAX_BYTES)?));
         }
     }
-    let merged = merge.finish().context("there is no recording")?;
+    let merged = merge.finish().context("no recording was given")?;
     let name = args
         .profile
         .file_name()
