@@ -39,12 +39,9 @@ fn key(workload: usize) -> SpoolKey {
 fn recording(number: usize) -> Recording {
     let mut recording = mixed();
     recording.workload.name = format!("app-{}", number % WORKLOADS);
-    recording
-        .syscalls
-        .rotate_left(number % recording.syscalls.len());
-    recording
-        .syscalls
-        .truncate(recording.syscalls.len() / 2 + 1);
+    let calls = recording.syscalls.len();
+    recording.syscalls.rotate_left(number % calls);
+    recording.syscalls.truncate(calls / 2 + 1);
     recording.syscalls.sort_by_key(|it| it.call());
     recording.instances = vec![Instance {
         cgroup: format!("/pods/{number}"),

@@ -182,7 +182,7 @@ impl Directory {
 
 fn written_ms(stat: &rustix::fs::Stat) -> u64 {
     let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
-    let nanoseconds = u64::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    let nanoseconds = stat.st_mtime_nsec;
     seconds
         .saturating_mul(1_000)
         .saturating_add(nanoseconds / 1_000_000)

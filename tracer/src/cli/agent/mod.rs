@@ -67,7 +67,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print the settings, or say what is wrong with them (exit status 2)
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// Ship the recordings of an agent, which tells what on standard input
     #[command(hide = true)]
     Ship,
