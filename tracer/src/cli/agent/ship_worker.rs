@@ -183,13 +183,20 @@ impl Worker {
         wait(self.failures, after, random())
     }
 
+    /// The latest recording of each workload: while the agent replaces one, both are listed.
+    fn entries(&self) -> io::Result<Vec<SpoolEntry>> {
+        let mut entries = self.spool.entries()?;
+        entries.dedup_by(|later, first| later.key == first.key);
+        Ok(entries)
+    }
+
     fn ship(
         &mut self,
         store: &dyn Store,
         until: Option<Instant>,
         turn: &mut Turn,
     ) -> Result<(), ShipError> {
-        let entries = self.spool.entries()?;
+        let entries = self.entries()?;
         let mut unread = None;
         for entry in &entries {
             if until.is_some_and(|until| Instant::now() > until) {
@@ -219,7 +226,7 @@ impl Worker {
     /// What is left to be shipped.
     fn left(&self, mut turn: Turn) -> Turn {
         let mut oldest: Option<u64> = None;
-        for entry in self.spool.entries().unwrap_or_default() {
+        for entry in self.entries().unwrap_or_default() {
             let version = entry.name.to_string();
             let item = item(&entry, &version);
             if self.shipper.is_new(&item) {
