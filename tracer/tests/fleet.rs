@@ -2,6 +2,11 @@
 //!
 //! `TRACER_FLEET_OBJECTS=100000 cargo test --release -p tracer --test fleet -- --nocapture` prints the figures of the goal.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests, where a failure is to end them"
+)]
+
 use std::{
     env, fs,
     path::Path,
