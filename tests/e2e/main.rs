@@ -10,6 +10,8 @@
 //! | [`arguments`] | values of arguments are told, and a profile that restricts them holds |
 //! | [`agent`] | an agent records what is selected, and its spool has it whatever ends it |
 //! | [`agent_service`] | what an agent tells others, and that it takes no more the longer it runs |
+//! | [`fleet`] | the agents of many nodes make one profile, whatever ends them |
+//! | [`fleet_stores`] | each store does what a store must |
 //! | [`races`] | no call is lost, however many are made at one moment |
 //! | [`attribution`] | every call is filed under the cgroup it was made in |
 //! | [`command`] | the recorded command cannot tell that it is recorded |
@@ -69,6 +71,8 @@ mod errno;
 mod fallbacks;
 mod files;
 mod filter_cost;
+mod fleet;
+mod fleet_stores;
 mod formats;
 mod generalise;
 mod ground_truth;

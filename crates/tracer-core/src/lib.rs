@@ -13,6 +13,7 @@
 //! | [`verify`], [`diff`], [`explain`] | what a profile would deny, what changed, why a call is there |
 //! | [`learn`] | what the audit log of a workload under its profile adds to its recording |
 //! | [`agent`] | the configuration of an agent, what it selects, where it keeps what, when to enforce |
+//! | [`fleet`] | what nodes ship, under which name, and how it is put together again |
 //! | [`shadow`] | what a workload does that its profiles, not in force, would deny, or its recording lacks |
 //! | [`patch`] | puts the name of a profile into a Kubernetes manifest |
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@ pub mod agent;
 pub mod audit;
 pub mod diff;
 pub mod explain;
+pub mod fleet;
 pub mod formats;
 pub mod learn;
 pub mod parse;

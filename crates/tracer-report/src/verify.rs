@@ -6,8 +6,8 @@ use super::{markdown::count, words::sighting};
 use tracer_core::{
     recording::plain_text::plain,
     verify::{
-        Answer, Answered, Denied, Finding, LiveReport, Outcome, RecordingResult, Report,
-        RuntimeInitFinding, Start, Stopped,
+        Answer, Answered, Denied, Finding, Intersection, LiveReport, Outcome, RecordingResult,
+        Report, RuntimeInitFinding, Start, Stopped,
     },
 };
 
@@ -33,6 +33,37 @@ pub fn verification(report: &Report, profile: &str) -> String {
     }
     for finding in &report.runtime_init {
         text.push_str(&before(finding));
+    }
+    text
+}
+
+/// What a baseline leaves of a profile, as plain text.
+pub fn intersection(intersection: &Intersection) -> String {
+    let baseline = plain(&intersection.baseline);
+    let verdict = if intersection.denies() {
+        "some of what was recorded would be denied"
+    } else {
+        "all that was recorded would still be allowed"
+    };
+    let mut text = format!("\nIntersected with {baseline}: {verdict}\n");
+    text.push_str(&verification(&intersection.report, &intersection.baseline));
+    let names = |in_part: bool| {
+        let of = intersection
+            .restricted
+            .iter()
+            .filter(|it| it.in_part == in_part);
+        of.map(|it| plain(&it.call)).collect::<BTreeSet<_>>()
+    };
+    for (in_part, what) in [
+        (false, "would be taken from the profile"),
+        (true, "would be restricted to some arguments"),
+    ] {
+        let names = names(in_part);
+        if !names.is_empty() {
+            let list: Vec<_> = names.into_iter().collect();
+            let count = count(list.len(), "allowed call", "allowed calls");
+            text.push_str(&format!("{count} {what}: {}\n", list.join(", ")));
+        }
     }
     text
 }

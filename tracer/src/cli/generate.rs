@@ -84,6 +84,28 @@ pub(super) struct Args {
 }
 
 impl Args {
+    /// Of another command, which has put these recordings where their profiles belong.
+    pub(super) fn of_recordings(
+        recordings: Vec<PathBuf>,
+        format: Vec<FormatArg>,
+        output: PathBuf,
+        arch: Option<Abi>,
+        (profile, targets): (ProfileArgs, TargetArgs),
+    ) -> Self {
+        Self {
+            recordings,
+            format,
+            output: Some(output),
+            arch,
+            manifest: None,
+            in_place: false,
+            since: None,
+            check: false,
+            profile,
+            targets,
+        }
+    }
+
     /// What is written; `None` when apparmor_parser is to be run.
     pub(super) fn writes(&self) -> Option<Writes> {
         let in_place = self.manifest.iter().filter(|_| self.in_place);

@@ -13,6 +13,7 @@ mod doctor;
 mod environment;
 mod exit;
 mod explain;
+mod fleet;
 mod format;
 mod generate;
 mod gvisor;
@@ -82,6 +83,7 @@ enum Command {
     Agent(Box<agent::Args>),
     Spool(spool::Args),
     Rollout(rollout::Args),
+    Fleet(Box<fleet::Args>),
     Doctor(doctor::Args),
     Gvisor(gvisor::Args),
     Selinux(selinux::Args),
@@ -113,6 +115,7 @@ impl Command {
             | Self::Watch(_)
             | Self::Version(_)
             | Self::Agent(_)
+            | Self::Fleet(_)
             | Self::Man(_) => None,
         }
     }
@@ -152,6 +155,7 @@ pub fn main() -> ExitCode {
         Command::Agent(args) => agent::run(*args),
         Command::Spool(args) => spool::run(&args),
         Command::Rollout(args) => rollout::run(&args),
+        Command::Fleet(args) => fleet::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Gvisor(args) => gvisor::run(&args),
         Command::Selinux(args) => selinux::run(&args),

@@ -175,7 +175,7 @@ fn sentence(missing: &Missing) -> String {
 }
 
 /// A span as people write it, in whole seconds.
-fn span(span: Duration) -> String {
+pub(super) fn span(span: Duration) -> String {
     let seconds = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
     format!("{:#}", SignedDuration::from_secs(seconds))
 }

@@ -15,6 +15,12 @@ use crate::recording::ObservationKind;
 /// The least room of a spool: some recordings of ordinary size.
 const MIN_SPOOL: u64 = 64 << 10;
 
+/// The least size of an object: what an object takes that holds one fact.
+const MIN_OBJECT: u64 = 16 << 10;
+
+/// The largest: what readers of a store take is twice that.
+const MAX_OBJECT: u64 = 8 << 20;
+
 /// The configuration of `tracer agent`. Every key has a default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -41,6 +47,8 @@ pub struct Configuration {
     pub spool: Spool,
     /// When `tracer rollout status` says "enforce".
     pub rollout: Rollout,
+    /// Where recordings are shipped to, for all nodes together.
+    pub ship: Ship,
 }
 
 /// Settings of the workloads that a selector selects.
@@ -103,6 +111,20 @@ pub struct Spool {
     pub max_bytes: u64,
 }
 
+/// Where recordings are shipped to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ship {
+    /// Address of the store, as `file:///var/lib/fleet` or `s3://bucket/prefix`. Nothing is shipped when it is empty.
+    pub store: String,
+    /// How often something new is looked for.
+    pub interval: Span,
+    /// How large an object may be, compressed. A larger one is split.
+    pub max_bytes: u64,
+    /// Name of this node. The host's name when it is empty.
+    pub node: String,
+}
+
 /// When a profile may be enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -159,6 +181,14 @@ pub enum ConfigurationError {
         "listen is {0:?}; give an address with a port, as in 127.0.0.1:9465, or unix: and an absolute path"
     )]
     Listen(String),
+    /// It is not the address of a store.
+    #[error(
+        "ship.store is {0:?}; give file:///DIRECTORY, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or azure://CONTAINER/PREFIX"
+    )]
+    Store(String),
+    /// Objects would be too small, or too large.
+    #[error("ship.max_bytes is {0}; give {MIN_OBJECT} to {MAX_OBJECT}")]
+    ObjectSize(u64),
 }
 
 impl Default for Configuration {
@@ -175,6 +205,7 @@ impl Default for Configuration {
             log_format: LogFormat::default(),
             spool: Spool::default(),
             rollout: Rollout::default(),
+            ship: Ship::default(),
         }
     }
 }
@@ -184,6 +215,17 @@ impl Default for Spool {
         Self {
             directory: "/var/lib/tracer/spool".to_owned(),
             max_bytes: 256 << 20,
+        }
+    }
+}
+
+impl Default for Ship {
+    fn default() -> Self {
+        Self {
+            store: String::new(),
+            interval: Span::seconds(30),
+            max_bytes: 512 << 10,
+            node: String::new(),
         }
     }
 }
@@ -218,6 +260,12 @@ impl Configuration {
             .is_some_and(|path| path.starts_with('/'));
         if !self.listen.is_empty() && !is_address && !is_path {
             return Err(ConfigurationError::Listen(self.listen.clone()));
+        }
+        if !self.ship.store.is_empty() && !self.ship.store.contains("://") {
+            return Err(ConfigurationError::Store(self.ship.store.clone()));
+        }
+        if !(MIN_OBJECT..=MAX_OBJECT).contains(&self.ship.max_bytes) {
+            return Err(ConfigurationError::ObjectSize(self.ship.max_bytes));
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ mod selector;
 mod span;
 
 pub use configuration::{
-    AccessSource, Configuration, ConfigurationError, KindName, LogFormat, Rollout, Spool,
+    AccessSource, Configuration, ConfigurationError, KindName, LogFormat, Rollout, Ship, Spool,
     WorkloadRule,
 };
 pub use glob::matches as matches_glob;

@@ -159,7 +159,7 @@ impl Losses {
 
     /// The larger one of each counter.
     #[must_use]
-    pub(super) fn most(self, other: Self) -> Self {
+    pub(crate) fn most(self, other: Self) -> Self {
         Self {
             events: self.events.max(other.events),
             executables: self.executables.max(other.executables),

@@ -77,7 +77,7 @@ impl RunId {
     pub(super) const UNKNOWN: Self = Self(u64::MAX);
 
     /// The name of an instance that ran on `host`.
-    pub(super) fn from_instance(instance: &Instance, host: &Host) -> Self {
+    pub(crate) fn from_instance(instance: &Instance, host: &Host) -> Self {
         let source = match instance.source {
             Source::Command => "command",
             Source::Cgroup => "cgroup",

@@ -6,6 +6,7 @@
 //! asks of a register that nobody wrote down is undecided, never fine.
 
 mod intended;
+mod intersection;
 mod live;
 mod registers;
 mod runtime_init;
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 pub(crate) use intended::Kernels;
 pub use intended::{Answered, IntendedRefusal};
+pub use intersection::{Intersection, Restricted, intersection};
 pub use live::{AnsweredLive, Denials, Denied, LiveReport};
 pub(crate) use single::{SeenCall, judge};
 pub(crate) use workload::is_native;

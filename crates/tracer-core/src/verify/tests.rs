@@ -382,3 +382,71 @@ fn profiles_of_the_examples_deny_their_own_recordings_nothing() {
     }
     assert_eq!(threads, 2);
 }
+
+fn intersected(own: &OciSeccomp, baseline: &OciSeccomp, recording: &Recording) -> Intersection {
+    let filters = enforced(own).into_iter().zip(enforced(baseline));
+    let filters = filters.map(|(own, baseline)| {
+        let filter = |it: &Enforced| Filter::new(&it.profile, it.host).unwrap();
+        (filter(&own), filter(&baseline))
+    });
+    let input = VerifyInput {
+        profiles: enforced(baseline),
+        recordings: vec![("web".to_owned(), recording)],
+        runtime_init: RuntimeSelection::None,
+        no_new_privileges: None,
+        terminal: false,
+    };
+    intersection("baseline".to_owned(), &input, filters)
+}
+
+#[test]
+fn a_baseline_takes_what_it_does_not_allow() {
+    // read, ptrace.
+    let recording = web(&[(0, Phase::Run), (101, Phase::Run)]);
+    let own = allowing(r#""read", "ptrace", "mount", "exit_group""#, "");
+    let with_ptrace = intersected(
+        &own,
+        &allowing(r#""read", "ptrace", "exit_group""#, ""),
+        &recording,
+    );
+    assert!(!with_ptrace.denies(), "{with_ptrace:?}");
+    let names =
+        |it: &Intersection| -> Vec<_> { it.restricted.iter().map(|it| it.call.clone()).collect() };
+    assert_eq!(names(&with_ptrace), ["mount"]);
+    let without = intersected(&own, &allowing(r#""read", "exit_group""#, ""), &recording);
+    assert!(without.denies());
+    assert_eq!(found(&without.report), [("ptrace", Answer::Denied, vec![])]);
+    assert_eq!(names(&without), ["mount", "ptrace"]);
+    // A profile under itself loses nothing; what only the baseline allows is not the profile's.
+    let same = intersected(&own, &own, &recording);
+    assert!(!same.denies() && same.restricted.is_empty());
+    let wide = intersected(
+        &own,
+        &allowing(r#""read", "ptrace", "mount", "exit_group", "bpf""#, ""),
+        &recording,
+    );
+    assert!(!wide.denies() && wide.restricted.is_empty(), "{wide:?}");
+}
+
+#[test]
+fn a_baseline_of_some_arguments_restricts_in_part() {
+    let mut recording = web(&[(SOCKET, Phase::Run)]);
+    given(&mut recording, SOCKET, &[0], &[&[40]]);
+    let own = allowing(r#""socket""#, "");
+    // As Docker's: every family but AF_VSOCK (40).
+    let rule = r#",{"names":["socket"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":40,"op":"SCMP_CMP_NE"}]}"#;
+    let baseline = allowing(r#""read""#, rule);
+    let result = intersected(&own, &baseline, &recording);
+    assert!(result.denies(), "AF_VSOCK was recorded");
+    let socket = result
+        .restricted
+        .iter()
+        .find(|it| it.call == "socket")
+        .unwrap();
+    assert!(socket.in_part);
+    given(&mut recording, SOCKET, &[0], &[&[2]]);
+    assert!(
+        !intersected(&own, &baseline, &recording).denies(),
+        "AF_INET is allowed by both"
+    );
+}

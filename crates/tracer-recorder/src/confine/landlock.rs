@@ -16,8 +16,20 @@ mod fs {
     pub(super) const TRUNCATE: u64 = 1 << 14;
 }
 
-/// `LANDLOCK_ACCESS_NET_BIND_TCP` and `_CONNECT_TCP`, from the fourth version on.
-const NET: u64 = 0b11;
+/// `LANDLOCK_ACCESS_NET_BIND_TCP`, from the fourth version on.
+const BIND: u64 = 0b01;
+
+/// `LANDLOCK_ACCESS_NET_CONNECT_TCP`.
+const CONNECT: u64 = 0b10;
+
+/// What a thread may do with TCP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Net {
+    /// Nothing.
+    Nothing,
+    /// Connect to others.
+    Connect,
+}
 
 /// `LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET`, from the sixth version on.
 const SCOPE: u64 = 1;
@@ -65,8 +77,8 @@ pub fn abi() -> io::Result<u32> {
 }
 
 /// From now on the calling thread changes files only in and below these directories, starts no program outside of
-/// them, and makes no connection.
-pub(super) fn write_below(directories: &[BorrowedFd<'_>]) -> io::Result<()> {
+/// them, and makes no connection unless `net` says so.
+pub(super) fn write_below(directories: &[BorrowedFd<'_>], net: Net) -> io::Result<()> {
     let abi = abi()?;
     if abi < OLDEST {
         return Err(io::Error::other(format!(
@@ -77,7 +89,13 @@ pub(super) fn write_below(directories: &[BorrowedFd<'_>]) -> io::Result<()> {
     let changes = fs::CHANGE | fs::REFER | since(3, fs::TRUNCATE);
     let ruleset = Ruleset {
         handled_access_fs: changes | fs::EXECUTE,
-        handled_access_net: since(4, NET),
+        handled_access_net: since(
+            4,
+            match net {
+                Net::Nothing => BIND | CONNECT,
+                Net::Connect => BIND,
+            },
+        ),
         scoped: since(6, SCOPE),
     };
     // SAFETY: the struct outlives the call, which reads its size of it.

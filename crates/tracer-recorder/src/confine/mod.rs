@@ -8,7 +8,8 @@
 //! | writes outside of the output directory, programs, connections | the writer | Landlock |
 //! | capabilities | each keeps what it needs | `capset(2)` |
 //!
-//! A command that only reads files of others ([`reader`]) starts no program and makes no connection either.
+//! A command that only reads files of others ([`reader`]) starts no program and makes no connection either. What ships
+//! recordings ([`shipper`]) is a process of its own: it has the network, and no capability.
 //!
 //! All of it belongs to a thread and to those that it starts. The command was started before. Landlock is not for
 //! the recorder: it would refuse to read `/proc/PID/exe` and the like of processes outside of its domain
@@ -30,6 +31,7 @@ use capabilities::{
 use profile::{Access, Calls};
 use tracer_core::profile::seccomp::evaluate::Instruction;
 
+use landlock::Net;
 pub use landlock::abi as landlock_abi;
 
 /// What could not be taken away, and why.
@@ -57,7 +59,11 @@ pub fn recorder(calls: Calls, access: Access) -> Missing {
 pub fn writer(output: BorrowedFd<'_>) -> Missing {
     let mut missing = Missing::new();
     note(&mut missing, "new privileges", no_new_privileges());
-    note(&mut missing, "writes", landlock::write_below(&[output]));
+    note(
+        &mut missing,
+        "writes",
+        landlock::write_below(&[output], Net::Nothing),
+    );
     note(&mut missing, "capabilities", capabilities::keep(WRITER));
     note(
         &mut missing,
@@ -73,10 +79,29 @@ pub fn reader(writes: Option<&[BorrowedFd<'_>]>) -> Missing {
     let mut missing = Missing::new();
     note(&mut missing, "new privileges", no_new_privileges());
     if let Some(writes) = writes {
-        note(&mut missing, "writes", landlock::write_below(writes));
+        note(
+            &mut missing,
+            "writes",
+            landlock::write_below(writes, Net::Nothing),
+        );
     }
     note(&mut missing, "capabilities", capabilities::keep(WRITER));
     note(&mut missing, "system calls", load(profile::reader()));
+    missing
+}
+
+/// Confines the calling thread, which sends files of its own user to other hosts, and writes only below `writes`. It
+/// keeps no capability. Which hosts it reaches is not restricted: no rule of the kernel names them.
+pub fn shipper(writes: &[BorrowedFd<'_>]) -> Missing {
+    let mut missing = Missing::new();
+    note(&mut missing, "new privileges", no_new_privileges());
+    note(
+        &mut missing,
+        "writes",
+        landlock::write_below(writes, Net::Connect),
+    );
+    note(&mut missing, "capabilities", capabilities::keep(0));
+    note(&mut missing, "system calls", load(profile::shipper()));
     missing
 }
 

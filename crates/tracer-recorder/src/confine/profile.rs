@@ -257,8 +257,29 @@ pub fn reader() -> Result<Vec<Vec<Instruction>>, String> {
     let native = Machine::this()
         .ok_or("this machine is none that tracer knows")?
         .native;
-    let known = |name: &&&str| native.syscall_number(name).is_some();
-    let denied: Vec<&str> = OUTSIDE.iter().filter(known).copied().collect();
+    without(native, &[])
+}
+
+/// What a client of the network needs of [`OUTSIDE`]. musl's resolver binds its socket.
+const CLIENT: [&str; 3] = ["socket", "connect", "bind"];
+
+/// The filter of a process that reads files and connects to other hosts: that of [`reader`], but for sockets. It waits
+/// for no connection.
+///
+/// # Errors
+/// As [`programs`].
+pub fn shipper() -> Result<Vec<Vec<Instruction>>, String> {
+    let native = Machine::this()
+        .ok_or("this machine is none that tracer knows")?
+        .native;
+    without(native, &CLIENT)
+}
+
+/// A filter of all of [`OUTSIDE`] but `allowed`.
+fn without(native: Abi, allowed: &[&str]) -> Result<Vec<Vec<Instruction>>, String> {
+    let is_denied =
+        |name: &&&str| native.syscall_number(name).is_some() && !allowed.contains(*name);
+    let denied: Vec<&str> = OUTSIDE.iter().filter(is_denied).copied().collect();
     let profile = denies(vec![entry(&denied, Action::Errno, Vec::new())], native);
     compiled(&[profile], native)
 }

@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::ship::Turn;
 use tracer_core::{
     agent::SpoolKey,
     recording::{LossKind, Losses, Recording, estimate::Discovery},
@@ -26,7 +27,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 const MAX_WITHOUT: usize = 10_000;
 
 /// Every metric: name, type and what it is.
-pub(super) const FAMILIES: [(&str, &str, &str); 22] = [
+pub(super) const FAMILIES: [(&str, &str, &str); 28] = [
     ("tracer_agent_info", "gauge", "The version of the agent."),
     (
         "tracer_agent_start_time_seconds",
@@ -125,6 +126,36 @@ pub(super) const FAMILIES: [(&str, &str, &str); 22] = [
         "counter",
         "Recordings that went, by reason.",
     ),
+    (
+        "tracer_ship_objects_total",
+        "counter",
+        "Objects that were shipped, by result.",
+    ),
+    (
+        "tracer_ship_bytes_total",
+        "counter",
+        "Bytes of the objects that were written.",
+    ),
+    (
+        "tracer_ship_failures_total",
+        "counter",
+        "Failures of shipping, by reason.",
+    ),
+    (
+        "tracer_ship_backlog",
+        "gauge",
+        "Recordings that were changed and are not shipped yet.",
+    ),
+    (
+        "tracer_ship_oldest_time_seconds",
+        "gauge",
+        "When the oldest of them was changed; 0 when there is none.",
+    ),
+    (
+        "tracer_ship_last_time_seconds",
+        "gauge",
+        "When everything was shipped last.",
+    ),
 ];
 
 /// Shared by the threads of an agent.
@@ -151,6 +182,18 @@ struct State {
     writes: BTreeMap<&'static str, u64>,
     removed: BTreeMap<&'static str, u64>,
     last_write_failed: bool,
+    ship: ShipState,
+}
+
+/// What was shipped, in all.
+#[derive(Debug, Default)]
+struct ShipState {
+    objects: BTreeMap<&'static str, u64>,
+    bytes: u64,
+    failures: BTreeMap<String, u64>,
+    backlog: u64,
+    oldest_s: u64,
+    last_s: u64,
 }
 
 /// How large the spool is.
@@ -263,6 +306,22 @@ impl Metrics {
         *self.state().removed.entry(reason).or_default() += 1;
     }
 
+    /// One turn of shipping.
+    pub(super) fn shipped(&self, turn: &Turn) {
+        let mut state = self.state();
+        let ship = &mut state.ship;
+        *ship.objects.entry("written").or_default() += turn.objects;
+        *ship.objects.entry("present").or_default() += turn.present;
+        ship.bytes += turn.bytes;
+        if let Some(reason) = &turn.failure {
+            *ship.failures.entry(reason.clone()).or_default() += 1;
+        } else {
+            ship.last_s = now_s();
+        }
+        ship.backlog = turn.backlog;
+        ship.oldest_s = turn.oldest_ms / 1_000;
+    }
+
     /// A workload's recording was written; `new` is how many calls and accesses it did not have before.
     pub(super) fn workload(&self, key: &SpoolKey, recording: &Recording, new: u64) {
         let name = (key.namespace.clone(), key.name());
@@ -332,6 +391,7 @@ impl Metrics {
         out.family("tracer_spool_files", &[(&[], state.spool.files)]);
         out.counters("tracer_spool_writes_total", "result", &state.writes);
         out.counters("tracer_spool_removed_total", "reason", &state.removed);
+        out.ship(&state.ship);
         out.0
     }
 }
@@ -380,6 +440,17 @@ impl Text {
         for (text, count) in counts {
             self.sample(name, (&[(label, text)], *count));
         }
+    }
+
+    fn ship(&mut self, ship: &ShipState) {
+        self.counters("tracer_ship_objects_total", "result", &ship.objects);
+        self.family("tracer_ship_bytes_total", &[(&[], ship.bytes)]);
+        let failures = ship.failures.iter();
+        let failures: BTreeMap<_, _> = failures.map(|(it, count)| (it.as_str(), *count)).collect();
+        self.counters("tracer_ship_failures_total", "reason", &failures);
+        self.family("tracer_ship_backlog", &[(&[], ship.backlog)]);
+        self.family("tracer_ship_oldest_time_seconds", &[(&[], ship.oldest_s)]);
+        self.family("tracer_ship_last_time_seconds", &[(&[], ship.last_s)]);
     }
 
     fn workloads(&mut self, state: &State) {

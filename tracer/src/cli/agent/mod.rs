@@ -7,6 +7,8 @@ mod notify;
 mod policy;
 mod serve;
 pub(super) mod settings;
+mod ship;
+mod ship_worker;
 mod spooler;
 
 use std::{
@@ -30,6 +32,7 @@ use notify::Notifier;
 use policy::{Policy, in_force};
 use serve::Server;
 use settings::SettingsArgs;
+use ship::{Order, Ship};
 use tracer_core::agent::{AccessSource, Configuration, LogFormat};
 use tracer_recorder::{
     bpf::{Mechanism, MechanismChoice, Settings as Kernel},
@@ -64,7 +67,10 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print the settings, or say what is wrong with them (exit status 2)
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
+    /// Ship the recordings of an agent, which tells what on standard input
+    #[command(hide = true)]
+    Ship,
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,6 +85,9 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         let settings = args.settings.load().map_err(usage)?;
         print(check_text(&args.settings, &settings)?.as_bytes())?;
         return Ok(Exit::Fine);
+    }
+    if matches!(args.command, Some(Command::Ship)) {
+        return ship_worker::run();
     }
     let settings = args.settings.load().map_err(usage)?;
     stderr::use_json(settings.log_format == LogFormat::Json);
@@ -104,6 +113,7 @@ async fn record(args: SettingsArgs, settings: Configuration) -> Result<Exit, Fai
         .context("cannot catch signals")
         .map_err(failed)?;
     let request = request(&settings);
+    let order = Order::from_settings(&settings).map_err(failed)?;
     let metrics = Arc::new(Metrics::new(settings.metrics_workloads));
     // What cannot be had is said now and not after an hour.
     let spool = Spool::begin(Path::new(&settings.spool.directory)).map_err(failed)?;
@@ -131,6 +141,11 @@ async fn record(args: SettingsArgs, settings: Configuration) -> Result<Exit, Fai
             .context("cannot start the thread that serves metrics")
             .map_err(failed)?;
     }
+    let ship = order
+        .map(|order| Ship::start(order, Arc::clone(&metrics)))
+        .transpose()
+        .context("cannot start the thread that ships")
+        .map_err(failed)?;
     metrics.ready();
     notifier.ready();
     let directory = in_force(&shared).spool.directory;
@@ -141,11 +156,13 @@ async fn record(args: SettingsArgs, settings: Configuration) -> Result<Exit, Fai
         Err(error) => {
             // What was handed over before is written all the same.
             keeper.finish(Vec::new());
+            ship.into_iter().for_each(Ship::finish);
             return Err(record_failure(error));
         }
     };
     notifier.stopping();
     let is_written = keeper.finish(recordings);
+    ship.into_iter().for_each(Ship::finish);
     match ended {
         Ended::Failed(error) => Err(record_failure(error)),
         Ended::Asked | Ended::Removed if is_written => {

@@ -32,7 +32,7 @@ enum Kind {
 }
 
 /// Every key, in the order of its flag in [`SettingsArgs`].
-const KEYS: [(&str, Kind); 15] = [
+const KEYS: [(&str, Kind); 19] = [
     ("cluster", Kind::Text),
     ("include", Kind::List),
     ("exclude", Kind::List),
@@ -48,6 +48,10 @@ const KEYS: [(&str, Kind); 15] = [
     ("rollout.quiet", Kind::Text),
     ("rollout.unseen", Kind::Number),
     ("rollout.losses", Kind::Number),
+    ("ship.store", Kind::Text),
+    ("ship.interval", Kind::Text),
+    ("ship.max_bytes", Kind::Number),
+    ("ship.node", Kind::Text),
 ];
 
 /// The settings as flags. Each is also a key of the configuration file and a variable: `--spool-max-bytes` is
@@ -119,6 +123,23 @@ pub(in crate::cli) struct SettingsArgs {
     /// Maximum number of losses
     #[arg(long, value_name = "N")]
     rollout_losses: Option<String>,
+
+    /// Ship recordings to this store: file:///DIRECTORY, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX,
+    /// azure://CONTAINER/PREFIX
+    #[arg(long, value_name = "URL")]
+    ship_store: Option<String>,
+
+    /// How often to look for something new to ship
+    #[arg(long, value_name = "TIME")]
+    ship_interval: Option<String>,
+
+    /// Maximum size of an object in the store
+    #[arg(long, value_name = "BYTES")]
+    ship_max_bytes: Option<String>,
+
+    /// Name of this node in the store
+    #[arg(long, value_name = "NAME")]
+    ship_node: Option<String>,
 }
 
 impl SettingsArgs {
@@ -141,6 +162,10 @@ impl SettingsArgs {
             one(&self.rollout_quiet),
             one(&self.rollout_unseen),
             one(&self.rollout_losses),
+            one(&self.ship_store),
+            one(&self.ship_interval),
+            one(&self.ship_max_bytes),
+            one(&self.ship_node),
         ]
     }
 

@@ -17,8 +17,9 @@ use super::{
 use crate::{cli::confinement::Writes, store::OutputFile};
 use syscalls::{OciRuntime, runtime_init::RuntimeSelection};
 use tracer_core::{
+    profile::seccomp::evaluate::Filter,
     recording::Recording,
-    verify::{Enforced, Report, VerifyInput, verify},
+    verify::{Enforced, Intersection, Report, VerifyInput, intersection, verify},
 };
 
 /// Check a profile against a recording, or run a command under it.
@@ -36,6 +37,7 @@ use tracer_core::{
     "  tracer verify seccomp.json --recording profiles-out/nginx\n",
     "  tracer verify seccomp.json --recording v1/web v2/web --runtime runc@1.3\n",
     "  tracer verify deploy/profiles.yaml#web --recording profiles-out/web\n",
+    "  tracer verify seccomp.json --recording profiles-out/web --intersect-with docker-default.json\n",
     "  tracer verify seccomp.json -- ./server --self-test\n",
     "  tracer verify seccomp.json --log-only --update profiles-out/server -- ./server --self-test\n\n",
     "Exit status:\n",
@@ -58,6 +60,11 @@ pub(super) struct Args {
     /// Recordings to check: recording.json files, or their directories
     #[arg(long, value_name = "RECORDING", num_args = 1..)]
     recording: Vec<PathBuf>,
+
+    /// Check as well what remains when a runtime intersects the profile with this baseline (KEP-6061): Docker's or
+    /// CRI-O's default, or another file (repeatable)
+    #[arg(long, value_name = "BASELINE", conflicts_with = "command")]
+    intersect_with: Vec<PathBuf>,
 
     /// Container runtimes: runc, crun@1.21, a comma-separated list, or none [default: all]. A command runs
     /// as under the first one
@@ -137,16 +144,23 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         .iter()
         .map(|path| input::recording(path))
         .collect::<Result<_, _>>()?;
-    let report = offline(args, choice, &recordings)?;
+    let report = offline(args, choice.clone(), &recordings)?;
+    let intersections = intersections(args, &choice, &recordings)?;
     let text = match args.format {
-        Format::Text => tracer_report::verification(&report, &label(&args.profile)),
-        Format::Json => serde_json::to_string_pretty(&report)? + "\n",
+        Format::Text => {
+            let parts = intersections.iter().map(tracer_report::intersection);
+            tracer_report::verification(&report, &label(&args.profile)) + &parts.collect::<String>()
+        }
+        Format::Json => json_text(&report, &intersections)?,
     };
     match &args.report {
         Some(file) => write(file, &text)?,
         None => super::print(text.as_bytes())?,
     }
-    let verdict = verdict(args, &report);
+    let verdict = match verdict(args, &report) {
+        Exit::Fine if intersections.iter().any(Intersection::denies) => return Ok(Exit::No),
+        verdict => verdict,
+    };
     if verdict == Exit::No && !args.quiet {
         let recordings: Vec<_> = args.recording.iter().map(|path| label(path)).collect();
         say!(
@@ -155,6 +169,59 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         );
     }
     Ok(verdict)
+}
+
+fn json_text(report: &Report, intersections: &[Intersection]) -> anyhow::Result<String> {
+    let mut value = serde_json::to_value(report)?;
+    if let (false, Some(fields)) = (intersections.is_empty(), value.as_object_mut()) {
+        fields.insert(
+            "intersections".to_owned(),
+            serde_json::to_value(intersections)?,
+        );
+    }
+    Ok(serde_json::to_string_pretty(&value)? + "\n")
+}
+
+/// What becomes of the profile under each baseline.
+fn intersections(
+    args: &Args,
+    runtime_init: &RuntimeSelection,
+    recordings: &[Recording],
+) -> anyhow::Result<Vec<Intersection>> {
+    if args.intersect_with.is_empty() {
+        return Ok(Vec::new());
+    }
+    let profile = input::seccomp(&args.profile)?;
+    let of = |path: &PathBuf| {
+        let baseline = input::seccomp(path)?;
+        let mut profiles = Vec::new();
+        let mut filters = Vec::new();
+        for native in args.host.natives(recordings)? {
+            let limit = args.host.resolve(&baseline, native, recordings)?;
+            let own = args.host.resolve(&profile, native, recordings)?;
+            for runtime in runtimes(runtime_init) {
+                let host = args.host.host(native, runtime);
+                // What a runtime refuses is in the report.
+                if let (Ok(own), Ok(limit)) = (Filter::new(&own, host), Filter::new(&limit, host)) {
+                    filters.push((own, limit));
+                }
+                profiles.push(Enforced {
+                    profile: limit.clone(),
+                    host,
+                });
+            }
+        }
+        let names = args.recording.iter().map(|path| label(path));
+        let input = VerifyInput {
+            profiles,
+            recordings: names.zip(recordings).collect(),
+            runtime_init: runtime_init.clone(),
+            no_new_privileges: args.no_new_privileges,
+            terminal: args.terminal,
+        };
+        Ok(intersection(label(path), &input, filters))
+    };
+    args.intersect_with.iter().map(of).collect()
 }
 
 fn verdict(args: &Args, report: &Report) -> Exit {
