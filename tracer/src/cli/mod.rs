@@ -19,6 +19,7 @@ mod gvisor;
 mod help;
 mod host;
 mod input;
+mod kubernetes;
 mod learn;
 mod man;
 mod manifest;
@@ -82,6 +83,7 @@ enum Command {
     Agent(Box<agent::Args>),
     Spool(spool::Args),
     Rollout(rollout::Args),
+    Kubernetes(kubernetes::Args),
     Doctor(doctor::Args),
     Gvisor(gvisor::Args),
     Selinux(selinux::Args),
@@ -113,6 +115,7 @@ impl Command {
             | Self::Watch(_)
             | Self::Version(_)
             | Self::Agent(_)
+            | Self::Kubernetes(_)
             | Self::Man(_) => None,
         }
     }
@@ -152,6 +155,7 @@ pub fn main() -> ExitCode {
         Command::Agent(args) => agent::run(*args),
         Command::Spool(args) => spool::run(&args),
         Command::Rollout(args) => rollout::run(&args),
+        Command::Kubernetes(args) => kubernetes::run(args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Gvisor(args) => gvisor::run(&args),
         Command::Selinux(args) => selinux::run(&args),

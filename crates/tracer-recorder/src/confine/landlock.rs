@@ -67,6 +67,15 @@ pub fn abi() -> io::Result<u32> {
 /// From now on the calling thread changes files only in and below these directories, starts no program outside of
 /// them, and makes no connection.
 pub(super) fn write_below(directories: &[BorrowedFd<'_>]) -> io::Result<()> {
+    restrict(directories, NET)
+}
+
+/// From now on the calling thread changes no file and starts no program.
+pub(super) fn write_nothing() -> io::Result<()> {
+    restrict(&[], 0)
+}
+
+fn restrict(directories: &[BorrowedFd<'_>], net: u64) -> io::Result<()> {
     let abi = abi()?;
     if abi < OLDEST {
         return Err(io::Error::other(format!(
@@ -77,7 +86,7 @@ pub(super) fn write_below(directories: &[BorrowedFd<'_>]) -> io::Result<()> {
     let changes = fs::CHANGE | fs::REFER | since(3, fs::TRUNCATE);
     let ruleset = Ruleset {
         handled_access_fs: changes | fs::EXECUTE,
-        handled_access_net: since(4, NET),
+        handled_access_net: since(4, net),
         scoped: since(6, SCOPE),
     };
     // SAFETY: the struct outlives the call, which reads its size of it.

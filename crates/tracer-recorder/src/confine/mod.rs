@@ -8,7 +8,8 @@
 //! | writes outside of the output directory, programs, connections | the writer | Landlock |
 //! | capabilities | each keeps what it needs | `capset(2)` |
 //!
-//! A command that only reads files of others ([`reader`]) starts no program and makes no connection either.
+//! A command that only reads files of others ([`reader`]) starts no program and makes no connection either. A process
+//! that talks to an API server or a store ([`client`]) has no capability, writes no file and starts no program.
 //!
 //! All of it belongs to a thread and to those that it starts. The command was started before. Landlock is not for
 //! the recorder: it would refuse to read `/proc/PID/exe` and the like of processes outside of its domain
@@ -77,6 +78,16 @@ pub fn reader(writes: Option<&[BorrowedFd<'_>]>) -> Missing {
     }
     note(&mut missing, "capabilities", capabilities::keep(WRITER));
     note(&mut missing, "system calls", load(profile::reader()));
+    missing
+}
+
+/// Confines the calling process, which makes connections and reads files of its own.
+pub fn client() -> Missing {
+    let mut missing = Missing::new();
+    note(&mut missing, "new privileges", no_new_privileges());
+    note(&mut missing, "writes", landlock::write_nothing());
+    note(&mut missing, "capabilities", capabilities::keep(0));
+    note(&mut missing, "system calls", load(profile::client()));
     missing
 }
 

@@ -254,11 +254,23 @@ pub fn programs(calls: Calls, access: Access) -> Result<Vec<Vec<Instruction>>, S
 /// # Errors
 /// As [`programs`].
 pub fn reader() -> Result<Vec<Vec<Instruction>>, String> {
+    without(&[])
+}
+
+/// The filter of a process that talks to an API server or a store: as [`reader`]'s, and it may connect.
+///
+/// # Errors
+/// As [`programs`].
+pub fn client() -> Result<Vec<Vec<Instruction>>, String> {
+    without(&["socket", "connect"])
+}
+
+fn without(spared: &[&str]) -> Result<Vec<Vec<Instruction>>, String> {
     let native = Machine::this()
         .ok_or("this machine is none that tracer knows")?
         .native;
-    let known = |name: &&&str| native.syscall_number(name).is_some();
-    let denied: Vec<&str> = OUTSIDE.iter().filter(known).copied().collect();
+    let is_denied = |name: &&&str| native.syscall_number(name).is_some() && !spared.contains(*name);
+    let denied: Vec<&str> = OUTSIDE.iter().filter(is_denied).copied().collect();
     let profile = denies(vec![entry(&denied, Action::Errno, Vec::new())], native);
     compiled(&[profile], native)
 }

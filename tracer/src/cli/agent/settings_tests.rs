@@ -139,8 +139,12 @@ fn every_key_is_a_flag_and_a_variable() {
     let mut expected = BTreeSet::new();
     for key in properties(&schema) {
         match key.as_str() {
-            "spool" | "rollout" => {
-                let name = if key == "spool" { "Spool" } else { "Rollout" };
+            "spool" | "rollout" | "kubernetes" => {
+                let name = match key.as_str() {
+                    "spool" => "Spool",
+                    "rollout" => "Rollout",
+                    _ => "Kubernetes",
+                };
                 let inner = properties(&schema["$defs"][name]);
                 expected.extend(inner.into_iter().map(|it| format!("{key}.{it}")));
             }

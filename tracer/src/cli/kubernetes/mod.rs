@@ -1,0 +1,27 @@
+//! `tracer kubernetes`: what tracer does in a cluster, beside the agent.
+
+mod names;
+
+use clap::Subcommand;
+
+use super::{Exit, Failure};
+
+/// Install tracer in a Kubernetes cluster, and use it there.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Print who the containers of a node are, as the agent reads it
+    #[command(hide = true)]
+    Names(names::Args),
+}
+
+pub(super) fn run(args: Args) -> Result<Exit, Failure> {
+    match args.command {
+        Command::Names(args) => names::run(&args),
+    }
+}
