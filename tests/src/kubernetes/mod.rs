@@ -119,6 +119,32 @@ impl Cluster {
         Ok(())
     }
 
+    /// Gives every node an image, from an archive as `docker save` makes one.
+    ///
+    /// # Errors
+    /// When containerd refuses it.
+    pub fn load(&self, image: &Path) -> Result<()> {
+        self.nodes
+            .iter()
+            .try_for_each(|node| node.import(&self.programs, image))
+    }
+
+    /// Where kubelet of a node, counted from 1, looks for seccomp profiles.
+    pub fn seccomp_profiles(&self, number: u8) -> PathBuf {
+        let home = self.scratch.join(format!("node-{number}"));
+        home.join("kubelet/seccomp")
+    }
+
+    /// A kubeconfig of the cluster's administrator. The API server is in the control plane's network.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.pki("admin.conf")
+    }
+
+    /// A command in the control plane's network, from which the API server can be reached.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        self.network.control_plane().command(program)
+    }
+
     /// What an object's path says, as `kubectl get -o jsonpath` has it.
     ///
     /// # Errors

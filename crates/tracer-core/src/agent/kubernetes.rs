@@ -15,6 +15,8 @@ pub struct Kubernetes {
     pub node: String,
     /// How the API server is reached; by the service account of the agent's own pod when it is empty.
     pub kubeconfig: String,
+    /// Namespaces to ask for pods of; all when there are none. Each takes a Role in it, and no ClusterRole.
+    pub namespaces: Vec<String>,
     /// The uid of the agent's own pod, which is not recorded; `$POD_UID` takes it from that variable.
     pub pod_uid: String,
     /// How long a container is kept whose name the API server has not told. Then it is dropped and counted.
@@ -26,6 +28,7 @@ impl Default for Kubernetes {
         Self {
             node: String::new(),
             kubeconfig: String::new(),
+            namespaces: Vec::new(),
             pod_uid: String::new(),
             wait: Span::seconds(600),
         }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream::select_all};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client,
@@ -29,20 +29,27 @@ const REPORT: Duration = Duration::from_secs(600);
 const MAX_PENDING: usize = 1_000;
 
 /// Tells of the containers of a node's pods as they come, until `tell` fails: all of them at first, then each that is
-/// new or has changed. While the API server is away, it is asked again and again, less and less often.
+/// new or has changed. Of all `namespaces`, when there are none. While the API server is away, it is asked again and again, less and less often.
 ///
 /// # Errors
 /// The one of `tell`.
 pub async fn watch(
     client: Client,
     node: &str,
+    namespaces: &[String],
     tell: impl FnMut(&[NamedContainer]) -> io::Result<()>,
 ) -> io::Result<()> {
-    let pods = Api::<Pod>::all(client.clone());
     // The API server has an index for it (pkg/registry/core/pod/strategy.go: NodeNameTriggerFunc).
     let settings = watcher::Config::default().fields(&format!("spec.nodeName={node}"));
-    let events = watcher(pods, settings).default_backoff();
-    let mut events = pin!(events);
+    let apis: Vec<Api<Pod>> = match namespaces {
+        [] => vec![Api::all(client.clone())],
+        some => some
+            .iter()
+            .map(|namespace| Api::namespaced(client.clone(), namespace))
+            .collect(),
+    };
+    let watch = |pods| watcher(pods, settings.clone()).default_backoff().boxed();
+    let mut events = pin!(select_all(apis.into_iter().map(watch)));
     let mut watched = Watched {
         owners: Owners::new(client),
         tell,
@@ -80,6 +87,7 @@ struct Watched<F> {
 impl<F: FnMut(&[NamedContainer]) -> io::Result<()>> Watched<F> {
     async fn take(&mut self, event: Event<Pod>) -> io::Result<()> {
         match event {
+            // What is told again is no news to whoever reads it.
             Event::Init => self.told.clear(),
             Event::InitDone => self.reported = None,
             Event::InitApply(pod) | Event::Apply(pod) => self.name(pod).await?,

@@ -106,6 +106,9 @@ impl NamesProcess {
         if !self.settings.kubeconfig.is_empty() {
             command.args(["--kubeconfig", &self.settings.kubeconfig]);
         }
+        for namespace in &self.settings.namespaces {
+            command.args(["--namespace", namespace]);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()
     }
 }

@@ -32,7 +32,7 @@ enum Kind {
 }
 
 /// Every key, in the order of its flag in [`SettingsArgs`].
-const KEYS: [(&str, Kind); 19] = [
+const KEYS: [(&str, Kind); 20] = [
     ("cluster", Kind::Text),
     ("include", Kind::List),
     ("exclude", Kind::List),
@@ -41,6 +41,7 @@ const KEYS: [(&str, Kind); 19] = [
     ("cri_socket", Kind::Text),
     ("kubernetes.node", Kind::Text),
     ("kubernetes.kubeconfig", Kind::Text),
+    ("kubernetes.namespaces", Kind::List),
     ("kubernetes.pod_uid", Kind::Text),
     ("kubernetes.wait", Kind::Text),
     ("listen", Kind::Text),
@@ -95,6 +96,10 @@ pub(in crate::cli) struct SettingsArgs {
     /// How the API server is reached [default: the service account of this pod]
     #[arg(long, value_name = "FILE")]
     kubernetes_kubeconfig: Option<String>,
+
+    /// Ask for pods of this namespace only (repeatable) [default: all namespaces]
+    #[arg(long, value_name = "NAME")]
+    kubernetes_namespaces: Vec<String>,
 
     /// Uid of the agent's own pod, which is not recorded ($NAME: by a variable)
     #[arg(long, value_name = "UID")]
@@ -154,6 +159,7 @@ impl SettingsArgs {
             one(&self.cri_socket),
             one(&self.kubernetes_node),
             one(&self.kubernetes_kubeconfig),
+            self.kubernetes_namespaces.clone(),
             one(&self.kubernetes_pod_uid),
             one(&self.kubernetes_wait),
             one(&self.listen),

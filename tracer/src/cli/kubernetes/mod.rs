@@ -1,5 +1,6 @@
 //! `tracer kubernetes`: what tracer does in a cluster, beside the agent.
 
+mod install;
 mod names;
 
 use clap::Subcommand;
@@ -15,6 +16,8 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Install the agent on each node, or print what would be installed
+    Install(install::Args),
     /// Print who the containers of a node are, as the agent reads it
     #[command(hide = true)]
     Names(names::Args),
@@ -22,6 +25,7 @@ enum Command {
 
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     match args.command {
+        Command::Install(args) => install::run(args),
         Command::Names(args) => names::run(&args),
     }
 }

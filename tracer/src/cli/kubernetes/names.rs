@@ -20,6 +20,10 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     node: String,
 
+    /// Ask for pods of this namespace only (repeatable)
+    #[arg(long, value_name = "NAME")]
+    namespace: Vec<String>,
+
     /// How the API server is reached [default: the service account of this pod]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
@@ -39,7 +43,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         .context("cannot start the asynchronous runtime")?;
     runtime.block_on(async {
         let client = connect(args.kubeconfig.as_deref()).await?;
-        let told = watch(client, &args.node, |containers| {
+        let told = watch(client, &args.node, &args.namespace, |containers| {
             let mut line = serde_json::to_vec(containers).map_err(io::Error::other)?;
             line.push(b'\n');
             let mut out = io::stdout().lock();
