@@ -260,6 +260,96 @@ fn kustomize_makes_what_install_prints() -> Outcome {
     Ok(())
 }
 
+/// While the API server does not answer, containers are recorded that start meanwhile, and named afterwards.
+fn names_come_late(cluster: &Cluster, directory: &Path) -> Result<()> {
+    cluster.apply(&format!(
+        "apiVersion: v1
+kind: Pod
+metadata: {{name: again}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{{name: main, image: \"{IMAGE}\", imagePullPolicy: Never, command: [sh, -c, \"id; sleep 3\"]}}]
+"
+    ))?;
+    let started = || -> Result<Vec<jiff::Timestamp>> {
+        let name = "default/pod/again/main";
+        if !workloads(directory)?.iter().any(|it| it == name) {
+            return Ok(Vec::new());
+        }
+        let recording: Recording = serde_json::from_slice(&spool(directory, &["export", name])?)?;
+        let began = recording.instances.iter().map(|it| Ok(it.began.parse()?));
+        began.collect()
+    };
+    wait::within(PATIENCE, "the first run of the container", || {
+        Ok((!started()?.is_empty()).then_some(()))
+    })?;
+    cluster.pause_api_server()?;
+    let paused = jiff::Timestamp::now();
+    // kubelet starts it again without asking anybody; at first at once, then after ten seconds.
+    std::thread::sleep(Duration::from_secs(16));
+    let is_before = started()?.iter().all(|it| *it <= paused);
+    ensure!(is_before, "it was named while nobody could tell");
+    cluster.continue_api_server()?;
+    let continued = jiff::Timestamp::now();
+    let what = "a run that began while the API server was away";
+    wait::within(PATIENCE, what, || {
+        let is_meant = |it: &jiff::Timestamp| *it > paused && *it < continued;
+        Ok(started()?.iter().any(is_meant).then_some(()))
+    })
+    .with_context(|| logs(cluster))
+}
+
+/// The example of a policy refuses a pod without a profile, and no other.
+fn policy_refuses_pods_without_a_profile(cluster: &Cluster) -> Result<()> {
+    let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/kubernetes/policies");
+    cluster.apply(&fs::read_to_string(place.join("require-profile.yaml"))?)?;
+    kubectl(
+        cluster,
+        &["label", "ns", "default", "tracer.io/require-profile=true"],
+    )?;
+    let pod = |of_pod: &str, of_container: &str| {
+        format!(
+            "apiVersion: v1
+kind: Pod
+metadata: {{name: asked}}
+spec:
+  securityContext: {{{of_pod}}}
+  containers: [{{name: main, image: \"{IMAGE}\", securityContext: {{{of_container}}}}}]
+"
+        )
+    };
+    let is_refused = |objects: &str| -> Result<bool> {
+        let scratch = Scratch::new()?;
+        let file = scratch.file("pod.yaml", objects)?;
+        let mut create = cluster.kubectl(&["create", "--dry-run=server", "-f"]);
+        let finished = process::run(create.arg(file))?;
+        let is_refused = finished.stderr.contains("tracer-require-profile");
+        ensure!(is_refused || finished.success().is_ok(), "{objects}");
+        Ok(is_refused)
+    };
+    // The API server takes a moment to know it.
+    wait::within(PATIENCE, "the policy to be in force", || {
+        Ok(is_refused(&pod("", ""))?.then_some(()))
+    })?;
+    let own = "seccompProfile: {type: Localhost, localhostProfile: tracer/web.json}";
+    let other = "seccompProfile: {type: RuntimeDefault}";
+    let another = "seccompProfile: {type: Localhost, localhostProfile: a.json}";
+    let privileged = format!("privileged: true, {own}");
+    for (of_pod, of_container, expected) in [
+        (own, "", false),
+        ("", own, false),
+        (other, own, false),
+        (own, other, true),
+        (other, "", true),
+        ("", another, true),
+        ("", &privileged, true),
+    ] {
+        let refused = is_refused(&pod(of_pod, of_container))?;
+        ensure!(refused == expected, "{of_pod} {of_container}: {refused}");
+    }
+    Ok(())
+}
+
 /// Three replicas, each of which does one thing that the others do not, are one workload under the Deployment's name.
 /// The profile of it runs them, and denies what none of them did. The sandboxes, the agent and containers of no pod
 /// are no workloads.
@@ -337,5 +427,6 @@ spec:
         !runs_in(&cluster, "deploy/web", &link)?,
         "link was not denied"
     );
-    Ok(())
+    names_come_late(&cluster, &directory)?;
+    policy_refuses_pods_without_a_profile(&cluster)
 }

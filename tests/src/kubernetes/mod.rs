@@ -15,6 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
 
 use crate::{
     process::{self, Running},
@@ -133,6 +134,28 @@ impl Cluster {
     pub fn seccomp_profiles(&self, number: u8) -> PathBuf {
         let home = self.scratch.join(format!("node-{number}"));
         home.join("kubelet/seccomp")
+    }
+
+    /// Stops the API server's process without ending it: connections stay, and nothing is answered.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn pause_api_server(&self) -> Result<()> {
+        self.signal_api_server(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn continue_api_server(&self) -> Result<()> {
+        self.signal_api_server(Signal::SIGCONT)
+    }
+
+    fn signal_api_server(&self, signal: Signal) -> Result<()> {
+        // After etcd.
+        let api_server = self.control_plane.get(1).context("no API server")?;
+        api_server.signal(signal)
     }
 
     /// A kubeconfig of the cluster's administrator. The API server is in the control plane's network.
