@@ -2,6 +2,7 @@
 //! is in it, in a directory that only root can enter.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Read as _, Write as _},
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
@@ -31,6 +32,9 @@ use tracer_core::{
 
 /// How long another agent is waited for, which may just be ending.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often the names in a spool are read at most until two readings agree.
+const LISTINGS: usize = 20;
 
 /// A directory of recordings, by workload key.
 #[derive(Debug)]
@@ -110,22 +114,40 @@ impl Spool {
         self.fd.as_fd()
     }
 
-    /// The recordings, by workload, the latest of each first. What is no recording is left out.
+    /// The recordings, by workload, the latest of each first. What is no recording is left out. While an agent
+    /// replaces files, a recording may be listed twice: as it was, and as it is.
     ///
     /// # Errors
     /// When the directory cannot be read.
     pub fn entries(&self) -> io::Result<Vec<SpoolEntry>> {
-        let names = scratch::names(&self.fd)?;
-        let names = names
-            .iter()
-            .filter_map(|name| SpoolName::parse(name.to_str()?));
-        let mut entries: Vec<_> = names.filter_map(|name| self.entry(name)).collect();
+        // A file that is replaced while the names are read may be missed under both of its names.
+        let mut names = self.names()?;
+        let mut found = BTreeMap::new();
+        for _ in 0..LISTINGS {
+            found.extend(names.iter().filter_map(|name| {
+                let entry = self.entry(name.clone())?;
+                Some((name.clone(), entry))
+            }));
+            let now = self.names()?;
+            if now == names {
+                found.retain(|name, _| now.contains(name));
+                break;
+            }
+            names = now;
+        }
+        let mut entries: Vec<_> = found.into_values().collect();
         entries.sort_by(|a, b| {
             let key = a.key.cmp(&b.key);
             key.then(b.written.cmp(&a.written))
                 .then(a.name.cmp(&b.name))
         });
         Ok(entries)
+    }
+
+    fn names(&self) -> io::Result<BTreeSet<SpoolName>> {
+        let names = scratch::names(&self.fd)?;
+        let names = names.iter().filter_map(|name| name.to_str());
+        Ok(names.filter_map(SpoolName::parse).collect())
     }
 
     fn entry(&self, name: SpoolName) -> Option<SpoolEntry> {
@@ -285,6 +307,35 @@ mod tests {
         assert_eq!(mode(&spool.place(&written.name)), 0o600);
         spool.remove(&written.name).unwrap();
         assert!(!spool.has(&written.name) && spool.entries().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_recording_that_is_being_replaced_is_listed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let spool = Spool::begin(scratch.path()).unwrap();
+        let mut other = mixed();
+        other.instances.clear();
+        let recordings = [mixed(), other];
+        let mut last = spool.write(&key("web"), &recordings[0]).unwrap();
+        let reader = Spool::open(scratch.path()).unwrap();
+        let is_read = std::sync::atomic::AtomicBool::new(false);
+        let order = std::sync::atomic::Ordering::Relaxed;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for recording in recordings.iter().rev().cycle() {
+                    let next = spool.write(&key("web"), recording).unwrap();
+                    spool.remove(&last.name).unwrap();
+                    last = next;
+                    if is_read.load(order) {
+                        break;
+                    }
+                }
+            });
+            let missed = (0..300).filter(|_| reader.entries().unwrap().is_empty());
+            let missed = missed.count();
+            is_read.store(true, order);
+            assert_eq!(missed, 0);
+        });
     }
 
     #[test]
