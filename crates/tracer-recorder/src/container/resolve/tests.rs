@@ -115,7 +115,7 @@ fn crio_labels_come_from_the_sandbox() {
     assert_eq!(container.workload.to_string(), "kube-system/agent/c");
     assert_eq!(
         container.pod.unwrap().owner.unwrap().kind,
-        crate::container::OwnerKind::DaemonSet
+        OwnerKind::DaemonSet
     );
     assert_eq!(container.unresolved, Vec::<Unresolved>::new());
 }
