@@ -45,6 +45,7 @@
 //! | [`formats`] | each place of enforcement gets its form, and what a form cannot say is told |
 //! | [`diff`] | what changed is told, and nothing of what is the same |
 //! | [`gvisor`] | what runs in gVisor is recorded as gVisor sees it, and its profile is enforced there |
+//! | [`kubernetes_agent`] | a DaemonSet records a real cluster without the runtime's socket, and the profile runs the Deployment |
 //! | [`documentation`] | the examples in docs print what they say |
 //! | [`bad_input`] | one sentence, the documented status, nothing damaged |
 
@@ -83,6 +84,7 @@ mod hostile_profiles;
 mod kernel_versions;
 mod kills;
 mod kubernetes;
+mod kubernetes_agent;
 mod libc_fallbacks;
 mod lifecycle;
 mod merge;

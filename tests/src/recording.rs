@@ -78,6 +78,8 @@ pub struct Workload {
 pub struct Instance {
     /// Path of its cgroup.
     pub cgroup: String,
+    /// When its recording began.
+    pub began: String,
     /// Whether it was recorded from its first call.
     pub start_observed: bool,
     /// The container that it is.

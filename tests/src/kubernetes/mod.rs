@@ -15,6 +15,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
 
 use crate::{
     process::{self, Running},
@@ -117,6 +118,54 @@ impl Cluster {
         let mut command = self.kubectl(&["apply", "-f"]);
         process::run(command.arg(file))?.success()?;
         Ok(())
+    }
+
+    /// Gives every node an image, from an archive as `docker save` makes one.
+    ///
+    /// # Errors
+    /// When containerd refuses it.
+    pub fn load(&self, image: &Path) -> Result<()> {
+        self.nodes
+            .iter()
+            .try_for_each(|node| node.import(&self.programs, image))
+    }
+
+    /// Where kubelet of a node, counted from 1, looks for seccomp profiles.
+    pub fn seccomp_profiles(&self, number: u8) -> PathBuf {
+        let home = self.scratch.join(format!("node-{number}"));
+        home.join("kubelet/seccomp")
+    }
+
+    /// Stops the API server's process without ending it: connections stay, and nothing is answered.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn pause_api_server(&self) -> Result<()> {
+        self.signal_api_server(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn continue_api_server(&self) -> Result<()> {
+        self.signal_api_server(Signal::SIGCONT)
+    }
+
+    fn signal_api_server(&self, signal: Signal) -> Result<()> {
+        // After etcd.
+        let api_server = self.control_plane.get(1).context("no API server")?;
+        api_server.signal(signal)
+    }
+
+    /// A kubeconfig of the cluster's administrator. The API server is in the control plane's network.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.pki("admin.conf")
+    }
+
+    /// A command in the control plane's network, from which the API server can be reached.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        self.network.control_plane().command(program)
     }
 
     /// What an object's path says, as `kubectl get -o jsonpath` has it.

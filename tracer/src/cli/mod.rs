@@ -20,6 +20,7 @@ mod gvisor;
 mod help;
 mod host;
 mod input;
+mod kubernetes;
 mod learn;
 mod man;
 mod manifest;
@@ -84,6 +85,7 @@ enum Command {
     Spool(spool::Args),
     Rollout(rollout::Args),
     Fleet(Box<fleet::Args>),
+    Kubernetes(kubernetes::Args),
     Doctor(doctor::Args),
     Gvisor(gvisor::Args),
     Selinux(selinux::Args),
@@ -116,6 +118,7 @@ impl Command {
             | Self::Version(_)
             | Self::Agent(_)
             | Self::Fleet(_)
+            | Self::Kubernetes(_)
             | Self::Man(_) => None,
         }
     }
@@ -156,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Spool(args) => spool::run(&args),
         Command::Rollout(args) => rollout::run(&args),
         Command::Fleet(args) => fleet::run(&args),
+        Command::Kubernetes(args) => kubernetes::run(args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Gvisor(args) => gvisor::run(&args),
         Command::Selinux(args) => selinux::run(&args),

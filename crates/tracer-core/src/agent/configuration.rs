@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
+    kubernetes::Kubernetes,
     selector::{Decision, Facts, Selector},
     span::Span,
 };
@@ -37,6 +38,8 @@ pub struct Configuration {
     pub accesses: AccessSource,
     /// CRI socket to ask for the names and labels of pods. The known ones are asked when it is empty.
     pub cri_socket: String,
+    /// Who the containers of this node are, by an API server.
+    pub kubernetes: Kubernetes,
     /// Where metrics are served: an address with a port, or `unix:` and a path. Nowhere when it is empty.
     pub listen: String,
     /// How many workloads have metrics of their own at most; the others are counted together.
@@ -200,6 +203,7 @@ impl Default for Configuration {
             workload: Vec::new(),
             accesses: AccessSource::default(),
             cri_socket: String::new(),
+            kubernetes: Kubernetes::default(),
             listen: String::new(),
             metrics_workloads: 500,
             log_format: LogFormat::default(),

@@ -5,6 +5,7 @@ mod configuration;
 mod glob;
 mod key;
 mod kinds;
+mod kubernetes;
 mod rollout;
 mod selector;
 mod span;
@@ -16,6 +17,7 @@ pub use configuration::{
 pub use glob::matches as matches_glob;
 pub use key::{SpoolKey, SpoolName};
 pub use kinds::keep_kinds;
+pub use kubernetes::Kubernetes;
 pub use rollout::{Missing, RolloutStatus};
 pub use selector::{Decision, Facts, Selector, SelectorError};
 pub use span::Span;

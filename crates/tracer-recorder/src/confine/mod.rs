@@ -8,8 +8,8 @@
 //! | writes outside of the output directory, programs, connections | the writer | Landlock |
 //! | capabilities | each keeps what it needs | `capset(2)` |
 //!
-//! A command that only reads files of others ([`reader`]) starts no program and makes no connection either. What ships
-//! recordings ([`shipper`]) is a process of its own: it has the network, and no capability.
+//! A command that only reads files of others ([`reader`]) starts no program and makes no connection either. What talks
+//! to a store or an API server ([`client`]) is a process of its own: it has the network, and no capability.
 //!
 //! All of it belongs to a thread and to those that it starts. The command was started before. Landlock is not for
 //! the recorder: it would refuse to read `/proc/PID/exe` and the like of processes outside of its domain
@@ -90,9 +90,8 @@ pub fn reader(writes: Option<&[BorrowedFd<'_>]>) -> Missing {
     missing
 }
 
-/// Confines the calling thread, which sends files of its own user to other hosts, and writes only below `writes`. It
-/// keeps no capability. Which hosts it reaches is not restricted: no rule of the kernel names them.
-pub fn shipper(writes: &[BorrowedFd<'_>]) -> Missing {
+/// Confines the calling thread, which talks to other hosts, and writes only below `writes`. It keeps no capability. Which hosts it reaches is not restricted: no rule of the kernel names them.
+pub fn client(writes: &[BorrowedFd<'_>]) -> Missing {
     let mut missing = Missing::new();
     note(&mut missing, "new privileges", no_new_privileges());
     note(
@@ -101,7 +100,7 @@ pub fn shipper(writes: &[BorrowedFd<'_>]) -> Missing {
         landlock::write_below(writes, Net::Connect),
     );
     note(&mut missing, "capabilities", capabilities::keep(0));
-    note(&mut missing, "system calls", load(profile::shipper()));
+    note(&mut missing, "system calls", load(profile::client()));
     missing
 }
 

@@ -268,7 +268,7 @@ const CLIENT: [&str; 3] = ["socket", "connect", "bind"];
 ///
 /// # Errors
 /// As [`programs`].
-pub fn shipper() -> Result<Vec<Vec<Instruction>>, String> {
+pub fn client() -> Result<Vec<Vec<Instruction>>, String> {
     let native = Machine::this()
         .ok_or("this machine is none that tracer knows")?
         .native;

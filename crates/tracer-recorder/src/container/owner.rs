@@ -36,6 +36,10 @@ pub enum OwnerKind {
     CronJob,
     /// An Argo Rollout.
     Rollout,
+    /// A ReplicaSet that no Deployment made.
+    ReplicaSet,
+    /// Another controller. Its name begins with its kind, as `cluster-db`.
+    Other,
     /// A pod from a file on the node.
     StaticPod,
     /// A pod of its own, or of a controller that leaves no mark.
@@ -52,6 +56,8 @@ impl OwnerKind {
             Self::Job => "job",
             Self::CronJob => "cronjob",
             Self::Rollout => "rollout",
+            Self::ReplicaSet => "replicaset",
+            Self::Other => "other",
             Self::StaticPod => "staticpod",
             Self::Pod => "pod",
         }

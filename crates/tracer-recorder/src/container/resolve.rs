@@ -24,6 +24,10 @@ pub struct MetadataSources {
     pub files: Files,
     /// What CRI said.
     pub cri: Snapshot,
+    /// What an API server said, which counts more: it knows what owns a pod, and CRI does not.
+    pub api: Snapshot,
+    /// Whether an API server is asked: then it is no problem that a pod's container has no files of a runtime.
+    pub asks_api: bool,
     /// The node's name, which static pods carry.
     pub node: Option<String>,
     /// What is wrong with the sources themselves.
@@ -36,6 +40,8 @@ impl MetadataSources {
         Self {
             files: Files::new("/"),
             cri: Snapshot::default(),
+            api: Snapshot::default(),
+            asks_api: false,
             node: nix::unistd::gethostname()
                 .ok()
                 .and_then(|name| name.into_string().ok()),
@@ -142,10 +148,11 @@ fn identified(identity: &CgroupIdentity, sources: &MetadataSources) -> Container
         .map(|state| state.labels.clone())
         .unwrap_or_default();
     let facts = annotations(bundle.as_ref(), &labels);
-    // CRI speaks of the system's containers only.
+    // CRI and API servers speak of the system's containers only.
     let cri = sources
-        .cri
+        .api
         .get(&identity.id)
+        .or_else(|| sources.cri.get(&identity.id))
         .filter(|_| identity.user.is_none());
     let pod_labels = pod_labels(cri, &facts, &labels, sources, identity);
     let pod = pod(identity, cri, &facts, &pod_labels, sources, &mut unresolved);
@@ -158,6 +165,9 @@ fn identified(identity: &CgroupIdentity, sources: &MetadataSources) -> Container
     let sandbox = facts.sandbox || cri.is_some_and(|cri| cri.sandbox);
     let role = match (&pod, &name) {
         _ if sandbox => Role::Sandbox,
+        (Some(_), Some(_)) if cri.is_some_and(|cri| cri.role.is_some()) => {
+            cri.and_then(|cri| cri.role).unwrap_or_default()
+        }
         (Some(_), Some(name)) => {
             let labels = cri.map_or(&labels, |cri| &cri.labels);
             role(name, labels, &pod_labels.annotations)
@@ -246,7 +256,8 @@ fn known_state(
     };
     let lookup = state::by_id(&sources.files, &id, &identity.cgroup);
     unresolved.extend(lookup.problems.into_iter().map(Unresolved::from));
-    if lookup.state.is_none() {
+    let is_expected = !(sources.asks_api && identity.pod_uid.is_some());
+    if lookup.state.is_none() && is_expected {
         unresolved.push(Unresolved::UnknownToRuntimes {});
     }
     lookup.state
@@ -359,12 +370,17 @@ fn pod(
             ..Pod::default()
         });
     };
-    let owner = owner(
-        &name,
-        pod_labels.labels.as_ref(),
-        &pod_labels.annotations,
-        sources.node.as_deref(),
-    );
+    let by_labels = || {
+        owner(
+            &name,
+            pod_labels.labels.as_ref(),
+            &pod_labels.annotations,
+            sources.node.as_deref(),
+        )
+    };
+    let owner = cri
+        .and_then(|cri| cri.owner.clone())
+        .unwrap_or_else(by_labels);
     if !owner.certain {
         unresolved.push(Unresolved::GuessedOwner {
             pod: name.clone(),

@@ -11,7 +11,7 @@ use super::{
     FinishedWorkload, ProgressListener, RecordError, Session, SnapshotSink, Supervisor,
     container_tracker::ContainerTracker,
     kernel::LiveKernel,
-    lookup::RuntimeLookup,
+    lookup::{NameSource, RuntimeLookup},
     recorder::{Recorder, Until},
     recording_loop::{self, Recorded},
     signals::{ReceivedSignal, Signals},
@@ -93,25 +93,28 @@ impl Attachment {
         request: Request,
         listener: &mut dyn ProgressListener,
     ) -> Result<Self, RecordError> {
-        Self::begin_by(request, None, listener).await
+        Self::begin_by(request, None, None, listener).await
     }
 
     /// The same under a supervisor: of all containers those are recorded that it selects, for ever, and what has
-    /// ended is forgotten when it was handed to the sink. Only for [`Selector::All`].
+    /// ended is forgotten when it was handed to the sink. Only for [`Selector::All`]. Where `names` are given, they
+    /// are asked who a container is, and CRI is only when its socket was given.
     ///
     /// # Errors
     /// As [`Self::begin`].
     pub async fn supervised(
         request: Request,
         supervisor: Box<dyn Supervisor>,
+        names: Option<Box<dyn NameSource>>,
         listener: &mut dyn ProgressListener,
     ) -> Result<Self, RecordError> {
-        Self::begin_by(request, Some(supervisor), listener).await
+        Self::begin_by(request, Some(supervisor), names, listener).await
     }
 
     async fn begin_by(
         request: Request,
         supervisor: Option<Box<dyn Supervisor>>,
+        names: Option<Box<dyn NameSource>>,
         listener: &mut dyn ProgressListener,
     ) -> Result<Self, RecordError> {
         let hierarchy = Hierarchy::open()?;
@@ -127,7 +130,7 @@ impl Attachment {
             })
             .collect();
         let mut sources = MetadataSources::local();
-        if !selectors.is_empty() {
+        if !selectors.is_empty() && (names.is_none() || request.cri_socket.is_some()) {
             sources.refresh_cri(request.cri_socket.as_deref()).await;
             for problem in &sources.problems {
                 listener.note(problem);
@@ -143,7 +146,7 @@ impl Attachment {
         }
         let session = Session::start(&settings, hierarchy.root())?;
         raise_priority();
-        let lookup = RuntimeLookup::new(sources, request.cri_socket.clone());
+        let lookup = RuntimeLookup::new(sources, request.cri_socket.clone()).with_names(names);
         let tracker = ContainerTracker::new(selectors, lookup, session.now());
         let mut recorder = Recorder::new(session, tracker, request.naming.clone(), until(&request));
         if let Some(supervisor) = supervisor {

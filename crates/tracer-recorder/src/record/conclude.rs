@@ -19,10 +19,6 @@ use super::{
 };
 use crate::container::Container;
 
-/// How long the names of a container are waited for, in seconds, before it is written without them. Runtimes know
-/// containers that have ended for about as long.
-const NAME_PATIENCE: i64 = 60;
-
 /// How many pods are remembered of which a container could not be named.
 const MAX_PODS: usize = 10_000;
 
@@ -88,8 +84,11 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
 
     fn is_old(&self, number: u32) -> bool {
         let now: Timestamp = self.session.system.wall_clock();
+        let supervisor = self.tracker.supervisor.as_ref();
+        let patience = supervisor.map_or(Duration::ZERO, |it| it.name_patience());
+        let patience = i64::try_from(patience.as_secs()).unwrap_or(i64::MAX);
         self.session.instance(number).is_none_or(|instance| {
-            now.as_second().saturating_sub(instance.began.as_second()) > NAME_PATIENCE
+            now.as_second().saturating_sub(instance.began.as_second()) > patience
         })
     }
 

@@ -2,9 +2,13 @@
 //! known which container it is, then kept or left.
 
 mod cri;
+mod sandboxes;
 mod supervised;
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use tracer_abi::NoticeKind;
 
@@ -43,6 +47,8 @@ pub(super) struct ContainerTracker<L> {
     pub(super) announcer: Announcer,
     /// Since when nothing that was asked for runs any more.
     all_ended_since: Option<Instant>,
+    /// Pods whose sandbox was found, by their uids.
+    pods_with_sandbox: BTreeSet<String>,
     /// Whether something was left that had cgroups below it: containers among them are not recorded.
     rescan: bool,
     /// Who decides what is recorded of all containers; without one, all are.
@@ -62,6 +68,7 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             unidentified: 0,
             announcer: Announcer::default(),
             all_ended_since: None,
+            pods_with_sandbox: BTreeSet::new(),
             rescan: false,
             supervisor: None,
         }
@@ -164,6 +171,7 @@ impl<L: ContainerLookup> ContainerTracker<L> {
     ) -> Result<(), RecordError> {
         let now = session.now();
         self.take_cri_answer();
+        self.find_sandboxes(session);
         self.query_cri_if_due(now);
         let due: Vec<_> = self
             .tracked_by_instance
@@ -258,13 +266,17 @@ impl<L: ContainerLookup> ContainerTracker<L> {
         };
         tracked.looked = Some(session.now());
         let was_wanted = tracked.wanted;
+        let is_sandbox = tracked.is_sandbox;
         let path = path_of(session, instance);
         let Some(container) = self.lookup.resolve(&path) else {
             return Ok(());
         };
-        let Some(container) = newer(tracked.container.as_ref(), container) else {
+        let Some(mut container) = newer(tracked.container.as_ref(), container) else {
             return Ok(());
         };
+        if is_sandbox {
+            container.role = Role::Sandbox;
+        }
         if self.refuses(&path, Some(&container)) {
             // What was recorded for good reasons is written first.
             let is_recorded = was_wanted && !self.is_unnamed(instance);

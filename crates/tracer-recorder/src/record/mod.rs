@@ -69,6 +69,7 @@ pub use error::RecordError;
 pub(crate) use filter::load_filter;
 pub use instance::InstanceInfo;
 pub use kernel::{Kernel, KernelCounts, LiveKernel, NewCgroup};
+pub use lookup::NameSource;
 pub use observed::Denial;
 pub(crate) use program::find as find_program;
 pub use progress::{Progress, ProgressListener};

@@ -52,6 +52,12 @@ pub trait Supervisor {
     /// Whether a container that is recorded goes on being recorded. Asked at each checkpoint.
     fn goes_on(&mut self, container: &Container, age: WorkloadAge) -> bool;
 
+    /// How long the names of a container are waited for before it is written without them, or dropped when it is
+    /// selected by them. Runtimes know containers that have ended for about as long.
+    fn name_patience(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
     /// A signal asked for the configuration to be read again. Must not wait for it.
     fn reload(&mut self);
 

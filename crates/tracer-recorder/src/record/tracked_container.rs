@@ -25,6 +25,8 @@ pub(super) struct TrackedContainer {
     pub(super) announced: bool,
     /// It is gone, and CRI, which may know whether it was asked for, has not answered since.
     pub(super) undecided: bool,
+    /// Whether it was found to be the sandbox of its pod.
+    pub(super) is_sandbox: bool,
 }
 
 /// What is known of a container after a later look; `None` when that told nothing new. What was known

@@ -3,6 +3,7 @@
 mod keeper;
 mod listener;
 mod metrics;
+mod names;
 mod notify;
 mod policy;
 mod serve;
@@ -38,6 +39,7 @@ use tracer_recorder::{
     bpf::{Mechanism, MechanismChoice, Settings as Kernel},
     container::Selector,
     record::{
+        NameSource,
         attach::{Attachment, Ended, Naming, RecordTarget, Request},
         signals::Signals,
     },
@@ -127,7 +129,11 @@ async fn record(args: SettingsArgs, settings: Configuration) -> Result<Exit, Fai
         Arc::clone(&metrics),
     );
     let mut listener = AgentListener;
-    let attachment = Attachment::supervised(request, Box::new(policy), &mut listener)
+    let (names, names_process) = match names::of(&in_force(&shared).kubernetes) {
+        Some((names, process)) => (Some(Box::new(names) as Box<dyn NameSource>), Some(process)),
+        None => (None, None),
+    };
+    let attachment = Attachment::supervised(request, Box::new(policy), names, &mut listener)
         .await
         .map_err(record_failure)?;
     // Threads only now: the processes that were started meanwhile are copies of this one.
@@ -135,6 +141,12 @@ async fn record(args: SettingsArgs, settings: Configuration) -> Result<Exit, Fai
         .start(args)
         .context("cannot start the thread that reads settings")
         .map_err(failed)?;
+    if let Some(process) = names_process {
+        process
+            .start()
+            .context("cannot start the thread that asks for names")
+            .map_err(failed)?;
+    }
     if let Some(server) = server {
         server
             .start(Arc::clone(&metrics))

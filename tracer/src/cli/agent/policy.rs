@@ -17,7 +17,7 @@ use super::{metrics::Metrics, notify::Notifier, settings::SettingsArgs};
 use crate::cli::stderr::{plain, say};
 use tracer_core::agent::{Configuration, Decision, Facts};
 use tracer_recorder::{
-    container::Container,
+    container::{Container, Role},
     record::{RecorderStatus, Selection, Supervisor, WorkloadAge},
 };
 
@@ -100,6 +100,7 @@ impl Policy {
             ("accesses", old.accesses != new.accesses),
             ("cri_socket", old.cri_socket != new.cri_socket),
             ("listen", old.listen != new.listen),
+            ("kubernetes", old.kubernetes != new.kubernetes),
             (
                 "metrics_workloads",
                 old.metrics_workloads != new.metrics_workloads,
@@ -131,6 +132,12 @@ impl Supervisor for Policy {
     fn select(&self, cgroup: &str, container: Option<&Container>) -> Selection {
         if self.is_own(cgroup) {
             return Selection::Refused;
+        }
+        if self.settings.kubernetes.is_used() {
+            match in_kubernetes(&self.settings.kubernetes.pod_uid, container) {
+                Selection::Wanted => {}
+                decided => return decided,
+            }
         }
         let Some(container) = container else {
             // It came and went before anybody told what it is. What selects it by more is open, and is counted.
@@ -172,6 +179,15 @@ impl Supervisor for Policy {
         false
     }
 
+    fn name_patience(&self) -> Duration {
+        let kubernetes = &self.settings.kubernetes;
+        if kubernetes.is_used() {
+            kubernetes.wait.into()
+        } else {
+            Duration::from_secs(60)
+        }
+    }
+
     fn reload(&mut self) {
         self.notifier.reloading();
         // Without the thread there is no answer, and the settings stay.
@@ -203,6 +219,24 @@ impl Supervisor for Policy {
 
     fn checkpoint(&mut self, status: &RecorderStatus) {
         self.metrics.checkpoint(*status);
+    }
+}
+
+/// Whether a container is one of a node of Kubernetes, whose API server names what it knows: of a pod, not the agent's
+/// own, and neither a sandbox nor what a person put in. What has no name may be another node's, or a sandbox.
+fn in_kubernetes(own_pod: &str, container: Option<&Container>) -> Selection {
+    let Some(container) = container else {
+        return Selection::Refused;
+    };
+    let Some(uid) = container.pod.as_ref().and_then(|pod| pod.uid.as_deref()) else {
+        return Selection::Refused;
+    };
+    if uid == own_pod || matches!(container.role, Role::Sandbox | Role::Ephemeral) {
+        Selection::Refused
+    } else if container.is_named() {
+        Selection::Wanted
+    } else {
+        Selection::Open
     }
 }
 
@@ -290,6 +324,25 @@ mod tests {
         assert_eq!(here.select("machine/a", None), Selection::Wanted);
         here.own = Some("/machine/a".to_owned());
         assert_eq!(here.select("machine/a", None), Selection::Refused);
+    }
+
+    #[test]
+    fn in_kubernetes_only_named_containers_of_other_pods_are_recorded() {
+        let policy = policy(
+            "[kubernetes]\nnode = \"n1\"\npod_uid = \"22222222-2222-3333-4444-555555555555\"",
+        );
+        let id = "c".repeat(64);
+        let of_pod = |uid: &str| container(&format!("/kubepods/pod{uid}/{id}"));
+        let mut pod = of_pod("11111111-2222-3333-4444-555555555555");
+        assert_eq!(policy.select("/a", Some(&pod)), Selection::Open);
+        assert_eq!(policy.select("/a", None), Selection::Refused);
+        let own = of_pod("22222222-2222-3333-4444-555555555555");
+        assert_eq!(policy.select("/a", Some(&own)), Selection::Refused);
+        let docker = container(&format!("/docker/{id}"));
+        assert_eq!(policy.select("/a", Some(&docker)), Selection::Refused);
+        pod.role = Role::Sandbox;
+        assert_eq!(policy.select("/a", Some(&pod)), Selection::Refused);
+        assert_eq!(policy.name_patience(), Duration::from_secs(600));
     }
 
     #[test]

@@ -32,13 +32,18 @@ enum Kind {
 }
 
 /// Every key, in the order of its flag in [`SettingsArgs`].
-const KEYS: [(&str, Kind); 19] = [
+const KEYS: [(&str, Kind); 24] = [
     ("cluster", Kind::Text),
     ("include", Kind::List),
     ("exclude", Kind::List),
     ("workload", Kind::Tables),
     ("accesses", Kind::Text),
     ("cri_socket", Kind::Text),
+    ("kubernetes.node", Kind::Text),
+    ("kubernetes.kubeconfig", Kind::Text),
+    ("kubernetes.namespaces", Kind::List),
+    ("kubernetes.pod_uid", Kind::Text),
+    ("kubernetes.wait", Kind::Text),
     ("listen", Kind::Text),
     ("metrics_workloads", Kind::Number),
     ("log_format", Kind::Text),
@@ -87,6 +92,26 @@ pub(in crate::cli) struct SettingsArgs {
     /// CRI socket for names and labels of pods
     #[arg(long, value_name = "PATH")]
     cri_socket: Option<String>,
+
+    /// Name of this node in Kubernetes: ask its API server for the names of containers ($NAME: by a variable)
+    #[arg(long, value_name = "NAME")]
+    kubernetes_node: Option<String>,
+
+    /// How the API server is reached [default: the service account of this pod]
+    #[arg(long, value_name = "FILE")]
+    kubernetes_kubeconfig: Option<String>,
+
+    /// Ask for pods of this namespace only (repeatable) [default: all namespaces]
+    #[arg(long, value_name = "NAME")]
+    kubernetes_namespaces: Vec<String>,
+
+    /// Uid of the agent's own pod, which is not recorded ($NAME: by a variable)
+    #[arg(long, value_name = "UID")]
+    kubernetes_pod_uid: Option<String>,
+
+    /// How long to keep a container that the API server does not name
+    #[arg(long, value_name = "TIME")]
+    kubernetes_wait: Option<String>,
 
     /// Serve metrics at this address and port, or at unix:/PATH
     #[arg(long, value_name = "ADDRESS")]
@@ -153,6 +178,11 @@ impl SettingsArgs {
             self.workload.clone(),
             one(&self.accesses),
             one(&self.cri_socket),
+            one(&self.kubernetes_node),
+            one(&self.kubernetes_kubeconfig),
+            self.kubernetes_namespaces.clone(),
+            one(&self.kubernetes_pod_uid),
+            one(&self.kubernetes_wait),
             one(&self.listen),
             one(&self.metrics_workloads),
             one(&self.log_format),
@@ -231,7 +261,11 @@ fn resolve(
         let checked = Configuration::deserialize(table.clone());
         checked.map_err(|error| anyhow::anyhow!("{source}: {}", one_line(error.message())))?;
     }
-    let settings = Configuration::deserialize(table).context("the settings do not fit together")?;
+    let mut settings =
+        Configuration::deserialize(table).context("the settings do not fit together")?;
+    settings.kubernetes.expand(variable).map_err(|name| {
+        anyhow::anyhow!("the variable {name} is not set, and [kubernetes] takes a value from it")
+    })?;
     settings.check()?;
     Ok(settings)
 }

@@ -139,11 +139,12 @@ fn every_key_is_a_flag_and_a_variable() {
     let mut expected = BTreeSet::new();
     for key in properties(&schema) {
         match key.as_str() {
-            "spool" | "rollout" | "ship" => {
+            "spool" | "rollout" | "ship" | "kubernetes" => {
                 let name = match key.as_str() {
                     "spool" => "Spool",
                     "rollout" => "Rollout",
-                    _ => "Ship",
+                    "ship" => "Ship",
+                    _ => "Kubernetes",
                 };
                 let inner = properties(&schema["$defs"][name]);
                 expected.extend(inner.into_iter().map(|it| format!("{key}.{it}")));

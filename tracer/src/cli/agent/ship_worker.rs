@@ -122,7 +122,7 @@ impl Worker {
             .and_then(|path| std::fs::File::open(path).ok());
         let mut writes = vec![self.shipper.descriptor()];
         writes.extend(store.iter().map(|it| it.as_fd()));
-        report_confined("shipper", &confine::shipper(&writes));
+        report_confined("shipper", &confine::client(&writes));
     }
 
     fn work(&mut self, store: &dyn Store, end: &Receiver<()>) {

@@ -16,7 +16,7 @@ use self::{
     client::Client,
     wire::{ListContainersResponse, ListImagesResponse, ListPodSandboxResponse},
 };
-use super::{ContainerError, files::MAX_ENTRIES};
+use super::{ContainerError, Owner, Role, files::MAX_ENTRIES};
 
 /// A container, as CRI has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,6 +49,10 @@ pub struct CriContainer {
     pub state: CriState,
     /// Whether it is the pod's sandbox and not one of its containers.
     pub sandbox: bool,
+    /// What it is in its pod, where it is told. CRI does not tell; an API server does.
+    pub role: Option<Role>,
+    /// What owns the pod, where it is told. CRI does not tell; an API server does.
+    pub owner: Option<Owner>,
 }
 
 /// `ContainerState`.

@@ -37,6 +37,8 @@ fn machine() -> (tempfile::TempDir, tempfile::TempDir, MetadataSources) {
         fs::write(path, text).unwrap();
     }
     let sources = MetadataSources {
+        api: Snapshot::default(),
+        asks_api: false,
         files: Files::new(files.path()),
         cri: Snapshot::default(),
         node: None,

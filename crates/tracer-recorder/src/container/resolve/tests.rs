@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::*;
-use crate::container::{Seccomp, cri::CriState};
+use crate::container::{Owner, OwnerKind, Seccomp, cri::CriState};
 use tracer_core::recording::Warning;
 use tracer_report::words;
 
@@ -10,6 +10,8 @@ const UID: &str = "5a3b8b3e-1a2b-4c5d-8e9f-001122334455";
 
 fn sources(root: &Path) -> MetadataSources {
     MetadataSources {
+        api: Snapshot::default(),
+        asks_api: false,
         files: Files::new(root),
         cri: Snapshot::default(),
         node: Some("node-1".to_owned()),
@@ -113,7 +115,7 @@ fn crio_labels_come_from_the_sandbox() {
     assert_eq!(container.workload.to_string(), "kube-system/agent/c");
     assert_eq!(
         container.pod.unwrap().owner.unwrap().kind,
-        crate::container::OwnerKind::DaemonSet
+        OwnerKind::DaemonSet
     );
     assert_eq!(container.unresolved, Vec::<Unresolved>::new());
 }
@@ -226,4 +228,46 @@ fn unreadable_files_still_reveal_a_container() {
         found.unresolved
     );
     assert!(resolve("/other", &sources(root.path())).is_none());
+}
+
+#[test]
+fn api_server_tells_the_owner_and_role_of_a_container_without_files() {
+    let root = tempfile::tempdir().unwrap();
+    let path = format!("/kubepods/besteffort/pod{UID}/{ID}");
+    let mut sources = sources(root.path());
+    sources.asks_api = true;
+    let unnamed = resolve(&path, &sources).unwrap();
+    assert!(!unnamed.is_named());
+    // That its runtime is not asked is no problem; that nobody told its name is.
+    assert!(unnamed.unresolved.iter().all(Unresolved::is_about_names));
+    assert_eq!(unnamed.unresolved.len(), 1);
+    sources.api = Snapshot::from_containers([CriContainer {
+        id: ID.to_owned(),
+        name: "proxy".to_owned(),
+        // Its name has the form of a Deployment's pod, and its owner is another one.
+        pod: "web-5d8f9c7b6d-x2x4z".to_owned(),
+        namespace: "shop".to_owned(),
+        pod_uid: UID.to_owned(),
+        image: "proxy:1".to_owned(),
+        digest: "sha256:3".to_owned(),
+        role: Some(Role::Sidecar),
+        owner: Some(Owner {
+            kind: OwnerKind::Other,
+            name: "cluster-db".to_owned(),
+            certain: true,
+        }),
+        ..CriContainer::default()
+    }]);
+    // What CRI says beside it counts less.
+    sources.cri = Snapshot::from_containers([CriContainer {
+        id: ID.to_owned(),
+        name: "other".to_owned(),
+        ..CriContainer::default()
+    }]);
+    let container = resolve(&path, &sources).unwrap();
+    assert!(container.is_named() && container.unresolved.is_empty());
+    assert_eq!(container.role, Role::Sidecar);
+    assert_eq!(container.workload.to_string(), "shop/cluster-db/proxy");
+    let image = container.image.unwrap();
+    assert_eq!(image.digest.as_deref(), Some("sha256:3"));
 }
