@@ -47,7 +47,6 @@ pub(super) struct ContainerTracker<L> {
     pub(super) announcer: Announcer,
     /// Since when nothing that was asked for runs any more.
     all_ended_since: Option<Instant>,
-    /// Pods whose sandbox was found, by their uids.
     pods_with_sandbox: BTreeSet<String>,
     /// Whether something was left that had cgroups below it: containers among them are not recorded.
     rescan: bool,
@@ -265,8 +264,7 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             return Ok(());
         };
         tracked.looked = Some(session.now());
-        let was_wanted = tracked.wanted;
-        let is_sandbox = tracked.is_sandbox;
+        let (was_wanted, is_sandbox) = (tracked.wanted, tracked.is_sandbox);
         let path = path_of(session, instance);
         let Some(container) = self.lookup.resolve(&path) else {
             return Ok(());
