@@ -69,6 +69,7 @@ mod errno;
 mod fallbacks;
 mod files;
 mod filter_cost;
+mod footprint;
 mod formats;
 mod generalise;
 mod ground_truth;
