@@ -99,6 +99,7 @@ macro_rules! agree {
 
 agree! {
     every_file_access: Work::Script(program::PYTHON, "files.py");
+    every_name_of_a_file: Work::Script(program::PYTHON, "names.py");
     cp: Work::Command(&["cp", "/etc/passwd", "DIR/copy"]);
     ls: Work::Command(&["ls", "-l", "/etc"]);
     python: Work::Script(program::PYTHON, "work.py");

@@ -74,6 +74,7 @@ mod files;
 mod filter_cost;
 mod fleet;
 mod fleet_stores;
+mod footprint;
 mod formats;
 mod generalise;
 mod ground_truth;

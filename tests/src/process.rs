@@ -94,6 +94,20 @@ impl Running {
         self.child.id()
     }
 
+    /// The memory that it takes, in bytes, without what it has mapped of its program.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resident(&self) -> Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("RssAnon:"))
+            .context("no RssAnon")?;
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kilobytes * 1024)
+    }
+
     /// Sends it a signal.
     ///
     /// # Errors

@@ -241,6 +241,14 @@ impl Recorder {
         Ok((self.running.wait_within(patience)?, self.result))
     }
 
+    /// The memory that it takes, in bytes, without what it has mapped of its program.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn resident(&self) -> Result<u64> {
+        self.running.resident()
+    }
+
     /// Waits until it has attached to its cgroup.
     ///
     /// # Errors

@@ -34,10 +34,14 @@ pub enum BtfError {
 
 const MAGIC: u32 = 0xeb9f;
 
+/// Bytes that all types have.
+const TYPE_LEN: usize = 12;
+
 /// Kinds (include/uapi/linux/btf.h), with the bytes that follow the twelve all types have.
 mod kind {
     pub(super) const STRUCT: u32 = 4;
     pub(super) const UNION: u32 = 5;
+    pub(super) const FWD: u32 = 7;
     pub(super) const TYPEDEF: u32 = 8;
     pub(super) const VOLATILE: u32 = 9;
     pub(super) const CONST: u32 = 10;
@@ -51,7 +55,7 @@ mod kind {
             // INT, VAR, DECL_TAG.
             1 | 14 | 17 => 4,
             // PTR, FWD, FUNC, FLOAT, and the modifiers.
-            2 | 7 | TYPEDEF | VOLATILE | CONST | RESTRICT | FUNC | 16 | TYPE_TAG => 0,
+            2 | FWD | TYPEDEF | VOLATILE | CONST | RESTRICT | FUNC | 16 | TYPE_TAG => 0,
             // ARRAY.
             3 => 12,
             STRUCT | UNION => 12 * elements,
@@ -145,6 +149,43 @@ impl<'a> Btf<'a> {
         })
     }
 
+    /// The same types by number, of which only tracepoints and the functions that programs are attached to have a
+    /// name, and nothing has members: all that it takes to name them to the kernel. The whole of it takes
+    /// readers that build something for each member 20 MB.
+    pub fn attach_points(&self) -> Vec<u8> {
+        let mut types = Vec::with_capacity(self.places.len() * TYPE_LEN);
+        let mut strings = vec![0];
+        for at in &self.places {
+            let info = word(self.types, at + 4).unwrap_or(0);
+            let name = word(self.types, *at).and_then(|name| self.string(name));
+            let kept = name.filter(|name| is_attach_point(kind_of(info), name));
+            let (name, info) = match kept {
+                Some(name) => {
+                    let place = u32::try_from(strings.len()).unwrap_or(0);
+                    strings.extend_from_slice(name);
+                    strings.push(0);
+                    (place, info)
+                }
+                None => (0, kind::FWD << 24),
+            };
+            for word in [name, info, 0] {
+                types.extend_from_slice(&word.to_ne_bytes());
+            }
+        }
+        let len = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        // magic, version and flags; length of the header; offset and length of types, then of strings.
+        let header = [
+            MAGIC | 1 << 16,
+            24,
+            0,
+            len(&types),
+            len(&types),
+            len(&strings),
+        ];
+        let header = header.iter().flat_map(|word| word.to_ne_bytes());
+        header.chain(types).chain(strings).collect()
+    }
+
     /// Bit offset of a member path in the structure at `at`.
     fn follow(&self, at: usize, path: &[&str], depth: u8) -> Option<u32> {
         // Deeper than any kernel structure: the bytes lead in a circle.
@@ -196,6 +237,20 @@ impl<'a> Btf<'a> {
     fn string(&self, at: u32) -> Option<&'a [u8]> {
         let rest = self.strings.get(at as usize..)?;
         rest.split(|byte| *byte == 0).next()
+    }
+}
+
+/// Whether the kernel is asked for a type of this kind and name when a program is loaded: tracepoints by
+/// their typedef, hooks of the security modules and the functions that call them.
+fn is_attach_point(kind: u32, name: &[u8]) -> bool {
+    match kind {
+        kind::TYPEDEF => name.starts_with(b"btf_trace_"),
+        kind::FUNC => {
+            name.starts_with(b"bpf_lsm_")
+                || name.starts_with(b"security_")
+                || name == b"cap_capable"
+        }
+        _ => false,
     }
 }
 
@@ -281,6 +336,34 @@ mod tests {
             Btf::parse(&bytes[..bytes.len() - 40]).err(),
             Some(BtfError::Truncated)
         );
+    }
+
+    /// What programs are attached to has the number that it has in the whole.
+    #[test]
+    fn attach_points_keep_their_numbers() {
+        let path = "/sys/kernel/btf/vmlinux";
+        let Ok(bytes) = std::fs::read(path) else {
+            eprintln!("SKIPPED attach_points_keep_their_numbers: needs {path}");
+            return;
+        };
+        use aya_obj::btf::{Btf as Whole, BtfKind};
+        let read = |bytes: &[u8]| Whole::parse(bytes, Default::default()).unwrap();
+        let short = Btf::parse(&bytes).unwrap().attach_points();
+        assert!(short.len() < bytes.len());
+        let (whole, short) = (read(&bytes), read(&short));
+        let mut functions = vec!["security_file_open", "cap_capable", "no_such_function"];
+        if whole
+            .id_by_type_name_kind("bpf_lsm_file_open", BtfKind::Func)
+            .is_ok()
+        {
+            functions.push("bpf_lsm_file_open");
+        }
+        let tracepoints = ["btf_trace_sys_enter", "btf_trace_sched_process_exec"];
+        let all = functions.into_iter().map(|name| (name, BtfKind::Func));
+        for (name, kind) in all.chain(tracepoints.map(|name| (name, BtfKind::Typedef))) {
+            let id = |btf: &Whole| btf.id_by_type_name_kind(name, kind).ok();
+            assert_eq!(id(&short), id(&whole), "{name}");
+        }
     }
 
     proptest! {

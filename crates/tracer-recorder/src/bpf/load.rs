@@ -17,7 +17,7 @@ use super::{
     AccessRing, Events, Mechanism, MechanismChoice, Mechanisms, ProbeError, accesses,
     arguments::Values,
     control::Control,
-    offsets,
+    offsets::{self, RunningKernel},
     pod::Plain,
     support,
     verifier::{self, Target},
@@ -25,7 +25,8 @@ use super::{
 use syscalls::Machine;
 
 /// The kernel programs, as `cargo xtask build` made them.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer.bpf.o"));
+pub(super) static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer.bpf.o"));
 
 /// The programs, by the tracepoint each attaches to. Their names in the object, and the order in
 /// which they are attached: what finds a cgroup before its first call comes last, when all that
@@ -134,12 +135,12 @@ impl Probe {
         if OBJECT.is_empty() {
             return Err(ProbeError::NoObject);
         }
-        let (config, accesses) = offsets::of_running_kernel()?;
+        let RunningKernel {
+            config,
+            accesses,
+            attach_points: btf,
+        } = offsets::of_running_kernel()?;
         let limit = MemlockLimit::of_now();
-        // Read once: it takes some 40 ms, and aya would read it again for itself.
-        let btf = Btf::from_sys_fs()
-            .context(support::BTF_PATH)
-            .map_err(|cause| ProbeError::Load(cause.into()))?;
         let machine = Machine::this().ok_or(ProbeError::Machine(std::env::consts::ARCH))?;
         let preferred_mechanisms = match accesses {
             Ok(offered) => accesses::preferred_mechanisms(settings.accesses, offered),
@@ -369,8 +370,8 @@ impl MemlockLimit {
     }
 }
 
-/// The kernel's BTF takes some 20 MB while it is read, in pieces that glibc keeps for later; a
-/// recorder that runs for days has no later. musl gives freed memory back by itself.
+/// The kernel's BTF takes several megabytes while it is read, which glibc keeps for later; a recorder that runs
+/// for days has no later. musl gives freed memory back by itself.
 fn give_memory_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: no arguments that point anywhere.

@@ -5,6 +5,8 @@ mod accesses;
 mod arguments;
 pub mod btf;
 mod control;
+#[cfg(test)]
+mod cost;
 mod decode;
 mod error;
 mod events;

@@ -15,10 +15,18 @@ use super::{
 };
 use syscalls::Abi;
 
-/// The offsets of the running kernel; the choices in the [`Config`] are left at 0. And why accesses
-/// to files and the like cannot be recorded, if so.
-pub(super) fn of_running_kernel()
--> Result<(Config, Result<AvailableMechanisms, String>), ProbeError> {
+/// What the running kernel's BTF says.
+pub(super) struct RunningKernel {
+    /// The offsets; the choices are left at 0.
+    pub(super) config: Config,
+    /// Why accesses to files and the like cannot be recorded, if so.
+    pub(super) accesses: Result<AvailableMechanisms, String>,
+    /// What programs can be attached to.
+    pub(super) attach_points: aya::Btf,
+}
+
+/// Reads it, once.
+pub(super) fn of_running_kernel() -> Result<RunningKernel, ProbeError> {
     let bad = |cause: anyhow::Error| ProbeError::BadBtf {
         path: BTF_PATH,
         cause: cause.into(),
@@ -27,7 +35,17 @@ pub(super) fn of_running_kernel()
     let btf = Btf::parse(&bytes).map_err(|error| bad(error.into()))?;
     let mut config = config(&btf)?;
     let accesses = accesses::set_offsets(&btf, &mut config);
-    Ok((config, accesses))
+    let attach_points = btf.attach_points();
+    // Several megabytes, which the rest of the start has no use for.
+    drop(btf);
+    drop(bytes);
+    let attach_points = aya::Btf::parse(&attach_points, aya::Endianness::default())
+        .map_err(|error| bad(error.into()))?;
+    Ok(RunningKernel {
+        config,
+        accesses,
+        attach_points,
+    })
 }
 
 fn config(btf: &Btf<'_>) -> Result<Config, ProbeError> {
@@ -153,7 +171,9 @@ mod tests {
             eprintln!("SKIPPED running_kernels_offsets_are_found: needs {BTF_PATH}");
             return;
         }
-        let (config, accesses) = of_running_kernel().unwrap();
+        let RunningKernel {
+            config, accesses, ..
+        } = of_running_kernel().unwrap();
         assert!(accesses.is_ok(), "{accesses:?}");
         assert_ne!(config.task_stack, config.task_tgid);
         assert_ne!(config.binprm_filename, 0);

@@ -20,6 +20,8 @@ pub use decode::KernelAccess;
 pub(super) use decode::path_of_names;
 pub(super) use load::{first, load, targets};
 pub(super) use operations::fill as fill_operations;
+#[cfg(test)]
+pub(super) use operations::of as operations;
 pub use ring::AccessRing;
 
 use std::fmt;

@@ -226,6 +226,28 @@ const MORE: [(&str, Operation); 9] = [
     ("uselib", of_path(AccessKind::MapExecutable, HERE, 0)),
 ];
 
+/// By the byte of a row that the call is marked at.
+pub(in crate::bpf) fn of(machine: Machine) -> impl Iterator<Item = (u32, Operation)> {
+    let abis = [
+        Some((machine.native, 0)),
+        machine.compat.map(|abi| (abi, ABI_SLOTS)),
+    ];
+    abis.into_iter().flatten().flat_map(|(abi, first)| {
+        OPERATIONS
+            .iter()
+            .chain(&MORE)
+            .filter_map(move |(name, operation)| {
+                // The old call has one argument, the address of all of them (`sys_ia32_mmap`,
+                // arch/x86/kernel/sys_ia32.c); no libc of today makes it.
+                if *name == "mmap" && abi == Abi::I386 {
+                    return None;
+                }
+                let index = first + abi.syscall_number(name)? as usize;
+                Some((u32::try_from(index).ok()?, *operation))
+            })
+    })
+}
+
 /// Tells the kernel side.
 ///
 /// # Errors
@@ -236,23 +258,8 @@ pub(in crate::bpf) fn fill(ebpf: &mut Ebpf, machine: Machine) -> Result<(), Prob
             .map_mut(names::OPERATIONS)
             .context("it is not in the object")?;
         let mut operations: Array<_, Plain<Operation>> = Array::try_from(map)?;
-        let first = [
-            Some((machine.native, 0)),
-            machine.compat.map(|abi| (abi, ABI_SLOTS)),
-        ];
-        for (abi, first) in first.into_iter().flatten() {
-            for (name, operation) in OPERATIONS.iter().chain(&MORE) {
-                let Some(nr) = abi.syscall_number(name) else {
-                    continue;
-                };
-                // The old call has one argument, the address of all of them (`sys_ia32_mmap`,
-                // arch/x86/kernel/sys_ia32.c); no libc of today makes it.
-                if *name == "mmap" && abi == Abi::I386 {
-                    continue;
-                }
-                let index = first + nr as usize;
-                operations.set(u32::try_from(index)?, Plain(*operation), 0)?;
-            }
+        for (index, operation) in of(machine) {
+            operations.set(index, Plain(operation), 0)?;
         }
         Ok(())
     };

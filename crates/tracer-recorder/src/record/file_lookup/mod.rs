@@ -162,8 +162,12 @@ impl FileLookup {
     /// Waits for what was not answered yet, but not for long; what then has no answer comes back without.
     pub(super) fn finish(&mut self) -> Vec<Answered> {
         let end = Instant::now() + LAST_WAIT;
-        while !self.waiting.is_empty() && !self.is_broken {
+        loop {
             self.pump();
+            // After each look: the last answer may have come with this one, and none comes after it.
+            if self.waiting.is_empty() || self.is_broken {
+                break;
+            }
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;

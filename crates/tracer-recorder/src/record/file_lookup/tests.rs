@@ -1,11 +1,20 @@
-use std::path::PathBuf;
+use std::{
+    os::unix::net::UnixStream,
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use nix::unistd::Pid;
 
 use tracer_abi::{AbiClass, Access, AccessKind, COMM_LEN, access::flag};
 
 use super::{
+    FileLookup, LAST_WAIT,
     replay::Replay,
     waiting::{Question, Waiting},
-    wire,
+    wire::{self, Frames},
 };
 use crate::{
     bpf::KernelAccess,
@@ -90,7 +99,7 @@ fn frames_are_cut_wherever_they_arrive() {
     let mut bytes = Vec::new();
     wire::write_frame(&mut bytes, b"one").unwrap();
     wire::write_frame(&mut bytes, b"").unwrap();
-    let mut frames = wire::Frames::default();
+    let mut frames = Frames::default();
     let mut read = Vec::new();
     for byte in bytes {
         frames.add(&[byte]);
@@ -119,6 +128,44 @@ fn instances_take_turns_and_have_a_share() {
     waiting.add(question(2, b"b")).unwrap();
     waiting.forget(1);
     waiting.add(question(1, &long)).unwrap();
+}
+
+/// The end of a recording does not wait for more once the last answer is there.
+#[test]
+fn end_waits_no_longer_than_the_last_answer_takes() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    #[expect(
+        clippy::zombie_processes,
+        reason = "the value waits for it when it is dropped"
+    )]
+    let sleeping = Command::new("sleep").arg("60").spawn().unwrap();
+    let mut lookup = FileLookup {
+        // Ended when the value is dropped.
+        supervisor: Pid::from_raw(i32::try_from(sleeping.id()).unwrap()),
+        stream: ours,
+        readable: None,
+        unsent: Vec::new(),
+        received: Frames::default(),
+        waiting: Waiting::default(),
+        answered: Vec::new(),
+        is_broken: false,
+    };
+    lookup.ask(question(1, b"../x"));
+    let worker = thread::spawn(move || {
+        let frame = wire::read_frame(&theirs).unwrap();
+        let (number, _) = wire::head(&frame).unwrap();
+        // So that it is waited for.
+        thread::sleep(Duration::from_millis(100));
+        wire::write_frame(&theirs, &wire::answers(number, Some(&[None]))).unwrap();
+        theirs
+    });
+    let begin = Instant::now();
+    let answered = lookup.finish();
+    let took = begin.elapsed();
+    assert_eq!(answered[0].answers, Some(vec![None]));
+    assert!(took < LAST_WAIT, "{took:?}");
+    worker.join().unwrap();
 }
 
 /// Without answers a name stands for itself: nothing is left out, and no file system is asked.
