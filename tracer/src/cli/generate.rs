@@ -300,12 +300,11 @@ fn print_summary(directory: &Path, rendered: &Rendered, by_default: bool) {
     for (file, omissions) in files {
         let path = directory.join(file);
         let shown = if by_default { 0 } else { MAX_SHOWN };
-        for Omission { what, instead } in omissions.iter().take(shown) {
+        for omission in omissions.iter().take(shown) {
             say!(
-                "{}: cannot express {}: {}",
+                "{}: cannot express {}",
                 path.display(),
-                plain(what),
-                plain(instead)
+                plain(&omission.to_string())
             );
         }
         if omissions.len() > shown {

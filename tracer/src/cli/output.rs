@@ -153,12 +153,11 @@ impl NewFiles {
         // What was asked for by an option, and is not there.
         let rendered = self.rendered.iter().flatten();
         let lost = rendered.flat_map(|it| it.omissions.iter());
-        for (file, omissions) in lost.filter(|(file, _)| file == apparmor::FILE) {
+        for (file, omission) in lost.filter(|(file, _)| file == apparmor::FILE) {
             say!(
-                "{}: cannot express {}: {}",
+                "{}: cannot express {}",
                 directory.join(file).display(),
-                plain(&omissions.what),
-                plain(&omissions.instead)
+                plain(&omission.to_string())
             );
         }
         output.replace(

@@ -2,8 +2,7 @@
 
 use super::{ObjectName, Placement, head, syscalls::calls};
 use crate::profile::{
-    Remedy, Rendering, TargetError,
-    omissions::object_fits,
+    Limit, Remedy, Rendering, TargetError,
     seccomp::SeccompProfile,
     yaml::{Map, Value},
 };
@@ -38,6 +37,9 @@ pub fn kubescape(
         .with("metadata", metadata)
         .with("spec", Map::new().with(placement.list(), list))
         .to_text();
-    object_fits("the SeccompProfile", &text, Remedy::FewerArguments)?;
+    Limit::ObjectBytes {
+        kind: "SeccompProfile",
+    }
+    .check(text.len(), Remedy::FewerArguments)?;
     Ok(Rendering { text, omissions })
 }

@@ -2,7 +2,7 @@
 
 use super::{ObjectName, Placement, head};
 use crate::profile::{
-    Omission, Rendering, TargetError,
+    Omission, PlacementOmission, Rendering, TargetError,
     capabilities::Capabilities,
     hardening::{Hardening, Setting},
     yaml::{Map, Value},
@@ -120,10 +120,7 @@ impl Context<'_> {
         if self.hardening.complete {
             return Vec::new();
         }
-        vec![Omission::new(
-            "that the recording is not complete",
-            "what it did not see may want a capability, a file or a privilege that this takes away; REVIEW.md has the reasons",
-        )]
+        vec![PlacementOmission::Incomplete.into()]
     }
 
     /// The fields as they stand in a container.
@@ -189,16 +186,10 @@ impl Context<'_> {
         };
         let mut omissions = self.omissions();
         if title == "Rollout" {
-            omissions.push(Omission::new(
-                "how the lists of a Rollout are merged",
-                "an API server knows that for its own kinds only: use tracer generate --for with the manifest",
-            ));
+            omissions.push(PlacementOmission::RolloutLists.into());
         }
         if placement.list() == "ephemeralContainers" {
-            omissions.push(Omission::new(
-                "a container that was put into a running pod",
-                "no template has it: give these fields to kubectl debug --custom",
-            ));
+            omissions.push(PlacementOmission::EphemeralContainer.into());
         }
         let mut head = head(self.workload, &omissions);
         if owner.is_none() {
