@@ -34,6 +34,15 @@ pub enum Error {
 ///
 /// # Errors
 /// When runtimes would refuse the profile.
+///
+/// ```
+/// use tracer_core::profile::{artifact::layout, seccomp::oci::OciSeccomp};
+///
+/// let json = r#"{"defaultAction": "SCMP_ACT_ERRNO"}"#;
+/// let profile: OciSeccomp = serde_json::from_str(json).unwrap();
+/// let files = layout("web", &profile, json).unwrap();
+/// assert!(files.iter().any(|(path, text)| path == "oci-layout" && text.contains("1.0.0")));
+/// ```
 pub fn layout(
     name: &str,
     profile: &OciSeccomp,

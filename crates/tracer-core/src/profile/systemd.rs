@@ -34,6 +34,15 @@ pub struct Service<'a> {
 }
 
 /// The families of a workload's sockets, by number; `None` when sockets were not observed.
+///
+/// ```
+/// use tracer_core::profile::{seccomp::ExecPolicy, systemd::families};
+/// # let recording = tracer_core::profile::apparmor::fixture::web();
+///
+/// // AF_INET, and a family that has no name.
+/// let families = families(&recording, ExecPolicy::default()).unwrap();
+/// assert_eq!(families.into_iter().collect::<Vec<_>>(), [2, 99]);
+/// ```
 pub fn families(recording: &Recording, exec: ExecPolicy) -> Option<BTreeSet<u16>> {
     let observed = recording
         .providers

@@ -33,6 +33,16 @@ impl AppArmorProfile {
     /// files were not observed in one of them: a profile that was made without would allow no file.
     ///
     /// Only what was observed decides, not who first did it, when or how often.
+    ///
+    /// ```
+    /// use tracer_core::profile::apparmor::{AppArmorProfile, Options};
+    /// # let recording = tracer_core::profile::apparmor::fixture::web();
+    ///
+    /// let profile = AppArmorProfile::from_recordings(&[recording], &Options::default()).unwrap();
+    /// let text = profile.to_text();
+    /// assert!(text.contains("/etc/nginx/nginx.conf r,"), "{text}");
+    /// assert!(text.contains("capability net_bind_service,"), "{text}");
+    /// ```
     pub fn from_recordings(recordings: &[Recording], options: &Options) -> Option<Self> {
         let workload = recordings.first()?.workload.name.clone();
         let observed = |kind: ObservationKind| {

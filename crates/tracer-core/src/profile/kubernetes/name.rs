@@ -31,6 +31,14 @@ impl ObjectName {
     /// # Errors
     /// When it is no name of an object: two workloads must not share one by chance, so no letter is
     /// changed.
+    ///
+    /// ```
+    /// use tracer_core::profile::kubernetes::ObjectName;
+    ///
+    /// let name = ObjectName::of_workload("shop_deployment-cart_web").unwrap();
+    /// assert_eq!(name.as_str(), "shop.deployment-cart.web");
+    /// assert!(ObjectName::of_workload("Web").is_err());
+    /// ```
     pub fn of_workload(workload: &str) -> Result<Self, TargetError> {
         let parts: Vec<_> = workload.split('_').collect();
         match parts[..] {
