@@ -310,3 +310,16 @@ macro_rules! test_name {
         name.split_once("::").map_or(name, |(_, name)| name)
     }};
 }
+
+/// A test for each workload, of a function that takes the test's name and the workload.
+#[macro_export]
+macro_rules! for_each_work {
+    ($check:ident: $($name:ident: $work:expr;)*) => {
+        $(
+            #[test]
+            fn $name() -> $crate::Outcome {
+                $check($crate::test_name!(), $work)
+            }
+        )*
+    };
+}

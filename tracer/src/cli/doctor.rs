@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Exit, Failure, environment, stderr::plain};
+use super::{Exit, Failure, environment, stderr::plain, text_or_json::TextOrJson};
 use tracer_core::recording::ObservationKind;
 use tracer_recorder::{
     bpf::{
@@ -26,16 +26,8 @@ use tracer_report::words;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Output format
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// Text
-    Text,
-    /// JSON
-    Json,
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    format: TextOrJson,
 }
 
 /// What was found.
@@ -97,8 +89,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let report = examine();
     let mut text = Vec::new();
     match args.format {
-        Format::Text => print(&report, &mut text)?,
-        Format::Json => writeln!(text, "{}", serde_json::to_string_pretty(&report)?)?,
+        TextOrJson::Text => print(&report, &mut text)?,
+        TextOrJson::Json => writeln!(text, "{}", serde_json::to_string_pretty(&report)?)?,
     }
     super::print(&text)?;
     Ok(if report.can_record {

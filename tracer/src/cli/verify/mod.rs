@@ -13,6 +13,7 @@ use super::{
     Exit, Failure,
     input::{self, HostArgs, label},
     stderr::{plain, say},
+    text_or_json::TextOrJson,
 };
 use crate::{cli::confinement::Writes, store::OutputFile};
 use syscalls::{OciRuntime, runtime_init::RuntimeSelection};
@@ -77,8 +78,8 @@ pub(super) struct Args {
     require_decided: bool,
 
     /// Output format
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    format: TextOrJson,
 
     /// Write the result to this file, `-` for standard output; required for --format json with a command
     #[arg(long = "output", short, alias = "report", value_name = "FILE")]
@@ -110,14 +111,6 @@ pub(super) struct Args {
     command: Vec<OsString>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// Text
-    Text,
-    /// JSON
-    Json,
-}
-
 impl Args {
     /// What is written; `None` when a command is to be run.
     pub(super) fn writes(&self) -> Option<Writes> {
@@ -139,8 +132,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         .collect::<Result<_, _>>()?;
     let report = offline(args, choice, &recordings)?;
     let text = match args.format {
-        Format::Text => tracer_report::verification(&report, &label(&args.profile)),
-        Format::Json => serde_json::to_string_pretty(&report)? + "\n",
+        TextOrJson::Text => tracer_report::verification(&report, &label(&args.profile)),
+        TextOrJson::Json => serde_json::to_string_pretty(&report)? + "\n",
     };
     match &args.report {
         Some(file) => write(file, &text)?,
