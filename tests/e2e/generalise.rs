@@ -12,10 +12,11 @@ use anyhow::{Context as _, Result, ensure};
 use tracer::store;
 use tracer_core::{
     profile::apparmor::{AppArmorProfile, Options, Permissions, Policy},
-    recording::{FileAccess, FilePath, Phase, Recording},
+    recording::{FilePath, Recording},
 };
 use tracer_tests::{
     Outcome,
+    missed::missed,
     requires::{Need, program},
     scratch::Scratch,
     servers::Server,
@@ -84,6 +85,34 @@ fn measured(test: &str, work: Work) -> Outcome {
     Ok(())
 }
 
+/// One run is enough: its profile fits the next.
+fn fits_the_next_run(test: &str, work: Work) -> Outcome {
+    let mut needed = vec![Need::Root, Need::Cgroup2];
+    needed.extend(work.needs());
+    if !tracer_tests::requires::met(test, &needed)? {
+        return Ok(());
+    }
+    let scratch = Scratch::new()?;
+    let dir = scratch.dir("work")?;
+    let first = record(&scratch, &dir, work, 0)?;
+    let next = record(&scratch, &dir, work, 1)?;
+    let learned = std::slice::from_ref(&first);
+    let profile = AppArmorProfile::from_recordings(learned, &Options::default());
+    let profile = profile.context("a profile")?;
+    let (missed, of) = missed(&profile, &next);
+    let rules = profile.files().count();
+    ensure!(
+        missed.is_empty(),
+        "{rules} rules miss {} of {of} accesses: {missed:#?}",
+        missed.len()
+    );
+    let secret = SECRETS
+        .iter()
+        .find(|secret| opens(&profile, &FilePath::from(**secret)));
+    ensure!(secret.is_none(), "it opens {secret:?}");
+    Ok(())
+}
+
 fn record(scratch: &Scratch, dir: &Path, work: Work, run: usize) -> Result<Recording> {
     let files = dir.join("files");
     if files.exists() {
@@ -133,42 +162,6 @@ fn opens(profile: &AppArmorProfile, path: &FilePath) -> bool {
         .any(|permission| profile.allows(path, *permission, true))
 }
 
-/// What the last run did that the profile denies, and of how much. Whose a file is that is named and not
-/// opened, the ends of system calls do not tell: it counts as the user's own only in a directory where
-/// another access was to a file of the user's own.
-fn missed(profile: &AppArmorProfile, last: &Recording) -> (Vec<String>, usize) {
-    let done: Vec<_> = last
-        .files
-        .iter()
-        .filter(|seen| seen.evidence.iter().any(|who| who.phase == Phase::Run))
-        .collect();
-    let owned = last.files.iter().filter(|seen| seen.what.owned);
-    let own: BTreeSet<_> = owned.filter_map(|seen| seen.what.path.parent()).collect();
-    let is_own = |path: &FilePath| path.parent().is_some_and(|it| own.contains(&it));
-    let denied = done.iter().filter(|seen| {
-        let needed = Permissions::needed_by(seen.what.access);
-        let owned = seen.what.owned || (!tells_owner(seen.what.access) && is_own(&seen.what.path));
-        !profile.allows(&seen.what.path, needed, owned)
-    });
-    let missed = denied.map(|seen| format!("{:?} {}", seen.what.access, seen.what.path));
-    (missed.collect(), done.len())
-}
-
-/// Whether the ends of system calls tell the owner of a file: only of one that was opened.
-const fn tells_owner(access: FileAccess) -> bool {
-    !matches!(
-        access,
-        FileAccess::Remove
-            | FileAccess::RemoveDirectory
-            | FileAccess::RenameFrom
-            | FileAccess::RenameTo
-            | FileAccess::ChangeMode
-            | FileAccess::ChangeOwner
-            | FileAccess::Truncate
-            | FileAccess::Link
-    )
-}
-
 macro_rules! measure {
     ($($name:ident: $work:expr;)*) => {
         $(
@@ -186,4 +179,25 @@ measure! {
     nginx: Work::Server(Server::Nginx);
     python: Work::Script(program::PYTHON, "work.py");
     redis: Work::Script(program::BASH, "redis_dump.bash");
+}
+
+macro_rules! next_run {
+    ($($name:ident: $work:expr;)*) => {
+        $(
+            #[test]
+            fn $name() -> Outcome {
+                fits_the_next_run(tracer_tests::test_name!(), $work)
+            }
+        )*
+    };
+}
+
+next_run! {
+    next_run_of_git: Work::Script(program::BASH, "git.bash");
+    next_run_of_node: Work::Script(program::NODE, "temporary.js");
+    next_run_of_postgres: Work::Script(program::BASH, "postgres.bash");
+    next_run_of_prefork: Work::Script(program::PYTHON, "prefork.py");
+    next_run_of_redis: Work::Script(program::BASH, "redis_dump.bash");
+    next_run_of_temporary_names: Work::Script(program::PYTHON, "temporary.py");
+    next_run_of_web: Work::Server(Server::Nginx);
 }

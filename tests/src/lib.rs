@@ -19,6 +19,7 @@ pub mod kernel_log;
 pub mod kubernetes;
 pub mod libseccomp;
 pub mod lifecycle;
+pub mod missed;
 pub mod oci;
 pub mod pfc;
 pub mod process;

@@ -2,18 +2,22 @@
 //! without headroom.
 //!
 //! Each program is recorded once, doing little. Then it does what comes on another day: each operation in
-//! a fresh folder, first without a filter, where it has to work, then under each profile. A failure under
+//! a fresh directory, first without a filter, where it has to work, then under each profile. A failure under
 //! a profile only is the profile's. It is done again under `tracer verify`, which says what was denied.
+//!
+//! What the AppArmor profile of the first recording lacks is not tried but computed: each operation is recorded
+//! too, and each of its accesses looked up in the profile.
 //!
 //! Then the recording is topped up once: each operation that still fails with headroom is done under
 //! `tracer verify --log-only --update`. Under the profile of that, all operations are done again.
 
+mod files;
 mod programs;
 mod report;
 mod servers;
 
 use std::{
-    fs,
+    fs, io,
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -72,6 +76,8 @@ struct Outcome {
     failed: [Vec<Failure>; PROFILES.len()],
     /// Calls that the profile allows after the top-up, and the operations that fail then.
     topped_up: (usize, Vec<Failure>),
+    /// Operations that need a rule which the AppArmor profile does not have.
+    denied_by_apparmor: Vec<Failure>,
     /// Operations that fail without a profile too.
     skipped: Vec<&'static str>,
 }
@@ -131,7 +137,8 @@ enum Under<'a> {
 fn measure(program: &'static Program) -> Result<Outcome> {
     let scratch = Scratch::new()?;
     let recorded = scratch.join("recorded");
-    attempt(program, program.base, &Under::Recorder(&recorded)).context("the base run failed")?;
+    attempt(&scratch, program, program.base, &Under::Recorder(&recorded))
+        .context("the base run failed")?;
     let mut profiles = Vec::new();
     for (title, headroom) in PROFILES {
         profiles.push(profile(&scratch, &recorded, title, headroom)?);
@@ -142,18 +149,24 @@ fn measure(program: &'static Program) -> Result<Outcome> {
         allowed: [0; PROFILES.len()],
         failed: Default::default(),
         topped_up: (0, Vec::new()),
+        denied_by_apparmor: Vec::new(),
         skipped: Vec::new(),
     };
     for (allowed, profile) in outcome.allowed.iter_mut().zip(&profiles) {
         *allowed = profile.allowed;
     }
     for profile in &profiles {
-        let base = attempt(program, program.base, &Under::Filter(&profile.filter));
+        let base = attempt(
+            &scratch,
+            program,
+            program.base,
+            &Under::Filter(&profile.filter),
+        );
         base.context("the base run fails under its own profile")?;
     }
     let mut working = Vec::new();
     for operation in program.operations {
-        if let Err(error) = attempt(program, operation.script, &Under::Nothing) {
+        if let Err(error) = attempt(&scratch, program, operation.script, &Under::Nothing) {
             eprintln!("  {}: fails without a profile: {error:#}", operation.name);
             outcome.skipped.push(operation.name);
             continue;
@@ -162,6 +175,22 @@ fn measure(program: &'static Program) -> Result<Outcome> {
         working.push(operation);
         for (profile, failed) in profiles.iter().zip(&mut outcome.failed) {
             failed.extend(failure(&scratch, program, operation, profile));
+        }
+        let record = |output: &Path| {
+            attempt(
+                &scratch,
+                program,
+                operation.script,
+                &Under::Recorder(output),
+            )
+        };
+        match files::denied(&scratch, &recorded, record) {
+            Ok(None) => {}
+            Ok(Some(denied)) => outcome.denied_by_apparmor.push(Failure {
+                operation: operation.name,
+                denied,
+            }),
+            Err(error) => eprintln!("  {}: not measured: {error:#}", operation.name),
         }
     }
     if let [.., with] = profiles.as_slice() {
@@ -177,7 +206,14 @@ fn failure(
     operation: &Operation,
     profile: &Profile,
 ) -> Option<Failure> {
-    if attempt(program, operation.script, &Under::Filter(&profile.filter)).is_ok() {
+    if attempt(
+        scratch,
+        program,
+        operation.script,
+        &Under::Filter(&profile.filter),
+    )
+    .is_ok()
+    {
         return None;
     }
     let report = scratch.join("report.json");
@@ -186,7 +222,7 @@ fn failure(
         report: &report,
     };
     // It fails again, which is known.
-    let _ = attempt(program, operation.script, &under);
+    let _ = attempt(scratch, program, operation.script, &under);
     let denied = denied(&report);
     eprintln!("  {}: {denied}", operation.name);
     Some(Failure {
@@ -206,7 +242,7 @@ fn top_up(
 ) -> Result<(usize, Vec<Failure>)> {
     let failing = operations
         .iter()
-        .filter(|it| attempt(program, it.script, &Under::Filter(&with.filter)).is_err());
+        .filter(|it| attempt(scratch, program, it.script, &Under::Filter(&with.filter)).is_err());
     let failing: Vec<_> = failing.collect();
     if failing.is_empty() {
         return Ok((with.allowed, Vec::new()));
@@ -218,7 +254,7 @@ fn top_up(
             recording: &recording,
         };
         // Its status says that something would be denied.
-        let _ = attempt(program, operation.script, &under);
+        let _ = attempt(scratch, program, operation.script, &under);
     }
     let wider = profile(scratch, recorded, "topped-up", "safe")?;
     let failed = operations
@@ -286,9 +322,12 @@ fn profile(scratch: &Scratch, recorded: &Path, title: &str, headroom: &str) -> R
     })
 }
 
-/// Runs a script of a program's in a fresh folder.
-fn attempt(program: &Program, script: &str, under: &Under<'_>) -> Result<()> {
-    let scratch = Scratch::new()?;
+/// Runs a script of a program's in a directory that has the same path each time, and is new each time.
+fn attempt(scratch: &Scratch, program: &Program, script: &str, under: &Under<'_>) -> Result<()> {
+    match fs::remove_dir_all(scratch.join("work")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
     let dir = scratch.dir("work")?;
     let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let shell = |command: &mut Command| {

@@ -4,22 +4,37 @@ use super::Outcome;
 
 /// The tables, as `docs/benchmarks.md` has them.
 pub(super) fn report(outcomes: &[Outcome]) -> String {
-    let mut text = "| program | operations | fail without headroom | fail with | fail after a top-up | calls without | calls with | calls after a top-up |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n".to_owned();
-    let mut sums = [0; 4];
+    let mut text = "| program | operations | fail without headroom | fail with | fail after a top-up | lack an AppArmor rule | calls without | calls with | calls after a top-up |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n".to_owned();
+    let mut sums = [0; 5];
     for it in outcomes {
         let [without, with] = &it.failed;
         let (allowed, topped_up) = (it.topped_up.0, &it.topped_up.1);
-        let counts = [it.operations, without.len(), with.len(), topped_up.len()];
+        let counts = [
+            it.operations,
+            without.len(),
+            with.len(),
+            topped_up.len(),
+            it.denied_by_apparmor.len(),
+        ];
         text += &format!(
-            "| {} | {} | {} | {} | {} | {} | {} | {allowed} |\n",
-            it.program, counts[0], counts[1], counts[2], counts[3], it.allowed[0], it.allowed[1]
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {allowed} |\n",
+            it.program,
+            counts[0],
+            counts[1],
+            counts[2],
+            counts[3],
+            counts[4],
+            it.allowed[0],
+            it.allowed[1]
         );
         for (sum, count) in sums.iter_mut().zip(counts) {
             *sum += count;
         }
     }
-    let [operations, without, with, topped_up] = sums;
-    text += &format!("| all | {operations} | {without} | {with} | {topped_up} | | | |\n\n");
+    let [operations, without, with, topped_up, apparmor] = sums;
+    text += &format!(
+        "| all | {operations} | {without} | {with} | {topped_up} | {apparmor} | | | |\n\n"
+    );
     text += "| program | operation | denied | with headroom |\n| --- | --- | --- | --- |\n";
     for it in outcomes {
         let [without, with] = &it.failed;
@@ -39,6 +54,16 @@ pub(super) fn report(outcomes: &[Outcome]) -> String {
         for failure in &it.topped_up.1 {
             text += &format!(
                 "| {} | {} | after the top-up: {} | |\n",
+                it.program, failure.operation, failure.denied
+            );
+        }
+    }
+    text +=
+        "\n| program | operation | accesses that no AppArmor rule allows |\n| --- | --- | --- |\n";
+    for it in outcomes {
+        for failure in &it.denied_by_apparmor {
+            text += &format!(
+                "| {} | {} | {} |\n",
                 it.program, failure.operation, failure.denied
             );
         }

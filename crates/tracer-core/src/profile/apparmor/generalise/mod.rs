@@ -4,6 +4,7 @@
 //! glob the paths that it came from. What is executed is never generalised: the same name in another
 //! place would be another program.
 
+mod data_trees;
 mod given;
 mod imports;
 mod made_names;
@@ -113,7 +114,7 @@ impl Reason {
             ),
             Self::OwnTree => (
                 "own-tree",
-                "the directory is the workload's own: it made it, or makes and removes files there",
+                "the directory is the workload's own: it made it, makes and removes files there, or keeps its data there",
             ),
             Self::Imports => (
                 "imports",

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    GeneralisedPath, PathInfo, Reason,
+    GeneralisedPath, PathInfo, Reason, data_trees,
     given::{Given, stem},
     is_program, is_shared,
     made_names::{self, Making},
@@ -60,6 +60,7 @@ impl<'a> Own<'a> {
             }
         }
         own.data_directories(paths);
+        own.trees.extend(data_trees::find(paths));
         own
     }
 
@@ -79,9 +80,9 @@ impl<'a> Own<'a> {
                 kinds.entry(directory).or_default().insert(segment);
             }
         }
-        let candidates = kinds.into_iter().filter(|(directory, kinds)| {
-            kinds.len() >= KINDS && !is_common(directory) && !is_home(directory)
-        });
+        let candidates = kinds
+            .into_iter()
+            .filter(|(directory, kinds)| kinds.len() >= KINDS && !is_place_of_many(directory));
         let candidates: Vec<_> = candidates
             .map(|(directory, _)| directory.to_vec())
             .collect();
@@ -187,6 +188,11 @@ fn is_common(directory: &[u8]) -> bool {
         || is_shared(&segments)
         || is_temporary(&names)
         || secrets::guard(&segments)
+}
+
+/// Whether a directory is no workload's own, whatever one does in it.
+pub(super) fn is_place_of_many(directory: &[u8]) -> bool {
+    is_common(directory) || is_home(directory)
 }
 
 /// Whether it is somebody's home.
