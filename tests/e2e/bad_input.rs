@@ -48,7 +48,7 @@ fn refused(finished: &Finished, code: i32, says: &[&str]) -> Outcome {
     Ok(())
 }
 
-/// A folder with a recording in it, to be looked after.
+/// A directory with a recording in it, to be looked after.
 struct Earlier {
     recorded: Recorded,
     before: std::collections::BTreeMap<String, Vec<u8>>,

@@ -140,7 +140,7 @@ impl Churn {
         Ok(command)
     }
 
-    /// A folder for what is recorded, gone with the containers.
+    /// A directory for what is recorded, gone with the containers.
     ///
     /// # Errors
     /// When it cannot be made.

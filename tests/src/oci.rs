@@ -100,7 +100,7 @@ fn identity(said: &str) -> Option<(Runtime, &str)> {
     Some((runtime, version))
 }
 
-/// A container that can be run once: its root is the machine's own, read-only but for one folder.
+/// A container that can be run once: its root is the machine's own, read-only but for one directory.
 #[derive(Debug)]
 pub struct Container {
     runtime: Runtime,

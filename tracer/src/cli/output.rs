@@ -1,4 +1,4 @@
-//! What is written to a workload's folder, and what is said about it.
+//! What is written to a workload's directory, and what is said about it.
 
 use std::{path::Path, time::Duration};
 use tracer_core::recording::json;

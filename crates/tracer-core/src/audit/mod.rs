@@ -49,7 +49,7 @@ pub struct Report {
     pub scores: Vec<Score>,
     /// How many findings comments in the files take back.
     pub ignored: usize,
-    /// Files of folders that are none of the forms, and why: not audited.
+    /// Files of directories that are none of the forms, and why: not audited.
     pub unrecognized: Vec<ParseError>,
     /// Files that could not be read as what they are.
     pub malformed: Vec<ParseError>,

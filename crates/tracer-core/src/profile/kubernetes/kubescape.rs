@@ -8,7 +8,7 @@ use crate::profile::{
 };
 
 /// The profile of one container as Kubescape's object, which its node agent writes to `path` below the
-/// kubelet's folder of profiles.
+/// kubelet's directory of profiles.
 ///
 /// # Errors
 /// When the container's name is not known, or it is too large for an object.

@@ -17,7 +17,7 @@ pub enum Localhost {
     /// The operator: `operator/<name>.json`, and an AppArmor profile of the object's name.
     #[default]
     Operator,
-    /// Somebody, who put the seccomp profile at this path below the kubelet's folder (`/var/lib/kubelet/seccomp`),
+    /// Somebody, who put the seccomp profile at this path below the kubelet's directory (`/var/lib/kubelet/seccomp`),
     /// and loaded apparmor.profile.
     File(String),
 }
@@ -27,7 +27,7 @@ impl Localhost {
     /// `validateLocalDescendingPath`).
     ///
     /// # Errors
-    /// When it leads out of the kubelet's folder.
+    /// When it leads out of the kubelet's directory.
     pub fn file(path: &str) -> Result<Self, String> {
         let leads_out = path.starts_with('/') || path.split('/').any(|part| part == "..");
         if path.is_empty() || leads_out || path.chars().any(char::is_control) {
