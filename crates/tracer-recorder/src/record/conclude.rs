@@ -74,16 +74,16 @@ impl<K: Kernel, S: System, L: ContainerLookup> Recorder<K, S, L> {
     /// Whether it is not known yet under which name an instance is to be written. Nothing is open where nobody
     /// supervises: there all is written at the end.
     pub(super) fn is_open(&self, number: u32) -> bool {
+        // What may not have been selected is never written: it is given up at the next checkpoint.
         self.tracker.supervisor.is_some()
             && !self.conclusions.is_ending
-            && self.is_undecided(number)
-            && !self.is_old(number)
+            && (self.is_undecided(number)
+                || (self.tracker.is_unnamed(number) && !self.is_old(number)))
     }
 
-    /// Whether its names are still to come, or what it is selected by.
+    /// Whether it is not known yet what it is selected by.
     fn is_undecided(&self, number: u32) -> bool {
-        self.tracker.is_unnamed(number)
-            || self.tracker.selection(&self.session.path(number), number) == Selection::Open
+        self.tracker.selection(&self.session.path(number), number) == Selection::Open
     }
 
     fn is_old(&self, number: u32) -> bool {

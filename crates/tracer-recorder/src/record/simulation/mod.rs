@@ -38,7 +38,8 @@ use self::{
     world::World,
 };
 use super::{
-    Ended, FinishedWorkload, InstanceInfo, Progress, ProgressListener, RecordError, WorkloadPart,
+    Ended, FinishedWorkload, InstanceInfo, Progress, ProgressListener, RecordError, Selection,
+    WorkloadPart,
     container_tracker::ContainerTracker,
     kernel::Kernel,
     naming::Naming,
@@ -61,8 +62,8 @@ struct Variation {
     shuffle: Option<u64>,
     /// The marks are read back at each look.
     checkpoints: bool,
-    /// At each checkpoint, what has ended is handed over and forgotten.
-    supervised: bool,
+    /// At each checkpoint, what has ended is handed over and forgotten. This is decided of what nobody named.
+    supervised: Option<Selection>,
     /// The kernel side is the programs' own source.
     source: bool,
 }
@@ -96,6 +97,8 @@ struct Run<K: Kernel> {
     notes: Notes,
     during: Vec<(u32, Action)>,
     checkpoints: bool,
+    /// Whether so much time passes before what was recorded is handed over that no name is waited for any more.
+    gives_up: bool,
     /// What was handed over for good.
     handed: Vec<Recording>,
     /// A recorder that was refused the first cgroup records nothing.
@@ -156,8 +159,8 @@ impl<K: Kernel> Run<K> {
             clean: |text: &OsStr| text.to_str().unwrap().replace('/', "_"),
         };
         let mut recorder = Recorder::new(session, tracker, naming, Until::Asked);
-        if variation.supervised {
-            recorder = recorder.supervised(Box::new(supervised::All));
+        if let Some(unnamed) = variation.supervised {
+            recorder = recorder.supervised(Box::new(supervised::All { unnamed }));
         }
         let mut run = Self {
             recorder,
@@ -165,6 +168,7 @@ impl<K: Kernel> Run<K> {
             notes: Notes::default(),
             during: Vec::new(),
             checkpoints: variation.checkpoints,
+            gives_up: variation.supervised == Some(Selection::Open),
             handed: Vec::new(),
             is_refused: false,
         };

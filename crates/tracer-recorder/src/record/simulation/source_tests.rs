@@ -18,7 +18,7 @@ const SCHEDULES: u64 = 1_000;
 const ON_SOURCE: Variation = Variation {
     shuffle: None,
     checkpoints: false,
-    supervised: false,
+    supervised: None,
     source: true,
 };
 

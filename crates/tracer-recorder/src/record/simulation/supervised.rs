@@ -11,12 +11,15 @@ use tracer_core::recording::{
     Coverage, Losses, ObservedAccess, Phase, Reason, Recording, json, merge::Merge,
 };
 
-/// Wants everything, for ever.
-pub(super) struct All;
+/// Wants everything that has a name, for ever.
+pub(super) struct All {
+    /// What is decided of what has none.
+    pub(super) unnamed: Selection,
+}
 
 impl Supervisor for All {
-    fn select(&self, _: &str, _: Option<&Container>) -> Selection {
-        Selection::Wanted
+    fn select(&self, _: &str, container: Option<&Container>) -> Selection {
+        container.map_or(self.unnamed, |_| Selection::Wanted)
     }
 
     fn goes_on(&mut self, _: &Container, _: WorkloadAge) -> bool {
@@ -32,6 +35,9 @@ impl Supervisor for All {
     fn checkpoint(&mut self, _: &RecorderStatus) {}
 }
 
+/// Longer than names are waited for.
+const PATIENCE_MS: u32 = 120_000;
+
 impl<K: Kernel> Run<K> {
     /// What the recording loop does at a checkpoint of a supervised recording.
     pub(super) fn hand_over(&mut self) -> Result<(), RecordError> {
@@ -39,6 +45,9 @@ impl<K: Kernel> Run<K> {
             return Ok(());
         }
         self.recorder.supervise()?;
+        if self.gives_up {
+            self.world.borrow_mut().advance(PATIENCE_MS);
+        }
         self.recorder.hand_over();
         let workloads = self.recorder.finished_workloads();
         if let Some(snapshot) = self.recorder.session.snapshot(workloads, false)? {
@@ -102,7 +111,7 @@ fn by_name(recordings: Vec<Recording>) -> BTreeMap<String, String> {
 fn recordings(schedule: &Schedule, supervised: bool) -> (Vec<Recording>, usize) {
     let variation = Variation {
         checkpoints: true,
-        supervised,
+        supervised: supervised.then_some(Selection::Wanted),
         ..Variation::default()
     };
     let recordings = run(schedule, variation).recordings;
@@ -137,4 +146,26 @@ fn what_was_forgotten_is_in_what_was_handed_over() {
         }
     }
     assert!(handed > 20, "only {handed} were handed over before the end");
+}
+
+#[test]
+fn what_may_not_have_been_selected_is_never_handed_over() {
+    let unnamed = |unnamed| {
+        (0..500)
+            .map(Schedule::roomy)
+            .filter(|it| it.mode == Mode::All)
+            .flat_map(move |schedule| {
+                let variation = Variation {
+                    checkpoints: true,
+                    supervised: Some(unnamed),
+                    ..Variation::default()
+                };
+                run(&schedule, variation).recordings
+            })
+            .flat_map(|recording| recording.instances)
+            .filter(|it| it.container.is_none())
+            .count()
+    };
+    assert!(unnamed(Selection::Wanted) > 20);
+    assert_eq!(unnamed(Selection::Open), 0);
 }
