@@ -1,6 +1,6 @@
 //! An agent records what is selected, merges it into its spool whatever ends it, and obeys its configuration.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use anyhow::{Result, ensure};
 use nix::sys::signal::Signal;
@@ -81,12 +81,17 @@ fn records_what_is_selected_and_its_file_is_a_recording() -> Outcome {
     let entries = agent.entries()?;
     ensure!(entries.len() == 1, "{entries:?}");
     ensure!(entries[0].key.cluster == "test", "{entries:?}");
-    wait::until("the container to be forgotten", || {
-        let left = ["tracer_containers_recorded", "tracer_containers_unwritten"];
-        let left = left.map(|name| agent.metric(name));
-        let left: Result<Vec<_>> = left.into_iter().collect();
-        Ok(left?.iter().all(|it| *it == 0).then_some(()))
-    })?;
+    // Containers of other tests that came and went without a name are given up after a minute.
+    wait::within(
+        Duration::from_secs(400),
+        "the container to be forgotten",
+        || {
+            let left = ["tracer_containers_recorded", "tracer_containers_unwritten"];
+            let left = left.map(|name| agent.metric(name));
+            let left: Result<Vec<_>> = left.into_iter().collect();
+            Ok(left?.iter().all(|it| *it == 0).then_some(()))
+        },
+    )?;
 
     // Its file is a recording for each command.
     let file = entries[0].path.display().to_string();

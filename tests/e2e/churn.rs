@@ -91,16 +91,19 @@ fn all_are_accounted_for(test: &str, runtime: Runtime, count: u32) -> Outcome {
         .wait_within(PATIENCE)?
         .success()?;
     recorder.signal(Signal::SIGINT)?;
-    recorder.wait_within(PATIENCE)?.success()?;
+    let said = recorder.wait_within(PATIENCE)?.success()?.stderr;
 
     let (calls, recordings) = recorded(&churn)?;
     for (id, numbers) in churn.members() {
-        let seen = calls
-            .get(&id)
-            .with_context(|| format!("{id} is not there"))?;
+        let lost: Vec<_> = recordings.iter().map(|it| &it.coverage.losses).collect();
+        let seen = calls.get(&id).with_context(|| {
+            let lost = lost.iter().find(|it| it.calls + it.cgroups > 0);
+            format!("{id} is not there; lost: {lost:?}; {said}")
+        })?;
         ensure!(
             *seen == BTreeSet::from(numbers),
-            "{id} is said to have called {seen:?}, not {numbers:?}"
+            "{id} is said to have called {seen:?}, not {numbers:?}; lost: {:?}",
+            lost.iter().find(|it| it.calls > 0)
         );
     }
     for recording in &recordings {

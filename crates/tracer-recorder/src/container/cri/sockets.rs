@@ -61,8 +61,14 @@ fn is_runtime(process: &Process) -> bool {
         )
 }
 
-/// The sockets with an absolute path that a process holds. Those of containerd's other protocol
-/// (ttrpc) are left out.
+/// Whether no CRI is spoken there: ttrpc, and the socket for plug-ins (NRI), which has that name in
+/// containerd and CRI-O (`DefaultSocketPath`, containerd/nri pkg/adaptation) and answers nobody else.
+fn is_of_another_protocol(path: &Path) -> bool {
+    path.extension().is_some_and(|it| it == "ttrpc")
+        || path.file_name().is_some_and(|it| it == "nri.sock")
+}
+
+/// The sockets with an absolute path that a process holds and by which CRI may be spoken.
 fn of(process: &Process) -> Option<Vec<PathBuf>> {
     let held: HashSet<u64> = process
         .fd()
@@ -78,7 +84,7 @@ fn of(process: &Process) -> Option<Vec<PathBuf>> {
         .into_iter()
         .filter(|socket| held.contains(&socket.inode))
         .filter_map(|socket| socket.path)
-        .filter(|path| path.is_absolute() && path.extension().is_none_or(|it| it != "ttrpc"));
+        .filter(|path| path.is_absolute() && !is_of_another_protocol(path));
     Some(paths.collect())
 }
 
@@ -92,11 +98,15 @@ mod tests {
     fn a_bound_socket_is_found_by_its_process() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("runtime.sock");
-        let other = directory.path().join("runtime.sock.ttrpc");
-        let _listeners = [&path, &other].map(|path| UnixListener::bind(path).unwrap());
+        let others = ["runtime.sock.ttrpc", "nri.sock"].map(|it| directory.path().join(it));
+        let _listeners: Vec<_> = [&path]
+            .into_iter()
+            .chain(&others)
+            .map(|path| UnixListener::bind(path).unwrap())
+            .collect();
         let found = of(&Process::myself().unwrap()).unwrap();
         assert!(found.contains(&path), "{found:?}");
-        assert!(!found.contains(&other));
+        assert!(!others.iter().any(|it| found.contains(it)), "{found:?}");
     }
 
     #[test]
