@@ -27,7 +27,7 @@ pub(crate) struct Options {
     /// Rounds; the floor and the audit take turns.
     #[arg(long, default_value_t = 5)]
     rounds: u32,
-    /// The recording of a folder that holds one, to audit with.
+    /// The recording of a directory that holds one, to audit with.
     #[arg(long, default_value = "examples/nginx")]
     recording: PathBuf,
     /// Where the results are kept.

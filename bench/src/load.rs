@@ -108,9 +108,9 @@ pub(crate) const FILES: u64 = 100;
 /// Asks personality(2) and sets none.
 const QUERY: u32 = 0xffff_ffff;
 
-/// A folder of files for [`Work::Find`].
+/// A directory of files for [`Work::Find`].
 pub(crate) fn plant(tree: &Path, files: u64) -> Result<()> {
-    fs::create_dir_all(tree).context("cannot make a folder for find")?;
+    fs::create_dir_all(tree).context("cannot make a directory for find")?;
     for file in 0..files {
         fs::write(tree.join(file.to_string()), "").context("cannot write a file")?;
     }

@@ -51,7 +51,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     load::pin(cpu)?;
     let rounds = if options.quick { 2 } else { options.rounds };
     let tree = tree()?;
-    let output = tempfile::tempdir().context("cannot make a folder for results")?;
+    let output = tempfile::tempdir().context("cannot make a directory for results")?;
     let cgroup = Cgroup::top("load")?;
     let other = Cgroup::top("other")?;
     // A cgroup that is recorded is not empty.
@@ -170,9 +170,9 @@ fn round(
     Ok(round)
 }
 
-/// A folder of files for `find`.
+/// A directory of files for `find`.
 fn tree() -> Result<TempDir> {
-    let tree = tempfile::tempdir().context("cannot make a folder for find")?;
+    let tree = tempfile::tempdir().context("cannot make a directory for find")?;
     load::plant(tree.path(), FILES)?;
     Ok(tree)
 }

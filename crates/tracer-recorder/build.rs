@@ -1,5 +1,5 @@
 //! Hands the kernel object to `include_bytes!`: the file that `TRACER_EBPF_OBJECT` names, else the
-//! one that `cargo xtask build` leaves in the target folder. Without either the program still
+//! one that `cargo xtask build` leaves in the target directory. Without either the program still
 //! builds, so that `cargo check` and the unit tests need no BPF toolchain, and says at run time
 //! what it lacks.
 

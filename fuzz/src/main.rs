@@ -21,7 +21,7 @@ use crate::{corpus::Corpus, targets::Target};
 /// Looks for input that tracer's readers do not stand.
 #[derive(Parser)]
 struct Cli {
-    /// Where the corpora are: a folder for each target
+    /// Where the corpora are: a directory for each target
     #[arg(long)]
     corpus: PathBuf,
     /// Where to put input that fails

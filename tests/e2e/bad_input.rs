@@ -48,7 +48,7 @@ fn refused(finished: &Finished, code: i32, says: &[&str]) -> Outcome {
     Ok(())
 }
 
-/// A folder with a recording in it, to be looked after.
+/// A directory with a recording in it, to be looked after.
 struct Earlier {
     recorded: Recorded,
     before: std::collections::BTreeMap<String, Vec<u8>>,
@@ -302,8 +302,26 @@ fn rejects_broken_recordings() -> Outcome {
     let scratch = Scratch::new()?;
     let earlier = Earlier::new(&scratch.join("out"))?;
     let good = fs::read_to_string(earlier.recorded.directory.join("recording.json"))?;
+    let out = scratch.join("out");
+    for (name, content, says) in broken(&good)? {
+        let file = scratch.file(name, content)?;
+        let finished = generate(&out, &file)?;
+        refused(&finished, 1, &[&[name][..], says].concat()).with_context(|| name.to_owned())?;
+        earlier.is_untouched().with_context(|| name.to_owned())?;
+        ensure!(
+            fs::read_dir(&out)?.count() == 1,
+            "{name}: something was written"
+        );
+    }
+    Ok(())
+}
+
+/// A file that is no recording: its name, its content, and what the error says.
+type Broken = (&'static str, String, &'static [&'static str]);
+
+fn broken(good: &str) -> Result<[Broken; 13]> {
     let edited = |edit: &dyn Fn(&mut Value)| -> Result<String> {
-        let mut recording = serde_json::from_str(&good)?;
+        let mut recording = serde_json::from_str(good)?;
         edit(&mut recording);
         Ok(serde_json::to_string_pretty(&recording)?)
     };
@@ -312,8 +330,7 @@ fn rejects_broken_recordings() -> Outcome {
             calls.push(calls[0].clone());
         }
     })?;
-
-    let cases: [(&str, String, &[&str]); 13] = [
+    Ok([
         (
             "truncated",
             good[..good.len() / 2].to_owned(),
@@ -367,19 +384,7 @@ fn rejects_broken_recordings() -> Outcome {
             edited(&|r| r["workload"]["name"] = "/etc/outside".into())?,
             &["/etc/outside", "letters"],
         ),
-    ];
-    let out = scratch.join("out");
-    for (name, content, says) in cases {
-        let file = scratch.file(name, content)?;
-        let finished = generate(&out, &file)?;
-        refused(&finished, 1, &[&[name][..], says].concat()).with_context(|| name.to_owned())?;
-        earlier.is_untouched().with_context(|| name.to_owned())?;
-        ensure!(
-            fs::read_dir(&out)?.count() == 1,
-            "{name}: something was written"
-        );
-    }
-    Ok(())
+    ])
 }
 
 fn generate(out: &Path, recording: &Path) -> Result<Finished> {

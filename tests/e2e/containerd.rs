@@ -18,8 +18,8 @@ use tracer_tests::{
     tracer, wait,
 };
 
-/// Make a folder or a link, and take it away again, until they are killed.
-const FOLDERS: [&str; 3] = [
+/// Make a directory or a link, and take it away again, until they are killed.
+const DIRECTORIES: [&str; 3] = [
     "sh",
     "-c",
     "mkdir d; rmdir d; touch began; while :; do mkdir d; rmdir d; done",
@@ -60,9 +60,9 @@ fn finds_a_ctr_container_by_id() -> Outcome {
     let scratch = Scratch::new()?;
     let rootfs = Rootfs::new(&scratch.dir("rootfs")?)?;
     let containerd = Containerd::start()?;
-    let (folders, links) = (unique("folders"), unique("links"));
+    let (directories, links) = (unique("directories"), unique("links"));
     let mut running = Vec::new();
-    for (id, argv) in [(&folders, &FOLDERS), (&links, &LINKS)] {
+    for (id, argv) in [(&directories, &DIRECTORIES), (&links, &LINKS)] {
         let dir = scratch.dir(id)?;
         let mut ctr = Running::spawn(&mut containerd.ctr_run(id, &rootfs, &dir, argv))?;
         wait::until("the container to work", || {
@@ -76,7 +76,7 @@ fn finds_a_ctr_container_by_id() -> Outcome {
     let recordings = record(
         &containerd,
         &scratch.join("out"),
-        &["--container", &folders],
+        &["--container", &directories],
     )?;
     let [recording] = recordings.as_slice() else {
         anyhow::bail!("{} workloads were written", recordings.len());
@@ -86,8 +86,8 @@ fn finds_a_ctr_container_by_id() -> Outcome {
         .as_ref()
         .context("it is not known to be a container")?;
     ensure!(
-        container.id == folders && container.engine == "containerd",
-        "{container:?} is not containerd's {folders}"
+        container.id == directories && container.engine == "containerd",
+        "{container:?} is not containerd's {directories}"
     );
     ensure!(
         container
@@ -117,7 +117,7 @@ fn finds_pod_containers_by_pod_name() -> Outcome {
     let default = Some(SecurityProfile::runtime_default());
     let mut pods = Vec::new();
     for (namespace, containers) in [
-        ("shop", &[("cart", FOLDERS), ("proxy", LINKS)][..]),
+        ("shop", &[("cart", DIRECTORIES), ("proxy", LINKS)][..]),
         ("other", &[("cart", LINKS)]),
     ] {
         let pod = containerd.pod(namespace, &name);
@@ -198,7 +198,7 @@ fn records_pod_containers_from_their_first_call() -> Outcome {
     let pod = containerd.pod("shop", &name);
     let id = cri.run_pod(&pod)?;
     for (name, argv, seccomp) in [
-        ("cart", &FOLDERS, None),
+        ("cart", &DIRECTORIES, None),
         ("proxy", &LINKS, Some(SecurityProfile::runtime_default())),
     ] {
         let dir = scratch.dir(name)?;

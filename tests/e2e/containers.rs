@@ -16,9 +16,9 @@ use tracer_tests::{
     tracer,
 };
 
-/// Works until it is told to stop: makes a folder and takes it away again (mkdir, rmdir), or makes a
+/// Works until it is told to stop: makes a directory and takes it away again (mkdir, rmdir), or makes a
 /// link (link, unlink). Busybox, so that all of it is one executable.
-const FOLDERS: &str = "trap exit TERM; touch began; while :; do mkdir d; rmdir d; done";
+const DIRECTORIES: &str = "trap exit TERM; touch began; while :; do mkdir d; rmdir d; done";
 const LINKS: &str = "trap exit TERM; touch began; while :; do ln began l; rm l; done";
 
 const MKDIR: u32 = 83;
@@ -97,8 +97,8 @@ fn found_by_id(runtime: Runtime) -> Outcome {
         program::BUSYBOX
     );
     let scratch = Scratch::new()?;
-    let (folders, links) = (scratch.dir("folders")?, scratch.dir("links")?);
-    let working = Working::start(runtime, &folders, FOLDERS, &[])?;
+    let (directories, links) = (scratch.dir("directories")?, scratch.dir("links")?);
+    let working = Working::start(runtime, &directories, DIRECTORIES, &[])?;
     let other = Working::start(runtime, &links, LINKS, &[])?;
     let id = working.container.id();
     for (place, given) in [("whole", id), ("beginning", &id[..id.len() - 3])] {
@@ -174,8 +174,13 @@ fn pod_containers_are_separate_workloads() -> Outcome {
             ("io.kubernetes.cri.sandbox-id", "0123456789abcdef"),
         ]
     };
-    let (folders, links) = (scratch.dir("folders")?, scratch.dir("links")?);
-    let cart = Working::start(Runtime::Runc, &folders, FOLDERS, &annotations("cart"))?;
+    let (directories, links) = (scratch.dir("directories")?, scratch.dir("links")?);
+    let cart = Working::start(
+        Runtime::Runc,
+        &directories,
+        DIRECTORIES,
+        &annotations("cart"),
+    )?;
     let proxy = Working::start(Runtime::Runc, &links, LINKS, &annotations("proxy"))?;
     let wanted = format!("shop/{pod}");
     let recordings = record(&scratch.join("out"), &["--pod", &wanted], 2)?;
@@ -249,7 +254,7 @@ fn is_taken_away(runtime: Runtime) -> Outcome {
         program::BUSYBOX
     );
     let scratch = Scratch::new()?;
-    let working = Working::start(runtime, &scratch.dir("work")?, FOLDERS, &[])?;
+    let working = Working::start(runtime, &scratch.dir("work")?, DIRECTORIES, &[])?;
     let id = working.container.id().to_owned();
     let left = || -> Result<Vec<_>> {
         let mut left = tracer_tests::cgroup::named(&id)?;

@@ -142,7 +142,7 @@ fn accepts_every_profile_format() -> Outcome {
     Ok(())
 }
 
-/// Whoever asks about a release names its folder, or the profile that is enforced.
+/// Whoever asks about a release names its directory, or the profile that is enforced.
 #[test]
 fn accepts_directories_and_files_beside_a_recording() -> Outcome {
     let scratch = Scratch::new()?;

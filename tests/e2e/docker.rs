@@ -26,9 +26,9 @@ use tracer_tests::{
     work::Work,
 };
 
-/// Makes a folder and takes it away again until it is killed. As the first process of its pid
+/// Makes a directory and takes it away again until it is killed. As the first process of its pid
 /// namespace, it heeds no other signal that it does not catch.
-const FOLDERS: [&str; 3] = [
+const DIRECTORIES: [&str; 3] = [
     "sh",
     "-c",
     "touch began; while :; do mkdir d; rmdir d; done",
@@ -57,8 +57,8 @@ fn finds_a_container_by_name() -> Outcome {
     needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Docker);
     let scratch = Scratch::new()?;
     let docker = docker_with(&Rootfs::new(&scratch.dir("rootfs")?)?)?;
-    let (name, dir) = (unique("folders"), scratch.dir("folders")?);
-    let _folders = Running::spawn(&mut docker.run(&name, &dir, &NONE, &FOLDERS))?;
+    let (name, dir) = (unique("directories"), scratch.dir("directories")?);
+    let _directories = Running::spawn(&mut docker.run(&name, &dir, &NONE, &DIRECTORIES))?;
     // Another one, whose calls are not the first one's.
     let links = scratch.dir("links")?;
     let endless = [
@@ -80,7 +80,7 @@ fn finds_a_container_by_name() -> Outcome {
     record.until_stderr("recording")?;
     record.wait()?.success()?;
 
-    // The name of the container is that of the folder.
+    // The name of the container is that of the directory.
     let recording = Recording::read(&scratch.join("out").join(&name).join("recording.json"))?;
     let container = recording.instances[0]
         .container
@@ -228,7 +228,7 @@ fn records_a_container_from_its_first_call() -> Outcome {
         "{instance:?}"
     );
     // runc changes the root before it loads the filter, and its user after that; redis binds; and the
-    // health check takes a folder away.
+    // health check takes a directory away.
     for (phase, call) in [
         ("setup", PIVOT_ROOT),
         ("runtime-init", CAPSET),
@@ -301,7 +301,7 @@ fn container_runs_with_its_generated_engine_flags() -> Outcome {
     generate.arg(scratch.join("out")).arg(&directory);
     process::run(&mut generate)?.success()?;
     let text = fs::read_to_string(directory.join("engine.args"))?;
-    // Docker's client is put into another mount namespace here, and so into another folder.
+    // Docker's client is put into another mount namespace here, and so into another directory.
     let text = text.replace("=./", &format!("={}/", directory.display()));
     let flags: Vec<_> = text
         .lines()

@@ -58,7 +58,7 @@ fn record(scratch: &Scratch, build: Build, steps: &[&str]) -> Result<PathBuf> {
     let directory = recorded.profile();
     Ok(directory
         .parent()
-        .context("a file without a folder")?
+        .context("a file without a directory")?
         .to_owned())
 }
 

@@ -86,18 +86,7 @@ fn compare(truth: &Seen, recorded: &BTreeSet<Access>) -> Outcome {
     Ok(())
 }
 
-macro_rules! agree {
-    ($($name:ident: $work:expr;)*) => {
-        $(
-            #[test]
-            fn $name() -> Outcome {
-                agrees(tracer_tests::test_name!(), $work)
-            }
-        )*
-    };
-}
-
-agree! {
+tracer_tests::for_each_work! { agrees:
     every_file_access: Work::Script(program::PYTHON, "files.py");
     every_name_of_a_file: Work::Script(program::PYTHON, "names.py");
     cp: Work::Command(&["cp", "/etc/passwd", "DIR/copy"]);

@@ -132,18 +132,7 @@ pub(crate) fn compare<T: Ord + std::fmt::Debug>(
     Ok(())
 }
 
-macro_rules! agree {
-    ($($name:ident: $work:expr;)*) => {
-        $(
-            #[test]
-            fn $name() -> Outcome {
-                agrees(tracer_tests::test_name!(), $work)
-            }
-        )*
-    };
-}
-
-agree! {
+tracer_tests::for_each_work! { agrees:
     ls: Work::Command(&["ls", "-laR", "/etc/apt"]);
     cp: Work::Command(&["cp", "-a", "/etc/apt", "DIR/copy"]);
     sort: Work::Command(&["sort", "-r", "/etc/passwd"]);

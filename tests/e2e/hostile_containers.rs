@@ -37,7 +37,7 @@ fn is_plain(what: &str, text: &str) -> Outcome {
     Ok(())
 }
 
-/// One recording of that container, in a folder of the output, and nothing else anywhere.
+/// One recording of that container, in a directory of the output, and nothing else anywhere.
 fn is_recorded(watched: &Watched, scratch: &Scratch, id: &str) -> Outcome {
     is_plain("stderr", &watched.finished.stderr)?;
     let (directory, recording) = watched.only()?;
@@ -52,7 +52,7 @@ fn is_recorded(watched: &Watched, scratch: &Scratch, id: &str) -> Outcome {
         "{:?}",
         recording.instances
     );
-    is_plain("the folder's name", &directory.to_string_lossy())?;
+    is_plain("the directory's name", &directory.to_string_lossy())?;
     is_plain(
         "REVIEW.md",
         &fs::read_to_string(directory.join("REVIEW.md"))?,
@@ -368,7 +368,7 @@ fn unwritable_output_does_not_affect_other_workloads() -> Outcome {
         &["--wait", "--container", &ids[0], "--container", &ids[1]],
     )?;
     ids.sort();
-    // In the place of the first folder, once nobody looks any more.
+    // In the place of the first directory, once nobody looks any more.
     fs::write(out.join(&ids[0]), "in the way")?;
     for life in &mut lives {
         life.start()?;

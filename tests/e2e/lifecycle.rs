@@ -70,7 +70,7 @@ fn is_complete(recording: &Recording) -> Outcome {
     Ok(())
 }
 
-/// Whether a profile in a folder, or on stdout, allows a call.
+/// Whether a profile in a directory, or on stdout, allows a call.
 fn allows(profile: &[u8], name: &str) -> Result<bool> {
     let profile: serde_json::Value = serde_json::from_slice(profile)?;
     let rules = profile["syscalls"].as_array().context("no rules")?;
@@ -239,7 +239,7 @@ fn replicas_share_a_workload_and_pod_containers_do_not() -> Outcome {
         life.ends()?;
     }
     let watched = watch.stop(Signal::SIGINT)?;
-    ensure!(watched.folders.len() == 2, "{:?}", watched.folders);
+    ensure!(watched.directories.len() == 2, "{:?}", watched.directories);
     for (name, life) in &lives {
         let (directory, recording) = watched.of(life.id())?;
         ensure!(
@@ -341,7 +341,7 @@ fn killed_tracer_leaves_only_the_container() -> Outcome {
         fs::read_dir("/sys/fs/bpf").map_or(true, |mut pins| pins.next().is_none()),
         "something is pinned"
     );
-    // A folder that holds half of a recording would be taken for one.
+    // A directory that holds half of a recording would be taken for one.
     let written = fs::read_dir(&killed)?.flatten().map(|entry| entry.path());
     let recordings = written.filter(|directory| directory.join("recording.json").exists());
     ensure!(recordings.count() == 0, "a recording was written");
@@ -381,7 +381,7 @@ fn signal_stops_recording_and_writes_results() -> Outcome {
     Ok(())
 }
 
-/// A name that is given is the first workload's: in one folder, the second would be taken for it.
+/// A name that is given is the first workload's: in one directory, the second would be taken for it.
 #[test]
 fn name_option_applies_to_one_workload() -> Outcome {
     needs_containers!(Runtime::Runc);

@@ -50,7 +50,7 @@ fn merge_ignores_order_repetition_and_staging() -> Outcome {
     let mut replicas = five(scratch.path())?;
     let (once, again, staged) = (
         scratch.join("once.json"),
-        scratch.join("new/folder/again.json"),
+        scratch.join("new/directory/again.json"),
         scratch.dir("staged")?,
     );
     let finished = merge(&replicas, &once)?.success()?;
@@ -65,7 +65,7 @@ fn merge_ignores_order_repetition_and_staging() -> Outcome {
         fs::read(&once)? == fs::read(&again)?,
         "another order, twice"
     );
-    // Into a folder, from a folder, and onto a file that is read.
+    // Into a directory, from a directory, and onto a file that is read.
     merge(&replicas[..2], &staged)?.success()?;
     let (rest, all) = (&replicas[2..], &staged);
     let stages: Vec<&Path> = rest
@@ -167,8 +167,8 @@ fn merges_recordings_of_two_runs() -> Outcome {
         recorded.push(one);
     }
     let output = scratch.join("both.json");
-    let folders: Vec<_> = recorded.iter().map(|one| one.directory.as_path()).collect();
-    merge(&folders, &output)?.success()?;
+    let directories: Vec<_> = recorded.iter().map(|one| one.directory.as_path()).collect();
+    merge(&directories, &output)?.success()?;
     let both = Recording::read(&output)?;
     let calls = |index: usize| recorded[index].recording().map(|it| it.calls());
     let expected: std::collections::BTreeSet<SyscallId> = &calls(0)? | &calls(1)?;

@@ -28,7 +28,7 @@ type Change = (
     u64,
 );
 
-/// What `mounts.c` does with mount(2) and umount2(2), `DIR` being its folder.
+/// What `mounts.c` does with mount(2) and umount2(2), `DIR` being its directory.
 const BY_MOUNT: [Change; 9] = [
     // MS_REC | MS_PRIVATE.
     ("mount", Some("none"), "/", None, 0x4_4000),

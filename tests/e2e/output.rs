@@ -22,7 +22,7 @@ use tracer_tests::{
     work::Work,
 };
 
-/// Everything in a folder and those in it, by path.
+/// Everything in a directory and those in it, by path.
 pub(crate) fn files(directory: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut all = BTreeMap::new();
     let reading = || format!("reading {}", directory.display());
@@ -79,7 +79,7 @@ fn stays_the_same(test: &str, work: Work) -> Outcome {
     let out = scratch.join("out");
     let mut before: Option<(Vec<u8>, Vec<u8>)> = None;
     for _ in 0..3 {
-        // The command line is part of the review, so the folder has to be the same.
+        // The command line is part of the review, so the directory has to be the same.
         let dir = scratch.dir("work")?;
         let (line, recorded) = Record::new(&out, "work")?
             .of(work.prepare(&dir)?)

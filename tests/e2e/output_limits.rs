@@ -263,37 +263,7 @@ fn the_next_record_cleans_up_after_a_killed_one() -> Outcome {
 fn hostile_text_in_errors_is_escaped() -> Outcome {
     let scratch = Scratch::new()?;
     let good = two_recordings(scratch.path())?[0].clone();
-    let evil = "\u{1b}[31mred\nsecond line: fine\r\u{7}\u{202e}";
-    let quoted = json!(evil).to_string();
-    let text = |name: &str, text: String| -> Result<String> {
-        Ok(scratch.file(name, text)?.to_string_lossy().into_owned())
-    };
-    let unknown = format!(r#"{{"schema":"tracer.recording/v2",{quoted}:1}}"#);
-    let mut named: Value = serde_json::from_slice(&fs::read(&good)?)?;
-    named["workload"]["name"] = evil.into();
-    let mut schema = named.clone();
-    schema["schema"] = evil.into();
-    let mut machine: Value = serde_json::from_slice(&fs::read(&good)?)?;
-    machine["host"]["machine"] = evil.into();
-    machine["host"]["kernel"] = evil.into();
-    let profile = format!(
-        r#"{{"defaultAction":{quoted},"syscalls":[{{"names":[{quoted}],"action":{quoted}}}]}}"#
-    );
-    let hostile = [
-        text("unknown.json", unknown)?,
-        text("named.json", named.to_string())?,
-        text("schema.json", schema.to_string())?,
-        text("machine.json", machine.to_string())?,
-        text("profile.json", profile)?,
-        text(
-            "profile.yaml",
-            format!("kind: {quoted}\napiVersion: {quoted}\nspec: {{{quoted}: 1}}\n"),
-        )?,
-        text("apparmor.profile", format!("profile x {{\n  {evil}\n}}\n"))?,
-        text("raw.json", format!("{{\"schema\": {evil}"))?,
-        text(&format!("{}.json", evil.replace('/', "")), "{".to_owned())?,
-    ];
-    for file in &hostile {
+    for file in &hostile_files(&scratch, &good)? {
         for args in [
             &["merge", file, "-o", "-"][..],
             &[
@@ -314,35 +284,73 @@ fn hostile_text_in_errors_is_escaped() -> Outcome {
             &["audit", "--recording", file, file],
             &["audit", "--baseline", file, &good],
         ] {
-            let finished = tracer(args)?;
-            for line in finished.stderr.lines() {
-                let is_ours = line.starts_with("tracer: ")
-                    || line.starts_with("error: ")
-                    || line.starts_with("[");
-                ensure!(is_ours, "{args:?}: a forged line {line:?}");
-            }
-            // A JSON document escapes by itself; `merge` and `generate --for` print files.
-            let shown = if ["merge"].contains(&args[0]) {
-                String::new()
-            } else {
-                finished.text()
-            };
-            for (stream, text) in [("stderr", &finished.stderr), ("stdout", &shown)] {
-                let bad = |c: &char| {
-                    (c.is_control() && *c != '\n') || ('\u{202a}'..='\u{202e}').contains(c)
-                };
-                let found = text.chars().find(bad);
-                ensure!(
-                    found.is_none(),
-                    "{args:?}: {found:?} in {stream}: {}",
-                    text.escape_debug()
-                );
-                ensure!(
-                    !text.lines().any(|line| line.starts_with("second line")),
-                    "{args:?}: {text}"
-                );
-            }
+            shows_no_forged_line(args)?;
         }
+    }
+    Ok(())
+}
+
+/// Files with text that a terminal would obey, each in another place.
+fn hostile_files(scratch: &Scratch, good: &str) -> Result<[String; 9]> {
+    let evil = "\u{1b}[31mred\nsecond line: fine\r\u{7}\u{202e}";
+    let quoted = json!(evil).to_string();
+    let text = |name: &str, text: String| -> Result<String> {
+        Ok(scratch.file(name, text)?.to_string_lossy().into_owned())
+    };
+    let unknown = format!(r#"{{"schema":"tracer.recording/v2",{quoted}:1}}"#);
+    let mut named: Value = serde_json::from_slice(&fs::read(good)?)?;
+    named["workload"]["name"] = evil.into();
+    let mut schema = named.clone();
+    schema["schema"] = evil.into();
+    let mut machine: Value = serde_json::from_slice(&fs::read(good)?)?;
+    machine["host"]["machine"] = evil.into();
+    machine["host"]["kernel"] = evil.into();
+    let profile = format!(
+        r#"{{"defaultAction":{quoted},"syscalls":[{{"names":[{quoted}],"action":{quoted}}}]}}"#
+    );
+    Ok([
+        text("unknown.json", unknown)?,
+        text("named.json", named.to_string())?,
+        text("schema.json", schema.to_string())?,
+        text("machine.json", machine.to_string())?,
+        text("profile.json", profile)?,
+        text(
+            "profile.yaml",
+            format!("kind: {quoted}\napiVersion: {quoted}\nspec: {{{quoted}: 1}}\n"),
+        )?,
+        text("apparmor.profile", format!("profile x {{\n  {evil}\n}}\n"))?,
+        text("raw.json", format!("{{\"schema\": {evil}"))?,
+        text(&format!("{}.json", evil.replace('/', "")), "{".to_owned())?,
+    ])
+}
+
+/// Runs tracer: every line of its errors is its own, and nothing that it prints is obeyed by a terminal.
+fn shows_no_forged_line(args: &[&str]) -> Outcome {
+    let finished = tracer(args)?;
+    for line in finished.stderr.lines() {
+        let is_ours =
+            line.starts_with("tracer: ") || line.starts_with("error: ") || line.starts_with("[");
+        ensure!(is_ours, "{args:?}: a forged line {line:?}");
+    }
+    // A JSON document escapes by itself; `merge` and `generate --for` print files.
+    let shown = if ["merge"].contains(&args[0]) {
+        String::new()
+    } else {
+        finished.text()
+    };
+    for (stream, text) in [("stderr", &finished.stderr), ("stdout", &shown)] {
+        let bad =
+            |c: &char| (c.is_control() && *c != '\n') || ('\u{202a}'..='\u{202e}').contains(c);
+        let found = text.chars().find(bad);
+        ensure!(
+            found.is_none(),
+            "{args:?}: {found:?} in {stream}: {}",
+            text.escape_debug()
+        );
+        ensure!(
+            !text.lines().any(|line| line.starts_with("second line")),
+            "{args:?}: {text}"
+        );
     }
     Ok(())
 }

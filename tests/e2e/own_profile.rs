@@ -212,11 +212,13 @@ fn attacker_in_the_recorder_gains_nothing() -> Outcome {
     let victim = scratch.file("victim", "as it was")?;
     let script =
         "grep -E 'NoNewPrivs|Seccomp:' /proc/self/status; echo x > written; exec cat written";
-    let folder = scratch.dir("folder")?;
+    let directory = scratch.dir("directory")?;
     let own = fs::read_to_string("/proc/self/status")?;
     let (finished, recorded) = Record::new(&scratch.join("out"), "w")?
         .with(|command| {
-            command.env("TRACER_ATTACK", &victim).current_dir(&folder);
+            command
+                .env("TRACER_ATTACK", &victim)
+                .current_dir(&directory);
         })
         .of(["sh", "-c", script])
         .run()?;

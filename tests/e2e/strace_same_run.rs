@@ -54,18 +54,7 @@ fn agrees(test: &str, work: Work) -> Outcome {
     arguments::agree(&strace::arguments(&log)?, &recording, is_of_the_work)
 }
 
-macro_rules! agree {
-    ($($name:ident: $work:expr;)*) => {
-        $(
-            #[test]
-            fn $name() -> Outcome {
-                agrees(tracer_tests::test_name!(), $work)
-            }
-        )*
-    };
-}
-
-agree! {
+tracer_tests::for_each_work! { agrees:
     go: Work::Command(&["containerd", "config", "default"]);
     node: Work::Script(program::NODE, "work.js");
     postgres: Work::Server(Server::Postgres);

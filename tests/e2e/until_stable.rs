@@ -221,7 +221,7 @@ fn live_status_shows_rare_calls() -> Outcome {
     terminal.type_("\x03")?;
     let code = tracer_tests::wait::until("the end", || terminal.running.ended())?.code();
     ensure!(code == Some(0), "{code:?}");
-    let folders: Result<Vec<_>, _> = fs::read_dir(scratch.join("out"))?.collect();
-    ensure!(folders?.len() == 1);
+    let directories: Result<Vec<_>, _> = fs::read_dir(scratch.join("out"))?.collect();
+    ensure!(directories?.len() == 1);
     Ok(())
 }

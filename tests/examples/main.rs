@@ -29,7 +29,7 @@ use servers::Example;
 #[derive(Parser)]
 #[command(name = "tracer-examples")]
 struct Cli {
-    /// The folder that holds a folder for each example.
+    /// The directory that holds a directory for each example.
     #[arg(long)]
     output: PathBuf,
     /// How often each is recorded.
@@ -111,7 +111,7 @@ fn make(example: Example, cli: &Cli) -> Result<()> {
     Ok(())
 }
 
-/// Its folder, which goes away with it.
+/// Its directory, which goes away with it.
 struct IsolatedNode(PathBuf);
 
 impl IsolatedNode {

@@ -106,7 +106,7 @@ fn find(program: &str) -> Result<PathBuf> {
     requires::which(program).with_context(|| format!("{program} is not installed"))
 }
 
-/// Makes a user the owner of a folder and the files in it.
+/// Makes a user the owner of a directory and the files in it.
 fn give(dir: &Path, user: &str) -> Result<()> {
     let user = User::from_name(user)?.with_context(|| format!("there is no user {user}"))?;
     let (uid, gid) = (Some(user.uid.as_raw()), Some(user.gid.as_raw()));

@@ -122,7 +122,7 @@ fn read_only_glob_does_not_deny_written_files() -> Outcome {
     ensure!(
         made.omissions
             .iter()
-            .any(|it| it.what.contains("/var/log/*"))
+            .any(|it| it.what().contains("/var/log/*"))
     );
     Ok(())
 }

@@ -16,7 +16,7 @@ const MEDIA_TYPE: &str = "application/vnd.cncf.seccomp-profile.config.v1+json";
 fn write(directory: &Path, files: &[(String, String)]) -> Outcome {
     for (name, text) in files {
         let path = directory.join(name);
-        fs::create_dir_all(path.parent().context("a folder")?)?;
+        fs::create_dir_all(path.parent().context("a directory")?)?;
         fs::write(path, text)?;
     }
     Ok(())

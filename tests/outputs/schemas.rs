@@ -1,5 +1,5 @@
 //! The operator's own schemas, from its CustomResourceDefinitions. They are not part of the project: they
-//! are looked for in the folder that `TRACER_CRDS` names, or beside the project.
+//! are looked for in the directory that `TRACER_CRDS` names, or beside the project.
 
 use std::{collections::BTreeMap, fs, sync::OnceLock};
 

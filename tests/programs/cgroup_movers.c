@@ -58,7 +58,7 @@ static struct {
 	atomic_int failed;
 } *shared;
 
-static int procs[PLACES], folders[PLACES];
+static int procs[PLACES], directories[PLACES];
 static char *helpers[2];
 
 struct worker {
@@ -218,7 +218,7 @@ static void born_elsewhere(struct worker *w)
 		struct clone_args args = {
 			.flags = CLONE_INTO_CGROUP,
 			.exit_signal = SIGCHLD,
-			.cgroup = (uint64_t)folders[to],
+			.cgroup = (uint64_t)directories[to],
 		};
 		long child = make(w->place, SYS_clone3, (long)&args, sizeof args, 0, 0, 0);
 
@@ -258,7 +258,7 @@ static void reborn(struct worker *w)
 		struct clone_args args = {
 			.flags = CLONE_INTO_CGROUP,
 			.exit_signal = SIGCHLD,
-			.cgroup = (uint64_t)folders[to],
+			.cgroup = (uint64_t)directories[to],
 			.set_tid_size = 1,
 		};
 		long first = call64(SYS_fork, 0, 0, 0, 0, 0, 0);
@@ -314,9 +314,9 @@ static void nests(struct worker *w)
 		/* In C, where nothing is counted. */
 		snprintf(name, sizeof name, "%d-%u", getpid(), round);
 		snprintf(path, sizeof path, "%s/cgroup.procs", name);
-		if (mkdirat(folders[to], name, 0755))
+		if (mkdirat(directories[to], name, 0755))
 			fail("mkdir", errno);
-		door = openat(folders[to], path, O_WRONLY | O_CLOEXEC);
+		door = openat(directories[to], path, O_WRONLY | O_CLOEXEC);
 		if (door < 0 || write(door, "0", 1) != 1)
 			fail("nest", errno);
 		atomic_fetch_add(&shared->moves, 1);
@@ -334,7 +334,7 @@ static void nests(struct worker *w)
 		}
 		move(w, C);
 		close(door);
-		if (unlinkat(folders[to], name, AT_REMOVEDIR))
+		if (unlinkat(directories[to], name, AT_REMOVEDIR))
 			fail("rmdir", errno);
 	}
 }
@@ -624,8 +624,8 @@ int main(int argc, char **argv)
 
 		snprintf(path, sizeof path, "%s/cgroup.procs", argv[1 + place]);
 		procs[place] = open(path, O_WRONLY | O_CLOEXEC);
-		folders[place] = open(argv[1 + place], O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (procs[place] < 0 || folders[place] < 0) {
+		directories[place] = open(argv[1 + place], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (procs[place] < 0 || directories[place] < 0) {
 			perror(path);
 			return 1;
 		}

@@ -1,4 +1,4 @@
-# Every kind of access to a file, each by an absolute path, in the folder that is named.
+# Every kind of access to a file, each by an absolute path, in the directory that is named.
 import ctypes
 import fcntl
 import os

@@ -1,5 +1,5 @@
 /*
- * `mounts FOLDER [hooks]`: changes of the mount tree, in a mount namespace of its own: each kind of
+ * `mounts DIRECTORY [hooks]`: changes of the mount tree, in a mount namespace of its own: each kind of
  * mount(2) and umount2(2), by absolute and by relative paths, and a file in what is mounted nowhere; with
  * `hooks`, pivot_root(2) and move_mount(2) too. At its end it waits for its standard input to be closed: what its paths led to can
  * only be looked up while it is there.

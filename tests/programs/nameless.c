@@ -27,11 +27,11 @@ static void huge(void) {
     check(munmap(at, size) == 0, "munmap");
 }
 
-static void unnamed(const char *folder) {
+static void unnamed(const char *directory) {
     char path[64], link[64];
-    int file = open(folder, O_TMPFILE | O_RDWR, 0600);
+    int file = open(directory, O_TMPFILE | O_RDWR, 0600);
     check(file >= 0 && write(file, "x", 1) == 1, "O_TMPFILE");
-    snprintf(path, sizeof path, "%s/linked-nameless", folder);
+    snprintf(path, sizeof path, "%s/linked-nameless", directory);
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
     check(linkat(AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0, "linkat");
     check(unlink(path) == 0, "unlink");

@@ -171,7 +171,7 @@ static int start_member(const char *path, int k)
 	_exit(127);
 }
 
-static int drive(const char *folder, int rounds)
+static int drive(const char *directory, int rounds)
 {
 	int fd = memfd_create("races", 0);
 
@@ -182,7 +182,7 @@ static int drive(const char *folder, int rounds)
 		char path[PATH_MAX];
 		int children[MEMBERS];
 
-		snprintf(path, sizeof path, "%s/%04d", folder, round);
+		snprintf(path, sizeof path, "%s/%04d", directory, round);
 		memset(shared, 0, sizeof *shared);
 		for (int k = 0; k < MEMBERS; k++)
 			children[k] = start_member(path, k);
@@ -192,14 +192,14 @@ static int drive(const char *folder, int rounds)
 	return 0;
 }
 
-static int begin(const char *folder, int rounds)
+static int begin(const char *directory, int rounds)
 {
 	for (int round = 0; round < rounds; round++) {
 		unsigned long time = __builtin_ia32_rdtsc() + HEAD_START;
 		char path[PATH_MAX], when[24], nr[16];
 		int children[MEMBERS];
 
-		snprintf(path, sizeof path, "%s/%04d", folder, round);
+		snprintf(path, sizeof path, "%s/%04d", directory, round);
 		snprintf(when, sizeof when, "%lu", time);
 		for (int k = 0; k < MEMBERS; k++) {
 			children[k] = fork();

@@ -1,4 +1,4 @@
-# Names that are drawn at random, in the folder that is named and in those for temporary files: each run
+# Names that are drawn at random, in the directory that is named and in those for temporary files: each run
 # has others, and the profile of one has to fit the next.
 import _posixshmem
 import multiprocessing
@@ -20,11 +20,11 @@ def drawn(count, letters):
     return "".join(random.choice(letters) for _ in range(count))
 
 
-for folder in ["/tmp", "/var/tmp", base]:
+for directory in ["/tmp", "/var/tmp", base]:
     for prefix, suffix in [("zebra-", ""), ("tmp", ".csv"), ("", ".okapi"), ("glued", "")]:
-        with tempfile.NamedTemporaryFile(prefix=prefix, suffix=suffix, dir=folder) as file:
+        with tempfile.NamedTemporaryFile(prefix=prefix, suffix=suffix, dir=directory) as file:
             file.write(b"x")
-    tree = tempfile.mkdtemp(dir=folder)
+    tree = tempfile.mkdtemp(dir=directory)
     below = os.path.join(tree, "below")
     os.mkdir(below)
     for path in [os.path.join(tree, "part.%d" % os.getpid()), os.path.join(below, drawn(7, string.ascii_lowercase))]:

@@ -9,8 +9,8 @@ import sys
 import threading
 import urllib.parse
 
-FOLDER = sys.argv[1]
-DATABASE = os.path.join(FOLDER, "notes.db")
+DIRECTORY = sys.argv[1]
+DATABASE = os.path.join(DIRECTORY, "notes.db")
 
 
 def database():
@@ -33,7 +33,7 @@ class Application(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         url = urllib.parse.urlparse(self.path)
         if url.path == "/":
-            with open(os.path.join(FOLDER, "index.html")) as page:
+            with open(os.path.join(DIRECTORY, "index.html")) as page:
                 self.answer(200, page.read(), "text/html")
         elif url.path == "/notes":
             with database() as connection:
@@ -50,14 +50,14 @@ class Application(http.server.BaseHTTPRequestHandler):
         self.answer(201, json.dumps({"added": text}))
 
     def log_message(self, format, *args):
-        with open(os.path.join(FOLDER, "access.log"), "a") as log:
+        with open(os.path.join(DIRECTORY, "access.log"), "a") as log:
             log.write(format % args + "\n")
 
 
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 8000), Application)
 # From a thread of its own: shutdown waits for the loop that the signal interrupts.
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-with open(os.path.join(FOLDER, "server.pid"), "w") as pid:
+with open(os.path.join(DIRECTORY, "server.pid"), "w") as pid:
     pid.write(str(os.getpid()))
 server.serve_forever()
 server.server_close()

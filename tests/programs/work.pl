@@ -3,14 +3,14 @@ use strict;
 use warnings;
 use Socket;
 
-my $folder = $ARGV[0];
+my $directory = $ARGV[0];
 
-open(my $out, '>', "$folder/words") or die "open: $!";
+open(my $out, '>', "$directory/words") or die "open: $!";
 print $out "$_\n" for qw(pear apple fig cherry);
 close($out) or die "close: $!";
-chmod(0600, "$folder/words") or die "chmod: $!";
+chmod(0600, "$directory/words") or die "chmod: $!";
 
-open(my $sorted, '-|', 'sort', "$folder/words") or die "sort: $!";
+open(my $sorted, '-|', 'sort', "$directory/words") or die "sort: $!";
 chomp(my @words = <$sorted>);
 close($sorted) or die "sort: $?";
 print "sorted @words\n";
@@ -32,7 +32,7 @@ sysread($left, my $text, 100);
 waitpid($child, 0);
 print "child ", $? >> 8, " said $text\n";
 
-rename("$folder/words", "$folder/fruit") or die "rename: $!";
-symlink('fruit', "$folder/link") or die "symlink: $!";
-print "link to ", readlink("$folder/link"), ", ", -s "$folder/link", " bytes\n";
-unlink("$folder/fruit", "$folder/link") == 2 or die "unlink: $!";
+rename("$directory/words", "$directory/fruit") or die "rename: $!";
+symlink('fruit', "$directory/link") or die "symlink: $!";
+print "link to ", readlink("$directory/link"), ", ", -s "$directory/link", " bytes\n";
+unlink("$directory/fruit", "$directory/link") == 2 or die "unlink: $!";

@@ -8,16 +8,16 @@ import sys
 import tempfile
 import threading
 
-folder = sys.argv[1]
+directory = sys.argv[1]
 
-with tempfile.NamedTemporaryFile("w+", dir=folder, delete=False) as file:
+with tempfile.NamedTemporaryFile("w+", dir=directory, delete=False) as file:
     file.write("".join(f"line {n}\n" for n in range(1000)))
     file.flush()
     os.fsync(file.fileno())
     file.seek(0)
     digest = hashlib.sha256(file.read().encode()).hexdigest()
-os.rename(file.name, os.path.join(folder, "lines"))
-os.chmod(os.path.join(folder, "lines"), 0o640)
+os.rename(file.name, os.path.join(directory, "lines"))
+os.chmod(os.path.join(directory, "lines"), 0o640)
 print("digest", digest)
 
 totals = []
@@ -40,7 +40,7 @@ threading.Event().wait(0.01)
 print("totals", sorted(totals))
 
 counted = subprocess.run(
-    ["wc", "-l", os.path.join(folder, "lines")], capture_output=True, text=True, check=True
+    ["wc", "-l", os.path.join(directory, "lines")], capture_output=True, text=True, check=True
 )
 print("counted", counted.stdout.split()[0])
 
@@ -50,5 +50,5 @@ left.close()
 print("received", right.recv(16), right.recv(16))
 right.close()
 
-os.remove(os.path.join(folder, "lines"))
-print("left", sorted(os.listdir(folder)))
+os.remove(os.path.join(directory, "lines"))
+print("left", sorted(os.listdir(directory)))

@@ -1,13 +1,13 @@
 # For sh of busybox: its own applets, each an exec of the one binary.
 set -eu
 box=$1
-folder=$2
+directory=$2
 
-$box seq 20 | $box sort -rn | $box sed -n 1,3p > "$folder/numbers"
-$box wc -l < "$folder/numbers"
-$box cp "$folder/numbers" "$folder/copy"
-$box cmp "$folder/numbers" "$folder/copy" && echo same
-$box mkdir "$folder/sub"
-$box mv "$folder/copy" "$folder/sub"
-$box ls "$folder/sub"
-$box rm -r "$folder/sub" "$folder/numbers"
+$box seq 20 | $box sort -rn | $box sed -n 1,3p > "$directory/numbers"
+$box wc -l < "$directory/numbers"
+$box cp "$directory/numbers" "$directory/copy"
+$box cmp "$directory/numbers" "$directory/copy" && echo same
+$box mkdir "$directory/sub"
+$box mv "$directory/copy" "$directory/sub"
+$box ls "$directory/sub"
+$box rm -r "$directory/sub" "$directory/numbers"

@@ -1,5 +1,5 @@
 /* `wrappers`: lists the functions of libc that it knows. `wrappers -`: calls those that stdin names, a line
-   each, in a process and a folder of its own: NAME, or NAME CALL ERRNO for one under a filter that answers a
+   each, in a process and a directory of its own: NAME, or NAME CALL ERRNO for one under a filter that answers a
    system call with an error. */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -69,7 +69,7 @@ impl Sandbox {
         })
     }
 
-    /// What is there before each: a file, another, a folder.
+    /// What is there before each: a file, another, a directory.
     fn prepare(&self) -> Result<PathBuf> {
         let dir = self.scratch.join("work");
         if dir.exists() {
@@ -175,7 +175,7 @@ fn is_done(effect: Effect, dir: &Path, results: &[i64], case: &Case) -> Result<b
         Effect::Gone => !file.exists() || fs::read(&file)? == b"other",
         Effect::Renamed => new.exists() && !file.exists(),
         Effect::New => new.symlink_metadata().is_ok(),
-        Effect::NoFolder => !dir.join("dir").exists(),
+        Effect::NoDirectory => !dir.join("dir").exists(),
         Effect::Cut => metadata()?.len() == 0,
         Effect::Written => fs::read(&file)? != b"file",
         Effect::Times => metadata()?.mtime() == 1,

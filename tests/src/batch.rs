@@ -82,7 +82,7 @@ pub struct Ran {
 }
 
 /// Does `work` in each of `cases`, one after the other, and records all of them. What is made of it
-/// lies in `scratch`, in folders that begin with `name`.
+/// lies in `scratch`, in directories that begin with `name`.
 ///
 /// # Errors
 /// When a container cannot be described or tracer fails: not when the work does.
@@ -144,7 +144,7 @@ fn prepare(work: Work, dir: &Path, case: &Case) -> Result<Container> {
         .in_public())
 }
 
-/// Makes a folder and what is in it a user's own.
+/// Makes a directory and what is in it a user's own.
 fn give(path: &Path, uid: u32) -> Result<()> {
     lchown(path, Some(uid), Some(uid))
         .with_context(|| format!("giving {} to {uid}", path.display()))?;

@@ -10,7 +10,6 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use crate::{
-    cgroup,
     oci::Runtime,
     programs::{self, Build},
     scratch::{Scratch, unique},
@@ -125,15 +124,8 @@ impl Churn {
     /// # Errors
     /// When the mount table cannot be read.
     pub fn command(&self, at_once: u32) -> Result<Command> {
-        let only_v2 = if self.runtime == Runtime::Crun && cgroup::is_hybrid()? {
-            "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup;"
-        } else {
-            ""
-        };
-        let manager = match self.runtime {
-            Runtime::Runc => "",
-            Runtime::Crun => "--cgroup-manager=cgroupfs",
-        };
+        let only_v2 = self.runtime.mount_only_v2()?;
+        let manager = self.runtime.manager_flag();
         let script = format!(
             "set -e; {only_v2} seq 0 {last} |
              xargs -P {at_once} -I@ {runtime} {manager} run -b \"$1/bundles/@\" {prefix}-@",
@@ -148,7 +140,7 @@ impl Churn {
         Ok(command)
     }
 
-    /// A folder for what is recorded, gone with the containers.
+    /// A directory for what is recorded, gone with the containers.
     ///
     /// # Errors
     /// When it cannot be made.

@@ -93,7 +93,7 @@ impl Containerd {
         self.place.command("ctr")
     }
 
-    /// A command that runs `argv` in a container of that id, with `dir` as a folder that it shares
+    /// A command that runs `argv` in a container of that id, with `dir` as a directory that it shares
     /// with the test, and ends when that does.
     pub fn ctr_run(&self, id: &str, rootfs: &Rootfs, dir: &Path, argv: &[&str]) -> Command {
         let mut command = self.ctr();
@@ -183,7 +183,7 @@ impl Containerd {
     }
 }
 
-/// A container of [`IMAGE`] in a pod, with `dir` as a folder that it shares with the test.
+/// A container of [`IMAGE`] in a pod, with `dir` as a directory that it shares with the test.
 pub fn container(
     pod: &PodSandboxConfig,
     name: &str,

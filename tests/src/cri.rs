@@ -256,10 +256,10 @@ pub struct ContainerConfig {
     /// Its command line.
     #[prost(string, repeated, tag = "3")]
     pub command: Vec<String>,
-    /// Its folder.
+    /// Its directory.
     #[prost(string, tag = "5")]
     pub working_dir: String,
-    /// Folders of the node that it sees.
+    /// Directories of the node that it sees.
     #[prost(message, repeated, tag = "7")]
     pub mounts: Vec<Mount>,
     /// Labels.

@@ -19,7 +19,7 @@ use crate::{
 pub const IMAGE: &str = "tracer-e2e/work:1";
 
 /// The daemon's options: no bridge and no firewall rules, which would be the machine's own; and
-/// whatever the machine has for systemd, cgroups as a folder each.
+/// whatever the machine has for systemd, cgroups as a directory each.
 const OPTIONS: [&str; 7] = [
     "--host=unix:///run/docker.sock",
     "--containerd=/run/containerd/containerd.sock",
@@ -86,7 +86,7 @@ impl Docker {
         Ok(())
     }
 
-    /// A command that runs `argv` in a container of that name, with `dir` as a folder that it
+    /// A command that runs `argv` in a container of that name, with `dir` as a directory that it
     /// shares with the test, and ends when that does, with its output and status. `options` are
     /// `docker run`'s own. Seccomp is Docker's default filter, unless they say otherwise.
     pub fn run(

@@ -8,7 +8,7 @@
 //! place's own, by which they and their shims are found again, whoever is their parent by then.
 //!
 //! Only cgroups are shared: the engines make `/docker/ID` and the like at the root. The ids are
-//! unique, but two places may have the folder above them in common.
+//! unique, but two places may have the directory above them in common.
 
 use std::{
     collections::BTreeSet,
@@ -67,12 +67,12 @@ impl IsolatedNode {
         lock.lock_shared()
             .with_context(|| format!("locking {}", root.display()))?;
         let scratch = Scratch::new()?;
-        let folders = [
+        let directories = [
             (scratch.dir("run")?, "/run"),
             (scratch.dir("var-lib")?, "/var/lib"),
         ];
         Ok(Self {
-            namespace: namespace(folders)?,
+            namespace: namespace(directories)?,
             daemons: Cgroup::new("engine")?,
             cgroups: Mutex::default(),
             scratch,
@@ -80,7 +80,7 @@ impl IsolatedNode {
         })
     }
 
-    /// A folder that is the same inside and outside, and goes away with the place.
+    /// A directory that is the same inside and outside, and goes away with the place.
     pub fn scratch(&self) -> &Scratch {
         &self.scratch
     }
@@ -158,8 +158,8 @@ impl IsolatedNode {
         let tasks = self
             .scratch
             .join("run/containerd/io.containerd.runtime.v2.task");
-        folders(&tasks)
-            .flat_map(|namespace| folders(&namespace).collect::<Vec<_>>())
+        directories(&tasks)
+            .flat_map(|namespace| directories(&namespace).collect::<Vec<_>>())
             .filter_map(|bundle| {
                 let config = fs::read(bundle.join("config.json")).ok()?;
                 let config: serde_json::Value = serde_json::from_slice(&config).ok()?;
@@ -194,8 +194,8 @@ impl Drop for IsolatedNode {
     }
 }
 
-/// A mount namespace with a folder of the test's own at each of these paths.
-fn namespace(folders: [(PathBuf, &'static str); 2]) -> Result<File> {
+/// A mount namespace with a directory of the test's own at each of these paths.
+fn namespace(directories: [(PathBuf, &'static str); 2]) -> Result<File> {
     // A namespace belongs to a thread: this one ends, and the open file keeps what it made.
     let made = thread::spawn(move || {
         let none = None::<&str>;
@@ -203,9 +203,9 @@ fn namespace(folders: [(PathBuf, &'static str); 2]) -> Result<File> {
         unshare(CloneFlags::CLONE_NEWNS).context(refused)?;
         let all = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
         mount(none, "/", none, all, none).context(refused)?;
-        for (directory, path) in &folders {
+        for (directory, path) in &directories {
             mount(Some(directory), *path, none, MsFlags::MS_BIND, none)
-                .with_context(|| format!("mounting a folder on {path}"))?;
+                .with_context(|| format!("mounting a directory on {path}"))?;
         }
         File::open("/proc/thread-self/ns/mnt").context(refused)
     });
@@ -218,7 +218,7 @@ fn pids(procs: &Path) -> Vec<u32> {
     text.lines().filter_map(|line| line.parse().ok()).collect()
 }
 
-fn folders(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+fn directories(path: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     fs::read_dir(path)
         .into_iter()
         .flatten()
@@ -234,7 +234,7 @@ fn remove(path: &Path) {
         let procs = path.join("cgroup.procs");
         if pids(&procs).is_empty() && fs::remove_dir(path).is_err() {
             // Cgroups of the container's own.
-            folders(path).for_each(|below| remove(&below));
+            directories(path).for_each(|below| remove(&below));
         }
         thread::sleep(Duration::from_millis(5));
     }

@@ -39,7 +39,7 @@ pub struct ScriptedContainer {
 }
 
 impl ScriptedContainer {
-    /// Describes one in `dir`, a folder of its own, under a filter that stops nothing.
+    /// Describes one in `dir`, a directory of its own, under a filter that stops nothing.
     ///
     /// # Errors
     /// When the bundle cannot be written.
@@ -293,8 +293,8 @@ pub struct Watch {
 pub struct Watched {
     /// How it ended.
     pub finished: Finished,
-    /// The folders that it wrote.
-    pub folders: Vec<(PathBuf, Recording)>,
+    /// The directories that it wrote.
+    pub directories: Vec<(PathBuf, Recording)>,
 }
 
 impl Watch {
@@ -336,13 +336,16 @@ impl Watch {
     /// When it fails.
     pub fn ends(self) -> Result<Watched> {
         let finished = self.running.wait()?.success()?;
-        let mut folders = Vec::new();
+        let mut directories = Vec::new();
         for directory in fs::read_dir(&self.output)? {
             let directory = directory?.path();
             let recording = Recording::read(&directory.join("recording.json"))?;
-            folders.push((directory, recording));
+            directories.push((directory, recording));
         }
-        Ok(Watched { finished, folders })
+        Ok(Watched {
+            finished,
+            directories,
+        })
     }
 
     /// Waits for its end, with nothing recorded.
@@ -371,12 +374,12 @@ impl Watched {
     /// # Errors
     /// When there are none, or several.
     pub fn only(&self) -> Result<(&Path, &Recording)> {
-        match self.folders.as_slice() {
+        match self.directories.as_slice() {
             [(directory, recording)] => Ok((directory, recording)),
-            folders => anyhow::bail!(
+            directories => anyhow::bail!(
                 "{} recordings: {:?}\n{}",
-                folders.len(),
-                folders
+                directories.len(),
+                directories
                     .iter()
                     .map(|(directory, _)| directory)
                     .collect::<Vec<_>>(),
@@ -390,7 +393,7 @@ impl Watched {
     /// # Errors
     /// When there is none.
     pub fn of(&self, id: &str) -> Result<(&Path, &Recording)> {
-        self.folders
+        self.directories
             .iter()
             .find(|(_, recording)| recording.instances_of(id).next().is_some())
             .map(|(directory, recording)| (directory.as_path(), recording))

@@ -43,6 +43,27 @@ impl Runtime {
             Self::Crun => program::CRUN,
         }
     }
+
+    /// The shell command that shows it cgroup v2 alone, where it needs that: crun runs on v2 only (crun 1.8,
+    /// `libcrun/cgroup.c`).
+    ///
+    /// # Errors
+    /// When the mount table cannot be read.
+    pub fn mount_only_v2(self) -> Result<&'static str> {
+        Ok(if self == Self::Crun && cgroup::is_hybrid()? {
+            "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup;"
+        } else {
+            ""
+        })
+    }
+
+    /// The flag that makes it create cgroups itself.
+    pub fn manager_flag(self) -> &'static str {
+        match self {
+            Self::Runc => "",
+            Self::Crun => "--cgroup-manager=cgroupfs",
+        }
+    }
 }
 
 /// The programs of runtimes that are here: the machine's own, and those that `cargo xtask test`
@@ -79,7 +100,7 @@ fn identity(said: &str) -> Option<(Runtime, &str)> {
     Some((runtime, version))
 }
 
-/// A container that can be run once: its root is the machine's own, read-only but for one folder.
+/// A container that can be run once: its root is the machine's own, read-only but for one directory.
 #[derive(Debug)]
 pub struct Container {
     runtime: Runtime,
@@ -239,18 +260,10 @@ impl Container {
     }
 
     /// A shell that does `then`. Everything is mounted in a mount namespace of its own and goes away
-    /// with it. crun runs on v2 only (crun 1.8, `libcrun/cgroup.c`), so on a hybrid machine it is
-    /// shown nothing else.
+    /// with it.
     fn script(&self, then: &str) -> Result<Vec<PathBuf>> {
-        let only_v2 = if self.runtime == Runtime::Crun && cgroup::is_hybrid()? {
-            "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup;"
-        } else {
-            ""
-        };
-        let manager = match self.runtime {
-            Runtime::Runc => "",
-            Runtime::Crun => "--cgroup-manager=cgroupfs",
-        };
+        let only_v2 = self.runtime.mount_only_v2()?;
+        let manager = self.runtime.manager_flag();
         let script = format!(
             "set -e; {only_v2} mount --bind / \"$1/root\"
              runtime=\"$2 {manager} {state}\" id={id}

@@ -67,7 +67,7 @@ pub struct Recording {
 /// What was recorded.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Workload {
-    /// The name of its folder.
+    /// The name of its directory.
     pub name: String,
     /// The command and its arguments.
     pub command: Vec<String>,

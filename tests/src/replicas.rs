@@ -73,7 +73,7 @@ impl Replica<'_> {
         Ok(recording)
     }
 
-    /// Writes its recording into a folder, and tells where.
+    /// Writes its recording into a directory, and tells where.
     ///
     /// # Errors
     /// When that cannot be done.

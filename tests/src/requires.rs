@@ -167,10 +167,12 @@ impl Need {
             Self::Libseccomp => Libseccomp::open()
                 .err()
                 .map(|_| "libseccomp.so.2: apt-get install libseccomp2".into()),
-            Self::Baselines => (!baselines().is_dir())
-                .then(|| "the engines' own profiles: name their folder in TRACER_BASELINES".into()),
+            Self::Baselines => (!baselines().is_dir()).then(|| {
+                "the engines' own profiles: name their directory in TRACER_BASELINES".into()
+            }),
             Self::Definitions => (!crds().is_dir()).then(|| {
-                "the definitions of the operator's objects: name their folder in TRACER_CRDS".into()
+                "the definitions of the operator's objects: name their directory in TRACER_CRDS"
+                    .into()
             }),
             Self::Kubectl => which("kubectl")
                 .is_none()
@@ -227,7 +229,7 @@ fn engine_missing(
     })
 }
 
-/// Where the engines' own profiles are, if anywhere: in the folder that `TRACER_BASELINES` names, or
+/// Where the engines' own profiles are, if anywhere: in the directory that `TRACER_BASELINES` names, or
 /// beside the project.
 pub fn baselines() -> PathBuf {
     env::var_os("TRACER_BASELINES").map_or_else(
@@ -236,7 +238,7 @@ pub fn baselines() -> PathBuf {
     )
 }
 
-/// Where the definitions of the operator's objects are, if anywhere: in the folder that `TRACER_CRDS`
+/// Where the definitions of the operator's objects are, if anywhere: in the directory that `TRACER_CRDS`
 /// names, or beside the project.
 pub fn crds() -> PathBuf {
     env::var_os("TRACER_CRDS").map_or_else(
@@ -309,4 +311,17 @@ macro_rules! test_name {
         let name = name.strip_suffix("::here").unwrap_or(name);
         name.split_once("::").map_or(name, |(_, name)| name)
     }};
+}
+
+/// A test for each workload, of a function that takes the test's name and the workload.
+#[macro_export]
+macro_rules! for_each_work {
+    ($check:ident: $($name:ident: $work:expr;)*) => {
+        $(
+            #[test]
+            fn $name() -> $crate::Outcome {
+                $check($crate::test_name!(), $work)
+            }
+        )*
+    };
 }

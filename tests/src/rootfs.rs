@@ -13,15 +13,15 @@ use serde_json::json;
 
 use crate::{process, requires};
 
-/// A root file system in a folder: busybox with all its applets, and what is added.
+/// A root file system in a directory: busybox with all its applets, and what is added.
 #[derive(Debug)]
 pub struct Rootfs(PathBuf);
 
 impl Rootfs {
-    /// Makes one in an empty folder.
+    /// Makes one in an empty directory.
     ///
     /// # Errors
-    /// When busybox is not installed, or the folder cannot be written to.
+    /// When busybox is not installed, or the directory cannot be written to.
     pub fn new(dir: &Path) -> Result<Self> {
         let rootfs = Self(dir.to_owned());
         let busybox = requires::which("busybox").context("busybox is not installed")?;
@@ -34,7 +34,7 @@ impl Rootfs {
         Ok(rootfs)
     }
 
-    /// Its folder.
+    /// Its directory.
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -42,7 +42,7 @@ impl Rootfs {
     /// Adds a program of this machine, where it is, and the libraries that it is linked with.
     ///
     /// # Errors
-    /// When it cannot be read or the folder cannot be written to.
+    /// When it cannot be read or the directory cannot be written to.
     pub fn with_program(self, program: &Path) -> Result<Self> {
         self.copy(program, program)?;
         // ldd's status is 1 for a static program, which needs nothing.
@@ -58,7 +58,7 @@ impl Rootfs {
     /// Adds a program as `/bin/NAME`, without libraries.
     ///
     /// # Errors
-    /// When it cannot be read or the folder cannot be written to.
+    /// When it cannot be read or the directory cannot be written to.
     pub fn with_static(self, program: &Path, name: &str) -> Result<Self> {
         self.copy(program, &Path::new("/bin").join(name))?;
         Ok(self)
@@ -73,7 +73,7 @@ impl Rootfs {
     }
 
     /// Writes it as an image of one layer that runs `command`, in the form of `docker save`
-    /// (moby, image/spec/v1.2.md). `scratch` is a folder for what is put in.
+    /// (moby, image/spec/v1.2.md). `scratch` is a directory for what is put in.
     ///
     /// # Errors
     /// When a program fails or a file cannot be written.
@@ -109,7 +109,7 @@ impl Rootfs {
 
     fn copy(&self, from: &Path, to: &Path) -> Result<()> {
         let to = self.0.join(to.strip_prefix("/").unwrap_or(to));
-        let directory = to.parent().context("a file lies in a folder")?;
+        let directory = to.parent().context("a file lies in a directory")?;
         fs::create_dir_all(directory).with_context(|| format!("making {}", directory.display()))?;
         fs::copy(from, &to)
             .with_context(|| format!("copying {} to {}", from.display(), to.display()))?;

@@ -1,4 +1,4 @@
-//! Folders that go away with their test.
+//! Directories that go away with their test.
 
 use std::{
     fs::{self, Permissions},
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use tempfile::TempDir;
 
-/// A folder of the test's own, open to every user.
+/// A directory of the test's own, open to every user.
 #[derive(Debug)]
 pub struct Scratch(TempDir);
 
@@ -20,12 +20,12 @@ impl Scratch {
     /// Makes one.
     ///
     /// # Errors
-    /// When the temporary folder of the machine cannot be written to.
+    /// When the temporary directory of the machine cannot be written to.
     pub fn new() -> Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("tracer-e2e-")
             .tempdir()
-            .context("making a temporary folder")?;
+            .context("making a temporary directory")?;
         fs::set_permissions(dir.path(), Permissions::from_mode(0o755))?;
         Ok(Self(dir))
     }
@@ -40,7 +40,7 @@ impl Scratch {
         self.0.path().join(name)
     }
 
-    /// Makes a folder in it.
+    /// Makes a directory in it.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -92,7 +92,7 @@ impl Mounted {
         Ok(Self(path.to_owned()))
     }
 
-    /// A folder that cannot be written to, not even by root.
+    /// A directory that cannot be written to, not even by root.
     ///
     /// # Errors
     /// When the kernel refuses.

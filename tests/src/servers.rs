@@ -14,7 +14,7 @@ use nix::sys::signal::Signal;
 
 use crate::{process, process::Running, requires, wait};
 
-/// A server that listens on a unix socket in a folder of the test's own.
+/// A server that listens on a unix socket in a directory of the test's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
     /// One master and one worker.
@@ -224,11 +224,13 @@ fn client(program: &str, socket: &Path, args: &[&str]) -> Result<String> {
     Ok(finished.text().trim().replace('\n', " "))
 }
 
-/// The programs of PostgreSQL's server; Debian keeps those of each version in a folder of its own.
+/// The programs of PostgreSQL's server; Debian keeps those of each version in a directory of its own.
 pub fn postgres_programs() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
-    let folders = versions.flatten().map(|version| version.path().join("bin"));
-    folders.filter(|bin| bin.join("postgres").is_file()).max()
+    let directories = versions.flatten().map(|version| version.path().join("bin"));
+    directories
+        .filter(|bin| bin.join("postgres").is_file())
+        .max()
 }
 
 /// A user who owns nothing else.

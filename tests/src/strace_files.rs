@@ -56,7 +56,7 @@ pub fn accesses(log: &Path) -> Result<Seen> {
     let name = log.file_name().context("a log has a name")?;
     let prefix = format!("{}.", name.to_string_lossy());
     let mut seen = Seen::default();
-    for entry in fs::read_dir(log.parent().context("a log is in a folder")?)? {
+    for entry in fs::read_dir(log.parent().context("a log is in a directory")?)? {
         let entry = entry?;
         if entry.file_name().to_string_lossy().starts_with(&prefix) {
             let text = fs::read_to_string(entry.path())?;

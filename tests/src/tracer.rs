@@ -16,7 +16,7 @@ use crate::{
     recording::Recording,
 };
 
-/// Names the program, where it is not in the target folder.
+/// Names the program, where it is not in the target directory.
 const TRACER_BIN: &str = "TRACER_BIN";
 
 /// The `PATH` of every program that the tests start, and where they look for them themselves.
@@ -154,7 +154,7 @@ impl Record {
         self
     }
 
-    /// Lets the caller change the command: its folder, its streams.
+    /// Lets the caller change the command: its directory, its streams.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
         change(&mut self.command);
@@ -258,7 +258,7 @@ impl Recorder {
     }
 }
 
-/// The folder that a `tracer record` writes.
+/// The directory that a `tracer record` writes.
 #[derive(Clone, Debug)]
 pub struct Recorded {
     /// Its path.

@@ -20,9 +20,9 @@ use crate::{
 /// A kind of work. Each is written so that it makes the same system calls every time.
 #[derive(Clone, Copy, Debug)]
 pub enum Work {
-    /// A command line; `DIR` in it is a folder that the work may write to.
+    /// A command line; `DIR` in it is a directory that the work may write to.
     Command(&'static [&'static str]),
-    /// An interpreter, and a script of `tests/programs`, which gets that folder as its argument.
+    /// An interpreter, and a script of `tests/programs`, which gets that directory as its argument.
     Script(Need, &'static str),
     /// A compiled program of `tests/programs`.
     Program(&'static str, Build),
@@ -68,14 +68,14 @@ impl Work {
         matches!(self, Self::Server(Server::Redis))
     }
 
-    /// Prepares it in `dir`, a folder of its own; tells the command that does it.
+    /// Prepares it in `dir`, a directory of its own; tells the command that does it.
     ///
     /// # Errors
     /// When a program is missing or a file cannot be written.
     pub fn prepare(self, dir: &Path) -> Result<Vec<PathBuf>> {
         let find =
             |name: &str| requires::which(name).with_context(|| format!("{name} is not installed"));
-        // Into the folder, which every user can read.
+        // Into the directory, which every user can read.
         let script = |name: &str| -> Result<PathBuf> {
             let copy = dir.join(name);
             fs::copy(

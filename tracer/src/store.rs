@@ -75,10 +75,10 @@ pub enum StoreError {
         /// What it says.
         found: String,
     },
-    /// The output folder cannot be used.
+    /// The output directory cannot be used.
     #[error("cannot write to the output directory {}: {cause}; choose another one with --output-dir", .path.display())]
-    Folder {
-        /// Which folder.
+    Directory {
+        /// Which directory.
         path: PathBuf,
         /// Why.
         cause: io::Error,
@@ -156,7 +156,7 @@ impl StoreError {
     }
 }
 
-/// Reads a recording. A folder stands for the `recording.json` in it.
+/// Reads a recording. A directory stands for the `recording.json` in it.
 ///
 /// # Errors
 /// [`StoreError`]; nothing is guessed or left out.

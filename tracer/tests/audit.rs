@@ -47,9 +47,9 @@ fn rule_pages_are_up_to_date() {
 }
 
 fn example() -> anyhow::Result<(Recording, OciSeccomp)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/nginx");
-    let profile = fs::read_to_string(folder.join("seccomp.json"))?;
-    let text = fs::read(folder.join("recording.json"))?;
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/nginx");
+    let profile = fs::read_to_string(directory.join("seccomp.json"))?;
+    let text = fs::read(directory.join("recording.json"))?;
     let mut recording: serde_json::Value = serde_json::from_slice(&text)?;
     // An example that was made before accesses were recorded is as good here.
     let losses = recording["coverage"]["losses"].as_object_mut();
@@ -58,7 +58,7 @@ fn example() -> anyhow::Result<(Recording, OciSeccomp)> {
     }
     let recording = serde_json::to_vec(&recording)?;
     Ok((
-        store::parse(&recording, &folder)?,
+        store::parse(&recording, &directory)?,
         OciSeccomp::from_json(&profile)?,
     ))
 }

@@ -16,8 +16,8 @@ use std::{
 const MOST: u64 = 1 << 20;
 
 fn examples() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-    let entries = fs::read_dir(folder).unwrap();
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let entries = fs::read_dir(directory).unwrap();
     let mut examples: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     examples.retain(|path| path.is_dir());
     examples.sort();
@@ -33,17 +33,17 @@ fn tracer(arguments: &[&Path]) {
     assert!(status.unwrap().success(), "{arguments:?}");
 }
 
-/// Every file below a folder, by its path in it.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+/// Every file below a directory, by its path in it.
+fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
+    let mut directories = vec![directory.to_owned()];
+    while let Some(next) = directories.pop() {
         for entry in fs::read_dir(next).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                folders.push(path);
+                directories.push(path);
             } else {
-                let name = path.strip_prefix(folder).unwrap().to_owned();
+                let name = path.strip_prefix(directory).unwrap().to_owned();
                 found.insert(name, fs::read(&path).unwrap());
             }
         }
@@ -88,8 +88,8 @@ fn examples_name_no_machine() {
 #[test]
 fn each_example_renders_a_page() {
     for example in examples() {
-        let folder = tempfile::tempdir().unwrap();
-        let page = folder.path().join("report.html");
+        let directory = tempfile::tempdir().unwrap();
+        let page = directory.path().join("report.html");
         let (since, output) = (Path::new("--since"), Path::new("--output"));
         tracer(&[
             Path::new("report"),

@@ -23,7 +23,7 @@ spec:
 ";
 
 /// A recording of one container of a pod, made of a committed one of a command.
-fn recording(folder: &Path, container: &str) -> PathBuf {
+fn recording(directory: &Path, container: &str) -> PathBuf {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/redis/recording.json");
     let text = fs::read(example).unwrap();
     let mut json: serde_json::Value = serde_json::from_slice(&text).unwrap();
@@ -37,13 +37,13 @@ fn recording(folder: &Path, container: &str) -> PathBuf {
             "warnings": [], "unresolved": []
         });
     }
-    let path = folder.join(format!("{container}.json"));
+    let path = directory.join(format!("{container}.json"));
     fs::write(&path, json.to_string()).unwrap();
     path
 }
 
-fn generate(folder: &Path, options: &[&str], recordings: &[PathBuf]) -> Output {
-    let manifest = folder.join("pod.yaml");
+fn generate(directory: &Path, options: &[&str], recordings: &[PathBuf]) -> Output {
+    let manifest = directory.join("pod.yaml");
     fs::write(&manifest, POD).unwrap();
     Command::new(env!("CARGO_BIN_EXE_tracer"))
         .args(["generate", "--for"])
@@ -56,9 +56,9 @@ fn generate(folder: &Path, options: &[&str], recordings: &[PathBuf]) -> Output {
 
 #[test]
 fn all_containers_of_a_pod_get_their_own_profile() {
-    let folder = tempfile::tempdir().unwrap();
-    let both = ["web", "cache"].map(|name| recording(folder.path(), name));
-    let made = generate(folder.path(), &[], &both);
+    let directory = tempfile::tempdir().unwrap();
+    let both = ["web", "cache"].map(|name| recording(directory.path(), name));
+    let made = generate(directory.path(), &[], &both);
     let text = String::from_utf8(made.stdout).unwrap();
     let said = String::from_utf8(made.stderr).unwrap();
     assert!(made.status.success(), "{said}");
@@ -76,10 +76,10 @@ fn all_containers_of_a_pod_get_their_own_profile() {
 
 #[test]
 fn only_seccomp_names_no_apparmor_profile() {
-    let folder = tempfile::tempdir().unwrap();
-    let web = [recording(folder.path(), "web")];
+    let directory = tempfile::tempdir().unwrap();
+    let web = [recording(directory.path(), "web")];
     let text = |options: &[&str]| {
-        let made = generate(folder.path(), options, &web);
+        let made = generate(directory.path(), options, &web);
         assert!(made.status.success());
         String::from_utf8(made.stdout).unwrap()
     };
@@ -93,13 +93,13 @@ fn only_seccomp_names_no_apparmor_profile() {
 
 #[test]
 fn one_container_is_not_named_for_several_workloads() {
-    let folder = tempfile::tempdir().unwrap();
-    let both = ["web", "cache"].map(|name| recording(folder.path(), name));
+    let directory = tempfile::tempdir().unwrap();
+    let both = ["web", "cache"].map(|name| recording(directory.path(), name));
     for options in [
         &["--container", "web"][..],
         &["--localhost-profile", "profiles/web.json"],
     ] {
-        let made = generate(folder.path(), options, &both);
+        let made = generate(directory.path(), options, &both);
         assert_eq!(made.status.code(), Some(2), "{options:?}");
     }
 }

@@ -57,119 +57,121 @@ fn newcomer() -> tempfile::TempDir {
     scratch
 }
 
+/// A command line, standard input, the exit status, and what the answer says.
+const MISTAKES: [(&str, Option<&str>, i32, &str); 22] = [
+    (
+        "generate profiles-out --format seccomp",
+        None,
+        0,
+        "profiles-out/redis/seccomp.json",
+    ),
+    (
+        "generate alone.json",
+        None,
+        1,
+        "alone.json is a seccomp profile, not a recording; pass recording.json",
+    ),
+    (
+        "report a.profile",
+        None,
+        1,
+        "a.profile is an AppArmor profile, not a recording",
+    ),
+    (
+        "generate profiles-out/nginx/seccomp.json --format review",
+        None,
+        0,
+        "profiles-out/nginx/REVIEW.md",
+    ),
+    (
+        "generate --format seccomp -o - -",
+        Some("profiles-out/nginx/recording.json"),
+        0,
+        "SCMP_ACT_ERRNO",
+    ),
+    (
+        "generate -o - profiles-out/nginx",
+        None,
+        2,
+        "choose one with --format",
+    ),
+    (
+        "explain - futex",
+        Some("profiles-out/nginx/recording.json"),
+        0,
+        "futex is allowed",
+    ),
+    (
+        "generate bom.json --format seccomp",
+        None,
+        0,
+        "./nginx/seccomp.json",
+    ),
+    (
+        "generate --arch arm64 --format seccomp profiles-out/nginx",
+        None,
+        0,
+        "profiles-out/nginx/aarch64/seccomp.json",
+    ),
+    (
+        "generate --arch amd64 --format seccomp -o out profiles-out/nginx",
+        None,
+        0,
+        "seccomp.json",
+    ),
+    (
+        "generate --arch arm46 profiles-out/nginx",
+        None,
+        2,
+        "x86_64 (amd64), i386, aarch64 (arm64)",
+    ),
+    (
+        "generate --for profiles-out profiles-out/nginx",
+        None,
+        1,
+        "give the manifest's file",
+    ),
+    (
+        "report profiles-out",
+        None,
+        1,
+        "give one of them: profiles-out/nginx, profiles-out/redis",
+    ),
+    (
+        "verify profiles-out/nginx/recording.json --recording profiles-out/nginx",
+        None,
+        1,
+        "give the profile first",
+    ),
+    (
+        "diff profiles-out/nginx alone.json",
+        None,
+        1,
+        "run: tracer verify alone.json --recording profiles-out/nginx",
+    ),
+    ("genrate profiles-out", None, 2, "'generate'"),
+    ("ls -l", None, 2, "tracer record -- ls"),
+    ("record --nmae x ls", None, 2, "'--name'"),
+    (
+        "record --duration 5x ls",
+        None,
+        2,
+        "give a time such as 90 (seconds), 90s, 10m, 1h30m or 1d",
+    ),
+    ("record", None, 2, "Usage: tracer record"),
+    ("version", None, 0, "tracer "),
+    (
+        "explain profiles-out/nginx ptrcae",
+        None,
+        1,
+        "did you mean \"ptrace\"?",
+    ),
+];
+
 #[test]
 fn first_mistakes_are_accepted_or_get_a_tip() {
     let scratch = newcomer();
-    let mistakes: [(&str, Option<&str>, i32, &str); 22] = [
-        (
-            "generate profiles-out --format seccomp",
-            None,
-            0,
-            "profiles-out/redis/seccomp.json",
-        ),
-        (
-            "generate alone.json",
-            None,
-            1,
-            "alone.json is a seccomp profile, not a recording; pass recording.json",
-        ),
-        (
-            "report a.profile",
-            None,
-            1,
-            "a.profile is an AppArmor profile, not a recording",
-        ),
-        (
-            "generate profiles-out/nginx/seccomp.json --format review",
-            None,
-            0,
-            "profiles-out/nginx/REVIEW.md",
-        ),
-        (
-            "generate --format seccomp -o - -",
-            Some("profiles-out/nginx/recording.json"),
-            0,
-            "SCMP_ACT_ERRNO",
-        ),
-        (
-            "generate -o - profiles-out/nginx",
-            None,
-            2,
-            "choose one with --format",
-        ),
-        (
-            "explain - futex",
-            Some("profiles-out/nginx/recording.json"),
-            0,
-            "futex is allowed",
-        ),
-        (
-            "generate bom.json --format seccomp",
-            None,
-            0,
-            "./nginx/seccomp.json",
-        ),
-        (
-            "generate --arch arm64 --format seccomp profiles-out/nginx",
-            None,
-            0,
-            "profiles-out/nginx/aarch64/seccomp.json",
-        ),
-        (
-            "generate --arch amd64 --format seccomp -o out profiles-out/nginx",
-            None,
-            0,
-            "seccomp.json",
-        ),
-        (
-            "generate --arch arm46 profiles-out/nginx",
-            None,
-            2,
-            "x86_64 (amd64), i386, aarch64 (arm64)",
-        ),
-        (
-            "generate --for profiles-out profiles-out/nginx",
-            None,
-            1,
-            "give the manifest's file",
-        ),
-        (
-            "report profiles-out",
-            None,
-            1,
-            "give one of them: profiles-out/nginx, profiles-out/redis",
-        ),
-        (
-            "verify profiles-out/nginx/recording.json --recording profiles-out/nginx",
-            None,
-            1,
-            "give the profile first",
-        ),
-        (
-            "diff profiles-out/nginx alone.json",
-            None,
-            1,
-            "run: tracer verify alone.json --recording profiles-out/nginx",
-        ),
-        ("genrate profiles-out", None, 2, "'generate'"),
-        ("ls -l", None, 2, "tracer record -- ls"),
-        ("record --nmae x ls", None, 2, "'--name'"),
-        (
-            "record --duration 5x ls",
-            None,
-            2,
-            "give a time such as 90 (seconds), 90s, 10m, 1h30m or 1d",
-        ),
-        ("record", None, 2, "Usage: tracer record"),
-        ("version", None, 0, "tracer "),
-        (
-            "explain profiles-out/nginx ptrcae",
-            None,
-            1,
-            "did you mean \"ptrace\"?",
-        ),
-    ];
-    for (arguments, stdin, status, answer) in mistakes {
+    for (arguments, stdin, status, answer) in MISTAKES {
         let (code, text) = tracer(scratch.path(), arguments, stdin);
         assert_eq!(code, status, "tracer {arguments}: {text}");
         assert!(text.contains(answer), "tracer {arguments}: {text}");

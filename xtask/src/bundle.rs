@@ -29,7 +29,7 @@ impl Setting {
 pub(crate) enum Variation {
     /// Nothing.
     Plain,
-    /// The program is named without a folder, and there are users to be looked up.
+    /// The program is named without a directory, and there are users to be looked up.
     ByName,
     /// The workload has limits of its own.
     Limits,

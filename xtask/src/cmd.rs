@@ -43,7 +43,7 @@ pub(crate) fn exec(command: &mut Command) -> anyhow::Error {
 }
 
 /// [`exec`] for what only root may do. Another user is told what to type: everything is built by
-/// then, so that root needs no toolchain and leaves nothing of its own in the user's folders.
+/// then, so that root needs no toolchain and leaves nothing of its own in the user's directories.
 pub(crate) fn exec_as_root(what: &str, command: &mut Command) -> anyhow::Error {
     if is_root() {
         return exec(command);

@@ -72,7 +72,7 @@ impl Apt {
 
     /// Removes all of it.
     pub(crate) fn remove(self) -> Result<()> {
-        fs::remove_dir_all(&self.directory).context("cannot remove apt's folder")
+        fs::remove_dir_all(&self.directory).context("cannot remove apt's directory")
     }
 
     /// One of its programs, set to this suite.
@@ -86,9 +86,9 @@ impl Apt {
             option("Dir::Etc::sourcelist", &self.directory.join("sources.list")),
             option("Dir::Etc::sourceparts", Path::new("/dev/null")),
             "APT::Architecture=amd64".into(),
-            // Nobody else is in its folder, and it is nothing to the machine's dpkg.
+            // Nobody else is in its directory, and it is nothing to the machine's dpkg.
             "Debug::NoLocking=true".into(),
-            // Its own user may not be let into the target folder.
+            // Its own user may not be let into the target directory.
             "APT::Sandbox::User=root".into(),
             "Acquire::Languages=none".into(),
             "Acquire::http::Timeout=20".into(),
@@ -101,14 +101,14 @@ impl Apt {
     }
 }
 
-/// Unpacks packages into one folder, as far as files go: none of their scripts is run.
+/// Unpacks packages into one directory, as far as files go: none of their scripts is run.
 pub(crate) fn unpack(packages: &[PathBuf], into: &Path) -> Result<()> {
     packages.iter().try_for_each(|package| {
         cmd::run(Command::new("dpkg").arg("--extract").args([package, into]))
     })
 }
 
-/// The packages in a folder.
+/// The packages in a directory.
 fn files(directory: &Path) -> Result<Vec<PathBuf>> {
     let mut files: Vec<_> = fs::read_dir(directory)
         .with_context(|| format!("cannot read {}", directory.display()))?

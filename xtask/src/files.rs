@@ -13,7 +13,7 @@ pub(crate) fn copy_if_changed(from: &Path, to: &Path) -> Result<bool> {
     if same(&bytes, to)? {
         return Ok(false);
     }
-    let directory = to.parent().context("a file needs a folder")?;
+    let directory = to.parent().context("a file needs a directory")?;
     fs::create_dir_all(directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;
     // A name of this process's own: two builds at once must not write into one file.

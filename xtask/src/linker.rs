@@ -72,8 +72,8 @@ fn install(workspace: &Workspace, toolchain: &Toolchain, directory: &Path) -> Re
     fs::create_dir_all(prefix.join("lib"))
         .and_then(|()| symlink(&library, prefix.join("lib/libLLVM.so")))
         .with_context(|| format!("cannot prepare {}", prefix.display()))?;
-    let libraries = library.parent().context("a library lies in a folder")?;
-    // Separated by 0x1f, so that a folder's name may hold spaces and commas.
+    let libraries = library.parent().context("a library lies in a directory")?;
+    // Separated by 0x1f, so that a directory's name may hold spaces and commas.
     let flags = [
         "-Xlinker",
         "-rpath",
@@ -94,7 +94,7 @@ fn install(workspace: &Workspace, toolchain: &Toolchain, directory: &Path) -> Re
             .args(["--target", &toolchain.host])
             .arg("--root")
             .arg(&root)
-            // Else cargo advises to add this temporary folder to PATH.
+            // Else cargo advises to add this temporary directory to PATH.
             .env("PATH", path_with(root.join("bin"))?)
             .env("CARGO_TARGET_DIR", directory.join("build"))
             // Its release profile asks for debug information, which costs time and serves nobody.
@@ -107,10 +107,10 @@ fn install(workspace: &Workspace, toolchain: &Toolchain, directory: &Path) -> Re
 fn path_with(directory: PathBuf) -> Result<OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::join_paths(std::env::split_paths(&path).chain([directory]))
-        .context("the target folder's path holds a `:`")
+        .context("the target directory's path holds a `:`")
 }
 
-/// Waits for another xtask that installs into the same folder.
+/// Waits for another xtask that installs into the same directory.
 fn lock(path: &Path) -> Result<File> {
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     if file.try_lock().is_err() {

@@ -106,7 +106,7 @@ pub(crate) fn run(
     patience: Duration,
     see: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<u8> {
-    let directory = Folder::new(workspace)?;
+    let directory = Directory::new(workspace)?;
     let ramdisk = directory.0.join("ramdisk");
     fs::write(&ramdisk, self::ramdisk(kernel, command)?)
         .with_context(|| format!("cannot write {}", ramdisk.display()))?;
@@ -202,10 +202,10 @@ fn last_words(log: &Path) -> String {
     lines[lines.len().saturating_sub(12)..].join("\n")
 }
 
-/// A folder of this process's own, gone with it.
-struct Folder(PathBuf);
+/// A directory of this process's own, gone with it.
+struct Directory(PathBuf);
 
-impl Folder {
+impl Directory {
     fn new(workspace: &Workspace) -> Result<Self> {
         let directory = workspace
             .target
@@ -223,7 +223,7 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for Directory {
     fn drop(&mut self) {
         // Left behind, it harms nobody.
         let _ = fs::remove_dir_all(&self.0);

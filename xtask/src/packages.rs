@@ -134,7 +134,7 @@ fn not_installed(packages: &[&'static str], known: &str) -> Vec<&'static str> {
 }
 
 fn apt_install(packages: &[&str], log: &Path) -> Result<()> {
-    let directory = log.parent().context("a log lies in a folder")?;
+    let directory = log.parent().context("a log lies in a directory")?;
     fs::create_dir_all(directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;
     let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;

@@ -1,6 +1,6 @@
 //! Newer OCI runtimes than this machine's own, from Debian, fetched and not installed.
 //!
-//! They want a newer libc than the machine may have, so each lies in a folder with all the libraries
+//! They want a newer libc than the machine may have, so each lies in a directory with all the libraries
 //! of its release, and is told to look nowhere else.
 
 use std::fs;
@@ -101,7 +101,7 @@ fn program(root: &Path, name: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// Puts each of `names` into a folder of that name in `into`; an error of one is no other's.
+/// Puts each of `names` into a directory of that name in `into`; an error of one is no other's.
 fn fetch_from(suite: &str, names: &[&str], work: &Path, into: &Path) -> Result<()> {
     ensure!(
         cfg!(target_arch = "x86_64"),
@@ -142,7 +142,7 @@ fn fetch_one(apt: &Apt, name: &str, partial: &Path, home: &Path) -> Result<()> {
             .arg(libraries.join("ld-linux-x86-64.so.2"))
             .arg(path),
     )?;
-    // What is there does not run, or there would be no need of another: the target folder was moved.
+    // What is there does not run, or there would be no need of another: the target directory was moved.
     let _ = fs::remove_dir_all(home);
     // Another run may have made it meanwhile; then this one is not needed.
     let _ = fs::rename(partial, home);

@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 /// What rustc says of itself.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Toolchain {
-    /// Its folder.
+    /// Its directory.
     pub(crate) sysroot: PathBuf,
     /// The triple of the machine it runs on.
     pub(crate) host: String,

@@ -9,11 +9,11 @@ use anyhow::{Context, Result};
 
 use crate::cmd;
 
-/// The workspace and its target folder, both absolute.
+/// The workspace and its target directory, both absolute.
 pub(crate) struct Workspace {
-    /// The folder of the root `Cargo.toml`.
+    /// The directory of the root `Cargo.toml`.
     pub(crate) root: PathBuf,
-    /// Cargo's target folder: `CARGO_TARGET_DIR` and cargo's configuration are respected.
+    /// Cargo's target directory: `CARGO_TARGET_DIR` and cargo's configuration are respected.
     pub(crate) target: PathBuf,
 }
 
@@ -42,7 +42,7 @@ impl Workspace {
             serde_json::from_str(&metadata).context("`cargo metadata` did not print JSON")?;
         let target = metadata["target_directory"]
             .as_str()
-            .context("`cargo metadata` does not say where the target folder is")?
+            .context("`cargo metadata` does not say where the target directory is")?
             .into();
         Ok(Self { root, target })
     }
@@ -52,7 +52,7 @@ impl Workspace {
         let mut command = Command::new(cargo());
         without_cargo(&mut command)
             .current_dir(&self.root)
-            // Would move `target/release/tracer` into a folder of the triple's name.
+            // Would move `target/release/tracer` into a directory of the triple's name.
             .env_remove("CARGO_BUILD_TARGET");
         // A relative one meant something else where the user stands.
         if self.target != self.root.join("target") {
@@ -111,7 +111,7 @@ pub(crate) fn without_toolchain(command: &mut Command) -> &mut Command {
     without_cargo(command)
         .env_remove("CARGO")
         .env_remove("RUST_RECURSION_COUNT");
-    // "env" says that the user set it; else rustup worked it out from this folder.
+    // "env" says that the user set it; else rustup worked it out from this directory.
     if env::var_os("RUSTUP_TOOLCHAIN_SOURCE").is_some_and(|source| source != "env") {
         command.env_remove("RUSTUP_TOOLCHAIN");
     }

@@ -119,7 +119,7 @@ struct Visitors {
 
 impl Visitors {
     fn make(count: usize, executables: Executables) -> Result<Self> {
-        let directory = tempfile::tempdir().context("cannot make a folder for programs")?;
+        let directory = tempfile::tempdir().context("cannot make a directory for programs")?;
         let program = ["/usr/bin/true", "/bin/true"]
             .into_iter()
             .find(|path| Path::new(path).exists())

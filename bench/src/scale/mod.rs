@@ -58,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("{}\n", machine.sentence());
     let (cpu, load_cpu) = load::cpus()?;
     load::pin(cpu)?;
-    let output = tempfile::tempdir().context("cannot make a folder for results")?;
+    let output = tempfile::tempdir().context("cannot make a directory for results")?;
     let mut programs = Programs::load(
         &tracer::bench_object()?,
         kernel::Cgroups { load: 0, other: 0 },

@@ -1,6 +1,6 @@
 //! The programs: data, and nothing else.
 //!
-//! `DIR` is a fresh folder, in which every script starts; `PORT` is a free port; `PID` is the server.
+//! `DIR` is a fresh directory, in which every script starts; `PORT` is a free port; `PID` is the server.
 //! A server's script runs beside it and not under the profile; a tool's command is all there is.
 
 /// A program with a first day, which is recorded, and a second, which is not.
@@ -8,7 +8,7 @@ pub(super) struct Program {
     pub(super) name: &'static str,
     /// What has to be in PATH.
     pub(super) needs: &'static [&'static str],
-    /// Prepares the folder, under no profile.
+    /// Prepares the directory, under no profile.
     pub(super) setup: &'static str,
     /// The server's command; of a tool none.
     pub(super) server: Option<&'static str>,
@@ -440,7 +440,7 @@ const JAVA: Program = tool(
         op("processors", "java -cp . H cpus"),
         op("threads", "java -cp . H threads"),
         op("null pointer", "java -cp . H error"),
-        op("list a folder", "java -cp . H list"),
+        op("list a directory", "java -cp . H list"),
         op("seek", "java -cp . H seek"),
         op("shutdown hook", "java -cp . H hook"),
         op("serial collector", "java -XX:+UseSerialGC -cp . H gc"),

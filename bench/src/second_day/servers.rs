@@ -212,7 +212,7 @@ pub(super) const NODE_HTTP: Program = Program {
             "ready 'curl -sf http://127.0.0.1:$PORT/'; test $(curl -s -o o -w '%{http_code}' http://127.0.0.1:$PORT/error) = 500",
         ),
         op(
-            "list a folder",
+            "list a directory",
             "ready 'curl -sf http://127.0.0.1:$PORT/'; curl -sf http://127.0.0.1:$PORT/list",
         ),
         op(

@@ -63,19 +63,19 @@ fn mkdir(world: &Shared, place: usize, parent: usize) {
         // Nothing is known of what lies below one that found no room.
         !world.groups[parent].is_some_and(|group| group.lost)
     });
-    // Whether the one above is only a folder so far may depend on what is under way.
+    // Whether the one above is only a directory so far may depend on what is under way.
     let cgroups = whole(|| world.machine.cgroups());
     let known = cgroups.iter().find(|(cgroup, _)| *cgroup == id);
-    let may_be_folder = world.settings.discover
+    let may_be_directory = world.settings.discover
         && above.is_some_and(|above| {
             let group = world.groups[parent];
             let is_root = group.is_some_and(|group| group.object.id() == above);
             let instance = world.instances.get(&above);
             is_root && instance.is_some_and(|it| it.kind == kind::CONTAINER)
         });
-    let is_folder = may_be_folder && known.is_none_or(|(_, entry)| entry.instance == id);
+    let is_directory = may_be_directory && known.is_none_or(|(_, entry)| entry.instance == id);
     let instance = match above {
-        Some(above) if !is_folder => Some(above),
+        Some(above) if !is_directory => Some(above),
         _ if world.settings.discover => {
             world.instances.insert(
                 id,

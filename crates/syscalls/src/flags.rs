@@ -127,6 +127,13 @@ pub const FIELDS: &[Field] = &[
 ];
 
 /// What an argument of a call is made of, when it is in the table.
+///
+/// ```
+/// use syscalls::flags::field;
+///
+/// assert!(field("mknodat", 2).is_some());
+/// assert!(field("getpid", 0).is_none());
+/// ```
 pub fn field(call: &str, index: u32) -> Option<&'static Field> {
     let mut fields = FIELDS.iter();
     fields.find(|field| field.index == index && field.calls.contains(&call))

@@ -94,7 +94,7 @@ fn unseen(doc: &mut Document, profile: &AppArmorProfile) {
 fn lost(doc: &mut Document, profile: &AppArmorProfile) {
     let rows: Vec<_> = profile
         .lost()
-        .map(|lost| [whole(&lost.what), lost.reason.to_owned()])
+        .map(|lost| [whole(&lost.what), lost.reason.as_str().to_owned()])
         .collect();
     if rows.is_empty() {
         return;
@@ -109,7 +109,10 @@ fn children(doc: &mut Document, profile: &AppArmorProfile) {
         Division::Undivided => return,
         Division::Impossible(why) => {
             doc.heading(3, "Child profiles");
-            doc.paragraph(&format!("None: {why}. All programs run under one profile."));
+            doc.paragraph(&format!(
+                "None: {}. All programs run under one profile.",
+                why.as_str()
+            ));
             return;
         }
         Division::Divided(parts) => parts,

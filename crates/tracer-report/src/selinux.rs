@@ -129,6 +129,6 @@ fn lost(doc: &mut Document, profile: &SelinuxProfile) {
     let rows = profile
         .lost
         .iter()
-        .map(|it| [whole(&it.what), it.reason.to_owned()]);
+        .map(|it| [whole(&it.what), it.reason.as_str().to_owned()]);
     doc.table(["Access", "Reason"], rows);
 }

@@ -18,8 +18,8 @@ pub(super) enum Effect {
     Renamed,
     /// Something new is there.
     New,
-    /// The folder is gone.
-    NoFolder,
+    /// The directory is gone.
+    NoDirectory,
     /// The file is empty.
     Cut,
     /// The file has another content.
@@ -103,7 +103,7 @@ fn case(line: &'static str) -> Result<Case> {
             "gone" => Effect::Gone,
             "renamed" => Effect::Renamed,
             "new" => Effect::New,
-            "no-folder" => Effect::NoFolder,
+            "no-directory" => Effect::NoDirectory,
             "cut" => Effect::Cut,
             "written" => Effect::Written,
             "times" => Effect::Times,

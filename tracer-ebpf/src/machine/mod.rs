@@ -36,13 +36,20 @@ use crate::platform::host::{configure, memory};
 
 thread_local! {
     static CLOCK: Cell<u64> = const { Cell::new(0) };
+    static STEP: Cell<u64> = const { Cell::new(1) };
 }
 
 /// Nanoseconds on the machine's clock, which goes on by one each time that it is looked at.
 pub fn tick() -> u64 {
-    let now = CLOCK.get() + 1;
+    let now = CLOCK.get() + STEP.get();
     CLOCK.set(now);
     now
+}
+
+/// Stops the clock at a moment, for a driver that has a clock of its own.
+pub fn stand_at(now: u64) {
+    CLOCK.set(now);
+    STEP.set(0);
 }
 
 /// This thread's machine.
@@ -56,6 +63,7 @@ impl Machine {
     /// Begins this thread's machine anew: empty memory, empty maps, programs loaded.
     pub fn new(settings: &Settings) -> Self {
         CLOCK.set(0);
+        STEP.set(1);
         memory::reset();
         let mut config = objects::layout();
         settings.choose(&mut config);

@@ -1,9 +1,9 @@
 //! What user space does with the kernel side, as `tracer`'s probe does it by system calls.
 
 use tracer_abi::{
-    ABI_SLOTS, AbiClass, Access, AccessEvent, CgroupEntry, CgroupPath, Counters, EXE_OVERFLOW,
-    Event, ExecutablePath, Notice, Phase, ProcessEntry, ROW_LEN, RowKey, SeenValues, UnindexedKey,
-    ValueKey, Watch,
+    ABI_SLOTS, AbiClass, Access, AccessEvent, Account, CgroupEntry, CgroupPath, Counters,
+    EXE_OVERFLOW, Event, ExecutablePath, Notice, Phase, ProcessEntry, ROW_LEN, RowKey, SeenValues,
+    UnindexedKey, ValueKey, Watch,
     access::{LONG_BYTES, SHORT_BYTES},
     kind, recent,
 };
@@ -197,6 +197,20 @@ impl Machine {
                 salt.store(super::tick());
             }
         }
+    }
+
+    /// Makes room for other accesses: those with these keys were reported.
+    pub fn forget_accesses(self, keys: &[u64]) {
+        for key in keys {
+            let _ = maps::REPORTED.remove(key);
+        }
+    }
+
+    /// What an instance has taken of what all share, and lost.
+    pub fn account(self, instance: u64) -> Option<Account> {
+        let account = maps::ACCOUNTS.get_ptr(instance)?;
+        // SAFETY: an element of the map.
+        Some(unsafe { *account })
     }
 
     /// Files a running process under an executable, unless the kernel side knows better.

@@ -57,7 +57,7 @@ fn of_kernel(error: &ProbeError) -> Option<&'static str> {
 }
 
 pub(super) fn of_target(error: &TargetError) -> &'static str {
-    let (TargetError::TooMuch { remedy, .. } | TargetError::Missing { remedy, .. }) = error else {
+    let Some(remedy) = error.remedy() else {
         return "name it with --profile-name";
     };
     match remedy {

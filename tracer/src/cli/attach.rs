@@ -54,13 +54,7 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
     for name in attachment.names() {
         output.check(&name).map_err(failed)?;
     }
-    // Only a cgroup is recorded without a question to a runtime.
-    let calls = if args.all || !args.container.is_empty() || !args.pod.is_empty() {
-        Calls::RecordAndAsk
-    } else {
-        Calls::Record
-    };
-    let mut keeper = Keeper::new(output, options, args.previous, calls);
+    let mut keeper = Keeper::new(output, options, args.previous, needed_calls(args));
     // When it fails, a checkpoint may be all there is: it stays.
     let (recordings, ended) = attachment
         .run(signals, &mut keeper, &mut live)
@@ -68,13 +62,7 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
         .map_err(record_failure)?;
     live.clear();
     if matches!(ended, Ended::Removed) && !args.quiet {
-        say!(
-            "{}; recording finished",
-            match recordings.as_slice() {
-                [one] => format!("{} exited", plain(&one.workload.name)),
-                _ => "everything that was recorded has exited".to_owned(),
-            }
-        );
+        report_end(&recordings);
     }
     let failure = match ended {
         Ended::Failed(error) => Some(record_failure(error)),
@@ -102,9 +90,29 @@ pub(super) async fn record(args: &Args, signals: &mut Signals) -> Result<Exit, F
     }
 }
 
+/// Says that everything that was recorded is gone.
+fn report_end(recordings: &[Recording]) {
+    say!(
+        "{}; recording finished",
+        match recordings {
+            [one] => format!("{} exited", plain(&one.workload.name)),
+            _ => "everything that was recorded has exited".to_owned(),
+        }
+    );
+}
+
 /// Whether there is something to write: what a program did, or what was lost of it.
 pub(super) fn is_something(recording: &Recording) -> bool {
     recording.has_program() || recording.coverage.losses.iter().next().is_some()
+}
+
+/// The calls that the recorder itself needs. Only a cgroup is recorded without a question to a runtime.
+fn needed_calls(args: &Args) -> Calls {
+    if args.all || !args.container.is_empty() || !args.pod.is_empty() {
+        Calls::RecordAndAsk
+    } else {
+        Calls::Record
+    }
 }
 
 /// What was asked for and never ran.

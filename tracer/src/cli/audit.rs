@@ -312,24 +312,24 @@ fn explain(id: &str) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-/// What was read of files and folders.
+/// What was read of files and directories.
 #[derive(Default)]
 struct Files {
     inputs: Vec<Input>,
     /// Named files that are no text.
     malformed: Vec<ParseError>,
-    /// Those of folders.
+    /// Those of directories.
     passed_over: Vec<ParseError>,
 }
 
-/// The files to look at: those that are named, and what is below folders, by name.
+/// The files to look at: those that are named, and what is below directories, by name.
 fn inputs(paths: &[PathBuf]) -> anyhow::Result<Files> {
     let mut files_read = Files::default();
     let mut seen = BTreeSet::new();
     for path in paths {
-        let is_folder = path.is_dir();
+        let is_directory = path.is_dir();
         let mut files = Vec::new();
-        if is_folder {
+        if is_directory {
             walk(path, 0, &mut files)?;
             files.sort();
         } else {
@@ -340,10 +340,10 @@ fn inputs(paths: &[PathBuf]) -> anyhow::Result<Files> {
                 continue;
             }
             match input::file(&file)? {
-                Ok(input) if is_folder => files_read.inputs.push(input.found()),
+                Ok(input) if is_directory => files_read.inputs.push(input.found()),
                 Ok(input) => files_read.inputs.push(input),
-                // What lies about in a folder may be anything.
-                Err(error) if is_folder => files_read.passed_over.push(error),
+                // What lies about in a directory may be anything.
+                Err(error) if is_directory => files_read.passed_over.push(error),
                 Err(error) => files_read.malformed.push(error),
             }
         }
@@ -374,7 +374,7 @@ fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> anyhow::Res
     Ok(())
 }
 
-/// The profile that a manifest names. Kubernetes itself refuses a path that leads out of the folder.
+/// The profile that a manifest names. Kubernetes itself refuses a path that leads out of the directory.
 fn lookup(root: &Path, name: &str) -> Lookup {
     let path = root.join(name);
     let leads_out = Path::new(name)

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Exit, Failure, environment, stderr::plain};
+use super::{Exit, Failure, environment, stderr::plain, text_or_json::TextOrJson};
 use tracer_core::recording::ObservationKind;
 use tracer_recorder::{
     bpf::{
-        Mechanisms, Probe, Settings, blind_spots,
+        Mechanism, Mechanisms, Probe, Settings, blind_spots,
         support::{self, kernel_release, machine_name},
     },
     cgroup::{Hierarchy, OwnCgroup},
@@ -26,16 +26,8 @@ use tracer_report::words;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Output format
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// Text
-    Text,
-    /// JSON
-    Json,
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    format: TextOrJson,
 }
 
 /// What was found.
@@ -97,8 +89,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let report = examine();
     let mut text = Vec::new();
     match args.format {
-        Format::Text => print(&report, &mut text)?,
-        Format::Json => writeln!(text, "{}", serde_json::to_string_pretty(&report)?)?,
+        TextOrJson::Text => print(&report, &mut text)?,
+        TextOrJson::Json => writeln!(text, "{}", serde_json::to_string_pretty(&report)?)?,
     }
     super::print(&text)?;
     Ok(if report.can_record {
@@ -170,91 +162,108 @@ fn confinement() -> String {
 
 /// What serves each kind, best first for this kernel.
 fn observations(can_record: bool, mechanisms: &Mechanisms) -> Vec<Observation> {
-    let by = |provider: &str| can_record.then(|| provider.to_owned());
-    let mut observations = vec![
-        Observation {
-            kind: "system calls",
-            provider: by("BTF tracepoint sys_enter"),
-            note: "every call of every ABI; not io_uring operations".to_owned(),
-        },
-        Observation {
-            kind: "arguments",
-            provider: by("BTF tracepoint sys_enter"),
-            note: "registers that select what a call does, such as socket families; not memory behind pointers".to_owned(),
-        },
-        Observation {
-            kind: "blocked calls",
-            provider: by("BTF tracepoint sys_exit"),
-            note: "calls that a seccomp filter blocked, with the result that the program got; watched only while a filter is active".to_owned(),
-        },
-        Observation {
-            kind: "containers",
-            provider: by("BTF tracepoints of cgroups"),
-            note: "from the creation of their cgroup; names from runtime state and the CRI socket".to_owned(),
-        },
-        Observation {
-            kind: "executables",
-            provider: by("BTF tracepoint sched_process_exec"),
-            note: "as evidence for each system call".to_owned(),
-        },
-    ];
-    let accesses = [
-        (
-            "files",
-            ObservationKind::Files,
-            mechanisms.files,
-            "open, create, remove, rename, link, change, lock, execute, map executable; by the path that AppArmor sees",
-        ),
-        (
-            "sockets",
-            ObservationKind::Sockets,
-            mechanisms.sockets,
-            "family, type, protocol; addresses of bind and connect",
-        ),
-        (
-            "mounts",
-            ObservationKind::Mounts,
-            mechanisms.mounts,
-            "mount, bind, move, change propagation, unmount",
-        ),
-        (
-            "capabilities",
-            ObservationKind::Capabilities,
-            mechanisms.capabilities,
-            "capabilities that the kernel granted, with the call that required them",
-        ),
-        (
-            "signals",
-            ObservationKind::Signals,
-            mechanisms.signals,
-            "sent and received, and whether the other end is outside the container",
-        ),
-        (
-            "ptrace",
-            ObservationKind::Traces,
-            mechanisms.traces,
-            "uses of a debugger's rights, from both ends",
-        ),
-    ];
-    observations.extend(accesses.map(|(kind, of, mechanism, note)| Observation {
+    let of_calls = CALLS.map(|(kind, provider, note)| Observation {
         kind,
-        provider: mechanism.map(|mechanism| mechanism.to_string()),
-        note: match mechanism {
-            Some(mechanism) => {
-                let blind: Vec<_> = blind_spots(of, mechanism)
-                    .iter()
-                    .map(words::blind_spot)
-                    .collect();
-                if blind.is_empty() {
-                    note.to_owned()
-                } else {
-                    format!("{note}; not {}", blind.join(", nor "))
-                }
-            }
-            None => format!("{note} (needs BPF LSM: add bpf to lsm= on the kernel command line)"),
-        },
-    }));
-    observations
+        provider: can_record.then(|| provider.to_owned()),
+        note: note.to_owned(),
+    });
+    let of_accesses = ACCESSES.map(|(kind, of, source, note)| {
+        let mechanism = source(mechanisms);
+        Observation {
+            kind,
+            provider: mechanism.map(|mechanism| mechanism.to_string()),
+            note: access_note(of, mechanism, note),
+        }
+    });
+    of_calls.into_iter().chain(of_accesses).collect()
+}
+
+/// What the tracepoints serve: the kind, by what, and what of it.
+const CALLS: [(&str, &str, &str); 5] = [
+    (
+        "system calls",
+        "BTF tracepoint sys_enter",
+        "every call of every ABI; not io_uring operations",
+    ),
+    (
+        "arguments",
+        "BTF tracepoint sys_enter",
+        "registers that select what a call does, such as socket families; not memory behind pointers",
+    ),
+    (
+        "blocked calls",
+        "BTF tracepoint sys_exit",
+        "calls that a seccomp filter blocked, with the result that the program got; watched only while a filter is active",
+    ),
+    (
+        "containers",
+        "BTF tracepoints of cgroups",
+        "from the creation of their cgroup; names from runtime state and the CRI socket",
+    ),
+    (
+        "executables",
+        "BTF tracepoint sched_process_exec",
+        "as evidence for each system call",
+    ),
+];
+
+/// Which access source serves a kind; `None` when none does.
+type Source = fn(&Mechanisms) -> Option<Mechanism>;
+
+/// The kinds of accesses, and what is recorded of each.
+const ACCESSES: [(&str, ObservationKind, Source, &str); 6] = [
+    (
+        "files",
+        ObservationKind::Files,
+        |it| it.files,
+        "open, create, remove, rename, link, change, lock, execute, map executable; by the path that AppArmor sees",
+    ),
+    (
+        "sockets",
+        ObservationKind::Sockets,
+        |it| it.sockets,
+        "family, type, protocol; addresses of bind and connect",
+    ),
+    (
+        "mounts",
+        ObservationKind::Mounts,
+        |it| it.mounts,
+        "mount, bind, move, change propagation, unmount",
+    ),
+    (
+        "capabilities",
+        ObservationKind::Capabilities,
+        |it| it.capabilities,
+        "capabilities that the kernel granted, with the call that required them",
+    ),
+    (
+        "signals",
+        ObservationKind::Signals,
+        |it| it.signals,
+        "sent and received, and whether the other end is outside the container",
+    ),
+    (
+        "ptrace",
+        ObservationKind::Traces,
+        |it| it.traces,
+        "uses of a debugger's rights, from both ends",
+    ),
+];
+
+/// What is recorded of a kind of access, and what is not.
+fn access_note(of: ObservationKind, mechanism: Option<Mechanism>, note: &str) -> String {
+    let Some(mechanism) = mechanism else {
+        return format!("{note} (needs BPF LSM: add bpf to lsm= on the kernel command line)");
+    };
+    let blind: Vec<_> = blind_spots(of, mechanism)
+        .iter()
+        .map(words::blind_spot)
+        .collect();
+    if blind.is_empty() {
+        note.to_owned()
+    } else {
+        format!("{note}; not {}", blind.join(", nor "))
+    }
 }
 
 fn check<E: std::fmt::Display>(name: &'static str, result: Result<String, E>) -> Check {

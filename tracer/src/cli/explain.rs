@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Exit, Failure, input, profile::ProfileArgs};
+use super::{Exit, Failure, input, profile::ProfileArgs, text_or_json::TextOrJson};
 use tracer_core::explain::{self, ExplainError, Settings, Subject};
 
 /// Show why a system call, file, capability, socket type or signal is in a profile, or is not.
@@ -34,19 +34,11 @@ pub(super) struct Args {
     name: String,
 
     /// Output format
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    format: TextOrJson,
 
     #[command(flatten)]
     profile: ProfileArgs,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// Text
-    Text,
-    /// JSON
-    Json,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -79,8 +71,8 @@ impl Args {
         describe: impl Fn(&T) -> String,
     ) -> serde_json::Result<String> {
         Ok(match self.format {
-            Format::Text => describe(explanation),
-            Format::Json => serde_json::to_string_pretty(explanation)? + "\n",
+            TextOrJson::Text => describe(explanation),
+            TextOrJson::Json => serde_json::to_string_pretty(explanation)? + "\n",
         })
     }
 }

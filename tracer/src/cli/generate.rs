@@ -21,7 +21,7 @@ use super::{
 use crate::store::{FileSet, OutputDirectory, StoreError};
 use syscalls::Abi;
 use tracer_core::{
-    formats::{self, Profiles, Rendered},
+    formats::{self, Profiles, Rendered, Selection, Settings},
     profile::{Omission, kubernetes::Localhost},
     recording::{Recording, merge::Merge, plain_text::counted},
 };
@@ -137,6 +137,50 @@ impl Args {
         let own = own.canonicalize().ok()?;
         Some(own.parent().map_or_else(|| own.clone(), Path::to_owned))
     }
+
+    /// One recording for each workload, and the directory beside the first.
+    fn read(&self) -> Result<(Vec<Recording>, Option<PathBuf>), Failure> {
+        let mut workloads: BTreeMap<String, Merge> = BTreeMap::new();
+        let mut beside = None;
+        for named in &self.recordings {
+            for path in input::recordings_of(named)? {
+                let recording = input::recording(&path)?;
+                if !recording.has_program() {
+                    output::nothing(&recording);
+                    continue;
+                }
+                beside.get_or_insert_with(|| directory_beside(&path, &recording));
+                workloads
+                    .entry(recording.workload.name.clone())
+                    .or_default()
+                    .add(recording);
+            }
+        }
+        let recordings = workloads.into_values().filter_map(Merge::finish);
+        Ok((recordings.collect(), beside))
+    }
+
+    /// The files of a workload, with its changes in the review.
+    fn render(
+        &self,
+        recording: &Recording,
+        selected: &[Selection],
+        settings: &Settings,
+    ) -> anyhow::Result<Rendered> {
+        let mut rendered = output::render(recording, selected, settings)
+            .with_context(|| format!("cannot make a profile for {}", recording.workload.name))?;
+        if let Some(since) = &self.since {
+            let profiles = Profiles::from_recording(recording, settings)?;
+            let changes = changes(since, recording, &profiles, settings)?;
+            let models = output::models(&profiles, recording, settings);
+            let review = tracer_report::full_review_since(&models, Some(&changes));
+            let files = rendered.files.iter_mut();
+            for (_, text) in files.filter(|file| file.0 == formats::review::FILE) {
+                text.clone_from(&review);
+            }
+        }
+        Ok(rendered)
+    }
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -151,27 +195,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut settings = args.profile.settings()?;
     settings.seccomp.arch = args.arch;
     settings.targets = args.targets.targets();
-    let mut workloads: BTreeMap<String, Merge> = BTreeMap::new();
-    let mut beside = None;
-    for named in &args.recordings {
-        for path in input::recordings_of(named)? {
-            let recording = input::recording(&path)?;
-            if !recording.has_program() {
-                output::nothing(&recording);
-                continue;
-            }
-            beside.get_or_insert_with(|| directory_beside(&path, &recording));
-            workloads
-                .entry(recording.workload.name.clone())
-                .or_default()
-                .add(recording);
-        }
-    }
-    if workloads.is_empty() {
+    let (recordings, beside) = args.read()?;
+    if recordings.is_empty() {
         return Ok(Exit::Nothing);
     }
     if let Some(path) = &args.manifest {
-        let recordings: Vec<_> = workloads.into_values().filter_map(Merge::finish).collect();
         let targets = &settings.targets;
         let is_file = matches!(targets.localhost, Localhost::File(_));
         if recordings.len() > 1 && (targets.container.is_some() || is_file) {
@@ -183,28 +211,16 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         manifest::run(path, args.in_place, &recordings, &settings)?;
         return Ok(Exit::Fine);
     }
-    if args.since.is_some() && workloads.len() > 1 {
+    if args.since.is_some() && recordings.len() > 1 {
         let several = "--since takes recordings of one workload; these are of several";
         return Err(Failure::new(Exit::Usage, anyhow::anyhow!(several)));
     }
     // All of it is rendered before the first file is written.
-    let rendered = workloads
+    let rendered = recordings
         .into_iter()
-        .filter_map(|(name, merge)| Some((name, merge.finish()?)))
-        .map(|(name, recording)| {
-            let mut rendered = output::render(&recording, &selected, &settings)
-                .with_context(|| format!("cannot make a profile for {name}"))?;
-            if let Some(since) = &args.since {
-                let profiles = Profiles::from_recording(&recording, &settings)?;
-                let changes = changes(since, &recording, &profiles, &settings)?;
-                let models = output::models(&profiles, &recording, &settings);
-                let review = tracer_report::full_review_since(&models, Some(&changes));
-                let files = rendered.files.iter_mut();
-                for (_, text) in files.filter(|file| file.0 == formats::review::FILE) {
-                    text.clone_from(&review);
-                }
-            }
-            Ok((name, rendered))
+        .map(|recording| {
+            let rendered = args.render(&recording, &selected, &settings)?;
+            Ok((recording.workload.name, rendered))
         })
         .collect::<anyhow::Result<Vec<_>>>()?;
     let output = match &args.output {
@@ -322,12 +338,11 @@ fn print_summary(directory: &Path, rendered: &Rendered, by_default: bool) {
     for (file, omissions) in files {
         let path = directory.join(file);
         let shown = if by_default { 0 } else { MAX_SHOWN };
-        for Omission { what, instead } in omissions.iter().take(shown) {
+        for omission in omissions.iter().take(shown) {
             say!(
-                "{}: cannot express {}: {}",
+                "{}: cannot express {}",
                 path.display(),
-                plain(what),
-                plain(instead)
+                plain(&omission.to_string())
             );
         }
         if omissions.len() > shown {

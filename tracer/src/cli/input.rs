@@ -55,7 +55,7 @@ impl Chosen {
 }
 
 impl Input {
-    /// Reads one. A folder stands for the recording in it.
+    /// Reads one. A directory stands for the recording in it.
     pub(super) fn read(named: &Path) -> anyhow::Result<Self> {
         if named.is_dir() {
             return Ok(Self::Recording(Box::new(recording(named)?)));
@@ -170,7 +170,7 @@ fn recording_beside(named: &Path) -> Option<PathBuf> {
     (named.is_file() && recording.is_file()).then_some(recording)
 }
 
-/// Reads a seccomp profile. A folder stands for the `seccomp.json` in it.
+/// Reads a seccomp profile. A directory stands for the `seccomp.json` in it.
 pub(super) fn seccomp(named: &Path) -> anyhow::Result<Chosen> {
     let inner = named.join(formats::seccomp::FILE);
     let (path, name) = match named.is_dir() {

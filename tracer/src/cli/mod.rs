@@ -41,6 +41,7 @@ mod since;
 mod spool;
 mod stderr;
 mod targets;
+mod text_or_json;
 mod verify;
 mod version;
 mod watch;

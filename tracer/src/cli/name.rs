@@ -1,4 +1,4 @@
-//! The name of a workload, which becomes the name of a folder and of files in other systems.
+//! The name of a workload, which becomes the name of a directory and of files in other systems.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -9,7 +9,7 @@ use anyhow::Context as _;
 
 use tracer_core::recording::Recording;
 
-/// Longest name; Kubernetes object names may have 253 bytes, folders 255.
+/// Longest name; Kubernetes object names may have 253 bytes, directories 255.
 const MAX: usize = 200;
 
 /// Checks a name that a user gave.
@@ -24,7 +24,7 @@ pub(super) fn parse(name: &str) -> Result<String, String> {
     }
 }
 
-/// Checks the name in a recording, which is input like any other: it must not lead out of a folder.
+/// Checks the name in a recording, which is input like any other: it must not lead out of a directory.
 pub(super) fn check(recording: &Recording, path: &Path) -> anyhow::Result<()> {
     let name = &recording.workload.name;
     parse(name).map_err(anyhow::Error::msg).with_context(|| {

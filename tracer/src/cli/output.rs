@@ -1,4 +1,4 @@
-//! What is written to a workload's folder, and what is said about it.
+//! What is written to a workload's directory, and what is said about it.
 
 use std::{path::Path, time::Duration};
 use tracer_core::recording::json;
@@ -153,12 +153,11 @@ impl NewFiles {
         // What was asked for by an option, and is not there.
         let rendered = self.rendered.iter().flatten();
         let lost = rendered.flat_map(|it| it.omissions.iter());
-        for (file, omissions) in lost.filter(|(file, _)| file == apparmor::FILE) {
+        for (file, omission) in lost.filter(|(file, _)| file == apparmor::FILE) {
             say!(
-                "{}: cannot express {}: {}",
+                "{}: cannot express {}",
                 directory.join(file).display(),
-                plain(&omissions.what),
-                plain(&omissions.instead)
+                plain(&omission.to_string())
             );
         }
         output.replace(

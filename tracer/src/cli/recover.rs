@@ -17,7 +17,7 @@ use tracer_recorder::cgroup::remove_abandoned_cgroups;
 
 /// Finishes the recordings that a killed tracer had begun.
 ///
-/// tracer keeps what it records in the output folder, every few seconds. After a kill, a crash of the machine or a
+/// tracer keeps what it records in the output directory, every few seconds. After a kill, a crash of the machine or a
 /// lack of memory, this makes recordings and profiles of it. They say that they are not complete. `tracer record` does
 /// the same when it begins. No recording that is there is replaced: the recovered one is then put beside it, in
 /// NAME.recovered-1.
@@ -28,7 +28,7 @@ use tracer_recorder::cgroup::remove_abandoned_cgroups;
     "  tracer recover profiles",
 ))]
 pub(super) struct Args {
-    /// The folder that was given to `tracer record` with --output
+    /// The directory that was given to `tracer record` with --output
     #[arg(default_value = output::DEFAULT_DIRECTORY, value_name = "DIR")]
     directory: PathBuf,
 
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let settings = args.profile.settings()?;
     // It is not made: what was killed had made it.
     std::fs::read_dir(&args.directory)
-        .with_context(|| format!("cannot read the folder {}", args.directory.display()))?;
+        .with_context(|| format!("cannot read the directory {}", args.directory.display()))?;
     remove_abandoned_cgroups();
     let output = OutputDirectory::open(&args.directory)?;
     let recovered = recover(&output, &settings, &|_| false, false)?;

@@ -16,7 +16,7 @@ use tracer_core::{
 };
 use tracer_report::html::Report;
 
-/// What the page is called in a folder.
+/// What the page is called in a directory.
 const PAGE: &str = "report.html";
 
 /// Create a self-contained HTML report.

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use jiff::SignedDuration;
 use serde_json::json;
 
 use super::{
     Exit, Failure, print,
     spool::{self, SpoolArgs, plain_lines, unseen},
+    text_or_json::TextOrJson,
 };
 use tracer_core::agent::{Missing, Rollout, RolloutStatus, SpoolKey};
 use tracer_report::words;
@@ -40,20 +41,11 @@ struct StatusArgs {
 
     /// Output format
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    format: Format,
+    format: TextOrJson,
 
     /// The workload: NAMESPACE/OWNER, or any part of what `tracer spool list` prints
     #[arg(value_name = "WORKLOAD")]
     workload: String,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Text
-    #[default]
-    Text,
-    /// JSON
-    Json,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -64,8 +56,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let status = RolloutStatus::from_recording(&recording);
     let missing = status.missing(&settings.rollout);
     let text = match args.format {
-        Format::Text => plain_lines(&text(&entry.key, &status, &settings.rollout, &missing)),
-        Format::Json => json_text(&entry.key, &status, &missing)?,
+        TextOrJson::Text => plain_lines(&text(&entry.key, &status, &settings.rollout, &missing)),
+        TextOrJson::Json => json_text(&entry.key, &status, &missing)?,
     };
     print(text.as_bytes())?;
     Ok(if missing.is_empty() {

@@ -25,7 +25,7 @@ impl OutputDirectory {
     /// can be written to.
     ///
     /// # Errors
-    /// [`StoreError::Folder`].
+    /// [`StoreError::Directory`].
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let opened = walk::directory(path, true).and_then(|fd| prepared(fd, path));
         opened.map_err(|cause| failed(path, cause))
@@ -34,7 +34,7 @@ impl OutputDirectory {
     /// Opens a directory in it, or creates it. A link is not followed.
     ///
     /// # Errors
-    /// [`StoreError::Folder`].
+    /// [`StoreError::Directory`].
     pub fn subdirectory(&self, name: &str) -> Result<Self, StoreError> {
         let path = self.path.join(name);
         self.check(name)?;
@@ -45,7 +45,7 @@ impl OutputDirectory {
     /// Makes sure that a workload's directory can be put there: nothing is, or a directory.
     ///
     /// # Errors
-    /// [`StoreError::Folder`].
+    /// [`StoreError::Directory`].
     pub fn check(&self, name: &str) -> Result<(), StoreError> {
         let found = file_set::existing(&self.fd, name);
         found
@@ -92,7 +92,7 @@ fn prepared(fd: OwnedFd, path: &Path) -> io::Result<OutputDirectory> {
 }
 
 fn failed(path: &Path, cause: io::Error) -> StoreError {
-    StoreError::Folder {
+    StoreError::Directory {
         path: path.to_owned(),
         cause,
     }

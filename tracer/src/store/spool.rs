@@ -63,9 +63,9 @@ impl Spool {
     /// so.
     ///
     /// # Errors
-    /// [`StoreError::Folder`].
+    /// [`StoreError::Directory`].
     pub fn begin(path: &Path) -> Result<Self, StoreError> {
-        let failed = |cause| StoreError::Folder {
+        let failed = |cause| StoreError::Directory {
             path: path.to_owned(),
             cause,
         };

@@ -27,7 +27,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     // Those that are there: a benchmark fetches nothing.
     let runtimes = runtimes::all(workspace, false)?;
     let runtimes = std::env::join_paths(runtimes.into_iter().map(|runtime| runtime.path))
-        .context("the target folder's path cannot be in a list of paths")?;
+        .context("the target directory's path cannot be in a list of paths")?;
     let mut bench = Command::new(bench);
     workspace::without_toolchain(&mut bench)
         .args(&args.args)

@@ -144,7 +144,7 @@ pub(crate) fn kernel_cargo(
             "CARGO_ENCODED_RUSTFLAGS",
             flags.join(reproducible::SEPARATOR),
         )
-        // Build scripts look at RUSTC_BOOTSTRAP, so in one folder each of the two builds would
+        // Build scripts look at RUSTC_BOOTSTRAP, so in one directory each of the two builds would
         // compile the other's macros again.
         .env("CARGO_TARGET_DIR", kernel_target(workspace))
         .args([subcommand, "--release", "--package", "tracer-ebpf"])

@@ -27,7 +27,7 @@ pub(crate) struct Args {
     args: Vec<OsString>,
 }
 
-const FOLDER: &str = "examples";
+const DIRECTORY: &str = "examples";
 
 /// How long the machine may run: each recording loads its programs for half a minute there.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -51,7 +51,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let tracer = build::tracer(workspace, &object, Progress::Shown)?;
     workspace::without_toolchain(&mut examples)
         .arg("--output")
-        .arg(workspace.root.join(FOLDER))
+        .arg(workspace.root.join(DIRECTORY))
         .args(&args.args)
         .env("TRACER_BIN", tracer);
     Err(cmd::exec_as_root("recording", &mut examples))
@@ -91,19 +91,19 @@ fn in_machine(
     for name in unpack(workspace, &recordings)? {
         cmd::run(
             Command::new(tracer)
-                .args(["generate", "--output", FOLDER])
-                .arg(Path::new(FOLDER).join(name))
+                .args(["generate", "--output", DIRECTORY])
+                .arg(Path::new(DIRECTORY).join(name))
                 .current_dir(&workspace.root),
         )?;
     }
     Ok(())
 }
 
-/// Puts the recordings where they belong, and returns their folders' names.
+/// Puts the recordings where they belong, and returns their directories' names.
 fn unpack(workspace: &Workspace, recordings: &[u8]) -> Result<Vec<String>> {
     let mut tar = Command::new("sh");
     tar.args(["-c", "base64 -d | tar -xzv"])
-        .current_dir(workspace.root.join(FOLDER))
+        .current_dir(workspace.root.join(DIRECTORY))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     let mut child = tar.spawn().with_context(|| cmd::not_started(&tar))?;
@@ -113,6 +113,8 @@ fn unpack(workspace: &Workspace, recordings: &[u8]) -> Result<Vec<String>> {
     let output = child.wait_with_output()?;
     cmd::check(&tar, output.status)?;
     let names = String::from_utf8(output.stdout)?;
-    let folders = names.lines().filter_map(|line| line.split_once('/'));
-    Ok(folders.map(|(directory, _)| directory.to_owned()).collect())
+    let directories = names.lines().filter_map(|line| line.split_once('/'));
+    Ok(directories
+        .map(|(directory, _)| directory.to_owned())
+        .collect())
 }

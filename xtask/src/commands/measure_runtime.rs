@@ -35,12 +35,12 @@ pub(crate) struct Args {
 /// What it needs.
 const PACKAGES: [&str; 2] = ["busybox-static", "strace"];
 
-/// Runs what follows the first two arguments in namespaces of its own, then removes the folder and
+/// Runs what follows the first two arguments in namespaces of its own, then removes the directory and
 /// the cgroups of those names, also when it is interrupted. When `unshare` is killed, so is the
 /// first process in the namespace, and with that all others. crun wants cgroup v2 and nothing else
 /// (crun 1.8, libcrun/cgroup.c); the shell in between takes in orphans.
 const OUTSIDE: &str = r#"
-folder=$1 group=$2
+directory=$1 group=$2
 shift 2
 clean() {
     kill -KILL "$child" 2>/dev/null
@@ -52,7 +52,7 @@ clean() {
         [ $tries -lt 200 ] || break
         sleep 0.05
     done
-    rm -rf "$folder"
+    rm -rf "$directory"
 }
 unshare --mount --pid --fork --kill-child --mount-proc sh -c '
     if grep -q " - cgroup " /proc/self/mountinfo; then
@@ -139,7 +139,7 @@ fn measure(runtime: &Runtime, directory: &Path, repeat: u32) -> Result<()> {
         cmd::find("busybox").context("busybox is gone: apt-get install busybox-static")?;
     let group = directory
         .file_name()
-        .context("the folder has a name")?
+        .context("the directory has a name")?
         .to_string_lossy();
     let mut tally = Tally::default();
     for round in 1..=repeat {

@@ -89,7 +89,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
 
 /// Programs in a list like `PATH`.
 fn path_list(paths: impl Iterator<Item = PathBuf>) -> Result<OsString> {
-    std::env::join_paths(paths).context("the target folder's path cannot be in a list of paths")
+    std::env::join_paths(paths).context("the target directory's path cannot be in a list of paths")
 }
 
 /// Whether the tests of a release's files are among those that were chosen. Their names begin with

@@ -34,7 +34,7 @@ pub(crate) struct Args {
     /// How long each machine may run
     #[arg(long, value_name = "SECONDS", default_value_t = 1500)]
     timeout: u64,
-    /// What runs there as root, from this folder; a part of the end-to-end tests when none is named
+    /// What runs there as root, from this directory; a part of the end-to-end tests when none is named
     #[arg(last = true)]
     command: Vec<OsString>,
 }
@@ -115,8 +115,8 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     );
     let work = match args.command.split_first() {
         Some((program, arguments)) => {
-            let here = std::env::current_dir().context("this folder is gone")?;
-            Work::Command(in_folder(&here, Command::new(program).args(arguments)))
+            let here = std::env::current_dir().context("this directory is gone")?;
+            Work::Command(in_directory(&here, Command::new(program).args(arguments)))
         }
         None => Work::Checks(Checks::build(workspace)?),
     };
@@ -285,12 +285,12 @@ impl Checks {
         let doctor = cmd::describe(Command::new(&self.tracer).arg("doctor"));
         format!(
             "uname -sr && {doctor} && {}",
-            in_folder(&workspace.root, &tests)
+            in_directory(&workspace.root, &tests)
         )
     }
 }
 
-fn in_folder(directory: &Path, command: &Command) -> String {
+fn in_directory(directory: &Path, command: &Command) -> String {
     let enter = cmd::describe(Command::new("cd").arg(directory));
     format!("{enter} && {}", cmd::describe(command))
 }
@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn command_runs_in_the_users_directory() {
-        let text = in_folder(Path::new("/a b"), Command::new("ls").arg("c d"));
+        let text = in_directory(Path::new("/a b"), Command::new("ls").arg("c d"));
         assert_eq!(text, "cd '/a b' && ls 'c d'");
     }
 }

@@ -159,6 +159,15 @@ const fn bits(index: u32, mask: u64, value: u64) -> Bits {
 }
 
 /// All ends.
+///
+/// ```
+/// use syscalls::bypass::ends;
+///
+/// // Every end says where the kernel says so.
+/// assert!(ends().all(|end| !end.source.is_empty()));
+/// let open = ends().find(|end| end.name == "open").unwrap();
+/// assert!(open.ways().any(|way| way.has("openat")));
+/// ```
 pub fn ends() -> impl Iterator<Item = &'static End> {
     let all = files::ENDS.iter().chain(process::ENDS);
     all.chain(machine::ENDS)

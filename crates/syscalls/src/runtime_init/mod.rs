@@ -23,6 +23,13 @@ pub use selection::{RuntimeSelection, RuntimeSelectionError, SelectedRuntime};
 use crate::OciRuntime;
 
 /// The versions of a runtime that were measured, in ascending order.
+///
+/// ```
+/// use syscalls::{OciRuntime, runtime_init::measured};
+///
+/// let versions: Vec<_> = measured(OciRuntime::Crun).collect();
+/// assert!(versions.is_sorted());
+/// ```
 pub fn measured(runtime: OciRuntime) -> impl Iterator<Item = Version> {
     let versions: BTreeSet<_> = ROWS
         .iter()

@@ -112,6 +112,14 @@ impl RuntimeSelection {
 
     /// The calls that exist in `abi`, sorted. The runtime itself is a 64-bit program, so `abi` is
     /// the machine's native one.
+    ///
+    /// ```
+    /// use syscalls::{Abi, runtime_init::RuntimeSelection};
+    ///
+    /// // Any runtime executes the workload.
+    /// let any = RuntimeSelection::default();
+    /// assert!(any.names(Abi::X86_64).any(|name| name == "execve"));
+    /// ```
     pub fn names(&self, abi: Abi) -> impl Iterator<Item = &'static str> {
         self.required_syscalls()
             .into_keys()

@@ -73,6 +73,13 @@ impl Counterpart {
 /// # Errors
 ///
 /// The reason, after "not translated:".
+///
+/// ```
+/// use syscalls::{Abi, translate::translate};
+///
+/// let counterparts = translate("open", Abi::X86_64, Abi::Aarch64).unwrap();
+/// assert_eq!(counterparts[0].call, "openat");
+/// ```
 pub fn translate(name: &'static str, from: Abi, to: Abi) -> Result<Vec<Counterpart>, &'static str> {
     let has = |abi: Abi, name: &str| abi.syscall_number(name).is_some();
     let mut found = Vec::new();

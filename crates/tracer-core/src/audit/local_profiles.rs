@@ -9,7 +9,7 @@ pub(super) struct LocalProfiles<'input> {
     installed: Vec<(Installed, &'input Input)>,
 }
 
-/// As what a profile will be found below kubelet's folder.
+/// As what a profile will be found below kubelet's directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Installed {
     /// An object that the operator installs.

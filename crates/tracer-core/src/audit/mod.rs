@@ -49,7 +49,7 @@ pub struct Report {
     pub scores: Vec<Score>,
     /// How many findings comments in the files take back.
     pub ignored: usize,
-    /// Files of folders that are none of the forms, and why: not audited.
+    /// Files of directories that are none of the forms, and why: not audited.
     pub unrecognized: Vec<ParseError>,
     /// Files that could not be read as what they are.
     pub malformed: Vec<ParseError>,
@@ -62,6 +62,18 @@ pub struct Report {
 }
 
 /// Audits files.
+///
+/// ```
+/// use syscalls::Abi;
+/// use tracer_core::audit::{Context, Input, run};
+/// use tracer_core::profile::seccomp::read::KernelVersion;
+///
+/// let profile = br#"{"defaultAction": "SCMP_ACT_ALLOW"}"#;
+/// let input = Input::new("seccomp.json", profile.to_vec()).unwrap();
+/// let report = run(&[input], &Context::new(Abi::X86_64, KernelVersion::new(6, 12)));
+/// assert_eq!(report.profiles, 1);
+/// assert!(!report.findings.is_empty());
+/// ```
 pub fn run(inputs: &[Input], context: &Context<'_>) -> Report {
     let mut report = Report::default();
     let local_profiles = LocalProfiles::new(inputs);

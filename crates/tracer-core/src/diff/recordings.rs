@@ -8,6 +8,20 @@ use syscalls::arguments::recorded;
 
 /// What changed from one recording to another. What runtimes do before they load a filter is left out: it
 /// is in no profile. So is by whom a call is made, unless it is new.
+///
+/// ```
+/// use tracer_core::diff::recordings;
+/// # use syscalls::Abi;
+/// # use tracer_core::{profile::seccomp::fixture, recording::Phase};
+/// # let run = |nr| (Abi::X86_64, nr, Phase::Run, fixture::path("/bin/web"));
+/// # let before = fixture::recording(&[run(0)]);
+/// # let after = fixture::recording(&[run(0), run(1)]);
+///
+/// // The second version of the workload calls write too.
+/// let changed = recordings(&before, &after);
+/// assert!(!changed.changes.is_empty());
+/// assert!(recordings(&after, &after).changes.is_empty());
+/// ```
 pub fn recordings(before: &Recording, after: &Recording) -> Diff {
     let (old, new) = (done(before), done(after));
     let calls: BTreeSet<SyscallId> = old.keys().chain(new.keys()).copied().collect();

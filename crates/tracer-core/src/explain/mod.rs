@@ -162,6 +162,21 @@ pub struct Capability {
 /// # Errors
 ///
 /// When no ABI has such a call, and when there is no profile.
+///
+/// ```
+/// use tracer_core::explain::{Allowed, explain};
+/// use tracer_core::profile::seccomp::Options;
+/// # use syscalls::Abi;
+/// # use tracer_core::{profile::seccomp::fixture, recording::Phase};
+/// # let recording = fixture::recording(&[(Abi::X86_64, 0, Phase::Run, fixture::path("/bin/web"))]);
+///
+/// let read = explain(&recording, &Options::default(), "read").unwrap();
+/// assert_eq!(read.allowed, Allowed::Any);
+/// let mount = explain(&recording, &Options::default(), "mount").unwrap();
+/// assert_eq!(mount.allowed, Allowed::No);
+/// let misspelt = explain(&recording, &Options::default(), "mout").unwrap_err();
+/// assert!(misspelt.to_string().contains("mount"));
+/// ```
 pub fn explain(
     recording: &Recording,
     options: &Options,

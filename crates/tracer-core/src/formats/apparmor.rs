@@ -1,7 +1,7 @@
 //! `apparmor.profile`.
 
 use super::{Error, Models, Need, Output, OutputFormat};
-use crate::profile::{Omission, apparmor::Division};
+use crate::profile::{AppArmorOmission, apparmor::Division};
 
 /// The file.
 pub const FILE: &str = "apparmor.profile";
@@ -40,8 +40,8 @@ impl OutputFormat for AppArmor {
         };
         let mut output = Output::file(FILE, profile.to_text());
         if let Division::Impossible(why) = profile.division() {
-            let omission = Omission::new("child profiles (--children)", *why);
-            output.omissions.push((FILE.to_owned(), omission));
+            let omission = AppArmorOmission::Children(*why);
+            output.omissions.push((FILE.to_owned(), omission.into()));
         }
         Ok(output)
     }

@@ -30,6 +30,17 @@ enum Asked {
 ///
 /// # Errors
 /// When a format that was asked for cannot be rendered.
+///
+/// ```
+/// use tracer_core::formats::{Profiles, Selection, Settings, render};
+/// # let recording = tracer_core::profile::apparmor::fixture::web();
+///
+/// let settings = Settings::default();
+/// let profiles = Profiles::from_recording(&recording, &settings).unwrap();
+/// let models = profiles.models(&recording, &settings, |_| String::new());
+/// let rendered = render(&models, &[Selection::named("seccomp").unwrap()]).unwrap();
+/// assert_eq!(rendered.files[0].0, "seccomp.json");
+/// ```
 pub fn render(models: &Models<'_>, asked: &[Selection]) -> Result<Rendered, Error> {
     let mut rendered = Rendered::default();
     let by_default = asked.is_empty();

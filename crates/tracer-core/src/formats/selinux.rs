@@ -1,7 +1,7 @@
 //! `selinux.cil`.
 
 use super::{Error, Models, Need, Output, OutputFormat};
-use crate::profile::{Omission, Rendering};
+use crate::profile::{Rendering, SelinuxOmission};
 
 /// The file.
 pub const FILE: &str = "selinux.cil";
@@ -36,8 +36,8 @@ impl OutputFormat for Selinux {
 
     fn render(&self, models: &Models<'_>) -> Result<Output, Error> {
         let profile = models.selinux()?;
-        let lost = profile.lost.iter();
-        let omissions = lost.map(|it| Omission::new(&it.what, it.reason)).collect();
+        let lost = profile.lost.iter().cloned();
+        let omissions = lost.map(|it| SelinuxOmission::Lost(it).into()).collect();
         let text = profile.to_cil();
         Ok(Output::rendering(FILE, Rendering { text, omissions }))
     }

@@ -128,7 +128,7 @@ impl Input {
         }
     }
 
-    /// Nobody named it: it lay in a folder, and may be anything.
+    /// Nobody named it: it lay in a directory, and may be anything.
     #[must_use]
     pub fn found(self) -> Self {
         Self {

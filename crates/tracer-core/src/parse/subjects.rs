@@ -52,6 +52,14 @@ impl Subject {
 /// # Errors
 ///
 /// When it is of a known kind and cannot be read.
+///
+/// ```
+/// use tracer_core::parse::{Input, Subject, subjects};
+///
+/// let profile = br#"{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": []}"#;
+/// let input = Input::new("seccomp.json", profile.to_vec()).unwrap();
+/// assert!(matches!(subjects(&input).unwrap()[..], [Subject::Seccomp(_)]));
+/// ```
 pub fn subjects(input: &Input) -> Result<Vec<Subject>, ParseError> {
     let text = input.text().trim_start_matches('\u{feff}').trim_start();
     if !is_json(text)

@@ -103,6 +103,36 @@ pub enum Error {
 ///
 /// # Errors
 /// [`Error`]: nothing is guessed.
+///
+/// ```
+/// use tracer_core::patch::{Input, apply};
+/// use tracer_core::profile::kubernetes::{Context, Placement};
+/// # use tracer_core::profile::{hardening::Hardening, seccomp::ExecPolicy};
+/// # let recording = tracer_core::profile::apparmor::fixture::web();
+/// # let hardening = Hardening::from_recording(&recording, ExecPolicy::default(), None);
+///
+/// let manifest = b"apiVersion: v1
+/// kind: Pod
+/// metadata:
+///   name: web
+/// spec:
+///   containers:
+///   - name: web
+///     image: nginx
+/// ";
+/// let input = Input::new("pod.yaml", manifest.to_vec()).unwrap();
+/// let context = Context {
+///     workload: "web",
+///     seccomp: "operator/web.json".to_owned(),
+///     apparmor: None,
+///     seccomp_only: true,
+///     old_cluster: false,
+///     capabilities: None,
+///     hardening: &hardening,
+/// };
+/// let applied = apply(&input, &context, &Placement::default(), None).unwrap();
+/// assert!(applied.text.contains("localhostProfile: operator/web.json"), "{}", applied.text);
+/// ```
 pub fn apply(
     input: &Input,
     context: &Context<'_>,

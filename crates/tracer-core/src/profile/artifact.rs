@@ -13,15 +13,10 @@ use oci_spec::image::{
     OciLayoutBuilder,
 };
 
-use super::{Remedy, TargetError, seccomp::oci::OciSeccomp};
+use super::{Limit, Remedy, TargetError, seccomp::oci::OciSeccomp};
 
 /// Says what an artifact is.
 pub const MEDIA_TYPE: &str = "application/vnd.cncf.seccomp-profile.config.v1+json";
-
-/// Most entries.
-const MAX_ENTRIES: usize = 128;
-/// Most bytes.
-const MAX_BYTES: usize = 1 << 20;
 
 /// Why there is no artifact.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +34,15 @@ pub enum Error {
 ///
 /// # Errors
 /// When runtimes would refuse the profile.
+///
+/// ```
+/// use tracer_core::profile::{artifact::layout, seccomp::oci::OciSeccomp};
+///
+/// let json = r#"{"defaultAction": "SCMP_ACT_ERRNO"}"#;
+/// let profile: OciSeccomp = serde_json::from_str(json).unwrap();
+/// let files = layout("web", &profile, json).unwrap();
+/// assert!(files.iter().any(|(path, text)| path == "oci-layout" && text.contains("1.0.0")));
+/// ```
 pub fn layout(
     name: &str,
     profile: &OciSeccomp,
@@ -92,22 +96,8 @@ pub fn layout(
 }
 
 fn check(profile: &OciSeccomp, json: &str) -> Result<(), TargetError> {
-    let too_much = |found, unit, limit| TargetError::TooMuch {
-        what: "the seccomp profile",
-        found,
-        unit,
-        limit,
-        by: "that runtimes take from an artifact (KEP-6061)",
-        remedy: Remedy::FewerArguments,
-    };
-    let entries = profile.syscalls.len();
-    if entries > MAX_ENTRIES {
-        return Err(too_much(entries, "entries", MAX_ENTRIES));
-    }
-    if json.len() > MAX_BYTES {
-        return Err(too_much(json.len(), "bytes", MAX_BYTES));
-    }
-    Ok(())
+    Limit::ArtifactEntries.check(profile.syscalls.len(), Remedy::FewerArguments)?;
+    Limit::ArtifactBytes.check(json.len(), Remedy::FewerArguments)
 }
 
 fn descriptor(media_type: MediaType, text: &str) -> Result<Descriptor, oci_spec::OciSpecError> {

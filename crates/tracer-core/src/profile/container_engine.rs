@@ -1,7 +1,7 @@
 //! Docker and Podman: flags of `run`, and keys of a compose file.
 
 use super::{
-    Omission, Rendering,
+    Omission, PlacementOmission, Rendering,
     capabilities::Capabilities,
     hardening::Hardening,
     yaml::{Map, Value},
@@ -106,14 +106,11 @@ impl ContainerOptions<'_> {
         } else {
             keys.comment(&format!("No read_only: {reason}."))
         };
-        let omissions = vec![Omission::new(
-            "the name of the service in your compose file",
-            "the workload's name is used; change it if your service has another name",
-        )];
+        let omissions = vec![Omission::from(PlacementOmission::ServiceName)];
         let mut head = Map::new().comment(&format!("Made by tracer for {}.", self.workload));
         head = head.comment("This format cannot express:");
-        for Omission { what, instead } in &omissions {
-            head = head.comment(&format!("- {what}: {instead}"));
+        for omission in &omissions {
+            head = head.comment(&format!("- {omission}"));
         }
         let text = head
             .comment("docker compose -f compose.yaml -f THIS up; paths are relative to the directory of the first file.")

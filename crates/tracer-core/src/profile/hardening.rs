@@ -65,6 +65,16 @@ const MAX_NAMED: usize = 12;
 
 impl Hardening {
     /// What a recording supports. `capabilities`: those that it needs, if they were observed.
+    ///
+    /// ```
+    /// use tracer_core::profile::{hardening::Hardening, seccomp::ExecPolicy};
+    /// # let recording = tracer_core::profile::apparmor::fixture::web();
+    ///
+    /// // The workload writes to /run and elsewhere.
+    /// let hardening = Hardening::from_recording(&recording, ExecPolicy::default(), None);
+    /// assert!(!hardening.read_only_root.holds);
+    /// assert!(hardening.read_only_root.reason.contains("/run/"));
+    /// ```
     pub fn from_recording(
         recording: &Recording,
         exec: ExecPolicy,

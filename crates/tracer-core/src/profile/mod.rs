@@ -15,7 +15,12 @@ mod rendering_tests;
 pub mod seccomp;
 pub mod selinux;
 pub mod systemd;
+mod target;
 pub(crate) mod yaml;
 
 pub use layer::Layer;
-pub use omissions::{Omission, Remedy, Rendering, TargetError};
+pub use omissions::{
+    AppArmorOmission, FileOmission, Omission, PlacementOmission, Rendering, SelinuxOmission,
+    ServiceOmission, SyscallOmission,
+};
+pub use target::{Fact, Limit, NameKind, Remedy, TargetError};

@@ -10,7 +10,7 @@
 use std::{collections::BTreeSet, fmt::Write as _};
 
 use super::{
-    Omission, Rendering,
+    Omission, Rendering, ServiceOmission,
     capabilities::Capabilities,
     hardening::{Hardening, Setting},
     seccomp::{ExecPolicy, SeccompProfile},
@@ -34,6 +34,15 @@ pub struct Service<'a> {
 }
 
 /// The families of a workload's sockets, by number; `None` when sockets were not observed.
+///
+/// ```
+/// use tracer_core::profile::{seccomp::ExecPolicy, systemd::families};
+/// # let recording = tracer_core::profile::apparmor::fixture::web();
+///
+/// // AF_INET, and a family that has no name.
+/// let families = families(&recording, ExecPolicy::default()).unwrap();
+/// assert_eq!(families.into_iter().collect::<Vec<_>>(), [2, 99]);
+/// ```
 pub fn families(recording: &Recording, exec: ExecPolicy) -> Option<BTreeSet<u16>> {
     let observed = recording
         .providers
@@ -61,8 +70,8 @@ impl Service<'_> {
             text += "# This format cannot express:\n";
         }
         // Writing to a string does not fail.
-        for Omission { what, instead } in &omissions {
-            let _ = writeln!(text, "# - {}: {}", plain(what), plain(instead));
+        for omission in &omissions {
+            let _ = writeln!(text, "# - {}", plain(&omission.to_string()));
         }
         text += "[Service]\n";
         if self.seccomp.complain() {
@@ -160,39 +169,24 @@ impl Service<'_> {
         let conditional = self.seccomp.rules();
         let conditional = conditional.filter(|(_, rule)| rule.only().is_some());
         let (conditional, left_out): (Vec<_>, Vec<_>) = conditional
-            .map(|(name, _)| name)
+            .map(|(name, _)| name.to_owned())
             .partition(|name| self.seccomp.is_allowed_without_conditions(name));
         if !conditional.is_empty() {
-            omissions.push(Omission::new(
-                format!("the arguments of {}", conditional.join(", ")),
-                "these calls are allowed with any",
-            ));
+            omissions.push(ServiceOmission::Arguments { calls: conditional });
         }
         if !left_out.is_empty() {
-            omissions.push(Omission::new(
-                format!("the headroom of {}", left_out.join(", ")),
-                "they are harmless with some arguments only, and are left out",
-            ));
+            omissions.push(ServiceOmission::Headroom { calls: left_out });
         }
         if self.seccomp.default_errno() != errno::EPERM && !self.seccomp.complain() {
-            omissions.push(Omission::new(
-                "an error for each call",
-                "old calls return ENOSYS too, where seccomp.json has EPERM",
-            ));
+            omissions.push(ServiceOmission::ErrorForEachCall);
         }
         if self.families.is_some_and(|it| names(it).is_err()) {
-            omissions.push(Omission::new(
-                "a family of sockets without a name",
-                "families are not restricted",
-            ));
+            omissions.push(ServiceOmission::UnnamedSocketFamily);
         }
         if !self.hardening.complete {
-            omissions.push(Omission::new(
-                "that the recording is not complete",
-                "what it did not see may need more; REVIEW.md has the reasons",
-            ));
+            omissions.push(ServiceOmission::Incomplete);
         }
-        omissions
+        omissions.into_iter().map(Omission::from).collect()
     }
 }
 

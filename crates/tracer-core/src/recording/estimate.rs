@@ -202,6 +202,16 @@ impl Incidence {
     }
 
     /// An estimate of how many calls are unseen, or why there is none.
+    ///
+    /// ```
+    /// use syscalls::Abi;
+    /// use tracer_core::recording::{Phase, SyscallId, estimate::{Estimate, Incidence, Refusal}};
+    ///
+    /// let read = SyscallId { abi: Abi::X86_64, nr: 0 };
+    /// let two = Incidence::new(2, [(read, 0, Phase::Run, false), (read, 1, Phase::Run, false)]);
+    /// let refusal = Refusal::TooFewInstances { instances: 2, needed: 5 };
+    /// assert_eq!(two.estimate(), Estimate::Refused(refusal));
+    /// ```
     pub fn estimate(&self) -> Estimate {
         if self.by_call.is_empty() {
             return Estimate::Refused(Refusal::NoCalls);
@@ -339,6 +349,16 @@ impl Timeline {
 /// How long a recording still has to go on without a new call before it counts as stable, which is
 /// when none came for `span`: zero when it does, `None` before the workload has begun. `quiet` is for
 /// how long none came.
+///
+/// ```
+/// use std::time::Duration;
+/// use tracer_core::recording::estimate::until_stable;
+///
+/// let span = Duration::from_secs(60);
+/// assert_eq!(until_stable(span, Some(Duration::from_secs(45))), Some(Duration::from_secs(15)));
+/// assert_eq!(until_stable(span, Some(span)), Some(Duration::ZERO));
+/// assert_eq!(until_stable(span, None), None);
+/// ```
 pub fn until_stable(span: Duration, quiet: Option<Duration>) -> Option<Duration> {
     quiet.map(|quiet| span.saturating_sub(quiet))
 }

@@ -33,6 +33,16 @@ pub enum ParseError {
 ///
 /// # Errors
 /// [`ParseError`]; nothing is guessed or left out.
+///
+/// ```
+/// use tracer_core::recording::json;
+/// # let recording = tracer_core::profile::seccomp::fixture::mixed();
+///
+/// let text = json::to_json(&recording);
+/// assert_eq!(json::parse(text.as_bytes()).unwrap(), recording);
+/// let error = json::parse(br#"{"schema": "tracer.recording/v9"}"#).unwrap_err();
+/// assert!(error.to_string().contains("tracer.recording/v9"));
+/// ```
 pub fn parse(bytes: &[u8]) -> Result<Recording, ParseError> {
     #[derive(Deserialize)]
     struct AnySchema {

@@ -74,6 +74,17 @@ impl Default for Limits {
 
 /// The one recording of all of `recordings`; `None` when there is none. Its workload has the first of
 /// their names.
+///
+/// ```
+/// use tracer_core::recording::merge::merge;
+/// # let one = tracer_core::profile::seccomp::fixture::mixed();
+/// # let other = tracer_core::profile::apparmor::fixture::web();
+///
+/// // The order makes no difference, and neither does repetition.
+/// let merged = merge([one.clone(), other.clone()]);
+/// assert_eq!(merged, merge([other.clone(), one.clone(), other]));
+/// assert!(merge([]).is_none());
+/// ```
 pub fn merge(recordings: impl IntoIterator<Item = Recording>) -> Option<Recording> {
     let mut merge = Merge::default();
     for recording in recordings {

@@ -332,7 +332,7 @@ fn memory_does_not_grow_with_recordings() {
         let mut merge = Merge::default();
         for number in 0..recordings {
             let mut one = replica(number);
-            // As a build would that runs in a folder of its own.
+            // As a build would that runs in a directory of its own.
             let own = path(&format!("/tmp/{number}/a.out"));
             one.syscalls[0].evidence[0].executable = own;
             one.workload.command = vec![format!("/tmp/{number}/a.out")];

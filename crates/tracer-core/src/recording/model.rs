@@ -127,7 +127,7 @@ impl Recording {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Workload {
-    /// The name of its folder.
+    /// The name of its directory.
     pub name: String,
     /// The command and its arguments; empty when a running cgroup was recorded.
     pub command: Vec<String>,

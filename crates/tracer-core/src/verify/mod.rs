@@ -207,6 +207,30 @@ impl Report {
 }
 
 /// Asks.
+///
+/// ```
+/// use syscalls::{Abi, runtime_init::RuntimeSelection};
+/// use tracer_core::profile::seccomp::{evaluate::{Host, Libseccomp}, oci::OciSeccomp};
+/// use tracer_core::verify::{Enforced, VerifyInput, verify};
+/// # use tracer_core::profile::seccomp::{Options, SeccompProfile};
+/// # use tracer_core::{profile::seccomp::fixture, recording::Phase};
+/// # let recording = fixture::recording(&[(Abi::X86_64, 0, Phase::Run, fixture::path("/bin/web"))]);
+///
+/// // The profile of a recording denies nothing of it.
+/// let profile = SeccompProfile::from_recordings(&[recording.clone()], &Options::default()).unwrap();
+/// let enforced = Enforced {
+///     profile: OciSeccomp::from(&profile),
+///     host: Host { native: Abi::X86_64, runtime: syscalls::OciRuntime::Runc, libseccomp: Libseccomp::Newest },
+/// };
+/// let report = verify(&VerifyInput {
+///     profiles: vec![enforced],
+///     recordings: vec![("recording.json".to_owned(), &recording)],
+///     runtime_init: RuntimeSelection::default(),
+///     no_new_privileges: None,
+///     terminal: false,
+/// });
+/// assert!(!report.denies());
+/// ```
 pub fn verify(question: &VerifyInput<'_>) -> Report {
     let mut filters = Vec::new();
     let mut refusals = BTreeMap::new();

@@ -129,6 +129,10 @@ impl Probe {
     ///
     /// # Errors
     /// [`ProbeError`]: what is missing on this host, or what the kernel refused.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "the steps of loading, in their order; each is a function"
+    )]
     pub fn load(settings: &Settings) -> Result<(Self, Events), ProbeError> {
         settings.check()?;
         support::check()?;

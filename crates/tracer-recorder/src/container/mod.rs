@@ -8,7 +8,7 @@
 //! 3. the CRI socket ([`cri`]): pod labels and digests, where it answers in time.
 //!
 //! Everything that is read was written by someone else. An id becomes a part of a path only as an
-//! [`Id`]; files are bounded ([`files`]); names become folders only through [`WorkloadKey::directory`].
+//! [`Id`]; files are bounded ([`files`]); names become directories only through [`WorkloadKey::directory`].
 
 pub mod annotations;
 pub mod bundle;

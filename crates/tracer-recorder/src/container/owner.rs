@@ -47,7 +47,7 @@ pub enum OwnerKind {
 }
 
 impl OwnerKind {
-    /// The name in recordings and folders, lower case.
+    /// The name in recordings and directories, lower case.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Deployment => "deployment",

@@ -3,7 +3,7 @@
 //! workload, so a profile of it would be of the wrong program.
 //!
 //! Signs, each measured or read in the sources:
-//! - runsc keeps `SANDBOX_sandbox:ID.state` for each container in the folder that `--root` names
+//! - runsc keeps `SANDBOX_sandbox:ID.state` for each container in the directory that `--root` names
 //!   (runsc/container/state_file.go), and its sandbox is a process called `runsc-sandbox` whose last
 //!   argument is the id (runsc/sandbox/sandbox.go).
 //! - containerd keeps the path of a task's shim in `shim-binary-path` of its bundle (since 1.7,
@@ -76,7 +76,7 @@ impl fmt::Display for Sandboxed {
     }
 }
 
-/// The folders in which runsc keeps its state, or in which it has a folder for each namespace.
+/// The directories in which runsc keeps its state, or in which it has a directory for each namespace.
 const RUNSC_ROOTS: [&str; 2] = ["/run/runsc", "/var/run/runsc"];
 const RUNSC_NAMESPACES: [&str; 3] = [
     "/run/containerd/runsc",
@@ -84,13 +84,13 @@ const RUNSC_NAMESPACES: [&str; 3] = [
     "/run/docker/runtime-io.containerd.runsc.v1",
 ];
 
-/// The folders in which containerd has a folder of tasks for each namespace.
+/// The directories in which containerd has a directory of tasks for each namespace.
 const TASKS: [&str; 2] = [
     "/run/containerd/io.containerd.runtime.v2.task",
     "/run/k3s/containerd/io.containerd.runtime.v2.task",
 ];
 
-/// The folders in which Kata has one for each sandbox.
+/// The directories in which Kata has one for each sandbox.
 const KATA: [&str; 2] = ["/run/vc/sbs", "/run/kata-containers/shared/sandboxes"];
 
 /// The sandbox of a container, as far as files say it.
@@ -126,7 +126,7 @@ pub(super) fn of_files(files: &Files, id: &Id) -> Option<Sandboxed> {
     Some(found(Sandbox::Kata, format!("Kata keeps {kata:?}")))
 }
 
-/// The state file of a container in a folder of runsc's.
+/// The state file of a container in a directory of runsc's.
 fn runsc_state(files: &Files, root: &Path, id: &str) -> Option<String> {
     let suffix = format!("_sandbox:{id}.state");
     let at = files.at(root).ok()?;
@@ -154,7 +154,7 @@ fn of_shim(path: &str) -> Option<Sandbox> {
     }
 }
 
-/// All containers that processes of sandboxes tell of: those of a runsc with a folder of its own are
+/// All containers that processes of sandboxes tell of: those of a runsc with a directory of its own are
 /// found by this only.
 pub fn running(files: &Files) -> Vec<Sandboxed> {
     let pids = files.ids(Path::new("/proc"));
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn processes_tell_of_sandboxes_with_folders_of_their_own() {
+    fn processes_tell_of_sandboxes_with_directories_of_their_own() {
         // As runsc 20221219 and containerd 1.7 have them.
         let sandbox = "runsc-sandbox\0--root=/tmp/ST\0boot\0--bundle=B\0--spec-fd=7\0web\0";
         let gofer = "runsc-gofer\0--root=/tmp/ST\0gofer\0--bundle\0B\0";

@@ -1,4 +1,4 @@
-//! Which workload a container is an instance of, and what its folder is called. Pure.
+//! Which workload a container is an instance of, and what its directory is called. Pure.
 
 use std::fmt;
 
@@ -44,12 +44,12 @@ impl WorkloadKey {
         }
     }
 
-    /// The name of its folder. `clean` makes one name safe, as the names that a user gives are
+    /// The name of its directory. `clean` makes one name safe, as the names that a user gives are
     /// made; names that had to be changed get a hash of what they were, so that two workloads never
-    /// share a folder.
+    /// share a directory.
     ///
     /// `<namespace>_<kind>-<owner>_<container>` in a pod: a name in Kubernetes has no underscore,
-    /// and without the kind a Deployment and a StatefulSet of one name would be one folder.
+    /// and without the kind a Deployment and a StatefulSet of one name would be one directory.
     pub fn directory(&self, clean: impl Fn(&str) -> String) -> String {
         const MAX: usize = 180;
         let whole = self.unsafe_name();
@@ -211,7 +211,7 @@ pub(super) fn plain_workload(
     }
 }
 
-/// Whether a name that somebody gave is of the form of the folders that are made up here.
+/// Whether a name that somebody gave is of the form of the directories that are made up here.
 fn looks_made(name: &str) -> bool {
     let hashed = name
         .rsplit_once('-')
@@ -288,9 +288,9 @@ mod tests {
             WorkloadKey::Cgroup("/a/b".to_owned()),
             WorkloadKey::User(1000, Box::new(WorkloadKey::Named("sh".to_owned()))),
         ];
-        let folders: std::collections::BTreeSet<String> =
+        let directories: std::collections::BTreeSet<String> =
             keys.iter().map(|key| key.directory(clean)).collect();
-        assert_eq!(folders.len(), keys.len(), "{folders:#?}");
+        assert_eq!(directories.len(), keys.len(), "{directories:#?}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::container::{AnnotationInfo, Files};
 
-/// Where runtimes and shims keep the bundles of containers, below which each namespace has a folder.
+/// Where runtimes and shims keep the bundles of containers, below which each namespace has a directory.
 const TASKS: [&str; 2] = [
     "/run/containerd/io.containerd.runtime.v2.task",
     "/run/k3s/containerd/io.containerd.runtime.v2.task",

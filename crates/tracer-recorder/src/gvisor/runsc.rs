@@ -136,7 +136,7 @@ fn bundle_of<'a>(mut words: impl Iterator<Item = &'a OsString>) -> Option<PathBu
 pub(super) struct RunningSandbox {
     /// The id of the container.
     pub(super) container: String,
-    /// runsc's folder of state: a whole path that only root can change.
+    /// runsc's directory of state: a whole path that only root can change.
     pub(super) root: PathBuf,
     /// The program that is executed to speak to the sandbox. A sandbox's own word for it never counts.
     pub(super) program: PathBuf,
@@ -166,7 +166,7 @@ pub(super) fn is_any_called_sandbox(proc: &Path) -> bool {
 /// The running containers of `runsc` that `given` means: those whose id it is, else those whose id begins
 /// with it.
 ///
-/// The folder of state is the one that the sandbox's own command line names (runsc/sandbox/sandbox.go); its
+/// The directory of state is the one that the sandbox's own command line names (runsc/sandbox/sandbox.go); its
 /// files are called `SANDBOX_sandbox:CONTAINER.state` (runsc/container/state_file.go).
 pub(super) fn find_running(proc: &Path, given: &str, runsc: &Runsc) -> Found {
     let mut found = Found::default();
@@ -222,7 +222,7 @@ fn of_process(
         let mut found = options.iter().filter_map(|word| option(word));
         found.find_map(|(name, value)| (name == wanted).then_some(value))
     };
-    let no_state = || "a sandbox names no folder of state".to_owned();
+    let no_state = || "a sandbox names no directory of state".to_owned();
     let sandbox = options.last().and_then(|word| word.to_str());
     let sandbox = sandbox.ok_or_else(no_state)?;
     let root = value("root")
@@ -230,7 +230,7 @@ fn of_process(
         .and_then(|root| whole_path(process, root.into()));
     let root = root.ok_or_else(no_state)?;
     let root = trusted(&root)
-        .map_err(|cause| format!("the folder of state {root:?} is not used: {cause}"))?;
+        .map_err(|cause| format!("the directory of state {root:?} is not used: {cause}"))?;
     let bundle = value("bundle").flatten();
     let bundle = bundle.and_then(|bundle| whole_path(process, bundle.into()));
     let of_container = |container: String| RunningSandbox {

@@ -25,19 +25,22 @@ pub(super) struct Runsc {
 }
 
 impl Runsc {
-    /// The program that the user named, else the first `runsc` in `folders`, a list like `PATH`.
+    /// The program that the user named, else the first `runsc` in `directories`, a list like `PATH`.
     ///
     /// # Errors
-    /// When there is none, or others may change the one in `folders`.
-    pub(super) fn find(given: Option<&Path>, folders: Option<&OsStr>) -> Result<Self, GvisorError> {
+    /// When there is none, or others may change the one in `directories`.
+    pub(super) fn find(
+        given: Option<&Path>,
+        directories: Option<&OsStr>,
+    ) -> Result<Self, GvisorError> {
         if let Some(given) = given {
             return fs::canonicalize(given)
                 .and_then(Self::at)
                 .map_err(|cause| no_runsc(given, &cause));
         }
-        let mut files = env::split_paths(folders.unwrap_or_default())
-            .filter(|folder| folder.is_absolute())
-            .map(|folder| folder.join("runsc"));
+        let mut files = env::split_paths(directories.unwrap_or_default())
+            .filter(|directory| directory.is_absolute())
+            .map(|directory| directory.join("runsc"));
         let Some(file) = files.find(|file| file.is_file()) else {
             return Err(GvisorError::NoRunsc("there is none in PATH".to_owned()));
         };
@@ -133,16 +136,21 @@ mod tests {
         fs::write(&file, "").unwrap();
         mode(&file, 0o755);
         let whole = fs::canonicalize(&file).unwrap();
-        let folders = directory.path().as_os_str();
-        assert_eq!(Runsc::find(None, Some(folders)).unwrap().path, whole);
+        let directories = directory.path().as_os_str();
+        assert_eq!(Runsc::find(None, Some(directories)).unwrap().path, whole);
         mode(&file, 0o777);
-        let refused = Runsc::find(None, Some(folders)).unwrap_err().to_string();
+        let refused = Runsc::find(None, Some(directories))
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains("may change"), "{refused}");
         // Who names it vouches for it.
         assert_eq!(Runsc::find(Some(&file), None).unwrap().path, whole);
-        for folders in [None, Some("."), Some("/nowhere")] {
-            let none = Runsc::find(None, folders.map(OsStr::new));
-            assert!(matches!(none, Err(GvisorError::NoRunsc(_))), "{folders:?}");
+        for directories in [None, Some("."), Some("/nowhere")] {
+            let none = Runsc::find(None, directories.map(OsStr::new));
+            assert!(
+                matches!(none, Err(GvisorError::NoRunsc(_))),
+                "{directories:?}"
+            );
         }
         assert!(Runsc::find(Some(directory.path()), None).is_err());
     }

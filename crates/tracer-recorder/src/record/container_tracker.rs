@@ -419,7 +419,7 @@ impl<L: ContainerLookup> ContainerTracker<L> {
             .instance(instance)
             .map_or((false, false), |watched| (watched.seen, watched.found));
         if tracked.wanted {
-            // A folder for others, as crun makes one, has no calls and is no instance. One that was
+            // A directory for others, as crun makes one, has no calls and is no instance. One that was
             // there before is one, however quiet it was.
             return if seen || !found {
                 Ok(())

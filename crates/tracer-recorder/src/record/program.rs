@@ -13,7 +13,7 @@ use nix::unistd::{AccessFlags, access};
 use super::RecordError;
 
 /// The file that `command` names, found as the shell would: with a slash as it stands, else in the
-/// folders of PATH.
+/// directories of PATH.
 ///
 /// It is looked up here and not by `execvp`, which tries one `execve` after another inside the
 /// recorded cgroup.
@@ -22,9 +22,9 @@ pub(crate) fn find(command: &OsStr) -> Result<PathBuf, RecordError> {
         return executable(Path::new(command)).map_err(|cause| refused(command, cause));
     }
     let mut refusal = None;
-    let folders = env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-    for directory in env::split_paths(&folders) {
-        // An empty entry is the current folder (POSIX, 8.3).
+    let directories = env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    for directory in env::split_paths(&directories) {
+        // An empty entry is the current directory (POSIX, 8.3).
         let directory = if directory.as_os_str().is_empty() {
             PathBuf::from(".")
         } else {

@@ -70,7 +70,7 @@ impl<K: Kernel, S: System> Session<K, S> {
         if !self.discovery.is_one_workload() {
             return String::new();
         }
-        // Of what the kernel side found, a folder for others has no calls and is no instance.
+        // Of what the kernel side found, a directory for others has no calls and is no instance.
         let is_one = |instance: &TrackedInstance| instance.seen || !instance.found;
         let instances: BTreeSet<_> = self
             .discovery

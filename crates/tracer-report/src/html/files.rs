@@ -70,7 +70,7 @@ fn children(profile: &AppArmorProfile) -> Markup {
     let parts = match profile.division() {
         Division::Undivided => return html! {},
         Division::Impossible(why) => {
-            return html! { p.note { "No child profiles: " (why) ". All programs run under one profile." } };
+            return html! { p.note { "No child profiles: " (why.as_str()) ". All programs run under one profile." } };
         }
         Division::Divided(parts) => parts,
     };

@@ -105,7 +105,7 @@ fn lost(report: &Report<'_>) -> Markup {
             p { "Denied, unless the reason says otherwise." }
             div.scroll { table {
                 thead { tr { th scope="col" { "What" } th scope="col" { "Why" } } }
-                tbody { @for lost in rows { tr { th scope="row" { (name(&lost.what)) } td { (super::text::sentence(lost.reason)) } } } }
+                tbody { @for lost in rows { tr { th scope="row" { (name(&lost.what)) } td { (super::text::sentence(lost.reason.as_str())) } } } }
             } }
         }
     }

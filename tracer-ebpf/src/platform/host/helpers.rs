@@ -69,7 +69,12 @@ pub(crate) unsafe fn bpf_ktime_get_ns() -> u64 {
 }
 
 pub(crate) fn bpf_get_current_comm() -> Result<[u8; COMM_LEN], i32> {
-    Ok(*b"simulated\0\0\0\0\0\0\0")
+    let mut comm = [0; COMM_LEN];
+    let name = format!("t{}", bpf_get_current_pid_tgid() >> 32);
+    for (byte, letter) in comm.iter_mut().zip(name.bytes()) {
+        *byte = letter;
+    }
+    Ok(comm)
 }
 
 /// Those that aya has no better form of.
@@ -128,7 +133,7 @@ pub(crate) mod generated {
     }
 
     pub(crate) unsafe fn bpf_get_current_comm(into: *mut c_void, len: u32) -> i64 {
-        let comm = *b"simulated\0\0\0\0\0\0\0";
+        let comm = super::bpf_get_current_comm().unwrap_or_default();
         let len = comm.len().min(len as usize);
         // SAFETY: as the caller says.
         unsafe { core::ptr::copy_nonoverlapping(comm.as_ptr(), into.cast(), len) };

@@ -58,6 +58,7 @@ pub(crate) fn reset() {
         let used = memory.used / 8;
         memory.objects[..used].fill(0);
         memory.used = 0;
+        memory.stacks.fill([0; KEPT_BYTES / 8]);
     });
 }
 

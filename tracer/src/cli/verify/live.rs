@@ -6,7 +6,7 @@ use tracer_core::recording::json;
 
 use anyhow::Context as _;
 
-use super::{Args, Exit, Failure, Format, input, label, write};
+use super::{Args, Exit, Failure, TextOrJson, input, label, write};
 use crate::cli::{
     name, output,
     record::{failed, record_failure},
@@ -29,7 +29,7 @@ const RING: u32 = 4 << 20;
 
 /// Runs the command, and says what was denied, or would have been.
 pub(super) fn run(args: &Args, choice: &RuntimeSelection) -> Result<Exit, Failure> {
-    if args.format == Format::Json && args.report.is_none() {
+    if args.format == TextOrJson::Json && args.report.is_none() {
         let error = anyhow::anyhow!(
             "the command writes to standard output; give a file for the result with --output"
         );
@@ -189,8 +189,8 @@ fn were_denied(args: &Args, told: DenialCollector, recording: &Recording) -> any
     let report = told.denials.finish(recording, &told.filter);
     if let Some(file) = &args.report {
         let text = match args.format {
-            Format::Json => serde_json::to_string_pretty(&report)? + "\n",
-            Format::Text => tracer_report::denials(&report, &told.what),
+            TextOrJson::Json => serde_json::to_string_pretty(&report)? + "\n",
+            TextOrJson::Text => tracer_report::denials(&report, &told.what),
         };
         write(file, &text)?;
     }
@@ -225,8 +225,8 @@ fn would_be_denied(args: &Args, recording: &Recording, enforced: Enforced) -> an
         terminal: true,
     });
     let text = match args.format {
-        Format::Text => tracer_report::verification(&report, &label(&args.profile)),
-        Format::Json => serde_json::to_string_pretty(&report)? + "\n",
+        TextOrJson::Text => tracer_report::verification(&report, &label(&args.profile)),
+        TextOrJson::Json => serde_json::to_string_pretty(&report)? + "\n",
     };
     if let Some(file) = &args.report {
         write(file, &text)?;

@@ -13,6 +13,7 @@ use super::{
     Exit, Failure,
     input::{self, HostArgs, label},
     stderr::{plain, say},
+    text_or_json::TextOrJson,
 };
 use crate::{cli::confinement::Writes, store::OutputFile};
 use syscalls::{OciRuntime, runtime_init::RuntimeSelection};
@@ -84,8 +85,8 @@ pub(super) struct Args {
     require_decided: bool,
 
     /// Output format
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    #[arg(long, value_enum, default_value_t = TextOrJson::Text)]
+    format: TextOrJson,
 
     /// Write the result to this file, `-` for standard output; required for --format json with a command
     #[arg(long = "output", short, alias = "report", value_name = "FILE")]
@@ -117,14 +118,6 @@ pub(super) struct Args {
     command: Vec<OsString>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// Text
-    Text,
-    /// JSON
-    Json,
-}
-
 impl Args {
     /// What is written; `None` when a command is to be run.
     pub(super) fn writes(&self) -> Option<Writes> {
@@ -147,11 +140,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let report = offline(args, choice.clone(), &recordings)?;
     let intersections = intersections(args, &choice, &recordings)?;
     let text = match args.format {
-        Format::Text => {
+        TextOrJson::Text => {
             let parts = intersections.iter().map(tracer_report::intersection);
             tracer_report::verification(&report, &label(&args.profile)) + &parts.collect::<String>()
         }
-        Format::Json => json_text(&report, &intersections)?,
+        TextOrJson::Json => json_text(&report, &intersections)?,
     };
     match &args.report {
         Some(file) => write(file, &text)?,

@@ -22,99 +22,102 @@ const HIGH: Severity = Severity::High;
 const MEDIUM: Severity = Severity::Medium;
 const LOW: Severity = Severity::Low;
 
+/// Rules, and what is found in them.
+const WAYS_OUT: &[(&str, Severity, &str)] = &[
+    ("/run/docker.sock rw,", HIGH, "apparmor-engine-socket"),
+    ("@{run}/containerd/** rw,", HIGH, "apparmor-engine-socket"),
+    ("/var/run/docker.sock w,", HIGH, "apparmor-engine-socket"),
+    (
+        "/run/{docker,crio}.sock rw,",
+        HIGH,
+        "apparmor-engine-socket",
+    ),
+    ("/dev/mem rw,", HIGH, "apparmor-raw-device"),
+    ("/dev/sd* rw,", HIGH, "apparmor-raw-device"),
+    ("/dev/sda1 r,", MEDIUM, "apparmor-raw-device"),
+    ("@{PROC}/kcore r,", HIGH, "apparmor-raw-device"),
+    ("@{PROC}/sys/kernel/** rw,", HIGH, "apparmor-proc-sys"),
+    ("/proc/sysrq-trigger w,", HIGH, "apparmor-proc-sys"),
+    ("/sys/fs/cgroup/** rw,", HIGH, "apparmor-proc-sys"),
+    (
+        "/proc/sys/net/ipv4/ip_forward w,",
+        MEDIUM,
+        "apparmor-proc-sys",
+    ),
+    ("@{PROC}/@{pid}/oom_score_adj w,", LOW, "apparmor-proc-sys"),
+    ("/etc/cron.d/* w,", HIGH, "apparmor-host-files"),
+    ("/etc/ld.so.preload a,", HIGH, "apparmor-host-files"),
+    ("/etc/** rw,", HIGH, "apparmor-host-files"),
+    ("/root/.ssh/** rw,", HIGH, "apparmor-host-files"),
+    ("owner @{HOME}/** rw,", MEDIUM, "apparmor-host-files"),
+    ("capability sys_module,", HIGH, "apparmor-capability"),
+    (
+        "capability chown sys_ptrace,",
+        MEDIUM,
+        "apparmor-capability",
+    ),
+    ("change_profile,", HIGH, "apparmor-change-profile"),
+    ("change_profile -> **,", HIGH, "apparmor-change-profile"),
+    (
+        "change_profile -> unconfined,",
+        HIGH,
+        "apparmor-change-profile",
+    ),
+    (
+        "change_profile /bin/a -> {a,un*},",
+        HIGH,
+        "apparmor-change-profile",
+    ),
+    ("mount,", HIGH, "apparmor-allows-everything"),
+    ("mount options=bind,", HIGH, "apparmor-mount"),
+    (
+        "mount options=(rw, rbind) /** -> /mnt/,",
+        HIGH,
+        "apparmor-mount",
+    ),
+    ("mount fstype=proc -> /**,", HIGH, "apparmor-mount"),
+    (
+        "mount options=(remount, rw) -> /**,",
+        MEDIUM,
+        "apparmor-mount",
+    ),
+    ("remount,", MEDIUM, "apparmor-mount"),
+    ("pivot_root,", MEDIUM, "apparmor-mount"),
+    ("userns,", MEDIUM, "apparmor-userns"),
+    ("io_uring,", LOW, "apparmor-io-uring"),
+    ("ptrace,", HIGH, "apparmor-ptrace"),
+    ("ptrace (trace) peer=unconfined,", HIGH, "apparmor-ptrace"),
+    ("ptrace (read),", LOW, "apparmor-ptrace"),
+    ("dbus,", MEDIUM, "apparmor-dbus"),
+    ("dbus (send) bus=system,", MEDIUM, "apparmor-dbus"),
+    ("all,", HIGH, "apparmor-allows-everything"),
+    ("/usr/bin/helper Ux,", HIGH, "apparmor-unconfined-exec"),
+    ("/usr/bin/helper cux,", MEDIUM, "apparmor-unconfined-exec"),
+    ("/srv/** rw,\n  /srv/run/* ix,", HIGH, "apparmor-write-exec"),
+    (
+        "/srv/** rw,\n  /srv/lib/* mr,",
+        MEDIUM,
+        "apparmor-write-exec",
+    ),
+    (
+        "allow {\n    /srv/** rwix,\n  }",
+        HIGH,
+        "apparmor-write-exec",
+    ),
+    ("fence /a,", MEDIUM, "apparmor-not-understood"),
+    ("/a rx,", MEDIUM, "apparmor-not-understood"),
+    ("@{NO}/a r,", MEDIUM, "apparmor-undefined-variable"),
+    (
+        "include <local/web>",
+        Severity::Info,
+        "apparmor-not-included",
+    ),
+];
+
 #[test]
 fn each_way_out_is_found() {
-    for (rules, severity, id) in [
-        ("/run/docker.sock rw,", HIGH, "apparmor-engine-socket"),
-        ("@{run}/containerd/** rw,", HIGH, "apparmor-engine-socket"),
-        ("/var/run/docker.sock w,", HIGH, "apparmor-engine-socket"),
-        (
-            "/run/{docker,crio}.sock rw,",
-            HIGH,
-            "apparmor-engine-socket",
-        ),
-        ("/dev/mem rw,", HIGH, "apparmor-raw-device"),
-        ("/dev/sd* rw,", HIGH, "apparmor-raw-device"),
-        ("/dev/sda1 r,", MEDIUM, "apparmor-raw-device"),
-        ("@{PROC}/kcore r,", HIGH, "apparmor-raw-device"),
-        ("@{PROC}/sys/kernel/** rw,", HIGH, "apparmor-proc-sys"),
-        ("/proc/sysrq-trigger w,", HIGH, "apparmor-proc-sys"),
-        ("/sys/fs/cgroup/** rw,", HIGH, "apparmor-proc-sys"),
-        (
-            "/proc/sys/net/ipv4/ip_forward w,",
-            MEDIUM,
-            "apparmor-proc-sys",
-        ),
-        ("@{PROC}/@{pid}/oom_score_adj w,", LOW, "apparmor-proc-sys"),
-        ("/etc/cron.d/* w,", HIGH, "apparmor-host-files"),
-        ("/etc/ld.so.preload a,", HIGH, "apparmor-host-files"),
-        ("/etc/** rw,", HIGH, "apparmor-host-files"),
-        ("/root/.ssh/** rw,", HIGH, "apparmor-host-files"),
-        ("owner @{HOME}/** rw,", MEDIUM, "apparmor-host-files"),
-        ("capability sys_module,", HIGH, "apparmor-capability"),
-        (
-            "capability chown sys_ptrace,",
-            MEDIUM,
-            "apparmor-capability",
-        ),
-        ("change_profile,", HIGH, "apparmor-change-profile"),
-        ("change_profile -> **,", HIGH, "apparmor-change-profile"),
-        (
-            "change_profile -> unconfined,",
-            HIGH,
-            "apparmor-change-profile",
-        ),
-        (
-            "change_profile /bin/a -> {a,un*},",
-            HIGH,
-            "apparmor-change-profile",
-        ),
-        ("mount,", HIGH, "apparmor-allows-everything"),
-        ("mount options=bind,", HIGH, "apparmor-mount"),
-        (
-            "mount options=(rw, rbind) /** -> /mnt/,",
-            HIGH,
-            "apparmor-mount",
-        ),
-        ("mount fstype=proc -> /**,", HIGH, "apparmor-mount"),
-        (
-            "mount options=(remount, rw) -> /**,",
-            MEDIUM,
-            "apparmor-mount",
-        ),
-        ("remount,", MEDIUM, "apparmor-mount"),
-        ("pivot_root,", MEDIUM, "apparmor-mount"),
-        ("userns,", MEDIUM, "apparmor-userns"),
-        ("io_uring,", LOW, "apparmor-io-uring"),
-        ("ptrace,", HIGH, "apparmor-ptrace"),
-        ("ptrace (trace) peer=unconfined,", HIGH, "apparmor-ptrace"),
-        ("ptrace (read),", LOW, "apparmor-ptrace"),
-        ("dbus,", MEDIUM, "apparmor-dbus"),
-        ("dbus (send) bus=system,", MEDIUM, "apparmor-dbus"),
-        ("all,", HIGH, "apparmor-allows-everything"),
-        ("/usr/bin/helper Ux,", HIGH, "apparmor-unconfined-exec"),
-        ("/usr/bin/helper cux,", MEDIUM, "apparmor-unconfined-exec"),
-        ("/srv/** rw,\n  /srv/run/* ix,", HIGH, "apparmor-write-exec"),
-        (
-            "/srv/** rw,\n  /srv/lib/* mr,",
-            MEDIUM,
-            "apparmor-write-exec",
-        ),
-        (
-            "allow {\n    /srv/** rwix,\n  }",
-            HIGH,
-            "apparmor-write-exec",
-        ),
-        ("fence /a,", MEDIUM, "apparmor-not-understood"),
-        ("/a rx,", MEDIUM, "apparmor-not-understood"),
-        ("@{NO}/a r,", MEDIUM, "apparmor-undefined-variable"),
-        (
-            "include <local/web>",
-            Severity::Info,
-            "apparmor-not-included",
-        ),
-    ] {
-        assert_eq!(says(rules), [(severity, id)], "{rules}");
+    for (rules, severity, id) in WAYS_OUT {
+        assert_eq!(says(rules), [(*severity, *id)], "{rules}");
     }
 }
 

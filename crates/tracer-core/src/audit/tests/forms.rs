@@ -154,7 +154,7 @@ fn files_without_profiles_are_named() {
 }
 
 #[test]
-fn folders_say_what_they_pass_over() {
+fn directories_say_what_they_pass_over() {
     let found = Input::new("s.yaml", "apiVersion: v1\nkind: Service\n".into()).unwrap();
     let context = Context::new(
         syscalls::Abi::X86_64,

@@ -188,7 +188,7 @@ fn why_not(of: &ExplainContext<'_>, path: &FilePath, exact: &[&ObservedAccess<Fi
     match lost {
         Some(lost) => format!(
             "it was observed, but no AppArmor rule can express it: {}",
-            lost.reason
+            lost.reason.as_str()
         ),
         None => of.why_not(exact.iter().flat_map(|seen| &seen.evidence)),
     }

@@ -9,7 +9,8 @@ use super::{
     files::{Gathered, Use},
     generalise::{self, Given},
     ipc, links,
-    model::{AppArmorProfile, Lost, Options},
+    lost::{Lost, LostReason},
+    model::{AppArmorProfile, Options},
     mounts, network,
     permissions::Permissions,
     ptrace, startup,
@@ -32,6 +33,16 @@ impl AppArmorProfile {
     /// files were not observed in one of them: a profile that was made without would allow no file.
     ///
     /// Only what was observed decides, not who first did it, when or how often.
+    ///
+    /// ```
+    /// use tracer_core::profile::apparmor::{AppArmorProfile, Options};
+    /// # let recording = tracer_core::profile::apparmor::fixture::web();
+    ///
+    /// let profile = AppArmorProfile::from_recordings(&[recording], &Options::default()).unwrap();
+    /// let text = profile.to_text();
+    /// assert!(text.contains("/etc/nginx/nginx.conf r,"), "{text}");
+    /// assert!(text.contains("capability net_bind_service,"), "{text}");
+    /// ```
     pub fn from_recordings(recordings: &[Recording], options: &Options) -> Option<Self> {
         let workload = recordings.first()?.workload.name.clone();
         let observed = |kind: ObservationKind| {
@@ -204,7 +215,7 @@ impl Builder {
         }
     }
 
-    fn lose(&mut self, what: String, reason: &'static str) {
+    fn lose(&mut self, what: String, reason: LostReason) {
         self.profile.lost.insert(Lost { what, reason });
     }
 
@@ -237,8 +248,12 @@ impl Builder {
         }
         if file.more && matches!(file.access, FileAccess::Execute | FileAccess::MapExecutable) {
             return self.lose(
-                format!("{} more files in {}", describe_access(file.access), file.path),
-                "a recording does not keep that many files of one directory, and a glob would let every file there be executed",
+                format!(
+                    "{} more files in {}",
+                    describe_access(file.access),
+                    file.path
+                ),
+                LostReason::ExecutableDirectory,
             );
         }
         let runs: BTreeSet<_> = counting
@@ -276,7 +291,7 @@ impl Builder {
             } else {
                 self.lose(
                     format!("linking {}", file.path),
-                    "what it gave a name to is not known",
+                    LostReason::UnknownLinkTarget,
                 );
             }
         }
@@ -296,7 +311,7 @@ impl Builder {
             return self.leave_out(Excluded::Capability(capability), &seen.evidence);
         }
         if capability.name().is_none() {
-            return self.lose(capability.to_string(), "the parser has no name for it");
+            return self.lose(capability.to_string(), LostReason::UnnamedCapability);
         }
         for who in counting {
             let (rules, certain) =
@@ -331,7 +346,7 @@ impl Builder {
         if network::family(socket.family).is_none() {
             return self.lose(
                 format!("socket of family {}", socket.family),
-                "the parser has no name for the family",
+                LostReason::UnnamedFamily,
             );
         }
         if network::kind(socket.kind).is_none() {
@@ -340,7 +355,7 @@ impl Builder {
                     "socket of family {} and type {}",
                     socket.family, socket.kind
                 ),
-                "the parser has no name for the type",
+                LostReason::UnnamedSocketType,
             );
         }
         let rule = self
@@ -366,10 +381,7 @@ impl Builder {
             return self.leave_out(what, &seen.evidence);
         }
         if ipc::signal(signal).is_none() {
-            return self.lose(
-                format!("signal {signal}"),
-                "the parser has no name for it: Linux has 64 signals",
-            );
+            return self.lose(format!("signal {signal}"), LostReason::UnnamedSignal);
         }
         let rule = self.profile.signals.entry((direction, peer)).or_default();
         rule.signals.insert(signal);
@@ -408,7 +420,7 @@ impl Builder {
         for what in self.gathered.withhold_writes() {
             self.profile.lost.insert(Lost {
                 what,
-                reason: "a recording does not keep that many files of one directory, and a glob would make the programs and libraries that it uses there writable",
+                reason: LostReason::WritableDirectory,
             });
         }
         self.profile.files = self.gathered.rules(&general, changes_user);
@@ -444,7 +456,7 @@ impl Builder {
             for path in paths.into_iter().flatten().map(|(path, _)| path) {
                 self.profile.lost.insert(Lost {
                     what: path.to_string(),
-                    reason: "spelled out, it is longer than what the parser reads as one word",
+                    reason: LostReason::PatternTooLong,
                 });
             }
         }

@@ -12,7 +12,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Permissions, links, model::AppArmorProfile, ptrace::may_be_prctl, startup};
+use super::{
+    Permissions, links, lost::Obstacle, model::AppArmorProfile, ptrace::may_be_prctl, startup,
+};
 use crate::{
     profile::seccomp::ExecPolicy,
     recording::{
@@ -28,7 +30,7 @@ pub enum Division {
     #[default]
     Undivided,
     /// All under one, though it was asked for, and why.
-    Impossible(&'static str),
+    Impossible(Obstacle),
     /// Each under its own.
     Divided(Box<Parts>),
 }
@@ -77,7 +79,7 @@ pub(super) fn divide(
     let mut programs = Programs::of(recordings, exec);
     let without = programs.choose(whole);
     if programs.chosen.is_empty() {
-        return Division::Impossible("the workload started no other program while recorded");
+        return Division::Impossible(Obstacle::NoPrograms);
     }
     programs.settle();
     let names = programs.names();
@@ -101,21 +103,17 @@ pub(super) fn divide(
 }
 
 /// Why recordings cannot be divided.
-fn obstacle(recordings: &[Recording], exec: ExecPolicy) -> Option<&'static str> {
+fn obstacle(recordings: &[Recording], exec: ExecPolicy) -> Option<Obstacle> {
     let mut providers = recordings.iter().flat_map(|it| &it.providers);
     if providers.any(|it| it.kind == ObservationKind::Files && it.provider.is_syscall_exit()) {
-        return Some(
-            "files were recorded at system call exits, which do not show who executed a program: record where `tracer doctor` finds BPF LSM hooks or fexit",
-        );
+        return Some(Obstacle::SyscallExits);
     }
     let is_fixed = |kind: InstanceKind| {
         let security = kind.container.and_then(|it| it.security);
         security.is_some_and(|it| it.no_new_privileges == Some(true))
     };
     if recordings.iter().flat_map(Recording::kinds).any(is_fixed) {
-        return Some(
-            "the container has no_new_privs (allowPrivilegeEscalation: false), under which the kernel changes no profile",
-        );
+        return Some(Obstacle::NoNewPrivileges);
     }
     let mut calls = recordings.iter().flat_map(|it| &it.syscalls);
     let fixes = calls.any(|call| {
@@ -123,13 +121,11 @@ fn obstacle(recordings: &[Recording], exec: ExecPolicy) -> Option<&'static str> 
         counts && may_be_prctl(call, PR_SET_NO_NEW_PRIVS, exec)
     });
     if fixes {
-        return Some(
-            "it sets no_new_privs itself (prctl), or may have, under which the kernel changes no profile",
-        );
+        return Some(Obstacle::SetsNoNewPrivileges);
     }
     let mut files = recordings.iter().flat_map(|it| &it.files);
     if files.any(|seen| seen.evidence.len() >= MAX_EVIDENCE) {
-        return Some("a recording keeps who used a file of 64 programs, and here there are more");
+        return Some(Obstacle::TooMuchEvidence);
     }
     None
 }

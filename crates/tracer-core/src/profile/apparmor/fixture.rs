@@ -65,74 +65,13 @@ pub fn empty() -> Recording {
     recording
 }
 
+const NGINX: &str = "/usr/sbin/nginx";
+
 /// A server that does a little of everything, under hostile names too.
 pub fn web() -> Recording {
-    let nginx = "/usr/sbin/nginx";
-    let run = |path: &[u8], access| seen(file(path, access), Phase::Run, nginx);
-    let owned = |path: &[u8], access| {
-        let what = FileUse {
-            owned: true,
-            ..file(path, access)
-        };
-        seen(what, Phase::Run, nginx)
-    };
+    let nginx = NGINX;
     let mut recording = empty();
-    recording.files = vec![
-        run(b"/etc/nginx/nginx.conf", FileAccess::Read),
-        run(
-            b"/usr/lib/x86_64-linux-gnu/libc.so.6",
-            FileAccess::MapExecutable,
-        ),
-        run(b"/var/log/nginx/access.log", FileAccess::Append),
-        owned(b"/run/nginx.pid", FileAccess::Create),
-        owned(b"/run/nginx.pid", FileAccess::Write),
-        run(b"/run/nginx.pid", FileAccess::Read),
-        owned(b"/tmp/tmp.AbCdEfGhIj", FileAccess::Write),
-        owned(b"/proc/1/stat", FileAccess::Read),
-        run(b"/usr/bin/gzip", FileAccess::Execute),
-        run(b"/srv/a\n/etc/shadow rw,", FileAccess::Read),
-        run(b"/srv/@{HOME}/**", FileAccess::Read),
-        run(b"/srv/\xff\x1b[2J", FileAccess::Read),
-        seen(
-            FileUse {
-                more: true,
-                ..file(b"/var/cache/", FileAccess::Read)
-            },
-            Phase::Run,
-            nginx,
-        ),
-        seen(
-            FileUse {
-                truncated: true,
-                ..file(b"x/y", FileAccess::Read)
-            },
-            Phase::Run,
-            nginx,
-        ),
-        seen(
-            FileUse {
-                target: Some(FilePath::from("/srv/old")),
-                ..file(b"/srv/new", FileAccess::Link)
-            },
-            Phase::Run,
-            nginx,
-        ),
-        seen(
-            file(b"/var/lib/overlay/x", FileAccess::Read),
-            Phase::Setup,
-            "/usr/sbin/runc",
-        ),
-        seen(
-            file(b"/usr/sbin/nginx", FileAccess::Execute),
-            Phase::RuntimeInit,
-            "/usr/sbin/runc",
-        ),
-        seen(
-            file(b"/root/.bashrc", FileAccess::Read),
-            Phase::Terminal,
-            "/bin/bash",
-        ),
-    ];
+    recording.files = web_files();
     let capability = |number, audited| CapabilityUse {
         capability: Capability::from_number(number),
         audited,
@@ -194,6 +133,74 @@ pub fn web() -> Recording {
         nginx,
     )];
     recording
+}
+
+fn web_files() -> Vec<ObservedAccess<FileUse>> {
+    let nginx = NGINX;
+    let run = |path: &[u8], access| seen(file(path, access), Phase::Run, nginx);
+    let owned = |path: &[u8], access| {
+        let what = FileUse {
+            owned: true,
+            ..file(path, access)
+        };
+        seen(what, Phase::Run, nginx)
+    };
+    vec![
+        run(b"/etc/nginx/nginx.conf", FileAccess::Read),
+        run(
+            b"/usr/lib/x86_64-linux-gnu/libc.so.6",
+            FileAccess::MapExecutable,
+        ),
+        run(b"/var/log/nginx/access.log", FileAccess::Append),
+        owned(b"/run/nginx.pid", FileAccess::Create),
+        owned(b"/run/nginx.pid", FileAccess::Write),
+        run(b"/run/nginx.pid", FileAccess::Read),
+        owned(b"/tmp/tmp.AbCdEfGhIj", FileAccess::Write),
+        owned(b"/proc/1/stat", FileAccess::Read),
+        run(b"/usr/bin/gzip", FileAccess::Execute),
+        run(b"/srv/a\n/etc/shadow rw,", FileAccess::Read),
+        run(b"/srv/@{HOME}/**", FileAccess::Read),
+        run(b"/srv/\xff\x1b[2J", FileAccess::Read),
+        seen(
+            FileUse {
+                more: true,
+                ..file(b"/var/cache/", FileAccess::Read)
+            },
+            Phase::Run,
+            nginx,
+        ),
+        seen(
+            FileUse {
+                truncated: true,
+                ..file(b"x/y", FileAccess::Read)
+            },
+            Phase::Run,
+            nginx,
+        ),
+        seen(
+            FileUse {
+                target: Some(FilePath::from("/srv/old")),
+                ..file(b"/srv/new", FileAccess::Link)
+            },
+            Phase::Run,
+            nginx,
+        ),
+        seen(
+            file(b"/var/lib/overlay/x", FileAccess::Read),
+            Phase::Setup,
+            "/usr/sbin/runc",
+        ),
+        seen(
+            file(b"/usr/sbin/nginx", FileAccess::Execute),
+            Phase::RuntimeInit,
+            "/usr/sbin/runc",
+        ),
+        seen(
+            file(b"/root/.bashrc", FileAccess::Read),
+            Phase::Terminal,
+            "/bin/bash",
+        ),
+    ]
 }
 
 /// A program that sleeps.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     capabilities::CapabilityRule, children::Division, excluded::Excluded, files::FileRule,
-    generalise::Policy, ipc::IpcRule, links::LinkRule, mounts::MountRule, network::NetworkRule,
-    pattern::Pattern, permissions::Permissions,
+    generalise::Policy, ipc::IpcRule, links::LinkRule, lost::Lost, mounts::MountRule,
+    network::NetworkRule, pattern::Pattern, permissions::Permissions,
 };
 use crate::{
     profile::seccomp::ExecPolicy,
@@ -41,15 +41,6 @@ impl Default for Options {
             children: false,
         }
     }
-}
-
-/// Something that was seen and that no rule can say.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Lost {
-    /// What, in the recording's words.
-    pub what: String,
-    /// Why.
-    pub reason: &'static str,
 }
 
 /// What is allowed, and why.

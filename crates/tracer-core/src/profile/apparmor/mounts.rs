@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::lost::LostReason;
 use super::quote::{finish, push, quoted};
 use crate::recording::{Executable, FilePath, MountOperation, MountUse};
 
@@ -98,7 +99,7 @@ impl Asked {
 }
 
 /// The rule's text without the comma, or why there is none.
-pub(super) fn text(mount: &MountUse) -> Result<String, &'static str> {
+pub(super) fn text(mount: &MountUse) -> Result<String, LostReason> {
     let target = path(&mount.target, mount.more)?;
     Ok(match mount.operation {
         MountOperation::Unmount => format!("umount {target}"),
@@ -110,7 +111,7 @@ pub(super) fn text(mount: &MountUse) -> Result<String, &'static str> {
     })
 }
 
-fn mounted(mount: &MountUse, target: &str) -> Result<String, &'static str> {
+fn mounted(mount: &MountUse, target: &str) -> Result<String, LostReason> {
     let flags = if mount.flags & MAGIC_MASK == MAGIC {
         mount.flags & !MAGIC_MASK
     } else {
@@ -133,9 +134,9 @@ fn mounted(mount: &MountUse, target: &str) -> Result<String, &'static str> {
 }
 
 /// A path as a token; `of_others`: what is in the directory, directories too, not itself.
-fn path(path: &FilePath, of_others: bool) -> Result<String, &'static str> {
+fn path(path: &FilePath, of_others: bool) -> Result<String, LostReason> {
     if !path.as_bytes().starts_with(b"/") {
-        return Err("it is not known which absolute path it speaks of");
+        return Err(LostReason::RelativeMount);
     }
     let mut token = String::new();
     let quotes = push(&mut token, path.as_bytes());
@@ -145,7 +146,7 @@ fn path(path: &FilePath, of_others: bool) -> Result<String, &'static str> {
     Ok(finish(token, quotes))
 }
 
-fn options(mut left: u64) -> Result<String, &'static str> {
+fn options(mut left: u64) -> Result<String, LostReason> {
     let mut names = Vec::new();
     if left & 1 == 0 {
         names.push("rw".to_owned());
@@ -169,7 +170,7 @@ fn options(mut left: u64) -> Result<String, &'static str> {
     if left == 0 {
         Ok(names.join(", "))
     } else {
-        Err("it has a flag that the parser has no name for")
+        Err(LostReason::UnnamedMountFlag)
     }
 }
 

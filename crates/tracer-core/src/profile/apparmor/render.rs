@@ -34,7 +34,10 @@ impl AppArmorProfile {
             Division::Divided(parts) => self.divided(&mut text, parts),
             Division::Undivided | Division::Impossible(_) => {
                 if let Division::Impossible(why) = &self.division {
-                    text.push_str(&format!("# No child profiles (--children): {why}.\n"));
+                    text.push_str(&format!(
+                        "# No child profiles (--children): {}.\n",
+                        why.as_str()
+                    ));
                 }
                 text.push_str(&self.opening(&self.name));
                 text.push_str(&self.body(&Around::default()));

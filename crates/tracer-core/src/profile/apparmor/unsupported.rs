@@ -1,12 +1,13 @@
 //! Files that no rule can be made for, and why.
 
+use super::lost::LostReason;
 use crate::recording::{FileAccess, FilePath, FileUse};
 
 /// Longest path that AppArmor asks about (`aa_g_path_max`, security/apparmor/lsm.c).
 const PATH_MAX: usize = 8192;
 
 /// Why no rule can be made for a file; `None` when one can.
-pub(super) fn unsupported_reason(file: &FileUse) -> Option<&'static str> {
+pub(super) fn unsupported_reason(file: &FileUse) -> Option<LostReason> {
     let bad = |path: &FilePath| {
         let bytes = path.as_bytes();
         let mut names = bytes
@@ -15,22 +16,22 @@ pub(super) fn unsupported_reason(file: &FileUse) -> Option<&'static str> {
             .split(|byte| *byte == b'/')
             .skip(1);
         if bytes.is_empty() {
-            Some("it has no path")
+            Some(LostReason::NoPath)
         } else if bytes.contains(&0) || (bytes.len() > 1 && names.any(<[u8]>::is_empty)) {
-            Some("no path of the kernel's looks like this")
+            Some(LostReason::ImpossiblePath)
         } else if bytes.len() >= PATH_MAX {
-            Some("AppArmor denies paths of 8192 bytes and more, whatever a profile says")
+            Some(LostReason::PathTooLong)
         } else if !bytes.starts_with(b"/") && !file.detached {
-            Some("it has a name and no path (memory, a pipe): AppArmor does not ask about it")
+            Some(LostReason::NameOnly)
         } else {
             None
         }
     };
     if file.truncated {
-        return Some("the path was too long to be kept whole");
+        return Some(LostReason::Truncated);
     }
     if file.more && !file.path.is_directory() {
-        return Some("it is not known in which directory");
+        return Some(LostReason::UnknownDirectory);
     }
     bad(&file.path).or_else(|| file.target.as_ref().and_then(bad))
 }

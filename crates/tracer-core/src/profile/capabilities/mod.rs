@@ -21,6 +21,16 @@ impl Capabilities {
     /// is not known in which, and those that an executed file demands; `None` when nothing looked for them. What
     /// was only probed for is not among them, nor what was used in a user namespace that the workload made:
     /// whoever makes one has them all in it.
+    ///
+    /// ```
+    /// use tracer_core::profile::{apparmor::{AppArmorProfile, Options}, capabilities::Capabilities};
+    /// # let recording = tracer_core::profile::apparmor::fixture::web();
+    ///
+    /// let profile = AppArmorProfile::from_recordings(&[recording], &Options::default()).unwrap();
+    /// let needed = Capabilities::needed_by(&profile).unwrap();
+    /// // CAP_SYS_ADMIN was only probed for.
+    /// assert_eq!(needed.names().collect::<Vec<_>>(), ["NET_BIND_SERVICE"]);
+    /// ```
     pub fn needed_by(profile: &AppArmorProfile) -> Option<Self> {
         if profile
             .unseen()

@@ -20,9 +20,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{ObjectName, head, operator::GROUP, operator::Operator};
 use crate::{
     profile::{
-        Omission, Remedy, Rendering, TargetError,
+        AppArmorOmission, FileOmission, Limit, Remedy, Rendering, TargetError,
         apparmor::{AppArmorProfile, Division, FileRule, Pattern, Permissions},
-        omissions::object_fits,
+        omissions::by_words,
         yaml::Map,
     },
     recording::{ObservationKind, Peer, SignalDirection},
@@ -44,7 +44,7 @@ pub fn apparmor_profile(
     let network = network(profile, operator, &mut omissions);
     let capabilities = capabilities(profile, &mut omissions);
     others(profile, &mut omissions);
-    let omissions: Vec<_> = omissions.into_iter().collect();
+    let omissions = by_words(omissions);
     let mode = match (operator, profile.complain()) {
         (Operator::V1, true) => Map::new().with("mode", "Complain"),
         (Operator::V1, false) => Map::new().with("mode", "Enforce"),
@@ -77,7 +77,10 @@ pub fn apparmor_profile(
         .with("metadata", Map::new().with("name", name.as_str()))
         .with("spec", mode.with("abstract", rules))
         .to_text();
-    object_fits("the AppArmorProfile", &text, Remedy::FewerPaths)?;
+    Limit::ObjectBytes {
+        kind: "AppArmorProfile",
+    }
+    .check(text.len(), Remedy::FewerPaths)?;
     Ok(Rendering { text, omissions })
 }
 
@@ -145,7 +148,7 @@ impl Files {
     fn of(
         profile: &AppArmorProfile,
         operator: Operator,
-        omissions: &mut BTreeSet<Omission>,
+        omissions: &mut BTreeSet<AppArmorOmission>,
     ) -> Self {
         let spaces = operator == Operator::V1;
         // As the operator takes them: what one of them denies is decided by what it stands for there.
@@ -166,20 +169,16 @@ impl Files {
             .filter(|(_, rule)| !rule.owner.is_empty())
             .count();
         if owners > 0 {
-            omissions.insert(Omission::new(
-                format!("that {owners} rules are for a file's owner alone"),
-                "they are for every user",
-            ));
+            omissions.insert(FileOmission::Owner { rules: owners }.into());
         }
         for (new, old, _) in profile.links() {
-            omissions.insert(Omission::new(
-                format!(
-                    "that {} may be a link to {} alone",
-                    new.for_operator(spaces).operator_text(),
-                    old.for_operator(spaces).operator_text()
-                ),
-                "it may be one to any file",
-            ));
+            omissions.insert(
+                FileOmission::LinkTarget {
+                    link: new.for_operator(spaces).operator_text(),
+                    target: old.for_operator(spaces).operator_text(),
+                }
+                .into(),
+            );
         }
         files
     }
@@ -190,16 +189,19 @@ impl Files {
         rule: &FileRule,
         neighbours: &Neighbours<'_>,
         operator: Operator,
-        omissions: &mut BTreeSet<Omission>,
+        omissions: &mut BTreeSet<AppArmorOmission>,
     ) {
         let needed = rule.permissions | rule.owner;
         let path = made.operator_text();
         if made != pattern {
             for original in rule.paths.keys() {
-                omissions.insert(Omission::new(
-                    format!("the path {original}"),
-                    format!("{path}: the operator refuses a profile with other characters"),
-                ));
+                omissions.insert(
+                    FileOmission::Path {
+                        path: original.clone(),
+                        pattern: path.clone(),
+                    }
+                    .into(),
+                );
             }
         }
         denied_by_operator(pattern, needed, &path, omissions);
@@ -215,23 +217,17 @@ impl Files {
             self.libraries.insert(path.clone());
         }
         if locks && operator == Operator::V0_10 {
-            omissions.insert(Omission::new(format!("locking {path}"), "it is denied"));
+            omissions.insert(FileOmission::Lock { path: path.clone() }.into());
         }
         let locks = locks && operator == Operator::V1;
         if needed.has_any(writes()) || locks {
             let readable = reads || executes || maps || overlaps(READS);
             if !needed.has_any(writes()) {
-                omissions.insert(Omission::new(
-                    format!("that {path} may be locked and not written"),
-                    "it may be written",
-                ));
+                omissions.insert(FileOmission::LockOnly { path: path.clone() }.into());
             }
             if readable {
                 if !reads && !executes && !maps {
-                    omissions.insert(Omission::new(
-                        format!("that {path} may be written and not read"),
-                        "it may be read: other rules read what it stands for, and write-only paths deny that",
-                    ));
+                    omissions.insert(FileOmission::WriteOnly { path: path.clone() }.into());
                 }
                 self.both.insert(path);
             } else {
@@ -239,10 +235,7 @@ impl Files {
             }
         } else if reads && !(maps || (executes && operator == Operator::V1)) {
             if overlaps(writes() | Permissions::LOCK) {
-                omissions.insert(Omission::new(
-                    format!("that {path} may be read and not written"),
-                    "it may be written: other rules write what it stands for, and read-only paths deny that",
-                ));
+                omissions.insert(FileOmission::ReadOnly { path: path.clone() }.into());
                 self.both.insert(path);
             } else {
                 self.read.insert(path);
@@ -256,7 +249,7 @@ fn denied_by_operator(
     pattern: &Pattern,
     needed: Permissions,
     path: &str,
-    omissions: &mut BTreeSet<Omission>,
+    omissions: &mut BTreeSet<AppArmorOmission>,
 ) {
     let (first, second, third) = (pattern.name_at(0), pattern.name_at(1), pattern.name_at(2));
     let writes = needed.has_any(writes());
@@ -276,17 +269,20 @@ fn denied_by_operator(
         _ => false,
     };
     if denied {
-        omissions.insert(Omission::new(
-            format!("{needed} on {path}"),
-            "the operator denies it in every profile; load apparmor.profile on the nodes instead",
-        ));
+        omissions.insert(
+            FileOmission::Denied {
+                permissions: needed,
+                path: path.to_owned(),
+            }
+            .into(),
+        );
     }
 }
 
 fn network(
     profile: &AppArmorProfile,
     operator: Operator,
-    omissions: &mut BTreeSet<Omission>,
+    omissions: &mut BTreeSet<AppArmorOmission>,
 ) -> Map {
     const STREAM: u16 = 1;
     const DGRAM: u16 = 2;
@@ -295,10 +291,7 @@ fn network(
     const INET: [u16; 2] = [2, 10];
     let open = profile.unseen().any(|it| it == ObservationKind::Sockets);
     if open {
-        omissions.insert(Omission::new(
-            "sockets, which were not observed",
-            "TCP, UDP and raw ones are allowed, and no others",
-        ));
+        omissions.insert(AppArmorOmission::UnobservedSockets);
     }
     let (mut tcp, mut udp, mut raw) = (open, open, open);
     for ((family, kind), _) in profile.networks() {
@@ -309,19 +302,10 @@ fn network(
             _ if family == UNIX => {}
             RAW if operator == Operator::V1 => {
                 raw = true;
-                omissions.insert(Omission::new(
-                    format!(
-                        "which raw sockets: {}",
-                        AppArmorProfile::socket_name(family, kind)
-                    ),
-                    "raw sockets of every family are allowed",
-                ));
+                omissions.insert(AppArmorOmission::RawSockets { family, kind });
             }
             _ => {
-                omissions.insert(Omission::new(
-                    format!("sockets: {}", AppArmorProfile::socket_name(family, kind)),
-                    "they are denied; load apparmor.profile on the nodes if the workload needs them",
-                ));
+                omissions.insert(AppArmorOmission::Sockets { family, kind });
             }
         }
     }
@@ -329,10 +313,7 @@ fn network(
         && (tcp || udp)
         && profile.networks().any(|((it, _), _)| it == 10)
     {
-        omissions.insert(Omission::new(
-            "IPv6",
-            "an operator up to 0.10 allows IPv4 only",
-        ));
+        omissions.insert(AppArmorOmission::Ipv6);
     }
     let protocols = Map::new().with("allowTcp", tcp).with("allowUdp", udp);
     Map::new()
@@ -340,15 +321,15 @@ fn network(
         .with("allowedProtocols", protocols)
 }
 
-fn capabilities(profile: &AppArmorProfile, omissions: &mut BTreeSet<Omission>) -> Vec<String> {
+fn capabilities(
+    profile: &AppArmorProfile,
+    omissions: &mut BTreeSet<AppArmorOmission>,
+) -> Vec<String> {
     let all = profile
         .unseen()
         .any(|it| it == ObservationKind::Capabilities);
     let needed: Vec<_> = if all {
-        omissions.insert(Omission::new(
-            "capabilities, which were not observed",
-            "all are allowed: the container's own list still holds",
-        ));
+        omissions.insert(AppArmorOmission::UnobservedCapabilities);
         Capability::all().collect()
     } else {
         profile.capabilities().map(|(one, _)| one).collect()
@@ -358,35 +339,24 @@ fn capabilities(profile: &AppArmorProfile, omissions: &mut BTreeSet<Omission>) -
 }
 
 /// Kinds of rules that the operator's form does not have.
-fn others(profile: &AppArmorProfile, omissions: &mut BTreeSet<Omission>) {
+fn others(profile: &AppArmorProfile, omissions: &mut BTreeSet<AppArmorOmission>) {
     for (direction, peer, rule) in profile.signals() {
         if direction == SignalDirection::Send && peer == Peer::Outside {
-            let signals: Vec<_> = rule.signals.iter().map(u8::to_string).collect();
-            omissions.insert(Omission::new(
-                format!(
-                    "sending signals {} out of the container",
-                    signals.join(", ")
-                ),
-                "it is denied",
-            ));
+            omissions.insert(AppArmorOmission::Signals {
+                signals: rule.signals.iter().copied().collect(),
+            });
         }
     }
     if profile.traces().next().is_some() {
-        omissions.insert(Omission::new(
-            "what needs a debugger's rights (ptrace)",
-            "it is denied, except reading what the base abstraction allows",
-        ));
+        omissions.insert(AppArmorOmission::Ptrace);
     }
     if let Division::Divided(_) = profile.division() {
-        omissions.insert(Omission::new(
-            "child profiles",
-            "all programs run under the one profile",
-        ));
+        omissions.insert(AppArmorOmission::ChildrenOfOperator);
     }
     for (text, _) in profile.mounts() {
-        omissions.insert(Omission::new(text, "the operator denies mounting"));
+        let rule = text.to_owned();
+        omissions.insert(AppArmorOmission::Mount { rule });
     }
-    for lost in profile.lost() {
-        omissions.insert(Omission::new(lost.what.clone(), lost.reason));
-    }
+    let lost = profile.lost().cloned();
+    omissions.extend(lost.map(AppArmorOmission::Lost));
 }

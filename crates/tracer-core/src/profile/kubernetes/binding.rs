@@ -2,7 +2,7 @@
 //! has a container of an image.
 
 use super::{ObjectName, Placement, head, operator::GROUP, operator::Operator};
-use crate::profile::{Omission, Rendering, TargetError, yaml::Map};
+use crate::profile::{PlacementOmission, Rendering, TargetError, yaml::Map};
 
 /// Bindings of the profiles to the image of the workload, in one file.
 ///
@@ -22,21 +22,12 @@ pub fn profile_binding(
     } else {
         &["SeccompProfile"]
     };
-    let mut omissions = vec![Omission::new(
-        "which container of a pod",
-        "every container of the namespace with this very image gets the profile",
-    )];
+    let mut omissions = vec![PlacementOmission::Container.into()];
     if placement.namespace.is_none() {
-        omissions.push(Omission::new(
-            "the namespace, which is not known",
-            "apply it with kubectl --namespace",
-        ));
+        omissions.push(PlacementOmission::UnknownNamespace.into());
     }
     if has_apparmor && operator == Operator::V0_10 {
-        omissions.push(Omission::new(
-            "an AppArmorProfile, for some operators up to 0.10",
-            "where the API server refuses it, use the patch",
-        ));
+        omissions.push(PlacementOmission::AppArmorBinding.into());
     }
     let mut text = head(workload, &omissions)
         .comment(

@@ -2,14 +2,13 @@
 
 use super::{ObjectName, Placement, head, syscalls::calls};
 use crate::profile::{
-    Remedy, Rendering, TargetError,
-    omissions::object_fits,
+    Limit, Remedy, Rendering, TargetError,
     seccomp::SeccompProfile,
     yaml::{Map, Value},
 };
 
 /// The profile of one container as Kubescape's object, which its node agent writes to `path` below the
-/// kubelet's folder of profiles.
+/// kubelet's directory of profiles.
 ///
 /// # Errors
 /// When the container's name is not known, or it is too large for an object.
@@ -38,6 +37,9 @@ pub fn kubescape(
         .with("metadata", metadata)
         .with("spec", Map::new().with(placement.list(), list))
         .to_text();
-    object_fits("the SeccompProfile", &text, Remedy::FewerArguments)?;
+    Limit::ObjectBytes {
+        kind: "SeccompProfile",
+    }
+    .check(text.len(), Remedy::FewerArguments)?;
     Ok(Rendering { text, omissions })
 }

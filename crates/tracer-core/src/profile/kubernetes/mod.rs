@@ -43,8 +43,8 @@ fn head(workload: &str, omissions: &[Omission]) -> Map {
     if !omissions.is_empty() {
         head = head.comment("This format cannot express:");
     }
-    for Omission { what, instead } in omissions {
-        head = head.comment(&format!("- {what}: {instead}"));
+    for omission in omissions {
+        head = head.comment(&format!("- {omission}"));
     }
     head
 }

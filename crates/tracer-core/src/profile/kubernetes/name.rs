@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::profile::TargetError;
+use crate::profile::{NameKind, TargetError};
 
 /// A DNS-1123 subdomain, as the names of objects are (apimachinery, pkg/util/validation:
 /// `IsDNS1123Subdomain`).
@@ -22,11 +22,7 @@ impl ObjectName {
         if is_one {
             return Ok(Self(name.to_owned()));
         }
-        Err(TargetError::Name {
-            name: name.to_owned(),
-            of: "an object of Kubernetes",
-            rule: "it has up to 253 small letters, digits, - and ., and begins and ends with a letter or digit",
-        })
+        Err(NameKind::KubernetesObject.refuse(name))
     }
 
     /// The name for a workload: its own, or for one of a pod's, `<namespace>_<kind>-<owner>_<container>`,
@@ -35,6 +31,14 @@ impl ObjectName {
     /// # Errors
     /// When it is no name of an object: two workloads must not share one by chance, so no letter is
     /// changed.
+    ///
+    /// ```
+    /// use tracer_core::profile::kubernetes::ObjectName;
+    ///
+    /// let name = ObjectName::of_workload("shop_deployment-cart_web").unwrap();
+    /// assert_eq!(name.as_str(), "shop.deployment-cart.web");
+    /// assert!(ObjectName::of_workload("Web").is_err());
+    /// ```
     pub fn of_workload(workload: &str) -> Result<Self, TargetError> {
         let parts: Vec<_> = workload.split('_').collect();
         match parts[..] {

@@ -68,7 +68,7 @@ fn same(recording: Recording, operator: Operator) {
         apparmor_profile(&name, &workload, &profile, operator).unwrap();
     let is_said = |word: &str, path: &str| {
         let mut told = omissions.iter();
-        told.any(|it| it.instead.contains(word) && it.what.split(' ').any(|it| it == path))
+        told.any(|it| it.instead().contains(word) && it.what().split(' ').any(|it| it == path))
     };
     let read = read_back(&text);
     let mut theirs = paths(&read);

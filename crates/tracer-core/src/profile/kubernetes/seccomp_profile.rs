@@ -1,9 +1,7 @@
 //! SeccompProfile of the Security Profiles Operator.
 
 use super::{ObjectName, head, operator::GROUP, operator::Operator, syscalls::calls};
-use crate::profile::{
-    Remedy, Rendering, TargetError, omissions::object_fits, seccomp::SeccompProfile, yaml::Map,
-};
+use crate::profile::{Limit, Remedy, Rendering, TargetError, seccomp::SeccompProfile, yaml::Map};
 
 /// The profile as an object of the operator's, which puts it on every node as `operator/<name>.json`.
 ///
@@ -23,6 +21,9 @@ pub fn seccomp_profile(
         .with("metadata", Map::new().with("name", name.as_str()))
         .with("spec", calls)
         .to_text();
-    object_fits("the SeccompProfile", &text, Remedy::FewerArguments)?;
+    Limit::ObjectBytes {
+        kind: "SeccompProfile",
+    }
+    .check(text.len(), Remedy::FewerArguments)?;
     Ok(Rendering { text, omissions })
 }

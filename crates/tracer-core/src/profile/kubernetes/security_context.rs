@@ -2,7 +2,7 @@
 
 use super::{ObjectName, Placement, head};
 use crate::profile::{
-    Omission, Rendering, TargetError,
+    Omission, PlacementOmission, Rendering, TargetError,
     capabilities::Capabilities,
     hardening::{Hardening, Setting},
     yaml::{Map, Value},
@@ -17,7 +17,7 @@ pub enum Localhost {
     /// The operator: `operator/<name>.json`, and an AppArmor profile of the object's name.
     #[default]
     Operator,
-    /// Somebody, who put the seccomp profile at this path below the kubelet's folder (`/var/lib/kubelet/seccomp`),
+    /// Somebody, who put the seccomp profile at this path below the kubelet's directory (`/var/lib/kubelet/seccomp`),
     /// and loaded apparmor.profile.
     File(String),
 }
@@ -27,7 +27,7 @@ impl Localhost {
     /// `validateLocalDescendingPath`).
     ///
     /// # Errors
-    /// When it leads out of the kubelet's folder.
+    /// When it leads out of the kubelet's directory.
     pub fn file(path: &str) -> Result<Self, String> {
         let leads_out = path.starts_with('/') || path.split('/').any(|part| part == "..");
         if path.is_empty() || leads_out || path.chars().any(char::is_control) {
@@ -120,10 +120,7 @@ impl Context<'_> {
         if self.hardening.complete {
             return Vec::new();
         }
-        vec![Omission::new(
-            "that the recording is not complete",
-            "what it did not see may want a capability, a file or a privilege that this takes away; REVIEW.md has the reasons",
-        )]
+        vec![PlacementOmission::Incomplete.into()]
     }
 
     /// The fields as they stand in a container.
@@ -189,16 +186,10 @@ impl Context<'_> {
         };
         let mut omissions = self.omissions();
         if title == "Rollout" {
-            omissions.push(Omission::new(
-                "how the lists of a Rollout are merged",
-                "an API server knows that for its own kinds only: use tracer generate --for with the manifest",
-            ));
+            omissions.push(PlacementOmission::RolloutLists.into());
         }
         if placement.list() == "ephemeralContainers" {
-            omissions.push(Omission::new(
-                "a container that was put into a running pod",
-                "no template has it: give these fields to kubectl debug --custom",
-            ));
+            omissions.push(PlacementOmission::EphemeralContainer.into());
         }
         let mut head = head(self.workload, &omissions);
         if owner.is_none() {

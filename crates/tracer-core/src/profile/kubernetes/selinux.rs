@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use super::{ObjectName, head, operator::GROUP, operator::Operator};
 use crate::{
     profile::{
-        Omission, Remedy, Rendering, TargetError,
-        omissions::object_fits,
+        Limit, NameKind, Omission, Remedy, Rendering, SelinuxOmission, TargetError,
         selinux::{Base, SelinuxProfile, is_identifier},
         yaml::{Map, Value},
     },
@@ -24,11 +23,7 @@ pub fn selinux_name(name: &ObjectName) -> Result<String, TargetError> {
     let block = name.as_str().replace('.', "--");
     // Two objects must not become one block.
     if name.as_str().contains("--") || !is_identifier(&block) {
-        return Err(TargetError::Name {
-            name: name.to_string(),
-            of: "an SELinux profile of the operator",
-            rule: "it begins with a letter, and has no two dashes in a row",
-        });
+        return Err(NameKind::OperatorSelinux.refuse(name.as_str()));
     }
     Ok(block)
 }
@@ -45,10 +40,13 @@ pub fn selinux_profile(
     let name = selinux_name(name)?;
     let mut omissions = lost(profile);
     for (source, class) in profile.callers.keys() {
-        omissions.push(Omission::new(
-            format!("what {source} may do to the domain ({class})"),
-            "an object has rules for its own domain only; use a RawSelinuxProfile",
-        ));
+        omissions.push(
+            SelinuxOmission::Caller {
+                source: source.clone(),
+                class: class.clone(),
+            }
+            .into(),
+        );
     }
     let mut targets: BTreeMap<String, BTreeMap<&str, Vec<String>>> = BTreeMap::new();
     for ((target, class), rule) in &profile.rules {
@@ -81,10 +79,7 @@ pub fn selinux_profile(
                 .with("name", block.as_str());
             spec = spec.with("inherit", Value::Maps(vec![(String::new(), inherit)]));
         }
-        Base::Standalone => omissions.push(Omission::new(
-            "a domain that inherits nothing (--standalone)",
-            "the operator inherits the block container; use a RawSelinuxProfile",
-        )),
+        Base::Standalone => omissions.push(SelinuxOmission::Standalone.into()),
     }
     let spec = spec.with_map("allow", allow);
     finish("SelinuxProfile", &name, profile, operator, spec, omissions)
@@ -114,10 +109,12 @@ pub fn raw_selinux_profile(
 
 /// `seLinuxOptions` of a container's `securityContext`.
 pub fn selinux_options(type_name: &str, profile: &SelinuxProfile) -> Rendering {
-    let omissions = vec![Omission::new(
-        "the rules",
-        format!("the type {type_name} has them; load it on every node first"),
-    )];
+    let omissions = vec![
+        SelinuxOmission::Rules {
+            type_name: type_name.to_owned(),
+        }
+        .into(),
+    ];
     let options = Map::new().with("type", type_name);
     let context = Map::new().with("seLinuxOptions", options);
     let text = head(&profile.workload, &omissions)
@@ -127,8 +124,8 @@ pub fn selinux_options(type_name: &str, profile: &SelinuxProfile) -> Rendering {
 }
 
 fn lost(profile: &SelinuxProfile) -> Vec<Omission> {
-    let lost = profile.lost.iter();
-    lost.map(|it| Omission::new(&it.what, it.reason)).collect()
+    let lost = profile.lost.iter().cloned();
+    lost.map(|it| SelinuxOmission::Lost(it).into()).collect()
 }
 
 fn finish(
@@ -150,6 +147,6 @@ fn finish(
         .with("metadata", Map::new().with("name", name))
         .with("spec", spec)
         .to_text();
-    object_fits(kind, &text, Remedy::FewerPaths)?;
+    Limit::ObjectBytes { kind }.check(text.len(), Remedy::FewerPaths)?;
     Ok(Rendering { text, omissions })
 }

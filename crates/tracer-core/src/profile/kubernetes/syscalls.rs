@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use crate::profile::{
-    Omission,
+    Omission, SyscallOmission,
+    omissions::by_words,
     seccomp::{
         MULTIPLEXERS, SeccompProfile,
         oci::{self, Action, Condition, Entry, OciSeccomp, Operator},
@@ -30,40 +31,33 @@ pub(super) fn calls(profile: &SeccompProfile) -> (Map, Vec<Omission>) {
         entries.push((comment, self::entry(&entry, &mut omissions)));
     }
     if profile.complain() {
-        return (map(&plain, entries), omissions.into_iter().collect());
+        return (map(&plain, entries), by_words(omissions));
     }
     if profile.default_errno() == errno::EPERM {
         // What the runtimes return when nothing is said.
         let multiplexers: Vec<_> = profile.absent().map(str::to_owned).collect();
         entries.extend(absent("closed on i386", multiplexers));
-        return (map(&plain, entries), omissions.into_iter().collect());
+        return (map(&plain, entries), by_words(omissions));
     }
-    omissions.insert(Omission::new(
-        "defaultErrnoRet, ENOSYS",
-        "what no entry names returns EPERM (runc still answers ENOSYS to numbers above all that are named), so the calls that libraries probe for are named",
-    ));
+    omissions.insert(SyscallOmission::DefaultError);
     let conditional: Vec<_> = profile
         .rules()
         .filter(|(_, rule)| rule.only().is_some())
-        .map(|(name, _)| name)
+        .map(|(name, _)| name.to_owned())
         .collect();
     if !conditional.is_empty() {
-        omissions.insert(Omission::new(
-            format!("ENOSYS for other arguments of {}", conditional.join(", ")),
-            "they return EPERM",
-        ));
+        omissions.insert(SyscallOmission::ErrorForOtherArguments { calls: conditional });
     }
     let multiplexers = multiplexers(profile);
     if !multiplexers.is_empty() {
-        omissions.insert(Omission::new(
-            format!("EPERM for {}", multiplexers.join(", ")),
-            "they return ENOSYS: runtimes leave out an entry that says what the default says, and libseccomp would then allow by them the calls that they stand for",
-        ));
+        omissions.insert(SyscallOmission::ErrorForMultiplexed {
+            calls: multiplexers.clone(),
+        });
     }
     let mut probed = probed(profile);
     probed.extend(multiplexers);
     entries.extend(absent("not there, to those who probe", probed));
-    (map(&plain, entries), omissions.into_iter().collect())
+    (map(&plain, entries), by_words(omissions))
 }
 
 fn map(plain: &OciSeccomp, entries: Vec<(String, Map)>) -> Map {
@@ -116,21 +110,17 @@ fn multiplexers(profile: &SeccompProfile) -> Vec<String> {
 }
 
 /// An entry that allows. Its names are those of the tables, each once.
-fn entry(entry: &Entry, omissions: &mut BTreeSet<Omission>) -> Map {
+fn entry(entry: &Entry, omissions: &mut BTreeSet<SyscallOmission>) -> Map {
     let args: Vec<_> = entry
         .args
         .iter()
         .map(|condition| {
             let fitting = fitting(condition);
             if fitting != *condition {
-                omissions.insert(Omission::new(
-                    format!(
-                        "the highest bit of argument {} of {}",
-                        condition.index,
-                        entry.names.join(", ")
-                    ),
-                    "values of 2^63 and more have no place, so it is not looked at",
-                ));
+                omissions.insert(SyscallOmission::HighestBit {
+                    argument: condition.index,
+                    calls: entry.names.clone(),
+                });
             }
             (String::new(), argument(&fitting))
         })

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{ObjectName, name::is_label};
 use crate::{
-    profile::{Remedy, TargetError},
+    profile::{Fact, TargetError},
     recording::{Container, Recording},
 };
 
@@ -54,8 +54,7 @@ impl Placement {
     /// When it is not known.
     pub fn container(&self) -> Result<&str, TargetError> {
         self.container.as_deref().ok_or(TargetError::Missing {
-            what: "the container's name in its pod",
-            remedy: Remedy::NameContainer,
+            fact: Fact::ContainerName,
         })
     }
 
@@ -65,10 +64,7 @@ impl Placement {
     /// When it is not known.
     pub fn image(&self) -> Result<&str, TargetError> {
         let image = self.image.as_deref().filter(|it| !it.is_empty());
-        image.ok_or(TargetError::Missing {
-            what: "the image of the workload's container",
-            remedy: Remedy::RecordContainer,
-        })
+        image.ok_or(TargetError::Missing { fact: Fact::Image })
     }
 
     /// The list of a pod's that the container is in.

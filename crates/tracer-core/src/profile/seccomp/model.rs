@@ -69,6 +69,19 @@ impl SeccompProfile {
     ///
     /// When there is no recording, when the ABI of its machine is not known, or when the profile is to log and
     /// the kernel cannot.
+    ///
+    /// ```
+    /// use tracer_core::profile::seccomp::{Options, SeccompProfile, oci::{Action, OciSeccomp}};
+    /// # use syscalls::Abi;
+    /// # use tracer_core::{profile::seccomp::fixture, recording::Phase};
+    /// # let recording = fixture::recording(&[(Abi::X86_64, 0, Phase::Run, fixture::path("/bin/web"))]);
+    ///
+    /// // The workload called read.
+    /// let profile = SeccompProfile::from_recordings(&[recording], &Options::default()).unwrap();
+    /// assert!(profile.rule("read").is_some());
+    /// assert!(profile.rule("mount").is_none());
+    /// assert_eq!(OciSeccomp::from(&profile).default_action, Action::Errno);
+    /// ```
     pub fn from_recordings(recordings: &[Recording], options: &Options) -> Result<Self, Error> {
         let recorded = native_abis(recordings)?;
         if options.complain {

@@ -19,7 +19,12 @@ impl SelinuxProfile {
             plain(&self.workload)
         );
         for lost in &self.lost {
-            let _ = writeln!(text, "; Not in a rule: {}: {}.", lost.what, lost.reason);
+            let _ = writeln!(
+                text,
+                "; Not in a rule: {}: {}.",
+                lost.what,
+                lost.reason.as_str()
+            );
         }
         let _ = writeln!(text, "(block {}", self.name);
         text += &self.statements();

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{Base, cil::base_statements, names::is_identifier};
-use crate::profile::TargetError;
+use crate::profile::{NameKind, TargetError};
 
 /// What the domain is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,19 +45,11 @@ pub fn recording_domain(domain: &RecordingDomain) -> Result<String, TargetError>
         .chain(&domain.callers)
     {
         if !is_identifier(name) {
-            return Err(TargetError::Name {
-                name: name.clone(),
-                of: "a block or type of an SELinux policy",
-                rule: "a letter, then letters, digits, _ and -",
-            });
+            return Err(NameKind::SelinuxIdentifier.refuse(name));
         }
     }
     if domain.name.contains('.') {
-        return Err(TargetError::Name {
-            name: domain.name.clone(),
-            of: "a block of an SELinux policy",
-            rule: "it has no dot, which separates blocks",
-        });
+        return Err(NameKind::SelinuxBlock.refuse(&domain.name));
     }
     let name = &domain.name;
     let mut text = String::new();

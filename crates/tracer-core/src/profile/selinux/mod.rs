@@ -21,7 +21,7 @@ mod risks;
 pub(crate) mod tests;
 
 pub use domain::{RecordingDomain, recording_domain};
-pub use model::{Base, DEFAULT_BLOCK, Lost, Options, Rule, SelinuxProfile};
+pub use model::{Base, DEFAULT_BLOCK, Lost, LostReason, Options, Rule, SelinuxProfile};
 pub use module::Module;
 pub use names::{block_name, is_identifier};
 pub use risks::{Risk, is_unconfined, risk};

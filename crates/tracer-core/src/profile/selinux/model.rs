@@ -48,7 +48,37 @@ pub struct Lost {
     /// What. It may hold a workload's words: escape it.
     pub what: String,
     /// Why.
-    pub reason: &'static str,
+    pub reason: LostReason,
+}
+
+/// Why an access is in no rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum LostReason {
+    /// Another domain did it.
+    OtherDomain,
+    /// Only programs did it that were put into the container.
+    ExcludedSession,
+    /// No policy can hold the name of a type, class or permission.
+    Name,
+    /// The object has categories that the domain does not have.
+    Categories,
+}
+
+impl LostReason {
+    /// The reason in words.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OtherDomain => "it was done in another domain, which needs a profile of its own",
+            Self::ExcludedSession => {
+                "it was only done by a program that was put into the container and is left out"
+            }
+            Self::Name => "no policy can hold the name",
+            Self::Categories => {
+                "the object has categories (MCS) that the domain lacks, which no rule can allow"
+            }
+        }
+    }
 }
 
 /// The permissions of one class on one target, and who used them.
@@ -84,13 +114,6 @@ pub struct SelinuxProfile {
     /// What was seen and is in no rule.
     pub lost: BTreeSet<Lost>,
 }
-
-const NAME: &str = "no policy can hold the name";
-const CATEGORIES: &str =
-    "the object has categories (MCS) that the domain lacks, which no rule can allow";
-const OTHER_DOMAIN: &str = "it was done in another domain, which needs a profile of its own";
-const SESSION: &str =
-    "it was only done by a program that was put into the container and is left out";
 
 impl SelinuxProfile {
     /// The profile of recordings; `None` when SELinux was not observed in any of them.
@@ -164,7 +187,7 @@ impl SelinuxProfile {
                 .iter()
                 .any(|who| !matches!(who.phase, Phase::Setup | Phase::RuntimeInit));
             if was_run {
-                self.lose(what, SESSION);
+                self.lose(what, LostReason::ExcludedSession);
             }
             return;
         }
@@ -175,15 +198,15 @@ impl SelinuxProfile {
             &what.permission,
         ];
         if names.iter().any(|name| !is_identifier(name)) {
-            return self.lose(what, NAME);
+            return self.lose(what, LostReason::Name);
         }
         // In the block, the name is that of its own type.
         if [&*what.domain, what.target_type()].contains(&"process") {
-            return self.lose(what, NAME);
+            return self.lose(what, LostReason::Name);
         }
         // Who starts a workload has all categories.
         if what.other_categories && !is_caller {
-            return self.lose(what, CATEGORIES);
+            return self.lose(what, LostReason::Categories);
         }
         let rule = if is_own {
             let key = (what.target.clone(), what.class.clone());
@@ -192,7 +215,7 @@ impl SelinuxProfile {
             let key = (what.domain.clone(), what.class.clone());
             self.callers.entry(key).or_default()
         } else {
-            return self.lose(what, OTHER_DOMAIN);
+            return self.lose(what, LostReason::OtherDomain);
         };
         rule.permissions.insert(what.permission.clone());
         for who in counting {
@@ -201,7 +224,7 @@ impl SelinuxProfile {
         }
     }
 
-    fn lose(&mut self, what: &SelinuxUse, reason: &'static str) {
+    fn lose(&mut self, what: &SelinuxUse, reason: LostReason) {
         let SelinuxUse {
             domain,
             class,

@@ -8,7 +8,7 @@ use std::{
 
 use super::{Rule, SelinuxProfile, names::is_module_identifier};
 use crate::{
-    profile::Omission,
+    profile::{Omission, SelinuxOmission},
     recording::{SelinuxTarget, plain_text::plain},
 };
 
@@ -78,17 +78,19 @@ impl SelinuxProfile {
                 file_context_pattern(path)
             ),
             None => {
-                omissions.push(Omission::new(
-                    "which program starts the service",
-                    format!("label it yourself: chcon -t {label} PROGRAM"),
-                ));
+                omissions.push(
+                    SelinuxOmission::UnknownProgram {
+                        label: label.clone(),
+                    }
+                    .into(),
+                );
                 "# The recording does not name the program by an absolute path.\n".to_owned()
             }
         };
         omissions.extend(
             self.lost
                 .iter()
-                .map(|it| Omission::new(&it.what, it.reason)),
+                .map(|it| SelinuxOmission::Lost(it.clone()).into()),
         );
         Module {
             te: self.te(&domain, &label, &rules, &omissions),
@@ -103,8 +105,8 @@ impl SelinuxProfile {
             "# Made by tracer for {}. REVIEW.md has the evidence of each rule.\n",
             plain(&self.workload)
         );
-        for Omission { what, instead } in omissions {
-            let _ = writeln!(text, "# Not expressed: {}: {}", plain(what), plain(instead));
+        for omission in omissions {
+            let _ = writeln!(text, "# Not expressed: {}", plain(&omission.to_string()));
         }
         let _ = writeln!(text, "module {} 1.0;\n\nrequire {{", self.name);
         text += "\trole system_r;\n\tattribute domain;\n\tattribute exec_type;\n\tattribute file_type;\n";
@@ -150,10 +152,15 @@ impl Rules {
         if fits {
             return self.add(source, target, class, rule.permissions.clone());
         }
-        self.omissions.push(Omission::new(
-            format!("{source} {target} {class}"),
-            "the language cannot name it; use selinux.cil",
-        ));
+        let class = class.to_owned();
+        self.omissions.push(
+            SelinuxOmission::ModuleName {
+                source,
+                target,
+                class,
+            }
+            .into(),
+        );
     }
 
     fn add(&mut self, source: String, target: String, class: &str, permissions: BTreeSet<String>) {

@@ -1,6 +1,6 @@
 //! Names in a policy.
 
-use crate::profile::TargetError;
+use crate::profile::{NameKind, TargetError};
 
 /// Longest name that is written. CIL takes 2,048 bytes (libsepol, `CIL_MAX_NAME_LENGTH`); a context has to
 /// fit a page.
@@ -166,11 +166,7 @@ pub fn block_name(workload: &str) -> Result<String, TargetError> {
         }
     }
     if name.len() > MAX {
-        return Err(TargetError::Name {
-            name: workload.to_owned(),
-            of: "an SELinux type",
-            rule: "it has up to 255 bytes",
-        });
+        return Err(NameKind::SelinuxType.refuse(workload));
     }
     Ok(name)
 }

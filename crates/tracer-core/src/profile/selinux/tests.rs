@@ -152,7 +152,7 @@ fn module_requires_what_it_uses() {
         module.fc,
         "/usr/sbin/nginx\t--\tsystem_u:object_r:tracer_web_exec_t:s0\n"
     );
-    assert!(module.omissions.iter().any(|it| it.what.contains("role")));
+    assert!(module.omissions.iter().any(|it| it.what().contains("role")));
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn fails(path: &Path, limit: Duration) -> String {
 
 #[test]
 fn silent_socket_times_out() {
-    let (_folder, path) = socket(|stream| {
+    let (_directory, path) = socket(|stream| {
         // Take all, say nothing, keep it open.
         thread::spawn(move || {
             let mut stream = stream;
@@ -69,7 +69,7 @@ fn full_accept_queue_times_out() {
 #[test]
 fn malformed_answers_are_errors() {
     for said in [&b"HTTP/1.1 200 OK\r\n\r\n"[..], b"\x1b[2J\n\n", b""] {
-        let (_folder, path) = socket(move |mut stream| {
+        let (_directory, path) = socket(move |mut stream| {
             let _ = stream.write_all(said);
         });
         fails(&path, Duration::from_millis(500));

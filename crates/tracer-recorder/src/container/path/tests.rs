@@ -46,7 +46,7 @@ fn units_and_pods_are_recognised_by_path() {
 }
 
 #[test]
-fn identifies_containers_in_every_layout() {
+fn identifies_containers_of_pods_in_every_layout() {
     let uid = UID.replace('-', "_");
     let systemd = |qos: &str, scope: &str| {
         let (outer, inner) = if qos.is_empty() {
@@ -98,18 +98,22 @@ fn identifies_containers_in_every_layout() {
         Some(UID),
     );
     check(
-        &format!("/system.slice/docker-{ID}.scope"),
-        Engine::Docker,
-        Driver::Systemd,
-        None,
-    );
-    check(
         &format!(
             "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod{uid}.slice/cri-containerd-{ID}.scope"
         ),
         Engine::Containerd,
         Driver::Systemd,
         Some(UID),
+    );
+}
+
+#[test]
+fn identifies_containers_outside_of_pods() {
+    check(
+        &format!("/system.slice/docker-{ID}.scope"),
+        Engine::Docker,
+        Driver::Systemd,
+        None,
     );
     check(
         &format!("/k8s.io/{ID}"),

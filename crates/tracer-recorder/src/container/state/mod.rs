@@ -43,7 +43,7 @@ pub struct State {
     pub cgroup: Option<String>,
     /// The first process' pid.
     pub pid: Option<i32>,
-    /// The folder with `config.json`.
+    /// The directory with `config.json`.
     pub bundle: Option<PathBuf>,
     /// The name that a user gave.
     pub name: Option<String>,
@@ -183,7 +183,7 @@ impl Scan {
         let mut scan = Self::default();
         for place in &PLACES {
             let mut ids = (place.list)(files);
-            // One id may stand in two folders of a place, and each look finds both.
+            // One id may stand in two directories of a place, and each look finds both.
             ids.sort();
             ids.dedup();
             for found in ids.iter().flat_map(|id| (place.find)(files, id)) {
@@ -219,7 +219,7 @@ pub fn config(files: &Files, state: &State) -> Result<Option<serde_json::Value>,
     }
 }
 
-/// The folders below `/run/user`, which rootless runtimes use, with the user each is of.
+/// The directories below `/run/user`, which rootless runtimes use, with the user each is of.
 fn of_users(files: &Files, below: &str) -> Vec<(PathBuf, Option<u32>)> {
     files
         .ids(Path::new("/run/user"))

@@ -11,7 +11,7 @@ use crate::container::{
     path::Engine,
 };
 
-/// The folders of containers, each with the engine whose it is and the user.
+/// The directories of containers, each with the engine whose it is and the user.
 fn roots(files: &Files) -> Vec<(PathBuf, Option<Engine>, Option<u32>)> {
     let mut roots = vec![(PathBuf::from("/run/runc"), None, None)];
     for (parent, engine) in [

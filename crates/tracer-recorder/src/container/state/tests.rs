@@ -160,7 +160,7 @@ fn same_id_in_two_namespaces_is_told_apart_by_cgroup() {
 fn user_files_cannot_describe_system_cgroups() {
     let root = tempfile::tempdir().unwrap();
     let own = nix::unistd::geteuid().as_raw();
-    // The file is of whoever runs this test, so only the right user's folder is read.
+    // The file is of whoever runs this test, so only the right user's directory is read.
     let user = if own == 0 { 1000 } else { own };
     write(
         root.path(),

@@ -67,7 +67,7 @@ fn processes_are_read_from_the_dump() {
     assert_eq!(processes(text), [(1, "/bin/busybox".to_owned())]);
 }
 
-/// A folder of processes, of state, and a runsc that is trusted.
+/// A directory of processes, of state, and a runsc that is trusted.
 struct Machine {
     directory: tempfile::TempDir,
     runsc: Runsc,
@@ -173,7 +173,7 @@ fn processes_that_do_not_run_runsc_are_no_sandboxes() {
 }
 
 #[test]
-fn folders_of_state_that_others_may_change_are_not_used() {
+fn directories_of_state_that_others_may_change_are_not_used() {
     let machine = Machine::new();
     let state = machine.path("state");
     let root = format!("--root={}", state.display());

@@ -10,6 +10,7 @@ use tracer_abi::{
 use super::{
     programs::Held,
     schedule::Task,
+    source::FILES,
     world::{World, call},
 };
 use crate::bpf::{KernelAccess, RingMessage};
@@ -76,6 +77,16 @@ impl World {
     /// A process makes a syscall.
     pub(super) fn call(&mut self, task: Task, which: u32, value: u64) {
         self.finish_held(task);
+        let pid = self.living(task).map(|task| task.pid);
+        if let (Some(source), Some(pid)) = (&mut self.source, pid) {
+            let (class, nr, _) = call(which);
+            source.call(pid, (class, nr), value);
+        }
+        self.file_call(task, which, value);
+    }
+
+    /// What the model makes of a syscall.
+    pub(super) fn file_call(&mut self, task: Task, which: u32, value: u64) {
         let Some((pid, filter, dir)) = self.whereabouts(task) else {
             return;
         };
@@ -103,6 +114,9 @@ impl World {
             return;
         };
         let (abi, nr, _) = call(which);
+        if let Some(source) = &mut self.source {
+            source.blocked(pid, (abi, nr), mark);
+        }
         if !self.kernel.exits {
             self.note(pid, dir, None, (abi, nr), mark, Fate::NotWatched);
             return;
@@ -297,6 +311,9 @@ impl World {
         let Some((pid, filter, dir)) = self.whereabouts(task) else {
             return;
         };
+        if let Some(source) = &mut self.source {
+            source.open(pid, (what - OPENED) as usize);
+        }
         let Some(key) = self.kernel.who(self.now_ns, pid, dir, filter) else {
             return;
         };
@@ -354,6 +371,9 @@ fn comm(pid: u32) -> [u8; COMM_LEN] {
     comm
 }
 
+/// From this number on, an access is to one of the files that the programs' source can be shown.
+pub(super) const OPENED: u32 = 12;
+
 /// What an access is: the kind, and the path or the number.
 pub(super) fn access(what: u32) -> (AccessKind, &'static str, u64) {
     match what {
@@ -368,6 +388,11 @@ pub(super) fn access(what: u32) -> (AccessKind, &'static str, u64) {
         8 => (AccessKind::SignalSend, "", 15),
         9 => (AccessKind::SocketCreate, "", 2),
         10 => (AccessKind::ChangeMode, "/tmp/made", 0),
+        OPENED.. => (
+            AccessKind::Open,
+            FILES[(what - OPENED) as usize],
+            open::READ,
+        ),
         // Its text was too long.
         _ => (AccessKind::Mount, "", 0),
     }

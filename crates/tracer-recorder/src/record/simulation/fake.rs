@@ -64,17 +64,8 @@ impl FakeKernel {
         }
     }
 
-    /// The machine goes on while it is asked.
-    fn with<T>(&self, ask: impl FnOnce(&mut World) -> T) -> T {
-        let mut world = self.world.borrow_mut();
-        world.preempt();
-        ask(&mut world)
-    }
-}
-
-impl Kernel for FakeKernel {
-    fn drain(&mut self, take: &mut dyn FnMut(RingMessage)) {
-        let mut messages = Vec::from(self.with(|world| std::mem::take(&mut world.kernel.events)));
+    /// Messages in another order, if that is asked for.
+    pub(super) fn shuffled(&mut self, mut messages: Vec<RingMessage>) -> Vec<RingMessage> {
         if let Some(random) = &mut self.shuffle {
             let (notices, mut events): (Vec<_>, Vec<_>) = messages
                 .into_iter()
@@ -86,7 +77,21 @@ impl Kernel for FakeKernel {
                 messages.insert((at * 2).min(messages.len()), notice);
             }
         }
-        messages.into_iter().for_each(take);
+        messages
+    }
+
+    /// The machine goes on while it is asked.
+    pub(super) fn with<T>(&self, ask: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.world.borrow_mut();
+        world.preempt();
+        ask(&mut world)
+    }
+}
+
+impl Kernel for FakeKernel {
+    fn drain(&mut self, take: &mut dyn FnMut(RingMessage)) {
+        let messages = Vec::from(self.with(|world| std::mem::take(&mut world.kernel.events)));
+        self.shuffled(messages).into_iter().for_each(take);
     }
 
     fn drain_accesses(&mut self, take: &mut dyn FnMut(KernelAccess)) {

@@ -4,6 +4,10 @@
 //! [`schedule`] makes what happens, [`world`] lets it happen, [`programs`] is the kernel side that sees it,
 //! [`facts`] keeps what really happened, [`fake`] puts all this behind the recorder's traits, and
 //! [`check`] holds the recordings against the facts.
+//!
+//! The kernel side is this model, or the programs' own source: [`source`] lets it see the same machine,
+//! [`source_kernel`] answers the recorder from its maps, and [`source_tests`] holds what is recorded of it
+//! against the same facts.
 
 mod check;
 mod check_accesses;
@@ -13,6 +17,9 @@ mod programs;
 mod rows;
 mod runtimes;
 mod schedule;
+mod source;
+mod source_kernel;
+mod source_tests;
 mod supervised;
 mod tests;
 mod world;
@@ -26,12 +33,15 @@ use self::{
     fake::{FakeKernel, FakeLookup, FakeSystem, Shared, found},
     runtimes::name_of,
     schedule::{Action, Limits, Mode, Op, Schedule, Use},
+    source::SourceMachine,
+    source_kernel::SourceKernel,
     world::World,
 };
 use super::{
     Ended, FinishedWorkload, InstanceInfo, Progress, ProgressListener, RecordError, Selection,
     WorkloadPart,
     container_tracker::ContainerTracker,
+    kernel::Kernel,
     naming::Naming,
     recorder::{Recorder, Until},
     session::Session,
@@ -54,6 +64,8 @@ struct Variation {
     checkpoints: bool,
     /// At each checkpoint, what has ended is handed over and forgotten. This is decided of what nobody named.
     supervised: Option<Selection>,
+    /// The kernel side is the programs' own source.
+    source: bool,
 }
 
 /// What a run gave.
@@ -76,12 +88,12 @@ impl ProgressListener for Notes {
     fn progress(&mut self, _: &Progress) {}
 }
 
-type FakeRecorder = Recorder<FakeKernel, FakeSystem, FakeLookup>;
+type FakeRecorder<K> = Recorder<K, FakeSystem, FakeLookup>;
 
 /// A recorder and the machine that it records.
-struct Run {
+struct Run<K: Kernel> {
     world: Shared,
-    recorder: FakeRecorder,
+    recorder: FakeRecorder<K>,
     notes: Notes,
     during: Vec<(u32, Action)>,
     checkpoints: bool,
@@ -95,7 +107,19 @@ struct Run {
 
 /// Runs a schedule.
 fn run(schedule: &Schedule, variation: Variation) -> Outcome {
-    let mut run = Run::begin(schedule, variation);
+    if variation.source {
+        run_on(schedule, variation, SourceKernel::new)
+    } else {
+        run_on(schedule, variation, FakeKernel::new)
+    }
+}
+
+fn run_on<K: Kernel>(
+    schedule: &Schedule,
+    variation: Variation,
+    kernel: impl FnOnce(Shared, Option<u64>) -> K,
+) -> Outcome {
+    let mut run = Run::begin(schedule, variation, kernel);
     for op in &schedule.ops {
         if run.is_refused || run.step(*op).unwrap() {
             break;
@@ -104,16 +128,21 @@ fn run(schedule: &Schedule, variation: Variation) -> Outcome {
     run.finish(schedule.mode)
 }
 
-impl Run {
-    fn begin(schedule: &Schedule, variation: Variation) -> Self {
+impl<K: Kernel> Run<K> {
+    fn begin(
+        schedule: &Schedule,
+        variation: Variation,
+        kernel: impl FnOnce(Shared, Option<u64>) -> K,
+    ) -> Self {
         let (discover, wanted) = match schedule.mode {
             Mode::Command | Mode::Running => (false, None),
             Mode::All => (true, None),
             Mode::Named => (true, Some(name_of(0))),
         };
-        let world = World::new(schedule.limits, discover, wanted.clone());
+        let mut world = World::new(schedule.limits, discover, wanted.clone());
+        world.source = variation.source.then(|| SourceMachine::new(discover));
         let world = Rc::new(RefCell::new(world));
-        let kernel = FakeKernel::new(world.clone(), variation.shuffle);
+        let kernel = kernel(world.clone(), variation.shuffle);
         let system = FakeSystem::new(world.clone(), Instant::now());
         let root = Path::new("/sys/fs/cgroup");
         let began_ns = world.borrow().now_ns;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Run, Schedule, Variation, calm, run, schedule::Mode};
 use crate::{
     container::Container,
-    record::{RecordError, RecorderStatus, Selection, Supervisor, WorkloadAge},
+    record::{RecordError, RecorderStatus, Selection, Supervisor, WorkloadAge, kernel::Kernel},
 };
 use tracer_core::recording::{
     Coverage, Losses, ObservedAccess, Phase, Reason, Recording, json, merge::Merge,
@@ -38,7 +38,7 @@ impl Supervisor for All {
 /// Longer than names are waited for.
 const PATIENCE_MS: u32 = 120_000;
 
-impl Run {
+impl<K: Kernel> Run<K> {
     /// What the recording loop does at a checkpoint of a supervised recording.
     pub(super) fn hand_over(&mut self) -> Result<(), RecordError> {
         if self.recorder.supervisor().is_none() {

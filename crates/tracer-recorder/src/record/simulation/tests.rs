@@ -48,7 +48,7 @@ fn recordings_hold_what_happened() {
     println!("{count} schedules in {seconds:.1} s");
 }
 
-fn bytes(recordings: &[Recording]) -> String {
+pub(super) fn bytes(recordings: &[Recording]) -> String {
     recordings.iter().map(json::to_json).collect()
 }
 
@@ -105,10 +105,10 @@ fn merge_order_changes_nothing() {
 }
 
 /// Puts a fault into the recorder as long as it lives.
-struct Fault;
+pub(super) struct Fault;
 
 impl Fault {
-    fn new(mutation: Mutation) -> Self {
+    pub(super) fn new(mutation: Mutation) -> Self {
         mutation::set(Some(mutation));
         Self
     }

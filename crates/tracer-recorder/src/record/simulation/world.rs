@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use tracer_abi::AbiClass;
+use tracer_ebpf::machine::Machine;
 
 use super::{
     programs::Kernel,
     schedule::{Action, Dir, Known, Limits, PIVOT_ROOT, Task, Use},
+    source::{SECCOMP, SourceMachine},
 };
 
 /// Programs that processes execute.
@@ -15,6 +17,9 @@ const PROGRAMS: [&str; 4] = ["/bin/a", "/bin/b", "/usr/bin/c", "/opt/d e"];
 
 /// What runs before anything was executed in a cgroup.
 const RUNTIME: &str = "/usr/bin/runtime";
+
+/// The syscall that loads a filter, where the programs' source has to see it.
+const LOAD_FILTER: u32 = 100;
 
 /// A syscall: ABI, number, and whether its values are recorded.
 pub(super) const fn call(which: u32) -> (AbiClass, u32, bool) {
@@ -30,6 +35,7 @@ pub(super) const fn call(which: u32) -> (AbiClass, u32, bool) {
         6 => (AbiClass::Native, 41, true),
         7 => (AbiClass::Native, 157, true),
         PIVOT_ROOT => (AbiClass::Native, 155, false),
+        LOAD_FILTER => (AbiClass::Native, SECCOMP, false),
         _ => (AbiClass::Native, 39, false),
     }
 }
@@ -78,6 +84,8 @@ pub(super) struct World {
     pub(super) dirs: BTreeMap<Dir, DirState>,
     pub(super) tasks: BTreeMap<Task, TaskState>,
     pub(super) kernel: Kernel,
+    /// The programs' own source, which sees what happens as well.
+    pub(super) source: Option<SourceMachine>,
     /// The name that is asked for; `None` when all containers are.
     pub(super) wanted: Option<String>,
     /// What happens during a look: before which call to the kernel side, and what.
@@ -93,6 +101,7 @@ impl World {
             dirs: BTreeMap::new(),
             tasks: BTreeMap::new(),
             kernel: Kernel::new(limits, discover),
+            source: None,
             wanted,
             during: VecDeque::new(),
             calls: 0,
@@ -132,6 +141,11 @@ impl World {
         self.now_ns = end;
     }
 
+    /// The machine of the programs' source.
+    pub(super) fn machine(&self) -> Machine {
+        self.source.as_ref().unwrap().machine
+    }
+
     pub(super) fn dir_by_id(&self, id: u64) -> Option<&DirState> {
         self.dirs.get(&u32::try_from(id.checked_sub(1000)?).ok()?)
     }
@@ -164,6 +178,9 @@ impl World {
     /// Something happens, unless what it happens to is not there (any more).
     pub(super) fn act(&mut self, action: Action) {
         self.now_ns += 1_000;
+        if let Some(source) = &self.source {
+            source.set_time(self.now_ns);
+        }
         match action {
             Action::Make(dir, parent, purpose) => self.make(dir, parent, purpose, true),
             Action::MakeLate(dir, parent) => self.make(dir, Some(parent), Use::Other, false),
@@ -177,11 +194,7 @@ impl World {
             Action::Exec(task, program, tty) => self.exec(task, program, tty),
             Action::Filter(task) => {
                 self.finish_held(task);
-                self.filters += 1;
-                let filter = self.filters;
-                if let Some(task) = self.living(task) {
-                    task.filter = filter;
-                }
+                self.load_filter(task);
             }
             Action::Call(task, which, value) => self.call(task, which, value),
             Action::Blocked(task, which, outcome) => self.blocked(task, which, outcome),
@@ -196,6 +209,22 @@ impl World {
 
     fn exists(&self, dir: Dir) -> bool {
         self.dirs.get(&dir).is_some_and(|dir| dir.exists)
+    }
+
+    fn load_filter(&mut self, task: Task) {
+        if self.source.is_some() {
+            self.file_call(task, LOAD_FILTER, 0);
+        }
+        self.filters += 1;
+        let filter = self.filters;
+        let Some(state) = self.living(task) else {
+            return;
+        };
+        state.filter = filter;
+        let pid = state.pid;
+        if let Some(source) = &mut self.source {
+            source.filter(pid, filter);
+        }
     }
 
     pub(super) fn living(&mut self, task: Task) -> Option<&mut TaskState> {
@@ -235,6 +264,9 @@ impl World {
             left: false,
         };
         self.dirs.insert(dir, state);
+        if let Some(source) = &mut self.source {
+            source.make(dir, id, parent, is_seen.then_some(path.as_str()));
+        }
         if is_seen {
             let parent = parent.map(|parent| 1000 + u64::from(parent));
             self.kernel.mkdir(self.now_ns, id, parent, &path);
@@ -252,6 +284,9 @@ impl World {
             tty: false,
             alive: true,
         };
+        if let Some(source) = &mut self.source {
+            source.spawn(state.pid, dir, parent.map(|parent| 5000 + parent));
+        }
         self.tasks.insert(task, state);
     }
 
@@ -265,6 +300,9 @@ impl World {
         let (pid, filter) = (state.pid, state.filter);
         if let Some(dir) = dir.and_then(|dir| self.dirs.get_mut(&dir)) {
             dir.populated = true;
+        }
+        if let Some(source) = &mut self.source {
+            source.attach(pid, dir);
         }
         let id = dir.map(|dir| 1000 + u64::from(dir));
         self.kernel.attach_task(self.now_ns, id, pid, filter);
@@ -284,6 +322,9 @@ impl World {
         let [from, dir] = [from, dir].map(|dir| dir.map(|dir| 1000 + u64::from(dir)));
         let (pid, filter) = (self.tasks[&child].pid, self.tasks[&child].filter);
         let parent = self.tasks[&parent].pid;
+        if let Some(source) = &mut self.source {
+            source.fork(parent, pid);
+        }
         self.kernel
             .fork(self.now_ns, (parent, from), (pid, dir), filter);
     }
@@ -301,6 +342,9 @@ impl World {
             .and_then(|parent| self.tasks.get(&parent))
             .filter(|parent| parent.alive)
             .map(|parent| parent.pid);
+        if let Some(source) = &mut self.source {
+            source.exec(pid, path, tty);
+        }
         let id = dir.map(|dir| 1000 + u64::from(dir));
         self.kernel
             .exec(self.now_ns, (pid, id), parent, path, (filter, tty));
@@ -314,6 +358,9 @@ impl World {
         state.alive = false;
         state.dir = None;
         let pid = state.pid;
+        if let Some(source) = &mut self.source {
+            source.exit(pid);
+        }
         self.kernel.exit(pid);
     }
 
@@ -336,6 +383,9 @@ impl World {
             if let Some(state) = self.dirs.get_mut(&dir) {
                 state.exists = false;
                 let id = state.id;
+                if let Some(source) = &mut self.source {
+                    source.remove(dir);
+                }
                 self.kernel.rmdir(self.now_ns, id);
             }
         }

@@ -120,7 +120,7 @@ pub(super) fn hash(name: &[u8]) -> Option<Segment> {
     None
 }
 
-/// `..2026_01_31_12_00_00.123456789`, as Kubernetes calls the folder that has the content of a volume
+/// `..2026_01_31_12_00_00.123456789`, as Kubernetes calls the directory that has the content of a volume
 /// (pkg/volume/util/atomic_writer.go, `newTimestampDir`).
 fn volume(name: &[u8]) -> Option<Segment> {
     const TIME: &[u8] = b"..0000_00_00_00_00_00.";
@@ -139,7 +139,7 @@ fn volume(name: &[u8]) -> Option<Segment> {
     is_volume.then(|| parts.chain([Part::Digits]).collect())
 }
 
-/// `libssl.so.3.0.11` and `libc-2.31.so` in a library's folder, read and mapped only.
+/// `libssl.so.3.0.11` and `libc-2.31.so` in a library's directory, read and mapped only.
 fn library(before: &[Vec<u8>], name: &[u8], permissions: Permissions) -> Option<Segment> {
     let read = Permissions::READ | Permissions::MAP | Permissions::LOCK;
     let directory = |name: &Vec<u8>| name.starts_with(b"lib");

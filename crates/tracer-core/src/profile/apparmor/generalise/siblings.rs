@@ -431,8 +431,8 @@ mod tests {
             .take(8)
             .enumerate()
             .map(|(depth, name)| {
-                let folders = "d/".repeat(depth);
-                (format!("/srv/app/{folders}{}", char::from(name)), 0)
+                let directories = "d/".repeat(depth);
+                (format!("/srv/app/{directories}{}", char::from(name)), 0)
             })
             .chain([("/srv/app/".to_owned(), 0)])
             .collect();
