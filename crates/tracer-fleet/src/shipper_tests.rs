@@ -84,7 +84,7 @@ impl Scratch {
 
     fn shipper(&self, max_bytes: u64) -> Shipper {
         let notes = self.directory.path().join("notes");
-        Shipper::new(notes.to_str().unwrap(), "node-1", max_bytes).unwrap()
+        Shipper::new(notes.to_str().unwrap(), "memory:", "node-1", max_bytes).unwrap()
     }
 }
 

@@ -44,10 +44,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     runtime.block_on(async {
         let client = connect(args.kubeconfig.as_deref()).await?;
         let told = watch(client, &args.node, &args.namespace, |containers| {
-            let mut line = serde_json::to_vec(containers).map_err(io::Error::other)?;
-            line.push(b'\n');
             let mut out = io::stdout().lock();
-            out.write_all(&line)?;
+            // A line each: all containers of a pod have the pod's labels, which may be long.
+            for container in containers {
+                let mut line = serde_json::to_vec(&[container]).map_err(io::Error::other)?;
+                line.push(b'\n');
+                out.write_all(&line)?;
+            }
             out.flush()
         });
         told.await.context("cannot say who the containers are")?;
