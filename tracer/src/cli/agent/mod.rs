@@ -15,6 +15,7 @@ mod spooler;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, RwLock},
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -66,6 +67,9 @@ pub(super) struct Args {
     settings: SettingsArgs,
 }
 
+/// How long threads may take to end that only look at something.
+const END: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print the settings, or say what is wrong with them (exit status 2)
@@ -99,7 +103,10 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         .build()
         .context("cannot start the asynchronous runtime")
         .map_err(failed)?;
-    runtime.block_on(record(args.settings, settings))
+    let ended = runtime.block_on(record(args.settings, settings));
+    // All is written. Whoever still looks for a runtime's sockets is not waited for.
+    runtime.shutdown_timeout(END);
+    ended
 }
 
 fn check_text(args: &SettingsArgs, settings: &Configuration) -> anyhow::Result<String> {
