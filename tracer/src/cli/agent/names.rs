@@ -1,7 +1,7 @@
-//! Who containers are, by an API server: a process without capabilities asks it, and says on a pipe what it learns.
+//! Names of containers from the API server. A process without capabilities reads them and writes them to a pipe.
 //!
-//! The thread that records reads the pipe and makes no connection. A thread that touches nothing of what comes starts
-//! the process again when it ends.
+//! The thread that records reads the pipe and makes no connection. Another thread restarts the process when it ends,
+//! and never reads its output.
 
 use std::{
     io::{self, Read as _},
@@ -21,13 +21,13 @@ use tracer_recorder::{
     record::NameSource,
 };
 
-/// How long a line may be: a pod has a few dozen containers, and labels of a megabyte at most.
+/// Maximum length of a line: a pod has a few dozen containers, and labels of a megabyte at most.
 const MAX_LINE: usize = 16 << 20;
 
-/// How long to wait before the process is started again, at first and at most.
+/// Shortest and longest wait before the process is restarted.
 const RESTART: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// Whoever ran for that long has worked.
+/// A process that ran for that long has worked, so the wait is short again.
 const WORKED: Duration = Duration::from_secs(60);
 
 /// The end of the pipe that the recorder reads.
@@ -37,13 +37,13 @@ pub(super) struct ApiNames {
     unread: Vec<u8>,
 }
 
-/// Starts the process, and starts it again.
+/// Starts the process, and restarts it.
 pub(super) struct NamesProcess {
     settings: Kubernetes,
     pipes: Sender<ChildStdout>,
 }
 
-/// Where an API server is to be asked, both ends.
+/// Both ends, if the settings name a node of Kubernetes.
 pub(super) fn of(settings: &Kubernetes) -> Option<(ApiNames, NamesProcess)> {
     if !settings.is_used() {
         return None;
@@ -62,7 +62,7 @@ pub(super) fn of(settings: &Kubernetes) -> Option<(ApiNames, NamesProcess)> {
 }
 
 impl NamesProcess {
-    /// Does so in a thread of its own, which keeps the right to.
+    /// Starts a thread for it, which keeps the right to start programs.
     pub(super) fn start(self) -> io::Result<()> {
         let named = thread::Builder::new().name("tracer-names".to_owned());
         named.spawn(move || {
@@ -72,10 +72,10 @@ impl NamesProcess {
                 match self.run() {
                     Ok(false) => return,
                     Ok(true) => {
-                        say!("the process that asks the API server has ended; another is started");
+                        say!("the process that reads names from the API server ended; restarting it");
                     }
                     Err(error) => {
-                        say!("cannot start the process that asks the API server: {error}")
+                        say!("cannot start the process that reads names from the API server: {error}")
                     }
                 }
                 if began.elapsed() >= WORKED {
@@ -88,7 +88,7 @@ impl NamesProcess {
         Ok(())
     }
 
-    /// Runs it to its end. Returns whether anybody still wants to know.
+    /// Runs it to its end. Returns whether the recorder still reads.
     fn run(&self) -> io::Result<bool> {
         let mut child = self.spawn()?;
         let Some(pipe) = child.stdout.take() else {
@@ -135,7 +135,7 @@ impl ApiNames {
         }
     }
 
-    /// The whole lines among what was read.
+    /// Takes the complete lines.
     fn lines(&mut self) -> Vec<u8> {
         let end = self.unread.iter().rposition(|byte| *byte == b'\n');
         let rest = self.unread.split_off(end.map_or(0, |end| end + 1));
@@ -149,7 +149,7 @@ impl NameSource for ApiNames {
             self.pipe = Some(pipe);
             self.unread.clear();
         }
-        // What came before its end counts.
+        // Lines from before its end are used.
         if self.read().is_err() {
             self.pipe = None;
         }
@@ -161,7 +161,7 @@ impl NameSource for ApiNames {
         {
             match serde_json::from_slice::<Vec<NamedContainer>>(line) {
                 Ok(containers) => named.extend(containers.into_iter().map(converted)),
-                Err(error) => say!("what the process said that asks the API server: {error}"),
+                Err(error) => say!("invalid line from the process that reads names: {error}"),
             }
         }
         named
@@ -268,7 +268,7 @@ mod tests {
             (owner.kind, owner.name.as_str()),
             (OwnerKind::Deployment, "db")
         );
-        // The next one begins anew; what it says that cannot be read is no reason to stop.
+        // The next process begins a new line. An invalid line is skipped.
         let next = format!("nonsense\n{}", line("b", "cluster"));
         process.pipes.send(pipe_of(&next)).unwrap();
         let named = names.take_named();
