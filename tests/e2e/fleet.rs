@@ -192,7 +192,7 @@ fn compacted_gives_the_same(fleet: &Fleet, pulled: &[u8]) -> Result<()> {
     );
     // Nothing is old; and nothing is deleted unless it is asked for.
     fleet
-        .ask(&["gc", "--older-than", "1d", "--delete"])?
+        .ask(&["gc", "--older-than", "14d", "--delete"])?
         .success()?;
     ensure!(fleet.objects()?.len() == 1);
     Ok(())

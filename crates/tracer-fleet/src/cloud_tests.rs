@@ -101,10 +101,14 @@ fn answer(
         // Several at once.
         "POST" => {
             let text = String::from_utf8(body).unwrap();
+            let mut answer = "<DeleteResult>".to_owned();
             for part in text.split("<Key>").skip(1) {
-                objects.remove(part.split('<').next().unwrap());
+                let key = part.split('<').next().unwrap();
+                objects.remove(key);
+                answer += &format!("<Deleted><Key>{key}</Key></Deleted>");
             }
-            ("200 OK", b"<DeleteResult></DeleteResult>".to_vec())
+            answer += "</DeleteResult>";
+            ("200 OK", answer.into_bytes())
         }
         "PUT" if is_conditional && objects.contains_key(&key) => {
             ("412 Precondition Failed", Vec::new())

@@ -162,6 +162,12 @@ impl Directory {
                     match rustix::fs::openat(&at, name, flags, Mode::empty()) {
                         Ok(inner) => self.below(inner, &whole, depth + 1, each)?,
                         Err(Errno::NOENT) => ControlFlow::Continue(()),
+                        // One directory that somebody closed ends no listing. It is listed itself, and refused by name.
+                        Err(Errno::ACCESS | Errno::LOOP | Errno::NOTDIR) => each(Listed {
+                            name: whole,
+                            bytes: 0,
+                            written_ms: written_ms(&stat),
+                        }),
                         Err(error) => return Err(error.into()),
                     }
                 }
@@ -221,7 +227,8 @@ impl Store for Directory {
         // Without waiting for whoever writes to a pipe.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = match rustix::fs::openat(&at, file, flags, Mode::empty()) {
-            Err(Errno::LOOP) => return Err(no_file(name)),
+            // A link, a socket, a device that nobody drives.
+            Err(Errno::LOOP | Errno::NXIO | Errno::NODEV) => return Err(no_file(name)),
             opened => File::from(opened.map_err(|it| self.error(name, &it.into()))?),
         };
         let metadata = opened.metadata().map_err(|it| self.error(name, &it))?;

@@ -17,7 +17,7 @@ use rustix::{
 use thiserror::Error;
 use tracer_core::{
     agent::{SpoolKey, SpoolName},
-    fleet::{Gathering, News, Object, is_due, news, split},
+    fleet::{Gathering, News, Object, is_due, may_be_deleted, news, split},
     recording::Recording,
 };
 
@@ -78,13 +78,17 @@ pub struct Shipper {
 }
 
 impl Shipper {
-    /// Of a node of that name. `notes` is a directory that nobody else writes to; it is made when it is not there.
+    /// Of a node of that name, to the store at an address: what one store has, another has not. `notes` is a directory
+    /// that nobody else writes to; it is made when it is not there.
     ///
     /// # Errors
     /// When that cannot be.
-    pub fn new(notes: &str, node: &str, max_bytes: u64) -> io::Result<Self> {
+    pub fn new(notes: &str, store: &str, node: &str, max_bytes: u64) -> io::Result<Self> {
         use std::os::unix::fs::DirBuilderExt as _;
 
+        let of_store = hmac_sha256::Hash::hash(store.as_bytes());
+        let of_store = of_store.iter().take(16).map(|byte| format!("{byte:02x}"));
+        let notes = &format!("{notes}/{}", of_store.collect::<String>());
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -133,7 +137,11 @@ impl Shipper {
             return Ok(shipped);
         }
         let recording = read().map_err(|error| ShipError::Recording(Box::new(error)))?;
-        let known = self.known(item.key)?;
+        // What the store may have deleted since is shipped again.
+        let known = self.known(item.key)?.filter(|known| {
+            let state = known.nodes.get(&self.node);
+            state.is_some_and(|it| !may_be_deleted(it.as_of_ms, item.written_ms))
+        });
         if let Some((part, now)) = self.to_ship(known.as_ref(), item, recording) {
             self.put(store, part, &mut shipped)?;
             let mut all = Gathering::default();

@@ -83,8 +83,19 @@ impl Scratch {
     }
 
     fn shipper(&self, max_bytes: u64) -> Shipper {
+        self.shipper_to("memory:", max_bytes)
+    }
+
+    fn shipper_to(&self, store: &str, max_bytes: u64) -> Shipper {
         let notes = self.directory.path().join("notes");
-        Shipper::new(notes.to_str().unwrap(), "node-1", max_bytes).unwrap()
+        Shipper::new(notes.to_str().unwrap(), store, "node-1", max_bytes).unwrap()
+    }
+
+    /// The notes, of whatever store.
+    fn notes(&self) -> Vec<std::path::PathBuf> {
+        let stores = std::fs::read_dir(self.directory.path().join("notes")).unwrap();
+        let stores = stores.map(|store| std::fs::read_dir(store.unwrap().path()).unwrap());
+        stores.flatten().map(|note| note.unwrap().path()).collect()
     }
 }
 
@@ -146,8 +157,8 @@ fn killed_before_it_was_noted_nothing_is_sent_twice() {
     let scratch = Scratch::new();
     let mut shipper = scratch.shipper(1 << 20);
     ship(&mut shipper, &scratch.store, "a", 1_000, &mixed()).unwrap();
-    for note in std::fs::read_dir(scratch.directory.path().join("notes")).unwrap() {
-        std::fs::remove_file(note.unwrap().path()).unwrap();
+    for note in scratch.notes() {
+        std::fs::remove_file(note).unwrap();
     }
     let mut shipper = scratch.shipper(1 << 20);
     let shipped = ship(&mut shipper, &scratch.store, "a", 1_000, &mixed()).unwrap();
@@ -194,20 +205,42 @@ fn what_was_shipped_of_workloads_that_are_gone_is_forgotten() {
     let scratch = Scratch::new();
     let mut shipper = scratch.shipper(1 << 20);
     ship(&mut shipper, &scratch.store, "a", 1_000, &mixed()).unwrap();
-    let notes = || {
-        std::fs::read_dir(scratch.directory.path().join("notes"))
-            .unwrap()
-            .count()
-    };
+    let notes = || scratch.notes().len();
     shipper.keep_only(&[&key()]).unwrap();
     assert_eq!(notes(), 1);
     shipper.keep_only(&[]).unwrap();
     assert_eq!(notes(), 0);
     // A note that is damaged is as none.
     ship(&mut shipper, &scratch.store, "b", 2_000, &mixed()).unwrap();
-    for note in std::fs::read_dir(scratch.directory.path().join("notes")).unwrap() {
-        std::fs::write(note.unwrap().path(), "damaged").unwrap();
+    for note in scratch.notes() {
+        std::fs::write(note, "damaged").unwrap();
     }
     let mut shipper = scratch.shipper(1 << 20);
     ship(&mut shipper, &scratch.store, "c", 3_000, &mixed()).unwrap();
+}
+
+#[test]
+fn what_a_store_may_not_have_is_shipped_again() {
+    let day = 24 * 3_600_000;
+    let scratch = Scratch::new();
+    let mut shipper = scratch.shipper(1 << 20);
+    ship(&mut shipper, &scratch.store, "a", day, &mixed()).unwrap();
+    let all = objects(&scratch.store);
+    assert_eq!(all.len(), 1);
+    // Another store has nothing of it.
+    let other = Scratch::new();
+    let mut to_other = scratch.shipper_to("other:", 1 << 20);
+    ship(&mut to_other, &other.store, "a", day, &mixed()).unwrap();
+    assert_eq!(objects(&other.store).len(), 1);
+    // And what was not heard of for so long may have been deleted.
+    let mut shipper = scratch.shipper(1 << 20);
+    let shipped = ship(&mut shipper, &scratch.store, "b", 5 * day, &mixed()).unwrap();
+    assert!(shipped.bytes < packed_of(&all), "{shipped:?}");
+    let shipped = ship(&mut shipper, &scratch.store, "c", 20 * day, &mixed()).unwrap();
+    assert!(shipped.bytes >= packed_of(&all), "{shipped:?}");
+}
+
+/// The size of objects as they are stored.
+fn packed_of(objects: &[Object]) -> u64 {
+    objects.iter().map(|it| pack(it).len() as u64).sum()
 }

@@ -7,8 +7,9 @@
 
 use super::{Gathering, Object};
 
-/// How many objects wait for the same proof at most: so many are in memory.
+/// How many objects wait for the same proof at most, and how many facts they have together: so much is in memory.
 const MAX_PENDING: usize = 256;
+const MAX_FACTS: usize = 100_000;
 
 /// An object in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub struct Planner<I> {
     remaining: usize,
     proof: Proof,
     pending: Vec<Kept<I>>,
+    /// Those of what is pending.
+    facts: usize,
     delete: Vec<I>,
 }
 
@@ -69,6 +72,7 @@ impl<I: Clone + Ord> Planner<I> {
             remaining: 0,
             proof: Proof::default(),
             pending: Vec::new(),
+            facts: 0,
             delete: Vec::new(),
         }
     }
@@ -76,8 +80,9 @@ impl<I: Clone + Ord> Planner<I> {
     /// Takes an object. The newest come first; one that does not is kept longer than it had to be, and no harm is done.
     pub fn add(&mut self, object: Kept<I>) {
         if !object.object.compacted {
+            self.facts += facts(&object.object);
             self.pending.push(object);
-            if self.pending.len() >= MAX_PENDING {
+            if self.pending.len() >= MAX_PENDING || self.facts >= MAX_FACTS {
                 self.settle();
             }
             return;
@@ -110,6 +115,7 @@ impl<I: Clone + Ord> Planner<I> {
 
     /// Decides about objects that the same newer ones may replace.
     fn settle(&mut self) {
+        self.facts = 0;
         let mut groups = vec![std::mem::take(&mut self.pending)];
         while let Some(mut group) = groups.pop() {
             if self.proof.covers(group.iter().map(|it| &it.object)) {
@@ -124,6 +130,13 @@ impl<I: Clone + Ord> Planner<I> {
             }
         }
     }
+}
+
+/// How much an object says.
+fn facts(object: &Object) -> usize {
+    let it = &object.recording;
+    let (calls, files) = (it.syscalls.len(), it.files.len());
+    calls + files + it.sockets.len() + it.signals.len() + it.mounts.len() + object.nodes.len()
 }
 
 /// What may replace others.

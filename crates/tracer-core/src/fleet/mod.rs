@@ -19,7 +19,7 @@ mod tests;
 
 pub use compact::{Compaction, Kept, Planner, plan};
 pub use name::{ObjectName, SUFFIX, prefix};
-pub use news::{News, is_due, news};
+pub use news::{MIN_AGE_OF_GARBAGE, News, is_due, may_be_deleted, news};
 pub use object::{
     FLEET_SCHEMA, Gathering, MAX_NODES, NodeState, Object, ObjectError, newer_schema,
 };

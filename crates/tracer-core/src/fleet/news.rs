@@ -51,12 +51,26 @@ pub fn news(shipped: Option<&Object>, now: &Object) -> News {
     }
 }
 
+/// In milliseconds.
+const HOUR: u64 = 3_600_000;
+const DAY: u64 = 24 * HOUR;
+
+/// The longest time between two objects of a node whose instances run, in milliseconds.
+const LONGEST: u64 = 7 * DAY;
+
+/// How old the last object of a workload has to be before the workload may be deleted from a store, in milliseconds.
+pub const MIN_AGE_OF_GARBAGE: u64 = 2 * LONGEST;
+
+/// Whether what a node shipped of a workload may have been deleted from the store since: then it ships all of it again.
+/// A day earlier than it may be, since the clocks of a node and of a store differ.
+pub fn may_be_deleted(shipped_ms: u64, now_ms: u64) -> bool {
+    now_ms.saturating_sub(shipped_ms) >= MIN_AGE_OF_GARBAGE - DAY
+}
+
 /// Whether it is time to ship that nothing happened, after `shipped_ms` and at `now_ms`: when the time since instances
-/// began to run quietly has doubled, and at most once in an hour. So the number of such objects grows with the
-/// logarithm of time only.
+/// began to run quietly has doubled, at most once an hour, and once a week at least.
 pub fn is_due(began_ms: u64, shipped_ms: u64, now_ms: u64) -> bool {
-    const HOUR: u64 = 3_600_000;
-    let quiet = shipped_ms.saturating_sub(began_ms).max(HOUR);
+    let quiet = shipped_ms.saturating_sub(began_ms).clamp(HOUR, LONGEST);
     now_ms.saturating_sub(shipped_ms) >= quiet
 }
 

@@ -310,6 +310,10 @@ fn an_instance_that_only_runs_on_is_no_new_fact() {
     assert!(!is_due(0, 10, 11));
     assert!(is_due(0, 10, 10 + hour));
     assert!(!is_due(0, 10 * hour, 19 * hour) && is_due(0, 10 * hour, 20 * hour));
+    // A running instance is not taken for garbage.
+    let day = 24 * hour;
+    assert!(is_due(0, 64 * day, 71 * day));
+    assert!(!may_be_deleted(64 * day, 76 * day) && may_be_deleted(64 * day, 77 * day));
 }
 
 #[test]

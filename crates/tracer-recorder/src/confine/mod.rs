@@ -125,3 +125,33 @@ fn load(programs: Result<Vec<Vec<Instruction>>, String>) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{TcpListener, TcpStream},
+        os::unix::net::{UnixListener, UnixStream},
+        process::Command,
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn client_reaches_other_hosts_and_nothing_of_this_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("runtime.sock");
+        let _runtime = UnixListener::bind(&path).unwrap();
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap();
+        let confined = thread::spawn(move || {
+            drop(client(&[]));
+            (
+                TcpStream::connect(address).is_ok(),
+                UnixStream::connect(&path).is_ok(),
+                Command::new("/bin/true").status().is_ok(),
+            )
+        });
+        assert_eq!(confined.join().unwrap(), (true, false, false));
+    }
+}

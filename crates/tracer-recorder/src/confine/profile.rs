@@ -272,16 +272,38 @@ pub fn client() -> Result<Vec<Vec<Instruction>>, String> {
     let native = Machine::this()
         .ok_or("this machine is none that tracer knows")?
         .native;
-    without(native, &CLIENT)
+    let denied = |family: &u64| entry(&["socket"], Action::Errno, vec![is_family(*family)]);
+    let families = LOCAL.iter().map(denied).collect();
+    compiled(
+        &[denies(families, native), outside(native, &CLIENT)],
+        native,
+    )
+}
+
+/// Families of sockets that reach what is on this host and not other hosts: `AF_UNIX`, `AF_PACKET`, `AF_ALG`,
+/// `AF_VSOCK`, `AF_XDP` (include/linux/socket.h). Whoever may connect to a container runtime's socket is root.
+const LOCAL: [u64; 5] = [AF_UNIX, 17, 38, 40, 44];
+
+/// `socket` with this family.
+fn is_family(family: u64) -> Condition {
+    Condition {
+        index: 0,
+        value: family,
+        value_two: 0,
+        op: Operator::Eq,
+    }
 }
 
 /// A filter of all of [`OUTSIDE`] but `allowed`.
 fn without(native: Abi, allowed: &[&str]) -> Result<Vec<Vec<Instruction>>, String> {
+    compiled(&[outside(native, allowed)], native)
+}
+
+fn outside(native: Abi, allowed: &[&str]) -> OciSeccomp {
     let is_denied =
         |name: &&&str| native.syscall_number(name).is_some() && !allowed.contains(*name);
     let denied: Vec<&str> = OUTSIDE.iter().filter(is_denied).copied().collect();
-    let profile = denies(vec![entry(&denied, Action::Errno, Vec::new())], native);
-    compiled(&[profile], native)
+    denies(vec![entry(&denied, Action::Errno, Vec::new())], native)
 }
 
 fn compiled(profiles: &[OciSeccomp], native: Abi) -> Result<Vec<Vec<Instruction>>, String> {
@@ -338,13 +360,7 @@ fn with(mut profile: OciSeccomp, calls: Calls) -> OciSeccomp {
     }
     if calls == Calls::RecordAndAsk {
         allow(&mut profile, &CONNECTION, Vec::new());
-        let unix = Condition {
-            index: 0,
-            value: AF_UNIX,
-            value_two: 0,
-            op: Operator::Eq,
-        };
-        allow(&mut profile, &["socket"], vec![unix]);
+        allow(&mut profile, &["socket"], vec![is_family(AF_UNIX)]);
     }
     profile
 }

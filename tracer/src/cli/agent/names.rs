@@ -21,8 +21,8 @@ use tracer_recorder::{
     record::NameSource,
 };
 
-/// Maximum length of a line: a pod has a few dozen containers, and labels of a megabyte at most.
-const MAX_LINE: usize = 16 << 20;
+/// Maximum length of a line. A line has one container, and an object of Kubernetes has at most 3 MiB.
+const MAX_LINE: usize = 4 << 20;
 
 /// Shortest and longest wait before the process is restarted.
 const RESTART: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -35,6 +35,8 @@ pub(super) struct ApiNames {
     pipes: Receiver<ChildStdout>,
     pipe: Option<ChildStdout>,
     unread: Vec<u8>,
+    /// Whether the current line is too long, so that the rest of it is skipped.
+    skips: bool,
 }
 
 /// Starts the process, and restarts it.
@@ -53,6 +55,7 @@ pub(super) fn of(settings: &Kubernetes) -> Option<(ApiNames, NamesProcess)> {
         pipes: receiver,
         pipe: None,
         unread: Vec::new(),
+        skips: false,
     };
     let process = NamesProcess {
         settings: settings.clone(),
@@ -115,11 +118,8 @@ impl NamesProcess {
 
 impl ApiNames {
     fn read(&mut self) -> io::Result<()> {
-        let Some(pipe) = &mut self.pipe else {
-            return Ok(());
-        };
         let mut bytes = [0; 16 << 10];
-        loop {
+        while let Some(pipe) = &mut self.pipe {
             match pipe.read(&mut bytes) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Ok(count) => self
@@ -129,9 +129,31 @@ impl ApiNames {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+            self.skip();
+            // The rest is read next time.
             if self.unread.len() > MAX_LINE {
-                return Err(io::ErrorKind::InvalidData.into());
+                return Ok(());
             }
+        }
+        Ok(())
+    }
+
+    /// Skips a line that is too long: its container gets no name, which is counted. Other containers get theirs.
+    fn skip(&mut self) {
+        let end = self.unread.iter().position(|byte| *byte == b'\n');
+        match end {
+            Some(end) if self.skips => {
+                self.unread.drain(..=end);
+                self.skips = false;
+            }
+            None if self.skips || self.unread.len() > MAX_LINE => {
+                if !self.skips {
+                    say!("left out a container: its entry from the API server is larger than 4 MiB");
+                }
+                self.unread.clear();
+                self.skips = true;
+            }
+            _ => {}
         }
     }
 
@@ -148,6 +170,7 @@ impl NameSource for ApiNames {
         if let Some(pipe) = self.pipes.try_iter().last() {
             self.pipe = Some(pipe);
             self.unread.clear();
+            self.skips = false;
         }
         // Lines from before its end are used.
         if self.read().is_err() {

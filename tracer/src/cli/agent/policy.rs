@@ -101,6 +101,7 @@ impl Policy {
             ("cri_socket", old.cri_socket != new.cri_socket),
             ("listen", old.listen != new.listen),
             ("kubernetes", old.kubernetes != new.kubernetes),
+            ("ship", old.ship != new.ship),
             (
                 "metrics_workloads",
                 old.metrics_workloads != new.metrics_workloads,

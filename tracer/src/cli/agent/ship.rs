@@ -6,7 +6,7 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{self, Receiver},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread,
     time::Duration,
@@ -89,13 +89,22 @@ impl Order {
     }
 }
 
-/// The standard input of the process that runs now; `None` when the agent ends.
-type Input = Arc<Mutex<Option<ChildStdin>>>;
+/// The standard input of the process that runs now.
+type Input = Arc<Mutex<State>>;
+
+/// What the agent's end changes.
+#[derive(Default)]
+struct State {
+    input: Option<ChildStdin>,
+    is_ending: bool,
+}
 
 /// Shipping under way.
 pub(super) struct Ship {
     input: Input,
     is_ended: Receiver<()>,
+    /// Dropped to say that the agent ends.
+    end: Sender<()>,
 }
 
 impl Ship {
@@ -103,18 +112,18 @@ impl Ship {
     pub(super) fn start(order: Order, metrics: Arc<Metrics>) -> io::Result<Self> {
         let input: Input = Arc::default();
         let (ended, is_ended) = mpsc::channel();
+        let (end, is_asked_to_end) = mpsc::channel::<()>();
         let first = spawn(&order, &input)?;
         let shared = Arc::clone(&input);
         let named = thread::Builder::new().name("tracer-ship".to_owned());
         named.spawn(move || {
             follow(first, &metrics);
-            while shared
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .is_some()
-            {
+            while !is_ending(&shared) {
                 say!("the process that ships ended; another one is started");
-                thread::sleep(RESTART);
+                // At the agent's end nobody waits for it.
+                if is_asked_to_end.recv_timeout(RESTART) != Err(RecvTimeoutError::Timeout) {
+                    break;
+                }
                 match spawn(&order, &shared) {
                     Ok(next) => follow(next, &metrics),
                     Err(error) => say!("cannot start the process that ships: {error}"),
@@ -123,21 +132,32 @@ impl Ship {
             // Nobody may want to know any more.
             let _ = ended.send(());
         })?;
-        Ok(Self { input, is_ended })
+        Ok(Self {
+            input,
+            is_ended,
+            end,
+        })
     }
 
     /// Has the last of it shipped, and ends.
     pub(super) fn finish(self) {
-        drop(
-            self.input
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take(),
-        );
+        let mut state = self.input.lock().unwrap_or_else(PoisonError::into_inner);
+        state.is_ending = true;
+        // The process sees that, and ships the last of it.
+        state.input = None;
+        drop(state);
+        drop(self.end);
         if self.is_ended.recv_timeout(LAST).is_err() {
             say!("not everything was shipped; the spool keeps it");
         }
     }
+}
+
+fn is_ending(input: &Input) -> bool {
+    input
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .is_ending
 }
 
 fn spawn(order: &Order, input: &Input) -> io::Result<Child> {
@@ -150,7 +170,12 @@ fn spawn(order: &Order, input: &Input) -> io::Result<Child> {
     let mut line = serde_json::to_vec(order)?;
     line.push(b'\n');
     stdin.write_all(&line)?;
-    *input.lock().unwrap_or_else(PoisonError::into_inner) = Some(stdin);
+    let mut state = input.lock().unwrap_or_else(PoisonError::into_inner);
+    // Without it the process ends by itself.
+    if !state.is_ending {
+        state.input = Some(stdin);
+    }
+    drop(state);
     Ok(child)
 }
 

@@ -23,7 +23,7 @@ use crate::{
     store::{Spool, SpoolEntry},
 };
 use tracer_fleet::{
-    Store, open,
+    Store, StoreError, open,
     retry::wait,
     shipper::{Item, ShipError, Shipper},
 };
@@ -46,7 +46,7 @@ pub(super) fn run() -> Result<Exit, Failure> {
     let end = end_of_input()?;
     let spool = Spool::open(Path::new(&order.spool))?;
     let notes = format!("{}{NOTES}", order.spool.trim_end_matches('/'));
-    let shipper = Shipper::new(&notes, &order.node, order.max_bytes)
+    let shipper = Shipper::new(&notes, &order.store, &order.node, order.max_bytes)
         .with_context(|| format!("cannot use {notes}"))?;
     let mut worker = Worker {
         shipper,
@@ -75,6 +75,10 @@ fn end_of_input() -> io::Result<Receiver<()>> {
     thread::Builder::new()
         .name("tracer-end".to_owned())
         .spawn(move || {
+            if is_confined() {
+                // What it lacks is said of the thread that ships.
+                drop(confine::client(&[]));
+            }
             let _: io::Result<u64> = io::copy(&mut io::stdin().lock(), &mut io::sink());
             drop(gone);
         })?;
@@ -91,10 +95,11 @@ struct Worker {
 }
 
 impl Worker {
-    /// Opens the store, which may not be mounted yet. `None` when the agent is gone.
+    /// Opens the store. A directory may not be mounted yet: it is not made, since that would be below where it is going
+    /// to be mounted. `None` when the agent is gone.
     fn open_store(&mut self, end: &Receiver<()>) -> Option<Box<dyn Store>> {
         loop {
-            match open(&self.order.store, true) {
+            match open(&self.order.store, false) {
                 Ok(store) => return Some(store),
                 Err(error) => {
                     let turn = Turn {
@@ -127,16 +132,16 @@ impl Worker {
 
     fn work(&mut self, store: &dyn Store, end: &Receiver<()>) {
         loop {
-            let next = self.turn(store, None);
+            let next = self.turn(store, Until::Asked(end));
             if is_gone(end, next) {
-                self.turn(store, Some(Instant::now() + LAST));
+                self.turn(store, Until::Time(Instant::now() + LAST));
                 return;
             }
         }
     }
 
     /// Ships what there is. Returns when to do so again.
-    fn turn(&mut self, store: &dyn Store, until: Option<Instant>) -> Duration {
+    fn turn(&mut self, store: &dyn Store, until: Until<'_>) -> Duration {
         let mut turn = Turn::default();
         let result = self.ship(store, until, &mut turn);
         let turn = self.left(turn);
@@ -193,13 +198,13 @@ impl Worker {
     fn ship(
         &mut self,
         store: &dyn Store,
-        until: Option<Instant>,
+        until: Until<'_>,
         turn: &mut Turn,
     ) -> Result<(), ShipError> {
         let entries = self.entries()?;
-        let mut unread = None;
+        let mut left_out = None;
         for entry in &entries {
-            if until.is_some_and(|until| Instant::now() > until) {
+            if until.is_over() {
                 return Ok(());
             }
             let version = entry.name.to_string();
@@ -213,14 +218,14 @@ impl Worker {
                 }
                 // The agent has replaced it since: the next turn has the new one.
                 Err(ShipError::Recording(_)) if !spool.has(&entry.name) => {}
-                // One that is damaged keeps no other from being shipped.
-                Err(error @ ShipError::Recording(_)) => unread = Some(error),
+                // One that is damaged, or that the store does not take, keeps no other from being shipped.
+                Err(error) if is_of_one(&error) => left_out = Some(error),
                 Err(error) => return Err(error),
             }
         }
         let keys: Vec<_> = entries.iter().map(|entry| &entry.key).collect();
         self.shipper.keep_only(&keys)?;
-        unread.map_or(Ok(()), Err)
+        left_out.map_or(Ok(()), Err)
     }
 
     /// What is left to be shipped.
@@ -237,6 +242,35 @@ impl Worker {
         turn.oldest_ms = oldest.unwrap_or(0);
         turn
     }
+}
+
+/// How long a turn may take.
+#[derive(Clone, Copy)]
+enum Until<'a> {
+    /// Until the agent is gone.
+    Asked(&'a Receiver<()>),
+    /// Until then.
+    Time(Instant),
+}
+
+impl Until<'_> {
+    fn is_over(self) -> bool {
+        match self {
+            Self::Asked(end) => is_gone(end, Duration::ZERO),
+            Self::Time(time) => Instant::now() > time,
+        }
+    }
+}
+
+/// Whether an error says something of one recording only.
+fn is_of_one(error: &ShipError) -> bool {
+    matches!(
+        error,
+        ShipError::Recording(_)
+            | ShipError::Store(
+                StoreError::Refused(_) | StoreError::TooLarge { .. } | StoreError::Name(_)
+            )
+    )
 }
 
 fn item<'a>(entry: &'a SpoolEntry, version: &'a str) -> Item<'a> {

@@ -12,7 +12,7 @@ use super::{
 };
 use tracer_core::{
     agent::Span,
-    fleet::{Kept, Planner, split},
+    fleet::{Kept, MIN_AGE_OF_GARBAGE, Planner, split},
     recording::plain_text::counted,
 };
 use tracer_fleet::{
@@ -61,8 +61,8 @@ pub(super) struct GcArgs {
     #[command(flatten)]
     store: StoreArgs,
 
-    /// Time since the last object of the workload
-    #[arg(long, value_name = "TIME")]
+    /// Time since the last object of the workload, 14d at least
+    #[arg(long, value_name = "TIME", value_parser = age_of_garbage)]
     older_than: Span,
 
     /// Delete them
@@ -72,6 +72,17 @@ pub(super) struct GcArgs {
     /// Only these workloads: NAMESPACE/OWNER, or any part of what `tracer fleet list` prints
     #[arg(value_name = "WORKLOAD")]
     workloads: Vec<String>,
+}
+
+fn age_of_garbage(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    if Duration::from(span).as_millis() < u128::from(MIN_AGE_OF_GARBAGE) {
+        return Err(
+            "it is 14d at least: a workload that runs and does nothing new ships once a week"
+                .into(),
+        );
+    }
+    Ok(span)
 }
 
 fn grace(text: &str) -> Result<Duration, String> {

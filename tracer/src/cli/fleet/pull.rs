@@ -1,8 +1,8 @@
 //! `tracer fleet pull` and `generate`: one recording of what many nodes have seen, and its profiles.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 
 use super::{
     super::{
@@ -140,6 +140,7 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<Exit, Failure> {
     let mut source = args.which.store.open()?;
     let output = OutputDirectory::open(&args.output)?;
     let mut recordings = Vec::new();
+    let mut names = BTreeSet::new();
     for workload in &args.workloads {
         let recording = pulled(&mut source, workload, args.which.all_images)?;
         let name = &recording.workload.name;
@@ -147,6 +148,12 @@ pub(super) fn generate(args: &GenerateArgs) -> Result<Exit, Failure> {
             .map_err(anyhow::Error::msg)
             .context("the recorded name cannot be used; tracer fleet pull --name gives another")?;
         output::coverage(&recording, true);
+        if !names.insert(name.clone()) {
+            return Err(anyhow!(
+                "{workload} has the name {name}, as another of these workloads has; generate them into different directories"
+            )
+            .into());
+        }
         let directory = output.subdirectory(name)?;
         let path = directory.path().join(RECORDING_FILE);
         OutputFile::open(&path, RECORDING_FILE)?.write(json::to_json(&recording).as_bytes())?;

@@ -137,10 +137,7 @@ impl Source {
     /// The one workload that a person means: of several images the latest, on all architectures, unless `all_images`.
     pub(super) fn one(&mut self, workload: &str, all_images: bool) -> anyhow::Result<Vec<Summary>> {
         let mut found = self.named(&[workload.to_owned()])?;
-        let latest = found
-            .iter()
-            .max_by_key(|it| (it.last_ms, it.prefix.clone()));
-        let latest = latest.cloned().context("the store has no such workload")?;
+        let latest = self.latest(&found)?;
         let identity = |it: &Summary| SpoolKey {
             architecture: String::new(),
             ..it.key.without_image()
@@ -155,6 +152,26 @@ impl Source {
         }
         found.retain(|it| all_images || it.key.image == latest.key.image);
         Ok(found)
+    }
+
+    /// That of which something was observed last. When an object was written says nothing: whoever compacts writes old
+    /// facts anew.
+    fn latest(&mut self, found: &[Summary]) -> anyhow::Result<Summary> {
+        let mut latest: Option<(u64, &Summary)> = None;
+        for summary in found {
+            let as_of_ms = if found.len() == 1 {
+                0
+            } else {
+                let object = self.gather(&summary.prefix)?.finish();
+                let nodes = object.into_iter().flat_map(|it| it.nodes.into_values());
+                nodes.map(|node| node.as_of_ms).max().unwrap_or(0)
+            };
+            if latest.is_none_or(|(last, _)| as_of_ms >= last) {
+                latest = Some((as_of_ms, summary));
+            }
+        }
+        let (_, latest) = latest.context("the store has no such workload")?;
+        Ok(latest.clone())
     }
 
     /// The names of the objects of a key, the oldest first.

@@ -1,7 +1,7 @@
 //! `tracer kubernetes names`: the process of an agent that reads the names of containers from the API server.
 //!
 //! It has no capability, writes no file and starts no program. Each line on standard output is a JSON array of
-//! containers. It exits when the reader is gone.
+//! one container. It exits when the reader is gone.
 
 use std::{
     io::{self, Write as _},
@@ -44,10 +44,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     runtime.block_on(async {
         let client = connect(args.kubeconfig.as_deref()).await?;
         let watched = watch(client, &args.node, &args.namespace, |containers| {
-            let mut line = serde_json::to_vec(containers).map_err(io::Error::other)?;
-            line.push(b'\n');
             let mut out = io::stdout().lock();
-            out.write_all(&line)?;
+            // One line for each: every container has the pod's labels, which may be long.
+            for container in containers {
+                let mut line = serde_json::to_vec(&[container]).map_err(io::Error::other)?;
+                line.push(b'\n');
+                out.write_all(&line)?;
+            }
             out.flush()
         });
         watched.await.context("cannot report the containers")?;
