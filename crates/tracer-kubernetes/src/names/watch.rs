@@ -143,7 +143,10 @@ impl<F: FnMut(&[NamedContainer]) -> io::Result<()>> Watched<F> {
         let is_recent = self.reported.is_some_and(|at| at.elapsed() < REPORT);
         if !is_recent {
             self.reported = Some(Instant::now());
-            log::warn!("{}; recording continues, and names come later", chain(error));
+            log::warn!(
+                "{}; recording continues, and names come later",
+                chain(error)
+            );
         }
     }
 }

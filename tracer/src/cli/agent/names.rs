@@ -75,10 +75,14 @@ impl NamesProcess {
                 match self.run() {
                     Ok(false) => return,
                     Ok(true) => {
-                        say!("the process that reads names from the API server ended; restarting it");
+                        say!(
+                            "the process that reads names from the API server ended; restarting it"
+                        );
                     }
                     Err(error) => {
-                        say!("cannot start the process that reads names from the API server: {error}")
+                        say!(
+                            "cannot start the process that reads names from the API server: {error}"
+                        )
                     }
                 }
                 if began.elapsed() >= WORKED {
@@ -148,7 +152,9 @@ impl ApiNames {
             }
             None if self.skips || self.unread.len() > MAX_LINE => {
                 if !self.skips {
-                    say!("left out a container: its entry from the API server is larger than 4 MiB");
+                    say!(
+                        "left out a container: its entry from the API server is larger than 4 MiB"
+                    );
                 }
                 self.unread.clear();
                 self.skips = true;
