@@ -8,7 +8,7 @@ use kube::{
 };
 use thiserror::Error;
 
-/// How long a connection may take.
+/// Maximum time to connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why there is no client.
@@ -22,17 +22,17 @@ pub enum ClientError {
         /// Why.
         source: Box<KubeconfigError>,
     },
-    /// This is no pod, or it has no service account.
+    /// This is not a pod, or the pod has no service account.
     #[error(
-        "cannot find an API server: not in a pod with a service account, and no kubeconfig was given"
+        "cannot find an API server: no kubeconfig was given, and this is not a pod with a service account"
     )]
     InCluster(#[source] InClusterError),
-    /// The client cannot be made.
-    #[error("cannot make a client for the API server")]
+    /// The client cannot be created.
+    #[error("cannot create a client for the API server")]
     Client(#[source] Box<kube::Error>),
 }
 
-/// Makes a client by a kubeconfig, or by the service account of the pod that this runs in. Connects to nobody yet.
+/// Creates a client from a kubeconfig, or from the service account of this pod. Does not connect yet.
 ///
 /// # Errors
 /// [`ClientError`].

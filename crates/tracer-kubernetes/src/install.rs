@@ -1,4 +1,4 @@
-//! The manifests that tracer is installed by: those of the kustomize base in `packaging/kubernetes`, word for word.
+//! The manifests of an installation: the kustomize base in `packaging/kubernetes`, byte for byte.
 
 use kube::{
     Api, Client,
@@ -19,7 +19,7 @@ const RBAC: &str = include_str!("../../../packaging/kubernetes/base/rbac.yaml");
 
 const CONFIGURATION: &str = include_str!("../../../packaging/kubernetes/base/configuration.yaml");
 
-/// What takes the place of the ClusterRole and its binding where the agent sees one namespace.
+/// Replaces the ClusterRole and its binding if the agent reads single namespaces.
 const ROLE: &str = include_str!("../../../packaging/kubernetes/overlays/namespaced/role.yaml");
 
 /// The namespace of the base.
@@ -31,33 +31,33 @@ pub const IMAGE: &str = "localhost/tracer:0.1.0";
 /// The namespace that the overlay `namespaced` is for.
 const SEEN: &str = "shop";
 
-/// Who applies, for the API server (`fieldManager`).
+/// Name of the applier for the API server (`fieldManager`).
 const MANAGER: &str = "tracer-install";
 
-/// What is installed.
+/// An installation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installation {
-    /// The namespace that tracer is in.
+    /// The namespace of tracer.
     pub namespace: String,
     /// The image.
     pub image: String,
-    /// The namespaces that the agent may read; all when there are none.
+    /// The namespaces that the agent may read; empty for all.
     pub seen: Vec<String>,
 }
 
 /// Why something was not installed.
 #[derive(Debug, Error)]
 pub enum InstallError {
-    /// A manifest is none.
-    #[error("a manifest cannot be read: {0}")]
+    /// A manifest is invalid.
+    #[error("invalid manifest: {0}")]
     Manifest(String),
-    /// Its version is none.
-    #[error("a manifest has no version")]
+    /// It has no valid version.
+    #[error("a manifest has no valid apiVersion")]
     Version(#[from] ParseGroupVersionError),
-    /// The API server refused it.
+    /// The API server rejected it.
     #[error("cannot apply {object}")]
     Refused {
-        /// What was refused.
+        /// The rejected object.
         object: String,
         /// Why.
         source: Box<kube::Error>,
@@ -134,10 +134,10 @@ fn with_namespaces(configuration: &str, namespaces: &[String]) -> String {
     configuration.replace(head, &format!("{head}    namespaces = {namespaces:?}\n"))
 }
 
-/// Applies manifests by server-side apply, one after the other. Returns what was applied.
+/// Applies manifests by server-side apply, one after the other. Returns the names of the applied objects.
 ///
 /// # Errors
-/// [`InstallError`], with what was applied before in force.
+/// [`InstallError`]. Objects that were applied before it stay applied.
 pub async fn apply(client: &Client, manifests: &str) -> Result<Vec<String>, InstallError> {
     let mut applied = Vec::new();
     for document in manifests.split("---\n") {

@@ -1,8 +1,8 @@
-//! What tracer asks of a Kubernetes API server. The only crate that names kube.
+//! tracer's requests to a Kubernetes API server. The only crate that names kube.
 //!
-//! [`names`] tells who the containers of a node are: namespace, pod, owner, container, image and its digest. It asks
-//! for the pods of one node and for the metadata of their owners, and for nothing else, so that ten thousand agents
-//! cost an API server little. [`install`] has the manifests, and applies them.
+//! [`names`] reports the containers of a node: namespace, pod, owner, container, image and its digest. It requests only
+//! the pods of one node and the metadata of their owners, so ten thousand agents cost an API server little.
+//! [`install`] holds the manifests and applies them.
 
 mod client;
 pub mod install;

@@ -1,4 +1,4 @@
-//! What a pod's object says of its containers. Pure.
+//! Reads the containers of a pod object. Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodSpec, PodSt
 
 use super::{NamedContainer, Role};
 
-/// The annotation of a mirror: what kubelet shows of a pod from a file on the node. Its value is the hash that
-/// kubelet names the pod's cgroup by (pkg/kubelet/types/pod_update.go).
+/// The annotation of a mirror pod, which stands for a pod from a file on the node. Its value is the hash in the name
+/// of the pod's cgroup (pkg/kubelet/types/pod_update.go).
 pub(super) const MIRROR: &str = "kubernetes.io/config.mirror";
 
-/// The containers of a pod that have an id, those included that ran before a restart. Without their owner.
+/// The containers of a pod that have an id, including those from before a restart. Without their owner.
 pub(super) fn containers(pod: &Pod) -> Vec<NamedContainer> {
     let metadata = &pod.metadata;
     let annotations = metadata.annotations.as_ref();
@@ -51,7 +51,7 @@ pub(super) fn containers(pod: &Pod) -> Vec<NamedContainer> {
         .collect()
 }
 
-/// Which list of a pod's status a container is in.
+/// The list of a pod's status that a container is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum List {
     Main,
@@ -78,7 +78,7 @@ fn statuses(status: Option<&PodStatus>) -> impl Iterator<Item = (List, &Containe
     })
 }
 
-/// The ids of a container's runs that its status tells of, the last but one before a restart, with their numbers.
+/// The ids of the runs in a container's status, with their numbers: the current one, and the last one before it.
 fn runs(status: &ContainerStatus) -> impl Iterator<Item = (String, u32)> {
     let restarts = u32::try_from(status.restart_count).unwrap_or_default();
     let ended = |state: Option<&k8s_openapi::api::core::v1::ContainerState>| {
@@ -124,7 +124,7 @@ fn role(list: List, name: &str, spec: Option<&PodSpec>) -> Role {
     }
 }
 
-/// The digest without what Docker's shim puts before it.
+/// The digest without the prefix of Docker's shim.
 fn digest(image_id: &str) -> String {
     let bare = image_id
         .split_once("://")

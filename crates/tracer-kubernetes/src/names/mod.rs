@@ -1,4 +1,4 @@
-//! Who the containers of a node are.
+//! The names and owners of a node's containers.
 
 mod containers;
 mod owners;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use watch::watch;
 
-/// A container, as its pod's status has it.
+/// A container, as the pod's status describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedContainer {
@@ -32,32 +32,32 @@ pub struct NamedContainer {
     pub digest: String,
     /// How often it was restarted.
     pub attempt: u32,
-    /// What it is in its pod.
+    /// Its role in the pod.
     pub role: Role,
-    /// What owns the pod; `None` where the API server does not tell, and labels have to.
+    /// The pod's owner; `None` if the API server does not report it, so that labels decide.
     pub owner: Option<Owner>,
 }
 
-/// What a container is in its pod.
+/// The role of a container in its pod.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// One of the pod's containers.
     #[default]
     Main,
-    /// It ends before the pod's containers begin.
+    /// An init container: it ends before the pod's containers start.
     Init,
-    /// An init container that goes on (`restartPolicy: Always`).
+    /// An init container that keeps running (`restartPolicy: Always`).
     Sidecar,
-    /// Put in later, by `kubectl debug`.
+    /// Added later, by `kubectl debug`.
     Ephemeral,
 }
 
-/// What owns a pod: the outermost controller that is followed.
+/// The owner of a pod: the outermost controller that tracer follows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Owner {
-    /// Its kind in lower case: `deployment`, `cronjob`, `pod` for a pod of its own.
+    /// Its kind in lower case: `deployment`, `cronjob`, or `pod` for a pod without a controller.
     pub kind: String,
     /// Its name.
     pub name: String,

@@ -1,4 +1,4 @@
-//! What owns a pod. Of the objects between a pod and its owner only the metadata is asked for, once each.
+//! The owner of a pod. For objects between a pod and its owner, only the metadata is requested, once each.
 
 use std::collections::HashMap;
 
@@ -10,16 +10,16 @@ use kube::{Api, Client};
 
 use super::{Owner, containers::MIRROR};
 
-/// How many ReplicaSets and Jobs are remembered.
+/// Maximum number of remembered ReplicaSets and Jobs.
 const MAX_KNOWN: usize = 10_000;
 
-/// Statuses of an API server after which asking again is of no use: Forbidden, NotFound.
+/// Statuses of the API server that a retry does not change: Forbidden, NotFound.
 const FINAL: [u16; 2] = [403, 404];
 
-/// Knows owners.
+/// Finds owners, and remembers them.
 pub(super) struct Owners {
     client: Client,
-    /// The controllers of ReplicaSets and Jobs, by the uids of those.
+    /// The controllers of ReplicaSets and Jobs, by the uid of the ReplicaSet or Job.
     known: HashMap<String, Option<OwnerReference>>,
 }
 
@@ -38,10 +38,10 @@ impl Owners {
         }
     }
 
-    /// The owner of a pod; `None` when the API server does not tell, as by RBAC.
+    /// The owner of a pod; `None` if the API server does not report it, for example because of RBAC.
     ///
     /// # Errors
-    /// When it cannot be asked now.
+    /// If the API server does not answer now.
     pub(super) async fn of(&mut self, pod: &Pod) -> Result<Option<Owner>, kube::Error> {
         if let Some(owner) = of_static(pod) {
             return Ok(Some(owner));
@@ -84,7 +84,7 @@ impl Owners {
                 api.get_metadata(&object.name).await?.metadata
             }
         };
-        // One of the same name that was made since tells nothing of this one.
+        // A newer object of the same name says nothing about this one.
         let found = (metadata.uid.as_ref() == Some(&object.uid))
             .then(|| controller(&metadata).cloned())
             .flatten();

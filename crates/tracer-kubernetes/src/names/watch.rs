@@ -19,20 +19,20 @@ use kube::{
 
 use super::{NamedContainer, containers::containers, owners::Owners};
 
-/// When the owner of a pod is asked for again that could not be asked for.
+/// Wait before an owner is requested again after a failure.
 const RETRY: Duration = Duration::from_secs(2);
 
-/// How often it is reported that the API server does not answer.
+/// Shortest time between two reports that the API server does not answer.
 const REPORT: Duration = Duration::from_secs(600);
 
-/// Pods whose owner is still to be asked for.
+/// Maximum number of pods whose owner is still unknown.
 const MAX_PENDING: usize = 1_000;
 
-/// Tells of the containers of a node's pods as they come, until `tell` fails: all of them at first, then each that is
-/// new or has changed. Of all `namespaces`, when there are none. While the API server is away, it is asked again and again, less and less often.
+/// Reports the containers of a node's pods until `tell` fails: first all of them, then each new or changed one. No
+/// `namespaces` means all. If the API server does not answer, retries with growing waits.
 ///
 /// # Errors
-/// The one of `tell`.
+/// The error of `tell`.
 pub async fn watch(
     client: Client,
     node: &str,
@@ -76,24 +76,24 @@ pub async fn watch(
 struct Watched<F> {
     owners: Owners,
     tell: F,
-    /// What was told of each pod, by its uid.
+    /// The reported containers of each pod, by its uid.
     told: HashMap<String, Vec<NamedContainer>>,
-    /// Pods whose owner could not be asked for, by their uids.
+    /// Pods whose owner is still unknown, by their uids.
     pending: HashMap<String, Pod>,
-    /// When it was reported last that the API server does not answer.
+    /// When a failure of the API server was last reported.
     reported: Option<Instant>,
 }
 
 impl<F: FnMut(&[NamedContainer]) -> io::Result<()>> Watched<F> {
     async fn take(&mut self, event: Event<Pod>) -> io::Result<()> {
         match event {
-            // What is told again is no news to whoever reads it.
+            // The reader accepts a container that is reported twice.
             Event::Init => self.told.clear(),
             Event::InitDone => self.reported = None,
             Event::InitApply(pod) | Event::Apply(pod) => self.name(pod).await?,
             Event::Delete(pod) => {
                 let uid = pod.metadata.uid.clone().unwrap_or_default();
-                // Its last status may tell of a container that ended meanwhile.
+                // Its last status may contain a container that has ended since.
                 self.name(pod).await?;
                 self.told.remove(&uid);
             }
@@ -143,12 +143,15 @@ impl<F: FnMut(&[NamedContainer]) -> io::Result<()>> Watched<F> {
         let is_recent = self.reported.is_some_and(|at| at.elapsed() < REPORT);
         if !is_recent {
             self.reported = Some(Instant::now());
-            log::warn!("{}; recording goes on, and names come later", chain(error));
+            log::warn!(
+                "{}; recording continues, and names come later",
+                chain(error)
+            );
         }
     }
 }
 
-/// An error with what caused it.
+/// An error with its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

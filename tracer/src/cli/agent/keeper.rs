@@ -1,4 +1,4 @@
-//! What an agent records goes to its spool, by a thread of its own: neither recording nor a signal waits for a disk.
+//! Passes an agent's recordings to a thread that writes the spool. So recording and signals never wait for a disk.
 
 use std::{
     io,
@@ -25,24 +25,24 @@ use tracer_recorder::{
     record::{Snapshot, SnapshotSink},
 };
 
-/// When writing is tried again that failed.
+/// Wait before a failed write is retried.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// Hands what is recorded to the thread that writes.
+/// Passes recordings to the thread that writes.
 pub(super) struct SpoolKeeper {
     spool: Arc<Spool>,
     settings: Settings,
     metrics: Arc<Metrics>,
-    /// For the thread that writes, which is started when recording begins.
+    /// To the thread that writes. It starts when recording begins.
     jobs: Option<Sender<Job>>,
     /// Whether a snapshot is being written.
     is_busy: Arc<AtomicBool>,
 }
 
-/// What the thread is to do.
+/// A job for the thread that writes.
 enum Job {
     Keep(Box<Snapshot>),
-    /// The rest; the sender says when it is written, and whether all of it is.
+    /// The last recordings. The sender reports when they are written, and whether all are.
     End(Vec<Recording>, Sender<bool>),
 }
 
@@ -57,7 +57,7 @@ impl SpoolKeeper {
         }
     }
 
-    /// Starts the thread that writes, and waits until it has given up its rights.
+    /// Starts the thread that writes, and waits until it has dropped its rights.
     fn start_writer(&self) -> io::Result<Sender<Job>> {
         let (jobs, receiver) = mpsc::channel();
         let (ready, is_ready) = mpsc::channel::<()>();
@@ -89,7 +89,7 @@ impl SpoolKeeper {
         Ok(jobs)
     }
 
-    /// Writes the rest. Returns whether all is in the spool.
+    /// Writes the last recordings. Returns whether all are in the spool.
     pub(super) fn finish(self, recordings: Vec<Recording>) -> bool {
         let (done, is_done) = mpsc::channel();
         match &self.jobs {
@@ -101,8 +101,8 @@ impl SpoolKeeper {
     }
 }
 
-/// Ends the process unless the work of the thread was finished: an agent that writes nothing looks healthy and
-/// keeps nothing. The service manager starts another.
+/// Ends the process if the thread ended early: an agent that cannot write looks healthy and keeps nothing. The
+/// service manager restarts it.
 struct Unfinished(bool);
 
 impl Drop for Unfinished {
@@ -114,7 +114,7 @@ impl Drop for Unfinished {
 }
 
 fn end_at_once() -> ! {
-    say!("nothing can be written to the spool any more; the agent ends");
+    say!("the thread that writes the spool failed; the agent exits");
     std::process::exit(i32::from(Exit::Failed.code()))
 }
 
@@ -142,7 +142,7 @@ fn work(spooler: &mut Spooler, jobs: &Receiver<Job>, is_busy: &AtomicBool) {
             Job::End(recordings, done) => {
                 spooler.take_last(recordings);
                 spooler.write();
-                // Nobody may want to know any more.
+                // The receiver may be gone.
                 let _ = done.send(spooler.is_written());
                 return;
             }

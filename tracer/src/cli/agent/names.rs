@@ -1,7 +1,7 @@
-//! Who containers are, by an API server: a process without capabilities asks it, and says on a pipe what it learns.
+//! Names of containers from the API server. A process without capabilities reads them and writes them to a pipe.
 //!
-//! The thread that records reads the pipe and makes no connection. A thread that touches nothing of what comes starts
-//! the process again when it ends.
+//! The thread that records reads the pipe and makes no connection. Another thread restarts the process when it ends,
+//! and never reads its output.
 
 use std::{
     io::{self, Read as _},
@@ -21,13 +21,13 @@ use tracer_recorder::{
     record::NameSource,
 };
 
-/// How long a line may be, which is of one container: an object of Kubernetes has 3 MiB at most.
+/// Maximum length of a line. A line has one container, and an object of Kubernetes has at most 3 MiB.
 const MAX_LINE: usize = 4 << 20;
 
-/// How long to wait before the process is started again, at first and at most.
+/// Shortest and longest wait before the process is restarted.
 const RESTART: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-/// Whoever ran for that long has worked.
+/// A process that ran for that long has worked, so the wait is short again.
 const WORKED: Duration = Duration::from_secs(60);
 
 /// The end of the pipe that the recorder reads.
@@ -35,17 +35,17 @@ pub(super) struct ApiNames {
     pipes: Receiver<ChildStdout>,
     pipe: Option<ChildStdout>,
     unread: Vec<u8>,
-    /// Whether the line that comes is too long, and is left out up to its end.
+    /// Whether the current line is too long, so that the rest of it is skipped.
     skips: bool,
 }
 
-/// Starts the process, and starts it again.
+/// Starts the process, and restarts it.
 pub(super) struct NamesProcess {
     settings: Kubernetes,
     pipes: Sender<ChildStdout>,
 }
 
-/// Where an API server is to be asked, both ends.
+/// Both ends, if the settings name a node of Kubernetes.
 pub(super) fn of(settings: &Kubernetes) -> Option<(ApiNames, NamesProcess)> {
     if !settings.is_used() {
         return None;
@@ -65,7 +65,7 @@ pub(super) fn of(settings: &Kubernetes) -> Option<(ApiNames, NamesProcess)> {
 }
 
 impl NamesProcess {
-    /// Does so in a thread of its own, which keeps the right to.
+    /// Starts a thread for it, which keeps the right to start programs.
     pub(super) fn start(self) -> io::Result<()> {
         let named = thread::Builder::new().name("tracer-names".to_owned());
         named.spawn(move || {
@@ -75,10 +75,14 @@ impl NamesProcess {
                 match self.run() {
                     Ok(false) => return,
                     Ok(true) => {
-                        say!("the process that asks the API server has ended; another is started");
+                        say!(
+                            "the process that reads names from the API server ended; restarting it"
+                        );
                     }
                     Err(error) => {
-                        say!("cannot start the process that asks the API server: {error}")
+                        say!(
+                            "cannot start the process that reads names from the API server: {error}"
+                        )
                     }
                 }
                 if began.elapsed() >= WORKED {
@@ -91,7 +95,7 @@ impl NamesProcess {
         Ok(())
     }
 
-    /// Runs it to its end. Returns whether anybody still wants to know.
+    /// Runs it to its end. Returns whether the recorder still reads.
     fn run(&self) -> io::Result<bool> {
         let mut child = self.spawn()?;
         let Some(pipe) = child.stdout.take() else {
@@ -130,7 +134,7 @@ impl ApiNames {
                 Err(error) => return Err(error),
             }
             self.skip();
-            // The rest comes at the next look.
+            // The rest is read next time.
             if self.unread.len() > MAX_LINE {
                 return Ok(());
             }
@@ -138,7 +142,7 @@ impl ApiNames {
         Ok(())
     }
 
-    /// Leaves out what is too long for one line: its container gets no name, which is counted, and others get theirs.
+    /// Skips a line that is too long: its container gets no name, which is counted. Other containers get theirs.
     fn skip(&mut self) {
         let end = self.unread.iter().position(|byte| *byte == b'\n');
         match end {
@@ -148,7 +152,9 @@ impl ApiNames {
             }
             None if self.skips || self.unread.len() > MAX_LINE => {
                 if !self.skips {
-                    say!("the API server names a container with more than 4 MiB: it is left out");
+                    say!(
+                        "left out a container: its entry from the API server is larger than 4 MiB"
+                    );
                 }
                 self.unread.clear();
                 self.skips = true;
@@ -157,7 +163,7 @@ impl ApiNames {
         }
     }
 
-    /// The whole lines among what was read.
+    /// Takes the complete lines.
     fn lines(&mut self) -> Vec<u8> {
         let end = self.unread.iter().rposition(|byte| *byte == b'\n');
         let rest = self.unread.split_off(end.map_or(0, |end| end + 1));
@@ -172,7 +178,7 @@ impl NameSource for ApiNames {
             self.unread.clear();
             self.skips = false;
         }
-        // What came before its end counts.
+        // Lines from before its end are used.
         if self.read().is_err() {
             self.pipe = None;
         }
@@ -184,7 +190,7 @@ impl NameSource for ApiNames {
         {
             match serde_json::from_slice::<Vec<NamedContainer>>(line) {
                 Ok(containers) => named.extend(containers.into_iter().map(converted)),
-                Err(error) => say!("what the process said that asks the API server: {error}"),
+                Err(error) => say!("invalid line from the process that reads names: {error}"),
             }
         }
         named
@@ -291,7 +297,7 @@ mod tests {
             (owner.kind, owner.name.as_str()),
             (OwnerKind::Deployment, "db")
         );
-        // The next one begins anew; what it says that cannot be read is no reason to stop.
+        // The next process begins a new line. An invalid line is skipped.
         let next = format!("nonsense\n{}", line("b", "cluster"));
         process.pipes.send(pipe_of(&next)).unwrap();
         let named = names.take_named();

@@ -23,7 +23,7 @@ pub(super) struct Notifier {
     watchdog: Option<Watchdog>,
 }
 
-/// How often the service manager wants to hear of the agent.
+/// How often the service manager expects a message.
 #[derive(Debug)]
 struct Watchdog {
     interval: Duration,
@@ -31,7 +31,7 @@ struct Watchdog {
 }
 
 impl Notifier {
-    /// By `NOTIFY_SOCKET` and `WATCHDOG_USEC`; to be made before the thread that records gives up its rights.
+    /// Reads `NOTIFY_SOCKET` and `WATCHDOG_USEC`. Call it before the thread that records drops its rights.
     pub(super) fn from_environment() -> io::Result<Self> {
         let Some(name) = env::var_os("NOTIFY_SOCKET") else {
             return Ok(Self::default());
@@ -54,7 +54,7 @@ impl Notifier {
     fn to(address: &SocketAddr, interval: Option<Duration>) -> io::Result<Self> {
         let socket = UnixDatagram::unbound()?;
         socket.connect_addr(address)?;
-        // Nothing that records waits for the service manager.
+        // Recording never waits for the service manager.
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket: Some(socket),
@@ -66,24 +66,24 @@ impl Notifier {
         })
     }
 
-    /// It records.
+    /// Reports that the agent records.
     pub(super) fn ready(&self) {
         self.send("READY=1\nSTATUS=recording");
     }
 
-    /// It reads its configuration again. The time is asked for by `Type=notify-reload` (systemd.service(5)).
+    /// Reports a reload. `Type=notify-reload` needs the time (systemd.service(5)).
     pub(super) fn reloading(&self) {
         let now = clock_gettime(ClockId::Monotonic);
         let micros = now.tv_sec.saturating_mul(1_000_000) + now.tv_nsec / 1_000;
         self.send(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
     }
 
-    /// It ends.
+    /// Reports that the agent stops.
     pub(super) fn stopping(&self) {
         self.send("STOPPING=1");
     }
 
-    /// It is alive: called by the loop that records, and by nothing else.
+    /// Feeds the watchdog. Only the loop that records calls it.
     pub(super) fn alive(&self, now: Instant) {
         let Some(watchdog) = &self.watchdog else {
             return;
@@ -100,7 +100,7 @@ impl Notifier {
         if let Some(socket) = &self.socket
             && let Err(error) = socket.send(text.as_bytes())
         {
-            log::warn!("the service manager was not told {text:?}: {error}");
+            log::warn!("cannot send {text:?} to the service manager: {error}");
         }
     }
 }

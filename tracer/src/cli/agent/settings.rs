@@ -1,4 +1,4 @@
-//! Where an agent's settings come from: a file, the environment, flags. The later one counts.
+//! An agent's settings, from a file, the environment and flags. A later source overrides an earlier one.
 
 use std::{
     env, fs, io,
@@ -14,10 +14,10 @@ use tracer_core::agent::Configuration;
 /// The configuration file that is read when none is named, if it is there.
 pub(in crate::cli) const DEFAULT_FILE: &str = "/etc/tracer/agent.toml";
 
-/// What the name of each variable begins with.
+/// Prefix of each variable.
 const PREFIX: &str = "TRACER_";
 
-/// How long a configuration may be.
+/// Maximum size of a configuration.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// What a key holds.
@@ -25,9 +25,9 @@ const MAX_BYTES: u64 = 1 << 20;
 enum Kind {
     Text,
     Number,
-    /// Several texts.
+    /// A list of texts.
     List,
-    /// Several tables, each as TOML writes one in a line.
+    /// A list of tables, each as an inline table of TOML.
     Tables,
 }
 
@@ -89,35 +89,35 @@ pub(in crate::cli) struct SettingsArgs {
     #[arg(long, value_name = "HOW")]
     accesses: Option<String>,
 
-    /// CRI socket for names and labels of pods
+    /// CRI socket for the names and labels of pods
     #[arg(long, value_name = "PATH")]
     cri_socket: Option<String>,
 
-    /// Name of this node in Kubernetes: ask its API server for the names of containers ($NAME: by a variable)
+    /// Name of this node in Kubernetes: read the names of containers from the API server ($NAME: from a variable)
     #[arg(long, value_name = "NAME")]
     kubernetes_node: Option<String>,
 
-    /// How the API server is reached [default: the service account of this pod]
+    /// kubeconfig file for the API server [default: the service account of this pod]
     #[arg(long, value_name = "FILE")]
     kubernetes_kubeconfig: Option<String>,
 
-    /// Ask for pods of this namespace only (repeatable) [default: all namespaces]
+    /// Record pods of this namespace only (repeatable) [default: all namespaces]
     #[arg(long, value_name = "NAME")]
     kubernetes_namespaces: Vec<String>,
 
-    /// Uid of the agent's own pod, which is not recorded ($NAME: by a variable)
+    /// Uid of the agent's own pod, which is not recorded ($NAME: from a variable)
     #[arg(long, value_name = "UID")]
     kubernetes_pod_uid: Option<String>,
 
-    /// How long to keep a container that the API server does not name
+    /// How long to keep a container without a name from the API server
     #[arg(long, value_name = "TIME")]
     kubernetes_wait: Option<String>,
 
-    /// Serve metrics at this address and port, or at unix:/PATH
+    /// Serve metrics at this address and port, or at unix:/PATH, without authentication
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
 
-    /// Maximum number of workloads that have metrics of their own
+    /// Maximum number of workloads with their own metrics
     #[arg(long, value_name = "N")]
     metrics_workloads: Option<String>,
 
@@ -133,15 +133,15 @@ pub(in crate::cli) struct SettingsArgs {
     #[arg(long, value_name = "BYTES")]
     spool_max_bytes: Option<String>,
 
-    /// Instances that must have been seen before `tracer rollout status` says "enforce"
+    /// Instances needed before `tracer rollout status` says "enforce"
     #[arg(long, value_name = "N")]
     rollout_instances: Option<String>,
 
-    /// Time without anything new before it says so
+    /// Time needed without new observations
     #[arg(long, value_name = "TIME")]
     rollout_quiet: Option<String>,
 
-    /// Maximum number of calls that may be unseen, by the upper end of the estimate
+    /// Maximum number of unseen calls: the upper end of the estimate
     #[arg(long, value_name = "N")]
     rollout_unseen: Option<String>,
 
@@ -154,7 +154,7 @@ pub(in crate::cli) struct SettingsArgs {
     #[arg(long, value_name = "URL")]
     ship_store: Option<String>,
 
-    /// How often to look for something new to ship
+    /// How often to look for changed recordings
     #[arg(long, value_name = "TIME")]
     ship_interval: Option<String>,
 
@@ -162,13 +162,13 @@ pub(in crate::cli) struct SettingsArgs {
     #[arg(long, value_name = "BYTES")]
     ship_max_bytes: Option<String>,
 
-    /// Name of this node in the store
+    /// Name of this node in the store [default: the host's name]
     #[arg(long, value_name = "NAME")]
     ship_node: Option<String>,
 }
 
 impl SettingsArgs {
-    /// What was given for each of [`KEYS`].
+    /// The flags for each of [`KEYS`].
     fn given(&self) -> [Vec<String>; KEYS.len()] {
         let one = |value: &Option<String>| value.iter().cloned().collect();
         [
@@ -199,7 +199,7 @@ impl SettingsArgs {
         ]
     }
 
-    /// The same, of another command that takes only these two.
+    /// The settings of a command that has only these two flags.
     pub(in crate::cli) fn of_spool(config: Option<PathBuf>, directory: Option<String>) -> Self {
         Self {
             config,
@@ -211,7 +211,7 @@ impl SettingsArgs {
     /// Reads all sources.
     ///
     /// # Errors
-    /// What is wrong, and where.
+    /// The error, and its place.
     pub(in crate::cli) fn load(&self) -> anyhow::Result<Configuration> {
         let (path, is_named) = match (&self.config, env::var_os("TRACER_CONFIG")) {
             (Some(path), _) => (path.clone(), true),
@@ -230,7 +230,7 @@ impl SettingsArgs {
 fn read(path: &Path) -> io::Result<String> {
     let bytes = crate::store::read_up_to(path, MAX_BYTES)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(io::Error::other("it is too large for a configuration"));
+        return Err(io::Error::other("the configuration is larger than 1 MiB"));
     }
     String::from_utf8(bytes).map_err(io::Error::other)
 }
@@ -242,7 +242,7 @@ fn resolve(
     variable: impl Fn(&str) -> Option<String>,
     flags: [Vec<String>; KEYS.len()],
 ) -> anyhow::Result<Configuration> {
-    // Only for its errors, which have the place in the file.
+    // Only for its errors, which have the line and column.
     toml::from_str::<Configuration>(file).map_err(|error| at_its_place(path, file, &error))?;
     let mut table: Table = file
         .parse()
@@ -262,9 +262,9 @@ fn resolve(
         checked.map_err(|error| anyhow::anyhow!("{source}: {}", one_line(error.message())))?;
     }
     let mut settings =
-        Configuration::deserialize(table).context("the settings do not fit together")?;
+        Configuration::deserialize(table).context("invalid combination of settings")?;
     settings.kubernetes.expand(variable).map_err(|name| {
-        anyhow::anyhow!("the variable {name} is not set, and [kubernetes] takes a value from it")
+        anyhow::anyhow!("the variable {name} is not set, but [kubernetes] uses it")
     })?;
     settings.check()?;
     Ok(settings)
@@ -278,7 +278,7 @@ fn flag_name(key: &str) -> String {
     key.replace(['.', '_'], "-")
 }
 
-/// The values in a variable: of a list, separated by semicolons.
+/// The values in a variable. Semicolons separate those of a list.
 fn split(text: &str, kind: Kind) -> Vec<String> {
     match kind {
         Kind::Text | Kind::Number => vec![text.to_owned()],
@@ -297,7 +297,7 @@ fn value(given: &[String], kind: Kind) -> anyhow::Result<Value> {
         Kind::Text => Value::String(text.to_owned()),
         Kind::Number => {
             let number = text.parse::<i64>();
-            Value::Integer(number.with_context(|| format!("{text:?} is no number"))?)
+            Value::Integer(number.with_context(|| format!("{text:?} is not a number"))?)
         }
         Kind::List => Value::Array(given.iter().cloned().map(Value::String).collect()),
         Kind::Tables => Value::Array(given.iter().map(|it| table(it)).collect::<Result<_, _>>()?),
@@ -309,7 +309,7 @@ fn table(text: &str) -> anyhow::Result<Value> {
     match parsed.map(|mut table| table.remove("it")) {
         Ok(Some(table @ Value::Table(_))) => Ok(table),
         _ => bail!(
-            "{text:?} is no TOML table; write it as in {{select=\"namespace=ci\", duration=\"1h\"}}"
+            "{text:?} is not a TOML table; write it as in {{select=\"namespace=ci\", duration=\"1h\"}}"
         ),
     }
 }
@@ -329,7 +329,7 @@ fn set(table: &mut Table, key: &str, value: Value) {
     }
 }
 
-/// An error with the line and column that it is about.
+/// An error with its line and column.
 fn at_its_place(path: &Path, text: &str, error: &toml::de::Error) -> anyhow::Error {
     let at = error.span().map_or(0, |span| span.start);
     let before = text.get(..at).unwrap_or(text);
@@ -343,7 +343,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a file can be watched for: it was named and is there. For messages.
+/// The file that is read, for messages.
 pub(in crate::cli) fn describe(args: &SettingsArgs) -> String {
     match (&args.config, env::var_os("TRACER_CONFIG")) {
         (Some(path), _) => path.display().to_string(),

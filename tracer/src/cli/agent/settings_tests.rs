@@ -101,12 +101,12 @@ fn mistakes_name_their_place() {
         (
             &[],
             &["--spool-max-bytes=many"],
-            "--spool-max-bytes: \"many\" is no number",
+            "--spool-max-bytes: \"many\" is not a number",
         ),
         (
             &[],
             &["--workload=duration"],
-            "--workload: \"duration\" is no TOML table",
+            "--workload: \"duration\" is not a TOML table",
         ),
         (
             &[],

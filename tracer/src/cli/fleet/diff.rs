@@ -12,8 +12,8 @@ use tracer_core::{diff::recordings, fleet::Gathering, recording::merge::Merge};
 
 /// Show what is new in a workload since a time, or since an object was written.
 ///
-/// What was in the store by then is compared with all of it. Objects that `tracer fleet compact` has put together since
-/// then cannot be told apart any more, which is an error.
+/// Compares the objects from before that time with all objects. After `tracer fleet compact`, old facts may be shown as
+/// new, since the merged object is newer than they are. If no older object is left, that is an error.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
@@ -24,7 +24,7 @@ pub(super) struct Args {
     #[command(flatten)]
     store: StoreArgs,
 
-    /// A time (RFC 3339), or the beginning of an object's digest
+    /// A time (RFC 3339), or the first digits of an object's digest
     #[arg(long, value_name = "TIME|OBJECT")]
     since: String,
 
@@ -36,7 +36,7 @@ pub(super) struct Args {
     #[arg(long)]
     exit_code: bool,
 
-    /// The workload: NAMESPACE/OWNER, or any part of what `tracer fleet list` prints
+    /// The workload: NAMESPACE/OWNER or NAMESPACE/KIND/OWNER/CONTAINER
     #[arg(value_name = "WORKLOAD")]
     workload: String,
 }
@@ -71,9 +71,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let since = time(since);
     let Some(before) = before.finish() else {
         return Err(Failure::from(anyhow::anyhow!(
-            "the store has nothing of before {since}{}",
+            "the store has no object from before {since}{}",
             if is_put_together {
-                ": it was compacted since then"
+                "; it was compacted since then"
             } else {
                 ""
             }
@@ -81,7 +81,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     };
     let after = after
         .finish()
-        .context("the store has nothing that can be used")?;
+        .context("the store has no usable object of this workload")?;
     let diff = recordings(&before, &after);
     let text = match args.format {
         Format::Text => tracer_report::diff_text(&diff, &since, "now"),
@@ -96,7 +96,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     })
 }
 
-/// The time that is meant.
+/// The time given, or the time when the given object was written.
 fn since(text: &str, names: &[(u64, String)]) -> anyhow::Result<u64> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(u64::try_from(time.as_millisecond()).unwrap_or(0));
@@ -110,9 +110,9 @@ fn since(text: &str, names: &[(u64, String)]) -> anyhow::Result<u64> {
     let mut found = names.iter().filter(|(_, name)| is_meant(name));
     match (found.next(), found.next()) {
         (Some((written_ms, _)), None) => Ok(*written_ms),
-        (Some(_), Some(_)) => bail!("several objects begin with {text}; give more of the digest"),
+        (Some(_), Some(_)) => bail!("several objects begin with {text}; give more digits"),
         (None, _) => bail!(
-            "{text} is neither a time such as 2026-11-01T00:00:00Z nor the beginning of an object's digest"
+            "{text} is neither a time (2026-11-01T00:00:00Z) nor the first digits of an object's digest"
         ),
     }
 }

@@ -16,7 +16,7 @@ use tracer_report::words;
 
 /// List the workloads in a store: objects, bytes, nodes, last object.
 ///
-/// Reads each object, and checks it against its name.
+/// Reads each object and checks it against its name.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
@@ -28,7 +28,7 @@ pub(super) struct Args {
     #[command(flatten)]
     store: StoreArgs,
 
-    /// Read names only: faster, without the nodes, and nothing is checked
+    /// Read only the names of objects: faster, but without nodes and without checks
     #[arg(long)]
     names_only: bool,
 
@@ -36,21 +36,21 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
 
-    /// Only these workloads: NAMESPACE/OWNER, or any part of what `list` prints
+    /// Only these workloads: NAMESPACE/OWNER or NAMESPACE/KIND/OWNER/CONTAINER
     #[arg(value_name = "WORKLOAD")]
     workloads: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// A line for each
+    /// One line for each
     #[default]
     Text,
     /// JSON
     Json,
 }
 
-/// Nodes by number, since many workloads have the same ones.
+/// The nodes as numbers, since many workloads have the same nodes.
 #[derive(Default)]
 struct Nodes {
     numbers: BTreeMap<String, usize>,

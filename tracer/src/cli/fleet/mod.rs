@@ -1,4 +1,4 @@
-//! `tracer fleet`: what many nodes have shipped to a store.
+//! `tracer fleet`: the recordings that many nodes have shipped to a store.
 
 mod clean;
 mod diff;
@@ -12,10 +12,10 @@ use clap::Subcommand;
 
 use super::{Exit, Failure};
 
-/// Collect what many nodes have recorded, and make one profile of it.
+/// Merge the recordings of many nodes, and make one profile.
 ///
-/// Agents ship what is new to a store (see `ship` in their configuration). These commands read it. Objects that are
-/// broken, tampered with, too large or of a newer version are named and left out, and the exit status is 3.
+/// Agents ship new observations to a store (see `ship` in their configuration). These commands read the store. Objects
+/// that are broken, tampered with, too large or of a newer version are reported and left out, and the exit status is 3.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
@@ -42,19 +42,19 @@ pub(super) struct Args {
 enum Command {
     /// List the workloads
     List(list::Args),
-    /// Show how far the recording of each workload has come
+    /// Show the progress of each workload's recording
     Status(status::Args),
     /// Write the merged recording of a workload
     Pull(pull::PullArgs),
     /// Generate profiles of workloads
     Generate(Box<pull::GenerateArgs>),
-    /// Show what is new since a time or an object
+    /// Show what is new since a time, or since an object
     Diff(diff::Args),
-    /// Put objects together, and delete those that others replace
+    /// Merge the objects of each workload, and delete replaced ones
     Compact(clean::CompactArgs),
-    /// Delete workloads that nothing new came of
+    /// Delete workloads without new objects
     Gc(clean::GcArgs),
-    /// Sign a profile, and say what it was made from
+    /// Sign a profile, with the recordings it was made from
     Sign(trust::SignArgs),
     /// Verify the signature of a profile
     Verify(trust::VerifyArgs),

@@ -1,4 +1,4 @@
-//! `tracer fleet status`: how far the recording of each workload has come.
+//! `tracer fleet status`: the progress of each workload's recording.
 
 use serde_json::{Value, json};
 
@@ -14,8 +14,8 @@ use super::{
 use tracer_core::{agent::RolloutStatus, fleet::Object};
 use tracer_report::words;
 
-/// Show how far the recording of each workload has come: instances, nodes, time without anything new, completeness and
-/// the estimate of what is unseen.
+/// Show the progress of each workload's recording: instances, nodes, time without anything new, completeness and the
+/// estimate of unseen calls.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
     format: Format,
 
-    /// Only these workloads: NAMESPACE/OWNER, or any part of what `tracer fleet list` prints
+    /// Only these workloads: NAMESPACE/OWNER or NAMESPACE/KIND/OWNER/CONTAINER
     #[arg(value_name = "WORKLOAD")]
     workloads: Vec<String>,
 }
@@ -71,7 +71,7 @@ fn described(summary: &Summary, object: Object) -> String {
     let nodes = nodes(&object);
     let recording = object.into_recording();
     let status = RolloutStatus::from_recording(&recording);
-    let quiet = status.quiet.map_or_else(|| "not known".to_owned(), span);
+    let quiet = status.quiet.map_or_else(|| "unknown".to_owned(), span);
     let mut text = format!(
         "{}  {}  {}\n  {} on {nodes}; {}\n  nothing new for: {quiet}\n  unseen: {}\n",
         key.workload(),

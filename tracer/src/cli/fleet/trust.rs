@@ -1,4 +1,4 @@
-//! `tracer fleet sign` and `verify`: what is said of a profile, signed.
+//! `tracer fleet sign` and `verify`: a signed statement about a profile.
 
 use std::path::{Path, PathBuf};
 
@@ -23,19 +23,18 @@ use tracer_core::{
 use tracer_fleet::signature::{MAX_ENVELOPE, SignatureError, sign, verify};
 use tracer_report::words;
 
-/// How large a profile may be.
+/// Maximum size of a profile.
 const MAX_PROFILE: u64 = 16 << 20;
 
-/// How large a key may be.
+/// Maximum size of a key.
 const MAX_KEY: u64 = 64 << 10;
 
-/// What the name of an attestation ends with; the rest is that of the profile.
+/// Suffix of an attestation's name; the rest is the profile's name.
 const SUFFIX: &str = ".intoto.json";
 
-/// Sign a profile: say which recordings, images and kernels it was made from, and how complete they are.
+/// Sign a profile, with its recordings, images and kernels, and with how complete the recordings are.
 ///
 /// Writes an in-toto statement in a DSSE envelope, signed with ECDSA P-256. The same input gives the same bytes.
-/// `cosign verify-blob-attestation --key` verifies it too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
@@ -52,7 +51,7 @@ pub(super) struct SignArgs {
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
 
-    /// Recordings that it was made from: recording.json files, or their directories
+    /// Recordings it was made from: recording.json files, or their directories
     #[arg(long, value_name = "RECORDING", num_args = 1.., required = true)]
     recording: Vec<PathBuf>,
 
@@ -61,20 +60,22 @@ pub(super) struct SignArgs {
     output: Option<PathBuf>,
 }
 
-/// Verify the signature of a profile, and print what is said of it. Works offline.
+/// Verify the signature of a profile, and print the signed statement.
+///
+/// Works offline. Reads only the profile and the envelope, so changed recordings are not noticed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",
-    "  tracer fleet verify profiles-out/cart/seccomp.json --key cosign.pub\n\n",
+    "  tracer fleet verify profiles-out/cart/seccomp.json --key key.pub\n\n",
     "Exit status:\n",
-    "  0 signed by the key, 1 error, 2 wrong usage, 3 not signed by the key, or about another file",
+    "  0 signed by the key, 1 error, 2 wrong usage, 3 not signed by this key, or for another file",
 ))]
 pub(super) struct VerifyArgs {
     /// The profile
     #[arg(value_name = "PROFILE")]
     profile: PathBuf,
 
-    /// Public key: ECDSA P-256 in PEM, as cosign.pub
+    /// Public key: ECDSA P-256 in PEM
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
 
@@ -170,7 +171,7 @@ pub(super) fn run_verify(args: &VerifyArgs) -> Result<Exit, Failure> {
     };
     print(text.as_bytes())?;
     Ok(if args.require_complete && !predicate.complete {
-        say!("the recordings are not complete");
+        say!("the recordings are incomplete");
         Exit::No
     } else {
         Exit::Fine
@@ -185,7 +186,7 @@ fn described(args: &VerifyArgs, predicate: &Predicate) -> String {
     let list = |values: &std::collections::BTreeSet<String>| {
         let values: Vec<_> = values.iter().map(String::as_str).collect();
         if values.is_empty() {
-            "not known".to_owned()
+            "unknown".to_owned()
         } else {
             values.join(", ")
         }

@@ -1,4 +1,4 @@
-//! `tracer kubernetes install`: the agent on each node.
+//! `tracer kubernetes install`: installs the agent on each node.
 
 use std::path::PathBuf;
 
@@ -22,19 +22,19 @@ pub(super) struct Args {
     #[arg(long)]
     dry_run: bool,
 
-    /// Namespace that tracer is installed in
+    /// Namespace to install into
     #[arg(long, value_name = "NAME", default_value = install::NAMESPACE)]
     namespace: String,
 
-    /// Image of the agent
+    /// Image of the agent, from a registry that the nodes can pull from
     #[arg(long, value_name = "IMAGE", default_value = install::IMAGE)]
     image: String,
 
-    /// Record pods of this namespace only, with a Role in it and no right on the cluster (repeatable)
+    /// Record pods of this namespace only, with a Role in it and no rights on the cluster (repeatable)
     #[arg(long, value_name = "NAME")]
     only_namespace: Vec<String>,
 
-    /// How the API server is reached [default: KUBECONFIG, ~/.kube/config]
+    /// kubeconfig file for the API server [default: KUBECONFIG, ~/.kube/config]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 }
@@ -42,7 +42,7 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     for name in [&args.namespace].into_iter().chain(&args.only_namespace) {
         if !is_name(name) {
-            let error = anyhow::anyhow!("{name:?} is no name of a namespace");
+            let error = anyhow::anyhow!("{name:?} is not a valid namespace");
             return Err(Failure::new(Exit::Usage, error));
         }
     }
@@ -51,7 +51,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
             .image
             .contains(|c: char| c.is_whitespace() || c.is_control())
     {
-        let error = anyhow::anyhow!("{:?} is no name of an image", args.image);
+        let error = anyhow::anyhow!("{:?} is not a valid image name", args.image);
         return Err(Failure::new(Exit::Usage, error));
     }
     let manifests = Installation {
@@ -79,7 +79,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Fine)
 }
 
-/// The file that kubectl would take.
+/// The file that kubectl would use.
 fn own_kubeconfig() -> Option<PathBuf> {
     if let Some(path) = std::env::var_os("KUBECONFIG").filter(|path| !path.is_empty()) {
         return Some(path.into());
@@ -88,7 +88,7 @@ fn own_kubeconfig() -> Option<PathBuf> {
     path.is_file().then_some(path)
 }
 
-/// Whether a text is a label of DNS (RFC 1123), as namespaces are called.
+/// Whether a text is a DNS label (RFC 1123), as the name of a namespace must be.
 fn is_name(text: &str) -> bool {
     let is_inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     !text.is_empty()

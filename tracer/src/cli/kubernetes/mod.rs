@@ -1,4 +1,4 @@
-//! `tracer kubernetes`: what tracer does in a cluster, beside the agent.
+//! `tracer kubernetes`: installs the agent in a cluster, and reads the names of containers for it.
 
 mod install;
 mod names;
@@ -7,7 +7,7 @@ use clap::Subcommand;
 
 use super::{Exit, Failure};
 
-/// Install tracer in a Kubernetes cluster, and use it there.
+/// Install tracer in a Kubernetes cluster.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(subcommand)]
@@ -16,9 +16,9 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Install the agent on each node, or print what would be installed
+    /// Install the agent on each node, or print the manifests
     Install(install::Args),
-    /// Print who the containers of a node are, as the agent reads it
+    /// Print the names of a node's containers, for the agent
     #[command(hide = true)]
     Names(names::Args),
 }

@@ -1,7 +1,7 @@
-//! `tracer kubernetes names`: the process that an agent starts to ask an API server who the containers are.
+//! `tracer kubernetes names`: the process of an agent that reads the names of containers from the API server.
 //!
-//! It has no capability, writes no file and starts no program. One line of JSON on standard output is an array of
-//! containers. It ends when nobody reads them.
+//! It has no capability, writes no file and starts no program. Each line on standard output is a JSON array of
+//! one container. It exits when the reader is gone.
 
 use std::{
     io::{self, Write as _},
@@ -20,19 +20,19 @@ pub(super) struct Args {
     #[arg(long, value_name = "NAME")]
     node: String,
 
-    /// Ask for pods of this namespace only (repeatable)
+    /// Read pods of this namespace only (repeatable)
     #[arg(long, value_name = "NAME")]
     namespace: Vec<String>,
 
-    /// How the API server is reached [default: the service account of this pod]
+    /// kubeconfig file for the API server [default: the service account of this pod]
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    // Whoever started it, as by `kill -9` on the agent, may be gone without closing the pipe of a child of its own.
+    // After `kill -9` on the agent, another child of it may still hold the pipe open.
     nix::sys::prctl::set_pdeathsig(Some(nix::sys::signal::Signal::SIGTERM))
-        .context("cannot end with the agent")?;
+        .context("cannot arrange to end with the agent")?;
     let _ = nix::sys::prctl::set_name(c"tracer-names");
     if is_confined() {
         report_confined("client", &confine::client(&[]));
@@ -43,9 +43,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         .context("cannot start the asynchronous runtime")?;
     runtime.block_on(async {
         let client = connect(args.kubeconfig.as_deref()).await?;
-        let told = watch(client, &args.node, &args.namespace, |containers| {
+        let watched = watch(client, &args.node, &args.namespace, |containers| {
             let mut out = io::stdout().lock();
-            // A line each: all containers of a pod have the pod's labels, which may be long.
+            // One line for each: every container has the pod's labels, which may be long.
             for container in containers {
                 let mut line = serde_json::to_vec(&[container]).map_err(io::Error::other)?;
                 line.push(b'\n');
@@ -53,7 +53,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             }
             out.flush()
         });
-        told.await.context("cannot say who the containers are")?;
+        watched.await.context("cannot report the containers")?;
         Ok(Exit::Fine)
     })
 }
