@@ -1,5 +1,5 @@
-//! Signatures over statements: DSSE envelopes (secure-systems-lab/dsse, protocol v1.0.2) with ECDSA P-256 and SHA-256, as
-//! cosign makes and verifies them. By key, and offline.
+//! Signatures over statements: DSSE envelopes (secure-systems-lab/dsse, protocol v1.0.2) with ECDSA P-256 and SHA-256,
+//! by key and offline.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use p256::{

@@ -43,7 +43,7 @@ pub(super) struct CompactArgs {
     #[arg(long, value_name = "BYTES", default_value_t = 512 << 10, value_parser = clap::value_parser!(u64).range(16 << 10..=8 << 20))]
     max_bytes: u64,
 
-    /// Only these workloads: NAMESPACE/OWNER, or any part of what `tracer fleet list` prints
+    /// Only these workloads: NAMESPACE/OWNER or NAMESPACE/KIND/OWNER/CONTAINER
     #[arg(value_name = "WORKLOAD")]
     workloads: Vec<String>,
 }
@@ -69,7 +69,7 @@ pub(super) struct GcArgs {
     #[arg(long)]
     delete: bool,
 
-    /// Only these workloads: NAMESPACE/OWNER, or any part of what `tracer fleet list` prints
+    /// Only these workloads: NAMESPACE/OWNER or NAMESPACE/KIND/OWNER/CONTAINER
     #[arg(value_name = "WORKLOAD")]
     workloads: Vec<String>,
 }

@@ -54,7 +54,7 @@ pub(super) struct PullArgs {
     #[arg(long, value_parser = name::parse)]
     name: Option<String>,
 
-    /// The workload: NAMESPACE/OWNER, or any part of what `tracer fleet list` prints
+    /// The workload: NAMESPACE/OWNER or NAMESPACE/KIND/OWNER/CONTAINER
     #[arg(value_name = "WORKLOAD")]
     workload: String,
 }
@@ -89,7 +89,7 @@ pub(super) struct GenerateArgs {
     #[command(flatten)]
     targets: TargetArgs,
 
-    /// The workloads: NAMESPACE/OWNER, or any part of what `tracer fleet list` prints
+    /// The workloads: NAMESPACE/OWNER or NAMESPACE/KIND/OWNER/CONTAINER
     #[arg(value_name = "WORKLOAD", required = true)]
     workloads: Vec<String>,
 }
