@@ -6,6 +6,7 @@ include <tunables/global>
 
 profile "nginx" flags=(attach_disconnected,mediate_deleted) {
   # Observed.
+  capability chown,
   capability dac_override,
   capability setgid,
   capability setuid,
@@ -39,6 +40,11 @@ profile "nginx" flags=(attach_disconnected,mediate_deleted) {
   /usr/lib/x86_64-linux-gnu/libz.so.* mr,
   /usr/sbin/nginx mrix,
   /usr/share/zoneinfo/Etc/UTC r,
+  /var/lib/nginx/body/ w,
+  /var/lib/nginx/fastcgi/ w,
+  /var/lib/nginx/proxy/ w,
+  /var/lib/nginx/scgi/ w,
+  /var/lib/nginx/uwsgi/ w,
   /var/log/nginx/access.log w,
 
   # Needed by workloads, but rarely exercised by tests.

@@ -129,10 +129,12 @@ impl Fleet {
         agent.until(&self.name, |it| made(it, &nrs))?;
         if node == 0 {
             self.until(&nrs)?;
-            wait::until("nothing to be left", || {
-                Ok((agent.metric("tracer_ship_backlog")? == 0).then_some(()))
+            // The agent hears of it after the store has it.
+            wait::until("the agent to say that all is shipped", || {
+                let written = agent.metric("tracer_ship_objects_total{result=\"written\"}")?;
+                let left = agent.metric("tracer_ship_backlog")?;
+                Ok((written > 0 && left == 0).then_some(()))
             })?;
-            ensure!(agent.metric("tracer_ship_objects_total{result=\"written\"}")? > 0);
         }
         if node == 1 {
             agent.end(Signal::SIGKILL)?;
