@@ -2,6 +2,7 @@
 
 mod keeper;
 mod listener;
+mod metric_families;
 mod metrics;
 mod names;
 mod notify;
