@@ -35,18 +35,24 @@ const SECRETS: [&str; 4] = [
     "/proc/kcore",
 ];
 
-fn measured(test: &str, work: Work) -> Outcome {
+/// Records some runs of a work; `None` where it cannot be done.
+fn recorded(test: &str, work: Work, runs: usize) -> Result<Option<Vec<Recording>>> {
     let mut needed = vec![Need::Root, Need::Cgroup2];
     needed.extend(work.needs());
     if !tracer_tests::requires::met(test, &needed)? {
-        return Ok(());
+        return Ok(None);
     }
     let scratch = Scratch::new()?;
     // The same place each time, as replicas have it.
     let dir = scratch.dir("work")?;
-    let runs = (0..RUNS)
-        .map(|run| record(&scratch, &dir, work, run))
-        .collect::<Result<Vec<_>>>()?;
+    let runs = (0..runs).map(|run| record(&scratch, &dir, work, run));
+    runs.collect::<Result<_>>().map(Some)
+}
+
+fn measured(test: &str, work: Work) -> Outcome {
+    let Some(runs) = recorded(test, work, RUNS)? else {
+        return Ok(());
+    };
     let (last, learned) = runs.split_last().context("no runs")?;
     let used = used_by(&runs);
     let beside = beside(&used);
@@ -87,19 +93,13 @@ fn measured(test: &str, work: Work) -> Outcome {
 
 /// One run is enough: its profile fits the next.
 fn fits_the_next_run(test: &str, work: Work) -> Outcome {
-    let mut needed = vec![Need::Root, Need::Cgroup2];
-    needed.extend(work.needs());
-    if !tracer_tests::requires::met(test, &needed)? {
+    let Some(runs) = recorded(test, work, 2)? else {
         return Ok(());
-    }
-    let scratch = Scratch::new()?;
-    let dir = scratch.dir("work")?;
-    let first = record(&scratch, &dir, work, 0)?;
-    let next = record(&scratch, &dir, work, 1)?;
-    let learned = std::slice::from_ref(&first);
+    };
+    let (next, learned) = runs.split_last().context("no runs")?;
     let profile = AppArmorProfile::from_recordings(learned, &Options::default());
     let profile = profile.context("a profile")?;
-    let (missed, of) = missed(&profile, &next);
+    let (missed, of) = missed(&profile, next);
     let rules = profile.files().count();
     ensure!(
         missed.is_empty(),
@@ -162,18 +162,7 @@ fn opens(profile: &AppArmorProfile, path: &FilePath) -> bool {
         .any(|permission| profile.allows(path, *permission, true))
 }
 
-macro_rules! measure {
-    ($($name:ident: $work:expr;)*) => {
-        $(
-            #[test]
-            fn $name() -> Outcome {
-                measured(tracer_tests::test_name!(), $work)
-            }
-        )*
-    };
-}
-
-measure! {
+tracer_tests::for_each_work! { measured:
     bash: Work::Script(program::BASH, "work.bash");
     every_file_access: Work::Script(program::PYTHON, "files.py");
     nginx: Work::Server(Server::Nginx);
@@ -181,18 +170,7 @@ measure! {
     redis: Work::Script(program::BASH, "redis_dump.bash");
 }
 
-macro_rules! next_run {
-    ($($name:ident: $work:expr;)*) => {
-        $(
-            #[test]
-            fn $name() -> Outcome {
-                fits_the_next_run(tracer_tests::test_name!(), $work)
-            }
-        )*
-    };
-}
-
-next_run! {
+tracer_tests::for_each_work! { fits_the_next_run:
     next_run_of_git: Work::Script(program::BASH, "git.bash");
     next_run_of_node: Work::Script(program::NODE, "temporary.js");
     next_run_of_postgres: Work::Script(program::BASH, "postgres.bash");
