@@ -288,7 +288,7 @@ fn note(request: &Request, key: u64, told: bool) {
 }
 
 /// Counts an access that is lost, for the instance that a row belongs to.
-#[inline(never)]
+#[inline(always)]
 fn lost(row: u32) {
     count!(accesses_lost);
     accounts::lost(accounts::owner_of(row), Quota::AccessesLost);
