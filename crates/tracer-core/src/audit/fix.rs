@@ -223,6 +223,9 @@ fn splices_of(
     let text = input.text();
     // The profile is not text of its own, as in a ConfigMap.
     let form = || FixError::Form(input.name().to_owned());
+    if read.is_embedded && !edits.is_empty() {
+        return Err(form());
+    }
     let mut splices = Vec::new();
     let mut appended: Vec<String> = Vec::new();
     let mut removed: BTreeMap<usize, (Range<usize>, Vec<&str>)> = BTreeMap::new();

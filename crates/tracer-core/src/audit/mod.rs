@@ -170,6 +170,17 @@ fn named_profile(
     if let Some((input, read)) = local_profiles.named(&named.profile) {
         return in_container((input, &read), named, context, findings, report);
     }
+    if !named.is_kubernetes {
+        let what = format!(
+            "{} is not among the files that are audited",
+            named.profile
+        );
+        findings
+            .add(&rules::PROFILE_MISSING, named.span.clone(), what)
+            .severity(Severity::Info)
+            .fix("Audit it together with this file.");
+        return;
+    }
     let mut missing = |what: String| {
         findings.add(&rules::PROFILE_MISSING, named.span.clone(), what);
     };

@@ -62,6 +62,8 @@ pub(super) fn find(profile: &LoadedProfile<'_>, abi: Abi, end: &'static End) -> 
     }
     let open: Vec<_> = end
         .ways()
+        // The call itself with other arguments matters where it is denied for some.
+        .filter(|way| way.label.is_empty() || denied.iter().any(|call| way.has(call.name)))
         .filter(|way| {
             !denied
                 .iter()
@@ -196,11 +198,11 @@ fn report(profile: &LoadedProfile<'_>, gap: &Gap, out: &mut Findings<'_>) {
     let denied = if gap.is_whole {
         format!("{} {} denied", names.join(", "), verb(names.len()))
     } else {
-        let value = gap.values.iter().next().copied().unwrap_or_default();
         format!(
-            "{} {} denied for some arguments ({value:#x})",
+            "{} {} denied for some arguments{}",
             names.join(", "),
-            verb(names.len())
+            verb(names.len()),
+            example(gap)
         )
     };
     out.add(
@@ -217,6 +219,26 @@ fn report(profile: &LoadedProfile<'_>, gap: &Gap, out: &mut Findings<'_>) {
     .evidence(evidence(profile, gap))
     .fix(closing.words(gap.end))
     .edits(closing.edits);
+}
+
+/// Arguments for which a call is denied, in brackets.
+fn example(gap: &Gap) -> String {
+    let with_parameter = gap
+        .denied
+        .iter()
+        .any(|call| matches!(call.parameter, Parameter::Argument(_)));
+    if with_parameter {
+        let value = gap.values.iter().next().copied().unwrap_or_default();
+        return format!(" ({value:#x})");
+    }
+    let arguments = gap.denied.iter().flat_map(|call| call.args);
+    let said: Vec<_> = arguments
+        .map(|(index, bits)| format!("argument {index} = {bits:#x}"))
+        .collect();
+    match said.as_slice() {
+        [] => String::new(),
+        said => format!(" ({})", said.join(", ")),
+    }
 }
 
 fn verb(count: usize) -> &'static str {

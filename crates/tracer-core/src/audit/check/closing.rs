@@ -141,7 +141,11 @@ fn refusal(mut closing: Closing, names: &[&str], errno: u32) -> Vec<Edit> {
 impl Closing {
     fn replace(&mut self, profile: &LoadedProfile<'_>, call: &Step, entries: Vec<Entry>) {
         self.remove(profile, call.name);
-        self.edits.extend(entries.into_iter().map(Edit::Append));
+        for edit in entries.into_iter().map(Edit::Append) {
+            if !self.edits.contains(&edit) {
+                self.edits.push(edit);
+            }
+        }
     }
 
     /// In an allow-list, takes a name out of what allows it for any arguments.
@@ -270,6 +274,12 @@ fn moved(condition: &Condition, name: &str, index: u32) -> Condition {
             value: (1 << bits) - 1,
             value_two: condition.value,
             op: Operator::MaskedEq,
+        },
+        (Operator::MaskedEq, _) => Condition {
+            index,
+            // libseccomp compares with these bits alone.
+            value_two: condition.value & condition.value_two,
+            ..condition.clone()
         },
         _ => Condition {
             index,

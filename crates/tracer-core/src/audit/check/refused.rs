@@ -1,7 +1,7 @@
 //! Values in a pod that an API server refuses (Kubernetes 1.31, pkg/apis/core/validation/validation.go,
 //! `validateSeccompProfileField`, `ValidateAppArmorProfileField`, `validateAppArmorAnnotationsAndFieldsMatchOnCreate`).
 
-use super::super::{Findings, rules};
+use super::super::{Findings, Severity, rules};
 use crate::parse::Node;
 
 const TYPES: [&str; 3] = ["RuntimeDefault", "Localhost", "Unconfined"];
@@ -44,6 +44,14 @@ fn profile(key: &str, profile: &Node, out: &mut Findings<'_>) {
         );
     };
     let node = kind.unwrap_or(profile);
+    if text.contains("{{") {
+        let message =
+            format!("the type of {key} is a template, {text:?}: what is set is not known");
+        out.add(&rules::REFUSED_OBJECT, node.span.clone(), message)
+            .severity(Severity::Medium)
+            .fix("Render the template first (helm template), and audit what comes out.");
+        return;
+    }
     if !TYPES.contains(&text) {
         let same = TYPES.iter().find(|known| known.eq_ignore_ascii_case(text));
         let hint = same.map(|known| format!("; {known} is meant"));
