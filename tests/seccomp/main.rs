@@ -15,6 +15,7 @@ mod baselines;
 mod bypass;
 mod claims;
 mod differential;
+mod drawn;
 mod enforcer;
 mod fixes;
 mod learn;

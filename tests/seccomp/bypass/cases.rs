@@ -40,6 +40,8 @@ pub(super) struct Case {
     pub(super) end: &'static str,
     /// The calls of the way.
     pub(super) calls: Vec<&'static str>,
+    /// What the way is called where its call's name is not enough.
+    pub(super) label: Option<&'static str>,
     pub(super) effect: Effect,
     /// Namespaces of its own to be in.
     pub(super) namespaces: u32,
@@ -50,6 +52,9 @@ pub(super) struct Case {
 impl Case {
     /// As the audit names the way.
     pub(super) fn words(&self) -> String {
+        if let Some(label) = self.label {
+            return label.to_owned();
+        }
         match self.calls.as_slice() {
             [first @ .., last] if !first.is_empty() => format!("{} with {last}", first.join(", ")),
             calls => calls.join(""),
@@ -93,9 +98,13 @@ fn case(line: &'static str) -> Result<Case> {
         bail!("four columns are needed");
     };
     let (effect, apart) = effect.split_once('@').unwrap_or((effect, ""));
+    // `ptrace (PTRACE_SEIZE)`.
+    let label = calls.contains('(').then_some(*calls);
+    let calls = calls.split(" (").next().unwrap_or_default();
     Ok(Case {
         end,
         calls: calls.split(' ').collect(),
+        label,
         effect: match effect {
             "mode" => Effect::Mode,
             "set-user-ID" => Effect::SetUserId,

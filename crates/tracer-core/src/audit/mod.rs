@@ -140,9 +140,13 @@ fn check_one(
     match subject {
         Subject::Seccomp(read) => {
             let mut score = None;
+            let before = findings.count();
             check::seccomp(read, context, findings, |view| {
                 score = Some(score::of(view))
             });
+            if read.is_embedded {
+                findings.without_edits(before);
+            }
             report.scores.extend(score.map(|score| Score {
                 file: findings.input().name().to_owned(),
                 profile: read.name.clone(),

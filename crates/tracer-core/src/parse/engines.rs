@@ -84,7 +84,7 @@ impl<'a> Service<'a> {
                     let skip = said.len() - value.len();
                     let own = self.name.text().unwrap_or_default();
                     subjects.extend(of_text(input, (own, &option.span), option, skip)?);
-                    // It is audited by itself.
+                    // It is audited by itself, and is no name to look for.
                 }
                 "seccomp" => seccomp = choice(value, &["", "builtin"], option),
                 "apparmor" => apparmor = choice(value, &["", "docker-default"], option),
@@ -104,7 +104,7 @@ impl<'a> Service<'a> {
             .filter_map(|(key, list)| Some(pair(key, list?.clone())));
         let capabilities = node(Content::Map(capabilities.collect()), at);
         context.push(pair("capabilities", capabilities));
-        subjects.push(pod(&self.name, context));
+        subjects.push(pod(&self.name, context, Source::Engine));
         Ok(())
     }
 }
@@ -135,10 +135,11 @@ fn runtime_spec(config: &Node) -> Vec<Subject> {
         return Vec::new();
     }
     let at = linux.key("seccomp").unwrap_or(at);
-    vec![pod(&name, vec![pair("seccompProfile", kind("Unconfined", &at))])]
+    let context = vec![pair("seccompProfile", kind("Unconfined", &at))];
+    vec![pod(&name, context, Source::Runtime)]
 }
 
-fn pod(name: &Node, context: Vec<(Key, Node)>) -> Subject {
+fn pod(name: &Node, context: Vec<(Key, Node)>, source: Source) -> Subject {
     let at = &name.span;
     let container = vec![
         pair("name", name.clone()),
@@ -148,7 +149,7 @@ fn pod(name: &Node, context: Vec<(Key, Node)>) -> Subject {
     let spec = node(Content::Map(vec![pair("containers", containers)]), at);
     Subject::Manifest(Manifest {
         pod: node(Content::Map(vec![pair("spec", spec)]), at),
-        source: Source::Engine,
+        source,
     })
 }
 

@@ -34,8 +34,10 @@ pub struct Manifest {
 pub(crate) enum Source {
     /// Kubernetes: what an API server refuses is a mistake.
     Kubernetes,
-    /// A container engine or a runtime by itself.
+    /// A container engine, which has default profiles.
     Engine,
+    /// A runtime by itself: what is not written is off.
+    Runtime,
 }
 
 impl Manifest {

@@ -187,7 +187,9 @@ fn restricted(profile: &LoadedProfile<'_>, gap: &Gap, call: &Step) -> Option<Vec
     }
     // Of flags, those that are denied to the other call.
     let is_denied = |all: &&&[Bits]| match all {
-        [bits] => gap.end.only_conditional || gap.is_whole || gap.values.contains(&bits.value),
+        [bits] if matches!(call.parameter, Parameter::Argument(_)) => {
+            gap.end.only_conditional || gap.is_whole || gap.values.contains(&bits.value)
+        }
         _ => true,
     };
     let chosen: Vec<&[Bits]> = call.deny.iter().filter(is_denied).copied().collect();

@@ -49,7 +49,7 @@ pub(in super::super) fn check(manifest: &Manifest, out: &mut Findings<'_>) -> Ve
     let mut named = Vec::new();
     for kind in ["initContainers", "containers", "ephemeralContainers"] {
         for container in spec.get(kind).into_iter().flat_map(Node::items) {
-            named.extend(self::container(spec, container, is_kubernetes, out));
+            named.extend(self::container(spec, container, manifest.source, out));
         }
     }
     named
@@ -81,10 +81,14 @@ fn annotations(pod: &Node, out: &mut Findings<'_>) {
 fn container(
     spec: &Node,
     container: &Node,
-    is_kubernetes: bool,
+    source: Source,
     out: &mut Findings<'_>,
 ) -> Option<Named> {
-    let fixes = if is_kubernetes { &KUBERNETES } else { &ENGINE };
+    let fixes = match source {
+        Source::Kubernetes => &KUBERNETES,
+        Source::Engine => &ENGINE,
+        Source::Runtime => &RUNTIME,
+    };
     // Knative names the only container of a service.
     let name = container.get("name").and_then(Node::text);
     let name = name.unwrap_or("without a name");
@@ -151,7 +155,7 @@ fn container(
         capabilities,
         added,
         no_new_privileges,
-        is_kubernetes,
+        is_kubernetes: source == Source::Kubernetes,
     })
 }
 
@@ -166,6 +170,12 @@ const KUBERNETES: Fixes = Fixes {
     seccomp: "Set seccompProfile: {type: RuntimeDefault}, or Localhost with a profile of its own.",
     apparmor: "Set appArmorProfile: {type: RuntimeDefault}, or Localhost with a profile of its own.",
     escalation: "Set allowPrivilegeEscalation: false.",
+};
+
+const RUNTIME: Fixes = Fixes {
+    seccomp: "Put a profile into linux.seccomp.",
+    apparmor: "Set process.apparmorProfile.",
+    escalation: "Set process.noNewPrivileges.",
 };
 
 const ENGINE: Fixes = Fixes {
