@@ -353,6 +353,10 @@ fn every_shipped_profile_is_understood() -> Outcome {
 }
 
 fn is_justified(path: &Path, finding: &Finding) -> bool {
+    // Drafts are shipped in complain mode, and say so: the finding repeats it (README.Debian of apparmor-profiles).
+    if finding.id == "apparmor-complain" {
+        return true;
+    }
     let path = path.display().to_string();
     JUSTIFIED
         .iter()

@@ -29,7 +29,7 @@ pub(in super::super) fn check(read: &AppArmor, context: &Context<'_>, out: &mut 
         legacy::old_resource(object, out);
     }
     let policy = Policy::new(read, context.includes);
-    undefined(&policy.problems, out);
+    undefined(read, &policy.problems, out);
     // Where the machine has AppArmor's own files, a file that is not there is missing.
     let has_files = matches!((context.includes)("tunables/global"), Included::Files(_));
     for problem in &policy.problems {
@@ -144,7 +144,7 @@ fn report_problem(problem: &Problem, has_files: bool, out: &mut Findings<'_>) {
 }
 
 /// Variables without a value: most often one include is missing for all of them.
-fn undefined(problems: &[Problem], out: &mut Findings<'_>) {
+fn undefined(read: &AppArmor, problems: &[Problem], out: &mut Findings<'_>) {
     let of = |problem: &Problem| match &problem.what {
         ProblemKind::Undefined { rule, why } => Some(format!("in `{rule}`, {why}")),
         ProblemKind::NotUnderstood { .. } | ProblemKind::NotIncluded { .. } => None,
@@ -154,10 +154,12 @@ fn undefined(problems: &[Problem], out: &mut Findings<'_>) {
         .filter_map(|problem| Some((problem, of(problem)?)));
     if let Some((first, message)) = all.next() {
         let more: Vec<String> = all.map(|(_, message)| message).take(20).collect();
-        // A file that was not read may define it.
-        let is_certain = !problems
-            .iter()
-            .any(|problem| matches!(problem.what, ProblemKind::NotIncluded { .. }));
+        // A file that was not read may define it, and a file without a preamble may be a part of another.
+        let has_preamble = read.statements.iter().any(|it| it.profile == 0);
+        let is_certain = has_preamble
+            && !problems
+                .iter()
+                .any(|problem| matches!(problem.what, ProblemKind::NotIncluded { .. }));
         let severity = if is_certain {
             rules::APPARMOR_UNDEFINED_VARIABLE.severity
         } else {
