@@ -235,6 +235,44 @@ run before.
     crate::drawn::compare("audit-fixes.md", &text, |_| false)
 }
 
+/// A profile that denies one value to a call.
+fn for_one_value(name: &str, index: usize, value: u64) -> String {
+    format!(
+        r#"{{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
+  {{"names": ["{name}"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1, "args": [
+    {{"index": {index}, "value": {value}, "op": "SCMP_CMP_EQ"}}]}}
+]}}"#
+    )
+}
+
+#[test]
+fn programs_run_under_fixes_of_conditions() -> Outcome {
+    needs!(Need::Libseccomp, Need::X86, program::CC);
+    let programs = Programs::new()?;
+    let (mut fixes, mut skipped) = (0, 0);
+    for end in bypass::ends() {
+        let here = |call: &&bypass::Step| Abi::X86_64.syscall_number(call.name).is_some();
+        let mut calls = end.denied().filter(here);
+        let profile = calls.find_map(|call| match call.parameter {
+            bypass::Parameter::Argument(index) => {
+                Some(for_one_value(call.name, index, *end.values.first()?))
+            }
+            _ => {
+                let (index, value) = call.args.first()?;
+                Some(for_one_value(call.name, *index, *value))
+            }
+        });
+        let Some(profile) = profile else { continue };
+        match still_runs(&programs, &profile).with_context(|| end.name)? {
+            Some(()) => fixes += 1,
+            None => skipped += 1,
+        }
+    }
+    println!("{fixes} fixes of conditions; {skipped} profiles under which programs did not run before");
+    ensure!(fixes > 20, "{fixes}");
+    Ok(())
+}
+
 /// A shell, threads, Python, Go.
 const PROGRAMS: usize = 4;
 

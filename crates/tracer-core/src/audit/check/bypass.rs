@@ -190,12 +190,21 @@ fn report(profile: &LoadedProfile<'_>, gap: &Gap, out: &mut Findings<'_>) {
     let names: Vec<_> = gap.denied.iter().map(|call| call.name).collect();
     let Some(first) = names.first() else { return };
     let ways: Vec<_> = gap.open.iter().map(Way::words).collect();
-    let rule = if gap.is_whole {
+    // By what the file says first: what a fix adds behind it makes no other finding of it.
+    let is_whole = gap
+        .denied
+        .iter()
+        .filter_map(|call| Some((profile.entries_of(call.name).next()?.0, call)))
+        .min_by_key(|(at, _)| *at)
+        .map_or(gap.is_whole, |(_, call)| {
+            profile.state(profile.context.native, call.name) == SyscallState::Denied
+        });
+    let rule = if is_whole {
         &rules::EQUIVALENT_SYSCALL_ALLOWED
     } else {
         &rules::CONDITION_BYPASS
     };
-    let denied = if gap.is_whole {
+    let denied = if is_whole {
         format!("{} {} denied", names.join(", "), verb(names.len()))
     } else {
         format!(

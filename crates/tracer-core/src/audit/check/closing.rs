@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{
     super::{
         fix::{Edit, entry_text},
-        loaded_profile::LoadedProfile,
+        loaded_profile::{LoadedProfile, SyscallState},
     },
     bypass::Gap,
 };
@@ -109,31 +109,28 @@ pub(super) fn of(profile: &LoadedProfile<'_>, gap: &Gap) -> Closing {
 
 /// Denies calls with ENOSYS, in a deny-list and in an allow-list.
 pub(super) fn deny(profile: &LoadedProfile<'_>, names: &[&str]) -> Vec<Edit> {
-    let mut closing = Closing {
-        edits: Vec::new(),
-        kept: BTreeSet::new(),
-    };
-    for name in names {
-        closing.remove(profile, name);
-    }
-    refusal(closing, names, ENOSYS)
+    refusal(profile, names, ENOSYS)
 }
 
 /// Denies calls with EPERM.
 pub(super) fn refuse(profile: &LoadedProfile<'_>, names: &[&str]) -> Vec<Edit> {
+    refusal(profile, names, EPERM)
+}
+
+/// Denies the calls that are not denied yet.
+fn refusal(profile: &LoadedProfile<'_>, names: &[&str], errno: u32) -> Vec<Edit> {
     let mut closing = Closing {
         edits: Vec::new(),
         kept: BTreeSet::new(),
     };
-    for name in names {
+    let native = profile.context.native;
+    let is_open = |name: &&&str| profile.state(native, name) != SyscallState::Denied;
+    let open: Vec<&str> = names.iter().filter(is_open).copied().collect();
+    for name in &open {
         closing.remove(profile, name);
     }
-    refusal(closing, names, EPERM)
-}
-
-fn refusal(mut closing: Closing, names: &[&str], errno: u32) -> Vec<Edit> {
-    let names = names.iter().map(|name| (*name).to_owned()).collect();
-    let entry = denial(names, errno, Vec::new());
+    let open = open.into_iter().map(str::to_owned).collect();
+    let entry = denial(open, errno, Vec::new());
     closing.edits.push(Edit::Append(entry));
     closing.edits
 }
