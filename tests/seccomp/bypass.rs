@@ -399,10 +399,11 @@ fn every_way_has_a_program() -> Outcome {
         let has_way = ends.any(|end| {
             end.ways().any(|way| {
                 way.label == case.label.unwrap_or_default()
-                    && way.calls
-                    .iter()
-                    .map(|call| call.name)
-                    .eq(case.calls.iter().copied())
+                    && way
+                        .calls
+                        .iter()
+                        .map(|call| call.name)
+                        .eq(case.calls.iter().copied())
             })
         });
         ensure!(has_way, "{} by {}: no such way", case.end, case.words());

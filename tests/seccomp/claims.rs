@@ -244,7 +244,9 @@ fn check_all(profiles: &[String]) -> Result<Found> {
             .collect();
         let mut all = Found::default();
         for part in running {
-            let found = part.join().map_err(|_| anyhow::anyhow!("a check panicked"))?;
+            let found = part
+                .join()
+                .map_err(|_| anyhow::anyhow!("a check panicked"))?;
             all = all + found?;
         }
         Ok(all)

@@ -268,7 +268,9 @@ fn programs_run_under_fixes_of_conditions() -> Outcome {
             None => skipped += 1,
         }
     }
-    println!("{fixes} fixes of conditions; {skipped} profiles under which programs did not run before");
+    println!(
+        "{fixes} fixes of conditions; {skipped} profiles under which programs did not run before"
+    );
     ensure!(fixes > 20, "{fixes}");
     Ok(())
 }

@@ -76,10 +76,7 @@ pub(super) const ENDS: &[End] = &[
     End {
         name: "remount",
         words: "change the options of a mount",
-        group: &[
-            with("mount", &[(3, MS_REMOUNT)]),
-            call("mount_setattr"),
-        ],
+        group: &[with("mount", &[(3, MS_REMOUNT)]), call("mount_setattr")],
         ways: &[Way {
             calls: &[call("fspick"), with("fsconfig", &[(1, 7)])],
             ..WAY

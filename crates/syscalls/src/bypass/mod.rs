@@ -195,7 +195,9 @@ impl End {
     /// The pairs of a denied call and a way around it by other calls.
     pub fn edges(&self) -> impl Iterator<Item = (&'static Step, Way)> {
         let ways = move |denied: &'static Step| {
-            let others = self.ways().filter(|way| way.label.is_empty() && !way.has(denied.name));
+            let others = self
+                .ways()
+                .filter(|way| way.label.is_empty() && !way.has(denied.name));
             others.map(move |way| (denied, way))
         };
         self.denied().flat_map(ways)
@@ -322,7 +324,9 @@ mod tests {
         assert!(is_edge("chmod", "setxattr") && !is_edge("setxattr", "chmod"));
         assert!(!is_edge("memfd_create", "memfd_secret"));
         // Marks on file systems and permission events are fanotify's alone.
-        assert!(is_edge("inotify_init1", "fanotify_init") && !is_edge("fanotify_init", "inotify_init1"));
+        assert!(
+            is_edge("inotify_init1", "fanotify_init") && !is_edge("fanotify_init", "inotify_init1")
+        );
         assert!(is_edge("connect", "sendto") && !is_edge("sendto", "connect"));
         assert!(!is_edge("sethostname", "setdomainname"));
         assert!(!is_edge("socket", "socketcall"));

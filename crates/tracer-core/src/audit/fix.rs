@@ -161,7 +161,12 @@ fn edits(findings: &[Finding], ignored: &dyn Fn(&str) -> bool) -> Vec<Edit> {
     // What is written anew first: what is to be added beside it shows in the next round.
     all.sort_by_key(|finding| !rewrites(finding));
     for finding in all {
-        if finding.edits.iter().any(|edit| adds_condition(edit, &rewritten)) && !rewrites(finding) {
+        if finding
+            .edits
+            .iter()
+            .any(|edit| adds_condition(edit, &rewritten))
+            && !rewrites(finding)
+        {
             continue;
         }
         if rewrites(finding) {

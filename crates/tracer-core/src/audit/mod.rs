@@ -175,10 +175,7 @@ fn named_profile(
         return in_container((input, &read), named, context, findings, report);
     }
     if !named.is_kubernetes {
-        let what = format!(
-            "{} is not among the files that are audited",
-            named.profile
-        );
+        let what = format!("{} is not among the files that are audited", named.profile);
         findings
             .add(&rules::PROFILE_MISSING, named.span.clone(), what)
             .severity(Severity::Info)

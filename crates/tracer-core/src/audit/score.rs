@@ -43,7 +43,11 @@ pub(super) fn of(view: &LoadedProfile<'_>) -> u32 {
     let (mut open, mut all) = (0, 0);
     for abi in view.abis() {
         // The machine's own ABI counts most; others are another way to the same calls.
-        let share = if abi == view.context.native { NATIVE } else { 1 };
+        let share = if abi == view.context.native {
+            NATIVE
+        } else {
+            1
+        };
         let (open_here, all_here) = of_abi(view, abi);
         open += u64::from(open_here) * share;
         all += u64::from(all_here) * share;

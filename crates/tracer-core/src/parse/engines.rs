@@ -18,7 +18,9 @@ pub(super) fn of(input: &Input, node: &Node) -> Result<Option<Vec<Subject>>, Par
     let services = || node.get("services").into_iter().flat_map(Node::pairs);
     let inspected = |it: &&Node| it.get("HostConfig").is_some();
     let found: Vec<Service<'_>> = if services().any(|(_, it)| is_service(it)) {
-        services().map(|(name, it)| Service::of_compose(name, it)).collect()
+        services()
+            .map(|(name, it)| Service::of_compose(name, it))
+            .collect()
     } else {
         let all = node.items().chain([node]).filter(inspected);
         all.map(Service::of_inspect).collect()
@@ -95,7 +97,10 @@ impl<'a> Service<'a> {
                 _ => {}
             }
         }
-        let mut context = vec![pair("seccompProfile", seccomp), pair("appArmorProfile", apparmor)];
+        let mut context = vec![
+            pair("seccompProfile", seccomp),
+            pair("appArmorProfile", apparmor),
+        ];
         context.extend(self.privileged.map(|it| pair("privileged", it.clone())));
         context.extend(escalation.map(|it| pair("allowPrivilegeEscalation", it)));
         let capabilities = [("add", self.add), ("drop", self.drop)];
@@ -129,7 +134,9 @@ fn choice(value: &str, defaults: &[&str], option: &Node) -> Node {
 /// A container of the runtime-spec, which has no defaults: what is not there is off.
 fn runtime_spec(config: &Node) -> Vec<Subject> {
     let linux = config.get("linux").unwrap_or(config);
-    let at = config.key("linux").unwrap_or(config.span.start..config.span.start + 1);
+    let at = config
+        .key("linux")
+        .unwrap_or(config.span.start..config.span.start + 1);
     let name = text("of config.json", &at);
     if linux.get("seccomp").is_some() {
         return Vec::new();

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::{
-    AppArmor, Form, Input, Node, ParseError, Seccomp, Selinux, apparmor, engines, foreign, json, object,
-    pods, seccomp, selinux, within::Within, yaml,
+    AppArmor, Form, Input, Node, ParseError, Seccomp, Selinux, apparmor, engines, foreign, json,
+    object, pods, seccomp, selinux, within::Within, yaml,
 };
 
 /// A part of a file that says something of profiles.
@@ -230,8 +230,8 @@ pub(super) fn of_text(
         Some(within) => within.span(span),
         None => at.clone(),
     };
-    let inner = Input::new(key, text.into())
-        .map_err(|malformed| malformed.within(input, key, at.start))?;
+    let inner =
+        Input::new(key, text.into()).map_err(|malformed| malformed.within(input, key, at.start))?;
     let wrong = |malformed: ParseError| match (&within, malformed.position) {
         (Some(within), Some((line, column))) => {
             let begin = within.byte(inner.byte_at(line, column));

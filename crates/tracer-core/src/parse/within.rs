@@ -23,7 +23,9 @@ impl Within {
         let mut written = whole;
         // An anchor and a tag stand before the value.
         while written.starts_with(['&', '!']) {
-            written = written.get(written.find(char::is_whitespace)?..)?.trim_start();
+            written = written
+                .get(written.find(char::is_whitespace)?..)?
+                .trim_start();
         }
         let begin = value.span.start + (whole.len() - written.len());
         match written.as_bytes().first()? {
@@ -77,9 +79,7 @@ impl Within {
 /// A text as it is written but for its indentation and its line ends.
 fn aligned(written: &str, text: &str) -> Option<Within> {
     let mut parts: Vec<(usize, usize)> = Vec::new();
-    let mut outer = written
-        .char_indices()
-        .filter(|(_, c)| !c.is_whitespace());
+    let mut outer = written.char_indices().filter(|(_, c)| !c.is_whitespace());
     for (inner, c) in text.char_indices().filter(|(_, c)| !c.is_whitespace()) {
         let (at, same) = outer.next()?;
         if same != c {

@@ -227,7 +227,9 @@ fn plain(text: &str) -> Content {
     let decimal = || text.strip_prefix('+').unwrap_or(text);
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Content::Null,
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Content::Bool(true),
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
+            Content::Bool(true)
+        }
         "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
             Content::Bool(false)
         }

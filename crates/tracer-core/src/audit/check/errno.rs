@@ -126,7 +126,11 @@ fn implicit(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
             .iter()
             .flat_map(|(_, entry)| entry.names.iter().map(String::as_str))
             .collect();
-        let verb = if names.len() == 1 { "returns" } else { "return" };
+        let verb = if names.len() == 1 {
+            "returns"
+        } else {
+            "return"
+        };
         out.add(
             &rules::IMPLICIT_ERRNO,
             profile.part(*at, "action"),

@@ -224,9 +224,9 @@ impl Case<'_> {
         // Of flags that are denied each was meant: to compare with all of them would let them through together.
         let is_flags = self.denies()
             && is_swapped
-            && self.fields().any(|(_, field)| {
-                field.is_flags && condition.value_two & !field.mask == 0
-            });
+            && self
+                .fields()
+                .any(|(_, field)| field.is_flags && condition.value_two & !field.mask == 0);
         let fix = if is_flags {
             "Write an entry for each flag, with the flag as value and valueTwo."
         } else if is_swapped {

@@ -127,7 +127,8 @@ fn container(
     match kind.and_then(Node::text).unwrap_or_default() {
         "Unconfined" => {
             let message = format!("container {name} runs without a seccomp profile");
-            out.add(&rules::UNCONFINED, span, message).fix(fixes.seccomp);
+            out.add(&rules::UNCONFINED, span, message)
+                .fix(fixes.seccomp);
             return None;
         }
         "Localhost" => {}

@@ -42,7 +42,11 @@ fn refused(node: &Node, message: String, out: &mut Findings<'_>) {
 fn escalation(context: &Node, out: &mut Findings<'_>) {
     for key in ["privileged", "allowPrivilegeEscalation"] {
         if let Some(value) = context.get(key).filter(|value| value.text().is_some()) {
-            refused(value, format!("{key} is a text, and takes true or false"), out);
+            refused(
+                value,
+                format!("{key} is a text, and takes true or false"),
+                out,
+            );
         }
     }
     let is = |key: &str, expected| context.get(key).and_then(Node::bool) == Some(expected);

@@ -228,7 +228,8 @@ fn kinds_of_somebodys_own_are_searched_for_pods() {
 
 #[test]
 fn pods_of_windows_have_no_profiles() {
-    let text = "apiVersion: v1\nkind: Pod\nspec:\n  os: {name: windows}\n  containers: [{name: c}]\n";
+    let text =
+        "apiVersion: v1\nkind: Pod\nspec:\n  os: {name: windows}\n  containers: [{name: c}]\n";
     assert_eq!(of(&audit(text), "unconfined"), []);
 }
 

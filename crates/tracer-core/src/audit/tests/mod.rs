@@ -387,7 +387,8 @@ fn audits_profiles_in_a_config_map() {
     // In the file's own lines: the profile's first is the seventh.
     let line = |text: &str| text.lines().position(|it| it.contains("chmodat")).unwrap() + 1;
     assert_eq!(of(&findings, "unknown-name")[0].0, line(&text));
-    let in_json = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"deny.json": AKS}});
+    let in_json =
+        serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"deny.json": AKS}});
     let in_json = serde_json::to_string_pretty(&in_json).unwrap();
     let findings = audit(&in_json);
     let finding = findings.iter().find(|it| it.id == "unknown-name").unwrap();
