@@ -2,6 +2,7 @@
 //! gapped profile, and reaches what the profile means to deny. Under the fixed profile it does not.
 
 mod cases;
+mod page;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -150,7 +151,7 @@ fn gapped(end: &'static End, case: &Case) -> Result<Option<String>> {
     }
     let names: Vec<_> = others.iter().map(|call| call.name).collect();
     if case.label.is_some() {
-        return conditional(&others).map(Some);
+        return cases::conditional(&others).map(Some);
     }
     if !end.only_conditional {
         return Ok(Some(denies(&names, case.is_i386())?));
@@ -172,27 +173,6 @@ fn gapped(end: &'static End, case: &Case) -> Result<Option<String>> {
         {}]}}"#,
         entries.join(",\n")
     )))
-}
-
-/// Denies calls with the arguments that reach their end, and nothing else of them.
-fn conditional(calls: &[&bypass::Step]) -> Result<String> {
-    let entries = calls.iter().map(|call| {
-        let args = call.args.iter().map(|(index, value)| {
-            format!(r#"{{"index": {index}, "value": {value}, "op": "SCMP_CMP_EQ"}}"#)
-        });
-        let args: Vec<_> = args.collect();
-        format!(
-            r#"{{"names": ["{}"], "action": "SCMP_ACT_ERRNO", "errnoRet": {DENIED}, "args": [{}]}}"#,
-            call.name,
-            args.join(", ")
-        )
-    });
-    let entries: Vec<_> = entries.collect();
-    Ok(format!(
-        r#"{{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
-        {}]}}"#,
-        entries.join(",\n")
-    ))
 }
 
 /// Whether what a program was to do is done.
@@ -309,59 +289,9 @@ fn every_way_is_performed_and_closed_by_its_fix() -> Outcome {
     println!("{counts:?}");
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     // A newer library knows more calls, and can close their ways.
-    drawn::compare("audit-ways.md", &page(&rows)?, |line| {
+    drawn::compare("audit-ways.md", &page::page(&rows)?, |line| {
         line.contains(Performed::Unknown.words()) || line.starts_with("| result")
     })
-}
-
-impl Performed {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Closed => "closed by the fix",
-            Self::Kept => "no filter closes it; the finding says what does",
-            Self::Unknown => "open: libseccomp 2.5.4 cannot deny it",
-        }
-    }
-}
-
-/// The table of all ways, with what each program did.
-fn page(rows: &[(Case, Performed)]) -> Result<String> {
-    let mut text = "# Ways around denied calls
-
-Each line is a way that `tracer audit` names. A test performs it: the program runs under a filter that denies all the \
-calls on the left, and reaches the end; then it runs under the fix that the finding proposes. The programs are in the \
-words of [bypass.c](../tests/programs/bypass.c). `TRACER_UPDATE=1 cargo test -p tracer-tests --test seccomp` draws this \
-page again.
-
-| denied | a program can still | by | program | result |
-| --- | --- | --- | --- | --- |
-"
-    .to_owned();
-    let mut edges = 0;
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for (case, performed) in rows {
-        let end = bypass::ends().find(|end| end.name == case.end);
-        let end = end.context("no such end")?;
-        let denied: Vec<_> = denied_to(end, case).map(|call| call.name).collect();
-        edges += denied.len();
-        *counts.entry(performed.words()).or_default() += 1;
-        text += &format!(
-            "| {} | {} | {} | `{}` | {} |\n",
-            denied.join(", "),
-            end.words,
-            case.words(),
-            case.program,
-            performed.words()
-        );
-    }
-    text += &format!(
-        "\n{edges} pairs of a denied call and a way around it, {} programs.\n\n| result | ways |\n| --- | --- |\n",
-        rows.len()
-    );
-    for (words, count) in counts {
-        text += &format!("| result: {words} | {count} |\n");
-    }
-    Ok(text)
 }
 
 /// A way without a program is no knowledge, and a program without a way shows nothing.

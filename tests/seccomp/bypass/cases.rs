@@ -1,7 +1,9 @@
 //! The programs of `ways.txt`, each of which takes one way of [`syscalls::bypass`].
 
 use anyhow::{Context as _, Result, bail};
-use syscalls::Abi;
+use syscalls::{Abi, bypass};
+
+use super::DENIED;
 
 /// What shows that a program did what it is for.
 #[derive(Clone, Copy, Debug)]
@@ -130,4 +132,25 @@ fn case(line: &'static str) -> Result<Case> {
         },
         program,
     })
+}
+
+/// Denies calls with the arguments that reach their end, and nothing else of them.
+pub(super) fn conditional(calls: &[&bypass::Step]) -> Result<String> {
+    let entries = calls.iter().map(|call| {
+        let args = call.args.iter().map(|(index, value)| {
+            format!(r#"{{"index": {index}, "value": {value}, "op": "SCMP_CMP_EQ"}}"#)
+        });
+        let args: Vec<_> = args.collect();
+        format!(
+            r#"{{"names": ["{}"], "action": "SCMP_ACT_ERRNO", "errnoRet": {DENIED}, "args": [{}]}}"#,
+            call.name,
+            args.join(", ")
+        )
+    });
+    let entries: Vec<_> = entries.collect();
+    Ok(format!(
+        r#"{{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
+        {}]}}"#,
+        entries.join(",\n")
+    ))
 }
