@@ -33,8 +33,8 @@ const JUSTIFIED: [(&str, &[&str], &str); 52] = [
     ),
     (
         "abstractions/ubuntu-helpers",
-        &[EVERYTHING],
-        "sanitized_helper is for programs that nobody confined: it writes everywhere",
+        &[EVERYTHING, "apparmor-undefined-variable"],
+        "sanitized_helper is for programs that nobody confined: it writes everywhere; variables are those of the profiles that include it",
     ),
     (
         "abstractions/evince",
@@ -353,6 +353,10 @@ fn every_shipped_profile_is_understood() -> Outcome {
 }
 
 fn is_justified(path: &Path, finding: &Finding) -> bool {
+    // Drafts are shipped in complain mode, and say so: the finding repeats it (README.Debian of apparmor-profiles).
+    if finding.id == "apparmor-complain" {
+        return true;
+    }
     let path = path.display().to_string();
     JUSTIFIED
         .iter()

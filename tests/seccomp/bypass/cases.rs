@@ -1,7 +1,9 @@
 //! The programs of `ways.txt`, each of which takes one way of [`syscalls::bypass`].
 
 use anyhow::{Context as _, Result, bail};
-use syscalls::Abi;
+use syscalls::{Abi, bypass};
+
+use super::DENIED;
 
 /// What shows that a program did what it is for.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +42,8 @@ pub(super) struct Case {
     pub(super) end: &'static str,
     /// The calls of the way.
     pub(super) calls: Vec<&'static str>,
+    /// What the way is called where its call's name is not enough.
+    pub(super) label: Option<&'static str>,
     pub(super) effect: Effect,
     /// Namespaces of its own to be in.
     pub(super) namespaces: u32,
@@ -50,6 +54,9 @@ pub(super) struct Case {
 impl Case {
     /// As the audit names the way.
     pub(super) fn words(&self) -> String {
+        if let Some(label) = self.label {
+            return label.to_owned();
+        }
         match self.calls.as_slice() {
             [first @ .., last] if !first.is_empty() => format!("{} with {last}", first.join(", ")),
             calls => calls.join(""),
@@ -93,9 +100,13 @@ fn case(line: &'static str) -> Result<Case> {
         bail!("four columns are needed");
     };
     let (effect, apart) = effect.split_once('@').unwrap_or((effect, ""));
+    // `ptrace (PTRACE_SEIZE)`.
+    let label = calls.contains('(').then_some(*calls);
+    let calls = calls.split(" (").next().unwrap_or_default();
     Ok(Case {
         end,
         calls: calls.split(' ').collect(),
+        label,
         effect: match effect {
             "mode" => Effect::Mode,
             "set-user-ID" => Effect::SetUserId,
@@ -121,4 +132,25 @@ fn case(line: &'static str) -> Result<Case> {
         },
         program,
     })
+}
+
+/// Denies calls with the arguments that reach their end, and nothing else of them.
+pub(super) fn conditional(calls: &[&bypass::Step]) -> Result<String> {
+    let entries = calls.iter().map(|call| {
+        let args = call.args.iter().map(|(index, value)| {
+            format!(r#"{{"index": {index}, "value": {value}, "op": "SCMP_CMP_EQ"}}"#)
+        });
+        let args: Vec<_> = args.collect();
+        format!(
+            r#"{{"names": ["{}"], "action": "SCMP_ACT_ERRNO", "errnoRet": {DENIED}, "args": [{}]}}"#,
+            call.name,
+            args.join(", ")
+        )
+    });
+    let entries: Vec<_> = entries.collect();
+    Ok(format!(
+        r#"{{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
+        {}]}}"#,
+        entries.join(",\n")
+    ))
 }

@@ -22,6 +22,7 @@ use tracer_core::{
         self, Context, Finding, Input, Known, Lookup, ParseError, Report, Severity, output,
         rules::{self, Rule},
     },
+    parse::{self, Subject},
     profile::seccomp::read::KernelVersion,
     recording::Recording,
 };
@@ -411,7 +412,9 @@ fn baseline(
     context: &Context<'_>,
 ) -> anyhow::Result<(String, tracer_core::profile::seccomp::oci::OciSeccomp)> {
     let (file, name) = input::split(path);
-    let input = input::file(&file)??;
-    let profile = audit::plain(&input, name.as_deref(), context)?;
+    let file = input::file(&file)??;
+    let profile = audit::plain(&file, name.as_deref(), context)?;
+    let read = parse::choose_seccomp(&file, name.as_deref())?;
+    input::remark(&file, &Subject::Seccomp(Box::new(read)));
     Ok((path.display().to_string(), profile))
 }

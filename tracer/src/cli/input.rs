@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::{
     host::{CapabilityEntry, capabilities},
     name,
+    stderr::{plain, say},
 };
 use crate::store::{self, StoreError};
 use syscalls::{Abi, Machine, capability::Capability};
@@ -66,7 +67,9 @@ impl Input {
             return Ok(Self::Recording(Box::new(store::parse(&bytes, &path)?)));
         }
         let file = text(&path, bytes)?;
-        let profile = match parse::choose(&file, name.as_deref())? {
+        let subject = parse::choose(&file, name.as_deref())?;
+        remark(&file, &subject);
+        let profile = match subject {
             Subject::Seccomp(read) => Profile::Seccomp(Chosen { file, read }),
             Subject::AppArmor(read) => Profile::AppArmor(read),
             Subject::Selinux(_) => anyhow::bail!(
@@ -186,7 +189,15 @@ pub(super) fn seccomp(named: &Path) -> anyhow::Result<Chosen> {
     }
     let file = text(&path, bytes)?;
     let read = Box::new(parse::choose_seccomp(&file, name.as_deref())?);
+    remark(&file, &Subject::Seccomp(read.clone()));
     Ok(Chosen { file, read })
+}
+
+/// Says what `tracer audit` says of how a profile is written.
+pub(super) fn remark(file: &parse::Input, subject: &Subject) {
+    for said in parse::remarks(file, subject) {
+        say!("{}", plain(&said.to_string()));
+    }
 }
 
 /// `FILE#NAME` in its parts, when there is no file of that whole name.

@@ -471,12 +471,13 @@ pub(super) const ENDS: &[End] = &[
         name: "watch files",
         words: "watch what others do to files",
         gain: Gain::Some,
-        group: &[
-            call("inotify_init"),
-            call("inotify_init1"),
-            with("fanotify_init", &[(0, 0x200)]),
-        ],
-        source: "fs/notify/inotify/inotify_user.c; fs/notify/fanotify/fanotify_user.c: without capabilities with FAN_REPORT_FID, since 5.13",
+        group: &[call("inotify_init"), call("inotify_init1")],
+        ways: &[Way {
+            calls: &[with("fanotify_init", &[(0, 0x200)])],
+            since: Some(super::LinuxVersion(5, 13)),
+            ..WAY
+        }],
+        source: "fs/notify/inotify/inotify_user.c; fs/notify/fanotify/fanotify_user.c: without capabilities with FAN_REPORT_FID",
         ..END
     },
 ];

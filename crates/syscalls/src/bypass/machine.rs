@@ -12,6 +12,22 @@ const fn when(call: Step, deny: &'static [&'static [Bits]]) -> Step {
     Step { deny, ..call }
 }
 
+const AF_INET: u64 = 2;
+const AF_INET6: u64 = 10;
+const SOCK_DGRAM: u64 = 2;
+/// The type without SOCK_NONBLOCK and SOCK_CLOEXEC (include/linux/net.h, SOCK_TYPE_MASK).
+const TYPE: u64 = 0xf;
+const INT: u64 = 0xffff_ffff;
+
+/// A socket of UDP.
+const DATAGRAMS: Step = when(
+    with("socket", &[(0, AF_INET), (1, SOCK_DGRAM)]),
+    &[
+        &[bits(0, INT, AF_INET), bits(1, TYPE, SOCK_DGRAM)],
+        &[bits(0, INT, AF_INET6), bits(1, TYPE, SOCK_DGRAM)],
+    ],
+);
+
 /// All of them.
 pub(super) const ENDS: &[End] = &[
     End {
@@ -60,10 +76,7 @@ pub(super) const ENDS: &[End] = &[
     End {
         name: "remount",
         words: "change the options of a mount",
-        group: &[
-            with("mount", &[(3, MS_REMOUNT | MS_BIND)]),
-            call("mount_setattr"),
-        ],
+        group: &[with("mount", &[(3, MS_REMOUNT)]), call("mount_setattr")],
         ways: &[Way {
             calls: &[call("fspick"), with("fsconfig", &[(1, 7)])],
             ..WAY
@@ -223,6 +236,28 @@ pub(super) const ENDS: &[End] = &[
         ],
         instead: "use a network policy or a network namespace",
         source: "net/ipv4/tcp.c, tcp_sendmsg_fastopen connects",
+        ..END
+    },
+    End {
+        name: "datagrams",
+        words: "send to another host",
+        also_denied: &[call("connect")],
+        ways: &[
+            Way {
+                calls: &[DATAGRAMS, call("sendto")],
+                ..WAY
+            },
+            Way {
+                calls: &[DATAGRAMS, call("sendmsg")],
+                ..WAY
+            },
+            Way {
+                calls: &[DATAGRAMS, call("sendmmsg")],
+                ..WAY
+            },
+        ],
+        instead: "use a network policy or a network namespace",
+        source: "net/ipv4/udp.c and net/ipv6/udp.c, udp_sendmsg: each message may have an address of its own",
         ..END
     },
     End {

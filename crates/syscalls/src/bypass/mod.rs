@@ -64,6 +64,8 @@ pub struct Way {
     pub since: Option<LinuxVersion>,
     /// Whether denying the call stops more than the end, so that no fix does.
     pub keep: bool,
+    /// What it is called where the call's name is not enough: it is the denied call itself, with other arguments.
+    pub label: &'static str,
 }
 
 /// A call with the arguments by which it reaches an end.
@@ -121,6 +123,7 @@ const WAY: Way = Way {
     needs: "",
     since: None,
     keep: false,
+    label: "",
 };
 
 /// A call that takes no parameter.
@@ -189,10 +192,12 @@ impl End {
         group.chain(self.ways.iter().copied())
     }
 
-    /// The pairs of a denied call and a way around it.
+    /// The pairs of a denied call and a way around it by other calls.
     pub fn edges(&self) -> impl Iterator<Item = (&'static Step, Way)> {
         let ways = move |denied: &'static Step| {
-            let others = self.ways().filter(|way| !way.has(denied.name));
+            let others = self
+                .ways()
+                .filter(|way| way.label.is_empty() && !way.has(denied.name));
             others.map(move |way| (denied, way))
         };
         self.denied().flat_map(ways)
@@ -223,8 +228,11 @@ impl Way {
             .map(|(_, call)| call)
     }
 
-    /// `fsopen, fsconfig and move_mount`, with their arguments where these decide.
+    /// `fsopen, fsconfig with move_mount`, or its label.
     pub fn words(&self) -> String {
+        if !self.label.is_empty() {
+            return self.label.to_owned();
+        }
         let names: Vec<_> = self.calls.iter().map(|call| call.name).collect();
         match names.as_slice() {
             [first] => (*first).to_owned(),
@@ -315,6 +323,11 @@ mod tests {
         );
         assert!(is_edge("chmod", "setxattr") && !is_edge("setxattr", "chmod"));
         assert!(!is_edge("memfd_create", "memfd_secret"));
+        // Marks on file systems and permission events are fanotify's alone.
+        assert!(
+            is_edge("inotify_init1", "fanotify_init") && !is_edge("fanotify_init", "inotify_init1")
+        );
+        assert!(is_edge("connect", "sendto") && !is_edge("sendto", "connect"));
         assert!(!is_edge("sethostname", "setdomainname"));
         assert!(!is_edge("socket", "socketcall"));
     }

@@ -8,6 +8,8 @@ const PROT_WRITE_EXEC: u64 = 6;
 const MAP_LOCKED: u64 = 0x2000;
 const PR_SET_SECCOMP: u64 = 22;
 const PTRACE_ATTACH: u64 = 16;
+const PTRACE_SEIZE: u64 = 0x4206;
+const SHM_EXEC: u64 = 0o10_0000;
 
 const fn new(bit: u64) -> Bits {
     bits(0, bit, bit)
@@ -79,6 +81,14 @@ pub(super) const ENDS: &[End] = &[
             call("process_vm_writev"),
         ],
         ways: &[
+            Way {
+                calls: &[Step {
+                    deny: &[&[bits(0, u64::MAX, PTRACE_SEIZE)]],
+                    ..with("ptrace", &[(0, PTRACE_SEIZE)])
+                }],
+                label: "ptrace (PTRACE_SEIZE)",
+                ..WAY
+            },
             Way {
                 calls: &[call("openat"), call("pwrite64")],
                 needs: PROC_MEM,
@@ -174,9 +184,17 @@ pub(super) const ENDS: &[End] = &[
                 deny: &[&[bits(2, PROT_WRITE_EXEC, PROT_WRITE_EXEC)]],
             },
         ],
+        ways: &[Way {
+            calls: &[Step {
+                deny: &[&[bits(2, SHM_EXEC, SHM_EXEC)]],
+                ..with("shmat", &[(2, SHM_EXEC)])
+            }],
+            needs: "a System V segment that it may execute (shmget with 0700)",
+            ..WAY
+        }],
         values: &[PROT_WRITE_EXEC, PROT_WRITE_EXEC | 1],
         only_conditional: true,
-        source: "mm/mprotect.c, do_mprotect_pkey; mm/mmap.c",
+        source: "mm/mprotect.c, do_mprotect_pkey; mm/mmap.c; ipc/shm.c, do_shmat: SHM_EXEC adds PROT_EXEC",
         ..END
     },
     End {

@@ -144,6 +144,18 @@ impl<'input> Findings<'input> {
         before - self.list.len()
     }
 
+    /// How many there are so far.
+    pub(super) fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Takes the changes off all findings but the first `before`: their text is not the file's own.
+    pub(super) fn without_edits(&mut self, before: usize) {
+        for finding in self.list.iter_mut().skip(before) {
+            finding.edits.clear();
+        }
+    }
+
     /// The calls that the fixes of findings so far would deny.
     pub(super) fn to_be_denied(&self) -> impl Iterator<Item = &str> {
         let edits = self.list.iter().flat_map(|finding| &finding.edits);

@@ -153,7 +153,25 @@ fn profiles(input: &Input, context: &Context<'_>) -> Result<Vec<Audited>, FixErr
 fn edits(findings: &[Finding], ignored: &dyn Fn(&str) -> bool) -> Vec<Edit> {
     let mut edits: Vec<Edit> = Vec::new();
     let mut places = Vec::new();
-    for finding in findings.iter().filter(|finding| !ignored(finding.id)) {
+    let mut rewritten = Vec::new();
+    let mut all: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| !ignored(finding.id))
+        .collect();
+    // What is written anew first: what is to be added beside it shows in the next round.
+    all.sort_by_key(|finding| !rewrites(finding));
+    for finding in all {
+        if finding
+            .edits
+            .iter()
+            .any(|edit| adds_condition(edit, &rewritten))
+            && !rewrites(finding)
+        {
+            continue;
+        }
+        if rewrites(finding) {
+            rewritten.extend(finding.subject.split(' ').next());
+        }
         let place = |edit: &Edit| match edit {
             Edit::Condition { at, .. } => Some(at.start),
             Edit::Append(_) | Edit::Remove { .. } => None,
@@ -170,6 +188,23 @@ fn edits(findings: &[Finding], ignored: &dyn Fn(&str) -> bool) -> Vec<Edit> {
         }
     }
     edits
+}
+
+/// Whether a finding is about a condition that is to be another.
+fn rewrites(finding: &Finding) -> bool {
+    let mut edits = finding.edits.iter();
+    edits.any(|edit| matches!(edit, Edit::Condition { .. }))
+}
+
+/// Whether an edit adds an entry with conditions for one of some calls.
+fn adds_condition(edit: &Edit, calls: &[&str]) -> bool {
+    match edit {
+        Edit::Append(entry) => {
+            let mut names = entry.names.iter();
+            !entry.args.is_empty() && names.any(|name| calls.contains(&name.as_str()))
+        }
+        Edit::Remove { .. } | Edit::Condition { .. } => false,
+    }
 }
 
 /// Rules that say what a denial does not reach. Such calls were open before the denial was there too.
@@ -223,6 +258,9 @@ fn splices_of(
     let text = input.text();
     // The profile is not text of its own, as in a ConfigMap.
     let form = || FixError::Form(input.name().to_owned());
+    if read.is_embedded && !edits.is_empty() {
+        return Err(form());
+    }
     let mut splices = Vec::new();
     let mut appended: Vec<String> = Vec::new();
     let mut removed: BTreeMap<usize, (Range<usize>, Vec<&str>)> = BTreeMap::new();

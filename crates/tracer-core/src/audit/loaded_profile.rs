@@ -173,9 +173,9 @@ impl<'a> LoadedProfile<'a> {
         self.beyond_default.get_or_init(|| reference::beyond(self))
     }
 
-    /// Whether the runtime's own default lets through all that the profile does.
+    /// Whether the runtime's own default, or an earlier release of it, lets through all that the profile does.
     pub(super) fn is_within_default(&self) -> bool {
-        self.beyond_default().is_empty()
+        self.beyond_default().iter().all(|it| it.earlier)
     }
 
     pub(super) fn evaluate(&self, abi: Abi, nr: u32, args: [u64; 6]) -> Outcome {

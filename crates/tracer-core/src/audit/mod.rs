@@ -140,9 +140,13 @@ fn check_one(
     match subject {
         Subject::Seccomp(read) => {
             let mut score = None;
+            let before = findings.count();
             check::seccomp(read, context, findings, |view| {
                 score = Some(score::of(view))
             });
+            if read.is_embedded {
+                findings.without_edits(before);
+            }
             report.scores.extend(score.map(|score| Score {
                 file: findings.input().name().to_owned(),
                 profile: read.name.clone(),
@@ -169,6 +173,14 @@ fn named_profile(
 ) {
     if let Some((input, read)) = local_profiles.named(&named.profile) {
         return in_container((input, &read), named, context, findings, report);
+    }
+    if !named.is_kubernetes {
+        let what = format!("{} is not among the files that are audited", named.profile);
+        findings
+            .add(&rules::PROFILE_MISSING, named.span.clone(), what)
+            .severity(Severity::Info)
+            .fix("Audit it together with this file.");
+        return;
     }
     let mut missing = |what: String| {
         findings.add(&rules::PROFILE_MISSING, named.span.clone(), what);

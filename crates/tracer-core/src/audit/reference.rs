@@ -20,6 +20,8 @@ pub(super) struct Beyond {
     pub(super) why: &'static str,
     /// Capabilities with which the default lets it through.
     pub(super) allowed_with: &'static [&'static str],
+    /// Whether earlier releases of the default, which are still shipped, let it through.
+    pub(super) earlier: bool,
 }
 
 /// Calls that the default denies and that are worth a warning though Docker's manual does not list them.
@@ -65,6 +67,7 @@ pub(super) fn beyond(view: &LoadedProfile<'_>) -> Vec<Beyond> {
                     defaults::BlockedSyscall::why,
                 ),
                 allowed_with: blocked.map_or(&[], |blocked| blocked.allowed_with),
+                earlier: false,
             });
         }
     }
@@ -92,6 +95,8 @@ fn by_arguments(view: &LoadedProfile<'_>, is_podmans: bool) -> Vec<Beyond> {
                 with: Some(with),
                 why,
                 allowed_with,
+                // containers-common of Debian 12 (2022) has no rule for AF_VSOCK.
+                earlier: is_podmans && name == "socket",
             });
         }
     };

@@ -328,7 +328,7 @@ rules! {
         "A file that the profile includes was not read.",
         "Its rules count for the profile, and nothing is said of them here. apparmor_parser refuses a profile whose include is missing, unless it is written as `include if exists`.",
         "Say where the profiles are with --apparmor-root, or remove the include.";
-    APPARMOR_UNDEFINED_VARIABLE = "apparmor-undefined-variable", AppArmor, Medium,
+    APPARMOR_UNDEFINED_VARIABLE = "apparmor-undefined-variable", AppArmor, High,
         "A rule has a variable that nothing defines.",
         "apparmor_parser refuses the profile. @{HOME}, @{PROC}, @{run} and the like are defined by tunables/global, which a profile has to include before its head.",
         "Begin the file with `include <tunables/global>`, or define the variable.";
@@ -392,7 +392,7 @@ rules! {
         "Rules allow files that were never used.",
         "What recordings did not show may still be needed: the coverage of the recordings says how sure that is.",
         "Remove the rules: tracer generate makes a profile of the recordings.";
-    APPARMOR_COMPLAIN = "apparmor-complain", AppArmor, Medium,
+    APPARMOR_COMPLAIN = "apparmor-complain", AppArmor, High,
         "The profile is in complain mode and denies nothing.",
         "complain logs what would be denied. Only deny rules are enforced.",
         "Remove complain from flags once the log has stayed empty.";

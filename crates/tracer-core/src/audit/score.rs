@@ -23,10 +23,16 @@ pub struct Score {
     pub score: u32,
 }
 
-/// What a call counts that the runtime's default denies; that deserves a second look; any other.
-const BLOCKED: u32 = 8;
-const RISKY: u32 = 4;
+/// What a call counts that the runtime's default denies: more than a point of a hundred, so that each of them moves
+/// the score.
+const BLOCKED: u32 = 40;
+/// What a flag counts by which a call gives more away.
+const FLAG: u32 = 24;
+/// What a call counts that deserves a second look, and any other.
+const RISKY: u32 = 6;
 const OTHER: u32 = 1;
+/// What the machine's own ABI counts; another one counts 1.
+const NATIVE: u64 = 30;
 /// What all calls that nobody has a name for yet count together, in parts of the named ones.
 const FUTURE: u32 = 20;
 /// A number that no kernel has (include/uapi/asm-generic/unistd.h).
@@ -37,7 +43,11 @@ pub(super) fn of(view: &LoadedProfile<'_>) -> u32 {
     let (mut open, mut all) = (0, 0);
     for abi in view.abis() {
         // The machine's own ABI counts most; others are another way to the same calls.
-        let share = if abi == view.context.native { 8 } else { 1 };
+        let share = if abi == view.context.native {
+            NATIVE
+        } else {
+            1
+        };
         let (open_here, all_here) = of_abi(view, abi);
         open += u64::from(open_here) * share;
         all += u64::from(all_here) * share;
@@ -59,9 +69,9 @@ fn of_abi(view: &LoadedProfile<'_>, abi: Abi) -> (u32, u32) {
         open += weight * quarters(view, abi, nr, name);
         // What is reached by flags counts for itself.
         for value in dangerous(name) {
-            all += BLOCKED;
+            all += FLAG;
             let outcome = view.evaluate(abi, nr, value);
-            open += BLOCKED * u32::from(outcome.verdict.allows());
+            open += FLAG * u32::from(outcome.verdict.allows());
         }
     }
     let unnamed = view.evaluate(abi, UNNAMED, [0; 6]);

@@ -70,7 +70,7 @@ impl ParseError {
         self
     }
 
-    /// The same of a text that is the value of a key in a file.
+    /// The same of a text that is the value of a key in a file, where the file does not show its lines.
     pub(super) fn within(self, outer: &Input, key: &str, at: usize) -> Self {
         let what = match self.position {
             Some((line, column)) => {
@@ -182,6 +182,15 @@ impl Input {
             .get(begin..at)
             .map_or(at - begin, |before| before.chars().count());
         (line, column + 1)
+    }
+
+    /// The byte at a line and a column, counted from 1.
+    pub(super) fn byte_at(&self, line: usize, column: usize) -> usize {
+        let begin = self.line_begin(line);
+        let rest = self.text.get(begin..).unwrap_or_default();
+        let mut chars = rest.char_indices();
+        let at = chars.nth(column.saturating_sub(1));
+        at.map_or(self.text.len(), |(at, _)| begin + at)
     }
 
     /// The byte at which a line begins, counted from 1.

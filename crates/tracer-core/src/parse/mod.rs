@@ -10,6 +10,7 @@
 
 pub(crate) mod apparmor;
 mod choose;
+mod engines;
 mod foreign;
 mod form;
 mod input;
@@ -17,12 +18,14 @@ mod json;
 mod node;
 mod object;
 mod pods;
+pub(crate) mod remarks;
 mod seccomp;
 pub(crate) mod selinux;
 mod subjects;
 #[cfg(test)]
 mod tests;
 mod unread;
+mod within;
 mod yaml;
 
 pub use apparmor::AppArmor;
@@ -32,8 +35,10 @@ pub use form::Form;
 pub use input::{Input, Location, ParseError};
 pub(crate) use json::Extension;
 pub(crate) use node::{Content, Node};
+pub use remarks::remarks;
 pub use seccomp::Seccomp;
 pub use selinux::Selinux;
+pub(crate) use subjects::Source;
 pub use subjects::{Manifest, Subject, subjects};
 
 /// The documents of a file of YAML or JSON, each with the places of all that is in it.

@@ -84,15 +84,15 @@ impl Node {
         }
     }
 
-    /// Puts all of it at one place.
-    pub(super) fn move_to(&mut self, span: &Range<usize>) {
-        self.span = span.clone();
+    /// Puts each place where `place` says that it is.
+    pub(super) fn move_to(&mut self, place: &impl Fn(&Range<usize>) -> Range<usize>) {
+        self.span = place(&self.span);
         match &mut self.content {
-            Content::List(items) => items.iter_mut().for_each(|item| item.move_to(span)),
+            Content::List(items) => items.iter_mut().for_each(|item| item.move_to(place)),
             Content::Map(pairs) => {
                 for (key, node) in pairs {
-                    key.span = span.clone();
-                    node.move_to(span);
+                    key.span = place(&key.span);
+                    node.move_to(place);
                 }
             }
             Content::Null | Content::Bool(_) | Content::Number(_) | Content::Text(_) => {}

@@ -16,7 +16,27 @@ pub(super) fn of(object: &Node) -> Vec<Node> {
             .map(argo)
             .unwrap_or_default(),
         ("tekton.dev", _) => tekton(object),
-        _ => template(object).cloned().into_iter().collect(),
+        _ => match template(object) {
+            Some(template) => vec![template.clone()],
+            // A kind of somebody's own has its templates anywhere.
+            None => {
+                let mut found = Vec::new();
+                templates(object, &mut found);
+                found
+            }
+        },
+    }
+}
+
+/// The templates of pods that lie anywhere in a value.
+fn templates(node: &Node, found: &mut Vec<Node>) {
+    let containers = node.at(&["spec", "containers"]);
+    let mut items = containers.into_iter().flat_map(Node::items);
+    if items.any(|it| it.get("name").is_some() || it.get("image").is_some()) {
+        return found.push(node.clone());
+    }
+    for inner in node.items().chain(node.pairs().map(|(_, value)| value)) {
+        templates(inner, found);
     }
 }
 
@@ -165,29 +185,19 @@ pub(super) fn recognized(documents: &[Node]) -> Option<String> {
 fn recognized_one(node: &Node) -> Option<String> {
     let text = |key| node.get(key).and_then(Node::text);
     if let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) {
+        let is_encoded = match kind {
+            "ConfigMap" => node.get("binaryData").is_some(),
+            "Secret" => node.get("data").is_some(),
+            _ => false,
+        };
+        if is_encoded {
+            return Some(format!(
+                "the values of this {kind} are in base64, which is not read; decode the profile into a file"
+            ));
+        }
         return Some(format!(
             "{kind} ({version}) has no pod template that tracer reads, and no profile"
         ));
-    }
-    if node.get("ociVersion").is_some() {
-        return Some(
-            "this config.json of the runtime-spec has no linux.seccomp: the container runs without a seccomp profile"
-                .to_owned(),
-        );
-    }
-    let is_service = |it: &Node| it.get("image").is_some() || it.get("build").is_some();
-    let mut services = node.get("services").into_iter().flat_map(Node::pairs);
-    if services.any(|(_, it)| is_service(it)) {
-        return Some(
-            "a Compose file is recognized, but not read; give the profiles that its security_opt names"
-                .to_owned(),
-        );
-    }
-    if node.items().any(|it| it.get("HostConfig").is_some()) {
-        return Some(
-            "the output of docker inspect is recognized, but not read; give the profile of HostConfig.SecurityOpt in a file"
-                .to_owned(),
-        );
     }
     None
 }

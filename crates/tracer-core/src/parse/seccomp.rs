@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{
-    Content, Form, Input, Node, ParseError, object,
+    Content, Extension, Form, Input, Node, ParseError, object,
     unread::{self, UnreadKey},
 };
 use crate::profile::seccomp::read::Document;
@@ -23,6 +23,10 @@ pub struct Seccomp {
     pub(crate) base: Option<Base>,
     /// Keys that runtimes ignore.
     pub(crate) unread: Vec<UnreadKey>,
+    /// Whether it is a text within a value of its file.
+    pub(crate) is_embedded: bool,
+    /// What standard JSON does not have in such a text.
+    pub(crate) extensions: Vec<Extension>,
 }
 
 /// What `baseProfileName` names.
@@ -213,6 +217,8 @@ fn profile(
         document,
         base: None,
         unread,
+        is_embedded: false,
+        extensions: Vec::new(),
     })
 }
 

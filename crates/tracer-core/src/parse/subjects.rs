@@ -1,8 +1,10 @@
 //! The profiles in a file, and what else of it concerns them.
 
+use std::ops::Range;
+
 use super::{
-    AppArmor, Form, Input, Node, ParseError, Seccomp, Selinux, apparmor, foreign, json, object,
-    pods, seccomp, selinux, yaml,
+    AppArmor, Form, Input, Node, ParseError, Seccomp, Selinux, apparmor, engines, foreign, json,
+    object, pods, seccomp, selinux, within::Within, yaml,
 };
 
 /// A part of a file that says something of profiles.
@@ -23,6 +25,26 @@ pub enum Subject {
 pub struct Manifest {
     /// The pod, or its template: the map that has `spec`.
     pub(crate) pod: Node,
+    /// Who reads it.
+    pub(crate) source: Source,
+}
+
+/// Who starts the containers of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Kubernetes: what an API server refuses is a mistake.
+    Kubernetes,
+    /// A container engine, which has default profiles.
+    Engine,
+    /// A runtime by itself: what is not written is off.
+    Runtime,
+}
+
+impl Manifest {
+    fn of_kubernetes(pod: Node) -> Self {
+        let source = Source::Kubernetes;
+        Self { pod, source }
+    }
 }
 
 impl Subject {
@@ -151,72 +173,99 @@ fn of_object(input: &Input, node: &Node, all: &[&Node]) -> Result<Vec<Subject>, 
         }
         Some(object::Kind::Other) => {
             let mut subjects = embedded(input, node)?;
-            let pods = pods::of(node).into_iter().map(|pod| Manifest { pod });
+            let pods = pods::of(node).into_iter().map(Manifest::of_kubernetes);
             subjects.extend(pods.map(Subject::Manifest));
             Ok(subjects)
         }
         None if node.get("defaultAction").is_some() || is_list_of_calls(node) => {
             Ok(vec![boxed(seccomp::plain(input, node, None)?)])
         }
-        // A config.json of the runtime-spec.
-        None if node.get("ociVersion").is_some() => match node.at(&["linux", "seccomp"]) {
-            Some(seccomp) => Ok(vec![boxed(seccomp::plain(input, seccomp, None)?)]),
-            // Items of an API server's list have neither apiVersion nor kind.
-            None if node.get("metadata").is_some() => {
-                let pods = pods::of(node).into_iter().map(|pod| Manifest { pod });
-                Ok(pods.map(Subject::Manifest).collect())
-            }
-            None => Ok(Vec::new()),
-        },
         // Items of an API server's list have neither apiVersion nor kind.
         None if node.get("metadata").is_some() => {
-            let pods = pods::of(node).into_iter().map(|pod| Manifest { pod });
+            let pods = pods::of(node).into_iter().map(Manifest::of_kubernetes);
             Ok(pods.map(Subject::Manifest).collect())
         }
-        None => Ok(Vec::new()),
+        // A config.json of the runtime-spec.
+        None if let Some(seccomp) = node.at(&["linux", "seccomp"]) => {
+            Ok(vec![boxed(seccomp::plain(input, seccomp, None)?)])
+        }
+        None => Ok(engines::of(input, node)?.unwrap_or_default()),
     }
 }
 
-/// Profiles as texts: in the data of a ConfigMap, or in annotations. Where in the text a thing stands is
-/// not where it stands in the file, so all of it is at the key.
+/// Profiles as texts: in the data of a ConfigMap or a Secret, or in annotations.
 fn embedded(input: &Input, object: &Node) -> Result<Vec<Subject>, ParseError> {
-    let places: [&[&str]; 3] = [
+    let places: [&[&str]; 4] = [
         &["data"],
+        &["stringData"],
         &["metadata", "annotations"],
         &["spec", "template", "metadata", "annotations"],
     ];
     let maps = places.iter().filter_map(|keys| object.at(keys));
     let mut subjects = Vec::new();
     for (key, value) in maps.flat_map(Node::pairs) {
-        let Some(text) = value.text() else {
-            continue;
-        };
-        let is_seccomp = text.contains("defaultAction") && text.contains("SCMP_ACT_");
-        let is_apparmor = apparmor::is_text(text) && apparmor::has_profile(text);
-        if !(is_seccomp || is_apparmor) {
+        subjects.extend(of_text(input, (&key.text, &key.span), value, 0)?);
+    }
+    Ok(subjects)
+}
+
+/// The profiles of a text that is the value of a key, behind its first `skip` bytes. Places are those of the file, or the key's where the file
+/// does not show the text as it is.
+pub(super) fn of_text(
+    input: &Input,
+    (key, at): (&str, &Range<usize>),
+    value: &Node,
+    skip: usize,
+) -> Result<Vec<Subject>, ParseError> {
+    let Some(text) = value.text().and_then(|text| text.get(skip..)) else {
+        return Ok(Vec::new());
+    };
+    let is_seccomp = text.contains("defaultAction") && text.contains("SCMP_ACT_");
+    let is_apparmor = apparmor::is_text(text) && apparmor::has_profile(text);
+    if !(is_seccomp || is_apparmor) {
+        return Ok(Vec::new());
+    }
+    let within = Within::new(input, value, skip);
+    let place = |span: &Range<usize>| match &within {
+        Some(within) => within.span(span),
+        None => at.clone(),
+    };
+    let inner =
+        Input::new(key, text.into()).map_err(|malformed| malformed.within(input, key, at.start))?;
+    let wrong = |malformed: ParseError| match (&within, malformed.position) {
+        (Some(within), Some((line, column))) => {
+            let begin = within.byte(inner.byte_at(line, column));
+            input.malformed(begin, format!("{key}: {}", malformed.what))
+        }
+        _ => malformed.within(input, key, at.start),
+    };
+    if !is_seccomp {
+        let read = AppArmor::from_text(&inner).map_err(wrong)?;
+        return Ok(vec![Subject::AppArmor(read.named(key).moved(place))]);
+    }
+    let (documents, extensions) = if is_json(inner.text()) {
+        let extensions = json::extensions(inner.text());
+        (vec![json::read(&inner).map_err(wrong)?], extensions)
+    } else {
+        (yaml::read(&inner).map_err(wrong)?, Vec::new())
+    };
+    let mut subjects = Vec::new();
+    for mut node in documents {
+        // A helm value or a note may only speak of profiles.
+        if node.get("defaultAction").is_none() {
             continue;
         }
-        let wrong = |malformed: ParseError| malformed.within(input, &key.text, key.span.start);
-        let inner = Input::new(key.text.clone(), text.into()).map_err(wrong)?;
-        if !is_seccomp {
-            let read = AppArmor::from_text(&inner).map_err(wrong)?;
-            subjects.push(Subject::AppArmor(read.named(&key.text).at(&key.span)));
-            continue;
-        }
-        let documents = if inner.text().trim_start().starts_with('{') {
-            vec![json::read(&inner).map_err(wrong)?]
-        } else {
-            yaml::read(&inner).map_err(wrong)?
-        };
-        for mut node in documents {
-            // A helm value or a note may only speak of profiles.
-            if node.get("defaultAction").is_none() {
-                continue;
-            }
-            node.move_to(&key.span);
-            let read = seccomp::plain(input, &node, Some(&key.text))?;
-            subjects.push(Subject::Seccomp(Box::new(read)));
-        }
+        node.move_to(&place);
+        let read = seccomp::plain(input, &node, Some(key))?;
+        let extensions = extensions.iter().cloned().map(|mut it| {
+            it.span = place(&it.span);
+            it
+        });
+        subjects.push(Subject::Seccomp(Box::new(Seccomp {
+            is_embedded: true,
+            extensions: extensions.collect(),
+            ..read
+        })));
     }
     Ok(subjects)
 }

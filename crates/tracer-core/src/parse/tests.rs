@@ -156,7 +156,7 @@ fn errors_name_the_format() {
         ),
         (
             "apiVersion: v1\nkind: ConfigMap\ndata:\n  a.json: |\n    {\"defaultAction\": \"SCMP_ACT_ALLOW\",}\n",
-            "f:4:3: a.json, line 1, column 36",
+            "f:5:40: a.json: ",
         ),
         (
             "apiVersion: security-profiles-operator.x-k8s.io/v1\nkind: SeccompProfile\n",

@@ -217,7 +217,8 @@ fn depth(node: &Node) -> usize {
     deepest.map_or(0, |deepest| deepest + 1)
 }
 
-/// The core schema (YAML 1.2.2, 10.3.2), as far as profiles and manifests need it.
+/// The core schema (YAML 1.2.2, 10.3.2), as far as profiles and manifests need it, and the words for booleans of
+/// YAML 1.1, which Kubernetes' reader takes (sigs.k8s.io/yaml, goyaml.v2, resolve.go).
 fn plain(text: &str) -> Content {
     let hexadecimal = text
         .strip_prefix("0x")
@@ -226,8 +227,12 @@ fn plain(text: &str) -> Content {
     let decimal = || text.strip_prefix('+').unwrap_or(text);
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Content::Null,
-        "true" | "True" | "TRUE" => Content::Bool(true),
-        "false" | "False" | "FALSE" => Content::Bool(false),
+        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
+            Content::Bool(true)
+        }
+        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
+            Content::Bool(false)
+        }
         _ => {
             if let Some(Ok(number)) = hexadecimal.or(octal) {
                 Content::Number(number.into())

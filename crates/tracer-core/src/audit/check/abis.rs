@@ -48,7 +48,7 @@ pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
             &rules::LEGACY_ABI_ALLOWED,
             profile.top(key),
             format!(
-                "{} are let in beside {}",
+                "programs of {} are let in beside {}",
                 names.join(" and "),
                 profile.context.native.scmp_arch()
             ),
@@ -63,7 +63,7 @@ fn open(profile: &LoadedProfile<'_>, listed: &[Abi], out: &mut Findings<'_>) {
         &rules::LEGACY_ABI_ALLOWED,
         profile.top("architectures"),
         format!(
-            "{} are allowed: default action is ALLOW, and 64-bit programs cannot reach this kernel code",
+            "programs of {} are allowed: default action is ALLOW, and 64-bit programs cannot reach this kernel code",
             names.join(" and ")
         ),
     )

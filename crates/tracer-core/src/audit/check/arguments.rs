@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::super::{
     Findings, Severity,
-    fix::Edit,
+    fix::{Edit, entry_text},
     loaded_profile::{LoadedProfile, SyscallState},
     rules,
 };
-use crate::profile::seccomp::oci::{Action, Condition, Operator};
+use crate::profile::seccomp::oci::{Action, Condition, Entry, Operator};
 use syscalls::{
     Abi,
     registers::{Register, register},
@@ -95,6 +95,7 @@ fn narrow(profile: &LoadedProfile<'_>, name: &str, out: &mut Findings<'_>) {
                 .then_some((before, outcome.decider))
         });
         if let Some((value, decider)) = around {
+            let edits = cut(profile, name, index, read);
             use crate::profile::seccomp::evaluate::Decider;
             let span = match decider {
                 Decider::Entry(entry) => profile.part(entry, "args"),
@@ -115,15 +116,27 @@ fn narrow(profile: &LoadedProfile<'_>, name: &str, out: &mut Findings<'_>) {
                 rules::UNCHECKED_ARGUMENT_BITS.severity
             })
             .evidence([format!("the kernel reads {bits} bits of this argument, the filter 64")])
-            .edits(cut(profile, name, index, read))
-            .fix(format!(
-                "compare with SCMP_CMP_MASKED_EQ and \"value\": {read}, or allow the values that are wanted by SCMP_CMP_EQ"
-            ));
+            .fix(advice(&edits, read))
+            .edits(edits);
         }
     }
 }
 
-/// The conditions that deny a value, on the bits alone that the kernel reads.
+/// What the changes come to, in words.
+fn advice(edits: &[Edit], read: u64) -> String {
+    let above = edits.iter().find_map(|edit| match edit {
+        Edit::Append(entry) => Some(entry_text(entry)),
+        Edit::Remove { .. } | Edit::Condition { .. } => None,
+    });
+    match above {
+        Some(entry) => format!("deny what is above, too: {entry}"),
+        None => format!(
+            "compare with SCMP_CMP_MASKED_EQ and \"value\": {read}, or allow the values that are wanted by SCMP_CMP_EQ"
+        ),
+    }
+}
+
+/// The conditions that deny a value, on the bits alone that the kernel reads; of an order, all that is above them.
 fn cut(profile: &LoadedProfile<'_>, name: &str, index: u32, read: u64) -> Vec<Edit> {
     let mut edits = Vec::new();
     for (at, entry) in profile.entries_of(name) {
@@ -131,8 +144,11 @@ fn cut(profile: &LoadedProfile<'_>, name: &str, index: u32, read: u64) -> Vec<Ed
             continue;
         }
         for (which, condition) in entry.args.iter().enumerate() {
-            if condition.index == index && condition.op == Operator::Eq {
-                edits.push(Edit::Condition {
+            if condition.index != index {
+                continue;
+            }
+            match condition.op {
+                Operator::Eq => edits.push(Edit::Condition {
                     at: profile.condition(at, which),
                     condition: Condition {
                         index,
@@ -140,7 +156,24 @@ fn cut(profile: &LoadedProfile<'_>, name: &str, index: u32, read: u64) -> Vec<Ed
                         value_two: condition.value & read,
                         op: Operator::MaskedEq,
                     },
-                });
+                }),
+                Operator::Lt | Operator::Le => {
+                    let mut args = entry.args.clone();
+                    if let Some(own) = args.get_mut(which) {
+                        *own = Condition {
+                            index,
+                            value: read,
+                            value_two: 0,
+                            op: Operator::Gt,
+                        };
+                    }
+                    edits.push(Edit::Append(Entry {
+                        names: vec![name.to_owned()],
+                        args,
+                        ..entry.clone()
+                    }));
+                }
+                _ => {}
             }
         }
     }

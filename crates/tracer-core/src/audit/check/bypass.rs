@@ -62,6 +62,8 @@ pub(super) fn find(profile: &LoadedProfile<'_>, abi: Abi, end: &'static End) -> 
     }
     let open: Vec<_> = end
         .ways()
+        // The call itself with other arguments matters where it is denied for some.
+        .filter(|way| way.label.is_empty() || denied.iter().any(|call| way.has(call.name)))
         .filter(|way| {
             !denied
                 .iter()
@@ -188,19 +190,28 @@ fn report(profile: &LoadedProfile<'_>, gap: &Gap, out: &mut Findings<'_>) {
     let names: Vec<_> = gap.denied.iter().map(|call| call.name).collect();
     let Some(first) = names.first() else { return };
     let ways: Vec<_> = gap.open.iter().map(Way::words).collect();
-    let rule = if gap.is_whole {
+    // By what the file says first: what a fix adds behind it makes no other finding of it.
+    let is_whole = gap
+        .denied
+        .iter()
+        .filter_map(|call| Some((profile.entries_of(call.name).next()?.0, call)))
+        .min_by_key(|(at, _)| *at)
+        .map_or(gap.is_whole, |(_, call)| {
+            profile.state(profile.context.native, call.name) == SyscallState::Denied
+        });
+    let rule = if is_whole {
         &rules::EQUIVALENT_SYSCALL_ALLOWED
     } else {
         &rules::CONDITION_BYPASS
     };
-    let denied = if gap.is_whole {
+    let denied = if is_whole {
         format!("{} {} denied", names.join(", "), verb(names.len()))
     } else {
-        let value = gap.values.iter().next().copied().unwrap_or_default();
         format!(
-            "{} {} denied for some arguments ({value:#x})",
+            "{} {} denied for some arguments{}",
             names.join(", "),
-            verb(names.len())
+            verb(names.len()),
+            example(gap)
         )
     };
     out.add(
@@ -217,6 +228,26 @@ fn report(profile: &LoadedProfile<'_>, gap: &Gap, out: &mut Findings<'_>) {
     .evidence(evidence(profile, gap))
     .fix(closing.words(gap.end))
     .edits(closing.edits);
+}
+
+/// Arguments for which a call is denied, in brackets.
+fn example(gap: &Gap) -> String {
+    let with_parameter = gap
+        .denied
+        .iter()
+        .any(|call| matches!(call.parameter, Parameter::Argument(_)));
+    if with_parameter {
+        let value = gap.values.iter().next().copied().unwrap_or_default();
+        return format!(" ({value:#x})");
+    }
+    let arguments = gap.denied.iter().flat_map(|call| call.args);
+    let said: Vec<_> = arguments
+        .map(|(index, bits)| format!("argument {index} = {bits:#x}"))
+        .collect();
+    match said.as_slice() {
+        [] => String::new(),
+        said => format!(" ({})", said.join(", ")),
+    }
 }
 
 fn verb(count: usize) -> &'static str {

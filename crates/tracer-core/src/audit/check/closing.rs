@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{
     super::{
         fix::{Edit, entry_text},
-        loaded_profile::LoadedProfile,
+        loaded_profile::{LoadedProfile, SyscallState},
     },
     bypass::Gap,
 };
@@ -109,31 +109,28 @@ pub(super) fn of(profile: &LoadedProfile<'_>, gap: &Gap) -> Closing {
 
 /// Denies calls with ENOSYS, in a deny-list and in an allow-list.
 pub(super) fn deny(profile: &LoadedProfile<'_>, names: &[&str]) -> Vec<Edit> {
-    let mut closing = Closing {
-        edits: Vec::new(),
-        kept: BTreeSet::new(),
-    };
-    for name in names {
-        closing.remove(profile, name);
-    }
-    refusal(closing, names, ENOSYS)
+    refusal(profile, names, ENOSYS)
 }
 
 /// Denies calls with EPERM.
 pub(super) fn refuse(profile: &LoadedProfile<'_>, names: &[&str]) -> Vec<Edit> {
+    refusal(profile, names, EPERM)
+}
+
+/// Denies the calls that are not denied yet.
+fn refusal(profile: &LoadedProfile<'_>, names: &[&str], errno: u32) -> Vec<Edit> {
     let mut closing = Closing {
         edits: Vec::new(),
         kept: BTreeSet::new(),
     };
-    for name in names {
+    let native = profile.context.native;
+    let is_open = |name: &&&str| profile.state(native, name) != SyscallState::Denied;
+    let open: Vec<&str> = names.iter().filter(is_open).copied().collect();
+    for name in &open {
         closing.remove(profile, name);
     }
-    refusal(closing, names, EPERM)
-}
-
-fn refusal(mut closing: Closing, names: &[&str], errno: u32) -> Vec<Edit> {
-    let names = names.iter().map(|name| (*name).to_owned()).collect();
-    let entry = denial(names, errno, Vec::new());
+    let open = open.into_iter().map(str::to_owned).collect();
+    let entry = denial(open, errno, Vec::new());
     closing.edits.push(Edit::Append(entry));
     closing.edits
 }
@@ -141,7 +138,11 @@ fn refusal(mut closing: Closing, names: &[&str], errno: u32) -> Vec<Edit> {
 impl Closing {
     fn replace(&mut self, profile: &LoadedProfile<'_>, call: &Step, entries: Vec<Entry>) {
         self.remove(profile, call.name);
-        self.edits.extend(entries.into_iter().map(Edit::Append));
+        for edit in entries.into_iter().map(Edit::Append) {
+            if !self.edits.contains(&edit) {
+                self.edits.push(edit);
+            }
+        }
     }
 
     /// In an allow-list, takes a name out of what allows it for any arguments.
@@ -183,7 +184,9 @@ fn restricted(profile: &LoadedProfile<'_>, gap: &Gap, call: &Step) -> Option<Vec
     }
     // Of flags, those that are denied to the other call.
     let is_denied = |all: &&&[Bits]| match all {
-        [bits] => gap.end.only_conditional || gap.is_whole || gap.values.contains(&bits.value),
+        [bits] if matches!(call.parameter, Parameter::Argument(_)) => {
+            gap.end.only_conditional || gap.is_whole || gap.values.contains(&bits.value)
+        }
         _ => true,
     };
     let chosen: Vec<&[Bits]> = call.deny.iter().filter(is_denied).copied().collect();
@@ -270,6 +273,12 @@ fn moved(condition: &Condition, name: &str, index: u32) -> Condition {
             value: (1 << bits) - 1,
             value_two: condition.value,
             op: Operator::MaskedEq,
+        },
+        (Operator::MaskedEq, _) => Condition {
+            index,
+            // libseccomp compares with these bits alone.
+            value_two: condition.value & condition.value_two,
+            ..condition.clone()
         },
         _ => Condition {
             index,

@@ -20,7 +20,9 @@ pub(super) fn check(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
     } else {
         "Docker's and containerd's defaults deny"
     };
-    let is_explained = beyond.iter().all(|it| profile.is_used(it.name));
+    let is_explained = beyond
+        .iter()
+        .all(|it| it.earlier || profile.is_used(it.name));
     let names = beyond.iter().map(|it| it.name);
     out.add(
         &rules::WEAKER_THAN_DEFAULT,

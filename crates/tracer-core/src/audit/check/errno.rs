@@ -122,13 +122,21 @@ fn implicit(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         .filter(|(_, entry)| entry.action == Action::Errno && entry.errno_ret.is_none())
         .collect();
     if let Some((at, _)) = silent.first() {
-        let names = silent.iter().flat_map(|(_, entry)| &entry.names);
+        let names: Vec<&str> = silent
+            .iter()
+            .flat_map(|(_, entry)| entry.names.iter().map(String::as_str))
+            .collect();
+        let verb = if names.len() == 1 {
+            "returns"
+        } else {
+            "return"
+        };
         out.add(
             &rules::IMPLICIT_ERRNO,
             profile.part(*at, "action"),
             format!(
-                "no errnoRet is set; {} return EPERM by default",
-                list(names.map(String::as_str), 8)
+                "no errnoRet is set; {} {verb} EPERM by default",
+                list(names.iter().copied(), 8)
             ),
         );
     }

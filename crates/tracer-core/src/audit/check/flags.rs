@@ -110,8 +110,14 @@ impl Case<'_> {
         } else {
             vec![self.set(mask, 0)]
         };
+        let fix = if self.denies() {
+            rules::INVERTED_MASK.fix
+        } else {
+            "Write \"valueTwo\": 0, which allows the call without these flags."
+        };
         self.add(&rules::INVERTED_MASK, name, message, out)
             .severity(self.severity())
+            .fix(fix)
             .edits(edits);
         true
     }
@@ -215,12 +221,22 @@ impl Case<'_> {
             condition.value,
             condition.value & condition.value_two
         );
-        let fix = if is_swapped {
+        // Of flags that are denied each was meant: to compare with all of them would let them through together.
+        let is_flags = self.denies()
+            && is_swapped
+            && self
+                .fields()
+                .any(|(_, field)| field.is_flags && condition.value_two & !field.mask == 0);
+        let fix = if is_flags {
+            "Write an entry for each flag, with the flag as value and valueTwo."
+        } else if is_swapped {
             "\"value\" is the mask and \"valueTwo\" what the masked argument must be: exchange them"
         } else {
             "\"value\" is the mask: give it all bits of valueTwo"
         };
-        let edits = if is_swapped {
+        let edits = if is_flags {
+            self.bit_by_bit(condition.value_two)
+        } else if is_swapped {
             vec![self.set(condition.value_two, condition.value)]
         } else {
             vec![self.set(condition.value | condition.value_two, condition.value_two)]

@@ -7,6 +7,7 @@ use crate::recording::plain_text::counted;
 pub(super) fn check(read: &Seccomp, context: &Context<'_>, out: &mut Findings<'_>) {
     old_names(read, out);
     unread_keys(read, out);
+    not_standard(&read.extensions, "profile", out);
     if read.form == Form::Engine {
         engine_form(read, context, out);
     }
@@ -57,29 +58,23 @@ fn old_names(read: &Seccomp, out: &mut Findings<'_>) {
 /// A byte order mark and comments in JSON.
 pub(in super::super) fn json_extensions(out: &mut Findings<'_>) {
     let extensions = parse::json_extensions(out.input());
-    for (is_bom, message) in [
-        (true, "the file begins with a byte order mark (BOM)"),
-        (false, "JSON has no comments"),
-    ] {
-        if let Some(first) = extensions.iter().find(|it| it.is_bom == is_bom) {
-            let message = format!("{message}: runtimes refuse the file");
-            out.add(&rules::NOT_STANDARD_JSON, first.span.clone(), message);
-        }
+    not_standard(&extensions, "file", out);
+}
+
+fn not_standard(extensions: &[parse::Extension], what: &str, out: &mut Findings<'_>) {
+    for (span, message, fix) in parse::remarks::not_standard(extensions, what) {
+        out.add(&rules::NOT_STANDARD_JSON, span, message).fix(fix);
     }
 }
 
 fn unread_keys(read: &Seccomp, out: &mut Findings<'_>) {
     for key in &read.unread {
-        let text = &key.text;
-        let Some(meant) = key.meant else {
-            let message = format!("no runtime reads the key {text:?}");
-            out.add(&rules::UNREAD_KEY, key.span.clone(), message);
-            continue;
-        };
-        let message = format!("no runtime reads the key {text:?}; {meant:?} was probably meant");
-        out.add(&rules::UNREAD_KEY, key.span.clone(), message)
-            .severity(Severity::High)
-            .fix(format!("write {meant:?}"));
+        let added = out.add(&rules::UNREAD_KEY, key.span.clone(), key.message());
+        if let Some(meant) = key.meant {
+            added
+                .severity(Severity::High)
+                .fix(format!("write {meant:?}"));
+        }
     }
 }
 

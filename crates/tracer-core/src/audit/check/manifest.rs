@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, ops::Range};
 
 use super::super::{Findings, Severity, context::Context, rules};
-use crate::parse::{Manifest, Node};
+use crate::parse::{Manifest, Node, Source};
 use syscalls::capability::Capability;
 
 /// A profile that a container names.
@@ -20,6 +20,8 @@ pub(in super::super) struct Named {
     /// What was added to what it has anyway, and where.
     pub(in super::super) added: Vec<(String, Range<usize>)>,
     pub(in super::super) no_new_privileges: bool,
+    /// Whether Kubernetes reads it, below kubelet's directory.
+    pub(in super::super) is_kubernetes: bool,
 }
 
 /// Annotations that are not read any more, or will not be (kubernetes.io, "Well-Known Labels,
@@ -33,14 +35,21 @@ const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 pub(in super::super) fn check(manifest: &Manifest, out: &mut Findings<'_>) -> Vec<Named> {
     let pod = &manifest.pod;
     annotations(pod, out);
-    super::refused::check(pod, out);
+    let is_kubernetes = manifest.source == Source::Kubernetes;
+    if is_kubernetes {
+        super::refused::check(pod, out);
+    }
     let Some(spec) = pod.get("spec") else {
         return Vec::new();
     };
+    // No seccomp and no AppArmor there, and an API server refuses their fields.
+    if spec.at(&["os", "name"]).and_then(Node::text) == Some("windows") {
+        return Vec::new();
+    }
     let mut named = Vec::new();
     for kind in ["initContainers", "containers", "ephemeralContainers"] {
         for container in spec.get(kind).into_iter().flat_map(Node::items) {
-            named.extend(self::container(spec, container, out));
+            named.extend(self::container(spec, container, manifest.source, out));
         }
     }
     named
@@ -69,8 +78,20 @@ fn annotations(pod: &Node, out: &mut Findings<'_>) {
     }
 }
 
-fn container(spec: &Node, container: &Node, out: &mut Findings<'_>) -> Option<Named> {
-    let name = container.get("name").and_then(Node::text).unwrap_or("?");
+fn container(
+    spec: &Node,
+    container: &Node,
+    source: Source,
+    out: &mut Findings<'_>,
+) -> Option<Named> {
+    let fixes = match source {
+        Source::Kubernetes => &KUBERNETES,
+        Source::Engine => &ENGINE,
+        Source::Runtime => &RUNTIME,
+    };
+    // Knative names the only container of a service.
+    let name = container.get("name").and_then(Node::text);
+    let name = name.unwrap_or("without a name");
     let at = container.get("name").unwrap_or(container).span.clone();
     let own = |keys: &[&str]| container.get("securityContext").and_then(|it| it.at(keys));
     let pods = |key: &str| spec.at(&["securityContext", key]);
@@ -90,9 +111,8 @@ fn container(spec: &Node, container: &Node, out: &mut Findings<'_>) -> Option<Na
         && kind.text() == Some("Unconfined")
     {
         let message = format!("container {name} runs without an AppArmor profile");
-        out.add(&rules::UNCONFINED, kind.span.clone(), message).fix(
-            "set appArmorProfile: {type: RuntimeDefault}, or Localhost with a profile of its own",
-        );
+        out.add(&rules::UNCONFINED, kind.span.clone(), message)
+            .fix(fixes.apparmor);
     }
     let Some(profile) = own(&["seccompProfile"]).or_else(|| pods("seccompProfile")) else {
         let message = format!(
@@ -107,7 +127,8 @@ fn container(spec: &Node, container: &Node, out: &mut Findings<'_>) -> Option<Na
     match kind.and_then(Node::text).unwrap_or_default() {
         "Unconfined" => {
             let message = format!("container {name} runs without a seccomp profile");
-            out.add(&rules::UNCONFINED, span, message);
+            out.add(&rules::UNCONFINED, span, message)
+                .fix(fixes.seccomp);
             return None;
         }
         "Localhost" => {}
@@ -118,7 +139,8 @@ fn container(spec: &Node, container: &Node, out: &mut Findings<'_>) -> Option<Na
     if !no_new_privileges {
         let span = escalation.map_or(at, |it| it.span.clone());
         let message = format!("container {name} has a profile of its own and may gain privileges");
-        out.add(&rules::PRIVILEGE_ESCALATION_ALLOWED, span, message);
+        out.add(&rules::PRIVILEGE_ESCALATION_ALLOWED, span, message)
+            .fix(fixes.escalation);
     }
     let Some(local) = profile.get("localhostProfile") else {
         let message = format!("container {name} is Localhost and names no localhostProfile");
@@ -134,8 +156,34 @@ fn container(spec: &Node, container: &Node, out: &mut Findings<'_>) -> Option<Na
         capabilities,
         added,
         no_new_privileges,
+        is_kubernetes: source == Source::Kubernetes,
     })
 }
+
+/// What to write where findings of a container are.
+struct Fixes {
+    seccomp: &'static str,
+    apparmor: &'static str,
+    escalation: &'static str,
+}
+
+const KUBERNETES: Fixes = Fixes {
+    seccomp: "Set seccompProfile: {type: RuntimeDefault}, or Localhost with a profile of its own.",
+    apparmor: "Set appArmorProfile: {type: RuntimeDefault}, or Localhost with a profile of its own.",
+    escalation: "Set allowPrivilegeEscalation: false.",
+};
+
+const RUNTIME: Fixes = Fixes {
+    seccomp: "Put a profile into linux.seccomp.",
+    apparmor: "Set process.apparmorProfile.",
+    escalation: "Set process.noNewPrivileges.",
+};
+
+const ENGINE: Fixes = Fixes {
+    seccomp: "Leave the engine's default in force, or name a profile of its own.",
+    apparmor: "Leave the engine's default in force, or name a profile of its own.",
+    escalation: "Add no-new-privileges:true to the security options.",
+};
 
 /// `CAP_NET_ADMIN` for `NET_ADMIN`, `net_admin` and itself; what is no capability keeps its name.
 fn full_name(name: &str) -> String {

@@ -325,8 +325,10 @@ fn cannot_run(profile: &LoadedProfile<'_>, out: &mut Findings<'_>) {
         span,
         format!("{} denied", list(missing.iter().copied(), 4)),
     );
-    // exit is for threads: with exit_group a process ends.
+    // A process without threads needs no exit, and one that handles no signal no rt_sigreturn.
     if missing == ["exit"] {
         added.severity(Severity::Medium);
+    } else if !missing.contains(&"execve") && !missing.contains(&"exit_group") {
+        added.severity(Severity::High);
     }
 }

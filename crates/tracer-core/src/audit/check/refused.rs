@@ -1,7 +1,7 @@
 //! Values in a pod that an API server refuses (Kubernetes 1.31, pkg/apis/core/validation/validation.go,
 //! `validateSeccompProfileField`, `ValidateAppArmorProfileField`, `validateAppArmorAnnotationsAndFieldsMatchOnCreate`).
 
-use super::super::{Findings, rules};
+use super::super::{Findings, Severity, rules};
 use crate::parse::Node;
 
 const TYPES: [&str; 3] = ["RuntimeDefault", "Localhost", "Unconfined"];
@@ -26,11 +26,51 @@ pub(super) fn check(pod: &Node, out: &mut Findings<'_>) {
             }
         }
     }
+    for container in &containers {
+        if let Some(context) = container.get("securityContext") {
+            escalation(context, out);
+        }
+    }
     annotations(pod, spec, &containers, out);
 }
 
 fn refused(node: &Node, message: String, out: &mut Findings<'_>) {
     out.add(&rules::REFUSED_OBJECT, node.span.clone(), message);
+}
+
+/// Settings of a container that exclude one another (`ValidateSecurityContext`), and texts for booleans.
+fn escalation(context: &Node, out: &mut Findings<'_>) {
+    for key in ["privileged", "allowPrivilegeEscalation"] {
+        if let Some(value) = context.get(key).filter(|value| value.text().is_some()) {
+            refused(
+                value,
+                format!("{key} is a text, and takes true or false"),
+                out,
+            );
+        }
+    }
+    let is = |key: &str, expected| context.get(key).and_then(Node::bool) == Some(expected);
+    if !is("allowPrivilegeEscalation", false) {
+        return;
+    }
+    let Some(node) = context.get("allowPrivilegeEscalation") else {
+        return;
+    };
+    let add = context.at(&["capabilities", "add"]);
+    let mut added = add.into_iter().flat_map(Node::items);
+    if is("privileged", true) {
+        refused(
+            node,
+            "allowPrivilegeEscalation cannot be false where privileged is true".to_owned(),
+            out,
+        );
+    } else if added.any(|it| it.text() == Some("CAP_SYS_ADMIN")) {
+        refused(
+            node,
+            "allowPrivilegeEscalation cannot be false where CAP_SYS_ADMIN is added".to_owned(),
+            out,
+        );
+    }
 }
 
 /// A seccompProfile or an appArmorProfile.
@@ -44,6 +84,14 @@ fn profile(key: &str, profile: &Node, out: &mut Findings<'_>) {
         );
     };
     let node = kind.unwrap_or(profile);
+    if text.contains("{{") {
+        let message =
+            format!("the type of {key} is a template, {text:?}: what is set is not known");
+        out.add(&rules::REFUSED_OBJECT, node.span.clone(), message)
+            .severity(Severity::Medium)
+            .fix("Render the template first (helm template), and audit what comes out.");
+        return;
+    }
     if !TYPES.contains(&text) {
         let same = TYPES.iter().find(|known| known.eq_ignore_ascii_case(text));
         let hint = same.map(|known| format!("; {known} is meant"));
@@ -56,6 +104,14 @@ fn profile(key: &str, profile: &Node, out: &mut Findings<'_>) {
     }
     let local = profile.get("localhostProfile");
     let Some(local) = local else {
+        // Of seccomp the check of the manifest says it.
+        if text == "Localhost" && key == "appArmorProfile" {
+            refused(
+                node,
+                format!("{key} is Localhost and names no localhostProfile"),
+                out,
+            );
+        }
         return;
     };
     let path = local.text().unwrap_or_default();

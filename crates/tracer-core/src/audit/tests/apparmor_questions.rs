@@ -106,7 +106,7 @@ const WAYS_OUT: &[(&str, Severity, &str)] = &[
     ),
     ("fence /a,", MEDIUM, "apparmor-not-understood"),
     ("/a rx,", MEDIUM, "apparmor-not-understood"),
-    ("@{NO}/a r,", MEDIUM, "apparmor-undefined-variable"),
+    ("@{NO}/a r,", Severity::High, "apparmor-undefined-variable"),
     (
         "include <local/web>",
         Severity::Info,
@@ -166,10 +166,7 @@ fn denials_count_with_their_priority() {
         ),
         (
             "priority=1 /srv/** rwix,\n  deny /srv/** mx,",
-            vec![
-                (HIGH, "apparmor-write-exec"),
-                (MEDIUM, "apparmor-deny-overlap"),
-            ],
+            vec![(HIGH, "apparmor-write-exec")],
         ),
         ("/srv/** rwix,\n  priority=1 /srv/** r,", vec![]),
         (
@@ -210,6 +207,10 @@ fn denials_of_names_are_got_around() {
         ("file,\n  deny /srv/secret/key r,", "renaming /srv/secret/"),
         ("file,\n  deny /srv/secret/{,**} rw,", "renaming /srv/ "),
         (
+            "/srv/** rw,\n  deny /srv/secret/key r,",
+            "renaming /srv/secret/",
+        ),
+        (
             "file,\n  link /tmp/* -> /srv/**,\n  deny /srv/ rw,\n  deny /srv/key r,",
             "`link /tmp/* -> /srv/**`",
         ),
@@ -233,7 +234,8 @@ fn denials_of_names_are_got_around() {
         );
     }
     for rules in [
-        "/srv/** rw,\n  deny /srv/secret/key r,",
+        "/srv/data/** rw,\n  deny /srv/secret/key r,",
+        "/srv/*/** rw,\n  deny /srv/secret/key r,",
         "file,\n  deny mount,\n  deny /proc/kcore r,",
         "/** r,\n  deny /srv/secret/key r,",
     ] {
@@ -309,7 +311,7 @@ fn flags_are_read() {
             "flags=(attach_disconnected,mediate_deleted, kill.signal=term)",
             vec![],
         ),
-        ("(complain)", vec![(MEDIUM, "apparmor-complain")]),
+        ("(complain)", vec![(HIGH, "apparmor-complain")]),
         ("xattrs=(security.a=\"b\")", vec![]),
         ("flags=(unconfined)", vec![(HIGH, "apparmor-complain")]),
         (

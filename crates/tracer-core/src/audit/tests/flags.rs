@@ -146,3 +146,72 @@ fn a_second_value_that_nothing_reads() {
     );
     assert_eq!(of(&findings, "unread-value").len(), 1);
 }
+
+/// A deny-list of one call with a condition.
+fn denial(call: &str, condition: &str) -> String {
+    format!(
+        r#"{{"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [
+  {{"names": ["{call}"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1, "args": [{condition}]}}
+]}}"#
+    )
+}
+
+#[test]
+fn an_order_is_denied_above_what_the_kernel_reads() {
+    let below = r#"{"index": 0, "value": 1000, "op": "SCMP_CMP_LT"}"#;
+    let findings = audit(&denial("setuid", below));
+    let [finding] = findings
+        .iter()
+        .filter(|it| it.id == "unchecked-argument-bits")
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("{findings:?}");
+    };
+    assert!(
+        finding.fix.contains("\"op\": \"SCMP_CMP_GT\""),
+        "{}",
+        finding.fix
+    );
+    let (before, after) = both("setuid", below);
+    assert_eq!(before, BTreeSet::from(["unchecked-argument-bits"]));
+    assert_eq!(after, BTreeSet::new());
+}
+
+#[test]
+fn advice_on_masks_does_not_let_more_through() {
+    // Both flags at once would pass if mask and value were exchanged.
+    let findings = audit(&denial(
+        "clone",
+        r#"{"index": 0, "value": 268435456, "valueTwo": 805306368, "op": "SCMP_CMP_MASKED_EQ"}"#,
+    ));
+    let outside = findings.iter().find(|it| it.id == "value-outside-mask");
+    assert!(
+        outside
+            .unwrap()
+            .fix
+            .starts_with("Write an entry for each flag")
+    );
+    let bypass = findings.iter().find(|it| it.id == "condition-bypass");
+    assert!(!bypass.unwrap().fix.contains("805306368"));
+    let allows = allows(&format!(
+        r#"{RUNS},{{"names": ["clone"], "action": "SCMP_ACT_ALLOW", "args": [{{"index": 0, "value": 2114060288, "valueTwo": 2114060288, "op": "SCMP_CMP_MASKED_EQ"}}]}}"#
+    ));
+    let inverted = allows.iter().find(|it| it.id == "inverted-mask");
+    assert!(inverted.unwrap().fix.contains("\"valueTwo\": 0"));
+}
+
+#[test]
+fn an_argument_that_is_no_parameter_is_said() {
+    let findings = audit(&denial(
+        "ptrace",
+        r#"{"index": 0, "value": 16, "op": "SCMP_CMP_EQ"}"#,
+    ));
+    let bypass = findings
+        .iter()
+        .find(|it| it.id == "condition-bypass")
+        .unwrap();
+    let said = "ptrace is denied for some arguments (argument 0 = 0x10), but a program can still ";
+    assert!(bypass.message.starts_with(said), "{bypass:?}");
+    assert!(bypass.message.contains("ptrace (PTRACE_SEIZE)"));
+    assert!(bypass.fix.contains("\"valueTwo\": 16902"), "{}", bypass.fix);
+}

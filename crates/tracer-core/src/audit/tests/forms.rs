@@ -132,18 +132,6 @@ fn files_without_profiles_are_named() {
             "not valid YAML here (unrendered Helm template?); run helm template first",
         ),
         (
-            "{\"ociVersion\": \"1.0.2\", \"linux\": {}}",
-            "f:1:1: this config.json of the runtime-spec has no linux.seccomp",
-        ),
-        (
-            "services:\n  web:\n    image: nginx\n    security_opt: [\"seccomp:web.json\"]\n",
-            "f:1:1: a Compose file is recognized, but not read",
-        ),
-        (
-            "[{\"Id\": \"1\", \"HostConfig\": {\"SecurityOpt\": null}}]",
-            "f:1:1: the output of docker inspect is recognized, but not read",
-        ),
-        (
             "# a unit\n[Service]\nSystemCallFilter=@system-service\n",
             "f:1:1: a systemd unit is recognized, but not read",
         ),
@@ -223,4 +211,106 @@ fn containers_of_workflows_and_tasks_are_read() {
     assert_eq!(privileged(raw), expected(5, "c"));
     let knative = "apiVersion: serving.knative.dev/v1\nkind: Service\nspec:\n  template:\n    spec: {containers: [{name: k, securityContext: {privileged: true}}]}\n";
     assert_eq!(privileged(knative), expected(5, "k"));
+}
+
+#[test]
+fn kinds_of_somebodys_own_are_searched_for_pods() {
+    for text in [
+        "apiVersion: jobset.x-k8s.io/v1alpha2\nkind: JobSet\nspec:\n  replicatedJobs: [{template: {spec: {template: {spec:\n    {containers: [{name: c, securityContext: {privileged: true}}]}}}}}]\n",
+        "apiVersion: example.com/v1\nkind: Widget\nspec:\n  podTemplate: {spec:\n    {containers: [{name: c, securityContext: {privileged: yes}}]}}\n",
+    ] {
+        assert_eq!(
+            privileged(text),
+            [(5, "container c is privileged".to_owned())]
+        );
+    }
+}
+
+#[test]
+fn pods_of_windows_have_no_profiles() {
+    let text =
+        "apiVersion: v1\nkind: Pod\nspec:\n  os: {name: windows}\n  containers: [{name: c}]\n";
+    assert_eq!(of(&audit(text), "unconfined"), []);
+}
+
+#[test]
+fn a_template_is_no_value() {
+    let text = "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: c\n    securityContext: {seccompProfile: {type: \"{{ .Values.type }}\"}}\n";
+    let findings = audit(text);
+    let [(6, message)] = of(&findings, "refused-object")[..] else {
+        panic!("{findings:?}");
+    };
+    assert!(message.contains("is a template"), "{message}");
+    assert!(findings.iter().all(|it| it.severity <= Severity::Medium));
+}
+
+/// Findings of files of container engines: severity, rule and line.
+fn of_engine(text: &str) -> Vec<(Severity, &'static str, usize)> {
+    let report = report("f", text);
+    assert_eq!(report.malformed, []);
+    let all = report.findings.into_iter();
+    all.map(|it| (it.severity, it.id, it.place.line)).collect()
+}
+
+#[test]
+fn compose_files_are_read() {
+    let found = of_engine(
+        "services:\n  web:\n    image: nginx\n    security_opt:\n    - seccomp:unconfined\n    - apparmor=unconfined\n  db: {image: pg,\n    privileged: true}\n  ok: {image: a}\n  own:\n    build: .\n    security_opt: [no-new-privileges:true,\n      seccomp=./own.json]\n",
+    );
+    assert_eq!(
+        found,
+        [
+            (Severity::Critical, "privileged", 8),
+            (Severity::High, "unconfined", 5),
+            (Severity::High, "unconfined", 6),
+            (Severity::Info, "profile-missing", 13),
+        ]
+    );
+}
+
+#[test]
+fn inspected_containers_are_read() {
+    let container = |host: &str| format!("[{{\"Name\": \"/web\",\n\"HostConfig\": {host}}}]");
+    assert_eq!(
+        of_engine(&container("{\"SecurityOpt\": null}")),
+        [],
+        "the engine's default is in force"
+    );
+    assert_eq!(
+        of_engine(&container("{\"Privileged\": true}")),
+        [(Severity::Critical, "privileged", 2)]
+    );
+    assert_eq!(
+        of_engine(&container(
+            "{\"Privileged\": false,\n\"SecurityOpt\": [\"seccomp=unconfined\"]}"
+        )),
+        [(Severity::High, "unconfined", 3)]
+    );
+    // Docker's client puts the profile itself there.
+    let inline = container(
+        "{\"SecurityOpt\": [\n\"seccomp={\\\"defaultAction\\\": \\\"SCMP_ACT_LOG\\\", \\\"syscalls\\\": [{\\\"names\\\": [\\\"nosuch\\\"], \\\"action\\\": \\\"SCMP_ACT_ERRNO\\\"}]}\"]}",
+    );
+    let report = report("f", &inline);
+    let finding = report.findings.iter().find(|it| it.id == "unknown-name");
+    let (begin, end) = finding.unwrap().place.bytes;
+    assert_eq!(&inline[begin..end], "\\\"nosuch\\\"");
+}
+
+#[test]
+fn a_config_json_without_seccomp_is_unconfined() {
+    for linux in ["{}", "{\"seccomp\": null}"] {
+        let found = of_engine(&format!(
+            "{{\"ociVersion\": \"1.0.2\",\n\"linux\": {linux}}}"
+        ));
+        assert_eq!(found, [(Severity::High, "unconfined", 2)]);
+    }
+}
+
+#[test]
+fn comments_in_an_embedded_profile_are_reported() {
+    let text = "apiVersion: v1\nkind: ConfigMap\ndata:\n  a.json: |\n    // why\n    {\"defaultAction\": \"SCMP_ACT_ALLOW\"}\n";
+    assert_eq!(
+        of(&audit(text), "not-standard-json"),
+        [(5, "JSON has no comments: runtimes refuse the profile")]
+    );
 }

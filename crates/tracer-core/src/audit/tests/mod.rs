@@ -384,7 +384,16 @@ fn audits_profiles_in_a_config_map() {
             .collect::<String>()
     );
     let findings = audit(&text);
-    assert_eq!(of(&findings, "unknown-name")[0].0, 6);
+    // In the file's own lines: the profile's first is the seventh.
+    let line = |text: &str| text.lines().position(|it| it.contains("chmodat")).unwrap() + 1;
+    assert_eq!(of(&findings, "unknown-name")[0].0, line(&text));
+    let in_json =
+        serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"deny.json": AKS}});
+    let in_json = serde_json::to_string_pretty(&in_json).unwrap();
+    let findings = audit(&in_json);
+    let finding = findings.iter().find(|it| it.id == "unknown-name").unwrap();
+    let (begin, end) = finding.place.bytes;
+    assert_eq!(&in_json[begin..end], "\\\"chmodat\\\"");
     assert_eq!(of(&findings, "equivalent-syscall-allowed").len(), 1);
 }
 

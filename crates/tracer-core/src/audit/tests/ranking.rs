@@ -101,6 +101,26 @@ fn a_stronger_profile_has_no_lower_score() {
     assert!(score(&allow_list("")) > 90 && score(r#"{"defaultAction": "SCMP_ACT_ALLOW"}"#) < 20);
 }
 
+/// What the default denies moves the score when it is allowed, call by call.
+#[test]
+fn each_call_beyond_the_default_lowers_the_score() {
+    let base = score(&allow_list(""));
+    for name in [
+        "bpf",
+        "kexec_load",
+        "mount",
+        "unshare",
+        "setns",
+        "keyctl",
+        "io_uring_setup",
+    ] {
+        let text = allow_list(&format!(
+            r#",{{"names": ["{name}"], "action": "SCMP_ACT_ALLOW"}}"#
+        ));
+        assert!(score(&text) < base, "{name}");
+    }
+}
+
 #[test]
 fn the_worst_comes_first() {
     let findings = audit(AKS);

@@ -60,10 +60,10 @@ impl AppArmor {
         }
     }
 
-    /// Puts all of it at one place.
-    pub(super) fn at(mut self, span: &Range<usize>) -> Self {
+    /// Puts each place where `place` says that it is.
+    pub(super) fn moved(mut self, place: impl Fn(&Range<usize>) -> Range<usize>) -> Self {
         for statement in &mut self.statements {
-            statement.span = span.clone();
+            statement.span = place(&statement.span);
         }
         self
     }

@@ -65,7 +65,7 @@ pub(in super::super) fn resource(input: &Input, object: &Node) -> Result<AppArmo
         return Ok(AppArmor {
             form: Form::AppArmorResource,
             object: Some(object.clone()),
-            ..read.named(name).at(&policy.span)
+            ..read.named(name).moved(|_| policy.span.clone())
         });
     }
     let mut statements = vec![head(object, spec, name)];

@@ -124,6 +124,10 @@ pub(in super::super) fn has_profile(text: &str) -> bool {
 /// Refuses what is not AppArmor's language or what its parser does not take.
 pub(super) fn check(input: &Input, reader: &Reader<'_>) -> Result<(), ParseError> {
     let statements = &reader.statements;
+    if input.text().starts_with('\u{feff}') {
+        let what = "the file begins with a byte order mark (BOM), which apparmor_parser refuses; save it as UTF-8 without BOM";
+        return Err(input.malformed(0, what));
+    }
     if !statements.iter().any(|it| it.is_head && is_head(it)) {
         // A part that others include has rules alone.
         for statement in statements {

@@ -23,14 +23,14 @@ pub(super) fn check(profile: &Profile, asked: &mut Asked<'_, '_>) {
         .filter_map(|rule| Some((rule, rule.file()?)))
         .filter(|(_, file)| !files::is_blanket(file))
         .collect();
-    if denials.is_empty() || (!allows_all && wide.is_empty()) {
+    if denials.is_empty() {
         return;
     }
-    let writes = allows_all || wide.iter().any(|(_, file)| file.permissions.writes());
-    by_mount(profile, &denials, allows_all, asked);
-    if writes {
-        by_rename(profile, &denials, asked);
+    by_rename(profile, &denials, asked);
+    if !allows_all && wide.is_empty() {
+        return;
     }
+    by_mount(profile, &denials, allows_all, asked);
     by_link(profile, &denials, asked);
     for (rule, file) in &denials {
         if asked.is_spent() {
@@ -68,6 +68,9 @@ fn overlaps(profile: &Profile, asked: &mut Asked<'_, '_>) {
 fn takes_back(deny: &Rule, other: &Rule) -> bool {
     // What somebody else's file allows is often denied on purpose.
     if other.from.is_some() || deny.from.is_some() {
+        return false;
+    }
+    if other.qualifiers.priority > deny.qualifiers.priority {
         return false;
     }
     match (&deny.what, &other.what) {
@@ -154,31 +157,31 @@ const FIXED: [&str; 3] = ["/proc/", "/sys/", "/dev/"];
 
 /// A directory that is renamed takes its files to other paths.
 fn by_rename(profile: &Profile, denials: &[(&Rule, &FileRule)], asked: &mut Asked<'_, '_>) {
-    let movable: Vec<(&Rule, &FileRule)> = denials
+    let all: Vec<(&Rule, &FileRule)> = denials
         .iter()
-        .filter(|(_, file)| movable(profile, file, asked).is_some())
+        .filter(|(rule, file)| movable(profile, (rule, file), asked).is_some())
         .copied()
         .collect();
-    let Some((first, file)) = movable.first() else {
+    let Some((first, file)) = all.first() else {
         return;
     };
     let path = file.path.clone().unwrap_or_default();
-    let directory = movable_directory(profile, file, asked);
+    let directory = movable(profile, (first, file), asked).unwrap_or_default();
     asked
         .add(
             &rules::APPARMOR_DENY_BYPASS,
             first,
             format!("{path} is denied by its name alone; renaming {directory} gives it another"),
         )
-        .evidence(others(&movable));
-}
-
-fn movable_directory(profile: &Profile, file: &FileRule, asked: &mut Asked<'_, '_>) -> String {
-    movable(profile, file, asked).unwrap_or_default()
+        .evidence(others(&all));
 }
 
 /// A directory above a denied file that can be renamed, the nearest first.
-fn movable(profile: &Profile, file: &FileRule, asked: &mut Asked<'_, '_>) -> Option<String> {
+fn movable(
+    profile: &Profile,
+    (denial, file): (&Rule, &FileRule),
+    asked: &mut Asked<'_, '_>,
+) -> Option<String> {
     if asked.is_spent() || !(file.permissions.has('r') || file.permissions.writes()) {
         return None;
     }
@@ -198,7 +201,10 @@ fn movable(profile: &Profile, file: &FileRule, asked: &mut Asked<'_, '_>) -> Opt
             let globs = [glob];
             profile.files().any(|(rule, wide)| {
                 let renames = wide.permissions.write && wide.permissions.read;
-                if !renames || !files::is_blanket(wide) {
+                // Of narrow rules only the profile's own are compared: files that many profiles include deny
+                // something of what they each allow.
+                let is_own = rule.from.is_none() && denial.from.is_none();
+                if !renames || !(is_own || files::is_blanket(wide)) {
                     return false;
                 }
                 let of = (profile, &[rule][..], "wr");

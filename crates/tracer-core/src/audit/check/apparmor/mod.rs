@@ -13,7 +13,7 @@ use super::{
     super::{
         Context, Findings, Severity,
         apparmor_policy::{
-            Budget, Glob, Policy, Problem, ProblemKind, Profile, Rule, Search, find,
+            Budget, Glob, Included, Policy, Problem, ProblemKind, Profile, Rule, Search, find,
         },
         finding::Added,
         rules,
@@ -29,9 +29,11 @@ pub(in super::super) fn check(read: &AppArmor, context: &Context<'_>, out: &mut 
         legacy::old_resource(object, out);
     }
     let policy = Policy::new(read, context.includes);
-    undefined(&policy.problems, out);
+    undefined(read, &policy.problems, out);
+    // Where the machine has AppArmor's own files, a file that is not there is missing.
+    let has_files = matches!((context.includes)("tunables/global"), Included::Files(_));
     for problem in &policy.problems {
-        report_problem(problem, out);
+        report_problem(problem, has_files, out);
     }
     let mut asked = Asked {
         policy: &policy,
@@ -118,7 +120,7 @@ fn origin(rule: &Rule) -> String {
     from.map(|from| format!(" (in {from})")).unwrap_or_default()
 }
 
-fn report_problem(problem: &Problem, out: &mut Findings<'_>) {
+fn report_problem(problem: &Problem, has_files: bool, out: &mut Findings<'_>) {
     let from = problem.from.as_ref();
     let place = from.map(|from| format!(" (in {from})")).unwrap_or_default();
     let (rule, message) = match &problem.what {
@@ -132,11 +134,17 @@ fn report_problem(problem: &Problem, out: &mut Findings<'_>) {
             format!("{name} was not read, and its rules not audited: {why}"),
         ),
     };
-    out.add(rule, problem.span.clone(), message + &place);
+    let is_missing = rule.id == rules::APPARMOR_NOT_INCLUDED.id && has_files;
+    let added = out.add(rule, problem.span.clone(), message + &place);
+    if is_missing {
+        added
+            .severity(Severity::Medium)
+            .fix("Write the file, correct its name, or use `include if exists`: apparmor_parser refuses the profile without it.");
+    }
 }
 
 /// Variables without a value: most often one include is missing for all of them.
-fn undefined(problems: &[Problem], out: &mut Findings<'_>) {
+fn undefined(read: &AppArmor, problems: &[Problem], out: &mut Findings<'_>) {
     let of = |problem: &Problem| match &problem.what {
         ProblemKind::Undefined { rule, why } => Some(format!("in `{rule}`, {why}")),
         ProblemKind::NotUnderstood { .. } | ProblemKind::NotIncluded { .. } => None,
@@ -146,11 +154,23 @@ fn undefined(problems: &[Problem], out: &mut Findings<'_>) {
         .filter_map(|problem| Some((problem, of(problem)?)));
     if let Some((first, message)) = all.next() {
         let more: Vec<String> = all.map(|(_, message)| message).take(20).collect();
+        // A file that was not read may define it, and a file without a preamble may be a part of another.
+        let has_preamble = read.statements.iter().any(|it| it.profile == 0);
+        let is_certain = has_preamble
+            && !problems
+                .iter()
+                .any(|problem| matches!(problem.what, ProblemKind::NotIncluded { .. }));
+        let severity = if is_certain {
+            rules::APPARMOR_UNDEFINED_VARIABLE.severity
+        } else {
+            Severity::Medium
+        };
         out.add(
             &rules::APPARMOR_UNDEFINED_VARIABLE,
             first.span.clone(),
             message,
         )
+        .severity(severity)
         .evidence(more);
     }
 }
