@@ -150,7 +150,7 @@ impl Denials {
         report
     }
 
-    fn all(mut self, recording: &Recording, filter: &Filter) -> Vec<Denied> {
+    fn all(self, recording: &Recording, filter: &Filter) -> Vec<Denied> {
         let loads_filters = loads_filters(recording);
         let mut all = Vec::new();
         for syscall in &recording.syscalls {
@@ -160,17 +160,13 @@ impl Denials {
                 };
                 let stopped = (syscall.call(), evidence.executable.clone(), saw);
                 // A mark tells that it was stopped, and not by whom.
-                if !self.seen.keys().any(|(it, _)| *it == stopped)
-                    && let Some(first) = &evidence.first
-                {
-                    let answerer = answerer(&stopped, Some(first), None, filter);
-                    let key = (stopped, (answerer, None));
-                    self.seen.insert(key, (first.clone(), 1));
-                } else if evidence.first.is_none() {
-                    let answerer = answerer(&stopped, None, None, filter);
-                    let answerer = known(answerer, None, loads_filters);
-                    all.push(denied(&stopped, None, 1, answerer, filter));
+                if self.seen.keys().any(|(it, _)| *it == stopped) {
+                    continue;
                 }
+                let first = evidence.first.as_ref();
+                let answerer = answerer(&stopped, first, None, filter);
+                let answerer = known(answerer, None, loads_filters);
+                all.push(denied(&stopped, first, 1, answerer, filter));
             }
         }
         let mut merged: BTreeMap<(Stopped, Answerer), (FirstSeen, u64)> = BTreeMap::new();
