@@ -23,6 +23,8 @@ const QUIET: u64 = 300;
 pub(crate) enum Decision {
     /// Nothing speaks against it.
     Enforce,
+    /// The workload failed.
+    RecordAgain,
     /// It may still lack calls.
     RecordLonger,
     /// It allows what an attacker wants.
@@ -33,6 +35,7 @@ impl Decision {
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Enforce => "Enforce",
+            Self::RecordAgain => "Record again",
             Self::RecordLonger => "Record longer",
             Self::LookFirst => "Look at these first",
         }
@@ -63,6 +66,8 @@ impl Verdict {
         let (decision, reason) = if nothing {
             let reason = "no system call of the workload was recorded".to_owned();
             (Decision::RecordLonger, reason)
+        } else if let Some(failure) = words::failure(recording) {
+            (Decision::RecordAgain, failure)
         } else if !whole {
             (Decision::RecordLonger, lost.clone())
         } else if !settled {

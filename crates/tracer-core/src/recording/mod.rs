@@ -37,8 +37,8 @@ pub use estimate::Discovery;
 pub use evidence_summary::EvidenceSummary;
 pub use losses::{LossKind, Losses};
 pub use model::{
-    Blocked, Evidence, Executable, FirstSeen, Host, Instance, Phase, Recording, SCHEMA, Source,
-    Syscall, SyscallId, Workload,
+    Blocked, CommandFailure, Evidence, Executable, FirstSeen, Host, Instance, Phase, Recording,
+    SCHEMA, Source, Syscall, SyscallId, Workload,
 };
 pub use observations::{Observation, Observations, ObservedArguments};
 pub use provider::{BlindSpot, Mechanism, ObservationKind, Provider};

@@ -126,6 +126,7 @@ fn instance(container: &ContainerFacts) -> Instance {
         start_observed: container.start_observed,
         container: Some(described(container)),
         calls: Some(container.calls),
+        failed: None,
     }
 }
 

@@ -157,6 +157,7 @@ fn instance(watched: &TrackedInstance, calls: Option<u64>) -> Instance {
         start_observed: watched.subject.start_observed,
         container: watched.subject.container.clone(),
         calls,
+        failed: None,
     }
 }
 
