@@ -97,11 +97,16 @@ impl Verdict {
     }
 }
 
-/// Why a workload should be recorded longer; `None` when its profile can be tried.
+/// How a workload should be recorded, and why: `record longer: …`; `None` when its profile can be tried.
 pub fn record_longer(models: &Models<'_>) -> Option<String> {
     let risks = risks(Some(models.recording), models.seccomp, models.apparmor);
     let verdict = Verdict::new(models.recording, models.seccomp, &risks);
-    (verdict.decision == Decision::RecordLonger).then_some(verdict.reason)
+    let how = match verdict.decision {
+        Decision::RecordAgain => "record again",
+        Decision::RecordLonger => "record longer",
+        Decision::Enforce | Decision::LookFirst => return None,
+    };
+    Some(format!("{how}: {}", verdict.reason))
 }
 
 /// Whether the recording is whole. That a service still ran when its recording stopped is the usual

@@ -291,7 +291,7 @@ fn next_step(directory: &Path, recording: &Recording) {
     };
     let models = models(&profiles, recording, &settings);
     if let Some(why) = tracer_report::record_longer(&models) {
-        say!("next     record longer: {}", plain(&why));
+        say!("next     {}", plain(&why));
     } else if recording
         .instances
         .iter()

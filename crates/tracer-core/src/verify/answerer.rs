@@ -7,10 +7,7 @@
 use serde::Serialize;
 use syscalls::errno;
 
-use crate::{
-    profile::seccomp::evaluate::Verdict,
-    recording::{Blocked, Evidence, Executable, Recording, Syscall},
-};
+use crate::{profile::seccomp::evaluate::Verdict, recording::Blocked};
 
 /// Who answered a call that a filter stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -54,22 +51,6 @@ fn answer(verdict: Verdict) -> Option<Blocked> {
         Verdict::Trace(_) | Verdict::Notify => Some(Blocked::Errno(enosys)),
         Verdict::Trap | Verdict::KillThread | Verdict::KillProcess => Some(Blocked::Signal),
     }
-}
-
-/// Whether a program of the workload may have loaded a filter.
-pub(super) fn loads_filters(recording: &Recording) -> bool {
-    const PR_SET_SECCOMP: u64 = 22;
-    let is_made = |it: &Evidence| it.blocked.is_none() && it.executable != Executable::Launcher;
-    let loads = |syscall: &&Syscall| match syscall.abi.syscall_name(syscall.nr) {
-        Some("seccomp") => true,
-        Some("prctl") => syscall.arguments.as_ref().is_none_or(|arguments| {
-            let mut seen = arguments.seen.iter();
-            !arguments.cut.is_empty() || seen.any(|it| it.values.first() == Some(&PR_SET_SECCOMP))
-        }),
-        _ => false,
-    };
-    let mut calls = recording.syscalls.iter();
-    calls.any(|it| loads(&it) && it.evidence.iter().any(is_made))
 }
 
 #[cfg(test)]

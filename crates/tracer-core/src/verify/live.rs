@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    answerer::{Answerer, loads_filters},
+    answerer::Answerer,
     by,
     intended::{CloneFlags, IntendedRefusal, Kernels, falls_back},
 };
 use crate::{
     profile::seccomp::evaluate::{Filter, Register},
-    recording::{Blocked, Executable, FirstSeen, Recording, SyscallId, plain_text},
+    recording::{Blocked, Executable, FilterLoader, FirstSeen, Recording, SyscallId, plain_text},
 };
 use syscalls::{
     Abi,
@@ -151,7 +151,7 @@ impl Denials {
     }
 
     fn all(self, recording: &Recording, filter: &Filter) -> Vec<Denied> {
-        let loads_filters = loads_filters(recording);
+        let loads_filters = recording.filter_loaders().contains(&FilterLoader::Workload);
         let mut all = Vec::new();
         for syscall in &recording.syscalls {
             for evidence in &syscall.evidence {

@@ -13,7 +13,7 @@ mod sighting;
 
 pub use calls::{CallCounts, calls};
 pub use container::{unresolved, warning};
-pub use coverage::{counted, loss, losses, note, reason, refusal};
+pub use coverage::{blocking_filter, counted, loss, losses, note, reason, refusal};
 pub use discovery::{discovery, incidence};
 pub use failure::failure;
 pub use provider::{blind_spot, mechanism};
