@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use super::{State, v2_path};
 use crate::container::{
     ContainerError,
-    files::{Files, Id, text},
+    files::{Files, Id},
     path::Engine,
 };
 
 const TASKS: &str = "/run/containerd/io.containerd.runtime.v2.task";
+
+/// The cgroup that the engine asks the runtime for.
+const CGROUP: &str = "/linux/cgroupsPath";
 
 fn namespaces(files: &Files) -> Vec<(PathBuf, Engine)> {
     [TASKS, "/run/k3s/containerd/io.containerd.runtime.v2.task"]
@@ -44,12 +47,12 @@ pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>>
         let bundle = directory.join(id.as_str());
         found.extend(
             files
-                .json(&bundle.join("config.json"), None)
+                .fields(&bundle.join("config.json"), None, &[CGROUP])
                 .transpose()
                 .map(|config| {
                     config.map(|config| State {
                         engine: Some(engine),
-                        cgroup: text(&config, "/linux/cgroupsPath").and_then(v2_path),
+                        cgroup: config.text(CGROUP).and_then(v2_path),
                         pid: None,
                         bundle: Some(bundle),
                         ..State::new(id)
