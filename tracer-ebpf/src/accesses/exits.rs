@@ -57,11 +57,6 @@ pub(crate) fn sys_exit_accesses(ctx: BtfTracePointContext) -> i32 {
     if row == UNRECORDED_ROW {
         return 0;
     }
-    // The program of blocked calls ran before this one. Asked this early, it takes no stack: Linux 6.1 gives the
-    // deepest chain of calls 512 bytes, and there are none to spare.
-    if row & FILTERED_BIT != 0 && blocked::was_stopped() {
-        return 0;
-    }
     // SAFETY: `regs` is the tracepoint's typed argument.
     let nr = unsafe { field::<u32>(regs, config!(regs_nr)) };
     let returned = ctx.arg::<u64>(1).cast_signed();
@@ -82,6 +77,10 @@ fn ended(regs: *const u8, row: u32, nr: u32, returned: i64) {
     // Errors are -4095 to -1 (IS_ERR_VALUE, include/linux/err.h).
     let is_error = (-4095..0).contains(&returned);
     if operation.how == 0 || is_error && returned != -i64::from(operation.despite) {
+        return;
+    }
+    // The program of blocked calls ran before this one.
+    if row & FILTERED_BIT != 0 && blocked::was_stopped() {
         return;
     }
     let Some(row) = known_row(row) else {
