@@ -159,7 +159,6 @@ impl Denials {
                     continue;
                 };
                 let stopped = (syscall.call(), evidence.executable.clone(), saw);
-                // A mark tells that it was stopped, and not by whom.
                 if self.seen.keys().any(|(it, _)| *it == stopped) {
                     continue;
                 }
@@ -179,19 +178,19 @@ impl Denials {
                 *earliest = first;
             }
         }
-        let seen = merged.iter();
-        all.extend(seen.map(|((stopped, answerer), (first, times))| {
+        all.extend(merged.iter().map(|((stopped, answerer), (first, times))| {
             denied(stopped, Some(first), *times, *answerer, filter)
         }));
-        all.sort_by(|a, b| {
-            (&a.call, a.abi, &a.executable, a.saw, a.answerer).cmp(&(
-                &b.call,
-                b.abi,
-                &b.executable,
-                b.saw,
-                b.answerer,
-            ))
-        });
+        let key = |it: &Denied| {
+            (
+                it.call.clone(),
+                it.abi,
+                it.executable.clone(),
+                it.saw,
+                it.answerer,
+            )
+        };
+        all.sort_by_cached_key(key);
         all
     }
 }
