@@ -55,6 +55,7 @@ pub(crate) fn recording(runs: u32, files: Vec<ObservedAccess<FileUse>>) -> Recor
         start_observed: true,
         container: None,
         calls: Some(1),
+        failed: None,
     };
     Recording {
         schema: SCHEMA.to_owned(),

@@ -332,6 +332,89 @@ fn answers_of_an_own_supervisor_are_allowed() -> Outcome {
     Ok(())
 }
 
+/// access(2) that is answered with yes speaks against a read-only root. A call that an own filter traps is not made,
+/// though its number looks like a result.
+#[test]
+fn answers_of_access_are_recorded_and_trapped_calls_are_not() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::X86, program::CC);
+    let scratch = Scratch::new()?;
+    let program = programs::compiled("checks_and_traps", Build::Static)?;
+    let work = scratch.dir("work")?;
+    for name in ["by-access", "by-faccessat", "only-read"] {
+        fs::write(work.join(name), "")?;
+    }
+    let missing = scratch.join("missing");
+    let trapped = scratch.join("trapped");
+    let (finished, recorded) = Record::new(&scratch.join("out"), "work")?
+        .with_files()
+        .of([&program, &work, &missing, &trapped])
+        .run()?;
+    finished.success()?;
+    let recording = recorded.recording()?;
+    ensure!(recording.coverage.complete, "{:?}", recording.coverage);
+    let text = fs::read_to_string(recorded.directory.join("recording.json"))?;
+    let value: serde_json::Value = serde_json::from_str(&text)?;
+    let files = value["files"].as_array().context("no files")?;
+    let trapped = trapped.display().to_string();
+    ensure!(
+        !files.iter().any(|it| it["what"]["path"] == trapped),
+        "{files:?}"
+    );
+    if text.contains("write-checks") {
+        // Hooks do not see them, which the recording says.
+        return Ok(());
+    }
+    let checked: BTreeSet<_> = files
+        .iter()
+        .filter(|it| it["what"]["access"] == "check_writable")
+        .filter_map(|it| it["what"]["path"].as_str().map(str::to_owned))
+        .collect();
+    let expected = ["by-access", "by-faccessat"].map(|name| work.join(name).display().to_string());
+    ensure!(checked == BTreeSet::from(expected), "{checked:?}");
+    let profile = fs::read_to_string(recorded.directory.join("apparmor.profile"))?;
+    ensure!(!profile.contains("by-access"), "{profile}");
+    tracer::command()?
+        .args(["generate", "--format", "security-context", "--output"])
+        .arg(scratch.join("generated"))
+        .arg(&recorded.directory)
+        .output()?;
+    let context = scratch.join("generated/work/kubernetes/securitycontext.yaml");
+    let context = fs::read_to_string(context)?;
+    ensure!(
+        context.contains("readOnlyRootFilesystem is not set: it asked whether it may write to"),
+        "{context}"
+    );
+    Ok(())
+}
+
+/// Whoever reads the review learns first that the command failed.
+#[test]
+fn failed_command_is_reported_first() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2);
+    let scratch = Scratch::new()?;
+    for (script, how) in [("exit 3", "exit status 3"), ("kill -SEGV $$", "SIGSEGV")] {
+        let (finished, recorded) = Record::new(&scratch.join("out"), "failing")?
+            .of(["sh", "-c", script])
+            .run()?;
+        let told = format!("the command failed ({how})");
+        let first = finished.stderr.find(&told).context("not reported")?;
+        ensure!(
+            finished
+                .stderr
+                .find("recorded ")
+                .is_none_or(|it| it > first),
+            "{finished:?}"
+        );
+        let review = fs::read_to_string(recorded.directory.join("REVIEW.md"))?;
+        ensure!(
+            review.contains(&format!("\n\n**Record again**: {told}")),
+            "{review}"
+        );
+        fs::remove_dir_all(scratch.join("out"))?;
+    }
+    Ok(())
+}
+
 /// execve(2) fails where the bounding set lacks what a file has with the effective bit, though nothing asks.
 #[test]
 fn capabilities_of_an_executed_file_are_demanded() -> Outcome {

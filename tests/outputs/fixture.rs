@@ -126,6 +126,7 @@ pub(crate) fn empty() -> Recording {
                 unresolved: Vec::new(),
             }),
             calls: Some(1),
+            failed: None,
         }],
         providers: KINDS
             .iter()

@@ -17,7 +17,7 @@
 //! And what stops a thread without an exit: SECCOMP_RET_KILL_THREAD among several threads, and any
 //! kill before Linux 5.16: [`exited`].
 
-use tracer_abi::{FILTERED_BIT, INSIDE_SYSCALL, OUTSIDE_SYSCALL, outcome};
+use tracer_abi::{FILTERED_BIT, INSIDE_SYSCALL, OUTSIDE_SYSCALL, STOPPED_SYSCALL, outcome};
 
 use crate::{
     counters::count,
@@ -67,9 +67,7 @@ pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
         // SAFETY: only the thread itself writes its word.
         Some(state) if unsafe { state.load() } & INSIDE_SYSCALL == OUTSIDE_SYSCALL => {
             // SAFETY: as above.
-            let waited = unsafe { state.load() } != outside();
-            // SAFETY: as above.
-            unsafe { state.store(outside()) };
+            let waited = unsafe { state.load() } & !STOPPED_SYSCALL != outside();
             let abi = syscalls::abi_of(regs, nr);
             // SAFETY: `regs` is the tracepoint's typed argument.
             let rolled_back = unsafe { field::<u64>(regs, config!(regs_rolled_back)) };
@@ -83,6 +81,10 @@ pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
             } else {
                 (tasks::row_of_blocked(), outcome)
             };
+            let stopped = if is_answered { 0 } else { STOPPED_SYSCALL };
+            // SAFETY: as above.
+            unsafe { state.store(outside() | stopped) };
+            let again = !is_answered && config!(report_every_blocked) != 0;
             events::observe(
                 &ctx,
                 regs,
@@ -91,7 +93,8 @@ pub(crate) fn sys_exit(ctx: BtfTracePointContext) -> i32 {
                     nr,
                     abi,
                     outcome,
-                    again: !is_answered && config!(report_every_blocked) != 0,
+                    again,
+                    filters: if again { tasks::filters() } else { 0 },
                 },
             );
         }
@@ -123,6 +126,18 @@ fn begins_to_watch(nr: u32, returned: i64) -> bool {
     }
     slots::watch_exits();
     true
+}
+
+/// Whether a filter stopped the call that the running thread leaves. A call that a filter traps leaves its own
+/// number behind, which would look like a result.
+#[inline(never)]
+pub(crate) fn was_stopped() -> bool {
+    let tid = low(bpf_get_current_pid_tgid());
+    maps::THREADS.get_ptr(tid).is_some_and(|state| {
+        // SAFETY: only the thread itself writes its word.
+        let state = unsafe { state.load() };
+        state & (INSIDE_SYSCALL | STOPPED_SYSCALL) == OUTSIDE_SYSCALL | STOPPED_SYSCALL
+    })
 }
 
 /// The running thread, which is under a filter, begins a call.
@@ -210,6 +225,8 @@ pub(crate) fn exited(ctx: &BtfTracePointContext, tid: u32, stack: u64, code: u32
             abi,
             outcome: outcome::SIGNAL,
             again: config!(report_every_blocked) != 0,
+            // They are released by now.
+            filters: 0,
         };
         events::observe(ctx, core::ptr::null(), &seen);
     }

@@ -1,6 +1,8 @@
 //! What a new observation does: a mark, and one event in the ring.
 
-use tracer_abi::{ABI_SLOTS, AbiClass, Event, NO_ROW, ROW_LEN, UnindexedKey};
+use tracer_abi::{
+    ABI_SLOTS, AbiClass, Event, NO_ROW, ROW_LEN, UnindexedKey, outcome::FILTERS_SHIFT,
+};
 
 use crate::{
     counters::count,
@@ -43,6 +45,8 @@ pub(crate) struct ObservedSyscall {
     pub(crate) outcome: u8,
     /// Whether it is announced although it was seen before.
     pub(crate) again: bool,
+    /// How many filters the thread is under; 0 where it was not counted.
+    pub(crate) filters: u8,
 }
 
 /// Marks a call in its row, and announces it when it is new: for what is seen seldom. `regs` may be
@@ -112,6 +116,7 @@ pub(crate) fn announce(ctx: &BtfTracePointContext, regs: *const u8, seen: &Obser
         nr,
         abi,
         outcome,
+        filters,
         ..
     } = *seen;
     debug!(ctx, "new: row {} abi {} nr {}", row, abi as u32, nr);
@@ -134,7 +139,7 @@ pub(crate) fn announce(ctx: &BtfTracePointContext, regs: *const u8, seen: &Obser
         tid: low(pid_tgid),
         comm: bpf_get_current_comm().unwrap_or_default(),
         abi: abi as u32,
-        outcome: u32::from(outcome),
+        outcome: u32::from(outcome) | u32::from(filters) << FILTERS_SHIFT,
     });
     // A wake-up costs the workload several hundred nanoseconds. Without a flag the kernel wakes user space
     // only when all that came before was taken (`bpf_ringbuf_commit`, kernel/bpf/ringbuf.c).

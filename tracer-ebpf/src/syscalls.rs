@@ -87,6 +87,7 @@ pub(crate) fn sys_enter(ctx: BtfTracePointContext) -> i32 {
                             abi,
                             outcome,
                             again: false,
+                            filters: 0,
                         },
                     );
                 }
@@ -115,6 +116,7 @@ fn without_a_byte(ctx: &BtfTracePointContext, regs: *const u8, row: u32, nr: u32
             abi,
             outcome: outcome::EXECUTED,
             again: false,
+            filters: 0,
         },
     );
 }

@@ -3,7 +3,7 @@
 
 use tracer_abi::{
     CgroupEntry, EXE_OVERFLOW, FILTERED_BIT, FIRST_ROW, MAX_ROWS, NO_ROW, NoticeKind, Phase,
-    ProcessEntry, Quota, RowKey, UNRECORDED_ROW, kind,
+    ProcessEntry, Quota, RowKey, UNRECORDED_ROW, kind, outcome::MAX_FILTERS,
 };
 
 use crate::{
@@ -70,15 +70,26 @@ pub(crate) fn working_directory() -> u64 {
     read_of(fs as *const u8, config!(fs_pwd) + 8).unwrap_or(0)
 }
 
-/// How often the running task gave up the CPU by itself, as far as it fits beside a bit.
+/// How often the running task gave up the CPU by itself, as far as it fits beside two bits.
 #[inline(always)]
 pub(crate) fn waits() -> u32 {
     // SAFETY: the offset of that field.
-    unsafe { of_current::<u32>(config!(task_switches)) }.unwrap_or(0) << 1
+    unsafe { of_current::<u32>(config!(task_switches)) }.unwrap_or(0) << 2
 }
 
-/// Most filters of a thread that are looked at.
-const MAX_FILTERS: usize = 8;
+/// How many filters the running task is under: [`MAX_FILTERS`] at most.
+#[inline(never)]
+pub(crate) fn filters() -> u8 {
+    // SAFETY: the offset of that field.
+    let mut filter = unsafe { of_current::<u64>(config!(task_seccomp_filter)) }.unwrap_or(0);
+    for count in 0..MAX_FILTERS {
+        if filter == 0 {
+            return count;
+        }
+        filter = read_of(filter as *const u8, config!(filter_prev)).unwrap_or(0);
+    }
+    MAX_FILTERS
+}
 
 /// `PTRACE_O_TRACESECCOMP << PT_OPT_FLAG_SHIFT` (include/linux/ptrace.h).
 const TRACED_BY_FILTER: u32 = 1 << (7 + 3);

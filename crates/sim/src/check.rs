@@ -246,7 +246,7 @@ impl<'a> Seen<'a> {
                     told.key == Some(row.key)
                         && told.event.nr == mark.number
                         && told.event.abi == mark.abi as u32
-                        && told.event.outcome == u32::from(mark.outcome)
+                        && told.event.outcome & 0xff == u32::from(mark.outcome)
                 })
             };
             if let Some(mark) = row.marks.iter().find(|mark| !told(mark)) {

@@ -25,7 +25,7 @@ pub fn full_review_since(models: &Models<'_>, since: Option<&Since>) -> String {
     if seccomp.is_for_gvisor() {
         gvisor::worth(&mut doc);
     }
-    seccomp_rules(&mut doc, seccomp);
+    seccomp_rules(&mut doc, recording, seccomp);
     if let Some(profile) = models.apparmor {
         access_rules(&mut doc, profile, models.capabilities);
     }

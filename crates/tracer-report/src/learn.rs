@@ -82,6 +82,7 @@ const fn file_access(access: FileAccess) -> &'static str {
         FileAccess::Execute => "executed",
         FileAccess::MapExecutable => "mapped to be executed",
         FileAccess::Connect => "connected to",
+        FileAccess::CheckWritable => "asked about",
     }
 }
 

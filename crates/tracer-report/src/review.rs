@@ -46,7 +46,7 @@ pub fn review(recordings: &[Recording], profile: &SeccompProfile) -> String {
         return doc.into_text();
     };
     first_screen(&mut doc, &whole, profile, None, None);
-    seccomp_rules(&mut doc, profile);
+    seccomp_rules(&mut doc, &whole, profile);
     recorded(&mut doc, &whole);
     doc.into_text()
 }
@@ -119,8 +119,8 @@ fn risk_list(doc: &mut Document, risks: &[Risk]) {
 }
 
 /// Everything about system calls, by layer.
-pub(super) fn seccomp_rules(doc: &mut Document, profile: &SeccompProfile) {
-    blocked(doc, profile);
+pub(super) fn seccomp_rules(doc: &mut Document, recording: &Recording, profile: &SeccompProfile) {
+    blocked(doc, recording, profile);
     excluded(doc, profile);
     unnamed(doc, profile);
     translation(doc, profile);
@@ -216,7 +216,7 @@ fn described(container: &Container) -> Vec<String> {
     image.into_iter().chain(warnings).collect()
 }
 
-fn blocked(doc: &mut Document, profile: &SeccompProfile) {
+fn blocked(doc: &mut Document, recording: &Recording, profile: &SeccompProfile) {
     let rows: Vec<_> = profile
         .blocked()
         .map(|(name, stopped)| {
@@ -237,7 +237,10 @@ fn blocked(doc: &mut Document, profile: &SeccompProfile) {
         return;
     }
     doc.heading(2, "Attempted, and blocked");
-    doc.paragraph("A seccomp filter blocked these calls while recording. The workload ran without them, so they are not allowed; `--allow-blocked` allows them. What the workload would have done next is unknown.");
+    doc.paragraph(&format!(
+        "{}; `--allow-blocked` allows them. What the workload would have done next is unknown.",
+        words::blocking_filter(recording)
+    ));
     doc.table(["Call", "Made by", "Result", "Allowed here"], rows);
 }
 

@@ -23,6 +23,8 @@ const QUIET: u64 = 300;
 pub(crate) enum Decision {
     /// Nothing speaks against it.
     Enforce,
+    /// The workload failed.
+    RecordAgain,
     /// It may still lack calls.
     RecordLonger,
     /// It allows what an attacker wants.
@@ -33,6 +35,7 @@ impl Decision {
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Enforce => "Enforce",
+            Self::RecordAgain => "Record again",
             Self::RecordLonger => "Record longer",
             Self::LookFirst => "Look at these first",
         }
@@ -63,6 +66,8 @@ impl Verdict {
         let (decision, reason) = if nothing {
             let reason = "no system call of the workload was recorded".to_owned();
             (Decision::RecordLonger, reason)
+        } else if let Some(failure) = words::failure(recording) {
+            (Decision::RecordAgain, failure)
         } else if !whole {
             (Decision::RecordLonger, lost.clone())
         } else if !settled {
@@ -92,11 +97,16 @@ impl Verdict {
     }
 }
 
-/// Why a workload should be recorded longer; `None` when its profile can be tried.
+/// How a workload should be recorded, and why: `record longer: …`; `None` when its profile can be tried.
 pub fn record_longer(models: &Models<'_>) -> Option<String> {
     let risks = risks(Some(models.recording), models.seccomp, models.apparmor);
     let verdict = Verdict::new(models.recording, models.seccomp, &risks);
-    (verdict.decision == Decision::RecordLonger).then_some(verdict.reason)
+    let how = match verdict.decision {
+        Decision::RecordAgain => "record again",
+        Decision::RecordLonger => "record longer",
+        Decision::Enforce | Decision::LookFirst => return None,
+    };
+    Some(format!("{how}: {}", verdict.reason))
 }
 
 /// Whether the recording is whole. That a service still ran when its recording stopped is the usual

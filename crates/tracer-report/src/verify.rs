@@ -79,6 +79,20 @@ pub fn denials(report: &LiveReport, profile: &str) -> String {
             it.why
         ));
     }
+    for it in &report.undecided {
+        text.push_str(&format!(
+            "undecided: {} x {}; denied by the profile, or by another filter with the same answer\n",
+            it.times,
+            it.describe()
+        ));
+    }
+    for it in &report.other_filters {
+        text.push_str(&format!(
+            "denied by another filter, not by the profile: {} x {}\n",
+            it.times,
+            it.describe()
+        ));
+    }
     text
 }
 

@@ -78,18 +78,20 @@ pub enum AccessKind {
     /// the two contexts and the class, each ended by a NUL, at [`SELINUX_TARGET_AT`] and
     /// [`SELINUX_CLASS_AT`].
     Selinux = 30,
+    /// It was asked whether it may be written, and the answer was yes (access(2) with `W_OK`).
+    CheckWritable = 31,
 }
 
 impl AccessKind {
     /// The kind of that number.
     pub fn of(number: u32) -> Option<Self> {
-        const ALL: [AccessKind; 30] = {
+        const ALL: [AccessKind; 31] = {
             use AccessKind::{
-                Capability, ChangeMode, ChangeOwner, Create, Execute, Link, Lock, MakeDirectory,
-                MapExecutable, Mount, MoveMount, Open, PivotRoot, Remove, RemoveDirectory,
-                RenameFrom, RenameTo, Selinux, SignalReceive, SignalSend, SocketAccept, SocketBind,
-                SocketConnect, SocketCreate, SocketListen, Symlink, Trace, Traced, Truncate,
-                Unmount,
+                Capability, ChangeMode, ChangeOwner, CheckWritable, Create, Execute, Link, Lock,
+                MakeDirectory, MapExecutable, Mount, MoveMount, Open, PivotRoot, Remove,
+                RemoveDirectory, RenameFrom, RenameTo, Selinux, SignalReceive, SignalSend,
+                SocketAccept, SocketBind, SocketConnect, SocketCreate, SocketListen, Symlink,
+                Trace, Traced, Truncate, Unmount,
             };
             [
                 Open,
@@ -122,6 +124,7 @@ impl AccessKind {
                 RenameTo,
                 MoveMount,
                 Selinux,
+                CheckWritable,
             ]
         };
         // Not by index: the check of it would be a call that the verifier does not know.

@@ -191,6 +191,9 @@ pub const OUTSIDE_SYSCALL: u32 = 0;
 /// A thread under a filter is in a call that was seen to begin.
 pub const INSIDE_SYSCALL: u32 = 1;
 
+/// Beside [`OUTSIDE_SYSCALL`] in the state of a thread: a filter stopped the last call.
+pub const STOPPED_SYSCALL: u32 = 2;
+
 /// A recorded cgroup: which instance its tasks belong to.
 ///
 /// The words at the end are the instance's, and kept in the entry of the cgroup that the

@@ -22,7 +22,8 @@ pub struct Event {
     pub comm: [u8; COMM_LEN],
     /// An [`crate::AbiClass`].
     pub abi: u32,
-    /// The mark: one of [`crate::outcome`].
+    /// The mark: one of [`crate::outcome`]. Of a call that a filter stopped, the bits from
+    /// [`crate::outcome::FILTERS_SHIFT`] on may have the number of filters on the thread.
     pub outcome: u32,
 }
 

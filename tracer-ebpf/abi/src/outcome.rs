@@ -17,6 +17,11 @@ pub const SIGNAL: u8 = 202;
 /// SECCOMP_RET_ERRNO with 0.
 pub const VALUE: u8 = 203;
 
+/// Where an event has the number of filters on its thread, above the mark; 0 where it was not counted.
+pub const FILTERS_SHIFT: u32 = 8;
+/// Most filters that are counted: so many, or more.
+pub const MAX_FILTERS: u8 = 8;
+
 /// How a call came out that a filter stopped, by what it returned. Before it sends SIGSYS the kernel
 /// rolls the return register back to what it held at the entry (`syscall_rollback`): the call's number
 /// on x86, its first argument on arm64.

@@ -9,7 +9,7 @@
 //! Only calls that succeeded are told: what failed needs no rule.
 
 use tracer_abi::{
-    AbiClass, AccessKind, Operation, UNRECORDED_ROW,
+    AbiClass, AccessKind, FILTERED_BIT, Operation, UNRECORDED_ROW,
     access::{ACCESS_PATH_LEN, LONG_BYTES, flag, operation},
 };
 
@@ -21,7 +21,7 @@ use super::{
     text, was_reported,
 };
 use crate::{
-    events,
+    blocked, events,
     kernel::{field, low},
     maps::{self, config},
     platform::{
@@ -77,6 +77,10 @@ fn ended(regs: *const u8, row: u32, nr: u32, returned: i64) {
     // Errors are -4095 to -1 (IS_ERR_VALUE, include/linux/err.h).
     let is_error = (-4095..0).contains(&returned);
     if operation.how == 0 || is_error && returned != -i64::from(operation.despite) {
+        return;
+    }
+    // The program of blocked calls ran before this one.
+    if row & FILTERED_BIT != 0 && blocked::was_stopped() {
         return;
     }
     let Some(row) = known_row(row) else {

@@ -104,7 +104,7 @@ fn summary(args: &Args, recording: &Recording) {
             counted(args.recordings.len(), "recording", "recordings"),
             recording.workload.name,
             counted(recording.runs(), "instance", "instances"),
-            counted(words::calls(recording).0, "system call", "system calls"),
+            counted(words::calls(recording).own, "system call", "system calls"),
             output::verdict(recording)
         );
     }

@@ -241,14 +241,21 @@ pub(super) fn summary(directory: &Path, recording: &Recording, quiet: bool) {
             })
             .collect::<std::collections::BTreeSet<_>>()
             .len();
-        let (own, others) = words::calls(recording);
-        let runtime = match others {
-            0 => String::new(),
-            others => format!(" (and {others} of the container runtime)"),
+        let calls = words::calls(recording);
+        let mut others = Vec::new();
+        if calls.runtime > 0 {
+            others.push(format!("{} of the container runtime", calls.runtime));
+        }
+        if calls.blocked > 0 {
+            others.push(format!("{} that a filter blocked", calls.blocked));
+        }
+        let others = match others.as_slice() {
+            [] => String::new(),
+            some => format!(" (and {})", some.join(", ")),
         };
         say!(
-            "recorded {}{runtime} by {}; {}",
-            counted(own, "system call", "system calls"),
+            "recorded {}{others} by {}; {}",
+            counted(calls.own, "system call", "system calls"),
             counted(executables, "executable", "executables"),
             verdict(recording)
         );
@@ -284,7 +291,7 @@ fn next_step(directory: &Path, recording: &Recording) {
     };
     let models = models(&profiles, recording, &settings);
     if let Some(why) = tracer_report::record_longer(&models) {
-        say!("next     record longer: {}", plain(&why));
+        say!("next     {}", plain(&why));
     } else if recording
         .instances
         .iter()

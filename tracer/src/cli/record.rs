@@ -4,7 +4,6 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal as _},
     path::PathBuf,
-    process::ExitStatus,
     time::Duration,
 };
 
@@ -309,32 +308,16 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         output::nothing(&recording);
         return Ok(Exit::Nothing);
     }
-    warn_of_failure(status);
+    warn_of_failure(&recording);
     let saved = keeper.finish(vec![recording], signals, args.quiet);
     let exit = saved.verdict(args.require_complete, Exit::from_status(status));
     saved.failure.map_or(Ok(exit), Err)
 }
 
-/// Says first of all that a command failed: its profile would be taken for one of all its work. Not of one
-/// that was told to end.
-fn warn_of_failure(status: ExitStatus) {
-    use std::os::unix::process::ExitStatusExt as _;
-
-    use nix::sys::signal::Signal;
-
-    const ASKS: [Signal; 4] = [
-        Signal::SIGHUP,
-        Signal::SIGINT,
-        Signal::SIGKILL,
-        Signal::SIGTERM,
-    ];
-    let was_asked = status
-        .signal()
-        .is_some_and(|signal| ASKS.iter().any(|it| *it as i32 == signal));
-    if !status.success() && !was_asked {
-        say!(
-            "warning: the command failed ({status}); the profile holds only what it did until then"
-        );
+/// Says first of all that a command failed: its profile would be taken for one of all its work.
+fn warn_of_failure(recording: &tracer_core::recording::Recording) {
+    if let Some(failure) = tracer_report::words::failure(recording) {
+        say!("warning: {failure}");
     }
 }
 

@@ -283,6 +283,7 @@ impl<'a> Learner<'a> {
             workload: self.recording.workload.clone(),
             host: self.recording.host.clone(),
             instances: vec![Instance {
+                failed: None,
                 source: Source::Log,
                 host: None,
                 cgroup: String::new(),

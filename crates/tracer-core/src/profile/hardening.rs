@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::{capabilities::Capabilities, seccomp::ExecPolicy};
-use crate::recording::{FileAccess, FilePath, InstanceKind, ObservationKind, Recording, Security};
+use crate::recording::{
+    BlindSpot, FileAccess, FilePath, FileUse, InstanceKind, ObservationKind, ObservedAccess,
+    Recording, Security,
+};
 
 /// Whether a setting may be made, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,30 +203,58 @@ fn read_only_root(
         return Setting::fails("files were not observed");
     }
     let written = changed_directories(recording, exec);
-    if written.is_empty() {
-        return Setting::holds("it changed no file outside of /dev, /proc and /sys");
+    if !written.is_empty() {
+        let named = some_of(&written);
+        return Setting::fails(format!(
+            "it changes files in {named}; mount a volume at each, then set it"
+        ));
     }
-    let mut named: Vec<_> = written
+    let asked = files(recording, exec, |access| {
+        access == FileAccess::CheckWritable
+    });
+    let asked: BTreeSet<_> = asked.map(|seen| seen.what.path.clone()).collect();
+    if !asked.is_empty() {
+        let named = some_of(&asked);
+        return Setting::fails(format!(
+            "it asked whether it may write to {named} (access with W_OK) and the answer was yes, which a read-only root makes no; mount a volume at each, then set it"
+        ));
+    }
+    let unchanged = "it changed no file outside of /dev, /proc and /sys";
+    let mut providers = recording.providers.iter();
+    if providers.any(|it| it.cannot_see.contains(&BlindSpot::WriteChecks)) {
+        return Setting::holds(format!(
+            "{unchanged}; whether it asks if it may write (access with W_OK) was not recorded: try it"
+        ));
+    }
+    Setting::holds(unchanged)
+}
+
+/// The first of some paths, in a sentence.
+fn some_of(paths: &BTreeSet<FilePath>) -> String {
+    let first = paths.iter().take(MAX_NAMED);
+    let mut named: Vec<_> = first.map(FilePath::to_string).collect();
+    if paths.len() > MAX_NAMED {
+        named.push(format!("{} more", paths.len() - MAX_NAMED));
+    }
+    named.join(", ")
+}
+
+/// What a workload did with files of its root.
+fn files(
+    recording: &Recording,
+    exec: ExecPolicy,
+    is_meant: impl Fn(FileAccess) -> bool,
+) -> impl Iterator<Item = &ObservedAccess<FileUse>> {
+    recording
+        .files
         .iter()
-        .take(MAX_NAMED)
-        .map(FilePath::to_string)
-        .collect();
-    if written.len() > MAX_NAMED {
-        named.push(format!("{} more", written.len() - MAX_NAMED));
-    }
-    Setting::fails(format!(
-        "it changes files in {}; mount a volume at each, then set it",
-        named.join(", ")
-    ))
+        .filter(move |seen| seen.evidence.iter().any(|who| exec.counts(who.phase)))
+        .filter(move |seen| is_meant(seen.what.access) && !is_elsewhere(&seen.what.path))
 }
 
 /// The directories in which a workload changed files.
 fn changed_directories(recording: &Recording, exec: ExecPolicy) -> BTreeSet<FilePath> {
-    recording
-        .files
-        .iter()
-        .filter(|seen| seen.evidence.iter().any(|who| exec.counts(who.phase)))
-        .filter(|seen| changes(seen.what.access) && !is_elsewhere(&seen.what.path))
+    files(recording, exec, changes)
         .map(|seen| {
             let path = &seen.what.path;
             if seen.what.more {
@@ -261,7 +292,8 @@ fn changes(access: FileAccess) -> bool {
         | FileAccess::LockExclusive
         | FileAccess::Execute
         | FileAccess::MapExecutable
-        | FileAccess::Connect => false,
+        | FileAccess::Connect
+        | FileAccess::CheckWritable => false,
     }
 }
 
@@ -360,6 +392,35 @@ pub(crate) mod tests {
             setting.reason,
             "the recording does not say whether a set-user-ID program is needed"
         );
+    }
+
+    #[test]
+    fn root_is_not_read_only_where_the_workload_was_told_that_it_may_write() {
+        let mut recording = in_container(fixture::empty(), Security::default());
+        recording.providers.push(crate::recording::Provider {
+            kind: ObservationKind::Files,
+            provider: crate::recording::Mechanism::SysEnterAndExit,
+            cannot_see: Vec::new(),
+        });
+        let check = |path: &[u8]| {
+            let file = fixture::file(path, FileAccess::CheckWritable);
+            fixture::seen(file, Phase::Run, "/bin/web")
+        };
+        recording.files = vec![check(b"/dev/null"), check(b"/var/lib/web")];
+        let setting = from_recording(&recording).read_only_root;
+        assert!(!setting.holds);
+        assert!(
+            setting.reason.contains("write to /var/lib/web ("),
+            "{}",
+            setting.reason
+        );
+        recording.files.pop();
+        assert!(from_recording(&recording).read_only_root.holds);
+        recording.files.clear();
+        let files = recording.providers.last_mut().unwrap();
+        files.cannot_see.push(BlindSpot::WriteChecks);
+        let setting = from_recording(&recording).read_only_root;
+        assert!(setting.holds && setting.reason.ends_with("try it"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Discovery, LossKind, Losses};
+use super::{Discovery, FilterLoader, LossKind, Losses};
 
 /// Whether a recording holds all there was to observe, and if not, why not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -108,7 +108,11 @@ pub enum Reason {
     /// The workload used io_uring, which works without system calls.
     IoUring {},
     /// A seccomp filter was in place: what it stopped was not seen.
-    FilterInPlace {},
+    FilterInPlace {
+        /// Who loaded it; nobody where it was there before the recording.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        loaded_by: Vec<FilterLoader>,
+    },
     /// A runtime put processes into the container, and none was seen to start a program.
     NotStarted {},
     /// A process left the recorded cgroup.
@@ -284,7 +288,7 @@ impl Reason {
             Self::GuestStartNotObserved {} => ReasonCode::GuestStartNotObserved,
             Self::StillRunning { .. } => ReasonCode::StillRunning,
             Self::IoUring {} => ReasonCode::IoUring,
-            Self::FilterInPlace {} => ReasonCode::FilterInPlace,
+            Self::FilterInPlace { .. } => ReasonCode::FilterInPlace,
             Self::NotStarted {} => ReasonCode::NotStarted,
             Self::LeftCgroup {} => ReasonCode::LeftCgroup,
             Self::ObservationsLost { .. } => ReasonCode::ObservationsLost,

@@ -9,6 +9,7 @@ mod container;
 mod coverage;
 pub mod estimate;
 mod evidence_summary;
+mod filters;
 pub mod json;
 mod losses;
 pub mod merge;
@@ -35,10 +36,11 @@ pub use container::{ConfigType, Container, Security, Unresolved, Warning};
 pub use coverage::{Coverage, Note, NoteCode, Reason, ReasonCode, RecordingEnd};
 pub use estimate::Discovery;
 pub use evidence_summary::EvidenceSummary;
+pub use filters::FilterLoader;
 pub use losses::{LossKind, Losses};
 pub use model::{
-    Blocked, Evidence, Executable, FirstSeen, Host, Instance, Phase, Recording, SCHEMA, Source,
-    Syscall, SyscallId, Workload,
+    Blocked, CommandFailure, Evidence, Executable, FirstSeen, Host, Instance, Phase, Recording,
+    SCHEMA, Source, Syscall, SyscallId, Workload,
 };
 pub use observations::{Observation, Observations, ObservedArguments};
 pub use provider::{BlindSpot, Mechanism, ObservationKind, Provider};

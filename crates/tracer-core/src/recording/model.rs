@@ -167,6 +167,21 @@ pub struct Instance {
     /// Calls counted; `null` when several instances were recorded at once, which are not counted
     /// apart.
     pub calls: Option<u64>,
+    /// How the command failed that tracer ran; absent when it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<CommandFailure>,
+}
+
+/// How a command ended that failed.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandFailure {
+    /// With this exit status.
+    ExitStatus(i32),
+    /// By this signal.
+    Signal(i32),
 }
 
 /// How an instance came to be recorded.

@@ -135,6 +135,8 @@ pub enum BlindSpot {
     PathRace,
     /// Memory of huge pages that is shared, which AppArmor asks about by the path `/`.
     SharedHugePages,
+    /// Whether a file was said to be writable (access(2)).
+    WriteChecks,
     /// Calls by i386's `socketcall`.
     Socketcall,
     /// `pivot_root`.

@@ -125,6 +125,7 @@ fn instance(run: u32, seed: u8) -> Instance {
         start_observed: seed.is_multiple_of(2),
         container: (run >= 2).then(|| container(run, seed)),
         calls: Some(u64::from(seed)),
+        failed: None,
     }
 }
 

@@ -112,6 +112,7 @@ const fn access(access: FileAccess) -> &'static str {
         FileAccess::Execute => "execute",
         FileAccess::MapExecutable => "map",
         FileAccess::Connect => "connect",
+        FileAccess::CheckWritable => "check writable",
     }
 }
 

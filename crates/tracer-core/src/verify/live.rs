@@ -5,26 +5,48 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
+    answerer::Answerer,
     by,
     intended::{CloneFlags, IntendedRefusal, Kernels, falls_back},
 };
 use crate::{
-    profile::seccomp::evaluate::Filter,
-    recording::{Blocked, Executable, FirstSeen, Recording, SyscallId, plain_text},
+    profile::seccomp::evaluate::{Filter, Register},
+    recording::{Blocked, Executable, FilterLoader, FirstSeen, Recording, SyscallId, plain_text},
 };
 use syscalls::{
     Abi,
     arguments::recorded,
     errno,
-    registers::{Register, register},
+    registers::{Register as Width, register},
 };
 
 /// All that was denied so far.
 #[derive(Clone, Debug, Default)]
 pub struct Denials {
-    seen: BTreeMap<(SyscallId, Executable, Blocked), (FirstSeen, u64)>,
+    seen: BTreeMap<(Stopped, Verdicts), (FirstSeen, u64)>,
     /// The last call of each thread that ended in a signal.
     signalled: BTreeMap<u32, SyscallId>,
+}
+
+/// What was stopped, of whom, and what the program saw.
+type Stopped = (SyscallId, Executable, Blocked);
+
+/// Whose answer it was, and whether it is known that the thread was under other filters, too.
+type Verdicts = (Answerer, Option<bool>);
+
+/// A call that a filter stopped, as the recorder reports it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoppedCall {
+    /// The call.
+    pub call: SyscallId,
+    /// By whom.
+    pub executable: Executable,
+    /// What it saw.
+    pub saw: Blocked,
+    /// When, and with which arguments.
+    pub seen: FirstSeen,
+    /// Whether its thread was under filters besides the profile; `None` where that is not known.
+    pub others: Option<bool>,
 }
 
 /// What one executable was denied.
@@ -51,6 +73,8 @@ pub struct Denied {
     /// What decided, where the arguments tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// Whose answer it was.
+    pub answerer: Answerer,
 }
 
 /// What a command was not let do.
@@ -60,6 +84,10 @@ pub struct LiveReport {
     pub denied: Vec<Denied>,
     /// What returned ENOSYS, upon which its callers went on: no denials.
     pub answered: Vec<AnsweredLive>,
+    /// What a filter other than the profile stopped, such as one that the program loaded: no denials.
+    pub other_filters: Vec<Denied>,
+    /// What the profile or another filter stopped, which give the same answer.
+    pub undecided: Vec<Denied>,
 }
 
 /// A call that returned ENOSYS, and why that is no denial.
@@ -75,14 +103,14 @@ pub struct AnsweredLive {
 
 impl Denials {
     /// Adds one; returns it when it is the first of its kind.
-    pub fn add(
-        &mut self,
-        call: SyscallId,
-        executable: Executable,
-        saw: Blocked,
-        seen: FirstSeen,
-        filter: &Filter,
-    ) -> Option<Denied> {
+    pub fn add(&mut self, stopped: StoppedCall, filter: &Filter) -> Option<Denied> {
+        let StoppedCall {
+            call,
+            executable,
+            saw,
+            seen,
+            others,
+        } = stopped;
         // A thread that is killed is told twice by most kernels: by the exit of the call, and by its own
         // end, where its registers are not read any more.
         if saw == Blocked::Signal {
@@ -93,12 +121,14 @@ impl Denials {
         } else {
             self.signalled.remove(&seen.tid);
         }
-        let key = (call, executable, saw);
+        let stopped = (call, executable, saw);
+        let answerer = answerer(&stopped, Some(&seen), others, filter);
+        let key = (stopped, (answerer, others));
         if let Some((_, times)) = self.seen.get_mut(&key) {
             *times += 1;
             return None;
         }
-        let denied = denied(&key, Some(&seen), 1, filter);
+        let denied = denied(&key.0, Some(&seen), 1, answerer, filter);
         self.seen.insert(key, (seen, 1));
         Some(denied)
     }
@@ -107,49 +137,106 @@ impl Denials {
     pub fn finish(self, recording: &Recording, filter: &Filter) -> LiveReport {
         let mut report = LiveReport::default();
         for denied in self.all(recording, filter) {
+            if denied.answerer == Answerer::OtherFilter {
+                report.other_filters.push(denied);
+                continue;
+            }
             match denied.intended(recording, filter) {
                 Some(why) => report.answered.push(AnsweredLive { denied, why }),
+                None if denied.answerer == Answerer::Either => report.undecided.push(denied),
                 None => report.denied.push(denied),
             }
         }
         report
     }
 
-    fn all(mut self, recording: &Recording, filter: &Filter) -> Vec<Denied> {
+    fn all(self, recording: &Recording, filter: &Filter) -> Vec<Denied> {
+        let loads_filters = recording.filter_loaders().contains(&FilterLoader::Workload);
         let mut all = Vec::new();
         for syscall in &recording.syscalls {
             for evidence in &syscall.evidence {
                 let Some(saw) = evidence.blocked else {
                     continue;
                 };
-                let key = (syscall.call(), evidence.executable.clone(), saw);
-                all.push(match self.seen.remove(&key) {
-                    Some((first, times)) => denied(&key, Some(&first), times, filter),
-                    None => denied(&key, evidence.first.as_ref(), 1, filter),
-                });
+                let stopped = (syscall.call(), evidence.executable.clone(), saw);
+                if self.seen.keys().any(|(it, _)| *it == stopped) {
+                    continue;
+                }
+                let first = evidence.first.as_ref();
+                let answerer = answerer(&stopped, first, None, filter);
+                let answerer = known(answerer, None, loads_filters);
+                all.push(denied(&stopped, first, 1, answerer, filter));
             }
         }
-        // A mark tells one way of ending only, of each call and executable.
-        let more = self.seen.iter();
-        all.extend(more.map(|(key, (first, times))| denied(key, Some(first), *times, filter)));
-        all.sort_by(|a, b| {
-            (&a.call, a.abi, &a.executable, a.saw).cmp(&(&b.call, b.abi, &b.executable, b.saw))
-        });
+        let mut merged: BTreeMap<(Stopped, Answerer), (FirstSeen, u64)> = BTreeMap::new();
+        for ((stopped, (answerer, others)), (first, times)) in self.seen {
+            let answerer = known(answerer, others, loads_filters);
+            let of_kind = merged.entry((stopped, answerer));
+            let (earliest, count) = of_kind.or_insert_with(|| (first.clone(), 0));
+            *count += times;
+            if first.after_ns < earliest.after_ns {
+                *earliest = first;
+            }
+        }
+        all.extend(merged.iter().map(|((stopped, answerer), (first, times))| {
+            denied(stopped, Some(first), *times, *answerer, filter)
+        }));
+        let key = |it: &Denied| {
+            (
+                it.call.clone(),
+                it.abi,
+                it.executable.clone(),
+                it.saw,
+                it.answerer,
+            )
+        };
+        all.sort_by_cached_key(key);
         all
     }
 }
 
+/// Whose answer it was: where it is not known what filters there were, it is known whether any was loaded.
+fn known(answerer: Answerer, others: Option<bool>, loads_filters: bool) -> Answerer {
+    match (answerer, others) {
+        (Answerer::Either, None) if !loads_filters => Answerer::Profile,
+        _ => answerer,
+    }
+}
+
+/// The registers of a call; a thread that was killed outright leaves none to read.
+fn registers(saw: Blocked, first: Option<&FirstSeen>) -> Option<[u64; 6]> {
+    let args = first.map(|first| first.args);
+    args.filter(|args| saw != Blocked::Signal || *args != [0; 6])
+}
+
+fn answerer(
+    (call, _, saw): &Stopped,
+    first: Option<&FirstSeen>,
+    others: Option<bool>,
+    filter: &Filter,
+) -> Answerer {
+    match registers(*saw, first) {
+        Some(args) => {
+            let verdict = filter.evaluate(*call, args).verdict;
+            Answerer::of(std::iter::once(verdict), *saw, others)
+        }
+        None => {
+            let possible = filter.possible_verdicts(*call, &[Register::default(); 6]);
+            Answerer::of(possible.verdicts.into_keys(), *saw, others)
+        }
+    }
+}
+
 fn denied(
-    (call, executable, saw): &(SyscallId, Executable, Blocked),
+    (call, executable, saw): &Stopped,
     first: Option<&FirstSeen>,
     times: u64,
+    answerer: Answerer,
     filter: &Filter,
 ) -> Denied {
-    // A thread that was killed outright leaves no registers to read.
-    let args = first
-        .map(|first| first.args)
-        .filter(|args| *saw != Blocked::Signal || *args != [0; 6]);
+    let args = registers(*saw, first);
     let name = call.abi.syscall_name(call.nr);
+    let by = args.map(|args| by(filter.evaluate(*call, args).decider));
     Denied {
         call: name.map_or_else(|| format!("number {}", call.nr), str::to_owned),
         abi: call.abi,
@@ -159,7 +246,8 @@ fn denied(
         times,
         first: first.cloned(),
         given: args.and_then(|args| given(*call, args)),
-        by: args.map(|args| by(filter.evaluate(*call, args).decider)),
+        by: by.filter(|_| answerer != Answerer::OtherFilter),
+        answerer,
     }
 }
 
@@ -175,7 +263,7 @@ fn given(call: SyscallId, args: [u64; 6]) -> Option<String> {
         return Some(recorded.describe(&values));
     }
     let numbers = (0..).zip(args).filter_map(|(index, value)| {
-        let Register::Cut(bits) = register(name, index)? else {
+        let Width::Cut(bits) = register(name, index)? else {
             return None;
         };
         let mask = u64::MAX.checked_shr(64 - bits).unwrap_or_default();
@@ -265,13 +353,59 @@ mod tests {
     };
 
     fn filter() -> Filter {
+        with_action("SCMP_ACT_ERRNO")
+    }
+
+    fn killing() -> Filter {
+        with_action("SCMP_ACT_KILL_PROCESS")
+    }
+
+    fn with_action(action: &str) -> Filter {
         let host = Host {
             native: Abi::X86_64,
             runtime: OciRuntime::Runc,
             libseccomp: Libseccomp::Newest,
         };
-        let json = r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["prctl","mkdir"],"action":"SCMP_ACT_ERRNO"}]}"#;
-        Filter::new(&OciSeccomp::from_json(json).unwrap(), host).unwrap()
+        let json = format!(
+            r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{{"names":["prctl","mkdir"],"action":"{action}"}}]}}"#
+        );
+        Filter::new(&OciSeccomp::from_json(&json).unwrap(), host).unwrap()
+    }
+
+    #[test]
+    fn what_another_filter_answers_is_no_denial() {
+        let call = |nr| SyscallId {
+            abi: Abi::X86_64,
+            nr,
+        };
+        let (mkdir, execve) = (call(83), call(59));
+        let mut denials = Denials::default();
+        let mut add = |call, errno, others| {
+            let it = stopped(call, Blocked::Errno(errno), [1; 6]);
+            denials.add(StoppedCall { others, ..it }, &filter());
+        };
+        add(execve, 13, Some(true));
+        add(mkdir, 13, Some(true));
+        add(mkdir, 1, Some(true));
+        add(mkdir, 1, Some(false));
+        add(mkdir, 1, Some(false));
+        let report = denials.finish(&recording(&[]), &filter());
+        let of = |all: &[Denied]| -> Vec<_> {
+            all.iter()
+                .map(|it| (it.call.clone(), it.saw, it.times))
+                .collect()
+        };
+        let (eperm, eacces) = (Blocked::Errno(1), Blocked::Errno(13));
+        assert_eq!(of(&report.denied), [("mkdir".to_owned(), eperm, 2)]);
+        assert_eq!(of(&report.undecided), [("mkdir".to_owned(), eperm, 1)]);
+        assert_eq!(
+            of(&report.other_filters),
+            [
+                ("execve".to_owned(), eacces, 1),
+                ("mkdir".to_owned(), eacces, 1)
+            ]
+        );
+        assert_eq!(report.other_filters[0].by, None);
     }
 
     #[test]
@@ -281,13 +415,20 @@ mod tests {
             abi: Abi::X86_64,
             nr: 83,
         };
-        let mut add = |args| {
-            let saw = Blocked::Signal;
-            denials.add(call, path("/bin/web"), saw, seen(args), &filter())
-        };
+        let mut add = |args| denials.add(stopped(call, Blocked::Signal, args), &killing());
         assert!(add([1; 6]).is_some() && add([0; 6]).is_none());
-        let all = denials.finish(&recording(&[]), &filter()).denied;
+        let all = denials.finish(&recording(&[]), &killing()).denied;
         assert_eq!(all[0].times, 1);
+    }
+
+    fn stopped(call: SyscallId, saw: Blocked, args: [u64; 6]) -> StoppedCall {
+        StoppedCall {
+            call,
+            executable: path("/bin/web"),
+            saw,
+            seen: seen(args),
+            others: None,
+        }
     }
 
     fn seen(args: [u64; 6]) -> FirstSeen {
@@ -308,10 +449,7 @@ mod tests {
             nr: 157,
         };
         let args = [36, 1, 0, 0, 0, 0];
-        let mut add = || {
-            let saw = Blocked::Errno(1);
-            denials.add(call, path("/bin/web"), saw, seen(args), &filter())
-        };
+        let mut add = || denials.add(stopped(call, Blocked::Errno(1), args), &filter());
         assert_eq!(
             add().unwrap().describe(),
             "prctl (x86_64): EPERM (rule syscalls[0]); /bin/web (pid 7, web), with PR_SET_CHILD_SUBREAPER"

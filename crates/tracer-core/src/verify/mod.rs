@@ -5,6 +5,7 @@
 //! arguments that was recorded, and where none are recorded with those of the first time. What a profile
 //! asks of a register that nobody wrote down is undecided, never fine.
 
+mod answerer;
 mod intended;
 mod intersection;
 mod live;
@@ -17,10 +18,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+pub use answerer::Answerer;
 pub(crate) use intended::Kernels;
 pub use intended::{Answered, IntendedRefusal};
 pub use intersection::{Intersection, Restricted, intersection};
-pub use live::{AnsweredLive, Denials, Denied, LiveReport};
+pub use live::{AnsweredLive, Denials, Denied, LiveReport, StoppedCall};
 pub(crate) use single::{SeenCall, judge};
 pub(crate) use workload::is_native;
 

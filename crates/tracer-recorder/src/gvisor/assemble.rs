@@ -126,6 +126,7 @@ fn instance(container: &ContainerFacts) -> Instance {
         start_observed: container.start_observed,
         container: Some(described(container)),
         calls: Some(container.calls),
+        failed: None,
     }
 }
 
@@ -163,7 +164,9 @@ fn reasons_of(container: &ContainerFacts, is_connected: bool, ending: &Ending<'_
     }
     let bundle = container.bundle.as_ref();
     if ending.applies_seccomp && bundle.is_none_or(|bundle| bundle.has_profile) {
-        reasons.push(Reason::FilterInPlace {});
+        reasons.push(Reason::FilterInPlace {
+            loaded_by: Vec::new(),
+        });
     }
     reasons
 }

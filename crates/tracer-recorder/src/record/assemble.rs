@@ -119,6 +119,12 @@ pub(super) fn recordings(
                     merged: None,
                 };
                 recording.set_accesses(accesses);
+                let loaders = recording.filter_loaders();
+                for reason in &mut recording.coverage.reasons {
+                    if let Reason::FilterInPlace { loaded_by } = reason {
+                        loaded_by.clone_from(&loaders);
+                    }
+                }
                 recording.coverage.discovery = Some(Discovery::from_recording(&recording));
                 recording
             },
@@ -157,6 +163,7 @@ fn instance(watched: &TrackedInstance, calls: Option<u64>) -> Instance {
         start_observed: watched.subject.start_observed,
         container: watched.subject.container.clone(),
         calls,
+        failed: None,
     }
 }
 
@@ -171,7 +178,9 @@ fn instance_reasons(
         reasons.push(Reason::StartNotObserved {});
     }
     if watched.state.missed_filter {
-        reasons.push(Reason::FilterInPlace {});
+        reasons.push(Reason::FilterInPlace {
+            loaded_by: Vec::new(),
+        });
     }
     if watched.state.escaped {
         reasons.push(Reason::LeftCgroup {});

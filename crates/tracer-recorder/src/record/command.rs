@@ -4,7 +4,10 @@ use std::{
     ffi::OsString,
     io,
     ops::ControlFlow,
-    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
+    os::{
+        fd::OwnedFd,
+        unix::{ffi::OsStrExt as _, process::ExitStatusExt as _},
+    },
     path::Path,
     process::{Child, ExitStatus},
     time::Duration,
@@ -35,7 +38,10 @@ use crate::{
 };
 use tracer_core::{
     profile::seccomp::evaluate::Instruction,
-    recording::{Executable, Reason, Recording, RecordingEnd, Source, Workload, plain_text::plain},
+    recording::{
+        CommandFailure, Executable, Reason, Recording, RecordingEnd, Source, Workload,
+        plain_text::plain,
+    },
 };
 
 /// How long a command may take to end after `--duration` or `--until-stable` asked it to.
@@ -143,7 +149,29 @@ pub async fn run(
         }
     };
     reasons.extend(still_running(own.cgroup(), request.follow));
-    Ok((finish(session, request, reasons)?, status))
+    let mut recording = finish(session, request, reasons)?;
+    for instance in &mut recording.instances {
+        instance.failed = failure(status);
+    }
+    Ok((recording, status))
+}
+
+/// How a command failed; not when it was told to end, by a signal or with the status that shells give for one.
+fn failure(status: ExitStatus) -> Option<CommandFailure> {
+    const ASKS: [Signal; 4] = [
+        Signal::SIGHUP,
+        Signal::SIGINT,
+        Signal::SIGKILL,
+        Signal::SIGTERM,
+    ];
+    let asks = |number: i32| ASKS.iter().any(|it| *it as i32 == number);
+    match (status.code(), status.signal()) {
+        (Some(0), _) => None,
+        (Some(code), _) if asks(code - 128) => None,
+        (Some(code), _) => Some(CommandFailure::ExitStatus(code)),
+        (None, Some(signal)) if asks(signal) => None,
+        (None, signal) => signal.map(CommandFailure::Signal),
+    }
 }
 
 /// Records the command's cgroup, from before the command is in it.

@@ -7,7 +7,7 @@ use super::{
     page::Part,
     text::{executables, name},
 };
-use crate::phrases::saw;
+use crate::{phrases::saw, words};
 
 /// Most things that are listed of those that were left out, besides calls.
 const LIMIT: usize = 50;
@@ -38,7 +38,7 @@ fn blocked(report: &Report<'_>) -> Markup {
     html! {
         @if !rows.is_empty() {
             h3 { "Attempted, and blocked" }
-            p { "A seccomp filter blocked these calls while recording. The workload ran without them, so they are not allowed." }
+            p { (words::blocking_filter(report.recording)) "." }
             div.scroll { table {
                 thead { tr { th scope="col" { "Call" } th scope="col" { "Made by" } th scope="col" { "Result" } } }
                 tbody { @for (call, stopped) in rows { tr {

@@ -1,7 +1,8 @@
 //! How sure a recording is.
 
 use tracer_core::recording::{
-    LossKind, Losses, Note, Reason, RecordingEnd, estimate::Refusal, plain_text::plain,
+    FilterLoader, LossKind, Losses, Note, Reason, Recording, RecordingEnd, estimate::Refusal,
+    plain_text::plain,
 };
 
 /// A reason against completeness, without a stop: what happened, to what, and what to do.
@@ -17,9 +18,7 @@ pub fn reason(reason: &Reason) -> String {
         Reason::IoUring {} => {
             "the workload used io_uring or tried to; io_uring operations are not system calls, so they were not recorded and seccomp does not restrict them"
         }
-        Reason::FilterInPlace {} => {
-            "a seccomp filter was active before tracer watched for blocked calls; earlier blocked calls were not recorded; record the workload from its start, or without the filter"
-        }
+        Reason::FilterInPlace { loaded_by } => filter_in_place(loaded_by),
         Reason::NotStarted {} => {
             "no process in the container started a program while recorded; its calls count as the runtime's (phase `setup`) and are not in the profile"
         }
@@ -84,6 +83,39 @@ pub fn reason(reason: &Reason) -> String {
         Reason::Other { text, .. } => text,
     };
     text.to_owned()
+}
+
+/// Who loaded the filter, and what to do about it.
+fn filter_in_place(loaded_by: &[FilterLoader]) -> &'static str {
+    match loaded_by {
+        [FilterLoader::Workload, ..] => {
+            "the workload loaded a seccomp filter of its own before tracer watched for blocked calls; earlier blocked calls were not recorded; record it from its start, without --accesses none"
+        }
+        [FilterLoader::Runtime] => {
+            "the container runtime's seccomp filter was active before tracer watched for blocked calls; earlier blocked calls were not recorded; use --wait, then restart the container, or run it with seccomp=unconfined while recording"
+        }
+        _ => {
+            "a seccomp filter was active before tracer watched for blocked calls; earlier blocked calls were not recorded; record the workload from its start, or without the filter (a service manager's is SystemCallFilter)"
+        }
+    }
+}
+
+/// Whose filter blocked calls while recording, and what follows, without a stop.
+pub fn blocking_filter(recording: &Recording) -> &'static str {
+    match recording.filter_loaders().as_slice() {
+        [FilterLoader::Workload] => {
+            "A filter that the workload loaded itself blocked these calls. It does so under this profile too, so they are not allowed here"
+        }
+        [FilterLoader::Runtime] => {
+            "The container runtime's filter blocked these calls while recording. The workload ran without them, so they are not allowed; record with seccomp=unconfined to see what it does with them"
+        }
+        [] => {
+            "A seccomp filter that was active before the recording blocked these calls. The workload ran without them, so they are not allowed; record without the filter to see what it does with them"
+        }
+        _ => {
+            "The container runtime's filter, or one that the workload loaded itself, blocked these calls while recording. The workload ran without them, so they are not allowed"
+        }
+    }
 }
 
 const fn still_running(after: RecordingEnd) -> &'static str {

@@ -7,12 +7,14 @@ mod calls;
 mod container;
 mod coverage;
 mod discovery;
+mod failure;
 mod provider;
 mod sighting;
 
-pub use calls::calls;
+pub use calls::{CallCounts, calls};
 pub use container::{unresolved, warning};
-pub use coverage::{counted, loss, losses, note, reason, refusal};
+pub use coverage::{blocking_filter, counted, loss, losses, note, reason, refusal};
 pub use discovery::{discovery, incidence};
+pub use failure::failure;
 pub use provider::{blind_spot, mechanism};
 pub(crate) use sighting::{phases, sighting};

@@ -35,6 +35,7 @@ pub fn blind_spot(blind_spot: &BlindSpot) -> String {
         BlindSpot::SharedHugePages => {
             "shared memory of huge pages, for which AppArmor asks to read and write `/`"
         }
+        BlindSpot::WriteChecks => "checks whether a file may be written (access with W_OK)",
         BlindSpot::Socketcall => "sockets of i386's socketcall",
         BlindSpot::PivotRoot => "pivot_root",
         BlindSpot::NewMountInterface => "move_mount and other calls of the new mount interface",

@@ -8,6 +8,10 @@ use tracer_core::{
     recording::{Container, RecordingEnd, Source, merge::merge},
 };
 
+const FILTERED: Reason = Reason::FilterInPlace {
+    loaded_by: Vec::new(),
+};
+
 const RUNS: Reason = Reason::StillRunning {
     after: RecordingEnd::Attached,
 };
@@ -122,17 +126,11 @@ fn what_holds_while_it_runs_goes_when_it_has_ended() {
     assert!(ended.coverage.complete, "{:?}", ended.coverage);
     assert_eq!(ended.runs(), 2);
     // What holds for ever stays.
-    keep(vec![(
-        instance("web", 3, &[Reason::FilterInPlace {}, RUNS]),
-        false,
-    )]);
-    keep(vec![(
-        instance("web", 3, &[Reason::FilterInPlace {}]),
-        true,
-    )]);
+    keep(vec![(instance("web", 3, &[FILTERED, RUNS]), false)]);
+    keep(vec![(instance("web", 3, &[FILTERED]), true)]);
     keep(vec![(instance("web", 4, &[RUNS]), false)]);
     keep(vec![(instance("web", 4, &[]), true)]);
-    assert_eq!(place.only().coverage.reasons, [Reason::FilterInPlace {}]);
+    assert_eq!(place.only().coverage.reasons, [FILTERED]);
 }
 
 #[test]

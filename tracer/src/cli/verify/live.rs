@@ -1,6 +1,6 @@
 //! `tracer verify PROFILE -- CMD`: the command under the profile.
 
-use std::ffi::OsString;
+use std::{collections::BTreeSet, ffi::OsString, fs};
 
 use tracer_core::recording::json;
 
@@ -17,7 +17,7 @@ use syscalls::{Abi, Machine, runtime_init::RuntimeSelection};
 use tracer_core::{
     profile::seccomp::evaluate::{Filter, Host, OciRuntime},
     recording::{Recording, SyscallId, merge::Merge, plain_text::plain},
-    verify::{Denials, Denied, Enforced, VerifyInput, verify},
+    verify::{Answerer, Denials, Denied, Enforced, StoppedCall, VerifyInput, verify},
 };
 use tracer_recorder::{
     bpf::Settings,
@@ -68,6 +68,8 @@ pub(super) fn run(args: &Args, choice: &RuntimeSelection) -> Result<Exit, Failur
             quiet: args.quiet,
             filter: filter.clone(),
             denials: Denials::default(),
+            filters: own_filters().map(|own| own.saturating_add(1)),
+            told: BTreeSet::new(),
         };
         let request = request(args, &filter, enforced.host.native)?;
         let (recording, status) = command::run(request, &mut signals, &mut NoSnapshots, &mut told)
@@ -206,13 +208,13 @@ fn were_denied(args: &Args, told: DenialCollector, recording: &Recording) -> any
         }
     }
     if args.quiet {
-        // Denials are told whatever --quiet says, and these were not told at once.
+        // Denials are told whatever --quiet says.
         let late = report.denied.iter();
-        for denied in late.filter(|it| it.may_fall_back(&told.filter)) {
+        for denied in late.filter(|it| !told.told.contains(&(it.call.clone(), it.abi))) {
             say!("denied: {}", denied.describe());
         }
     }
-    Ok(!report.denied.is_empty())
+    Ok(!report.denied.is_empty() || args.require_decided && !report.undecided.is_empty())
 }
 
 /// Tells what the filter would have stopped.
@@ -261,6 +263,18 @@ struct DenialCollector {
     quiet: bool,
     filter: Filter,
     denials: Denials,
+    /// How many filters the command is under when it starts: the profile, and tracer's own.
+    filters: Option<u8>,
+    /// The denials that were told at once.
+    told: BTreeSet<(String, Abi)>,
+}
+
+/// How many filters tracer itself is under, which the command inherits (`Seccomp_filters`, since Linux 5.9).
+fn own_filters() -> Option<u8> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let mut lines = status.lines();
+    let count = lines.find_map(|line| line.strip_prefix("Seccomp_filters:"))?;
+    count.trim().parse().ok()
 }
 
 impl ProgressListener for DenialCollector {
@@ -291,13 +305,23 @@ impl ProgressListener for DenialCollector {
             executable,
             saw,
             seen,
+            filters,
         } = denial;
-        let first = self.denials.add(call, executable, saw, seen, &self.filter);
-        if let Some(first) = first {
-            // Whether its caller falls back is known in the end only.
-            if !first.may_fall_back(&self.filter) {
-                say!("denied: {}", Denied::describe(&first));
-            }
+        let others = filters.zip(self.filters).map(|(all, first)| all > first);
+        let stopped = StoppedCall {
+            call,
+            executable,
+            saw,
+            seen,
+            others,
+        };
+        let Some(first) = self.denials.add(stopped, &self.filter) else {
+            return;
+        };
+        // In the end only it is known whether its caller falls back, and whether filters were loaded.
+        if first.answerer == Answerer::Profile && !first.may_fall_back(&self.filter) {
+            say!("denied: {}", Denied::describe(&first));
+            self.told.insert((first.call, first.abi));
         }
     }
 }

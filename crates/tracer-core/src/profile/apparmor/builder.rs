@@ -148,7 +148,10 @@ impl Builder {
         let tells_owner =
             !providers.any(|it| it.kind == ObservationKind::Files && it.provider.is_syscall_exit());
         for seen in &recording.files {
-            self.file(seen, &ran, tells_owner);
+            // AppArmor is not asked.
+            if seen.what.access != FileAccess::CheckWritable {
+                self.file(seen, &ran, tells_owner);
+            }
         }
         // Of these the kernel told by which path it executed them; the name that was asked for may lead
         // through links, and the kernel never asks about that.

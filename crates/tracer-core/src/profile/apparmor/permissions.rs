@@ -57,6 +57,8 @@ impl Permissions {
             FileAccess::Lock => Self::LOCK,
             // `apparmor_file_lock` (security/apparmor/lsm.c), however the file was opened.
             FileAccess::LockExclusive => Self::LOCK | Self::WRITE,
+            // `faccessat` asks for no path (security/apparmor/lsm.c has no `inode_permission`).
+            FileAccess::CheckWritable => Self(0),
             FileAccess::Execute => Self::EXECUTE | Self::MAP | Self::READ,
             FileAccess::MapExecutable => Self::MAP | Self::READ,
         }

@@ -58,5 +58,6 @@ pub(crate) const fn describe_access(access: FileAccess) -> &'static str {
         FileAccess::Execute => "executing",
         FileAccess::MapExecutable => "mapping",
         FileAccess::Connect => "connecting to",
+        FileAccess::CheckWritable => "asking whether it may write",
     }
 }

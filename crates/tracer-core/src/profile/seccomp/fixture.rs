@@ -64,6 +64,7 @@ pub fn recording(seen: &[Seen]) -> Recording {
             start_observed: true,
             container: None,
             calls: Some(12345),
+            failed: None,
         }],
         providers: vec![Provider {
             kind: ObservationKind::Syscalls,

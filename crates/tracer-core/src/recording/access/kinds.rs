@@ -112,6 +112,9 @@ pub enum FileAccess {
     MapExecutable,
     /// A socket, connected to by its path.
     Connect,
+    /// The program asked whether it may be written, and the answer was yes (access(2) with `W_OK`). No security
+    /// module is asked; on a read-only file system the answer is no.
+    CheckWritable,
 }
 
 /// A capability that was asked for and granted.

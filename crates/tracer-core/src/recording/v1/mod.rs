@@ -251,6 +251,7 @@ impl From<Instance> for super::Instance {
             start_observed: old.start_observed,
             container: old.container.map(Into::into),
             calls: old.calls,
+            failed: None,
         }
     }
 }

@@ -154,7 +154,9 @@ const REASONS: [(&str, Reason); 8] = [
     ),
     (
         "a seccomp filter was in place before tracer watched what it stops: calls that it stopped then were not seen; record the workload from its start, or without the filter",
-        Reason::FilterInPlace {},
+        Reason::FilterInPlace {
+            loaded_by: Vec::new(),
+        },
     ),
     (
         "a process of the workload went to another cgroup, where it was not seen any more; record that cgroup, or run the command without what moves it (sudo, systemd-run, a container runtime)",

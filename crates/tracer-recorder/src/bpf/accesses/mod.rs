@@ -95,6 +95,9 @@ pub fn blind_spots(kind: ObservationKind, mechanism: Mechanism) -> Vec<BlindSpot
             BlindSpot::SharedHugePages,
             BlindSpot::IoUring,
         ],
+        (ObservationKind::Files, Mechanism::Lsm | Mechanism::FunctionExit) => {
+            vec![BlindSpot::WriteChecks]
+        }
         (ObservationKind::Sockets, Mechanism::Exits) => {
             vec![BlindSpot::IoUring, BlindSpot::Socketcall]
         }

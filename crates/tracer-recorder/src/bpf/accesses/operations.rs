@@ -26,6 +26,9 @@ const EXCHANGE: u32 = 2;
 /// Which argument is none: 0, always.
 const NO_ARGUMENT: u32 = 7;
 
+/// `W_OK` (unistd.h), the kernel's `MAY_WRITE`.
+const W_OK: u32 = 2;
+
 /// `PROT_EXEC`.
 const PROT_EXEC: u32 = 4;
 
@@ -201,7 +204,7 @@ const OPERATIONS: [(&str, Operation); 41] = [
 ];
 
 /// The rest, which have conditions or other names.
-const MORE: [(&str, Operation); 9] = [
+const MORE: [(&str, Operation); 12] = [
     (
         "mount",
         Operation {
@@ -224,6 +227,18 @@ const MORE: [(&str, Operation); 9] = [
     ("fcntl", LOCKS_BY_FCNTL),
     ("fcntl64", LOCKS_BY_FCNTL),
     ("uselib", of_path(AccessKind::MapExecutable, HERE, 0)),
+    (
+        "access",
+        only_if(of_path(AccessKind::CheckWritable, HERE, 0), 1, W_OK),
+    ),
+    (
+        "faccessat",
+        only_if(of_path(AccessKind::CheckWritable, 0, 1), 2, W_OK),
+    ),
+    (
+        "faccessat2",
+        only_if(of_path(AccessKind::CheckWritable, 0, 1), 2, W_OK),
+    ),
 ];
 
 /// By the byte of a row that the call is marked at.

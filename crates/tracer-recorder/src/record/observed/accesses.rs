@@ -211,7 +211,7 @@ impl Observed {
             AccessKind::Create | AccessKind::MakeDirectory | AccessKind::Symlink
         );
         let path = if access.flags & flag::AS_GIVEN != 0 {
-            // Of chmod, chown and truncate a link at the end is followed; the name itself is what the
+            // Of chmod, chown, truncate and access a link at the end is followed; the name itself is what the
             // others are about.
             let follows = matches!(
                 reported.kind,
@@ -219,6 +219,7 @@ impl Observed {
                     | AccessKind::ChangeOwner
                     | AccessKind::Truncate
                     | AccessKind::Execute
+                    | AccessKind::CheckWritable
             ) || access.flags & flag::MORE != 0;
             let path = source.files.resolve(
                 source.process(access.pid),

@@ -61,6 +61,7 @@ pub(super) fn file_accesses(kind: AccessKind, how: u64) -> Vec<FileAccess> {
         AccessKind::Lock => FileAccess::Lock,
         AccessKind::Execute => FileAccess::Execute,
         AccessKind::MapExecutable => FileAccess::MapExecutable,
+        AccessKind::CheckWritable => FileAccess::CheckWritable,
         // No file.
         _ => return Vec::new(),
     });

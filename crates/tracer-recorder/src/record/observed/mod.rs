@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use tracer_abi::{
     AbiClass, AccessKind, Event, WATCHED_ARGUMENTS,
     access::{flag, open},
+    outcome,
 };
 
 use self::budget::FileBudget;
@@ -42,6 +43,8 @@ pub struct Denial {
     pub saw: Blocked,
     /// When, who, and with which arguments.
     pub seen: FirstSeen,
+    /// How many filters the thread was under; `None` where they were not counted, or are many.
+    pub filters: Option<u8>,
 }
 
 /// Where an access comes from, for the files that it names.
@@ -163,12 +166,15 @@ impl Observed {
             comm: convert::text(event.comm.split(|byte| *byte == 0).next().unwrap_or(&[])),
             args: event.args,
         };
-        let mark = u8::try_from(event.outcome).unwrap_or(u8::MAX);
+        let [mark, filters, ..] = event.outcome.to_le_bytes();
         let denial = row.blocked.then(|| Denial {
             call: self.call(class, event.nr),
             executable: row.executable.clone(),
             saw: convert::blocked(mark),
             seen: first.clone(),
+            filters: (1..outcome::MAX_FILTERS)
+                .contains(&filters)
+                .then_some(filters),
         });
         self.add(row, class, event.nr, mark, Some(first));
         denial
