@@ -54,6 +54,11 @@ impl Files {
         Self { root: root.into() }
     }
 
+    /// The root.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Where an absolute path lies below the root.
     ///
     /// # Errors
