@@ -247,12 +247,21 @@ fn bundle_path_cannot_escape_the_root() {
 #[test]
 fn podman_names_are_beside_the_bundle() {
     let own = nix::unistd::geteuid().as_raw();
+    // Root is not kept apart from the system.
+    let user = if own == 0 { 1000 } else { own };
+    let give = |path: PathBuf| {
+        if own == 0 {
+            std::os::unix::fs::chown(path, Some(user), None).unwrap();
+        }
+    };
     let home = "/home/jo/.local/share/containers/storage/overlay-containers";
     for (status, storage, cgroup) in [
         (
-            format!("/run/user/{own}/crun/{ID}/status"),
+            format!("/run/user/{user}/crun/{ID}/status"),
             home,
-            format!("/user.slice/user-{own}.slice/user@{own}.service/user.slice/libpod-{ID}.scope"),
+            format!(
+                "/user.slice/user-{user}.slice/user@{user}.service/user.slice/libpod-{ID}.scope"
+            ),
         ),
         (
             format!("/run/crun/{ID}/status"),
@@ -268,6 +277,11 @@ fn podman_names_are_beside_the_bundle() {
             r#"[{{"id":"{ID}","names":["web"],"image":"ab","metadata":"{{\"image-name\":\"docker.io/library/nginx:1\"}}"}}]"#
         );
         write(root.path(), &format!("{storage}/containers.json"), &list);
+        if storage == home {
+            for file in [&status, &format!("{storage}/containers.json")] {
+                give(root.path().join(file.trim_start_matches('/')));
+            }
+        }
         let state = state(root.path(), ID, &cgroup);
         assert_eq!(state.name.as_deref(), Some("web"));
         assert_eq!(state.image.as_deref(), Some("docker.io/library/nginx:1"));
