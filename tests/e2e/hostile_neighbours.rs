@@ -16,6 +16,7 @@ use tracer_tests::{
     needs,
     oci::Runtime,
     programs::{self, Build},
+    recording::Executable,
     requires::{Need, program},
     scratch::Scratch,
     tracer::Record,
@@ -28,6 +29,12 @@ const HANGS: &str = "60";
 
 /// Much less than that.
 const PATIENCE: Duration = Duration::from_secs(45);
+
+/// How many containers can come after a neighbour, one after the other.
+const VICTIMS: usize = 60;
+
+/// After this long, names that nobody has make room: much longer than two looks.
+const ROOM_IS_MADE: Duration = Duration::from_secs(6);
 
 /// How long a flood of names may take.
 const FLOOD: Duration = Duration::from_secs(240);
@@ -204,5 +211,87 @@ fn flood_of_file_names_becomes_a_rule_of_its_directory() -> Outcome {
             .any(|line| line.contains(&rule) && line.contains('w')),
         "no rule for {rule}"
     );
+    Ok(())
+}
+
+/// A neighbour that touches more files than can be told apart loses them itself.
+#[test]
+fn neighbour_cannot_take_all_places_for_accesses() -> Outcome {
+    needs_containers!(Runtime::Runc);
+    let scratch = Scratch::new()?;
+    let mut greedy = ScriptedContainer::new(Runtime::Runc, &scratch.dir("greedy")?)?;
+    let mut victim = ScriptedContainer::new(Runtime::Runc, &scratch.dir("victim")?)?;
+    let many = programs::compiled("many_files", Build::Static)?;
+    let (of_greedy, of_victim) = (greedy.id().to_owned(), victim.id().to_owned());
+    let mut options = vec!["--wait", "--container", &of_greedy, "--container"];
+    options.extend([&of_victim, "--max-accesses", "16384"]);
+    let watch = Watch::start(&scratch.join("out"), &options)?;
+    greedy.start()?;
+    let names = scratch.dir("greedy/names")?;
+    greedy.does(&format!("{} {} 8000", many.display(), names.display()))?;
+    victim.start()?;
+    victim.does("busybox cat /etc/hostname /etc/passwd > /dev/null")?;
+    victim.ends()?;
+    greedy.ends()?;
+    let watched = watch.ends()?;
+    let lost = watched.of(&of_greedy)?.1.coverage.clone();
+    ensure!(lost.losses.accesses > 0 && !lost.complete, "{lost:?}");
+    let (directory, recording) = watched.of(&of_victim)?;
+    ensure!(recording.coverage.complete, "{:?}", recording.coverage);
+    let profile = fs::read_to_string(directory.join("apparmor.profile"))?;
+    for file in ["/etc/hostname r,", "/etc/passwd r,"] {
+        ensure!(profile.contains(file), "no {file} in {profile}");
+    }
+    Ok(())
+}
+
+/// A neighbour executes more files than names are kept for. The names make room again when no process has
+/// them, so that of containers that come later the executables are known.
+#[test]
+fn names_of_executables_make_room_for_others() -> Outcome {
+    needs_containers!(Runtime::Runc);
+    let scratch = Scratch::new()?;
+    let mut greedy = ScriptedContainer::new(Runtime::Runc, &scratch.dir("greedy")?)?;
+    let of_greedy = greedy.id().to_owned();
+    let program = programs::compiled("one_call", Build::Bare)?;
+    let copies = scratch.dir("greedy/copies")?;
+    for number in 0..600 {
+        fs::copy(&program, copies.join(number.to_string()))?;
+    }
+    let mut victims = Vec::new();
+    for number in 0..VICTIMS {
+        let dir = scratch.dir(&format!("victim-{number}"))?;
+        fs::copy(&program, dir.join("own"))?;
+        victims.push(ScriptedContainer::new(Runtime::Runc, &dir)?);
+    }
+    let ids: Vec<String> = victims.iter().map(|it| it.id().to_owned()).collect();
+    let mut options = vec!["--wait", "--max-rows", "256", "--container", &of_greedy];
+    options.extend(ids.iter().flat_map(|id| ["--container", id]));
+    let watch = Watch::start(&scratch.join("out"), &options)?;
+    greedy.start()?;
+    let all = format!("for it in {}/*; do $it 39; done", copies.display());
+    greedy.does(&all)?;
+    // They are taken away when nobody has had them for a second or two: containers come all the while.
+    let began = Instant::now();
+    let mut last = None;
+    for (number, victim) in victims.iter_mut().enumerate() {
+        victim.start()?;
+        let own = scratch.join(format!("victim-{number}/own"));
+        victim.does(&format!("{} 102", own.display()))?;
+        victim.ends()?;
+        last = Some((victim.id().to_owned(), own));
+        if began.elapsed() > ROOM_IS_MADE {
+            break;
+        }
+    }
+    greedy.ends()?;
+    let watched = watch.stop(Signal::SIGINT)?;
+    ensure!(watched.of(&of_greedy)?.1.coverage.losses.executables > 0);
+    let (last, own) = last.context("a victim")?;
+    let (_, recording) = watched.of(&last)?;
+    ensure!(recording.coverage.complete, "{:?}", recording.coverage);
+    let own = own.display().to_string();
+    let calls = recording.calls_by(|who| matches!(who, Executable::Path(path) if *path == own));
+    ensure!(!calls.is_empty(), "nothing by {own}: {recording:?}");
     Ok(())
 }

@@ -1,14 +1,21 @@
 //! What each instance has taken of what all share, so that none takes everything.
 //!
-//! Half of the rows, and of the numbers of values, go to whoever comes first. When they are gone, an
+//! Half of the rows, half of the numbers of values, and three quarters of the places for accesses go to
+//! whoever comes first. When they are gone, an
 //! instance gets one more only as long as it has less than its share. What an instance lost for want of
 //! room is counted in its own account too.
 
-use tracer_abi::{Account, Control, Quota};
+use tracer_abi::{ACCOUNT_WORDS, Account, Control, Quota};
 
 use crate::{
+    counters::count,
     maps::{self, config},
     platform::{self, Shared as _, bindings::BPF_NOEXIST},
+};
+
+/// Of an instance that took and lost nothing. On the program's stack it would take room that others need.
+static EMPTY: Account = Account {
+    words: [0; ACCOUNT_WORDS],
 };
 
 /// Adds one to a word of an instance's account. Without room for the account only the counters of all
@@ -16,14 +23,15 @@ use crate::{
 #[inline(never)]
 pub(crate) fn add(instance: u64, quota: u32) {
     if maps::ACCOUNTS.get_ptr_mut(instance).is_none() {
-        let empty = Account { words: [0; 8] };
-        let _ = maps::ACCOUNTS.insert(instance, empty, u64::from(BPF_NOEXIST));
+        let _ = maps::ACCOUNTS.insert(instance, &EMPTY, u64::from(BPF_NOEXIST));
     }
     if let Some(account) = maps::ACCOUNTS.get_ptr_mut(instance) {
+        // The compiler knows all callers, and would leave the bound out that the verifier asks for.
+        let at = core::hint::black_box(quota) as usize & (ACCOUNT_WORDS - 1);
         // SAFETY: the index is below the array's length.
         unsafe {
             let words = (&raw mut (*account).words).cast::<u64>();
-            platform::add_one(words.add(quota as usize & 7));
+            platform::add_one(words.add(at));
         }
     }
 }
@@ -40,7 +48,7 @@ fn taken_by(instance: u64, quota: Quota) -> u64 {
         // SAFETY: the index is below the array's length.
         Some(account) => unsafe {
             let words = (&raw const (*account).words).cast::<u64>();
-            words.add(quota as usize & 7).load()
+            words.add(quota as usize & (ACCOUNT_WORDS - 1)).load()
         },
         None => 0,
     }
@@ -108,4 +116,42 @@ pub(crate) fn took_value(instance: u64) {
         // SAFETY: a word of the map.
         unsafe { platform::add_one(&raw mut (*control).values_taken) };
     }
+}
+
+/// Whether an instance may take another place in the table of accesses.
+#[inline(always)]
+pub(crate) fn may_take_access(instance: u64) -> bool {
+    let Some(control) = control() else {
+        return false;
+    };
+    // SAFETY: a word of the map.
+    let taken = unsafe { (&raw const (*control).accesses_taken).load() };
+    taken < u64::from(config!(common_accesses))
+        || taken_by(instance, Quota::Accesses) < u64::from(config!(access_share))
+}
+
+/// It was taken.
+#[inline(always)]
+pub(crate) fn took_access(instance: u64) {
+    add(instance, Quota::Accesses as u32);
+    if let Some(control) = control() {
+        // SAFETY: a word of the map.
+        unsafe { platform::add_one(&raw mut (*control).accesses_taken) };
+    }
+}
+
+/// Another path of an executable is kept.
+#[inline(always)]
+pub(crate) fn kept_executable() {
+    if let Some(control) = control() {
+        // SAFETY: a word of the map.
+        unsafe { platform::add_one(&raw mut (*control).executables_kept) };
+    }
+}
+
+/// Notes that the path of an executable of an instance found no room.
+#[inline(always)]
+pub(crate) fn lost_executable(instance: u64) {
+    count!(executables_full);
+    lost(instance, Quota::ExecutablesFull);
 }

@@ -196,7 +196,7 @@ pub(crate) fn exec(ctx: BtfTracePointContext) -> i32 {
             }
         }
     }
-    process.exe = intern(path);
+    process.exe = intern(path, entry.instance);
     remember(tgid, &process);
     if started {
         if let Some(root) = tasks::root_of(&entry) {
@@ -345,27 +345,32 @@ unsafe fn identify(path: &mut ExecutablePath, bprm: *const u8, filename: u64) {
 
 /// The id of an executable, which is kept with it, and with the names that it was asked for by.
 #[inline(always)]
-fn intern(path: &ExecutablePath) -> u64 {
+fn intern(path: &ExecutablePath, instance: u64) -> u64 {
     let exe = path.id();
-    // SAFETY: entries are never removed while programs run.
+    // SAFETY: user space takes an entry away only when no process and no row has had it for a second.
     if unsafe { maps::EXECUTABLES.get(exe) }.is_none() {
-        keep(exe, path);
+        keep(exe, path, instance);
     } else if path.inode != 0 && path.script == 0 {
-        keep(path.name_id(exe), path);
+        keep(path.name_id(exe), path, instance);
     }
     exe
 }
 
 #[inline(always)]
-fn keep(id: u64, path: &ExecutablePath) {
+fn keep(id: u64, path: &ExecutablePath, instance: u64) {
     // SAFETY: as in `intern`.
-    if unsafe { maps::EXECUTABLES.get(id) }.is_none()
-        && maps::EXECUTABLES
-            .insert(id, path, u64::from(BPF_NOEXIST))
-            .is_err()
-        // SAFETY: as above; another CPU may have been first.
-        && unsafe { maps::EXECUTABLES.get(id) }.is_none()
+    if unsafe { maps::EXECUTABLES.get(id) }.is_some() {
+        return;
+    }
+    if maps::EXECUTABLES
+        .insert(id, path, u64::from(BPF_NOEXIST))
+        .is_ok()
     {
-        count!(executables_full);
+        accounts::kept_executable();
+        return;
+    }
+    // SAFETY: as above; another CPU may have been first.
+    if unsafe { maps::EXECUTABLES.get(id) }.is_none() {
+        accounts::lost_executable(instance);
     }
 }

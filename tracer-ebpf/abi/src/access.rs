@@ -180,6 +180,8 @@ pub mod flag {
     /// The first path is a program's words, as they were given, and the second the directory that they
     /// start from. User space puts them together.
     pub const AS_GIVEN: u32 = 1024;
+    /// How many bits they take, with room for more.
+    pub const BITS: u32 = 16;
 }
 
 /// What the arguments of a call say of a capability that it was asked for, as bits of

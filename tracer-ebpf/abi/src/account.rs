@@ -2,18 +2,18 @@
 
 use core::mem::size_of;
 
-/// Words of an account.
-const WORDS: usize = 8;
+/// Words of an account: a power of two, as programs cut the index to it.
+pub const ACCOUNT_WORDS: usize = 16;
 
 /// One word for each [`Quota`]. They are only ever added to.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     /// By the number of the quota.
-    pub words: [u64; WORDS],
+    pub words: [u64; ACCOUNT_WORDS],
 }
 
-/// What is counted for each instance. A number below 8.
+/// What is counted for each instance. A number below [`ACCOUNT_WORDS`].
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quota {
@@ -33,6 +33,12 @@ pub enum Quota {
     ProcessesFull = 6,
     /// As [`crate::Counters::cgroups_full`].
     CgroupsFull = 7,
+    /// Accesses that user space was told of.
+    Accesses = 8,
+    /// The instance's part of [`crate::Counters::accesses_lost`].
+    AccessesLost = 9,
+    /// As [`crate::Counters::executables_full`].
+    ExecutablesFull = 10,
 }
 
 impl Account {
@@ -42,4 +48,4 @@ impl Account {
     }
 }
 
-const _: () = assert!(size_of::<Account>() == 8 * WORDS);
+const _: () = assert!(size_of::<Account>() == 8 * ACCOUNT_WORDS);

@@ -47,6 +47,10 @@ pub struct Config {
     pub common_rows: u32,
     /// Rows that an instance may take when these are gone.
     pub row_share: u32,
+    /// How many accesses are told apart before each instance has only its share.
+    pub common_accesses: u32,
+    /// How many accesses of an instance are told apart for sure.
+    pub access_share: u32,
     /// Numbers of values that may be taken by whoever comes first: half of them.
     pub common_values: u32,
     /// Numbers that an instance may take when these are gone.
@@ -231,6 +235,8 @@ impl Config {
         report_every_blocked: 0,
         common_rows: 0,
         row_share: 0,
+        common_accesses: 0,
+        access_share: 0,
         common_values: 0,
         value_share: 0,
         most_unused_cgroups: 0,

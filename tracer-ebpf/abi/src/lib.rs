@@ -17,7 +17,7 @@ pub mod slot;
 mod values;
 
 pub use access::{Access, AccessEvent, AccessKind, Operation};
-pub use account::{Account, Quota};
+pub use account::{ACCOUNT_WORDS, Account, Quota};
 pub use config::{AbiTest, Config, FileSource};
 pub use counts::Counters;
 pub use message::{Event, Notice, NoticeKind};
@@ -441,8 +441,10 @@ pub struct Control {
     /// The id of the first cgroup that was made after the programs were attached; ids only grow
     /// (`kernfs_new_node`, fs/kernfs/dir.c).
     pub first_new_cgroup: u64,
-    /// Keeps the slots off these words' cache line.
-    pub pad: [u64; 2],
+    /// Places in the table of reported accesses that are taken.
+    pub accesses_taken: u64,
+    /// Paths of executables that are kept.
+    pub executables_kept: u64,
     /// The per-task cache, see [`slot`].
     pub slots: [u64; slot::SLOTS],
     /// Values of arguments that are marked already, see [`recent`].
@@ -451,7 +453,7 @@ pub struct Control {
 
 const _: () = {
     assert!(ROW_BYTES as usize == ROW_LEN && VALUE_NUMBERS as usize == MAX_VALUES);
-    assert!(size_of::<Config>() == 106 * 4 && align_of::<Config>() == 4);
+    assert!(size_of::<Config>() == 108 * 4 && align_of::<Config>() == 4);
     assert!(size_of::<CgroupEntry>() == 48 && align_of::<CgroupEntry>() == 8);
     assert!(size_of::<CgroupPath>() == 8 + CGROUP_PATH_LEN);
     assert!(size_of::<ProcessEntry>() == 40 && align_of::<ProcessEntry>() == 8);

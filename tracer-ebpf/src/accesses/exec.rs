@@ -15,7 +15,7 @@ use super::{
     recorded, report,
 };
 use crate::{
-    counters::count,
+    accounts,
     kernel::{field, low},
     maps::{self, config},
     platform::{
@@ -56,7 +56,7 @@ pub(crate) fn begins(file: PathRef) {
         .insert(process(), executing, u64::from(BPF_ANY))
         .is_err()
     {
-        count!(accesses_lost);
+        super::lost(row);
     }
     report(&Request::new(row, AccessKind::Execute, file));
 }
@@ -179,10 +179,12 @@ fn gains(file: *const u8) -> u64 {
 #[inline(never)]
 fn keep_path(place: PathRef) {
     // SAFETY: an entry is removed when its process is gone.
-    let Some(exe) = (unsafe { maps::PROCESSES.get(process()) }).map(|it| it.exe) else {
+    let Some((exe, instance)) =
+        (unsafe { maps::PROCESSES.get(process()) }).map(|it| (it.exe, it.instance))
+    else {
         return;
     };
-    // SAFETY: entries are never removed while programs run.
+    // SAFETY: as in `processes::intern`.
     if unsafe { maps::RESOLVED_PATHS.get(exe) }.is_some() {
         return;
     }
@@ -210,7 +212,7 @@ fn keep_path(place: PathRef) {
         .insert(exe, resolved, u64::from(BPF_ANY))
         .is_err()
     {
-        count!(executables_full);
+        accounts::lost_executable(instance);
     }
 }
 

@@ -21,7 +21,6 @@ use super::{
     text, was_reported,
 };
 use crate::{
-    counters::count,
     events,
     kernel::{field, low},
     maps::{self, config},
@@ -210,7 +209,7 @@ fn open_file(operation: &Operation, ended: &Ended, kind: AccessKind) {
             match unsafe { bpf_probe_read_user(flags as *const u64) } {
                 Ok(read) => flags = read,
                 Err(_) => {
-                    count!(accesses_lost);
+                    super::lost(ended.row);
                     return;
                 }
             }
@@ -358,7 +357,7 @@ fn report_text(
     };
     // With its NUL.
     if len < 2 {
-        count!(accesses_lost);
+        super::lost(row);
         return;
     }
     let len = (low(len.cast_unsigned()) as usize - 1) & (ACCESS_PATH_LEN - 1);
@@ -370,7 +369,7 @@ fn report_text(
         0
     } else {
         let Some(measured) = path::hash_path(start) else {
-            count!(accesses_lost);
+            super::lost(row);
             return;
         };
         flags |= measured.flags();
@@ -393,6 +392,9 @@ fn report_text(
         }
         kept = low(of_text.parent_len) as usize & (ACCESS_PATH_LEN - 1);
     }
+    if !super::has_room(&request, key) {
+        return;
+    }
     // SAFETY: the element; what is written of it is what the head counts.
     unsafe {
         let mut end = kept;
@@ -403,6 +405,6 @@ fn report_text(
         ring::head(access, &request, request.flags, key);
         (&raw mut (*access).first_len).write(low(kept as u64));
         (&raw mut (*access).second_len).write(low((end - kept) as u64));
-        note(key, ring::output(event, end));
+        note(&request, key, ring::output(event, end));
     }
 }

@@ -24,7 +24,7 @@ pub(crate) mod sockets;
 mod text;
 
 use tracer_abi::{
-    AccessKind, FILTERED_BIT, NO_ROW, UNRECORDED_ROW,
+    AccessKind, FILTERED_BIT, MAX_ROWS, NO_ROW, Quota, UNRECORDED_ROW,
     access::{MAX_FILES_PER_DIRECTORY, flag, open},
 };
 
@@ -32,6 +32,7 @@ pub(crate) use exec::Executing;
 pub(crate) use path::PathRef;
 
 use crate::{
+    accounts,
     counters::count,
     maps::{self, config},
     platform::{Shared as _, SharedMut as _, bindings::BPF_ANY, mutated},
@@ -116,7 +117,7 @@ pub(crate) fn report(request: &Request) {
     }
     let mut flags = request.flags | path::flags(place, request.kind);
     let Some(measured) = path::hash_path(place) else {
-        count!(accesses_lost);
+        lost(request.row);
         return;
     };
     let mut key = key(request, flags, measured.hash);
@@ -163,7 +164,7 @@ pub(crate) fn report_pair(request: &Request, second: PathRef) {
     let mut flags = request.flags | path::flags(first, request.kind);
     let (Some(of_first), Some(of_second)) = (path::hash_path(first), path::hash_path(second))
     else {
-        count!(accesses_lost);
+        lost(request.row);
         return;
     };
     let mut key = mix(key(request, flags, of_first.hash), of_second.hash);
@@ -212,7 +213,7 @@ fn key(request: &Request, flags: u32, of_path: u64) -> u64 {
     mix(key, of_path)
 }
 
-/// A hash of all but the values and the path.
+/// A hash of all but the values and the path. One word has room for all of it, so that nothing is confused.
 #[inline(always)]
 fn group(request: &Request, flags: u32) -> u64 {
     let salt = if mutated!(NoSalt) {
@@ -220,9 +221,18 @@ fn group(request: &Request, flags: u32) -> u64 {
     } else {
         maps::ROW_GENERATIONS.get(request.row).copied().unwrap_or(0)
     };
-    let key = mix(salt, u64::from(request.row) << 32 | request.kind as u64);
-    mix(key, u64::from(flags))
+    let group = u64::from(request.row)
+        | u64::from(flags) << ROW_BITS
+        | (request.kind as u64) << (ROW_BITS + flag::BITS);
+    mix(salt << (64 - SALT_BITS), group)
 }
+
+/// Bits of a row's number.
+const ROW_BITS: u32 = MAX_ROWS.trailing_zeros();
+/// Bits of an [`AccessKind`], with room for more.
+const KIND_BITS: u32 = 8;
+/// How many of a salt's bits tell a row from the one that it was: it may be given away 33 million times.
+const SALT_BITS: u32 = 64 - ROW_BITS - flag::BITS - KIND_BITS;
 
 /// Adds a word to a hash: a multiplication by an odd number, and a shift that brings the upper half
 /// back (as in splitmix64, <https://prng.di.unimi.it/splitmix64.c>).
@@ -241,22 +251,47 @@ fn was_reported(key: u64) -> bool {
     unsafe { maps::REPORTED.get(key) }.is_some_and(|failed| *failed == 0)
 }
 
+/// Whether there is room to tell of an access: each instance has a share of the table. Without room it is
+/// lost.
+#[inline(never)]
+fn has_room(request: &Request, key: u64) -> bool {
+    // SAFETY: as above.
+    if unsafe { maps::REPORTED.get(key) }.is_some()
+        || accounts::may_take_access(accounts::owner_of(request.row))
+    {
+        return true;
+    }
+    lost(request.row);
+    false
+}
+
 /// Notes whether user space was told of it: what found the ring full is told the next time, and what
 /// never was can be counted.
-#[inline(always)]
-fn note(key: u64, told: bool) {
+#[inline(never)]
+fn note(request: &Request, key: u64, told: bool) {
     // SAFETY: as above.
-    let so_far = unsafe { maps::REPORTED.get(key) }.copied().unwrap_or(0);
-    let failed = if told { 0 } else { so_far.saturating_add(1) };
-    if !told {
+    let so_far = unsafe { maps::REPORTED.get(key) }.copied();
+    let failed = if told {
+        0
+    } else {
         count!(accesses_dropped);
-    }
+        so_far.unwrap_or(0).saturating_add(1)
+    };
     if maps::REPORTED
         .insert(key, failed, u64::from(BPF_ANY))
         .is_err()
     {
-        count!(accesses_lost);
+        lost(request.row);
+    } else if so_far.is_none() {
+        accounts::took_access(accounts::owner_of(request.row));
     }
+}
+
+/// Counts an access that is lost, for the instance that a row belongs to.
+#[inline(never)]
+fn lost(row: u32) {
+    count!(accesses_lost);
+    accounts::lost(accounts::owner_of(row), Quota::AccessesLost);
 }
 
 /// Whether so many files of one directory were told apart that this one is not.

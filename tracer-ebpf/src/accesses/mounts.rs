@@ -6,11 +6,10 @@ use tracer_abi::{
 };
 
 use super::{
-    PathRef, Request, hooks::hook, key, mix, note, path, path::number, recorded_by_itself, report,
-    report_pair, ring, text, too_many, was_reported,
+    PathRef, Request, has_room, hooks::hook, key, lost, mix, note, path, path::number,
+    recorded_by_itself, report, report_pair, ring, text, too_many, was_reported,
 };
 use crate::{
-    counters::count,
     kernel::low,
     maps,
     platform::{
@@ -109,13 +108,13 @@ fn moved(from: *const u8, to: *const u8) {
 #[inline(always)]
 pub(super) fn report_mount(mounting: &Mounting) {
     let Some(of_place) = path::hash_path(mounting.place) else {
-        count!(accesses_lost);
+        lost(mounting.row);
         return;
     };
     let of_start = match mounting.from {
         Some(from) => {
             let Some(of_start) = path::hash_path(from) else {
-                count!(accesses_lost);
+                lost(mounting.row);
                 return;
             };
             Some((from, of_start))
@@ -132,7 +131,7 @@ pub(super) fn report_mount(mounting: &Mounting) {
     }
     // The texts have to be put somewhere before it is known whether they are new. Mounts are rare.
     let Some(mut entry) = maps::ACCESSES.reserve::<AccessEvent<LONG_BYTES>>(0) else {
-        count!(accesses_lost);
+        lost(mounting.row);
         return;
     };
     let event = entry.as_mut_ptr();
@@ -157,11 +156,16 @@ pub(super) fn report_mount(mounting: &Mounting) {
         });
         let texts = text::hash(bytes, end, hash);
         let key = key(&request, request.flags, texts.hash);
-        let is_one_too_many = !was_reported(key) && too_many(&request, 0, 1);
-        if is_one_too_many {
-            lost();
+        if was_reported(key) {
+            entry.discard(0);
+            return;
         }
-        if is_one_too_many || was_reported(key) {
+        if too_many(&request, 0, 1) {
+            lost(mounting.row);
+            entry.discard(0);
+            return;
+        }
+        if !has_room(&request, key) {
             entry.discard(0);
             return;
         }
@@ -181,13 +185,8 @@ pub(super) fn report_mount(mounting: &Mounting) {
         (&raw mut (*access).first_len).write(low(end as u64));
         (&raw mut (*access).second_len).write(low((whole - end) as u64));
         ring::submit(entry);
-        note(key, true);
+        note(&request, key, true);
     }
-}
-
-#[inline(always)]
-fn lost() {
-    count!(accesses_lost);
 }
 
 /// Puts a text and its NUL behind what is there; returns where it ends. A text that cannot be read is

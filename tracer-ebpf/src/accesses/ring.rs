@@ -7,7 +7,7 @@ use tracer_abi::{
     access::{ACCESS_PATH_LEN, LONG_BYTES, NAME_LEN, SHORT_BYTES},
 };
 
-use super::{Paths, Request, note, path, path::number};
+use super::{Paths, Request, has_room, note, path, path::number};
 use crate::{
     kernel::low,
     maps::{self, config},
@@ -19,15 +19,18 @@ use crate::{
     slots, syscalls, tasks,
 };
 
-/// Sends an access to files, and notes whether that succeeded.
+/// Sends an access to files if there is room for it, and notes whether that succeeded.
 #[inline(always)]
 pub(super) fn send(request: &Request, flags: u32, key: u64, paths: &Paths) {
+    if !has_room(request, key) {
+        return;
+    }
     let told = if paths.len as usize <= SHORT_BYTES - NAME_LEN {
         send_in::<SHORT_BYTES>(request, flags, key, paths)
     } else {
         send_in::<LONG_BYTES>(request, flags, key, paths)
     };
-    note(key, told);
+    note(request, key, told);
 }
 
 #[inline(always)]
@@ -103,15 +106,18 @@ pub(super) fn submit<const LEN: usize>(entry: RingBufEntry<AccessEvent<LEN>>) {
     entry.submit(u64::from(wakeup));
 }
 
-/// An event that carries bytes and no path.
+/// Sends an event that carries bytes and no path, if there is room for it.
 #[inline(always)]
 pub(super) fn send_bytes<const LEN: usize>(
     request: &Request,
     key: u64,
     fill: impl FnOnce(&mut MaybeUninit<[u8; LEN]>) -> u32,
 ) {
+    if !has_room(request, key) {
+        return;
+    }
     let Some(mut entry) = maps::ACCESSES.reserve::<AccessEvent<LEN>>(0) else {
-        note(key, false);
+        note(request, key, false);
         return;
     };
     let event = entry.as_mut_ptr();
@@ -124,7 +130,7 @@ pub(super) fn send_bytes<const LEN: usize>(
         (&raw mut (*access).second_len).write(len);
     }
     submit(entry);
-    note(key, true);
+    note(request, key, true);
 }
 
 /// Sends an event that was put together elsewhere, `len` bytes long behind its head.

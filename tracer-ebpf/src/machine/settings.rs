@@ -67,6 +67,8 @@ impl Settings {
         config.report_every_blocked = u32::from(self.report_every_blocked);
         config.common_rows = self.rows / 2;
         config.row_share = (self.rows / 8).max(2);
+        config.common_accesses = self.told / 4 * 3;
+        config.access_share = (self.told / 8).max(2);
         config.common_values = self.values / 2;
         config.value_share = (self.values / 8).max(1);
         config.most_unused_cgroups = self.unused_cgroups;

@@ -201,8 +201,13 @@ impl Machine {
 
     /// Makes room for other accesses: those with these keys were reported.
     pub fn forget_accesses(self, keys: &[u64]) {
-        for key in keys {
-            let _ = maps::REPORTED.remove(key);
+        let removed = keys
+            .iter()
+            .filter(|key| maps::REPORTED.remove(*key).is_ok());
+        let removed = removed.count() as u64;
+        if let Some(control) = maps::CONTROL.get_ptr_mut(0) {
+            // SAFETY: a word of the map.
+            unsafe { (*control).accesses_taken -= removed };
         }
     }
 

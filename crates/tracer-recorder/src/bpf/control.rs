@@ -87,6 +87,33 @@ impl Control {
         Self::give_back(self.values_taken(), count);
     }
 
+    /// Places in the table of reported accesses are free again.
+    pub(super) fn give_back_accesses(&self, count: u64) {
+        // SAFETY: as in `epoch`.
+        let taken = unsafe { AtomicU64::from_ptr(&raw mut (*self.page.as_ptr()).accesses_taken) };
+        Self::give_back(taken, count);
+    }
+
+    /// A path of an executable is kept by user space.
+    pub(super) fn keep_executable(&self) {
+        self.executables().fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Paths of executables are kept no more.
+    pub(super) fn forget_executables(&self, count: u64) {
+        Self::give_back(self.executables(), count);
+    }
+
+    /// How many paths of executables are kept.
+    pub(super) fn executables_kept(&self) -> u64 {
+        self.executables().load(Ordering::SeqCst)
+    }
+
+    fn executables(&self) -> &AtomicU64 {
+        // SAFETY: as in `epoch`.
+        unsafe { AtomicU64::from_ptr(&raw mut (*self.page.as_ptr()).executables_kept) }
+    }
+
     /// How many numbers of values are taken.
     pub(super) fn values_in_use(&self) -> u64 {
         self.values_taken().load(Ordering::SeqCst)

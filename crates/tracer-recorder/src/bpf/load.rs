@@ -17,6 +17,7 @@ use super::{
     AccessRing, Events, Mechanism, MechanismChoice, Mechanisms, ProbeError, accesses,
     arguments::Values,
     control::Control,
+    executables::UnusedExecutables,
     offsets::{self, RunningKernel},
     pod::Plain,
     support,
@@ -110,6 +111,7 @@ pub struct Probe {
     pub(super) ebpf: Ebpf,
     pub(super) control: Control,
     pub(super) values: Values,
+    pub(super) unused_executables: UnusedExecutables,
     /// The attachment of [`EXITS`].
     exits: Option<BtfTracePointLinkId>,
     /// Whether [`EXITS`] is attached from the beginning: where accesses are recorded, whose programs cost more
@@ -216,6 +218,7 @@ impl Probe {
                 ebpf,
                 control,
                 values,
+                unused_executables: UnusedExecutables::new(settings.max_rows),
                 exits: None,
                 exits_always,
                 mechanisms,
@@ -311,6 +314,9 @@ fn load_object(
     config.common_rows = settings.max_rows / 2;
     // Of a command with many programs the common half is enough; 16 others have room beside it.
     config.row_share = (settings.max_rows / 32).max(8);
+    // One workload seldom has more than a thousand.
+    config.common_accesses = settings.max_accesses / 4 * 3;
+    config.access_share = (settings.max_accesses / 64).max(8);
     config.common_values = VALUE_NUMBERS / 2;
     config.value_share = VALUE_NUMBERS / 16;
     config.most_unused_cgroups = settings.max_cgroups / 4;

@@ -6,10 +6,10 @@ use anyhow::Context as _;
 use aya::maps::{Array, HashMap, MapError, PerCpuArray};
 use tracer_abi::{
     ABI_SLOTS, AbiClass, Counters, EXE_LAUNCHER, EXE_OVERFLOW, EXE_UNKNOWN, ExecutablePath, Phase,
-    ProcessEntry, ResolvedPath, Row, RowKey, UnindexedKey, maps as names,
+    ProcessEntry, Row, RowKey, UnindexedKey, maps as names,
 };
 
-use super::{Probe, ProbeError, accesses, decode, pod::Plain};
+use super::{Probe, ProbeError, accesses, decode, executables::KeptExecutable, pod::Plain};
 
 /// A row of marks and what it stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,26 +109,10 @@ impl Probe {
             EXE_LAUNCHER => return Ok(RowExecutable::Launcher),
             _ => {}
         }
-        let named = {
-            let executables: HashMap<_, u64, Plain<ExecutablePath>> =
-                self.map_mut(names::EXECUTABLES)?;
-            match executables.get(&exe, 0) {
-                Ok(Plain(named)) => named,
-                Err(MapError::KeyNotFound) => return Ok(RowExecutable::Unknown),
-                Err(error) => {
-                    return Err(ProbeError::map("read", names::EXECUTABLES)(error.into()));
-                }
-            }
+        let Some(KeptExecutable { named, resolved }) = self.kept_executable(exe)? else {
+            return Ok(RowExecutable::Unknown);
         };
         let name = bytes_of(&named.bytes, named.len);
-        let resolved: HashMap<_, u64, Plain<ResolvedPath>> = self.map_mut(names::RESOLVED_PATHS)?;
-        let resolved = match resolved.get(&exe, 0) {
-            Ok(Plain(resolved)) => Some(resolved),
-            Err(MapError::KeyNotFound) => None,
-            Err(error) => {
-                return Err(ProbeError::map("read", names::RESOLVED_PATHS)(error.into()));
-            }
-        };
         let truncated = named.truncated != 0;
         Ok(match resolved {
             Some(start) if named.script != 0 => RowExecutable::Script {
@@ -164,8 +148,12 @@ impl Probe {
         let exe = path.id();
         let mut executables: HashMap<_, u64, Plain<ExecutablePath>> =
             self.map_mut(names::EXECUTABLES)?;
-        let named = inserted(executables.insert(exe, Plain(path), NO_OVERWRITE))
-            .map_err(ProbeError::map("add to", names::EXECUTABLES))?;
+        let kept = executables.insert(exe, Plain(path), NO_OVERWRITE);
+        let is_new = kept.is_ok();
+        let named = inserted(kept).map_err(ProbeError::map("add to", names::EXECUTABLES))?;
+        if is_new {
+            self.control.keep_executable();
+        }
         let process = ProcessEntry {
             exe,
             instance,

@@ -10,6 +10,7 @@ mod cost;
 mod decode;
 mod error;
 mod events;
+mod executables;
 mod instances;
 mod load;
 mod maps;

@@ -5,11 +5,16 @@ use std::{
     io::Read as _,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Component, Path, PathBuf},
+    sync::{Arc, Mutex},
 };
 
 use serde_json::Value;
 
+pub use self::fields::Fields;
+use self::fields::Memory;
 use super::ContainerError;
+
+mod fields;
 
 /// Longest file that is read. The largest bundles seen have some hundred kilobytes.
 pub const MAX_FILE: u64 = 8 << 20;
@@ -43,15 +48,21 @@ impl Id {
 }
 
 /// A root directory below which runtimes keep their state: `/`, or another in tests.
+///
+/// Clones share what [`Files::fields`] keeps.
 #[derive(Clone, Debug)]
 pub struct Files {
     root: PathBuf,
+    memory: Arc<Mutex<Memory>>,
 }
 
 impl Files {
     /// Below `root`.
     pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self {
+            root: root.into(),
+            memory: Arc::default(),
+        }
     }
 
     /// The root.
@@ -86,15 +97,8 @@ impl Files {
     /// # Errors
     /// When it is no regular file, too long, someone else's, or no JSON.
     pub fn json(&self, path: &Path, owner: Option<u32>) -> Result<Option<Value>, ContainerError> {
-        let Some(bytes) = self.bytes(path, owner)? else {
-            return Ok(None);
-        };
-        // serde_json's limit of depth (128) stands.
-        let value = serde_json::from_slice(&bytes).map_err(|source| ContainerError::Json {
-            path: path.to_owned(),
-            source,
-        })?;
-        Ok(Some(value))
+        let bytes = self.bytes(path, owner)?;
+        bytes.map(|bytes| parse(path, &bytes)).transpose()
     }
 
     /// The text in a file, what is no UTF-8 in it replaced; `None` when there is no such file.
@@ -112,14 +116,16 @@ impl Files {
     }
 
     fn bytes(&self, path: &Path, owner: Option<u32>) -> Result<Option<Vec<u8>>, ContainerError> {
-        let read = |source| ContainerError::Read {
-            path: path.to_owned(),
-            source,
-        };
-        let not_read = |what: String| ContainerError::NotRead {
-            path: path.to_owned(),
-            what,
-        };
+        let opened = self.open(path, owner)?;
+        opened.map(|(file, _)| content(path, file)).transpose()
+    }
+
+    /// Opens a regular file of that owner; `None` when there is no such file.
+    fn open(
+        &self,
+        path: &Path,
+        owner: Option<u32>,
+    ) -> Result<Option<(fs::File, fs::Metadata)>, ContainerError> {
         // A FIFO or a device must not make us wait; a link must not lead elsewhere.
         let opened = OpenOptions::new()
             .read(true)
@@ -128,25 +134,17 @@ impl Files {
         let file = match opened {
             Ok(file) => file,
             Err(error) if is_absent(&error) => return Ok(None),
-            Err(error) => return Err(read(error)),
+            Err(error) => return Err(unreadable(path, error)),
         };
-        let metadata = file.metadata().map_err(read)?;
+        let metadata = file.metadata().map_err(|error| unreadable(path, error))?;
         if !metadata.is_file() {
-            return Err(not_read("not a regular file".to_owned()));
+            return Err(not_read(path, "not a regular file".to_owned()));
         }
         if owner.is_some_and(|owner| owner != metadata.uid()) {
-            return Err(not_read(
-                "owned by another user than the container".to_owned(),
-            ));
+            let what = "owned by another user than the container".to_owned();
+            return Err(not_read(path, what));
         }
-        let mut bytes = Vec::new();
-        file.take(MAX_FILE + 1)
-            .read_to_end(&mut bytes)
-            .map_err(read)?;
-        if bytes.len() as u64 > MAX_FILE {
-            return Err(not_read(format!("longer than {} MiB", MAX_FILE >> 20)));
-        }
-        Ok(Some(bytes))
+        Ok(Some((file, metadata)))
     }
 
     /// The names in a directory that can be ids, in order; none when there is no such directory.
@@ -161,6 +159,41 @@ impl Files {
             .collect();
         ids.sort();
         ids
+    }
+}
+
+/// All of a file, at most [`MAX_FILE`] bytes.
+fn content(path: &Path, file: fs::File) -> Result<Vec<u8>, ContainerError> {
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| unreadable(path, error))?;
+    if bytes.len() as u64 > MAX_FILE {
+        let what = format!("longer than {} MiB", MAX_FILE >> 20);
+        return Err(not_read(path, what));
+    }
+    Ok(bytes)
+}
+
+/// The JSON that `bytes` are. serde_json's limit of depth (128) stands.
+fn parse(path: &Path, bytes: &[u8]) -> Result<Value, ContainerError> {
+    serde_json::from_slice(bytes).map_err(|source| ContainerError::Json {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn unreadable(path: &Path, source: std::io::Error) -> ContainerError {
+    ContainerError::Read {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+fn not_read(path: &Path, what: String) -> ContainerError {
+    ContainerError::NotRead {
+        path: path.to_owned(),
+        what,
     }
 }
 

@@ -192,7 +192,8 @@ impl Kernel for LiveKernel {
             logger.flush();
         }
         self.probe.maintain();
-        if let Err(error) = self.probe.recycle_values() {
+        let recycled = self.probe.recycle_values();
+        if let Err(error) = recycled.and_then(|()| self.probe.recycle_executables()) {
             // Those in use stay so; what finds no room is counted.
             log::debug!("{error}");
         }

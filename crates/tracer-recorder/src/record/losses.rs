@@ -31,6 +31,8 @@ pub(super) struct LossCounter {
     pub(super) skipped_runs: u64,
     /// What is known to be of single instances, wanted or not: nobody else lost it.
     pub(super) attributed: Losses,
+    /// The accesses among them that the kernel side lost; the others were lost here.
+    pub(super) attributed_accesses: u64,
     /// What the kernel side had counted when the accounts of instances were read last.
     pub(super) counted: u64,
 }
@@ -44,17 +46,19 @@ impl LossCounter {
         };
         mutation::losses(Losses {
             events: kernel.events_dropped + counts.malformed_events + self.events_without_row,
-            executables: of_others(kernel.rows_full + kernel.processes_full, |it| {
-                it.executables
-            }) + kernel.executables_full
-                + self.processes_not_registered,
+            executables: of_others(
+                kernel.rows_full + kernel.processes_full + kernel.executables_full,
+                |it| it.executables,
+            ) + self.processes_not_registered,
             calls: of_others(kernel.calls_lost, |it| it.calls) + kernel.exotic_full,
             cgroups: of_others(kernel.cgroups_full, |it| it.cgroups) + self.late_cgroups,
             program_runs: self.skipped_runs,
             threads: kernel.threads_full,
             phases: of_others(kernel.phases_full, |it| it.phases),
             values: of_others(kernel.values_lost, |it| it.values),
-            accesses: kernel.accesses_lost
+            accesses: kernel
+                .accesses_lost
+                .saturating_sub(self.attributed_accesses)
                 + counts.malformed_accesses
                 + self.accesses_without_row
                 + self.unreadable_mounts,
@@ -90,8 +94,12 @@ impl<K: Kernel, S: System> Session<K, S> {
         let before = std::mem::replace(&mut instance.account, account);
         for (quota, lost) in ACCOUNTED {
             let count = account.get(quota).saturating_sub(before.get(quota));
-            if count > 0 {
-                self.note_loss(number, lost, count);
+            if count == 0 {
+                continue;
+            }
+            self.note_loss(number, lost, count);
+            if lost == LossKind::Accesses {
+                self.losses.attributed_accesses += count;
             }
         }
         Ok(())
@@ -105,7 +113,9 @@ impl<K: Kernel, S: System> Session<K, S> {
             + counts.calls_lost
             + counts.values_lost
             + counts.processes_full
-            + counts.cgroups_full;
+            + counts.cgroups_full
+            + counts.accesses_lost
+            + counts.executables_full;
         if counted == self.losses.counted {
             return Ok(());
         }
@@ -132,13 +142,15 @@ impl<K: Kernel, S: System> Session<K, S> {
 }
 
 /// What the words of an account are in a recording.
-const ACCOUNTED: [(Quota, LossKind); 6] = [
+const ACCOUNTED: [(Quota, LossKind); 8] = [
     (Quota::RowsFull, LossKind::Executables),
     (Quota::ProcessesFull, LossKind::Executables),
     (Quota::PhasesFull, LossKind::Phases),
     (Quota::CallsLost, LossKind::Calls),
     (Quota::ValuesLost, LossKind::Values),
     (Quota::CgroupsFull, LossKind::Cgroups),
+    (Quota::AccessesLost, LossKind::Accesses),
+    (Quota::ExecutablesFull, LossKind::Executables),
 ];
 
 /// What a user knows an instance by.

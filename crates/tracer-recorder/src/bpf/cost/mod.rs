@@ -66,7 +66,7 @@ const LIMITS: [Limit; 8] = [
     },
     Limit {
         path: "end of an open of a file that was seen",
-        cost: [973, 5, 24],
+        cost: [969, 5, 24],
         run: |it| it.leaves(OPENAT, workload::DESCRIPTOR),
     },
 ];

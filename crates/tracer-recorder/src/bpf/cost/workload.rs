@@ -246,6 +246,8 @@ fn config() -> Config {
         report_every_blocked: 0,
         common_rows: 32,
         row_share: 8,
+        common_accesses: 256,
+        access_share: 8,
         common_values: 32,
         value_share: 8,
         filter_calls: [157, 317, 172, 354],

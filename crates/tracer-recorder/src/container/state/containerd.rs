@@ -9,12 +9,15 @@ use super::{
 };
 use crate::container::{
     ContainerError,
-    files::{Files, Id, text},
+    files::{Files, Id},
     path::Engine,
 };
 
 /// A directory of tasks, its engine, and the user whose it is.
 type Namespace = (PathBuf, Engine, Option<u32>);
+
+/// The cgroup that the engine asks the runtime for.
+const CGROUP: &str = "/linux/cgroupsPath";
 
 fn namespaces(files: &Files) -> Vec<Namespace> {
     let states = Places::find(files).containerd;
@@ -49,12 +52,12 @@ pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>>
         let bundle = directory.join(id.as_str());
         found.extend(
             files
-                .json(&bundle.join("config.json"), user)
+                .fields(&bundle.join("config.json"), user, &[CGROUP])
                 .transpose()
                 .map(|config| {
                     config.map(|config| State {
                         engine: Some(engine),
-                        cgroup: text(&config, "/linux/cgroupsPath").and_then(v2_path),
+                        cgroup: config.text(CGROUP).and_then(v2_path),
                         pid: None,
                         bundle: Some(bundle),
                         user,

@@ -7,8 +7,12 @@ use syscalls::OciRuntime;
 use super::{State, of_users, pid, v2_path};
 use crate::container::{
     ContainerError,
-    files::{Files, Id, text},
+    files::{Files, Id},
 };
+
+const CGROUP: &str = "/cgroup-path";
+const PID: &str = "/pid";
+const BUNDLE: &str = "/bundle";
 
 fn roots(files: &Files) -> Vec<(PathBuf, Option<u32>)> {
     let mut roots = vec![(PathBuf::from("/run/crun"), None)];
@@ -27,15 +31,17 @@ pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>>
     let mut found = Vec::new();
     for (root, user) in roots(files) {
         let file = root.join(id.as_str()).join("status");
-        found.extend(files.json(&file, user).transpose().map(|status| {
+        let status = files.fields(&file, user, &[CGROUP, PID, BUNDLE]);
+        found.extend(status.transpose().map(|status| {
             status.map(|status| State {
                 runtime: Some(OciRuntime::Crun),
                 // It may name the sub-cgroup that crun puts the process in.
-                cgroup: text(&status, "/cgroup-path")
+                cgroup: status
+                    .text(CGROUP)
                     .map(|path| path.strip_suffix("/container").unwrap_or(path))
                     .and_then(v2_path),
-                pid: pid(status.pointer("/pid")),
-                bundle: text(&status, "/bundle").map(PathBuf::from),
+                pid: pid(status.get(PID)),
+                bundle: status.text(BUNDLE).map(PathBuf::from),
                 user,
                 ..State::new(id)
             })

@@ -7,9 +7,14 @@ use syscalls::OciRuntime;
 use super::{State, daemons::Places, of_users, pid, v2_path};
 use crate::container::{
     ContainerError,
-    files::{Files, Id, text},
+    files::{Files, Id},
     path::Engine,
 };
+
+/// Its cgroup: "" is the v2 hierarchy.
+const CGROUP: &str = "/cgroup_paths/";
+const LABELS: &str = "/config/labels";
+const PID: &str = "/init_process_pid";
 
 /// The directories of containers, each with the engine whose it is and the user.
 fn roots(files: &Files) -> Vec<(PathBuf, Option<Engine>, Option<u32>)> {
@@ -48,7 +53,7 @@ pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>>
     let mut found = Vec::new();
     for (root, engine, user) in roots(files) {
         let file = root.join(id.as_str()).join("state.json");
-        let state = match files.json(&file, user) {
+        let state = match files.fields(&file, user, &[CGROUP, LABELS, PID]) {
             Ok(Some(state)) => state,
             Ok(None) => continue,
             Err(error) => {
@@ -56,9 +61,7 @@ pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>>
                 continue;
             }
         };
-        let labels = state
-            .pointer("/config/labels")
-            .and_then(serde_json::Value::as_array);
+        let labels = state.get(LABELS).and_then(serde_json::Value::as_array);
         let bundle = labels
             .into_iter()
             .flatten()
@@ -69,9 +72,8 @@ pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>>
         found.push(Ok(State {
             engine,
             runtime: Some(OciRuntime::Runc),
-            // "" is the v2 hierarchy.
-            cgroup: text(&state, "/cgroup_paths/").and_then(v2_path),
-            pid: pid(state.pointer("/init_process_pid")),
+            cgroup: state.text(CGROUP).and_then(v2_path),
+            pid: pid(state.get(PID)),
             bundle: bundle.map(PathBuf::from),
             user,
             ..State::new(id)
