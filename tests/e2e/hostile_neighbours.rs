@@ -49,7 +49,7 @@ fn hanging(scratch: &Scratch) -> Result<[PathBuf; 3]> {
 fn longest_gap(stderr: &str) -> Result<u64> {
     let line = stderr
         .lines()
-        .find(|line| line.contains("between two looks"));
+        .find(|line| line.contains("nobody looked at the rings"));
     let line = line.context("no word of the longest gap")?;
     println!("{line}");
     let number = line.split_whitespace().rev().nth(1);

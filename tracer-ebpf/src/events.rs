@@ -8,7 +8,7 @@ use crate::{
     maps::{self, config},
     platform::{
         Shared as _, SharedMut as _,
-        bindings::{BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+        bindings::{BPF_NOEXIST, BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP},
         debug,
         helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_ns},
         programs::BtfTracePointContext,
@@ -136,13 +136,13 @@ pub(crate) fn announce(ctx: &BtfTracePointContext, regs: *const u8, seen: &Obser
         abi: abi as u32,
         outcome: u32::from(outcome),
     });
-    // A wake-up costs the workload several hundred nanoseconds; user space looks by itself often
-    // enough, so it is woken only before the ring gets full.
+    // A wake-up costs the workload several hundred nanoseconds. Without a flag the kernel wakes user space
+    // only when all that came before was taken (`bpf_ringbuf_commit`, kernel/bpf/ringbuf.c).
     let waiting = maps::EVENTS.query(u64::from(BPF_RB_AVAIL_DATA));
     let wakeup = if waiting >= u64::from(config!(wakeup_bytes)) {
         BPF_RB_FORCE_WAKEUP
     } else {
-        BPF_RB_NO_WAKEUP
+        0
     };
     entry.submit(u64::from(wakeup));
 }

@@ -12,7 +12,7 @@ use crate::{
     kernel::low,
     maps::{self, config},
     platform::{
-        bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+        bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP},
         helpers::{bpf_get_current_pid_tgid, generated},
         maps::ring_buf::RingBufEntry,
     },
@@ -94,14 +94,15 @@ pub(super) fn call_of_current() -> (u32, AbiClass) {
     (nr, syscalls::abi_at_the_end(regs, nr))
 }
 
-/// Hands an event to user space, which is woken only when a quarter of the ring is full.
+/// Hands an event to user space, which is woken when it is the first one since it looked, and when a quarter of
+/// the ring is full.
 #[inline(always)]
 pub(super) fn submit<const LEN: usize>(entry: RingBufEntry<AccessEvent<LEN>>) {
     let waiting = maps::ACCESSES.query(u64::from(BPF_RB_AVAIL_DATA));
     let wakeup = if waiting >= u64::from(config!(accesses_wakeup)) {
         BPF_RB_FORCE_WAKEUP
     } else {
-        BPF_RB_NO_WAKEUP
+        0
     };
     entry.submit(u64::from(wakeup));
 }
@@ -143,7 +144,7 @@ pub(super) unsafe fn output(event: *const AccessEvent<LONG_BYTES>, len: usize) -
     let wakeup = u64::from(if waiting >= u64::from(config!(accesses_wakeup)) {
         BPF_RB_FORCE_WAKEUP
     } else {
-        BPF_RB_NO_WAKEUP
+        0
     });
     // SAFETY: as the caller says; a short event is the beginning of a long one.
     let sent = unsafe {

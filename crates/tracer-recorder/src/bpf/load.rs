@@ -1,5 +1,7 @@
 //! Loading and attaching.
 
+use std::collections::VecDeque;
+
 use anyhow::Context as _;
 use aya::{
     Btf, Ebpf, EbpfLoader,
@@ -28,6 +30,9 @@ use syscalls::Machine;
 /// The kernel programs, as `cargo xtask build` made them.
 pub(super) static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tracer.bpf.o"));
+
+/// How much is shown of why the kernel refuses a program, in characters: the verifier's log has pages.
+const WORDS_OF_KERNEL: usize = 200;
 
 /// The programs, by the tracepoint each attaches to. Their names in the object, and the order in
 /// which they are attached: what finds a cgroup before its first call comes last, when all that
@@ -155,11 +160,15 @@ impl Probe {
                 Vec::new()
             }
         };
-        let mut preferred_mechanisms = preferred_mechanisms.into_iter().map(Some).chain([None]);
+        let mut preferred_mechanisms: VecDeque<_> = preferred_mechanisms
+            .into_iter()
+            .map(Some)
+            .chain([None])
+            .collect();
         // An object of which nothing is attached yet, and what it was made for.
         let mut unused: Option<(FileSource, Ebpf)> = None;
         let (mut ebpf, mechanisms) = loop {
-            let files = preferred_mechanisms.next().flatten();
+            let files = preferred_mechanisms.pop_front().flatten();
             let by = accesses::files_by(files);
             let mut ebpf = match unused.take() {
                 Some((same, ebpf)) if same == by => ebpf,
@@ -193,6 +202,12 @@ impl Probe {
                 }
                 // A better way that is not there is no failure; the next one is tried.
                 _ => log::debug!("a way of seeing files is not there: {cause:#}"),
+            }
+            if preferred_mechanisms.len() == 1 {
+                let cause = format!("{cause:#}");
+                let line = cause.lines().next().unwrap_or_default();
+                let why: String = line.chars().take(WORDS_OF_KERNEL).collect();
+                log::warn!("files, capabilities and the like are not recorded: {why}");
             }
         };
 

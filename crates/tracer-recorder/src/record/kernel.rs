@@ -175,7 +175,7 @@ impl LiveKernel {
         Ok(Self { probe, events })
     }
 
-    /// Waits until there may be something to drain, at most a tenth of a second. Safe to drop while it
+    /// Waits until there may be something to drain, a second at most. Safe to drop while it
     /// waits.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ pub trait ProgressListener {
     fn note(&mut self, text: &str);
     /// The recording ends by itself, and why: one line, escaped.
     fn ends(&mut self, why: &str);
-    /// Called about ten times a second.
+    /// Called ten times a second at most; once a second when nothing comes.
     fn progress(&mut self, progress: &Progress);
     /// A filter stopped a call; only where `Settings::report_every_blocked` asks for it.
     fn denied(&mut self, _: Denial) {}

@@ -73,31 +73,51 @@ pub(super) async fn run<T: Recorded>(
     sink: &mut dyn SnapshotSink,
     listener: &mut dyn ProgressListener,
 ) -> Result<T::End, RecordError> {
-    let mut gap = LongestGap {
-        last: Instant::now(),
-        longest: Duration::ZERO,
-    };
+    let mut gap = LongestGap::new();
     sink.begin(recorded.session().file_access());
     let ended = until_over(recorded, exit, signals, sink, listener, &mut gap).await;
     log::info!(
-        "the longest time between two looks at the rings was {} ms",
+        "the longest time that nobody looked at the rings was {} ms",
         gap.longest.as_millis()
     );
     ended
 }
 
-/// How long events lay in the rings at most.
+/// How long events lay in the rings at most: while something else was done, and not while nothing came.
 struct LongestGap {
-    last: Instant,
+    drained: Instant,
+    /// What was done since, before it was waited for events.
+    busy: Duration,
+    woken: Instant,
     longest: Duration,
 }
 
 impl LongestGap {
-    /// The rings were drained.
-    fn drained(&mut self) {
+    fn new() -> Self {
         let now = Instant::now();
-        self.longest = self.longest.max(now.duration_since(self.last));
-        self.last = now;
+        Self {
+            drained: now,
+            busy: Duration::ZERO,
+            woken: now,
+            longest: Duration::ZERO,
+        }
+    }
+
+    /// From now on it is waited.
+    fn waits(&mut self) {
+        self.busy = self.drained.elapsed();
+    }
+
+    /// Something came.
+    fn is_woken(&mut self) {
+        self.woken = Instant::now();
+    }
+
+    /// The rings were drained.
+    fn is_drained(&mut self) {
+        self.drained = Instant::now();
+        let gap = self.busy + self.drained.duration_since(self.woken);
+        self.longest = self.longest.max(gap);
     }
 }
 
@@ -115,12 +135,15 @@ async fn until_over<T: Recorded>(
     let mut is_first = true;
     loop {
         let deadline = recorded.deadline();
+        gap.waits();
         let flow = tokio::select! {
             waited = recorded.session().wait() => {
+                gap.is_woken();
                 waited?;
                 ControlFlow::Continue(())
             }
             _ = checkpoint.tick() => {
+                gap.is_woken();
                 recorded.session().reconcile()?;
                 recorded.on_checkpoint()?;
                 if !std::mem::take(&mut is_first) {
@@ -129,21 +152,26 @@ async fn until_over<T: Recorded>(
                 ControlFlow::Continue(())
             }
             ended = readable(exit) => {
+                gap.is_woken();
                 ended?;
                 exit = None;
                 recorded.on_exit()?;
                 ControlFlow::Continue(())
             }
             arrived = signals.next() => {
+                gap.is_woken();
                 recorded.on_signal(arrived.map_err(RecordError::process("read signals"))?)
             }
-            () = reached(deadline) => recorded.on_time(),
+            () = reached(deadline) => {
+                gap.is_woken();
+                recorded.on_time()
+            }
         };
         if let ControlFlow::Break(end) = flow {
             return Ok(end);
         }
         recorded.session().drain()?;
-        gap.drained();
+        gap.is_drained();
         recorded.on_drained(listener)?;
         if recorded.is_keeping() {
             keep(recorded, sink)?;

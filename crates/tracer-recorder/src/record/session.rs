@@ -120,7 +120,7 @@ impl Session {
         Access::Resolve
     }
 
-    /// Waits until there may be something new, at most a tenth of a second. Safe to drop while it
+    /// Waits until there may be something new, a second at most. Safe to drop while it
     /// waits.
     ///
     /// # Errors

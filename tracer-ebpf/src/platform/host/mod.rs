@@ -22,7 +22,6 @@ pub(crate) mod bindings {
     pub(crate) const BPF_ANY: u32 = 0;
     pub(crate) const BPF_NOEXIST: u32 = 1;
     pub(crate) const BPF_F_MMAPABLE: u32 = 1 << 10;
-    pub(crate) const BPF_RB_NO_WAKEUP: u32 = 1;
     pub(crate) const BPF_RB_FORCE_WAKEUP: u32 = 2;
     pub(crate) const BPF_RB_AVAIL_DATA: u32 = 0;
 }
