@@ -322,8 +322,7 @@ fn unknown_rule(id: &str) -> anyhow::Error {
             anyhow::anyhow!("unknown rule {id}; did you mean {nearest}?")
         }
         _ => {
-            let mut known: Vec<_> = known.collect();
-            known.sort_unstable();
+            let known: Vec<_> = known.collect();
             anyhow::anyhow!("unknown rule {id}; the rules are {}", known.join(", "))
         }
     }

@@ -165,7 +165,7 @@ pub(super) fn what_it_is(path: &Path, error: StoreError) -> anyhow::Error {
     });
     match what {
         Some(what) => anyhow::anyhow!("{name} is {what}, not a recording; pass recording.json"),
-        None if !text.starts_with('{') => {
+        None if text.starts_with(|c: char| c.is_alphanumeric() || "#-<".contains(c)) => {
             anyhow::anyhow!("{name} is not a recording, which is JSON; pass recording.json")
         }
         None => error.into(),
