@@ -113,6 +113,48 @@ fn finds_a_container_by_name() -> Outcome {
     Ok(())
 }
 
+/// Docker keeps its files where it was told to: by an option, or by its configuration. The names of containers are found
+/// there.
+#[test]
+fn finds_a_container_in_another_data_root() -> Outcome {
+    needs!(Need::Root, Need::Cgroup2, Need::X86, Need::Docker);
+    let scratch = Scratch::new()?;
+    let rootfs = Rootfs::new(&scratch.dir("rootfs")?)?;
+    for (number, (configuration, options)) in [
+        ("{}", &["--data-root=/var/lib/elsewhere"][..]),
+        (r#"{"data-root": "/var/lib/configured"}"#, &[]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let docker = Docker::configured(configuration, options)?;
+        docker.import(&rootfs)?;
+        let dir = scratch.dir(&format!("directories-{number}"))?;
+        let name = unique("moved");
+        let out = scratch.join(&format!("out-{number}"));
+        let mut record = docker.place().command(tracer::binary()?);
+        let mut record = Running::spawn(
+            record
+                .args(["record", "--wait", "--container", &name, "--output-dir"])
+                .arg(&out),
+        )?;
+        record.until_stderr("waiting for it to start")?;
+        let work = ["sh", "-c", "mkdir made; rmdir made"];
+        process::run(&mut docker.run(&name, &dir, &NONE, &work))?.success()?;
+        record.wait()?.success()?;
+        let recording = Recording::read(&out.join(&name).join("recording.json"))?;
+        let container = recording.instances[0].container.as_ref();
+        let container = container.context("it is not known to be a container")?;
+        ensure!(
+            container.name.as_deref() == Some(name.as_str())
+                && container.image.as_deref() == Some(IMAGE),
+            "{options:?}: {container:?} is not {name}"
+        );
+        ensure!(recording.calls().contains(&SyscallId::x86_64(RMDIR)));
+    }
+    Ok(())
+}
+
 /// Recorded on the host, redis does the same in a container of Docker's under its profile, and not
 /// without one of the calls.
 #[test]

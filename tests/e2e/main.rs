@@ -102,6 +102,7 @@ mod runtime_matrix;
 mod sarif;
 mod selinux;
 mod strace_same_run;
+mod top;
 mod until_stable;
 mod verify;
 mod warnings;

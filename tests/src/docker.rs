@@ -44,11 +44,26 @@ impl Docker {
     /// # Errors
     /// When it does not: with what it said.
     pub fn start() -> Result<Self> {
+        Self::configured("{}", &[])
+    }
+
+    /// The same with this `daemon.json`, and with more options.
+    ///
+    /// # Errors
+    /// When it does not answer: with what it said.
+    pub fn configured(configuration: &str, more: &[&str]) -> Result<Self> {
         let containerd = Containerd::start()?;
         // The machine's own says nothing here.
-        let config = containerd.place().scratch().file("daemon.json", "{}")?;
+        let config = containerd
+            .place()
+            .scratch()
+            .file("daemon.json", configuration)?;
         let options = OPTIONS.map(OsStr::new);
-        let options: Vec<_> = options.into_iter().chain([config.as_os_str()]).collect();
+        let options: Vec<_> = options
+            .into_iter()
+            .chain([config.as_os_str()])
+            .chain(more.iter().map(OsStr::new))
+            .collect();
         let mut docker = Self {
             daemon: containerd.place().daemon("dockerd", &options)?,
             containerd,

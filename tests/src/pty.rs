@@ -3,7 +3,10 @@
 use std::{
     fs::File,
     io::{ErrorKind, Read, Write},
-    os::{fd::OwnedFd, unix::process::CommandExt},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::process::CommandExt,
+    },
     process::{Command, Stdio},
 };
 
@@ -16,12 +19,13 @@ use nix::{
 use crate::{process::Running, wait};
 
 /// A program on a terminal of its own, and the other end of that terminal.
-#[derive(Debug)]
 pub struct OnTerminal {
     /// The program.
     pub running: Running,
     keyboard: File,
     screen: String,
+    /// What a terminal of this size shows of it.
+    shown: vt100::Parser,
 }
 
 impl OnTerminal {
@@ -63,6 +67,7 @@ impl OnTerminal {
             running,
             keyboard: File::from(pair.master),
             screen: String::new(),
+            shown: vt100::Parser::new(size.ws_row, size.ws_col, 0),
         })
     }
 
@@ -83,7 +88,10 @@ impl OnTerminal {
         loop {
             match self.keyboard.read(&mut buffer) {
                 Ok(0) => break,
-                Ok(n) => self.screen += &String::from_utf8_lossy(&buffer[..n]),
+                Ok(n) => {
+                    self.screen += &String::from_utf8_lossy(&buffer[..n]);
+                    self.shown.process(&buffer[..n]);
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // All other ends are closed (drivers/tty/pty.c): as good as an end of file.
                 Err(error) if error.raw_os_error() == Some(libc::EIO) => break,
@@ -91,6 +99,59 @@ impl OnTerminal {
             }
         }
         Ok(&self.screen)
+    }
+
+    /// What the terminal shows now, line by line, as a person sees it.
+    ///
+    /// # Errors
+    /// When the terminal cannot be read.
+    pub fn shown(&mut self) -> Result<String> {
+        self.screen()?;
+        let shown = self.shown.screen().contents();
+        // A program may fill its lines with spaces, or not.
+        let lines: Vec<_> = shown.lines().map(str::trim_end).collect();
+        Ok(lines.join("\n"))
+    }
+
+    /// Whether a program draws on the terminal's other screen, which leaves no trace.
+    pub fn is_on_other_screen(&self) -> bool {
+        self.shown.screen().alternate_screen()
+    }
+
+    /// Waits until the terminal shows what `is_shown` looks for.
+    ///
+    /// # Errors
+    /// When the program ends, or too much time goes by, before that.
+    pub fn until_shown(&mut self, what: &str, is_shown: impl Fn(&str) -> bool) -> Result<String> {
+        let outcome = wait::until(what, || {
+            let ended = self.running.ended()?;
+            let shown = self.shown()?;
+            if is_shown(&shown) {
+                return Ok(Some(shown));
+            }
+            ensure!(ended.is_none(), "the program ended with {ended:?}");
+            Ok(None)
+        });
+        outcome.with_context(|| self.shown.screen().contents())
+    }
+
+    /// Gives the terminal another size.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn resize(&mut self, rows: u16, columns: u16) -> Result<()> {
+        let size = Winsize {
+            ws_row: rows,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        // SAFETY: the terminal is open, and the kernel reads one struct.
+        let done =
+            unsafe { libc::ioctl(self.keyboard.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+        ensure!(done == 0, "resizing: {}", std::io::Error::last_os_error());
+        self.shown.screen_mut().set_size(rows, columns);
+        Ok(())
     }
 
     /// Waits until the screen shows `text`.

@@ -84,7 +84,7 @@ pub enum StoreError {
         cause: io::Error,
     },
     /// A spool cannot be read.
-    #[error("cannot read the spool {}: {cause}; is the agent's configuration the one given with --config?", .path.display())]
+    #[error("cannot read the spool {}: {cause}; an agent makes it: systemctl enable --now tracer-agent; if its configuration is elsewhere, give it with --config", .path.display())]
     Spool {
         /// Which directory.
         path: PathBuf,

@@ -89,6 +89,14 @@ fn documents_have_no_placeholders_or_dead_links() {
     }
 }
 
+/// It is read before anything else, and in two minutes.
+#[test]
+fn readme_is_short() {
+    let text = fs::read_to_string(root().join("README.md")).unwrap();
+    let words = text.split_whitespace().count();
+    assert!(words < 900, "README.md has {words} words");
+}
+
 #[test]
 fn the_book_has_every_document() {
     let summary = fs::read_to_string(root().join("docs/SUMMARY.md")).unwrap();

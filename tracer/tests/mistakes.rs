@@ -51,6 +51,14 @@ fn newcomer() -> tempfile::TempDir {
         scratch.path().join("a.profile"),
     )
     .unwrap();
+    fs::write(
+        scratch.path().join("deploy.yaml"),
+        "apiVersion: apps/v1\nkind: Deployment\n",
+    )
+    .unwrap();
+    fs::write(scratch.path().join("notes.md"), "# Notes\n").unwrap();
+    fs::write(scratch.path().join("void.json"), "").unwrap();
+    fs::create_dir(scratch.path().join("empty")).unwrap();
     let mut marked = b"\xef\xbb\xbf".to_vec();
     marked.extend(fs::read(nginx.join("recording.json")).unwrap());
     fs::write(scratch.path().join("bom.json"), marked).unwrap();
@@ -58,7 +66,7 @@ fn newcomer() -> tempfile::TempDir {
 }
 
 /// A command line, standard input, the exit status, and what the answer says.
-const MISTAKES: [(&str, Option<&str>, i32, &str); 22] = [
+const MISTAKES: &[(&str, Option<&str>, i32, &str)] = &[
     (
         "generate profiles-out --format seccomp",
         None,
@@ -166,12 +174,129 @@ const MISTAKES: [(&str, Option<&str>, i32, &str); 22] = [
         1,
         "did you mean \"ptrace\"?",
     ),
+    (
+        "generate deploy.yaml",
+        None,
+        1,
+        "run tracer generate --for deploy.yaml",
+    ),
+    (
+        "generate notes.md",
+        None,
+        1,
+        "notes.md is not a recording, which is JSON",
+    ),
+    ("generate void.json", None, 1, "void.json is empty"),
+    (
+        "generate nosuch",
+        None,
+        1,
+        "give a recording.json that tracer wrote",
+    ),
+    (
+        "generate",
+        None,
+        2,
+        "as in: tracer generate profiles-out/web",
+    ),
+    (
+        "learn alone.json --from -",
+        None,
+        1,
+        "alone.json is a seccomp profile, not a recording",
+    ),
+    (
+        "learn profiles-out/nginx",
+        None,
+        2,
+        "journalctl -k | tracer learn",
+    ),
+    (
+        "audit profiles-out/nginx/recording.json",
+        None,
+        1,
+        "this is a recording, not a profile; audit the profile that was made of it",
+    ),
+    (
+        "audit empty",
+        None,
+        1,
+        "no profile could be read; give a seccomp",
+    ),
+    ("audit --explain io-urng", None, 2, "did you mean io-uring?"),
+    ("audit", None, 2, "as in: tracer audit profiles-out"),
+    ("explain ptrace", None, 2, "give the recording and the name"),
+    (
+        "explain profiles-out/nginx CAP_SYS_ADMN",
+        None,
+        1,
+        "did you mean \"CAP_SYS_ADMIN\"?",
+    ),
+    (
+        "explain profiles-out/nginx 101",
+        None,
+        1,
+        "did you mean \"ptrace\"?",
+    ),
+    (
+        "diff profiles-out/nginx",
+        None,
+        2,
+        "give the older one and the newer one",
+    ),
+    (
+        "verify alone.json ls",
+        None,
+        2,
+        "put -- before the command: -- ls",
+    ),
+    ("verify alone.json", None, 2, "-- CMD"),
+    (
+        "verify nosuch.json --recording profiles-out/nginx",
+        None,
+        1,
+        "cannot read nosuch.json: No such file",
+    ),
+    (
+        "watch profiles-out",
+        None,
+        2,
+        "tracer watch profiles-out --all",
+    ),
+    (
+        "merge profiles-out/nginx",
+        None,
+        2,
+        "give the file to write",
+    ),
+    ("record --pod cart", None, 2, "give a pod as NAMESPACE/NAME"),
+    ("doctor --json", None, 2, "use --format json"),
+    ("--verbose record ls", None, 2, "RUST_LOG=debug"),
+    ("fleet list", None, 2, "no store is given; use --store URL"),
+    (
+        "spool list --spool-directory /nosuch",
+        None,
+        1,
+        "an agent makes it",
+    ),
+    (
+        "top --spool --spool-directory /nosuch",
+        None,
+        1,
+        "an agent makes it",
+    ),
+    (
+        "top --format json ls",
+        None,
+        2,
+        "tracer watch --format json --output FILE",
+    ),
 ];
 
 #[test]
 fn first_mistakes_are_accepted_or_get_a_tip() {
     let scratch = newcomer();
-    for (arguments, stdin, status, answer) in MISTAKES {
+    for (arguments, stdin, status, answer) in MISTAKES.iter().copied() {
         let (code, text) = tracer(scratch.path(), arguments, stdin);
         assert_eq!(code, status, "tracer {arguments}: {text}");
         assert!(text.contains(answer), "tracer {arguments}: {text}");
@@ -209,7 +334,12 @@ fn old_flags_are_hidden_aliases() {
 #[test]
 fn profile_options_are_described_once() {
     let scratch = newcomer();
-    for (command, most) in [("record", 140), ("explain", 60), ("report", 60)] {
+    for (command, most) in [
+        ("record", 140),
+        ("recover", 60),
+        ("explain", 60),
+        ("report", 60),
+    ] {
         let (_, help) = tracer(scratch.path(), &format!("{command} --help"), None);
         assert!(!help.contains("--fallbacks"), "{command}");
         assert!(help.contains("tracer generate --help"), "{command}");

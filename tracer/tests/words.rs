@@ -176,17 +176,26 @@ fn assert_plain(faults: &[String]) {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: &[&str] = &[
     "record",
     "generate",
     "merge",
     "verify",
     "watch",
+    "top",
     "diff",
     "explain",
     "report",
     "audit",
     "learn",
+    "recover",
+    "agent",
+    "spool",
+    "rollout",
+    "fleet",
+    "kubernetes",
+    "gvisor",
+    "selinux",
     "doctor",
     "completions",
     "man",

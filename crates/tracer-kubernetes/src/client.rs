@@ -24,9 +24,9 @@ pub enum ClientError {
     },
     /// This is not a pod, or the pod has no service account.
     #[error(
-        "cannot find an API server: no kubeconfig was given, and this is not a pod with a service account"
+        "cannot find an API server: there is no kubeconfig, and this is not a pod with a service account"
     )]
-    InCluster(#[source] InClusterError),
+    InCluster(InClusterError),
     /// The client cannot be created.
     #[error("cannot create a client for the API server")]
     Client(#[source] Box<kube::Error>),

@@ -43,4 +43,4 @@ pub use learn::learned;
 pub use review::review;
 pub use verdict::record_longer;
 pub use verify::{denials, intersection, verification};
-pub use watch::{denial_summary, watch_event, watch_summary};
+pub use watch::{denial_summary, top_news, watch_event, watch_summary};

@@ -111,6 +111,26 @@ fn finding(event: &Event, workload: &str) -> String {
     text
 }
 
+/// Something new on the screen of `tracer top`, in one line: the thing, its risk, and who did it.
+pub fn top_news(event: &Event) -> String {
+    let mut text = thing(event);
+    if event.event == EventKind::Denied {
+        text = format!("denied: {text}");
+    }
+    let _ = write!(text, " [{}", event.severity);
+    if let Some(known) = &event.known_for {
+        let _ = write!(text, ": {}", plain(known));
+    }
+    text.push(']');
+    if let Some(by) = &event.executable {
+        let _ = write!(text, " {}", executable(by));
+    }
+    if let Some(phase @ (Phase::Exec | Phase::Terminal)) = event.phase {
+        let _ = write!(text, " (phase {})", phase.as_str());
+    }
+    text
+}
+
 fn thing(event: &Event) -> String {
     let kind = match event.kind {
         Some(ObservationKind::Files) => "file ",

@@ -33,6 +33,12 @@ fn of_recording(error: &RecordError) -> Option<&'static str> {
         RecordError::NotFound(command) if is_command_line(command) => {
             Some("give the command and its arguments as separate words: tracer record -- ls -l")
         }
+        RecordError::NotFound(command) if is_image(command) => {
+            Some("to record a container, start it after: tracer record --container NAME --wait")
+        }
+        RecordError::NotFound(_) => {
+            Some("a running container is recorded with --container NAME, a pod with --pod")
+        }
         RecordError::NoContainer(_) => Some("--wait waits for a container that does not run yet"),
         RecordError::OneNameForSeveral(_) => Some("leave --name out"),
         RecordError::TooManyCgroups => Some("give a larger --max-cgroups"),
@@ -44,6 +50,12 @@ fn of_recording(error: &RecordError) -> Option<&'static str> {
 fn is_command_line(command: &OsStr) -> bool {
     let words = command.to_string_lossy();
     words.split_whitespace().nth(1).is_some()
+}
+
+/// Whether it looks like an image with a tag or a registry, and not like a path.
+fn is_image(command: &OsStr) -> bool {
+    let word = command.to_string_lossy();
+    !word.starts_with(['/', '.']) && word.contains([':', '/'])
 }
 
 fn of_kernel(error: &ProbeError) -> Option<&'static str> {

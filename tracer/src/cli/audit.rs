@@ -240,7 +240,7 @@ fn fix(
 fn exit(args: &Args, report: &Report) -> Exit {
     let FailOn(least) = args.fail_on;
     let mut severities = report.findings.iter().map(|finding| finding.severity);
-    if !report.malformed.is_empty() {
+    if !report.malformed.is_empty() || report.profiles == 0 {
         Exit::Failed
     } else if least.is_some_and(|least| severities.any(|severity| severity >= least)) {
         Exit::No
@@ -302,15 +302,31 @@ fn explain(id: &str) -> Result<Exit, Failure> {
         rules::ALL.to_vec()
     } else {
         let Some(rule) = rules::named(id) else {
-            let known: Vec<_> = rules::ALL.iter().map(|rule| rule.id).collect();
-            let error = anyhow::anyhow!("unknown rule {id}; the rules are {}", known.join(", "));
-            return Err(Failure::new(Exit::Usage, error));
+            return Err(Failure::new(Exit::Usage, unknown_rule(id)));
         };
         vec![rule]
     };
     let texts: Vec<_> = chosen.into_iter().map(rules::explain).collect();
     super::print(texts.join("\n").as_bytes())?;
     Ok(Exit::Fine)
+}
+
+/// The nearest rule, or all of them.
+fn unknown_rule(id: &str) -> anyhow::Error {
+    let known = rules::ALL.iter().map(|rule| rule.id);
+    let nearest = known
+        .clone()
+        .map(|it| (syscalls::distance(id, it), it))
+        .min();
+    match nearest {
+        Some((distance, nearest)) if distance <= id.len() / 3 => {
+            anyhow::anyhow!("unknown rule {id}; did you mean {nearest}?")
+        }
+        _ => {
+            let known: Vec<_> = known.collect();
+            anyhow::anyhow!("unknown rule {id}; the rules are {}", known.join(", "))
+        }
+    }
 }
 
 /// What was read of files and directories.

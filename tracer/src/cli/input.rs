@@ -137,28 +137,40 @@ fn recording_of(named: &Path) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// Says of a file that is no recording what it is, where that is known.
-fn what_it_is(path: &Path, error: StoreError) -> anyhow::Error {
-    if !matches!(error, StoreError::ParseError { .. }) {
+/// Says of a file that is not a recording what it is, where that is known.
+pub(super) fn what_it_is(path: &Path, error: StoreError) -> anyhow::Error {
+    if !matches!(error, StoreError::ParseError { .. }) || path.as_os_str() == "-" {
         return error.into();
     }
-    let subjects = file(path).ok().and_then(Result::ok);
-    let subjects = subjects.and_then(|input| parse::subjects(&input).ok());
-    let what = subjects
-        .iter()
-        .flatten()
-        .next()
-        .map(|subject| match subject {
-            Subject::Seccomp(_) => "a seccomp profile",
-            Subject::AppArmor(_) => "an AppArmor profile",
-            Subject::Selinux(_) => "an SELinux profile",
-            Subject::Manifest(_) => "a Kubernetes manifest",
-        });
+    let read = file(path).ok().and_then(Result::ok);
+    let Some(read) = read else {
+        return error.into();
+    };
+    let name = path.display();
+    let text = read.text().trim_start_matches('\u{feff}').trim_start();
+    if text.is_empty() {
+        return anyhow::anyhow!("{name} is empty; record again, or restore the file");
+    }
+    let subjects = parse::subjects(&read).ok();
+    let subject = subjects.iter().flatten().next();
+    if text.lines().any(|line| line.starts_with("apiVersion:"))
+        || matches!(subject, Some(Subject::Manifest(_)))
+    {
+        return anyhow::anyhow!(
+            "{name} is a Kubernetes manifest, not a recording; to put a profile into it, run tracer generate --for {name} RECORDING"
+        );
+    }
+    let what = subject.map(|subject| match subject {
+        Subject::Seccomp(_) => "a seccomp profile",
+        Subject::AppArmor(_) => "an AppArmor profile",
+        Subject::Selinux(_) => "an SELinux profile",
+        Subject::Manifest(_) => "a Kubernetes manifest",
+    });
     match what {
-        Some(what) => anyhow::anyhow!(
-            "{} is {what}, not a recording; pass recording.json",
-            path.display()
-        ),
+        Some(what) => anyhow::anyhow!("{name} is {what}, not a recording; pass recording.json"),
+        None if text.starts_with(|c: char| c.is_alphanumeric() || "#-<".contains(c)) => {
+            anyhow::anyhow!("{name} is not a recording, which is JSON; pass recording.json")
+        }
         None => error.into(),
     }
 }
@@ -225,9 +237,9 @@ fn text(path: &Path, bytes: Vec<u8>) -> Result<parse::Input, ParseError> {
 }
 
 fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let bytes = store::read_up_to(path, json::MAX_BYTES).with_context(|| {
-        format!(
-            "cannot read {}; give a recording.json, its directory, or a profile",
+    let bytes = store::read_up_to(path, json::MAX_BYTES).map_err(|error| {
+        anyhow::anyhow!(
+            "cannot read {}: {error}; give a recording.json, its directory, or a profile",
             path.display()
         )
     })?;

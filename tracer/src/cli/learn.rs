@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{Exit, Failure, stderr::say};
+use super::{Exit, Failure, input, stderr::say};
 use crate::store::{self, OutputFile};
 use tracer_core::{
     learn::{Learned, Learner, Selection},
@@ -80,7 +80,8 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let before = store::read(&args.recording)?;
+    let before =
+        store::read(&args.recording).map_err(|error| input::what_it_is(&args.recording, error))?;
     let output = (!args.dry_run)
         .then(|| OutputFile::open(&args.recording, store::RECORDING_FILE))
         .transpose()?;

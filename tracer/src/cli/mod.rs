@@ -42,6 +42,7 @@ mod spool;
 mod stderr;
 mod targets;
 mod text_or_json;
+mod top;
 mod verify;
 mod version;
 mod watch;
@@ -72,6 +73,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Record(record::Args),
+    Top(Box<top::Args>),
     Recover(recover::Args),
     Generate(generate::Args),
     Merge(merge::Args),
@@ -109,6 +111,7 @@ impl Command {
                 Some(Writes::default())
             }
             Self::Record(_)
+            | Self::Top(_)
             | Self::Recover(_)
             | Self::Doctor(_)
             | Self::Gvisor(_)
@@ -146,6 +149,7 @@ pub fn main() -> ExitCode {
     }
     let result = match cli.command {
         Command::Record(args) => record::run(args),
+        Command::Top(args) => top::run(*args),
         Command::Recover(args) => recover::run(&args),
         Command::Generate(args) => generate::run(&args),
         Command::Merge(args) => merge::run(&args),
@@ -194,6 +198,7 @@ fn start_logging(filter: &str) {
             }
             writeln!(line, "[{}] {}", record.level(), stderr::plain(&text))
         })
+        .target(env_logger::Target::Pipe(Box::new(stderr::AboveLine)))
         .init();
 }
 

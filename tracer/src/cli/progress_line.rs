@@ -1,21 +1,36 @@
-//! The live line of a recording: on a terminal only, on standard error only.
+//! The live line of a recording, on standard error: drawn over and over on a terminal, printed once a minute
+//! elsewhere.
 
-use std::time::Duration;
+use std::{
+    io::{self, IsTerminal as _},
+    time::{Duration, Instant},
+};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::stderr::say;
+use super::stderr::{self, say};
 use tracer_recorder::record::{Progress, ProgressListener};
 use tracer_report::words;
+
+/// How often a line is printed where none can be drawn.
+const PRINT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What is told while a recording is made, until its end.
+pub(super) trait View: ProgressListener {
+    /// Takes away what is drawn: the recording is over.
+    fn clear(&mut self);
+}
 
 /// The line, or nothing.
 pub(super) struct ProgressLine {
     bar: ProgressBar,
+    /// When a line was printed last, where none can be drawn.
+    printed: Option<Instant>,
     quiet: bool,
 }
 
 impl ProgressLine {
-    /// `shown` says whether there may be a line at all.
+    /// `shown` says whether there may be a line on a terminal at all.
     pub(super) fn new(quiet: bool, shown: bool) -> Self {
         let target = if quiet || !shown {
             ProgressDrawTarget::hidden()
@@ -27,11 +42,30 @@ impl ProgressLine {
         if let Ok(style) = ProgressStyle::with_template("{wide_msg}") {
             bar.set_style(style);
         }
-        Self { bar, quiet }
+        stderr::draw_below(Some(bar.clone()));
+        let is_printed = !quiet && !io::stderr().is_terminal();
+        Self {
+            bar,
+            printed: is_printed.then(Instant::now),
+            quiet,
+        }
     }
+}
 
-    /// Takes the line away.
-    pub(super) fn clear(&self) {
+/// Whether a line is to be printed, which was last done at `printed`; notes that it is.
+fn is_due(printed: &mut Option<Instant>, now: Instant) -> bool {
+    match printed {
+        Some(last) if now.duration_since(*last) >= PRINT_INTERVAL => {
+            *last = now;
+            true
+        }
+        _ => false,
+    }
+}
+
+impl View for ProgressLine {
+    fn clear(&mut self) {
+        stderr::draw_below(None);
         self.bar.finish_and_clear();
     }
 }
@@ -69,6 +103,9 @@ impl ProgressListener for ProgressLine {
 
     fn progress(&mut self, progress: &Progress) {
         self.bar.set_message(line(progress));
+        if is_due(&mut self.printed, Instant::now()) {
+            say!("{}", line(progress));
+        }
     }
 }
 
@@ -120,6 +157,18 @@ mod tests {
         let unseen = "2 in only one of 3 instances".to_owned();
         let with = line(&Progress { unseen, ..progress });
         assert_eq!(with, format!("{short} · 2 in only one of 3 instances"));
+    }
+
+    #[test]
+    fn a_line_is_printed_once_a_minute_and_only_where_none_is_drawn() {
+        let began = Instant::now();
+        let at = |seconds| began + Duration::from_secs(seconds);
+        let mut printed = Some(began);
+        let due: Vec<_> = (1..=185)
+            .filter(|second| is_due(&mut printed, at(*second)))
+            .collect();
+        assert_eq!(due, [60, 120, 180]);
+        assert!(!is_due(&mut None, at(3600)));
     }
 
     #[test]

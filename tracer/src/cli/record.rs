@@ -11,10 +11,12 @@ use anyhow::Context as _;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::{
-    Exit, Failure, apparmor_parser, attach, format, name, output,
+    Exit, Failure, apparmor_parser,
+    attach::{self, Plan, Saving},
+    format, name, output,
     previous::PreviousArgs,
     profile::ProfileArgs,
-    progress_line::ProgressLine,
+    progress_line::{ProgressLine, View},
     record_gvisor::{self, GvisorArgs},
     recover,
     saving::Keeper,
@@ -225,6 +227,18 @@ impl Args {
         }
     }
 
+    /// What becomes of the recording.
+    pub(super) fn saving(&self) -> Result<Saving, Failure> {
+        Ok(Saving {
+            output: self.output.clone(),
+            settings: self.profile.settings()?,
+            previous: self.previous,
+            quiet: self.quiet,
+            require_complete: self.require_complete,
+            observer: None,
+        })
+    }
+
     /// Whether the progress line is wanted in any case.
     pub(super) const fn is_live(&self) -> bool {
         self.live
@@ -270,8 +284,8 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
 }
 
 async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failure> {
+    let saving = args.saving()?;
     let settings = args.settings();
-    let options = args.profile.settings()?;
     let name = args
         .name
         .unwrap_or_else(|| name::from_command(&args.command));
@@ -281,26 +295,39 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         .map(RunAs::resolve)
         .transpose()
         .map_err(|error| Failure::new(Exit::Usage, error))?;
-    // Opened before the command starts: what it does to the path then changes nothing.
-    let output = OutputDirectory::open(&args.output).map_err(failed)?;
-    output.check(&name).map_err(failed)?;
-    recover::before_recording(&output, |it| it == name, args.quiet);
-
+    let plan = Plan {
+        saving,
+        request: command::Request {
+            name,
+            command: args.command,
+            user,
+            follow: args.follow,
+            duration: args.duration,
+            until_stable: args.until_stable,
+            filter: None,
+            settings,
+        },
+    };
     // A line that is drawn over and over would spoil what the command prints on the same terminal.
     let mut live = ProgressLine::new(args.quiet, args.live || !io::stdout().is_terminal());
-    let request = command::Request {
-        name,
-        command: args.command,
-        user,
-        follow: args.follow,
-        duration: args.duration,
-        until_stable: args.until_stable,
-        filter: None,
-        settings,
-    };
-    let mut keeper = Keeper::new(output, options, args.previous, Calls::Record);
+    run_command(plan, signals, &mut live).await
+}
+
+/// Records a command as planned, and keeps its recording.
+pub(super) async fn run_command(
+    plan: Plan<command::Request>,
+    signals: &mut Signals,
+    live: &mut dyn View,
+) -> Result<Exit, Failure> {
+    let Plan { request, saving } = plan;
+    // Opened before the command starts: what it does to the path then changes nothing.
+    let output = OutputDirectory::open(&saving.output).map_err(failed)?;
+    output.check(&request.name).map_err(failed)?;
+    recover::before_recording(&output, |it| it == request.name, saving.quiet);
+    let mut keeper = Keeper::new(output, saving.settings, saving.previous, Calls::Record)
+        .observed_by(saving.observer);
     // When it fails, a checkpoint may be all there is: it stays.
-    let (recording, status) = command::run(request, signals, &mut keeper, &mut live)
+    let (recording, status) = command::run(request, signals, &mut keeper, live)
         .await
         .map_err(record_failure)?;
     live.clear();
@@ -309,8 +336,8 @@ async fn record_command(args: Args, signals: &mut Signals) -> Result<Exit, Failu
         return Ok(Exit::Nothing);
     }
     warn_of_failure(&recording);
-    let saved = keeper.finish(vec![recording], signals, args.quiet);
-    let exit = saved.verdict(args.require_complete, Exit::from_status(status));
+    let saved = keeper.finish(vec![recording], signals, saving.quiet);
+    let exit = saved.verdict(saving.require_complete, Exit::from_status(status));
     saved.failure.map_or(Ok(exit), Err)
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     Exit, Failure, name, output,
-    progress_line::ProgressLine,
+    progress_line::{ProgressLine, View as _},
     record::{Args, failed},
     recover,
     saving::Keeper,

@@ -15,7 +15,7 @@ use crate::store::{Checkpoints, OutputDirectory};
 use tracer_core::{formats::Settings, recording::Recording};
 use tracer_recorder::cgroup::remove_abandoned_cgroups;
 
-/// Finishes the recordings that a killed tracer had begun.
+/// Finish the recordings that a killed tracer had begun.
 ///
 /// tracer keeps what it records in the output directory, every few seconds. After a kill, a crash of the machine or a
 /// lack of memory, this makes recordings and profiles of it. They say that they are not complete. `tracer record` does

@@ -1,7 +1,7 @@
 //! `tracer report`: a recording and its profile as one page.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -54,6 +54,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut settings = args.profile.settings()?;
     settings.seccomp.arch = args.arch;
+    if args.output.is_none() && io::stdout().is_terminal() {
+        let error = anyhow::anyhow!("a page is not for a terminal; give its file: -o report.html");
+        return Err(Failure::new(Exit::Usage, error));
+    }
     let recording = merged(&args.recordings)?;
     let page = page(&recording, &settings, args.since.as_deref())?;
     match &args.output {

@@ -26,7 +26,7 @@ use super::{
 use crate::store::{Checkpoints, OutputDirectory, RECORDING_FILE, StoreError};
 use tracer_core::{
     formats::Settings,
-    recording::{Recording, json},
+    recording::{Losses, Recording, json},
 };
 use tracer_recorder::{
     confine::{
@@ -50,6 +50,19 @@ const MAX_THREADS: usize = 4;
 /// How long a recording may be, in bytes, until it is kept as it is before profiles are rendered from it.
 const LARGE: usize = 4 << 20;
 
+/// How often what is recorded is taken out for an observer.
+const OBSERVED: Duration = Duration::from_secs(1);
+
+/// Looks at what is recorded as it grows. Called on the thread that writes.
+pub(super) trait Observer: Send {
+    /// The workloads that changed, and the names of all. `unattributed` is what was lost of workloads that nobody
+    /// knows, which each recording counts as its own.
+    fn observe(&mut self, recordings: &[Recording], names: &[String], unattributed: &Losses);
+
+    /// All workloads, at the end.
+    fn observe_last(&mut self, recordings: &[Recording]);
+}
+
 /// Keeps what is recorded.
 pub(super) struct Keeper {
     output: Arc<OutputDirectory>,
@@ -62,6 +75,9 @@ pub(super) struct Keeper {
     jobs: Option<Sender<Job>>,
     /// Whether a snapshot is being written.
     is_busy: Arc<AtomicBool>,
+    /// Goes to the thread that writes.
+    observer: Option<Box<dyn Observer>>,
+    is_observed: bool,
 }
 
 /// What the thread is to do.
@@ -115,6 +131,14 @@ pub(super) fn is_confined() -> bool {
 }
 
 impl SnapshotSink for Keeper {
+    fn interval(&self) -> Duration {
+        if self.is_observed {
+            OBSERVED
+        } else {
+            tracer_recorder::record::CHECKPOINT
+        }
+    }
+
     fn begin(&mut self, files: Access) {
         match self.start_writer() {
             Ok(jobs) => self.jobs = Some(jobs),
@@ -153,11 +177,22 @@ impl Keeper {
             calls,
             jobs: None,
             is_busy: Arc::new(AtomicBool::new(false)),
+            observer: None,
+            is_observed: false,
+        }
+    }
+
+    /// Shows an observer what is recorded, if there is one.
+    pub(super) fn observed_by(self, observer: Option<Box<dyn Observer>>) -> Self {
+        Self {
+            is_observed: observer.is_some(),
+            observer,
+            ..self
         }
     }
 
     /// Starts the thread that writes, and waits until it has given up its rights.
-    fn start_writer(&self) -> io::Result<Sender<Job>> {
+    fn start_writer(&mut self) -> io::Result<Sender<Job>> {
         let (jobs, receiver) = mpsc::channel();
         let (ready, is_ready) = mpsc::channel();
         let writer = Writer {
@@ -168,6 +203,7 @@ impl Keeper {
             checkpoints: None,
             numbers: HashMap::new(),
             is_warned: false,
+            observer: self.observer.take(),
         };
         thread::Builder::new()
             .name("tracer-writer".to_owned())

@@ -156,7 +156,7 @@ impl SpoolArgs {
     }
 
     /// Its spool.
-    fn open(&self) -> Result<Spool, Failure> {
+    pub(super) fn open(&self) -> Result<Spool, Failure> {
         open(&self.settings()?)
     }
 }
@@ -192,7 +192,7 @@ fn list(args: &ListArgs) -> Result<Exit, Failure> {
 }
 
 /// What is in a spool, the latest of each key.
-fn entries(spool: &Spool) -> anyhow::Result<Vec<SpoolEntry>> {
+pub(super) fn entries(spool: &Spool) -> anyhow::Result<Vec<SpoolEntry>> {
     let mut entries = spool
         .entries()
         .with_context(|| format!("cannot read the spool {}", spool.path().display()))?;

@@ -1,10 +1,14 @@
 //! What tracer tells people, on standard error.
 
 use std::{
-    io::Write as _,
-    sync::atomic::{AtomicBool, Ordering},
+    io::{self, Write},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
+use indicatif::ProgressBar;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -24,6 +28,32 @@ pub(super) use tracer_core::recording::plain_text::plain;
 
 /// Whether each line is a JSON object.
 static IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// The progress line that is drawn below everything that is printed.
+static BELOW: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// From now on `line` is drawn below what is printed, or nothing is.
+pub(super) fn draw_below(line: Option<ProgressBar>) {
+    *BELOW.lock().unwrap_or_else(PoisonError::into_inner) = line;
+}
+
+/// Standard error, with the progress line taken away while something is printed: a message never shares a
+/// line with it.
+pub(super) struct AboveLine;
+
+impl Write for AboveLine {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let line = BELOW.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match line {
+            Some(line) => line.suspend(|| io::stderr().write(bytes)),
+            None => io::stderr().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
 
 /// From now on each line is a JSON object, or a line for people.
 pub(super) fn use_json(json: bool) {
@@ -51,7 +81,7 @@ pub(super) fn write(level: &str, text: &str) {
     } else {
         format!("tracer: {}\n", plain(text))
     };
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    let _ = AboveLine.write_all(line.as_bytes());
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ pub use access::{
     AccessByKind, AccessError, AccessExplanation, RuleReason, Settings, Subject, access,
 };
 
-pub(crate) use access::{path_risk, socket_risk};
+pub(crate) use access::{is_read_by_all, path_risk, socket_risk};
 
 use crate::{
     profile::{
@@ -23,7 +23,7 @@ use crate::{
     recording::{EvidenceSummary, Executable, Phase, Recording, Syscall},
 };
 use syscalls::{
-    Abi, arguments::recorded, capability_requirements, errno, essential, headroom, risk,
+    Abi, Machine, arguments::recorded, capability_requirements, errno, essential, headroom, risk,
     runtime_init,
 };
 
@@ -34,17 +34,34 @@ pub enum ExplainError {
     /// The recording makes no profile.
     #[error(transparent)]
     Profile(#[from] seccomp::Error),
-    /// No ABI has such a call.
-    #[error("no call is named {name:?}{}", did_you_mean(.suggest))]
+    /// No ABI has such a call, and nothing else has that name.
+    #[error("unknown name {name:?}{}", did_you_mean(.suggest.as_deref()))]
     Unknown {
         /// What was asked for.
         name: String,
         /// What may have been meant.
-        suggest: Option<&'static str>,
+        suggest: Option<String>,
     },
 }
 
-fn did_you_mean(suggest: &Option<&str>) -> String {
+/// The name that was meant: of a call, also by its number, or of a capability.
+fn meant(recording: &Recording, name: &str) -> Option<String> {
+    if let Ok(number) = name.parse() {
+        let native = Machine::native_abi(&recording.host.machine)?;
+        return native.syscall_name(number).map(str::to_owned);
+    }
+    let upper = name.to_ascii_uppercase();
+    if upper.starts_with("CAP_") {
+        let near = syscalls::capability::Capability::all()
+            .map(|it| it.to_string())
+            .map(|known| (syscalls::distance(&upper, &known), known))
+            .min()?;
+        return (near.0 <= 3).then_some(near.1);
+    }
+    syscalls::suggest(name).map(str::to_owned)
+}
+
+fn did_you_mean(suggest: Option<&str>) -> String {
     suggest.map_or_else(
         || {
             "; give a system call, a path, CAP_NAME, AF_FAMILY or SIGNAME, as REVIEW.md has it"
@@ -184,7 +201,7 @@ pub fn explain(
 ) -> Result<Explanation, ExplainError> {
     let call = known(name).ok_or_else(|| ExplainError::Unknown {
         name: name.to_owned(),
-        suggest: syscalls::suggest(name),
+        suggest: meant(recording, name),
     })?;
     let profile = SeccompProfile::from_recordings(std::slice::from_ref(recording), options)?;
     let rule = profile.rule(call);

@@ -76,7 +76,10 @@ fn unknown_name_suggests_the_nearest() {
     };
     assert_eq!(
         refused("ptrcae"),
-        "no call is named \"ptrcae\"; did you mean \"ptrace\"?"
+        "unknown name \"ptrcae\"; did you mean \"ptrace\"?"
     );
+    assert!(refused("CAP_SYS_ADMN").ends_with("did you mean \"CAP_SYS_ADMIN\"?"));
+    // As a log has it.
+    assert!(refused("101").ends_with("did you mean \"ptrace\"?"));
     assert!(refused("frobnicate").contains("give a system call, a path"));
 }

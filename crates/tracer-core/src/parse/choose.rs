@@ -139,8 +139,20 @@ const FORMS: &str = "seccomp has defaultAction, an object of Kubernetes apiVersi
 
 /// What is said of a file in which there is nothing for an audit.
 pub(crate) fn unrecognized(input: &Input) -> ParseError {
-    let unknown = || format!("this is neither a profile nor a manifest: {FORMS}");
+    let unknown = || {
+        match is_recording(input.text()) {
+        true => "this is a recording, not a profile; audit the profile that was made of it: seccomp.json in the same directory".to_owned(),
+        false => format!("this is neither a profile nor a manifest: {FORMS}"),
+    }
+    };
     input.malformed(0, subjects::recognized(input).unwrap_or_else(unknown))
+}
+
+/// Whether a text is a recording, by its schema.
+fn is_recording(text: &str) -> bool {
+    const LOOKED_AT: usize = 4096;
+    let start: String = text.chars().take(LOOKED_AT).collect();
+    start.contains("\"tracer.recording/") || start.contains("\"tracer.run/")
 }
 
 /// The profiles that a manifest names.

@@ -17,6 +17,17 @@ use crate::{
 /// The phases in which the workload and what was put into its container are at work.
 const WORKLOAD: [Phase; 3] = [Phase::Run, Phase::Exec, Phase::Terminal];
 
+/// The kinds that are compared.
+const KINDS: [ObservationKind; 7] = [
+    ObservationKind::Syscalls,
+    ObservationKind::Files,
+    ObservationKind::Capabilities,
+    ObservationKind::Sockets,
+    ObservationKind::Signals,
+    ObservationKind::Traces,
+    ObservationKind::Mounts,
+];
+
 /// What was observed of the workload, and not of the runtime that starts it.
 fn of_workload<T>(all: &[ObservedAccess<T>]) -> impl Iterator<Item = &T> {
     all.iter()
@@ -36,6 +47,8 @@ pub struct Baseline {
     /// What the container runtime called before it started the workload.
     runtime_init: BTreeSet<SyscallId>,
     files: Option<AppArmorProfile>,
+    /// Whether the workload does nothing at all, so that every file is new.
+    does_nothing: bool,
     capabilities: BTreeSet<CapabilityUse>,
     sockets: BTreeSet<(u16, u16)>,
     signals: BTreeSet<SignalUse>,
@@ -76,6 +89,7 @@ impl Baseline {
             calls,
             runtime_init,
             files: profile,
+            does_nothing: false,
             capabilities: of_workload(&recording.capabilities).copied().collect(),
             sockets: of_workload(&recording.sockets)
                 .map(|it| (it.family, it.kind))
@@ -87,17 +101,24 @@ impl Baseline {
         }
     }
 
+    /// Of a workload that does nothing: all that it does is new.
+    pub fn nothing() -> Self {
+        Self {
+            calls: BTreeMap::new(),
+            runtime_init: BTreeSet::new(),
+            files: None,
+            does_nothing: true,
+            capabilities: BTreeSet::new(),
+            sockets: BTreeSet::new(),
+            signals: BTreeSet::new(),
+            traces: BTreeSet::new(),
+            mounts: BTreeSet::new(),
+            observed: KINDS.into_iter().collect(),
+        }
+    }
+
     /// Kinds that it did not observe, and of which nothing is drift.
     pub fn not_observed(&self) -> impl Iterator<Item = ObservationKind> + '_ {
-        const KINDS: [ObservationKind; 7] = [
-            ObservationKind::Syscalls,
-            ObservationKind::Files,
-            ObservationKind::Capabilities,
-            ObservationKind::Sockets,
-            ObservationKind::Signals,
-            ObservationKind::Traces,
-            ObservationKind::Mounts,
-        ];
         KINDS
             .into_iter()
             .filter(|kind| !self.observed.contains(kind))
@@ -153,7 +174,7 @@ impl Baseline {
     fn has_file(&self, file: &FileUse) -> bool {
         // Of a path that is not whole nothing can be said.
         let Some(profile) = &self.files else {
-            return true;
+            return !self.does_nothing;
         };
         // Nor of a directory that stands for more files, which were told one by one before.
         if file.detached || file.truncated || file.more {

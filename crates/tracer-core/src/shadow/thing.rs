@@ -3,7 +3,7 @@
 use super::{ObservedCall, ObservedThing};
 use crate::{
     audit::Severity,
-    explain::{path_risk, socket_risk},
+    explain::{is_read_by_all, path_risk, socket_risk},
     profile::apparmor::{AppArmorProfile, Permissions, signal_name},
     recording::{
         CapabilityUse, FileAccess, FileUse, MountOperation, Peer, SignalDirection, SocketOperation,
@@ -199,6 +199,7 @@ fn file_severity(file: &FileUse) -> (Severity, Option<String>) {
     let writes = Permissions::needed_by(file.access).has_any(Permissions::WRITE);
     match path_risk(&file.path) {
         Some(known) if writes => (Severity::High, Some(known.to_owned())),
+        Some(_) if is_read_by_all(&file.path) => (Severity::Low, None),
         Some(known) => (Severity::Medium, Some(known.to_owned())),
         None if file.access == FileAccess::Execute => {
             (Severity::Medium, Some("starts a program".to_owned()))

@@ -15,7 +15,7 @@ pub enum ContainerError {
     )]
     Id(String),
     /// A selector that selects nothing.
-    #[error("{0:?} is no container or pod; give {1}")]
+    #[error("{0:?} does not name a container or pod; give {1}")]
     Selector(String, &'static str),
     /// A path that leads out of where runtimes keep their state.
     #[error(

@@ -65,6 +65,11 @@ impl Files {
         }
     }
 
+    /// The root.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Where an absolute path lies below the root.
     ///
     /// # Errors

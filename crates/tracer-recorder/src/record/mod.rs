@@ -74,7 +74,7 @@ pub use observed::Denial;
 pub(crate) use program::find as find_program;
 pub use progress::{Progress, ProgressListener};
 pub use session::Session;
-pub use snapshot::{NoSnapshots, Snapshot, SnapshotSink};
+pub use snapshot::{CHECKPOINT, NoSnapshots, Snapshot, SnapshotSink};
 pub use supervisor::{RecorderStatus, Selection, Supervisor, WorkloadAge};
 pub use system::{CgroupTree, Clock, InstanceProcess, Processes, System, ThisMachine};
 pub use user::RunAs;

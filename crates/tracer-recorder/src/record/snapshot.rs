@@ -17,8 +17,8 @@ use super::{
 use crate::confine::profile::Access;
 use tracer_core::recording::{Accesses, Losses, Observations, Reason, Recording};
 
-/// How often the marks are read back.
-const CHECKPOINT: Duration = Duration::from_secs(5);
+/// How often the marks are read back, where the sink does not say otherwise.
+pub const CHECKPOINT: Duration = Duration::from_secs(5);
 
 /// Takes what is recorded so far to where a kill of tracer does not reach it.
 pub trait SnapshotSink {

@@ -63,7 +63,7 @@ impl StoreArgs {
         let variable = || std::env::var("TRACER_STORE").ok();
         let url = self.store.clone().or_else(variable);
         let url = url.filter(|url| !url.is_empty()).ok_or_else(|| {
-            let error = anyhow::anyhow!("which store? give --store URL, or set TRACER_STORE");
+            let error = anyhow::anyhow!("no store is given; use --store URL, or set TRACER_STORE");
             Failure::new(Exit::Usage, error)
         })?;
         let opened = open(&url, false);

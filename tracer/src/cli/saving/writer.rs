@@ -16,6 +16,8 @@ pub(super) struct Writer {
     pub(super) numbers: HashMap<String, usize>,
     /// Whether it was said that nothing can be kept.
     pub(super) is_warned: bool,
+    /// Sees what is recorded as it grows.
+    pub(super) observer: Option<Box<dyn Observer>>,
 }
 
 impl Writer {
@@ -35,9 +37,14 @@ impl Writer {
     /// Writes a checkpoint of each workload that changed.
     fn keep(&mut self, snapshot: Snapshot) {
         let names = snapshot.names.clone();
+        let unattributed = snapshot.unattributed;
+        let recordings = snapshot.into_recordings();
+        if let Some(observer) = &mut self.observer {
+            observer.observe(&recordings, &names, &unattributed);
+        }
         let mut kept = Ok(());
-        for recording in snapshot.into_recordings() {
-            kept = kept.and(self.checkpoint(&recording));
+        for recording in &recordings {
+            kept = kept.and(self.checkpoint(recording));
         }
         // What has another name by now was kept under that.
         let is_old = |name: &String| !names.contains(name);
@@ -92,6 +99,9 @@ impl Writer {
 
     /// Writes the files of all workloads.
     fn end(mut self, end: &End) {
+        if let Some(observer) = &mut self.observer {
+            observer.observe_last(&end.recordings);
+        }
         // What takes long to write may be killed meanwhile.
         let mut kept = Ok(());
         if end.recordings.len() > 1 || end.recordings.iter().any(is_large) {
@@ -318,6 +328,7 @@ mod tests {
             checkpoints: None,
             numbers: HashMap::new(),
             is_warned: false,
+            observer: None,
         };
         writer.end(&End {
             recordings: Arc::new(recordings),

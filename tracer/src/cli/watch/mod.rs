@@ -19,6 +19,7 @@ use super::{
     record::{duration, failed, record_failure},
     stderr::say,
 };
+pub(super) use reporter::Output as EventOutput;
 use reporter::{Output, Reporter};
 use syscalls::runtime_init::RuntimeSelection;
 use tracer_core::shadow::{Shadow, Summary, Suppression};

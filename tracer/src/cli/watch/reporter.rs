@@ -38,7 +38,7 @@ const INTERVAL: Duration = Duration::from_millis(400);
 const SCHEMA: &str = "tracer.watch/v1";
 
 /// Where events go, and how they are written.
-pub(super) struct Output {
+pub(in crate::cli) struct Output {
     to: To,
     format: Format,
     quiet: bool,
@@ -85,7 +85,17 @@ impl Output {
         })
     }
 
-    pub(super) fn events(&mut self, events: &[Event]) -> io::Result<()> {
+    /// Lines of JSON on standard output.
+    pub(in crate::cli) const fn json_on_stdout() -> Self {
+        Self {
+            to: To::Standard,
+            format: Format::Json,
+            quiet: true,
+        }
+    }
+
+    /// Writes events.
+    pub(in crate::cli) fn events(&mut self, events: &[Event]) -> io::Result<()> {
         for event in events {
             match self.format {
                 Format::Text => self.text(&tracer_report::watch_event(event))?,

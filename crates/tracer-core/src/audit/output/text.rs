@@ -50,7 +50,8 @@ pub fn summary(report: &Report) -> String {
         )
     };
     if report.profiles == 0 {
-        return "no profile could be read".to_owned();
+        return "no profile could be read; give a seccomp, AppArmor or SELinux profile, a Kubernetes manifest, or a directory with some"
+            .to_owned();
     }
     let what = counted(report.profiles, "file or object", "files and objects");
     let mut text = format!("{what} checked: {found}");

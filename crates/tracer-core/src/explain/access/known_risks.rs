@@ -100,6 +100,12 @@ pub(crate) fn path_risk(path: &FilePath) -> Option<&'static str> {
     known.map(|(_, what)| *what)
 }
 
+/// Whether a path of [`path_risk`] is a risk for who can write it, and every program reads it.
+pub(crate) fn is_read_by_all(path: &FilePath) -> bool {
+    let path = path.to_string();
+    ["/etc/passwd", "/etc/ld.so.preload", "/etc/ld.so.cache"].contains(&path.as_str())
+}
+
 fn matches(pattern: &str, path: &str) -> bool {
     let mut names = path.trim_end_matches('/').split('/');
     let mut wanted = pattern.trim_end_matches('/').split('/');

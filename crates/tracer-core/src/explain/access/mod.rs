@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use thiserror::Error;
 
-pub(crate) use known_risks::{path_risk, socket_risk};
+pub(crate) use known_risks::{is_read_by_all, path_risk, socket_risk};
 pub use subject::Subject;
 
 use crate::{

@@ -62,10 +62,14 @@ fn is_runtime(process: &Process) -> bool {
 }
 
 /// Whether no CRI is spoken there: ttrpc, and the socket for plug-ins (NRI), which has that name in
-/// containerd and CRI-O (`DefaultSocketPath`, containerd/nri pkg/adaptation) and answers nobody else.
+/// containerd and CRI-O (`DefaultSocketPath`, containerd/nri pkg/adaptation) and answers nobody else. Nor do those
+/// for debugging, as Docker's own containerd has one (moby, libcontainerd/supervisor/remote_daemon_linux.go).
 fn is_of_another_protocol(path: &Path) -> bool {
-    path.extension().is_some_and(|it| it == "ttrpc")
-        || path.file_name().is_some_and(|it| it == "nri.sock")
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".ttrpc")
+        || name == "nri.sock"
+        || name == "debug.sock"
+        || name.ends_with("-debug.sock")
 }
 
 /// The sockets with an absolute path that a process holds and by which CRI may be spoken.
@@ -98,7 +102,13 @@ mod tests {
     fn a_bound_socket_is_found_by_its_process() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("runtime.sock");
-        let others = ["runtime.sock.ttrpc", "nri.sock"].map(|it| directory.path().join(it));
+        let names = [
+            "runtime.sock.ttrpc",
+            "nri.sock",
+            "containerd-debug.sock",
+            "debug.sock",
+        ];
+        let others = names.map(|it| directory.path().join(it));
         let _listeners: Vec<_> = [&path]
             .into_iter()
             .chain(&others)

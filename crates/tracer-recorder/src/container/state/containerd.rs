@@ -1,35 +1,40 @@
 //! The bundles of containerd's tasks. They are there before the runtime is called.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::{State, v2_path};
+use super::{
+    State,
+    daemons::{Places, TASKS},
+    v2_path,
+};
 use crate::container::{
     ContainerError,
     files::{Files, Id},
     path::Engine,
 };
 
-const TASKS: &str = "/run/containerd/io.containerd.runtime.v2.task";
+/// A directory of tasks, its engine, and the user whose it is.
+type Namespace = (PathBuf, Engine, Option<u32>);
 
 /// The cgroup that the engine asks the runtime for.
 const CGROUP: &str = "/linux/cgroupsPath";
 
-fn namespaces(files: &Files) -> Vec<(PathBuf, Engine)> {
-    [TASKS, "/run/k3s/containerd/io.containerd.runtime.v2.task"]
+fn namespaces(files: &Files) -> Vec<Namespace> {
+    let states = Places::find(files).containerd;
+    let tasks = states
         .into_iter()
-        .flat_map(|tasks| {
-            files
-                .ids(Path::new(tasks))
-                .into_iter()
-                .map(move |namespace| {
-                    // Docker's containers are tasks in the namespace `moby`.
-                    let engine = if namespace.as_str() == "moby" {
-                        Engine::Docker
-                    } else {
-                        Engine::Containerd
-                    };
-                    (Path::new(tasks).join(namespace.as_str()), engine)
-                })
+        .map(|(state, user)| (state.join(TASKS), user));
+    tasks
+        .flat_map(|(tasks, user)| {
+            files.ids(&tasks).into_iter().map(move |namespace| {
+                // Docker's containers are tasks in the namespace `moby`.
+                let engine = if namespace.as_str() == "moby" {
+                    Engine::Docker
+                } else {
+                    Engine::Containerd
+                };
+                (tasks.join(namespace.as_str()), engine, user)
+            })
         })
         .collect()
 }
@@ -37,17 +42,17 @@ fn namespaces(files: &Files) -> Vec<(PathBuf, Engine)> {
 pub(super) fn list(files: &Files) -> Vec<Id> {
     namespaces(files)
         .iter()
-        .flat_map(|(directory, _)| files.ids(directory))
+        .flat_map(|(directory, ..)| files.ids(directory))
         .collect()
 }
 
 pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>> {
     let mut found = Vec::new();
-    for (directory, engine) in namespaces(files) {
+    for (directory, engine, user) in namespaces(files) {
         let bundle = directory.join(id.as_str());
         found.extend(
             files
-                .fields(&bundle.join("config.json"), None, &[CGROUP])
+                .fields(&bundle.join("config.json"), user, &[CGROUP])
                 .transpose()
                 .map(|config| {
                     config.map(|config| State {
@@ -55,6 +60,7 @@ pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>>
                         cgroup: config.text(CGROUP).and_then(v2_path),
                         pid: None,
                         bundle: Some(bundle),
+                        user,
                         ..State::new(id)
                     })
                 }),

@@ -1,22 +1,33 @@
 //! Docker's own files (moby, container/container.go: `config.v2.json`, `hostconfig.json`). Only root
-//! reads them, and the data root may be another: then the name stays unknown.
+//! reads them, but for a rootless Docker, whose user does. The data root is the one that Docker was given.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::State;
+use super::{State, daemons::Places};
 use crate::container::{
     ContainerError,
     files::{Files, Id, text},
     path::Engine,
 };
 
-const CONTAINERS: &str = "/var/lib/docker/containers";
-
 pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>> {
-    let directory = Path::new(CONTAINERS).join(id.as_str());
-    let config = match files.json(&directory.join("config.v2.json"), None) {
+    let roots = Places::find(files).docker;
+    roots
+        .iter()
+        .flat_map(|(root, user)| below(files, &root.join("containers"), *user, id))
+        .collect()
+}
+
+fn below(
+    files: &Files,
+    containers: &Path,
+    user: Option<u32>,
+    id: &Id,
+) -> Vec<Result<State, ContainerError>> {
+    let directory = containers.join(id.as_str());
+    let config = match files.json(&directory.join("config.v2.json"), user) {
         Ok(Some(config)) => config,
         Ok(None) => return Vec::new(),
         Err(error) => return vec![Err(error)],
@@ -33,9 +44,10 @@ pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>>
             .flatten()
             .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
             .collect(),
+        user,
         ..State::new(id)
     };
-    match files.json(&directory.join("hostconfig.json"), None) {
+    match files.json(&directory.join("hostconfig.json"), user) {
         Ok(host) => {
             state.privileged = host
                 .and_then(|host| host.pointer("/Privileged")?.as_bool())

@@ -8,11 +8,14 @@
 //! | `/var/lib/docker/containers/ID/config.v2.json` | Docker | name, image |
 //! | `/var/lib/containers/storage/overlay-containers/…` | Podman, CRI-O | bundle, names |
 //!
+//! These are the usual places. What engines that run were told instead is in `daemons`.
+//!
 //! runc and crun write theirs after they made the cgroup; the others are there before it. So a
 //! look-up that finds nothing at `cgroup_mkdir` is worth repeating at the first exec.
 
 mod containerd;
 mod crun;
+mod daemons;
 mod docker;
 mod runc;
 mod storage;
@@ -162,6 +165,14 @@ pub fn by_id(files: &Files, id: &Id, cgroup: &str) -> Lookup {
                     Some(known) => known.fill(state),
                     None => lookup.state = Some(state),
                 },
+                Err(error) => lookup.problems.push(error),
+            }
+        }
+    }
+    if let Some(known) = &mut lookup.state {
+        for found in storage::beside(files, known) {
+            match found {
+                Ok(state) => known.fill(state),
                 Err(error) => lookup.problems.push(error),
             }
         }

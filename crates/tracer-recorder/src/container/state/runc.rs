@@ -1,10 +1,10 @@
 //! runc's `state.json` (libcontainer/container_linux.go: State).
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use syscalls::OciRuntime;
 
-use super::{State, of_users, pid, v2_path};
+use super::{State, daemons::Places, of_users, pid, v2_path};
 use crate::container::{
     ContainerError,
     files::{Files, Id},
@@ -19,22 +19,19 @@ const PID: &str = "/init_process_pid";
 /// The directories of containers, each with the engine whose it is and the user.
 fn roots(files: &Files) -> Vec<(PathBuf, Option<Engine>, Option<u32>)> {
     let mut roots = vec![(PathBuf::from("/run/runc"), None, None)];
-    for (parent, engine) in [
-        ("/run/containerd/runc", Engine::Containerd),
-        ("/run/docker/runtime-runc", Engine::Docker),
-    ] {
-        for namespace in files.ids(Path::new(parent)) {
+    let containerd =
+        [PathBuf::from("/run/containerd/runc")].map(|parent| (parent, Engine::Containerd, None));
+    let docker = Places::find(files).runc.into_iter();
+    let docker = docker.map(|(parent, user)| (parent, Engine::Docker, user));
+    for (parent, engine, user) in containerd.into_iter().chain(docker) {
+        for namespace in files.ids(&parent) {
             // Docker's own containers in containerd's hands.
             let engine = if namespace.as_str() == "moby" {
                 Engine::Docker
             } else {
                 engine
             };
-            roots.push((
-                Path::new(parent).join(namespace.as_str()),
-                Some(engine),
-                None,
-            ));
+            roots.push((parent.join(namespace.as_str()), Some(engine), user));
         }
     }
     roots.extend(

@@ -36,16 +36,44 @@ pub(super) fn find(files: &Files, id: &Id) -> Vec<Result<State, ContainerError>>
         return found;
     }
     for directory in CONTAINERS.map(Path::new) {
-        for name in ["containers.json", "volatile-containers.json"] {
-            found.extend(
-                files
-                    .json(&directory.join(name), None)
-                    .map(|list| list.as_ref().and_then(|list| entry(list, id)))
-                    .transpose(),
-            );
-        }
+        found.extend(listed(files, directory, None, id));
     }
     found
+}
+
+/// What the lists of a storage say that is elsewhere, of a container whose bundle is in it: a rootless Podman's, or
+/// one whose `graphroot` is another.
+pub(super) fn beside(files: &Files, state: &State) -> Vec<Result<State, ContainerError>> {
+    let Some(bundle) = &state.bundle else {
+        return Vec::new();
+    };
+    let mut parents = bundle.ancestors().skip(2);
+    match parents.next() {
+        Some(directory)
+            if directory.ends_with("overlay-containers")
+                && !CONTAINERS.iter().any(|it| directory == Path::new(it)) =>
+        {
+            listed(files, directory, state.user, &state.id)
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The entries of a container in a storage's lists.
+fn listed(
+    files: &Files,
+    directory: &Path,
+    user: Option<u32>,
+    id: &Id,
+) -> Vec<Result<State, ContainerError>> {
+    ["containers.json", "volatile-containers.json"]
+        .into_iter()
+        .filter_map(|name| {
+            let list = files.json(&directory.join(name), user);
+            list.map(|list| list.as_ref().and_then(|list| entry(list, id)))
+                .transpose()
+        })
+        .collect()
 }
 
 fn entry(list: &Value, id: &Id) -> Option<State> {

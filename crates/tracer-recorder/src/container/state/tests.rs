@@ -242,3 +242,69 @@ fn bundle_path_cannot_escape_the_root() {
         );
     }
 }
+
+/// A rootless Podman, and one whose storage was moved: their names are beside the bundle.
+#[test]
+fn podman_names_are_beside_the_bundle() {
+    let own = nix::unistd::geteuid().as_raw();
+    // Root is not kept apart from the system.
+    let user = if own == 0 { 1000 } else { own };
+    let give = |path: PathBuf| {
+        if own == 0 {
+            std::os::unix::fs::chown(path, Some(user), None).unwrap();
+        }
+    };
+    let home = "/home/jo/.local/share/containers/storage/overlay-containers";
+    for (status, storage, cgroup) in [
+        (
+            format!("/run/user/{user}/crun/{ID}/status"),
+            home,
+            format!(
+                "/user.slice/user-{user}.slice/user@{user}.service/user.slice/libpod-{ID}.scope"
+            ),
+        ),
+        (
+            format!("/run/crun/{ID}/status"),
+            "/data/storage/overlay-containers",
+            format!("/machine.slice/libpod-{ID}.scope"),
+        ),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let bundle = format!("{storage}/{ID}/userdata");
+        write(root.path(), &status, &crun_status(&cgroup, &bundle));
+        write(root.path(), &format!("{bundle}/config.json"), "{}");
+        let list = format!(
+            r#"[{{"id":"{ID}","names":["web"],"image":"ab","metadata":"{{\"image-name\":\"docker.io/library/nginx:1\"}}"}}]"#
+        );
+        write(root.path(), &format!("{storage}/containers.json"), &list);
+        if storage == home {
+            for file in [&status, &format!("{storage}/containers.json")] {
+                give(root.path().join(file.trim_start_matches('/')));
+            }
+        }
+        let state = state(root.path(), ID, &cgroup);
+        assert_eq!(state.name.as_deref(), Some("web"));
+        assert_eq!(state.image.as_deref(), Some("docker.io/library/nginx:1"));
+    }
+}
+
+/// Docker's files where Docker was told to keep them: by its configuration, or as a snap.
+#[test]
+fn docker_names_are_in_its_own_data_root() {
+    for (data_root, configuration) in [
+        ("/var/lib/docker", None),
+        ("/var/snap/docker/common/var-lib-docker", None),
+        ("/data/docker", Some(r#"{"data-root": "/data/docker"}"#)),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        if let Some(text) = configuration {
+            write(root.path(), "/etc/docker/daemon.json", text);
+        }
+        let config = r#"{"Name":"/web","Config":{"Image":"nginx:1"},"Image":"sha256:ab"}"#;
+        let file = format!("{data_root}/containers/{ID}/config.v2.json");
+        write(root.path(), &file, config);
+        let state = state(root.path(), ID, &format!("/docker/{ID}"));
+        assert_eq!(state.name.as_deref(), Some("web"), "{data_root}");
+        assert_eq!(state.engine, Some(Engine::Docker));
+    }
+}
