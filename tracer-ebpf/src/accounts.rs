@@ -20,6 +20,10 @@ static EMPTY: Account = Account {
 
 /// Adds one to a word of an instance's account. Without room for the account only the counters of all
 /// tell.
+#[expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "by value, an account would not fit on the program's stack"
+)]
 #[inline(never)]
 pub(crate) fn add(instance: u64, quota: u32) {
     if maps::ACCOUNTS.get_ptr_mut(instance).is_none() {

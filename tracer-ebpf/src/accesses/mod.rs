@@ -253,22 +253,50 @@ fn was_reported(key: u64) -> bool {
 
 /// Whether there is room to tell of an access: each instance has a share of the table. Without room it is
 /// lost.
-#[inline(never)]
+#[inline(always)]
 fn has_room(request: &Request, key: u64) -> bool {
-    // SAFETY: as above.
-    if unsafe { maps::REPORTED.get(key) }.is_some()
-        || accounts::may_take_access(accounts::owner_of(request.row))
-    {
-        return true;
+    let has_room = has_place(request.row, key);
+    if !has_room {
+        lost(request.row);
     }
-    lost(request.row);
-    false
+    has_room
+}
+
+/// Whether an access has its place in the table, or may take one. Calls nothing: Linux 6.1 allows the whole chain of
+/// calls 512 bytes of stack, and rounds each one up to 32.
+#[inline(never)]
+fn has_place(row: u32, key: u64) -> bool {
+    // SAFETY: as above.
+    unsafe { maps::REPORTED.get(key) }.is_some()
+        || accounts::may_take_access(accounts::owner_of(row))
 }
 
 /// Notes whether user space was told of it: what found the ring full is told the next time, and what
 /// never was can be counted.
-#[inline(never)]
+#[inline(always)]
 fn note(request: &Request, key: u64, told: bool) {
+    match keep(key, told) {
+        Kept::Again => {}
+        Kept::First => accounts::took_access(accounts::owner_of(request.row)),
+        Kept::Full => lost(request.row),
+    }
+}
+
+/// What became of a place in the table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum Kept {
+    /// It was there.
+    Again,
+    /// It was taken.
+    First,
+    /// There was none.
+    Full,
+}
+
+/// Calls nothing, as [`has_place`].
+#[inline(never)]
+fn keep(key: u64, told: bool) -> Kept {
     // SAFETY: as above.
     let so_far = unsafe { maps::REPORTED.get(key) }.copied();
     let failed = if told {
@@ -277,13 +305,11 @@ fn note(request: &Request, key: u64, told: bool) {
         count!(accesses_dropped);
         so_far.unwrap_or(0).saturating_add(1)
     };
-    if maps::REPORTED
-        .insert(key, failed, u64::from(BPF_ANY))
-        .is_err()
-    {
-        lost(request.row);
-    } else if so_far.is_none() {
-        accounts::took_access(accounts::owner_of(request.row));
+    let kept = maps::REPORTED.insert(key, failed, u64::from(BPF_ANY));
+    match (kept, so_far) {
+        (Err(_), _) => Kept::Full,
+        (Ok(()), None) => Kept::First,
+        (Ok(()), Some(_)) => Kept::Again,
     }
 }
 
