@@ -131,7 +131,7 @@ fn finds_a_container_in_another_data_root() -> Outcome {
         docker.import(&rootfs)?;
         let dir = scratch.dir(&format!("directories-{number}"))?;
         let name = unique("moved");
-        let out = scratch.join(&format!("out-{number}"));
+        let out = scratch.join(format!("out-{number}"));
         let mut record = docker.place().command(tracer::binary()?);
         let mut record = Running::spawn(
             record
