@@ -343,22 +343,17 @@ unsafe fn identify(path: &mut ExecutablePath, bprm: *const u8, filename: u64) {
     };
 }
 
-/// The id of an executable, which is kept with it, and with the names that it was asked for by.
+/// The id of an executable, which is kept with the name that it was first asked for by.
 #[inline(always)]
 fn intern(path: &ExecutablePath, instance: u64) -> u64 {
     let exe = path.id();
-    // SAFETY: user space takes an entry away only when no process and no row has had it for a second.
-    if unsafe { maps::EXECUTABLES.get(exe) }.is_none() {
-        keep(exe, path, instance);
-    } else if path.inode != 0 && path.script == 0 {
-        keep(path.name_id(exe), path, instance);
-    }
+    keep(exe, path, instance);
     exe
 }
 
 #[inline(always)]
 fn keep(id: u64, path: &ExecutablePath, instance: u64) {
-    // SAFETY: as in `intern`.
+    // SAFETY: user space takes an entry away only when no process and no row has had it for a second.
     if unsafe { maps::EXECUTABLES.get(id) }.is_some() {
         return;
     }

@@ -380,12 +380,6 @@ impl ExecutablePath {
         hash.max(EXE_FIRST_PATH)
     }
 
-    /// The id of the file under another name.
-    #[inline(always)]
-    pub fn name_id(&self, exe: u64) -> u64 {
-        spread(self.hash_of_name(), exe)
-    }
-
     /// FNV-1a, 64 bits.
     #[inline(always)]
     fn hash_of_name(&self) -> u64 {

@@ -184,7 +184,7 @@ fn keep_path(place: PathRef) {
     else {
         return;
     };
-    // SAFETY: as in `processes::intern`.
+    // SAFETY: as in `processes::keep`.
     if unsafe { maps::RESOLVED_PATHS.get(exe) }.is_some() {
         return;
     }

@@ -359,9 +359,11 @@ fn report_text(
             generated::bpf_probe_read_kernel_str(into, room, text as *const _)
         }
     };
-    // With its NUL.
+    // With its NUL. Without a name faccessat2(2) asks about the descriptor (AT_EMPTY_PATH).
     if len < 2 {
-        super::lost(row);
+        if kind != AccessKind::CheckWritable || len < 1 {
+            super::lost(row);
+        }
         return;
     }
     let len = (low(len.cast_unsigned()) as usize - 1) & (ACCESS_PATH_LEN - 1);

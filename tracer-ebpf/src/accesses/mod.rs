@@ -35,7 +35,11 @@ use crate::{
     accounts,
     counters::count,
     maps::{self, config},
-    platform::{Shared as _, SharedMut as _, bindings::BPF_ANY, mutated},
+    platform::{
+        Shared as _, SharedMut as _,
+        bindings::{BPF_ANY, BPF_NOEXIST},
+        mutated,
+    },
     slots, tasks,
 };
 
@@ -305,11 +309,17 @@ fn keep(key: u64, told: bool) -> Kept {
         count!(accesses_dropped);
         so_far.unwrap_or(0).saturating_add(1)
     };
-    let kept = maps::REPORTED.insert(key, failed, u64::from(BPF_ANY));
-    match (kept, so_far) {
-        (Err(_), _) => Kept::Full,
-        (Ok(()), None) => Kept::First,
-        (Ok(()), Some(_)) => Kept::Again,
+    // Another CPU may tell of the same at once: the place is taken once.
+    if so_far.is_none()
+        && maps::REPORTED
+            .insert(key, failed, u64::from(BPF_NOEXIST))
+            .is_ok()
+    {
+        return Kept::First;
+    }
+    match maps::REPORTED.insert(key, failed, u64::from(BPF_ANY)) {
+        Ok(()) => Kept::Again,
+        Err(_) => Kept::Full,
     }
 }
 

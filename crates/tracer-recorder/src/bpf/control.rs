@@ -94,6 +94,13 @@ impl Control {
         Self::give_back(taken, count);
     }
 
+    /// How many places in the table of reported accesses are taken.
+    pub(super) fn accesses_taken(&self) -> u64 {
+        // SAFETY: as in `epoch`.
+        let taken = unsafe { AtomicU64::from_ptr(&raw mut (*self.page.as_ptr()).accesses_taken) };
+        taken.load(Ordering::SeqCst)
+    }
+
     /// A path of an executable is kept by user space.
     pub(super) fn keep_executable(&self) {
         self.executables().fetch_add(1, Ordering::SeqCst);

@@ -141,9 +141,11 @@ impl Events {
         if self.gathered.is_empty() && self.accesses.gathered() == 0 {
             self.came = Instant::now();
         }
-        self.accesses.gather();
+        self.accesses.gather(MANY);
         let mut is_urgent = self.accesses.gathered() >= MANY;
-        while let Some(message) = self.next() {
+        while self.gathered.len() < MANY
+            && let Some(message) = self.next()
+        {
             is_urgent |= matches!(message, RingMessage::Notice(..));
             self.gathered.push_back(message);
         }

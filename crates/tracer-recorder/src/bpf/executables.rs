@@ -50,10 +50,15 @@ impl UnusedExecutables {
         }
     }
 
-    /// The next look is worth it when some more are kept, but not only when there is hardly room.
-    fn wait_for_more(&mut self, kept: u64) {
+    /// The next look is worth it when some more are kept, but not only when there is hardly room. Where programs
+    /// come and go, some are unused at each look: that alone is no reason for the next.
+    fn wait_for_more(&mut self, kept: u64, candidates: impl Iterator<Item = u64>) {
         let most = self.room / 4 * 3;
         self.next = (kept + kept / 4).clamp(self.room / 2, most.max(self.room / 2));
+        self.candidates.clear();
+        if kept >= self.room / 2 {
+            self.candidates.extend(candidates);
+        }
     }
 
     fn is_due(&self, kept: u64) -> bool {
@@ -80,15 +85,14 @@ impl Probe {
         self.put_back(&used)?;
         let unused = self.unused(&used)?;
         let before = std::mem::take(&mut self.unused_executables.candidates);
-        let (gone, candidates): (Vec<_>, Vec<_>) = unused
-            .into_iter()
-            .partition(|(_, exe)| before.contains(exe));
-        for (key, exe) in &gone {
-            self.take_away(*key, *exe)?;
+        let (gone, candidates): (Vec<u64>, Vec<u64>) =
+            unused.into_iter().partition(|exe| before.contains(exe));
+        for exe in gone {
+            self.take_away(exe)?;
         }
-        self.unused_executables.candidates = candidates.into_iter().map(|(_, exe)| exe).collect();
         let kept = self.control.executables_kept();
-        self.unused_executables.wait_for_more(kept);
+        self.unused_executables
+            .wait_for_more(kept, candidates.into_iter());
         Ok(())
     }
 
@@ -135,36 +139,35 @@ impl Probe {
         Ok(used)
     }
 
-    /// The entries that no id in use needs: each with its key, and the id of the executable that it is a name
-    /// of.
-    fn unused(&mut self, used: &HashSet<u64>) -> Result<Vec<(u64, u64)>, ProbeError> {
+    /// The ids of which something is kept, and that nobody has.
+    fn unused(&mut self, used: &HashSet<u64>) -> Result<HashSet<u64>, ProbeError> {
         let executables: HashMap<_, u64, Plain<ExecutablePath>> =
             self.map_mut(names::EXECUTABLES)?;
-        let mut unused = Vec::new();
-        for entry in executables.iter() {
-            let (key, Plain(path)) =
-                entry.map_err(|error| ProbeError::map("read", names::EXECUTABLES)(error.into()))?;
-            let exe = path.id();
-            if !used.contains(&exe) {
-                unused.push((key, exe));
-            }
+        let mut kept = executables
+            .keys()
+            .collect::<Result<HashSet<_>, _>>()
+            .map_err(|error| ProbeError::map("read", names::EXECUTABLES)(error.into()))?;
+        let resolved: HashMap<_, u64, Plain<ResolvedPath>> = self.map_mut(names::RESOLVED_PATHS)?;
+        for exe in resolved.keys() {
+            kept.insert(
+                exe.map_err(|error| ProbeError::map("read", names::RESOLVED_PATHS)(error.into()))?,
+            );
         }
-        Ok(unused)
+        kept.retain(|exe| !used.contains(exe));
+        Ok(kept)
     }
 
-    fn take_away(&mut self, key: u64, exe: u64) -> Result<(), ProbeError> {
-        if key == exe
-            && let Some(kept) = self.kept_executable(exe)?
-        {
+    fn take_away(&mut self, exe: u64) -> Result<(), ProbeError> {
+        if let Some(kept) = self.kept_executable(exe)? {
             self.unused_executables.removed.insert(exe, kept);
-            let mut resolved: HashMap<_, u64, Plain<ResolvedPath>> =
-                self.map_mut(names::RESOLVED_PATHS)?;
-            // It may have none.
-            let _ = resolved.remove(&exe);
         }
+        let mut resolved: HashMap<_, u64, Plain<ResolvedPath>> =
+            self.map_mut(names::RESOLVED_PATHS)?;
+        // It may have none.
+        let _ = resolved.remove(&exe);
         let mut executables: HashMap<_, u64, Plain<ExecutablePath>> =
             self.map_mut(names::EXECUTABLES)?;
-        if executables.remove(&key).is_ok() {
+        if executables.remove(&exe).is_ok() {
             self.control.forget_executables(1);
         }
         Ok(())

@@ -16,7 +16,8 @@ use nix::{
 use tracer_abi::{Config, FIRST_ROW, FileSource, MAX_ROWS, VALUE_NUMBERS, maps as names};
 
 use super::{
-    AccessRing, Events, Mechanism, MechanismChoice, Mechanisms, ProbeError, accesses,
+    AccessRing, Events, Mechanism, MechanismChoice, Mechanisms, ProbeError,
+    accesses::{self, UntoldAccesses},
     arguments::Values,
     control::Control,
     executables::UnusedExecutables,
@@ -117,6 +118,7 @@ pub struct Probe {
     pub(super) control: Control,
     pub(super) values: Values,
     pub(super) unused_executables: UnusedExecutables,
+    pub(super) untold: UntoldAccesses,
     /// The attachment of [`EXITS`].
     exits: Option<BtfTracePointLinkId>,
     /// Whether [`EXITS`] is attached from the beginning: where accesses are recorded, whose programs cost more
@@ -234,6 +236,7 @@ impl Probe {
                 control,
                 values,
                 unused_executables: UnusedExecutables::new(settings.max_rows),
+                untold: UntoldAccesses::new(settings.max_accesses / 2),
                 exits: None,
                 exits_always,
                 mechanisms,

@@ -93,6 +93,7 @@ impl<K: Kernel, S: System> Session<K, S> {
             let rows = self.learn_rows()?;
             unknown = self.unannounced(&rows);
         }
+        let mut dropped = Vec::new();
         for access in std::mem::take(&mut self.pending_accesses) {
             // A row that is not known is of an instance that is not recorded any more, or of one that
             // no notice has told of yet. Unlike a call, an access has no mark: it is told once.
@@ -104,7 +105,13 @@ impl<K: Kernel, S: System> Session<K, S> {
                 } else {
                     self.losses.accesses_without_row += 1;
                 }
+            } else {
+                dropped.push(access.access.key);
             }
+        }
+        // Nobody else would give their places back.
+        if !dropped.is_empty() {
+            self.kernel.forget_accesses(&dropped)?;
         }
         self.note_discovered();
         Ok(())

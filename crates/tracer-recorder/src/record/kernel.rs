@@ -192,8 +192,12 @@ impl Kernel for LiveKernel {
             logger.flush();
         }
         self.probe.maintain();
-        let recycled = self.probe.recycle_values();
-        if let Err(error) = recycled.and_then(|()| self.probe.recycle_executables()) {
+        let recycled = self
+            .probe
+            .recycle_values()
+            .and_then(|()| self.probe.recycle_executables())
+            .and_then(|()| self.probe.recycle_accesses());
+        if let Err(error) = recycled {
             // Those in use stay so; what finds no room is counted.
             log::debug!("{error}");
         }

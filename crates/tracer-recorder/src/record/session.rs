@@ -198,6 +198,11 @@ impl<K: Kernel, S: System> Session<K, S> {
         if !self.kernel.watch(root)? {
             return Err(RecordError::TooManyCgroups);
         }
+        // What it lost before it was left was told then.
+        let account = self.kernel.account(cgroup.id)?;
+        if let Some(instance) = self.instance_mut(number) {
+            instance.account = account;
+        }
         // Children that are made from now on inherit in the kernel; these are here already. One
         // that is made below a child before that child is watched inherits nothing, so look again
         // until nothing is new.

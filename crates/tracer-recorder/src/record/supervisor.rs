@@ -61,7 +61,7 @@ pub trait Supervisor {
     /// A signal asked for the configuration to be read again. Must not wait for it.
     fn reload(&mut self);
 
-    /// Called at each turn of the recording loop, about ten times a second. Returns whether the selection changed
+    /// Called at each turn of the recording loop, ten times a second at most, and once a second when nothing comes. Returns whether the selection changed
     /// since the last one.
     fn turn(&mut self) -> bool;
 

@@ -22,6 +22,7 @@ pub(super) use load::{first, load, targets};
 pub(super) use operations::fill as fill_operations;
 #[cfg(test)]
 pub(super) use operations::of as operations;
+pub(super) use reported::UntoldAccesses;
 pub use ring::AccessRing;
 
 use std::fmt;

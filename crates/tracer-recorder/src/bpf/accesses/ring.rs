@@ -24,9 +24,11 @@ impl AccessRing {
         })
     }
 
-    /// Takes what is in the ring.
-    pub(in crate::bpf) fn gather(&mut self) {
-        while let Some(access) = self.next() {
+    /// Takes what is in the ring, until so many are waiting to be handed over.
+    pub(in crate::bpf) fn gather(&mut self, many: usize) {
+        while self.gathered.len() < many
+            && let Some(access) = self.next()
+        {
             self.gathered.push_back(access);
         }
     }

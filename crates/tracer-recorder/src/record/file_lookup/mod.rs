@@ -140,7 +140,7 @@ impl FileLookup {
             let polled = socket.and_then(|socket| Ok(unsafe { AsyncFd::register(socket) }?));
             match polled {
                 Ok(polled) => self.readable = Some(polled),
-                // Without it answers are taken in at each look, ten times a second.
+                // Without it answers are taken in at each look.
                 Err(error) => log::debug!("answers are not waited for: {error}"),
             }
         }
