@@ -78,7 +78,7 @@ fn deep() -> Vec<Case> {
                 "{{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"a\": {}}}",
                 "[".repeat(levels)
             )),
-            ":4:3: a, line 1, column",
+            ":5:",
         ),
         // Braces of a glob, and profiles in one another.
         fine(
