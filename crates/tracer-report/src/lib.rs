@@ -42,5 +42,5 @@ pub use headroom::headroom_page;
 pub use learn::learned;
 pub use review::review;
 pub use verdict::record_longer;
-pub use verify::{denials, intersection, verification};
+pub use verify::{denials, intersection, undecided_call, verification};
 pub use watch::{denial_summary, top_news, watch_event, watch_summary};

@@ -70,7 +70,10 @@ pub fn intersection(intersection: &Intersection) -> String {
 
 /// What a command was denied under a profile, as plain text.
 pub fn denials(report: &LiveReport, profile: &str) -> String {
-    let mut text = denied(&report.denied, profile);
+    let mut text = match (report.denied.as_slice(), report.undecided.as_slice()) {
+        ([], [_, ..]) => format!("{}: some calls are undecided\n", plain(profile)),
+        (all, _) => denied(all, profile),
+    };
     for it in &report.answered {
         text.push_str(&format!(
             "answered with ENOSYS: {} x {}; {}\n",
@@ -80,11 +83,7 @@ pub fn denials(report: &LiveReport, profile: &str) -> String {
         ));
     }
     for it in &report.undecided {
-        text.push_str(&format!(
-            "undecided: {} x {}; denied by the profile, or by another filter with the same answer\n",
-            it.times,
-            it.describe()
-        ));
+        text.push_str(&format!("{}\n", undecided_call(it)));
     }
     for it in &report.other_filters {
         text.push_str(&format!(
@@ -94,6 +93,15 @@ pub fn denials(report: &LiveReport, profile: &str) -> String {
         ));
     }
     text
+}
+
+/// A call of which it is not known whether the profile denied it, in a sentence.
+pub fn undecided_call(it: &Denied) -> String {
+    format!(
+        "undecided: {} x {}; denied by the profile or by another filter: its arguments could not be read",
+        it.times,
+        it.describe()
+    )
 }
 
 fn denied(denied: &[Denied], profile: &str) -> String {

@@ -17,24 +17,35 @@ pub enum Answerer {
     Profile,
     /// Another filter: the profile lets the call through, or would have answered otherwise.
     OtherFilter,
-    /// The profile, or another filter that gives the same answer.
+    /// The profile, and another filter may give the same answer: the call is denied without it, too.
     Either,
+    /// The profile or another filter: what the profile answers depends on registers that are not known.
+    Undecided,
 }
 
 impl Answerer {
     /// By what the profile may do to the call, what the program saw, and whether the thread was under filters
     /// besides the profile; `None` where that is not known.
     pub(super) fn of(
-        mut possible: impl Iterator<Item = Verdict>,
+        possible: impl Iterator<Item = Verdict>,
         saw: Blocked,
         others: Option<bool>,
     ) -> Self {
-        if !possible.any(|verdict| answer(verdict) == Some(saw)) {
-            return Self::OtherFilter;
-        }
+        let (same, different): (Vec<_>, Vec<_>) =
+            possible.partition(|verdict| answer(*verdict) == Some(saw));
         match others {
+            _ if same.is_empty() => Self::OtherFilter,
             Some(false) => Self::Profile,
-            Some(true) | None => Self::Either,
+            Some(true) | None if different.is_empty() => Self::Either,
+            Some(true) | None => Self::Undecided,
+        }
+    }
+
+    /// Whose answer it was: where it is not known what filters there were, it is known whether any was loaded.
+    pub(super) fn settled(self, others: Option<bool>, loads_filters: bool) -> Self {
+        match (self, others) {
+            (Self::Either | Self::Undecided, None) if !loads_filters => Self::Profile,
+            _ => self,
         }
     }
 }
@@ -86,5 +97,22 @@ mod tests {
             let answerer = Answerer::of([verdict].into_iter(), saw, others);
             assert_eq!(answerer, expected, "{verdict} {saw:?} {others:?}");
         }
+    }
+
+    #[test]
+    fn unknown_registers_are_undecided_only_where_they_matter() {
+        let of = |possible: &[Verdict], others| {
+            Answerer::of(possible.iter().copied(), Blocked::Signal, others)
+        };
+        let both = [Verdict::Allow, Verdict::Trap];
+        assert_eq!(of(&both, Some(true)), Answerer::Undecided);
+        assert_eq!(of(&both, None), Answerer::Undecided);
+        assert_eq!(of(&both, Some(false)), Answerer::Profile);
+        assert_eq!(of(&[Verdict::Trap], Some(true)), Answerer::Either);
+        assert_eq!(of(&[Verdict::Allow], Some(true)), Answerer::OtherFilter);
+        let undecided = Answerer::Undecided;
+        assert_eq!(undecided.settled(None, false), Answerer::Profile);
+        assert_eq!(undecided.settled(None, true), undecided);
+        assert_eq!(undecided.settled(Some(true), false), undecided);
     }
 }

@@ -86,7 +86,7 @@ pub struct LiveReport {
     pub answered: Vec<AnsweredLive>,
     /// What a filter other than the profile stopped, such as one that the program loaded: no denials.
     pub other_filters: Vec<Denied>,
-    /// What the profile or another filter stopped, which give the same answer.
+    /// What the profile or another filter stopped, where unknown registers decide whether the profile did.
     pub undecided: Vec<Denied>,
 }
 
@@ -143,7 +143,7 @@ impl Denials {
             }
             match denied.intended(recording, filter) {
                 Some(why) => report.answered.push(AnsweredLive { denied, why }),
-                None if denied.answerer == Answerer::Either => report.undecided.push(denied),
+                None if denied.answerer == Answerer::Undecided => report.undecided.push(denied),
                 None => report.denied.push(denied),
             }
         }
@@ -164,13 +164,13 @@ impl Denials {
                 }
                 let first = evidence.first.as_ref();
                 let answerer = answerer(&stopped, first, None, filter);
-                let answerer = known(answerer, None, loads_filters);
+                let answerer = answerer.settled(None, loads_filters);
                 all.push(denied(&stopped, first, 1, answerer, filter));
             }
         }
         let mut merged: BTreeMap<(Stopped, Answerer), (FirstSeen, u64)> = BTreeMap::new();
         for ((stopped, (answerer, others)), (first, times)) in self.seen {
-            let answerer = known(answerer, others, loads_filters);
+            let answerer = answerer.settled(others, loads_filters);
             let of_kind = merged.entry((stopped, answerer));
             let (earliest, count) = of_kind.or_insert_with(|| (first.clone(), 0));
             *count += times;
@@ -192,14 +192,6 @@ impl Denials {
         };
         all.sort_by_cached_key(key);
         all
-    }
-}
-
-/// Whose answer it was: where it is not known what filters there were, it is known whether any was loaded.
-fn known(answerer: Answerer, others: Option<bool>, loads_filters: bool) -> Answerer {
-    match (answerer, others) {
-        (Answerer::Either, None) if !loads_filters => Answerer::Profile,
-        _ => answerer,
     }
 }
 
@@ -336,6 +328,9 @@ impl Denied {
         if let Some(given) = &self.given {
             text.push_str(&format!(", with {given}"));
         }
+        if self.answerer == Answerer::Either {
+            text.push_str("; the program's own filter may give the same answer");
+        }
         text
     }
 }
@@ -396,8 +391,9 @@ mod tests {
                 .collect()
         };
         let (eperm, eacces) = (Blocked::Errno(1), Blocked::Errno(13));
-        assert_eq!(of(&report.denied), [("mkdir".to_owned(), eperm, 2)]);
-        assert_eq!(of(&report.undecided), [("mkdir".to_owned(), eperm, 1)]);
+        let mkdir_times = |times| ("mkdir".to_owned(), eperm, times);
+        assert_eq!(of(&report.denied), [mkdir_times(2), mkdir_times(1)]);
+        assert_eq!(report.undecided, []);
         assert_eq!(
             of(&report.other_filters),
             [
@@ -452,7 +448,7 @@ mod tests {
         let mut add = || denials.add(stopped(call, Blocked::Errno(1), args), &filter());
         assert_eq!(
             add().unwrap().describe(),
-            "prctl (x86_64): EPERM (rule syscalls[0]); /bin/web (pid 7, web), with PR_SET_CHILD_SUBREAPER"
+            "prctl (x86_64): EPERM (rule syscalls[0]); /bin/web (pid 7, web), with PR_SET_CHILD_SUBREAPER; the program's own filter may give the same answer"
         );
         assert!(add().is_none() && add().is_none());
         // Of mkdir the event was lost.

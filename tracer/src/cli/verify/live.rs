@@ -16,7 +16,7 @@ use crate::store::{self, OutputFile, StoreError};
 use syscalls::{Abi, Machine, runtime_init::RuntimeSelection};
 use tracer_core::{
     profile::seccomp::evaluate::{Filter, Host, OciRuntime},
-    recording::{Recording, SyscallId, merge::Merge, plain_text::plain},
+    recording::{Blocked, Executable, Recording, SyscallId, merge::Merge, plain_text::plain},
     verify::{Answerer, Denials, Denied, Enforced, StoppedCall, VerifyInput, verify},
 };
 use tracer_recorder::{
@@ -208,10 +208,13 @@ fn were_denied(args: &Args, told: DenialCollector, recording: &Recording) -> any
         }
     }
     if args.quiet {
-        // Denials are told whatever --quiet says.
+        // Denials, and what may be one, are told whatever --quiet says.
         let late = report.denied.iter();
-        for denied in late.filter(|it| !told.told.contains(&(it.call.clone(), it.abi))) {
+        for denied in late.filter(|it| !told.told.contains(&kind(it))) {
             say!("denied: {}", denied.describe());
+        }
+        for undecided in &report.undecided {
+            say!("{}", tracer_report::undecided_call(undecided));
         }
     }
     Ok(!report.denied.is_empty() || args.require_decided && !report.undecided.is_empty())
@@ -266,7 +269,14 @@ struct DenialCollector {
     /// How many filters the command is under when it starts: the profile, and tracer's own.
     filters: Option<u8>,
     /// The denials that were told at once.
-    told: BTreeSet<(String, Abi)>,
+    told: BTreeSet<DenialKind>,
+}
+
+/// What was denied, to whom, and what it saw: denials that are alike in it are told once.
+type DenialKind = (String, Abi, Executable, Blocked);
+
+fn kind(it: &Denied) -> DenialKind {
+    (it.call.clone(), it.abi, it.executable.clone(), it.saw)
 }
 
 /// How many filters tracer itself is under, which the command inherits (`Seccomp_filters`, since Linux 5.9).
@@ -319,9 +329,10 @@ impl ProgressListener for DenialCollector {
             return;
         };
         // In the end only it is known whether its caller falls back, and whether filters were loaded.
-        if first.answerer == Answerer::Profile && !first.may_fall_back(&self.filter) {
-            say!("denied: {}", Denied::describe(&first));
-            self.told.insert((first.call, first.abi));
+        let is_denied = matches!(first.answerer, Answerer::Profile | Answerer::Either);
+        if is_denied && !first.may_fall_back(&self.filter) {
+            say!("denied: {}", first.describe());
+            self.told.insert(kind(&first));
         }
     }
 }
