@@ -41,25 +41,35 @@ impl Recording {
 fn loads_a_filter(syscall: &Syscall) -> bool {
     /// `PR_SET_SECCOMP` (include/uapi/linux/prctl.h).
     const PR_SET_SECCOMP: u64 = 22;
+    /// `SECCOMP_SET_MODE_STRICT` and `SECCOMP_SET_MODE_FILTER` (include/uapi/linux/seccomp.h); the others load none.
+    const SET_MODE: [u64; 2] = [0, 1];
     let is_own = |phase: Phase| !matches!(phase, Phase::Setup | Phase::RuntimeInit);
     let is_made = |it: &Evidence| {
         it.blocked.is_none() && it.executable != Executable::Launcher && is_own(it.phase)
     };
-    let loads = match syscall.abi.syscall_name(syscall.nr) {
-        Some("seccomp") => true,
-        Some("prctl") => syscall.arguments.as_ref().is_none_or(|arguments| {
-            let mut own = arguments.seen.iter().filter(|it| is_own(it.phase));
-            arguments.cut.iter().any(|phase| is_own(*phase))
-                || own.any(|it| it.values.first() == Some(&PR_SET_SECCOMP))
-        }),
-        _ => false,
+    let operations: &[u64] = match syscall.abi.syscall_name(syscall.nr) {
+        Some("seccomp") => &SET_MODE,
+        Some("prctl") => &[PR_SET_SECCOMP],
+        _ => return false,
     };
+    let loads = syscall.arguments.as_ref().is_none_or(|arguments| {
+        let mut own = arguments.seen.iter().filter(|it| is_own(it.phase));
+        let is_first = arguments.indices.first() == Some(&0);
+        let may_load = |values: &[u64]| {
+            let operation = values.first().filter(|_| is_first);
+            operation.is_none_or(|it| operations.contains(it))
+        };
+        arguments.cut.iter().any(|phase| is_own(*phase)) || own.any(|it| may_load(&it.values))
+    });
     loads && syscall.evidence.iter().any(is_made)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::profile::seccomp::fixture::{path, recording};
+    use crate::{
+        profile::seccomp::fixture::{path, recording},
+        recording::{Arguments, Combination},
+    };
     use syscalls::Abi;
 
     use super::*;
@@ -72,5 +82,30 @@ mod tests {
         assert_eq!(own.filter_loaders(), [FilterLoader::Workload]);
         assert_eq!(of(SECCOMP, Phase::RuntimeInit).filter_loaders(), []);
         assert_eq!(of(0, Phase::Run).filter_loaders(), []);
+    }
+
+    #[test]
+    fn asking_what_seccomp_can_do_loads_no_filter() {
+        const SECCOMP: u32 = 317;
+        for (operation, loaders) in [
+            (0, &[FilterLoader::Workload][..]),
+            (1, &[FilterLoader::Workload]),
+            // SECCOMP_GET_ACTION_AVAIL, SECCOMP_GET_NOTIF_SIZES
+            (2, &[]),
+            (3, &[]),
+        ] {
+            let by = path("/bin/web");
+            let mut it = recording(&[(Abi::X86_64, SECCOMP, Phase::Run, by.clone())]);
+            it.syscalls[0].arguments = Some(Arguments {
+                indices: vec![0],
+                seen: vec![Combination {
+                    phase: Phase::Run,
+                    values: vec![operation],
+                    executables: [by].into(),
+                }],
+                cut: [].into(),
+            });
+            assert_eq!(it.filter_loaders(), loaders, "{operation}");
+        }
     }
 }

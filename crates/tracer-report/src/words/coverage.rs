@@ -104,7 +104,7 @@ fn filter_in_place(loaded_by: &[FilterLoader]) -> &'static str {
 pub fn blocking_filter(recording: &Recording) -> &'static str {
     match recording.filter_loaders().as_slice() {
         [FilterLoader::Workload] => {
-            "A filter that the workload loaded itself blocked these calls. It does so under this profile too, so they are not allowed here"
+            "A filter that the workload loaded itself, or one that was active before, blocked these calls. The workload ran without them, so they are not allowed; if it was another's, record without it to see what the workload does with them"
         }
         [FilterLoader::Runtime] => {
             "The container runtime's filter blocked these calls while recording. The workload ran without them, so they are not allowed; record with seccomp=unconfined to see what it does with them"
