@@ -152,10 +152,11 @@ pub(super) fn what_it_is(path: &Path, error: StoreError) -> anyhow::Error {
         return anyhow::anyhow!("{name} is empty; record again, or restore the file");
     }
     let subjects = parse::subjects(&read).ok();
-    let subject = subjects.iter().flatten().next();
-    if text.lines().any(|line| line.starts_with("apiVersion:"))
-        || matches!(subject, Some(Subject::Manifest(_)))
-    {
+    let is_manifest = |it: &&Subject| matches!(it, Subject::Manifest(it) if it.is_kubernetes());
+    let manifest = subjects.iter().flatten().find(is_manifest);
+    let subject = manifest.or_else(|| subjects.iter().flatten().next());
+    let has_version = || text.lines().any(|line| line.starts_with("apiVersion:"));
+    if manifest.is_some() || subject.is_none() && has_version() {
         return anyhow::anyhow!(
             "{name} is a Kubernetes manifest, not a recording; to put a profile into it, run tracer generate --for {name} RECORDING"
         );
@@ -164,7 +165,7 @@ pub(super) fn what_it_is(path: &Path, error: StoreError) -> anyhow::Error {
         Subject::Seccomp(_) => "a seccomp profile",
         Subject::AppArmor(_) => "an AppArmor profile",
         Subject::Selinux(_) => "an SELinux profile",
-        Subject::Manifest(_) => "a Kubernetes manifest",
+        Subject::Manifest(_) => "a file of a container engine",
     });
     match what {
         Some(what) => anyhow::anyhow!("{name} is {what}, not a recording; pass recording.json"),

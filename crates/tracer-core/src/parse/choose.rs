@@ -111,12 +111,18 @@ fn none(input: &Input, all: &[Subject], what: &str) -> String {
         Subject::Manifest(manifest) => Some(manifest),
         Subject::Seccomp(_) | Subject::AppArmor(_) | Subject::Selinux(_) => None,
     });
-    let names: Vec<_> = manifests.flat_map(named_by).collect();
-    if !names.is_empty() {
-        return format!(
-            "this names profiles and holds none; give {} of the node's /var/lib/kubelet/seccomp instead",
-            names.join(", ")
-        );
+    let (kubernetes, engines): (Vec<_>, Vec<_>) = manifests.partition(|it| it.is_kubernetes());
+    for (manifests, place) in [
+        (kubernetes, " of the node's /var/lib/kubelet/seccomp"),
+        (engines, ""),
+    ] {
+        let names: Vec<_> = manifests.into_iter().flat_map(named_by).collect();
+        if !names.is_empty() {
+            return format!(
+                "this names profiles and holds none; give {}{place} instead",
+                names.join(", ")
+            );
+        }
     }
     if all.iter().any(|it| matches!(it, Subject::AppArmor(_))) {
         return format!(

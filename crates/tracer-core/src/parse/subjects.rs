@@ -41,6 +41,11 @@ pub(crate) enum Source {
 }
 
 impl Manifest {
+    /// Whether it is an object of Kubernetes, and not a file of a container engine or runtime.
+    pub fn is_kubernetes(&self) -> bool {
+        self.source == Source::Kubernetes
+    }
+
     fn of_kubernetes(pod: Node) -> Self {
         let source = Source::Kubernetes;
         Self { pod, source }
