@@ -49,6 +49,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A line of what is printed is cut here.
 const MAX_LINE: usize = 1000;
 
+/// Lines that are kept of one read: more than a screen shows.
+const MAX_LINES: usize = 200;
+
 /// Whether another process has the terminal: one that draws, or asks for its keys, would be stopped.
 pub(super) fn is_background() -> bool {
     let owner = termios::tcgetpgrp(io::stdout());
@@ -309,11 +312,11 @@ impl Printed {
                 _ => break,
             }
         }
-        let mut lines = Vec::new();
-        while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.rest.drain(..=end).collect();
-            lines.push(shown(&line));
-        }
+        let end = self.rest.iter().rposition(|byte| *byte == b'\n');
+        let whole: Vec<u8> = self.rest.drain(..end.map_or(0, |end| end + 1)).collect();
+        let last = whole.split_inclusive(|byte| *byte == b'\n').rev();
+        let mut lines: Vec<_> = last.take(MAX_LINES).map(shown).collect();
+        lines.reverse();
         if self.rest.len() > MAX_LINE {
             lines.push(shown(&std::mem::take(&mut self.rest)));
         }
