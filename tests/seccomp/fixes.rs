@@ -222,7 +222,7 @@ fn programs_run_under_every_fix() -> Outcome {
 `tracer audit --fix` is applied to profiles that deny one call of each kind of [ways](audit-ways.md): the call alone, \
 all calls of its kind, and the call beside all that Docker's default denies. Under each fixed profile a shell with a \
 pipe, Python, a threaded C program and a Go program run, and an audit of it has no finding that was not there before. \
-`TRACER_UPDATE=1 cargo test -p tracer-tests --test seccomp` draws this page again.
+`TRACER_UPDATE=1 cargo test -p tracer-tests --test seccomp` regenerates this page.
 
 | denied | a program could still | alone | all of its kind | beside Docker's |
 | --- | --- | --- | --- | --- |

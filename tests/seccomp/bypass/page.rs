@@ -24,8 +24,8 @@ pub(super) fn page(rows: &[(Case, Performed)]) -> Result<String> {
 
 Each line is a way that `tracer audit` names. A test performs it: the program runs under a filter that denies all the \
 calls on the left, and reaches the end; then it runs under the fix that the finding proposes. The programs are in the \
-words of [bypass.c](../tests/programs/bypass.c). `TRACER_UPDATE=1 cargo test -p tracer-tests --test seccomp` draws this \
-page again.
+words of [bypass.c](../tests/programs/bypass.c). `TRACER_UPDATE=1 cargo test -p tracer-tests --test seccomp` regenerates \
+this page.
 
 | denied | a program can still | by | program | result |
 | --- | --- | --- | --- | --- |

@@ -55,7 +55,9 @@ fn is_command_line(command: &OsStr) -> bool {
 /// Whether it looks like an image with a tag or a registry, and not like a path.
 fn is_image(command: &OsStr) -> bool {
     let word = command.to_string_lossy();
-    !word.starts_with(['/', '.']) && word.contains([':', '/'])
+    let registry = word.split_once('/').map(|(first, _)| first);
+    let has_registry = registry.is_some_and(|first| first.contains('.'));
+    !word.starts_with(['/', '.']) && (word.contains(':') || has_registry)
 }
 
 fn of_kernel(error: &ProbeError) -> Option<&'static str> {
@@ -91,6 +93,20 @@ fn of_patch(error: &patch::Error) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn relative_paths_are_no_images() {
+        for (word, expected) in [
+            ("nginx:1.27", true),
+            ("ghcr.io/owner/name", true),
+            ("localhost:5000/name", true),
+            ("target/debug/server", false),
+            ("./server", false),
+            ("/bin/a:b", false),
+        ] {
+            assert_eq!(is_image(OsStr::new(word)), expected, "{word}");
+        }
+    }
 
     #[test]
     fn an_error_of_a_library_gets_its_flag() {

@@ -30,8 +30,8 @@ use tracer_core::{
 /// Find gaps, needless permissions and breakage in existing profiles and manifests.
 ///
 /// Reads seccomp profiles (runtime-spec, Docker, Podman; JSON or YAML), SeccompProfile and AppArmorProfile
-/// objects, ConfigMaps with profiles, pod manifests with the profiles that they name, and AppArmor text;
-/// directories are searched. Rules are evaluated as the runtime and libseccomp do, for each ABI.
+/// objects, ConfigMaps with profiles, pod manifests with the profiles that they name, Compose files, the output of
+/// docker inspect, config.json of the runtime-spec, and AppArmor text; directories are searched. Rules are evaluated as the runtime and libseccomp do, for each ABI.
 #[derive(Debug, clap::Args)]
 #[command(after_help = concat!(
     "Examples:\n",

@@ -1,4 +1,4 @@
-//! `tracer agent`: record all containers of a node for ever, and keep what is recorded in a spool.
+//! `tracer agent`: record all containers of a node continuously, and keep what is recorded in a spool.
 
 mod keeper;
 mod listener;
@@ -47,7 +47,7 @@ use tracer_recorder::{
     },
 };
 
-/// Record all containers of this node for ever, into a spool.
+/// Record all containers of this node continuously, into a spool.
 ///
 /// The settings come from a file, the environment and flags; SIGHUP reads them again. `tracer spool` lists what was
 /// recorded, and `tracer rollout status` says when a profile may be enforced.

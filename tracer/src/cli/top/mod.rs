@@ -111,7 +111,7 @@ pub(super) struct Args {
     #[arg(long, value_parser = duration, value_name = "TIME")]
     until_stable: Option<Duration>,
 
-    /// What to show: a screen, or one JSON object a line on standard output for everything that is new
+    /// What to show: a screen, or JSON lines: one object for each new observation
     #[arg(long, value_enum, default_value_t)]
     format: TextOrJson,
 
