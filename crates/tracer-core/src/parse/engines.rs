@@ -9,12 +9,23 @@ use super::{
     subjects::{Manifest, Source, of_text},
 };
 
+/// Keys by which a service of Compose is told, those of a file that overrides another included.
+const SERVICE: [&str; 7] = [
+    "image",
+    "build",
+    "privileged",
+    "security_opt",
+    "cap_add",
+    "cap_drop",
+    "extends",
+];
+
 /// What a file of a container engine says; `None` when it is none.
 pub(super) fn of(input: &Input, node: &Node) -> Result<Option<Vec<Subject>>, ParseError> {
     if node.get("ociVersion").is_some() && node.get("metadata").is_none() {
-        return Ok(Some(runtime_spec(node)));
+        return runtime_spec(input, node).map(Some);
     }
-    let is_service = |it: &Node| it.get("image").is_some() || it.get("build").is_some();
+    let is_service = |it: &Node| SERVICE.iter().any(|key| it.get(key).is_some());
     let services = || node.get("services").into_iter().flat_map(Node::pairs);
     let inspected = |it: &&Node| it.get("HostConfig").is_some();
     let found: Vec<Service<'_>> = if services().any(|(_, it)| is_service(it)) {
@@ -38,7 +49,7 @@ pub(super) fn of(input: &Input, node: &Node) -> Result<Option<Vec<Subject>>, Par
 /// A container as its engine is told to start it.
 struct Service<'a> {
     name: Node,
-    privileged: Option<&'a Node>,
+    privileged: Option<Node>,
     add: Option<&'a Node>,
     drop: Option<&'a Node>,
     options: Option<&'a Node>,
@@ -48,7 +59,7 @@ impl<'a> Service<'a> {
     fn of_compose(name: &Key, service: &'a Node) -> Self {
         Self {
             name: text(&name.text, &name.span),
-            privileged: service.get("privileged"),
+            privileged: service.get("privileged").map(of_compose_bool),
             add: service.get("cap_add"),
             drop: service.get("cap_drop"),
             options: service.get("security_opt"),
@@ -64,7 +75,7 @@ impl<'a> Service<'a> {
                 said.trim_start_matches('/'),
                 &name.unwrap_or(container).span,
             ),
-            privileged: host("Privileged"),
+            privileged: host("Privileged").cloned(),
             add: host("CapAdd"),
             drop: host("CapDrop"),
             options: host("SecurityOpt"),
@@ -82,6 +93,14 @@ impl<'a> Service<'a> {
         for (option, said) in options.filter_map(|it| Some((it, it.text()?))) {
             let (key, value) = said.split_once(['=', ':']).unwrap_or((said, ""));
             match key {
+                "no-new-privileges" if is_variable(said) => {
+                    escalation = Some(option.clone());
+                }
+                "apparmor" if is_variable(said) => apparmor = kind(said, &option.span),
+                // What is behind a variable alone may be a profile.
+                _ if is_variable(said) && (key == "seccomp" || key.starts_with('$')) => {
+                    seccomp = kind(said, &option.span);
+                }
                 "seccomp" if value.trim_start().starts_with('{') => {
                     let skip = said.len() - value.len();
                     let own = self.name.text().unwrap_or_default();
@@ -101,7 +120,7 @@ impl<'a> Service<'a> {
             pair("seccompProfile", seccomp),
             pair("appArmorProfile", apparmor),
         ];
-        context.extend(self.privileged.map(|it| pair("privileged", it.clone())));
+        context.extend(self.privileged.clone().map(|it| pair("privileged", it)));
         context.extend(escalation.map(|it| pair("allowPrivilegeEscalation", it)));
         let capabilities = [("add", self.add), ("drop", self.drop)];
         let capabilities = capabilities
@@ -111,6 +130,21 @@ impl<'a> Service<'a> {
         context.push(pair("capabilities", capabilities));
         subjects.push(pod(&self.name, context, Source::Engine));
         Ok(())
+    }
+}
+
+/// Whether Compose fills a value in.
+fn is_variable(text: &str) -> bool {
+    text.contains("${") && !text.contains("{\"")
+}
+
+/// Texts that are booleans for Compose (compose-go, interpolation, `toBoolean`).
+fn of_compose_bool(value: &Node) -> Node {
+    let text = value.text().map(str::to_ascii_lowercase);
+    match text.as_deref() {
+        Some("true" | "y" | "yes" | "on") => node(Content::Bool(true), &value.span),
+        Some("false" | "n" | "no" | "off") => node(Content::Bool(false), &value.span),
+        _ => value.clone(),
     }
 }
 
@@ -132,18 +166,32 @@ fn choice(value: &str, defaults: &[&str], option: &Node) -> Node {
 }
 
 /// A container of the runtime-spec, which has no defaults: what is not there is off.
-fn runtime_spec(config: &Node) -> Vec<Subject> {
-    let linux = config.get("linux").unwrap_or(config);
+fn runtime_spec(input: &Input, config: &Node) -> Result<Vec<Subject>, ParseError> {
+    let linux = config.get("linux");
+    if let Some(linux) = linux
+        && !matches!(linux.content, Content::Map(_))
+    {
+        return Err(input.malformed(linux.span.start, "linux is not a map"));
+    }
+    let others = ["windows", "solaris", "vm"];
+    // There seccomp restricts nothing, so no profile is missing.
+    let is_other = linux.is_none() && others.iter().any(|key| config.get(key).is_some());
+    let linux = linux.unwrap_or(config);
     let at = config
         .key("linux")
         .unwrap_or(config.span.start..config.span.start + 1);
     let name = text("of config.json", &at);
     if linux.get("seccomp").is_some() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let at = linux.key("seccomp").unwrap_or(at);
-    let context = vec![pair("seccompProfile", kind("Unconfined", &at))];
-    vec![pod(&name, context, Source::Runtime)]
+    let profile = if is_other {
+        "RuntimeDefault"
+    } else {
+        "Unconfined"
+    };
+    let context = vec![pair("seccompProfile", kind(profile, &at))];
+    Ok(vec![pod(&name, context, Source::Runtime)])
 }
 
 fn pod(name: &Node, context: Vec<(Key, Node)>, source: Source) -> Subject {

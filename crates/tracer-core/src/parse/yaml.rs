@@ -187,7 +187,11 @@ impl<'input> Builder<'input> {
 fn key(input: &Input, seen: &mut BTreeSet<String>, node: Node) -> Result<Key, ParseError> {
     let text = match node.content {
         Content::Text(text) => text,
-        Content::Bool(bool) => bool.to_string(),
+        // As it is written: `y` and `n` are names as any other.
+        Content::Bool(bool) => {
+            let written = input.text().get(node.span.clone());
+            written.map_or_else(|| bool.to_string(), str::to_owned)
+        }
         Content::Number(number) => number.to_string(),
         Content::Null => "null".to_owned(),
         Content::List(_) | Content::Map(_) => {
@@ -227,10 +231,10 @@ fn plain(text: &str) -> Content {
     let decimal = || text.strip_prefix('+').unwrap_or(text);
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Content::Null,
-        "true" | "True" | "TRUE" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
+        "true" | "True" | "TRUE" | "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => {
             Content::Bool(true)
         }
-        "false" | "False" | "FALSE" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
+        "false" | "False" | "FALSE" | "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => {
             Content::Bool(false)
         }
         _ => {
@@ -274,6 +278,14 @@ mod tests {
         assert_eq!(names[1].text(), Some("38"));
         assert_eq!(names[2].content, names[3].content);
         assert_eq!(names[4].content, Content::Null);
+    }
+
+    #[test]
+    fn words_for_booleans_are_those_of_kubernetes() {
+        let read = documents("y: [y, Y, yes, on, n, N, no, off, \"y\"]\n").unwrap();
+        let value = read[0].value();
+        let expected = serde_json::json!([true, true, true, true, false, false, false, false, "y"]);
+        assert_eq!(value["y"], expected);
     }
 
     #[test]

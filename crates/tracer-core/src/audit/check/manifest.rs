@@ -49,6 +49,9 @@ pub(in super::super) fn check(manifest: &Manifest, out: &mut Findings<'_>) -> Ve
     let mut named = Vec::new();
     for kind in ["initContainers", "containers", "ephemeralContainers"] {
         for container in spec.get(kind).into_iter().flat_map(Node::items) {
+            if manifest.source == Source::Engine {
+                super::refused::variables(container, out);
+            }
             named.extend(self::container(spec, container, manifest.source, out));
         }
     }
@@ -148,6 +151,10 @@ fn container(
             .severity(Severity::High);
         return None;
     };
+    // What a template names is not known, which is reported.
+    if local.text().is_some_and(|name| name.contains("{{")) {
+        return None;
+    }
     let (capabilities, added) = capabilities(own(&["capabilities"]));
     Some(Named {
         profile: local.text().unwrap_or_default().to_owned(),

@@ -38,15 +38,50 @@ fn refused(node: &Node, message: String, out: &mut Findings<'_>) {
     out.add(&rules::REFUSED_OBJECT, node.span.clone(), message);
 }
 
+/// A value that is not known until the template is rendered.
+fn template(what: &str, text: &str, node: &Node, out: &mut Findings<'_>) {
+    let message = format!("{what} is a template, {text:?}: what is set is not known");
+    out.add(&rules::REFUSED_OBJECT, node.span.clone(), message)
+        .severity(Severity::Medium)
+        .fix("Render the template first (helm template), and audit what comes out.");
+}
+
+/// What Compose fills in, in a container of it.
+pub(super) fn variables(container: &Node, out: &mut Findings<'_>) {
+    let context = container.get("securityContext");
+    let places: [(&str, &[&str]); 4] = [
+        ("privileged", &["privileged"]),
+        ("no-new-privileges", &["allowPrivilegeEscalation"]),
+        ("the seccomp profile", &["seccompProfile", "type"]),
+        ("the AppArmor profile", &["appArmorProfile", "type"]),
+    ];
+    for (what, keys) in places {
+        let Some(value) = context.and_then(|it| it.at(keys)) else {
+            continue;
+        };
+        if let Some(text) = value.text().filter(|text| text.contains("${")) {
+            let message = format!("{what} is a variable, {text:?}: what is set is not known");
+            out.add(&rules::REFUSED_OBJECT, value.span.clone(), message)
+                .severity(Severity::Medium)
+                .fix("Fill it in first (docker compose config), and audit what comes out.");
+        }
+    }
+}
+
 /// Settings of a container that exclude one another (`ValidateSecurityContext`), and texts for booleans.
 fn escalation(context: &Node, out: &mut Findings<'_>) {
     for key in ["privileged", "allowPrivilegeEscalation"] {
-        if let Some(value) = context.get(key).filter(|value| value.text().is_some()) {
-            refused(
+        let Some(value) = context.get(key) else {
+            continue;
+        };
+        match value.text() {
+            Some(text) if text.contains("{{") => template(key, text, value, out),
+            Some(_) => refused(
                 value,
                 format!("{key} is a text, and takes true or false"),
                 out,
-            );
+            ),
+            None => {}
         }
     }
     let is = |key: &str, expected| context.get(key).and_then(Node::bool) == Some(expected);
@@ -85,12 +120,7 @@ fn profile(key: &str, profile: &Node, out: &mut Findings<'_>) {
     };
     let node = kind.unwrap_or(profile);
     if text.contains("{{") {
-        let message =
-            format!("the type of {key} is a template, {text:?}: what is set is not known");
-        out.add(&rules::REFUSED_OBJECT, node.span.clone(), message)
-            .severity(Severity::Medium)
-            .fix("Render the template first (helm template), and audit what comes out.");
-        return;
+        return template(&format!("the type of {key}"), text, node, out);
     }
     if !TYPES.contains(&text) {
         let same = TYPES.iter().find(|known| known.eq_ignore_ascii_case(text));
@@ -115,6 +145,10 @@ fn profile(key: &str, profile: &Node, out: &mut Findings<'_>) {
         return;
     };
     let path = local.text().unwrap_or_default();
+    if path.contains("{{") {
+        let what = format!("localhostProfile of {key}");
+        return template(&what, path, local, out);
+    }
     let wrong = if text != "Localhost" {
         format!("is only for the type Localhost, and this is {text}")
     } else if key == "seccompProfile" && path.starts_with('/') {

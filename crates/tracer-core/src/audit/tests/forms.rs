@@ -242,6 +242,20 @@ fn a_template_is_no_value() {
     };
     assert!(message.contains("is a template"), "{message}");
     assert!(findings.iter().all(|it| it.severity <= Severity::Medium));
+    for value in [
+        "privileged: \"{{ .Values.privileged }}\"",
+        "seccompProfile: {type: Localhost, localhostProfile: \"{{ .Values.name }}.json\"}",
+    ] {
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n  - name: c\n    securityContext: {{{value}}}\n"
+        );
+        let findings = audit(&text);
+        let [(6, message)] = of(&findings, "refused-object")[..] else {
+            panic!("{findings:?}");
+        };
+        assert!(message.contains("is a template"), "{message}");
+        assert!(findings.iter().all(|it| it.severity <= Severity::Medium));
+    }
 }
 
 /// Findings of files of container engines: severity, rule and line.
@@ -264,6 +278,21 @@ fn compose_files_are_read() {
             (Severity::High, "unconfined", 5),
             (Severity::High, "unconfined", 6),
             (Severity::Info, "profile-missing", 13),
+        ]
+    );
+}
+
+#[test]
+fn compose_files_that_override_others_are_read() {
+    let found = of_engine(
+        "services:\n  web:\n    privileged: \"true\"\n  db:\n    privileged: \"${PRIVILEGED}\"\n    security_opt:\n    - seccomp=${PROFILE}\n  ok: {privileged: \"false\"}\n",
+    );
+    assert_eq!(
+        found,
+        [
+            (Severity::Critical, "privileged", 3),
+            (Severity::Medium, "refused-object", 5),
+            (Severity::Medium, "refused-object", 7),
         ]
     );
 }
@@ -304,6 +333,12 @@ fn a_config_json_without_seccomp_is_unconfined() {
         ));
         assert_eq!(found, [(Severity::High, "unconfined", 2)]);
     }
+    for other in ["windows", "solaris", "vm"] {
+        let text = format!("{{\"ociVersion\": \"1.0.2\", \"{other}\": {{}}}}");
+        assert_eq!(of_engine(&text), [], "{other}");
+    }
+    let wrong = report("f", "{\"ociVersion\": \"1.0.2\",\n\"linux\": []}");
+    assert_eq!(wrong.malformed.len(), 1, "{wrong:?}");
 }
 
 #[test]
