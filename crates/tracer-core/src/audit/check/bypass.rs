@@ -187,22 +187,38 @@ fn is_open(profile: &LoadedProfile<'_>, abi: Abi, end: &End, way: &Way, value: u
 
 fn report(profile: &LoadedProfile<'_>, gap: &Gap, out: &mut Findings<'_>) {
     let closing = closing::of(profile, gap);
-    let Some(first) = gap.denied.first() else {
-        return;
-    };
+    let names: Vec<_> = gap.denied.iter().map(|call| call.name).collect();
+    let Some(first) = names.first() else { return };
     let ways: Vec<_> = gap.open.iter().map(Way::words).collect();
-    // One that is denied whole decides, wherever the file names it.
-    let rule = if gap.is_whole {
+    // By what the file says first: what a fix adds behind it makes no other finding of it.
+    let is_whole = gap
+        .denied
+        .iter()
+        .filter_map(|call| Some((profile.entries_of(call.name).next()?.0, call)))
+        .min_by_key(|(at, _)| *at)
+        .map_or(gap.is_whole, |(_, call)| {
+            profile.state(profile.context.native, call.name) == SyscallState::Denied
+        });
+    let rule = if is_whole {
         &rules::EQUIVALENT_SYSCALL_ALLOWED
     } else {
         &rules::CONDITION_BYPASS
     };
+    let denied = if is_whole {
+        format!("{} {} denied", names.join(", "), verb(names.len()))
+    } else {
+        format!(
+            "{} {} denied for some arguments{}",
+            names.join(", "),
+            verb(names.len()),
+            example(gap)
+        )
+    };
     out.add(
         rule,
-        profile.named(first.name),
+        profile.named(first),
         format!(
-            "{}, but a program can still {} by {}",
-            denied(profile, gap),
+            "{denied}, but a program can still {} by {}",
             gap.end.words,
             list(ways.iter().map(String::as_str), 12)
         ),
@@ -214,43 +230,17 @@ fn report(profile: &LoadedProfile<'_>, gap: &Gap, out: &mut Findings<'_>) {
     .edits(closing.edits);
 }
 
-/// The calls that are denied whole, and those that are denied for some arguments.
-fn denied(profile: &LoadedProfile<'_>, gap: &Gap) -> String {
-    let native = profile.context.native;
-    let is_whole = |call: &&Step| profile.state(native, call.name) == SyscallState::Denied;
-    let (whole, partly): (Vec<&Step>, Vec<_>) = gap.denied.iter().partition(|it| is_whole(it));
-    let are_denied = |calls: &[&Step]| {
-        let names: Vec<_> = calls.iter().map(|call| call.name).collect();
-        format!("{} {} denied", names.join(", "), verb(names.len()))
-    };
-    let for_some = || {
-        let example = example(profile, gap, &partly);
-        format!("{} for some arguments{example}", are_denied(&partly))
-    };
-    match (whole.is_empty(), partly.is_empty()) {
-        (_, true) => are_denied(&whole),
-        (true, false) => for_some(),
-        (false, false) => format!("{} and {}", are_denied(&whole), for_some()),
-    }
-}
-
-/// Arguments for which calls are denied that are allowed with others, in brackets.
-fn example(profile: &LoadedProfile<'_>, gap: &Gap, partly: &[&Step]) -> String {
-    let with_parameter = partly
+/// Arguments for which a call is denied, in brackets.
+fn example(gap: &Gap) -> String {
+    let with_parameter = gap
+        .denied
         .iter()
         .any(|call| matches!(call.parameter, Parameter::Argument(_)));
     if with_parameter {
-        let is_denied = |value: &&u64| {
-            partly.iter().any(|call| {
-                let arguments = call.arguments(**value);
-                let outcome = profile.outcome(profile.context.native, call.name, arguments);
-                outcome.is_some_and(|it| !it.verdict.allows())
-            })
-        };
-        let value = gap.values.iter().find(is_denied);
-        return value.map_or_else(String::new, |value| format!(" ({value:#x})"));
+        let value = gap.values.iter().next().copied().unwrap_or_default();
+        return format!(" ({value:#x})");
     }
-    let arguments = partly.iter().flat_map(|call| call.args);
+    let arguments = gap.denied.iter().flat_map(|call| call.args);
     let said: Vec<_> = arguments
         .map(|(index, bits)| format!("argument {index} = {bits:#x}"))
         .collect();
