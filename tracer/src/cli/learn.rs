@@ -139,10 +139,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 
 /// Reads the kernel's records until asked to stop.
 fn live(args: &Args, learner: &mut Learner<'_>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the asynchronous runtime")?;
+    let runtime = crate::cli::runtime::one_thread()?;
     runtime.block_on(async {
         let mut signals = Signals::catch_without_command().context("cannot catch signals")?;
         let mut source = AuditLog::open()?;

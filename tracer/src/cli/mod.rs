@@ -35,6 +35,7 @@ mod record_gvisor;
 mod recover;
 mod report;
 mod rollout;
+mod runtime;
 mod saving;
 mod selinux;
 mod since;

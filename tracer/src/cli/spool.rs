@@ -16,7 +16,7 @@ use super::{
 };
 use crate::store::{OutputFile, RECORDING_FILE, Spool, SpoolEntry};
 use tracer_core::{
-    agent::Configuration,
+    agent::{Configuration, short_image},
     recording::{
         Recording,
         estimate::{Discovery, Estimate},
@@ -202,18 +202,11 @@ pub(super) fn entries(spool: &Spool) -> anyhow::Result<Vec<SpoolEntry>> {
 
 fn line(entry: &SpoolEntry) -> String {
     let key = &entry.key;
-    let image: String = key
-        .image
-        .rsplit("sha256:")
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(12)
-        .collect();
+    let image = short_image(&key.image);
     let text = format!(
         "{}  {}  {}  {}  {}",
         key.workload(),
-        if image.is_empty() { "-" } else { &image },
+        if image.is_empty() { "-" } else { image },
         key.architecture,
         words::counted(entry.bytes, "byte", "bytes"),
         written(entry)

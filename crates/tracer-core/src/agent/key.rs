@@ -26,6 +26,19 @@ pub struct SpoolKey {
     pub architecture: String,
 }
 
+/// An image's digest or id as people write it: the first 12 digits; empty when it is.
+///
+/// # Examples
+/// ```
+/// # use tracer_core::agent::short_image;
+/// assert_eq!(short_image("nginx@sha256:0123456789abcdef"), "0123456789ab");
+/// assert_eq!(short_image(""), "");
+/// ```
+pub fn short_image(image: &str) -> &str {
+    let digits = image.rsplit("sha256:").next().unwrap_or_default();
+    digits.get(..12).unwrap_or(digits)
+}
+
 impl SpoolKey {
     /// The key of a recording that was made in a cluster of that name.
     pub fn from_recording(cluster: &str, recording: &Recording) -> Self {

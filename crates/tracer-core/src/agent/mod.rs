@@ -15,7 +15,7 @@ pub use configuration::{
     WorkloadRule,
 };
 pub use glob::matches as matches_glob;
-pub use key::{SpoolKey, SpoolName};
+pub use key::{SpoolKey, SpoolName, short_image};
 pub use kinds::keep_kinds;
 pub use kubernetes::Kubernetes;
 pub use rollout::{Missing, RolloutStatus};

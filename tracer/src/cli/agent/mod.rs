@@ -98,12 +98,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     }
     let settings = args.settings.load().map_err(usage)?;
     stderr::use_json(settings.log_format == LogFormat::Json);
-    // One thread records: what is recorded gets the other processors.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the asynchronous runtime")
-        .map_err(failed)?;
+    let runtime = crate::cli::runtime::one_thread().map_err(failed)?;
     let ended = runtime.block_on(record(args.settings, settings));
     // All is written. Whoever still looks for a runtime's sockets is not waited for.
     runtime.shutdown_timeout(END);

@@ -291,16 +291,8 @@ pub(super) fn now_ms() -> u64 {
 
 /// The image, as short as people write it.
 pub(super) fn short_image(image: &str) -> String {
-    let short: String = image
-        .rsplit("sha256:")
-        .next()
-        .unwrap_or_default()
-        .chars()
-        .take(12)
-        .collect();
-    if short.is_empty() {
-        "-".to_owned()
-    } else {
-        short
+    match tracer_core::agent::short_image(image) {
+        "" => "-".to_owned(),
+        short => short.to_owned(),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 
 use crate::cli::{Exit, Failure, print, stderr::plain};
 use tracer_kubernetes::{
@@ -64,10 +63,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
         print(manifests.as_bytes())?;
         return Ok(Exit::Fine);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the asynchronous runtime")?;
+    let runtime = crate::cli::runtime::one_thread()?;
     let kubeconfig = args.kubeconfig.or_else(own_kubeconfig);
     let applied = runtime.block_on(async {
         let client = connect(kubeconfig.as_deref()).await?;

@@ -37,10 +37,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     if is_confined() {
         report_confined("client", &confine::client(&[]));
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the asynchronous runtime")?;
+    let runtime = crate::cli::runtime::one_thread()?;
     runtime.block_on(async {
         let client = connect(args.kubeconfig.as_deref()).await?;
         let watched = watch(client, &args.node, &args.namespace, |containers| {

@@ -135,12 +135,7 @@ pub(super) fn run(args: Args) -> Result<Exit, Failure> {
     }
     // Before there is another thread, and before programs may not be started any more.
     apparmor_parser::start_broker();
-    // One thread: what is recorded gets the other processors.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the asynchronous runtime")
-        .map_err(failed)?;
+    let runtime = crate::cli::runtime::one_thread().map_err(failed)?;
     runtime.block_on(async {
         let caught = if args.command.is_empty() {
             Signals::catch_without_command()

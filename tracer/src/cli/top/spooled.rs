@@ -15,7 +15,7 @@ use crate::{
     },
     store::Spool,
 };
-use tracer_core::recording::Losses;
+use tracer_core::{agent::short_image, recording::Losses};
 use tracer_recorder::record::signals::Signals;
 
 /// How often the spool is looked at. The agent writes to it every few seconds at most.
@@ -28,10 +28,7 @@ pub(super) fn run(args: &SpoolArgs) -> Result<Exit, Failure> {
     let spool = args.open()?;
     // What cannot be read is said before the screen is there.
     super::super::spool::entries(&spool)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the asynchronous runtime")?;
+    let runtime = crate::cli::runtime::one_thread()?;
     runtime.block_on(async {
         let mut signals = Signals::catch_without_command()
             .context("cannot catch signals")
@@ -90,15 +87,7 @@ impl SpoolReader {
         for entry in entries {
             let workload = entry.key.workload().to_string();
             // A workload may have been recorded with several images: each is a row.
-            let image: String = entry
-                .key
-                .image
-                .rsplit("sha256:")
-                .next()
-                .unwrap_or_default()
-                .chars()
-                .take(12)
-                .collect();
+            let image = short_image(&entry.key.image);
             let name = match image.is_empty() {
                 true => workload,
                 false => format!("{workload} {image}"),

@@ -53,11 +53,7 @@ pub(super) fn run(args: &Args, choice: &RuntimeSelection) -> Result<Exit, Failur
         })
         .transpose()
         .map_err(|error: StoreError| failed(error))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the asynchronous runtime")
-        .map_err(failed)?;
+    let runtime = crate::cli::runtime::one_thread().map_err(failed)?;
     runtime.block_on(async {
         let mut signals = Signals::catch()
             .context("cannot catch signals")

@@ -175,12 +175,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         expected::read(args).map_err(failed)?,
         suppressions(args).map_err(failed)?,
     );
-    // One thread records: what is watched gets the other processors.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the asynchronous runtime")
-        .map_err(failed)?;
+    let runtime = crate::cli::runtime::one_thread().map_err(failed)?;
     runtime.block_on(async {
         if args.command.is_empty() {
             let signals = Signals::catch_without_command();
