@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-
 use crate::cli::{Exit, Failure, print, stderr::plain};
 use tracer_kubernetes::{
     connect,
